@@ -1,0 +1,201 @@
+"""What crosses the engine's seam: the specification of a run, and the events it reports.
+
+Plain frozen dataclasses and JSON, importable without polars or bizon, so the web process
+can speak to the engine without paying for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from apps.engine.failures import FailureClass
+
+SyncMode = Literal["full_refresh", "incremental"]
+WriteMode = Literal["replace", "append", "merge"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Where records come from. `config` is validated against the catalogue and holds plain secrets."""
+
+    kind: str
+    config: Mapping[str, Any]
+    stream: str
+    sync_mode: SyncMode = "full_refresh"
+    cursor_field: str | None = None
+    primary_key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSpec:
+    """Where records go. `table` is a table, file-set or dataset name, by kind."""
+
+    kind: str
+    config: Mapping[str, Any]
+    table: str
+    write_mode: WriteMode = "replace"
+    primary_key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRoot:
+    """An area of Drover's own storage that this run may use.
+
+    `url` is `file:///abs/dir`, `s3://bucket` or `gs://bucket`; `prefix` is made of ids only.
+    `options` are what pyarrow's file systems need (endpoint_override, access_key, ...).
+    """
+
+    url: str
+    prefix: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """Everything a child process needs for one attempt; sent over a pipe, never argv, env or a file."""
+
+    run_id: str
+    org_id: str
+    pipeline_id: str
+    attempt: int
+    lease: str
+    source: SourceSpec
+    destination: DestinationSpec
+    state_dsn: str  # role that sees the engine's schema and nothing else
+    data: StorageRoot  # what file destinations write when no bucket of the user's own is named
+    files: StorageRoot  # the org's uploaded files, which the `files` source may read
+    allow_private_networks: bool = False
+    log_level: LogLevel = "info"
+
+    @property
+    def stream_key(self) -> str:
+        """Identity of the engine's state: one stream of one pipeline of one org."""
+        return f"{self.org_id}:{self.pipeline_id}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
+        source, destination = dict(value["source"]), dict(value["destination"])
+        source["primary_key"] = tuple(source.get("primary_key", ()))
+        destination["primary_key"] = tuple(destination.get("primary_key", ()))
+        rest = {
+            k: v for k, v in value.items() if k not in {"source", "destination", "data", "files"}
+        }
+        return cls(
+            source=SourceSpec(**source),
+            destination=DestinationSpec(**destination),
+            data=StorageRoot(**value["data"]),
+            files=StorageRoot(**value["files"]),
+            **rest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The child is running user-visible work; `pid` is its process id."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Totals of this attempt so far. `total` is what the source says it holds, when it knows."""
+
+    read: int
+    written: int
+    rejected: int
+    bytes: int
+    iterations: int
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One structured log line; `at` is RFC 3339 UTC."""
+
+    at: str
+    level: LogLevel
+    message: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A published file under `RunSpec.data`; `key` starts with its prefix."""
+
+    name: str
+    key: str
+    bytes: int
+    rows: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """Published. read == written + rejected, counted over the whole sync, earlier attempts included."""
+
+    read: int
+    written: int
+    rejected: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nothing of this sync is visible; what was staged up to the last checkpoint is kept for the next try."""
+
+    failure_class: FailureClass
+    message: str
+    evidence: tuple[str, ...] = ()
+    retryable: bool = False
+    retry_after: float | None = None  # seconds
+
+
+Event = Started | Progress | LogLine | OutputFile | Succeeded | Failed
+Outcome = Succeeded | Failed
+
+StopReason = Literal["cancelled", "timeout", "lease_lost", "shutdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStep:
+    """One named step of a connection check; `ms` is its duration in milliseconds."""
+
+    step: str
+    ok: bool
+    message: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """A column of a discovered stream; `type` is one of string, integer, number, boolean, timestamp, date, json."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """A stream a source offers."""
+
+    name: str
+    fields: tuple[FieldInfo, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    cursor_fields: tuple[str, ...] = ()
+    sync_modes: tuple[SyncMode, ...] = ("full_refresh",)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewResult:
+    """At most 100 records as JSON-able rows; nothing was written anywhere."""
+
+    records: tuple[Mapping[str, Any], ...]
+    fields: tuple[FieldInfo, ...]
+    ms: float

@@ -1,0 +1,84 @@
+"""The contract of a destination: stage, roll back to the last checkpoint, publish once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A staged batch. `id` is unique per try of staging it, so a late writer of a lost lease never collides.
+
+    `first` and `last` are the engine's iteration numbers, inclusive; `rows` counts records.
+    """
+
+    id: str
+    first: int
+    last: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What became visible: rows published now, and files when the destination makes files."""
+
+    rows: int
+    outputs: tuple[OutputFile, ...] = ()
+
+
+class Destination(ABC):
+    """One destination kind, bound to one job.
+
+    The order of calls is `open(committed)`, then `stage` many times, then `publish(committed)`;
+    the engine commits its cursor and the batch's id together after each `stage` returns.
+    A batch whose id was never committed must never be published, whoever staged it and whenever.
+    """
+
+    Config: ClassVar[type[BaseModel]]
+
+    def __init__(
+        self, config: BaseModel, *, spec: DestinationSpec, job_id: str, data: StorageRoot,
+        allow_private_networks: bool = False,
+    ) -> None:
+        self.config = config
+        self.spec = spec
+        self.job_id = job_id
+        self.data = data
+        self.allow_private_networks = allow_private_networks
+
+    @abstractmethod
+    def check(self) -> Iterator[CheckStep]:
+        """Yield named steps (resolve, connect, authenticate, write, ...), stopping after the first that fails."""
+
+    @abstractmethod
+    def open(self, committed: Sequence[Batch]) -> None:
+        """Prepare staging for the job and remove everything staged that is not in `committed` (roll back)."""
+
+    @abstractmethod
+    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+        """Write the frame where readers do not look; it survives a crash once this returns."""
+
+    @abstractmethod
+    def publish(self, committed: Sequence[Batch]) -> Publication:
+        """Make exactly the committed batches visible at once, replace, append or merge by `spec.write_mode`.
+
+        Idempotent by `job_id`: a second call, also after a crash in the first, changes nothing and
+        answers the same publication.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Remove all staging of the job (the sync was reset)."""
+
+    def close(self) -> None:  # noqa: B027 - most destinations hold nothing
+        """Release connections."""

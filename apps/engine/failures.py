@@ -1,0 +1,86 @@
+"""Why a run failed: the classes, and the exceptions that carry them through the engine."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class FailureClass(StrEnum):
+    """What kind of thing went wrong; shown to users, so the words are part of the API."""
+
+    CONFIGURATION = "configuration"
+    AUTHENTICATION = "authentication"
+    RATE_LIMIT = "rate_limit"
+    SOURCE = "source"
+    DESTINATION = "destination"
+    CONTRACT = "contract"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    INTERNAL = "internal"
+
+
+class EngineError(Exception):
+    """Base of everything the engine raises on purpose.
+
+    `evidence` are short lines that back the message (a status line, an SQLSTATE, the end of a
+    response body), free of secrets. `retryable` says whether trying again unchanged can help.
+    """
+
+    failure_class: ClassVar[FailureClass] = FailureClass.INTERNAL
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, *, evidence: tuple[str, ...] = (), retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.evidence = evidence
+        self.retry_after = retry_after  # seconds, when the other side said so
+
+
+class ConfigurationError(EngineError):
+    """The settings cannot work as written."""
+
+    failure_class = FailureClass.CONFIGURATION
+
+
+class AuthenticationError(EngineError):
+    """The other side refused the credentials."""
+
+    failure_class = FailureClass.AUTHENTICATION
+
+
+class RateLimitError(EngineError):
+    """The other side asks us to slow down."""
+
+    failure_class = FailureClass.RATE_LIMIT
+    retryable = True
+
+
+class SourceError(EngineError):
+    """The source could not deliver."""
+
+    failure_class = FailureClass.SOURCE
+    retryable = True
+
+
+class DestinationError(EngineError):
+    """The destination could not take the data."""
+
+    failure_class = FailureClass.DESTINATION
+    retryable = True
+
+
+class ContractError(EngineError):
+    """The data does not fit what the stream's contract allows."""
+
+    failure_class = FailureClass.CONTRACT
+
+
+class LeaseLost(EngineError):
+    """Another attempt owns this stream now; this one must stop and write nothing more."""
+
+    failure_class = FailureClass.CRASHED
+    retryable = True
