@@ -1,0 +1,168 @@
+"""HTTP under the egress policy, over real local servers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+
+from apps.engine.egress.http import (
+    BodyTooLargeError,
+    BodyTooSlowError,
+    PolicySession,
+    read_body,
+    shown_url,
+)
+from apps.engine.failures import ConfigurationError
+
+
+class Server(ThreadingHTTPServer):
+    """Redirects `/to?<url>`, loops on `/loop`, floods on `/flood`, drips on `/drip`, else says ok."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.stop = threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}))
+        if self.path.startswith("/to?"):
+            return self._redirect(self.path[4:])
+        if self.path == "/loop":
+            return self._redirect("/loop")
+        self.send_response(200)
+        self.end_headers()
+        if self.path == "/drip":
+            while not self.server.stop.wait(0.02):
+                self.wfile.write(b"x" * (1 << 16))
+        self.wfile.write(b"x" * (1 << 20) if self.path == "/flood" else b"ok")
+        return None
+
+    def _redirect(self, target: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", target)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def serving() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.stop.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+server = pytest.fixture(serving, name="server")
+other = pytest.fixture(serving, name="other")
+
+
+@pytest.fixture
+def private() -> PolicySession:
+    return PolicySession(allow_private=True, timeout=(2, 2))
+
+
+def test_a_private_server_is_reached_only_when_allowed(
+    server: Server, private: PolicySession
+) -> None:
+    assert private.get(server.url).text == "ok"
+    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1 is refused"):
+        PolicySession(allow_private=False).get(server.url)
+    assert len(server.seen) == 1
+
+
+def test_a_redirect_to_a_metadata_address_is_refused_at_that_hop(
+    server: Server, private: PolicySession
+) -> None:
+    with pytest.raises(ConfigurationError, match="metadata"):
+        private.get(f"{server.url}/to?http://169.254.169.254/latest/meta-data")
+    assert server.seen[0][0].startswith("/to?")
+
+
+def test_a_redirect_to_a_file_is_not_followed(server: Server, private: PolicySession) -> None:
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        private.get(f"{server.url}/to?file:///etc/passwd")
+
+
+def test_the_sixth_redirect_is_one_too_many(server: Server, private: PolicySession) -> None:
+    with pytest.raises(requests.exceptions.TooManyRedirects):
+        private.get(f"{server.url}/loop")
+    assert len(server.seen) == 6
+
+
+def test_a_redirect_to_another_origin_carries_no_credentials(
+    server: Server, other: Server, private: PolicySession
+) -> None:
+    secrets = {"Authorization": "Bearer s3cret", "X-Api-Key": "s3cret", "Cookie": "s=s3cret"}
+    assert private.get(f"{server.url}/to?{other.url}/x", headers=secrets).text == "ok"
+    assert "s3cret" in str(server.seen)
+    assert "s3cret" not in str(other.seen)
+
+
+def test_a_redirect_within_the_origin_keeps_credentials(
+    server: Server, private: PolicySession
+) -> None:
+    private.get(f"{server.url}/to?/x", headers={"X-Api-Key": "s3cret"})
+    assert server.seen[-1][1]["x-api-key"] == "s3cret"
+
+
+def test_proxies_of_the_environment_are_ignored(
+    server: Server, private: PolicySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert private.get(server.url).text == "ok"
+
+
+def test_the_address_connected_to_is_the_one_that_was_judged(
+    server: Server, private: PolicySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+    asked: list[object] = []
+
+    def rebinding(host: object, *args: object, **kwargs: object) -> object:
+        if host != "rebind.test":
+            return real(host, *args, **kwargs)  # type: ignore[arg-type]
+        asked.append(host)
+        answer = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answer, 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    url = server.url.replace("127.0.0.1", "rebind.test")
+    assert private.get(url).text == "ok"
+    assert len(asked) == 1
+
+
+def test_a_body_over_the_limit_is_cut_off(server: Server, private: PolicySession) -> None:
+    response = private.get(f"{server.url}/flood", stream=True)
+    with pytest.raises(BodyTooLargeError, match="1,000 bytes"):
+        read_body(response, limit=1000, seconds=5)
+
+
+def test_a_body_that_drips_for_ever_is_cut_off(server: Server, private: PolicySession) -> None:
+    response = private.get(f"{server.url}/drip", stream=True)
+    with pytest.raises(BodyTooSlowError):
+        read_body(response, limit=1 << 40, seconds=0.1)
+
+
+def test_a_shown_url_holds_no_secret() -> None:
+    url = "https://user:s3cret@api.test:8443/v1/items?key=s3cret#s3cret"
+    assert shown_url(url) == "https://api.test:8443/v1/items"
