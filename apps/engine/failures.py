@@ -84,3 +84,23 @@ class LeaseLost(EngineError):
 
     failure_class = FailureClass.CRASHED
     retryable = True
+
+
+class TimedOut(EngineError):
+    """It took longer than allowed."""
+
+    failure_class = FailureClass.TIMEOUT
+    retryable = True
+
+
+class Crashed(EngineError):
+    """The process that did the work ended without a last word."""
+
+    failure_class = FailureClass.CRASHED
+    retryable = True
+
+
+class Cancelled(EngineError):
+    """A person or a policy stopped it."""
+
+    failure_class = FailureClass.CANCELLED

@@ -1,0 +1,173 @@
+"""The line protocol between a child process and the supervisor: one JSON object a line, versioned.
+
+Child to parent:  {"v":1,"type":"progress","read":...}   parent to child: one JSON document, then EOF.
+The reader trusts nothing: an over-long line, another version or an unknown shape is a `ProtocolError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from types import NoneType
+from typing import Any
+
+import orjson
+
+from apps.engine.contract import Event, Failed, LogLine, OutputFile, Progress, Started, Succeeded
+from apps.engine.failures import EngineError, FailureClass
+
+VERSION = 1
+MAX_LINE = 4 * 1024 * 1024  # bytes, without the newline
+
+
+class ProtocolError(EngineError):
+    """The child process said something that is not the line protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer of a called function (check, discover, preview)."""
+
+    value: Mapping[str, Any] = field(default_factory=dict)
+
+
+Message = Event | Result
+
+_NAMES: dict[type, str] = {
+    Started: "started",
+    Progress: "progress",
+    LogLine: "log",
+    OutputFile: "output",
+    Succeeded: "succeeded",
+    Failed: "failed",
+    Result: "result",
+}
+
+Shape = Mapping[str, tuple[type, ...]]
+_INT, _STR, _MAP = (int,), (str,), (dict,)
+_COUNTS: Shape = {"read": _INT, "written": _INT, "rejected": _INT, "bytes": _INT}
+_SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
+    "started": (Started, {"pid": _INT}),
+    "progress": (Progress, {**_COUNTS, "iterations": _INT, "total": (int, NoneType)}),
+    "log": (LogLine, {"at": _STR, "level": _STR, "message": _STR, "fields": _MAP}),
+    "output": (
+        OutputFile,
+        {"name": _STR, "key": _STR, "bytes": _INT, "rows": _INT, "media_type": _STR},
+    ),
+    "succeeded": (Succeeded, _COUNTS),
+    "failed": (
+        Failed,
+        {
+            "failure_class": _STR,
+            "message": _STR,
+            "evidence": (list,),
+            "retryable": (bool,),
+            "retry_after": (int, float, NoneType),
+        },
+    ),
+    "result": (Result, {"value": _MAP}),
+}
+_LEVELS = {"debug", "info", "warning", "error"}
+_CLASSES = {member.value for member in FailureClass}
+
+
+def encode(message: Message) -> bytes:
+    """One line, newline included. Raises `ProtocolError` when it would be longer than a reader accepts."""
+    body = {"v": VERSION, "type": _NAMES[type(message)], **asdict(message)}
+    try:
+        line = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
+    except (TypeError, orjson.JSONEncodeError):
+        line = orjson.dumps(_printable(body), option=orjson.OPT_NON_STR_KEYS, default=str)
+    if len(line) > MAX_LINE:
+        raise ProtocolError(f"A message of {len(line)} bytes is longer than {MAX_LINE}.")
+    return line + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message of one line without its newline. Raises `ProtocolError`."""
+    try:
+        body = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise _garbage("not JSON", line) from error
+    if not isinstance(body, dict):
+        raise _garbage("not an object", line)
+    if body.pop("v", None) != VERSION:
+        raise _garbage("another protocol version", line)
+    kind = body.pop("type", None)
+    if not isinstance(kind, str) or kind not in _SHAPES:
+        raise _garbage("unknown type", line)
+    make, shape = _SHAPES[kind]
+    _check_shape(body, shape, line)
+    return make(**_typed(kind, body, line))
+
+
+class LineReader:
+    """Cuts a byte stream into lines, holding at most one unfinished line of `limit` bytes."""
+
+    def __init__(self, limit: int = MAX_LINE) -> None:
+        self._limit = limit
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the complete lines; empty ones are skipped. Raises `ProtocolError` on a line too long."""
+        self._pending += data
+        *lines, rest = self._pending.split(b"\n")
+        self._pending = bytearray(rest)
+        for line in lines:
+            self._check(line)
+            if line:
+                yield bytes(line)
+        self._check(rest)
+
+    @property
+    def unfinished(self) -> bytes:
+        """What came after the last newline: of a child that died in mid-sentence."""
+        return bytes(self._pending)
+
+    def _check(self, line: bytearray) -> None:
+        if len(line) > self._limit:
+            raise _garbage(f"a line longer than {self._limit} bytes", bytes(line[:200]))
+
+
+def _check_shape(body: Mapping[str, Any], shape: Shape, line: bytes) -> None:
+    if body.keys() != shape.keys():
+        raise _garbage("missing or unknown fields", line)
+    for name, types in shape.items():
+        value = body[name]
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise _garbage(f"field {name} has a wrong type", line)
+
+
+def _typed(kind: str, body: dict[str, Any], line: bytes) -> dict[str, Any]:
+    if kind == "log" and body["level"] not in _LEVELS:
+        raise _garbage("unknown log level", line)
+    if kind != "failed":
+        return body
+    if not all(isinstance(item, str) for item in body["evidence"]):
+        raise _garbage("evidence is not text", line)
+    if body["failure_class"] not in _CLASSES:
+        raise _garbage("unknown failure class", line)
+    return {
+        **body,
+        "failure_class": FailureClass(body["failure_class"]),
+        "evidence": tuple(body["evidence"]),
+    }
+
+
+def _garbage(why: str, line: bytes) -> ProtocolError:
+    return ProtocolError(
+        f"The child process broke the line protocol: {why}.", evidence=(repr(line[:200]),)
+    )
+
+
+def _printable(value: Any) -> Any:
+    """Text that UTF-8 can carry and integers that fit: what orjson refuses, made harmless."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_printable(str(key)): _printable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_printable(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
+        return str(value)
+    return value
