@@ -1,0 +1,165 @@
+"""The column types Drover moves, and how two of them widen to one that loses no value.
+
+    null -> anything
+    integer -> number -> string      integer -> decimal -> string
+    date -> timestamp -> string      everything else -> string
+
+Integers beyond +-2**53 never become floats, decimals never become more than 38 digits, and a
+timestamp with a zone never loses it: those columns become strings holding the exact text.
+Nested lists and objects are columns of JSON text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Literal
+
+import polars as pl
+
+EXACT_INTEGERS = 2**53  # every integer up to here, of either sign, is exactly a float
+DECIMAL_DIGITS = 38  # what 128-bit decimals hold
+
+FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
+
+
+class ColumnType(StrEnum):
+    """What a column holds; `null` means that no value was seen yet."""
+
+    NULL = "null"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    NUMBER = "number"
+    DECIMAL = "decimal"
+    STRING = "string"
+    JSON = "json"
+    DATE = "date"
+    TIMESTAMP = "timestamp"  # without a zone
+    INSTANT = "instant"  # with a zone, kept in UTC
+    TIME = "time"
+    BINARY = "binary"
+
+
+DTYPES: dict[ColumnType, pl.DataType] = {
+    ColumnType.NULL: pl.Null(),
+    ColumnType.BOOLEAN: pl.Boolean(),
+    ColumnType.INTEGER: pl.Int64(),
+    ColumnType.NUMBER: pl.Float64(),
+    ColumnType.STRING: pl.String(),
+    ColumnType.JSON: pl.String(),
+    ColumnType.DATE: pl.Date(),
+    ColumnType.TIMESTAMP: pl.Datetime("us"),
+    ColumnType.INSTANT: pl.Datetime("us", "UTC"),
+    ColumnType.TIME: pl.Time(),
+    ColumnType.BINARY: pl.Binary(),
+}
+
+FIELD_TYPES: dict[ColumnType, FieldType] = {
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.INTEGER: "integer",
+    ColumnType.NUMBER: "number",
+    ColumnType.DECIMAL: "number",
+    ColumnType.JSON: "json",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "timestamp",
+    ColumnType.INSTANT: "timestamp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's type and what was seen that decides how it may widen.
+
+    `scale` and `digits` are the most digits seen after and before the point (integers and
+    decimals); `exact` is false once an integer was seen that no float equals.
+    """
+
+    type: ColumnType
+    scale: int = 0
+    digits: int = 0
+    exact: bool = True
+
+    @property
+    def dtype(self) -> pl.DataType:
+        if self.type is ColumnType.DECIMAL:
+            return pl.Decimal(DECIMAL_DIGITS, self.scale)
+        return DTYPES[self.type]
+
+    @property
+    def field_type(self) -> FieldType:
+        return FIELD_TYPES.get(self.type, "string")
+
+    def widen(self, other: Column) -> Column:
+        """The narrowest column that holds every value of both."""
+        if self.type is ColumnType.NULL:
+            return other
+        if other.type is ColumnType.NULL:
+            return self
+        seen = replace(
+            self,
+            scale=max(self.scale, other.scale),
+            digits=max(self.digits, other.digits),
+            exact=self.exact and other.exact,
+        )
+        return _holding(seen, {self.type, other.type})
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": self.type.value,
+            "scale": self.scale,
+            "digits": self.digits,
+            "exact": self.exact,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Column:
+        return cls(ColumnType(value["type"]), value["scale"], value["digits"], value["exact"])
+
+
+STRING = Column(ColumnType.STRING)
+NULL = Column(ColumnType.NULL)
+
+
+def _holding(seen: Column, types: set[ColumnType]) -> Column:
+    if types <= {ColumnType.INTEGER, ColumnType.DECIMAL} and ColumnType.DECIMAL in types:
+        fits = seen.digits + seen.scale <= DECIMAL_DIGITS
+        return replace(seen, type=ColumnType.DECIMAL) if fits else STRING
+    if len(types) == 1:
+        return seen
+    if types == {ColumnType.INTEGER, ColumnType.NUMBER} and seen.exact:
+        return replace(seen, type=ColumnType.NUMBER)
+    if types == {ColumnType.DATE, ColumnType.TIMESTAMP}:
+        return replace(seen, type=ColumnType.TIMESTAMP)
+    return STRING
+
+
+def column_of(dtype: pl.DataType) -> Column:
+    """The column a conformed frame's dtype stands for (JSON text counts as string).
+
+    Raises TypeError for a dtype that no conformed frame has.
+    """
+    if isinstance(dtype, pl.Decimal):
+        return Column(ColumnType.DECIMAL, scale=dtype.scale)
+    for kind, candidate in DTYPES.items():
+        if dtype == candidate:
+            return Column(kind)
+    raise TypeError(f"{dtype} is not a dtype of a conformed frame")
+
+
+def cast(series: pl.Series, target: pl.DataType) -> pl.Series:
+    """Cast along a widening; raises polars.exceptions.InvalidOperationError if a value does not fit."""
+    if series.dtype == target:
+        return series
+    if target != pl.String() or series.dtype == pl.Null():
+        return series.cast(target, strict=True)
+    return as_text(series)
+
+
+def as_text(series: pl.Series) -> pl.Series:
+    """Exact text: ISO 8601 for times, `true`/`false`, base64 for bytes, shortest round trip for floats."""
+    if series.dtype.is_temporal():
+        return series.dt.to_string("iso:strict")
+    if series.dtype == pl.Binary():
+        return series.bin.encode("base64")
+    return series.cast(pl.String)
