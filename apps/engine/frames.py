@@ -113,12 +113,12 @@ class StreamSchema:
             self.columns[series.name] = known.widen(column)
             found[series.name] = series
         return pl.DataFrame(
-            [
-                cast(found[name], column.dtype)
+            {
+                name: cast(found[name], column.dtype)
                 if name in found
-                else pl.Series(name, [None], dtype=column.dtype).new_from_index(0, height)
+                else pl.Series([None], dtype=column.dtype).new_from_index(0, height)
                 for name, column in self.columns.items()
-            ]
+            }
         )
 
 

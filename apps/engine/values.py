@@ -114,7 +114,8 @@ def _decimals(name: str, values: Sequence[Any]) -> Typed | None:
         digits, scale = max(digits, whole), max(scale, fraction)
         if digits + scale > DECIMAL_DIGITS:
             return None
-    series = pl.Series(name, values, dtype=pl.Decimal(DECIMAL_DIGITS, scale), strict=True)
+    exact = [value if value is None else Decimal(value) for value in values]
+    series = pl.Series(name, exact, dtype=pl.Decimal(DECIMAL_DIGITS, scale), strict=True)
     return series, Column(ColumnType.DECIMAL, scale=scale, digits=digits)
 
 

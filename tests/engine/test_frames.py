@@ -1,0 +1,287 @@
+"""Decoding keeps every value of every record, whatever the batches."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.engine import frames
+from apps.engine.columns import Column, ColumnType
+from apps.engine.failures import ContractError
+from apps.engine.frames import StreamSchema
+
+NAIVE = datetime.fromisoformat("2024-01-01")
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=-(2**70), max_value=2**200),
+    st.floats(),
+    st.text(st.characters(), max_size=8),
+    st.text(st.characters(codec="utf-8"), max_size=8),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+ROWS = st.lists(
+    st.one_of(
+        st.dictionaries(st.sampled_from(["a", "b", "c", ""]), VALUES, max_size=4),
+        st.dictionaries(st.sampled_from(["a", "b"]), st.integers() | st.floats(), min_size=1),
+        VALUES,
+    ),
+    max_size=24,
+)
+
+
+def canonical(value: Any) -> str:
+    """One spelling for values that are equal whatever column type carried them."""
+    if isinstance(value, (dict, list)):
+        value = frames_json(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        try:
+            value = Decimal(value)
+        except ArithmeticError:
+            return value
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    if isinstance(value, int):
+        value = Decimal(value)
+    return str(
+        value.normalize() if value.is_finite() and abs(value.adjusted()) < 20 else value
+    ).lower()
+
+
+def frames_json(value: Any) -> str:
+    return json.dumps(_spelled(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, float):
+        return canonical(value)
+    if isinstance(value, dict):
+        return {key: _spelled(inner) for key, inner in value.items()}
+    return [_spelled(inner) for inner in value] if isinstance(value, list) else value
+
+
+def batches(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
+    edges = [0, *sorted(cut % (len(rows) + 1) for cut in cuts), len(rows)]
+    return [rows[start:end] for start, end in pairwise(edges)]
+
+
+def written(decoded: list[frames.Decoded], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
+    """What the batches hold together, each value in the text of the final schema."""
+    found: Counter[tuple[Any, ...]] = Counter()
+    for page in decoded:
+        for row in schema.conform(page.frame).to_dicts():
+            cells = ((name, canonical(v)) for name, v in row.items() if v is not None)
+            found[tuple(sorted(cells))] += 1
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(ROWS, st.lists(st.integers(0, 1000), max_size=4))
+def test_every_row_is_written_or_rejected_and_batches_do_not_matter(
+    rows: list[Any], cuts: list[int]
+) -> None:
+    schema, whole = StreamSchema(), StreamSchema()
+    pages = []
+    for part in batches(rows, cuts):
+        page = schema.decode(part)
+        assert page.frame.height + len(page.rejected) == len(part)
+        pages.append(page)
+        schema = StreamSchema.from_json(json.loads(json.dumps(schema.to_json())))
+    at_once = whole.decode(rows)
+
+    assert sum(len(page.rejected) for page in pages) == len(at_once.rejected)
+    kinds = {name: column.type for name, column in schema.columns.items()}
+    assert kinds == {name: column.type for name, column in whole.columns.items()}
+    if ColumnType.JSON in kinds.values() or ColumnType.STRING in kinds.values():
+        return  # JSON inside text is compared below, value by value
+    assert written(pages, schema) == written([at_once], whole)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(SCALARS, min_size=1, max_size=20), st.lists(st.integers(0, 1000), max_size=4))
+def test_no_scalar_changes_its_value_however_the_column_widens(
+    values: list[Any], cuts: list[int]
+) -> None:
+    schema, pages = StreamSchema(), []
+    for part in batches([{"row": i, "x": v} for i, v in enumerate(values)], cuts):
+        pages.append(schema.decode(part))
+    rejected = {sample for page in pages for sample in page.rejected}
+    table = {
+        row["row"]: row["x"] for page in pages for row in schema.conform(page.frame).to_dicts()
+    }
+
+    assert len(table) + sum(len(page.rejected) for page in pages) == len(values)
+    for index, value in table.items():
+        if value is None:
+            assert values[index] is None
+            continue
+        assert canonical(value) == canonical(values[index])
+    assert all(reason.reason == "text that is not valid Unicode" for reason in rejected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind", "texts"),
+    [
+        (1, 2.5, ColumnType.NUMBER, [1.0, 2.5]),
+        (2**53 + 1, 2.5, ColumnType.STRING, ["9007199254740993", "2.5"]),
+        (1, 2**63, ColumnType.DECIMAL, [Decimal(1), Decimal(2**63)]),
+        (1, 10**40, ColumnType.STRING, ["1", "1" + "0" * 40]),
+        (Decimal("1.50"), Decimal("0.12345"), ColumnType.DECIMAL, None),
+        (Decimal("9" * 30), Decimal("0." + "1" * 20), ColumnType.STRING, None),
+        (True, 1, ColumnType.STRING, ["true", "1"]),
+        (1, "x", ColumnType.STRING, ["1", "x"]),
+        (None, 7, ColumnType.INTEGER, [None, 7]),
+        (date(2024, 2, 29), datetime.fromisoformat("2024-03-01T05:00"), ColumnType.TIMESTAMP, None),
+        (
+            datetime(2024, 1, 1, 5, tzinfo=timezone(timedelta(hours=5))),
+            datetime(2024, 1, 1, tzinfo=UTC),
+            ColumnType.INSTANT,
+            [datetime(2024, 1, 1, tzinfo=UTC)] * 2,
+        ),
+        (datetime(2024, 1, 1, tzinfo=UTC), NAIVE, ColumnType.STRING, None),
+        ([1, {"a": None}], {"b": math.nan}, ColumnType.JSON, ['[1,{"a":null}]', '{"b":"NaN"}']),
+        ([1], "x", ColumnType.STRING, ["[1]", "x"]),
+        (b"\x00\xff", b"", ColumnType.BINARY, [b"\x00\xff", b""]),
+        (b"\x00\xff", "x", ColumnType.STRING, ["AP8=", "x"]),
+        (time(1, 2, 3), time(4), ColumnType.TIME, [time(1, 2, 3), time(4)]),
+        (timedelta(days=1), timedelta(seconds=1), ColumnType.STRING, ["P1D", "PT1S"]),
+        (UUID(int=5), UUID(int=6), ColumnType.STRING, [str(UUID(int=5)), str(UUID(int=6))]),
+    ],
+)
+@pytest.mark.parametrize("split", [False, True])
+def test_two_values_share_the_narrowest_column_that_loses_neither(
+    first: Any, second: Any, kind: ColumnType, texts: list[Any] | None, split: bool
+) -> None:
+    schema = StreamSchema()
+    parts = [[first], [second]] if split else [[first, second]]
+    pages = [schema.decode([{"x": value} for value in part]) for part in parts]
+
+    assert schema.columns["x"].type is kind
+    if texts is not None:
+        joined = pl.concat([schema.conform(page.frame) for page in pages])
+        assert joined["x"].to_list() == texts
+
+
+def test_a_row_that_no_column_can_hold_is_rejected_with_its_reason() -> None:
+    rows = [
+        {"a": 1},
+        "text",
+        None,
+        {},
+        {"a": "\ud800"},
+        {"a": ["\udfff"]},
+        {"\ud800": 1},
+        {7: 1},
+        {"a": object()},
+        {"n" * 2000: 1},
+        {"a": 2},
+    ]
+    page = StreamSchema().decode(rows)
+
+    assert page.frame["a"].to_list() == [1, 2]
+    assert [item.reason for item in page.rejected] == [
+        "not an object",
+        "not an object",
+        "the record has no fields",
+        "text that is not valid Unicode",
+        "text that is not valid Unicode",
+        "a field's name is not text that a column can have",
+        "a field's name is not text that a column can have",
+        "a value of type object has no column type",
+        "a field's name is not text that a column can have",
+    ]
+    assert all(len(item.sample) < 500 for item in page.rejected)
+
+
+def test_rows_that_would_add_too_many_columns_are_rejected_not_the_page() -> None:
+    rows: list[dict[str, int]] = [{f"c{i}": i} for i in range(frames.MAX_COLUMNS + 5)]
+    schema = StreamSchema()
+    page = schema.decode(rows)
+    assert (page.frame.shape, len(page.rejected)) == ((1500, 1500), 5)
+    with pytest.raises(ContractError):
+        schema.conform(pl.DataFrame({"one more": [1]}))
+
+
+def test_source_records_are_decoded_by_their_data() -> None:
+    page = StreamSchema().decode([SimpleNamespace(id="1", data={"a": 1}), {"a": 2}])
+    assert page.frame["a"].to_list() == [1, 2]
+
+
+def test_columns_that_a_batch_lacks_are_null_in_it() -> None:
+    schema = StreamSchema()
+    schema.decode([{"a": 1}])
+    page = schema.decode([{"b": "x"}, {"b": "y", "a": 3}])
+    assert page.frame.to_dict(as_series=False) == {"a": [None, 3], "b": ["x", "y"]}
+    assert schema.decode([]).frame.schema == page.frame.schema
+
+
+def test_frames_of_any_dtype_come_to_the_stream_s_types() -> None:
+    frame = pl.DataFrame(
+        {
+            "small": pl.Series([1, 2], dtype=pl.UInt8),
+            "huge": pl.Series([2**64 - 1, 0], dtype=pl.UInt64),
+            "single": pl.Series([0.5, None], dtype=pl.Float32),
+            "kind": pl.Series(["a", "b"], dtype=pl.Categorical),
+            "at": pl.Series([NAIVE] * 2, dtype=pl.Datetime("ms", "Europe/Paris")),
+            "fine": pl.Series([1, 1000], dtype=pl.Datetime("ns")),
+            "far": pl.Series([4_000_000, 0], dtype=pl.Date),
+            "price": pl.Series([Decimal("1.5"), None], dtype=pl.Decimal(10, 2)),
+            "tags": [[1, 2], None],
+            "who": [{"a": 1}, None],
+        }
+    )
+    schema = StreamSchema()
+    rows = schema.conform(frame).to_dicts()
+
+    assert {name: column.type.value for name, column in schema.columns.items()} == {
+        "small": "integer",
+        "huge": "decimal",
+        "single": "number",
+        "kind": "string",
+        "at": "instant",
+        "fine": "string",
+        "far": "string",
+        "price": "decimal",
+        "tags": "json",
+        "who": "json",
+    }
+    assert rows[0]["huge"] == Decimal(2**64 - 1)
+    assert rows[0]["fine"] == "1970-01-01T00:00:00.000000001"
+    assert (rows[0]["tags"], rows[0]["who"]) == ("[1,2]", '{"a":1}')
+    assert schema.conform(schema.conform(frame)).to_dicts() == rows
+
+
+COLUMNS = st.builds(
+    Column,
+    st.sampled_from(ColumnType),
+    scale=st.integers(0, 30),
+    digits=st.integers(0, 30),
+    exact=st.booleans(),
+)
+
+
+@given(COLUMNS, COLUMNS)
+def test_widening_does_not_depend_on_which_column_came_first(one: Column, other: Column) -> None:
+    assert one.widen(other).type is other.widen(one).type
+    assert Column.from_json(one.to_json()) == one
