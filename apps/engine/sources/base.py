@@ -9,7 +9,7 @@ import polars as pl
 from bizon.source.config import SourceConfig
 from bizon.source.models import SourceIteration
 from bizon.source.source import AbstractSource
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
 
@@ -37,10 +37,14 @@ class Source(AbstractSource):
     Failures are raised as `apps.engine.failures` exceptions.
     """
 
-    Config: ClassVar[type[SourceConfig]]
+    Config: ClassVar[type[BaseModel]]  # the settings as a person writes them
 
     def __init__(
-        self, config: SourceConfig, *, spec: SourceSpec, files: StorageRoot,
+        self,
+        config: SourceConfig,
+        *,
+        spec: SourceSpec,
+        files: StorageRoot,
         allow_private_networks: bool = False,
     ) -> None:
         self.spec = spec

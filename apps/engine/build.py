@@ -1,0 +1,74 @@
+"""Make sources and destinations from specifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from bizon.source.config import SourceSyncModes
+from pydantic import BaseModel, ValidationError
+
+from apps.engine import destinations, sources
+from apps.engine.contract import DestinationSpec, SourceSpec, StorageRoot
+from apps.engine.destinations.base import Destination
+from apps.engine.failures import ConfigurationError
+from apps.engine.sources.connector import BoundConfig, ConnectorSource, Settings
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def build_source(
+    spec: SourceSpec, *, files: StorageRoot, allow_private_networks: bool = False
+) -> ConnectorSource[Any]:
+    """The source of the specification, not yet connected. Raises ConfigurationError."""
+    if spec.kind not in sources.SOURCES:
+        raise ConfigurationError(f"there is no source of kind {spec.kind!r}")
+    made = cast("type[ConnectorSource[Any]]", sources.load(spec.kind).Source)
+    settings = parsed(cast("type[Settings]", made.Config), spec.config)
+    return made(
+        bound(spec, settings), spec=spec, files=files, allow_private_networks=allow_private_networks
+    )
+
+
+def build_destination(
+    spec: DestinationSpec,
+    *,
+    job_id: str,
+    data: StorageRoot,
+    allow_private_networks: bool = False,
+) -> Destination:
+    """The destination of the specification, not yet connected. Raises ConfigurationError."""
+    if spec.kind not in destinations.DESTINATIONS:
+        raise ConfigurationError(f"there is no destination of kind {spec.kind!r}")
+    made = cast("type[Destination]", destinations.load(spec.kind).Destination)
+    return made(
+        parsed(made.Config, spec.config),
+        spec=spec,
+        job_id=job_id,
+        data=data,
+        allow_private_networks=allow_private_networks,
+    )
+
+
+def bound(spec: SourceSpec, settings: Settings) -> BoundConfig:
+    """The settings with what bizon's producer wants to know about the stream."""
+    return BoundConfig(
+        name=spec.kind,
+        stream=spec.stream,
+        sync_mode=SourceSyncModes(spec.sync_mode),
+        cursor_field=spec.cursor_field,
+        settings=settings,
+    )
+
+
+def parsed(model: type[Model], config: Mapping[str, Any]) -> Model:
+    """The settings as their model. Raises ConfigurationError naming each wrong field, never its value."""
+    try:
+        return model.model_validate(dict(config))
+    except ValidationError as error:
+        issues = error.errors(include_input=False, include_context=False, include_url=False)
+        lines = tuple(
+            f"config.{'.'.join(str(part) for part in issue['loc'])}: {issue['msg']}"
+            for issue in issues[:20]
+        )
+        raise ConfigurationError("the settings are not valid", evidence=lines) from None

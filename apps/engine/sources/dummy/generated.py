@@ -1,0 +1,34 @@
+"""Deterministic records: row `n` is the same whoever asks for it, whenever."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+EPOCH = datetime(2024, 1, 1)  # noqa: DTZ001 - a column's origin; the zone is added to the column
+CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon")
+
+
+def frame(first: int, count: int) -> pl.DataFrame:
+    """Rows first .. first + count - 1; ids start at 1."""
+    ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
+    number = pl.col("id")
+    return pl.DataFrame([ids]).with_columns(
+        pl.format("record-{}", number).alias("name"),
+        pl.Series(CATEGORIES).gather((ids % len(CATEGORIES)).cast(pl.UInt32)).alias("category"),
+        ((number * 7919 % 100_000) / 100).alias("amount"),
+        (number % 3 == 0).alias("active"),
+        (pl.lit(EPOCH, pl.Datetime("us")) + pl.duration(minutes=number))
+        .dt.replace_time_zone("UTC")
+        .alias("created_at"),
+    )
+
+
+def rows(first: int, count: int) -> list[dict[str, Any]]:
+    """The same as plain JSON-able rows."""
+    written = frame(first, count).with_columns(
+        pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+    return written.to_dicts()
