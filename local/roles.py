@@ -1,0 +1,199 @@
+"""The database, its four roles and what each may do. Safe to run again and at the same time.
+
+app_owner   owns the tables and runs migrations
+app_user    the running product: rows through row-level security, owns nothing
+app_ops     operators: reads, by policy
+app_engine  the engine: its own schema and nothing else
+"""
+
+import os
+import time
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg import errors, sql
+
+from local.errors import LocalError
+from local.keys import database_password
+
+OWNER, USER, OPERATIONS, ENGINE = ROLES = ("app_owner", "app_user", "app_ops", "app_engine")
+REPLACE_ROLES = "DROVER_REPLACE_ROLES"
+CONNECT_SECONDS = 5
+TRIES = 5
+_LOCK = 0x44524F56  # "DROV": one preparation at a time on a server
+
+
+def prepare_database(admin_url: str, secret_key: str) -> None:
+    """Make the database if missing, the roles, the schemas and the default privileges.
+
+    `admin_url` is `postgresql://user:password@host:port/name` of a user who may create roles.
+    Raises LocalError with one sentence when the address is wrong, the server cannot be reached
+    or the user may not do this.
+    """
+    name = database_name(admin_url)
+    _patiently(lambda: _create_database(admin_url, name), admin_url)
+    _patiently(lambda: _create_roles(admin_url, secret_key), admin_url)
+
+
+def database_name(url: str) -> str:
+    """The database an address names. Raises LocalError when it is no PostgreSQL address."""
+    try:
+        parts = urlsplit(url)
+        name = unquote(parts.path.lstrip("/"))
+        usable = parts.scheme in ("postgresql", "postgres") and parts.port != 0 and name
+    except ValueError:
+        usable = ""
+    if not usable:
+        raise LocalError(
+            "DATABASE_URL is not an address of a PostgreSQL database: write it as "
+            "postgresql://user:password@host:5432/name."
+        )
+    return name
+
+
+def role_url(admin_url: str, secret_key: str, role: str, *, dbname: str | None = None) -> str:
+    """The address of the same server and database for one of our roles."""
+    parts = urlsplit(admin_url)
+    host = parts.netloc.rpartition("@")[2]
+    password = database_password(secret_key, role)
+    path = f"/{dbname}" if dbname else parts.path
+    return parts._replace(netloc=f"{role}:{password}@{host}", path=path).geturl()
+
+
+def _create_database(admin_url: str, name: str) -> None:
+    try:
+        _connect(admin_url).close()
+    except psycopg.OperationalError as refused:
+        if f'database "{name}" does not exist' not in str(refused):
+            raise
+    else:
+        return
+    maintenance = urlsplit(admin_url)._replace(path="/postgres").geturl()
+    with _connect(maintenance) as connection:
+        try:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except (errors.DuplicateDatabase, errors.UniqueViolation):
+            return  # another start was quicker
+
+
+def _create_roles(admin_url: str, secret_key: str) -> None:
+    may_replace = os.environ.get(REPLACE_ROLES) == "yes"
+    with _connect(admin_url) as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        for role in ROLES:
+            if not may_replace:
+                _refuse_roles_of_another(connection, admin_url, secret_key, role)
+            _ensure_role(connection, role, database_password(secret_key, role))
+        _grant(connection)
+
+
+def _refuse_roles_of_another(
+    connection: psycopg.Connection, admin_url: str, secret_key: str, role: str
+) -> None:
+    """Roles belong to the whole server: a new password would lock the other installation out."""
+    if not _exists(connection, role):
+        return
+    try:
+        _connect(role_url(admin_url, secret_key, role)).close()
+    except psycopg.OperationalError as refused:
+        if "authentication failed" not in str(refused):
+            return
+        raise LocalError(
+            f"The role {role} on this server has a password of other Drover keys: use the keys it "
+            f"was made with, a server of its own, or {REPLACE_ROLES}=yes to take the roles over."
+        ) from refused
+
+
+def _exists(connection: psycopg.Connection, role: str) -> bool:
+    return bool(connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount)
+
+
+def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+    known = _exists(connection, role)
+    verb = sql.SQL("ALTER" if known else "CREATE")
+    flags = sql.SQL("LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION")
+    if known and not _is_superuser(connection):  # only a superuser may name some of these flags
+        flags = sql.SQL("LOGIN NOCREATEDB NOCREATEROLE")
+    connection.execute(
+        sql.SQL("{} ROLE {} {} PASSWORD {}").format(
+            verb, sql.Identifier(role), flags, sql.Literal(password)
+        )
+    )
+
+
+def _is_superuser(connection: psycopg.Connection) -> bool:
+    found = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    row = found.fetchone()
+    return bool(row and row[0])
+
+
+def _grant(connection: psycopg.Connection) -> None:
+    database = sql.Identifier(connection.info.dbname)
+    if not _is_superuser(connection):  # ownership is given by a member of the new owner only
+        connection.execute("GRANT app_owner TO CURRENT_USER")
+    everyone = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES)
+    for statement in (
+        "REVOKE CONNECT, TEMPORARY ON DATABASE {database} FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE {database} TO {everyone}",
+        "GRANT CREATE, TEMPORARY ON DATABASE {database} TO app_owner",
+        "ALTER SCHEMA public OWNER TO app_owner",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA public TO app_user, app_ops",
+        "CREATE SCHEMA IF NOT EXISTS engine AUTHORIZATION app_owner",
+        "REVOKE ALL ON SCHEMA engine FROM PUBLIC",
+        "GRANT USAGE ON SCHEMA engine TO app_engine",
+        "ALTER ROLE app_engine IN DATABASE {database} SET search_path = engine",
+        _for_new("public", "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app_user"),
+        _for_new("public", "GRANT USAGE, SELECT ON SEQUENCES TO app_user"),
+        _for_new("public", "GRANT SELECT ON TABLES TO app_ops"),
+        _for_new("public", "GRANT EXECUTE ON FUNCTIONS TO app_user, app_ops"),
+        "ALTER DEFAULT PRIVILEGES FOR ROLE app_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+    ):
+        connection.execute(sql.SQL(statement).format(database=database, everyone=everyone))
+
+
+def _for_new(schema: str, privilege: str) -> str:
+    return f"ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA {schema} {privilege}"
+
+
+def _connect(url: str) -> psycopg.Connection:
+    return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+
+
+def _patiently(action: Callable[[], None], url: str) -> None:
+    """Try again while the server starts or two preparations meet; then say it in one sentence."""
+    for attempt in range(TRIES):
+        try:
+            return action()
+        except psycopg.Error as refused:
+            if attempt == TRIES - 1 or not _may_pass(refused):
+                raise LocalError(_sentence(refused, url)) from refused
+            time.sleep(0.2 * 2**attempt)
+    return None
+
+
+def _may_pass(refused: psycopg.Error) -> bool:
+    """Whether the next try can go better: start-up, or catalogue rows changed under us."""
+    if isinstance(refused, errors.InternalError_ | errors.SerializationFailure):
+        return True
+    said = str(refused)
+    return "starting up" in said or "Connection refused" in said or "too many clients" in said
+
+
+def _sentence(refused: psycopg.Error, url: str) -> str:
+    parts = urlsplit(url)
+    place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}"
+    if isinstance(refused, errors.InsufficientPrivilege):
+        return (
+            f"The user {parts.username} of DATABASE_URL may not prepare the database "
+            f"({_first_line(refused)}): use one that may create roles and owns the database."
+        )
+    if "password authentication failed" in str(refused):
+        return f"PostgreSQL at {place} refuses the password in DATABASE_URL: correct it."
+    return f"PostgreSQL at {place} could not be used ({_first_line(refused)}): check DATABASE_URL."
+
+
+def _first_line(refused: psycopg.Error) -> str:
+    lines = str(refused).strip().splitlines() or ["no reason given"]
+    return lines[0].rpartition("failed: ")[2].removeprefix("FATAL:  ")

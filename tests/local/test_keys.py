@@ -1,0 +1,58 @@
+"""Keys are made once, kept for ever and readable by their owner only."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from config import env
+from local.errors import LocalError
+from local.home import Home
+from local.keys import database_password, ensure_keys, read_key
+
+
+def test_keys_are_generated_once_with_private_modes(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    assert len(ensure_keys(home.keys)) == 4
+    before = {path.name: path.read_text() for path in home.keys.iterdir()}
+    assert ensure_keys(home.keys) == []
+    assert {path.name: path.read_text() for path in home.keys.iterdir()} == before
+    assert stat.S_IMODE(home.keys.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in home.keys.iterdir()} == {0o600}
+
+
+def test_the_generated_keys_are_of_the_kind_their_readers_expect(tmp_path: Path) -> None:
+    ensure_keys(tmp_path)
+    assert len(read_key(tmp_path, "secret_key")) >= 50
+    assert len(bytes.fromhex(read_key(tmp_path, "api_key_pepper"))) == 32
+    token = Fernet(read_key(tmp_path, "encryption_keys")).encrypt(b"x")
+    assert token
+
+
+def test_a_missing_key_is_added_and_the_others_stay(tmp_path: Path) -> None:
+    ensure_keys(tmp_path)
+    secret = read_key(tmp_path, "secret_key")
+    (tmp_path / "api_key_pepper").unlink()
+    assert ensure_keys(tmp_path) == ["api_key_pepper"]
+    assert read_key(tmp_path, "secret_key") == secret
+
+
+def test_an_empty_key_file_is_reported_and_never_replaced(tmp_path: Path) -> None:
+    ensure_keys(tmp_path)
+    (tmp_path / "encryption_keys").write_text("")
+    with pytest.raises(LocalError, match="encryption_keys is empty"):
+        ensure_keys(tmp_path)
+    assert (tmp_path / "encryption_keys").read_text() == ""
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LocalError, match=r"DROVER_HOME .* cannot be written"):
+        Home(tmp_path / "file" / "home").make()
+
+
+def test_the_product_derives_the_same_database_passwords() -> None:
+    for role in ("app_owner", "app_user", "app_ops", "app_engine"):
+        assert database_password("k" * 50, role) == env.role_password("k" * 50, role)

@@ -1,0 +1,159 @@
+"""Preparing the database: what each role may do, again and again, and who is refused."""
+
+import threading
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from local.errors import LocalError
+from local.postgres import EmbeddedPostgres
+from local.roles import REPLACE_ROLES, prepare_database, role_url
+
+SECRET = "s" * 50
+
+Connect = Callable[[str], psycopg.Connection]
+
+
+@pytest.fixture(scope="module")
+def prepared(shared_server: EmbeddedPostgres) -> str:
+    address = shared_server.url("drover")
+    prepare_database(address, SECRET)
+    with psycopg.connect(role_url(address, SECRET, "app_owner")) as owner:
+        owner.execute("CREATE TABLE public.things (id bigserial PRIMARY KEY, name text)")
+        owner.execute("CREATE TABLE engine.jobs (id int)")
+        owner.execute("CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    return address
+
+
+@pytest.fixture
+def connect(prepared: str) -> Connect:
+    return lambda role: psycopg.connect(role_url(prepared, SECRET, role), autocommit=True)
+
+
+def test_the_runtime_role_writes_rows_and_owns_nothing(connect: Connect) -> None:
+    with connect("app_user") as user:
+        user.execute("INSERT INTO things (name) VALUES ('a')")
+        user.execute("UPDATE things SET name = 'b'")
+        user.execute("SELECT f()")
+        user.execute("DELETE FROM things")
+        for forbidden in (
+            "CREATE TABLE mine (id int)",
+            "ALTER TABLE things ADD COLUMN x int",
+            "TRUNCATE things",
+            "SELECT * FROM engine.jobs",
+            "CREATE SCHEMA mine",
+            "SET ROLE app_owner",
+        ):
+            with pytest.raises(errors.InsufficientPrivilege):
+                user.execute(forbidden)
+
+
+def test_operators_only_read(connect: Connect) -> None:
+    with connect("app_ops") as operator:
+        operator.execute("SELECT * FROM things")
+        with pytest.raises(errors.InsufficientPrivilege):
+            operator.execute("INSERT INTO things (name) VALUES ('a')")
+
+
+def test_the_engine_sees_its_own_schema_and_nothing_else(connect: Connect) -> None:
+    with connect("app_engine") as engine:
+        assert engine.execute("SHOW search_path").fetchone() == ("engine",)
+        for forbidden in ("SELECT * FROM public.things", "SELECT public.f()"):
+            with pytest.raises(errors.InsufficientPrivilege):
+                engine.execute(forbidden)
+
+
+def test_no_role_is_more_than_it_should_be(connect: Connect) -> None:
+    with connect("app_user") as user:
+        mighty = user.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'app%%' AND"
+            " (rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR NOT rolcanlogin)"
+        ).fetchall()
+    assert mighty == []
+
+
+def test_preparing_again_and_at_the_same_time_changes_nothing(prepared: str) -> None:
+    failures: list[LocalError] = []
+
+    def prepare() -> None:
+        try:
+            prepare_database(prepared, SECRET)
+        except LocalError as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=prepare) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_second_database_on_the_server_is_prepared_too(
+    prepared: str, shared_server: EmbeddedPostgres
+) -> None:
+    other = shared_server.url("other")
+    prepare_database(other, SECRET)
+    with psycopg.connect(role_url(other, SECRET, "app_owner")) as owner:
+        owner.execute("CREATE TABLE mine (id int)")
+
+
+def test_roles_of_another_installation_are_not_taken_over_unasked(
+    prepared: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(LocalError, match="of other Drover keys"):
+        prepare_database(prepared, "z" * 50)
+    connect("app_user").close()
+    monkeypatch.setenv(REPLACE_ROLES, "yes")
+    prepare_database(prepared, "z" * 50)
+    psycopg.connect(role_url(prepared, "z" * 50, "app_user")).close()
+    prepare_database(prepared, SECRET)
+
+
+def test_an_administrator_who_may_only_create_roles_and_databases_is_enough(
+    shared_server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(shared_server.url(), autocommit=True) as admin:
+        for role in ("app_owner", "app_user", "app_ops", "app_engine"):
+            if admin.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount:
+                admin.execute("DROP DATABASE IF EXISTS drover")
+                admin.execute("DROP DATABASE IF EXISTS other")
+                admin.execute(f"DROP ROLE {role}")
+        admin.execute("CREATE ROLE hosted LOGIN CREATEROLE CREATEDB PASSWORD 'pw'")
+    address = shared_server.url("hosted", user="hosted", password="pw")
+    for _ in range(2):
+        prepare_database(address, SECRET)
+    with psycopg.connect(role_url(address, SECRET, "app_owner")) as owner:
+        owner.execute("CREATE TABLE mine (id int)")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("mysql://u:p@127.0.0.1/x", "not an address of a PostgreSQL database"),
+        ("postgresql://u:p@127.0.0.1", "not an address of a PostgreSQL database"),
+        ("postgresql://u:p@127.0.0.1:port/x", "not an address of a PostgreSQL database"),
+        ("postgresql://u:p@127.0.0.1:1/x", r"at 127\.0\.0\.1:1 could not be used"),
+        ("postgresql://u:p@no.such.host.invalid/x", "could not be used"),
+    ],
+)
+def test_a_bad_address_is_one_sentence(address: str, sentence: str) -> None:
+    with pytest.raises(LocalError, match=sentence) as caught:
+        prepare_database(address, SECRET)
+    assert "\n" not in str(caught.value)
+    assert ":p@" not in str(caught.value)
+
+
+def test_a_wrong_password_is_one_sentence(shared_server: EmbeddedPostgres) -> None:
+    with pytest.raises(LocalError, match="refuses the password"):
+        prepare_database(shared_server.url("drover", password="wrong"), SECRET)
+
+
+def test_a_user_without_rights_is_one_sentence(shared_server: EmbeddedPostgres) -> None:
+    with psycopg.connect(shared_server.url(), autocommit=True) as admin:
+        admin.execute("CREATE ROLE weak LOGIN PASSWORD 'pw'")
+        admin.execute("CREATE DATABASE weakling OWNER weak")
+    with pytest.raises(LocalError, match="may not prepare the database"):
+        prepare_database(shared_server.url("weakling", user="weak", password="pw"), SECRET)
