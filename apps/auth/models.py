@@ -1,0 +1,100 @@
+"""Users and the refresh families that keep them logged in. Not org-owned: a user may belong to many orgs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from uuid_utils.compat import uuid7
+
+
+def new_id() -> UUID:
+    """A UUIDv7: unguessable enough to expose, ordered enough to index."""
+    return uuid7()
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(
+        self, *, email: str, password: str | None, name: str = "", **extra: Any
+    ) -> User:
+        user = self.model(email=email.strip().lower(), name=name, **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. `token_version` rises when every credential handed out before must stop working."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=120, blank=True)
+    email_verified_at = models.DateTimeField(null=True, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    token_version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="identity_user_email_lower"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class RefreshFamily(models.Model):
+    """One login on one device: a chain of single-use refresh tokens. Its id is the session id of access tokens."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="refresh_families")
+    user_agent = models.CharField(max_length=200, blank=True)
+    ip = models.GenericIPAddressField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_reason = models.CharField(max_length=40, blank=True)
+
+
+class RefreshToken(models.Model):
+    """A link of the chain. Only the SHA-256 of the opaque token is stored; `used_at` is set exactly once."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    family = models.ForeignKey(RefreshFamily, models.CASCADE, related_name="tokens")
+    digest = models.BinaryField(max_length=32, unique=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+
+class StreamTicket(models.Model):
+    """A single-use pass of 30 s for EventSource, which cannot send headers. Holds the claims it stands for."""
+
+    digest = models.BinaryField(primary_key=True, max_length=32)
+    claims = models.JSONField()
+    expires_at = models.DateTimeField(db_index=True)
+
+
+class LoginAttempt(models.Model):
+    """A failed credential, counted per key (account and address) to answer 429 with Retry-After."""
+
+    id = models.BigAutoField(primary_key=True)
+    key = models.CharField(max_length=80)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "at"], name="identity_attempt_key_at")]

@@ -1,0 +1,14 @@
+from django.db import migrations
+
+from apps.orgs import rls
+
+
+class Migration(migrations.Migration):
+    dependencies = [("connectors", "0002_initial"), ("orgs", "0002_walls")]
+
+    operations = [
+        rls.protect("connectors_connector"),
+        rls.same_org(
+            "connectors_connector", "domain_id", "orgs_domain", on_delete="SET NULL (domain_id)"
+        ),
+    ]

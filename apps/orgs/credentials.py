@@ -1,0 +1,177 @@
+"""From an Authorization header to a principal: an access token or an API key, each naming one org."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+
+from apps.auth import keys, tokens
+from apps.orgs.models import DomainRole, Membership, Org
+from apps.orgs.principals import Actor, Principal
+from apps.orgs.roles import RANK, Permission, Role
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCredential:
+    """A verified access token."""
+
+    org_id: UUID
+    user_id: UUID
+    session_id: UUID
+    token_version: int
+    ip: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCredential:
+    """A verified API key, with what its row says now."""
+
+    org_id: UUID
+    user_id: UUID  # who made it
+    key_id: UUID
+    name: str
+    role: Role
+    scopes: tuple[str, ...]
+    domain_id: UUID | None
+    ip: str | None
+
+
+Credential = TokenCredential | KeyCredential
+
+
+def read(request: HttpRequest) -> Credential:
+    """The credential of a request; raises 401 for none or a bad one."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        text = value.strip()
+    elif given := request.headers.get("X-API-Key"):
+        text = given.strip()
+    else:
+        raise NotAuthenticated("Send Authorization: Bearer with an access token or an API key.")
+    ip = client_ip(request)
+    return _read_key(text, ip) if text.startswith(keys.SCHEME) else read_token(text, ip)
+
+
+def read_token(text: str, ip: str | None) -> TokenCredential:
+    claims = tokens.verify(text)
+    if claims is None:
+        raise AuthenticationFailed("The access token is invalid or has expired.")
+    return TokenCredential(
+        org_id=claims.org_id,
+        user_id=claims.user_id,
+        session_id=claims.session_id,
+        token_version=claims.token_version,
+        ip=ip,
+    )
+
+
+def load(credential: Credential) -> tuple[Org, Principal]:
+    """The org and the principal, read from the database inside the org's scope; 401 when access ended."""
+    membership = (
+        Membership.objects.for_org(credential.org_id)
+        .filter(user_id=credential.user_id, user__is_active=True)
+        .select_related("org", "user")
+        .first()
+    )
+    if membership is None:
+        raise AuthenticationFailed("This credential no longer gives access to the organization.")
+    if isinstance(credential, TokenCredential):
+        if membership.user.token_version != credential.token_version:
+            raise AuthenticationFailed("Log in again: this session was ended.")
+        return membership.org, _member(membership, credential)
+    return membership.org, _key_holder(membership, credential)
+
+
+def _member(membership: Membership, credential: TokenCredential) -> Principal:
+    role = Role(membership.role)
+    overrides = {}
+    if RANK[role] < RANK[Role.ADMIN]:
+        rows = DomainRole.objects.for_org(membership.org_id).filter(membership=membership)
+        overrides = {domain: Role(name) for domain, name in rows.values_list("domain_id", "role")}
+    return Principal(
+        org_id=membership.org_id,
+        user_id=membership.user_id,
+        role=role,
+        actor=Actor("user", membership.user_id, membership.user.email, credential.ip),
+        membership_id=membership.pk,
+        domain_roles=overrides,
+        session_id=credential.session_id,
+    )
+
+
+def _key_holder(membership: Membership, credential: KeyCredential) -> Principal:
+    creators = Role(membership.role)
+    role = min(credential.role, creators, key=RANK.__getitem__)
+    return Principal(
+        org_id=membership.org_id,
+        user_id=membership.user_id,
+        role=role,
+        actor=Actor("api_key", credential.key_id, credential.name, credential.ip),
+        membership_id=membership.pk,
+        scopes=frozenset(map(Permission, credential.scopes)) or None,
+        only_domain=credential.domain_id,
+    )
+
+
+def _read_key(text: str, ip: str | None) -> KeyCredential:
+    prefix = keys.prefix_of(text)
+    row = _row_by_prefix(prefix) if prefix else None
+    if row is None or not keys.matches(
+        text, hashed=row["hash"], tag=bytes(row["tag"]), version=row["version"]
+    ):
+        raise AuthenticationFailed("The API key is not valid.")
+    if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= timezone.now()):
+        raise AuthenticationFailed("The API key was revoked or has expired.")
+    _note_use(row["id"], row["last_used_at"])
+    return KeyCredential(
+        org_id=row["org_id"],
+        user_id=row["created_by_id"],
+        key_id=row["id"],
+        name=row["name"],
+        role=Role(row["role"]),
+        scopes=tuple(row["scopes"]),
+        domain_id=row["domain_id"],
+        ip=ip,
+    )
+
+
+def _row_by_prefix(prefix: str) -> dict[str, Any] | None:
+    """No org is known yet, so a SECURITY DEFINER function answers this one row."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT auth_key_by_prefix(%s)", [prefix])
+        (row,) = cursor.fetchone() or (None,)
+    return _typed(row) if row else None
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    for name in ("id", "org_id", "created_by_id", "domain_id"):
+        row[name] = UUID(row[name]) if row[name] else None
+    for name in ("expires_at", "revoked_at", "last_used_at"):
+        row[name] = datetime.fromisoformat(row[name]) if row[name] else None
+    row["tag"] = bytes.fromhex(row["tag"])
+    return row
+
+
+def _note_use(key_id: UUID, last: datetime | None) -> None:
+    """Keep last_used_at to the minute; once a minute is cheap, once a request is not."""
+    now = timezone.now()
+    if last and (now - last).total_seconds() < 60:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT auth_key_used(%s)", [key_id])
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """The caller's address; X-Forwarded-For only as many hops deep as settings trust."""
+    direct = request.META.get("REMOTE_ADDR") or None
+    hops = settings.TRUSTED_PROXIES
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+    return forwarded[-hops] if hops and len(forwarded) >= hops and forwarded[-hops] else direct

@@ -1,0 +1,51 @@
+"""What can go wrong in orgs. The docstring is the message; `config.problems` maps each to one HTTP status."""
+
+from __future__ import annotations
+
+from apps.orgs.roles import Permission
+
+
+class PermissionMissing(Exception):
+    """Your role does not allow this."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__(f"This needs the permission {permission.value}.")
+        self.permission = permission
+
+
+class NotFound(Exception):
+    """There is no such object here."""
+
+
+class Conflict(Exception):
+    """The request does not fit the present state."""
+
+    code = "conflict"
+
+    def __init__(self, message: str = "", **context: object) -> None:
+        super().__init__(message or (type(self).__doc__ or ""))
+        self.context = context
+
+
+class LastOwner(Conflict):
+    """An organization needs an owner: make someone else an owner first."""
+
+    code = "last_owner"
+
+
+class NameTaken(Conflict):
+    """That name is already used here."""
+
+    code = "name_taken"
+
+
+class Unreadable(Exception):
+    """The stored secret cannot be opened with the keys this installation has."""
+
+
+class Invalid(Exception):
+    """Valid JSON with invalid content; `errors` are (field path, message, code)."""
+
+    def __init__(self, errors: list[tuple[str, str, str]]) -> None:
+        super().__init__("; ".join(f"{field}: {message}" for field, message, _ in errors))
+        self.errors = errors

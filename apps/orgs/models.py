@@ -1,0 +1,134 @@
+"""What may you touch: orgs, their members and domains, keys, and the record of what was done."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Lower
+
+from apps.auth.models import User, new_id
+from apps.orgs.roles import Role
+from apps.orgs.tenancy import OrgOwned
+
+
+class Org(models.Model):
+    """A team that shares everything and shares nothing with other orgs."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    name = models.CharField(max_length=120)
+    slug = models.SlugField(max_length=80, unique=True)
+    data_key = models.TextField(editable=False)  # this org's Fernet key, wrapped by the platform's
+    max_running = models.PositiveIntegerField(default=5)  # runs at once
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(OrgOwned):
+    """A user in an org, with a role. Read from the database on every request: removal works at once."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "user"], name="orgs_membership_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="orgs_membership_role"
+            ),
+        ]
+
+
+class Domain(OrgOwned):
+    """A named group inside an org that pipelines and connectors may belong to."""
+
+    name = models.CharField(max_length=80)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [models.UniqueConstraint("org", Lower("name"), name="orgs_domain_name")]
+
+
+class DomainRole(OrgOwned):
+    """Raises one member's role for the objects of one domain; never lowers it."""
+
+    domain = models.ForeignKey(Domain, models.CASCADE, related_name="+", db_constraint=False)
+    membership = models.ForeignKey(
+        Membership, models.CASCADE, related_name="+", db_constraint=False
+    )
+    role = models.CharField(max_length=10, choices=Role.choices)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "domain", "membership"], name="orgs_domainrole_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[Role.VIEWER, Role.MEMBER, Role.ADMIN]),
+                name="orgs_domainrole_role",
+            ),
+        ]
+
+
+class ApiKey(OrgOwned):
+    """A credential for programs: shown once, found by prefix, kept as a bcrypt hash and a keyed tag (ADR)."""
+
+    name = models.CharField(max_length=120)
+    prefix = models.CharField(max_length=12, unique=True)
+    hash = models.CharField(max_length=60)
+    tag = models.BinaryField(max_length=8)
+    version = models.PositiveIntegerField(default=1)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    scopes = models.JSONField(default=list)  # permissions; empty means all of the role
+    domain = models.ForeignKey(
+        Domain, models.CASCADE, related_name="+", null=True, blank=True, db_constraint=False
+    )
+    created_by = models.ForeignKey(User, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="orgs_apikey_role"
+            )
+        ]
+
+
+class AuditEvent(OrgOwned):
+    """Who did what to which object, with secrets masked. The runtime role can only add and read."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor_kind = models.CharField(max_length=12)  # user | api_key | system | operator
+    actor_id = models.UUIDField(null=True)
+    actor_label = models.CharField(max_length=254)
+    action = models.CharField(max_length=60)
+    object_kind = models.CharField(max_length=40)
+    object_id = models.UUIDField(null=True)
+    object_label = models.CharField(max_length=254, blank=True)
+    changes = models.JSONField(default=dict)  # {field: [before, after]}
+    ip = models.GenericIPAddressField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        indexes = [models.Index(fields=["org", "-at", "-id"], name="orgs_audit_newest")]
+
+
+class IdempotencyRecord(OrgOwned):
+    """The first answer to an Idempotency-Key, replayed for 24 h. `status` is null while it is being made."""
+
+    key = models.CharField(max_length=200)
+    operation = models.CharField(max_length=200)  # method and path
+    body_digest = models.BinaryField(max_length=32)
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField(default=bytes)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["org", "key"], name="orgs_idempotency_key")]
+        indexes = [models.Index(fields=["created_at"], name="orgs_idempotency_age")]

@@ -1,0 +1,69 @@
+"""Migration operations for the second and third wall: row-level security and composite keys.
+
+Every table with an `org_id` goes through `protect`; every reference between two of them through
+`same_org`. Guard tests walk the catalogue of the database and fail on one that did not.
+"""
+
+from __future__ import annotations
+
+from django.db.migrations.operations import RunSQL
+
+CURRENT_ORG = """
+CREATE FUNCTION app_current_org() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE value text := current_setting('app.current_org', true);
+BEGIN
+    IF value IS NULL OR value = '' THEN
+        RAISE EXCEPTION 'no organization is in scope' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN value::uuid;
+END $$;
+CREATE FUNCTION app_org_or_null() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT NULLIF(current_setting('app.current_org', true), '')::uuid $$;
+CREATE FUNCTION app_user_or_null() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT NULLIF(current_setting('app.current_user', true), '')::uuid $$;
+"""
+
+
+def functions() -> RunSQL:
+    """The functions policies ask; `app_current_org` raises when no org is set, so a bug is loud."""
+    return RunSQL(
+        CURRENT_ORG,
+        "DROP FUNCTION app_current_org(); DROP FUNCTION app_org_or_null(); DROP FUNCTION app_user_or_null();",
+    )
+
+
+def protect(table: str) -> RunSQL:
+    """Row-level security by org for the runtime role, reads for operators, and the key others refer to."""
+    return RunSQL(
+        f"""
+        ALTER TABLE {table} ADD CONSTRAINT {table}_org_key UNIQUE (org_id, id);
+        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY org_isolation ON {table} TO app_user
+            USING (org_id = (SELECT app_current_org())) WITH CHECK (org_id = (SELECT app_current_org()));
+        CREATE POLICY operators ON {table} TO app_ops USING (true) WITH CHECK (true);
+        """,
+        f"""
+        DROP POLICY operators ON {table}; DROP POLICY org_isolation ON {table};
+        ALTER TABLE {table} DISABLE ROW LEVEL SECURITY; ALTER TABLE {table} DROP CONSTRAINT {table}_org_key;
+        """,
+    )
+
+
+def same_org(table: str, column: str, target: str, *, on_delete: str = "NO ACTION") -> RunSQL:
+    """A composite foreign key, so a row of one org cannot point at another's, whatever code wrote it.
+
+    `on_delete` is the database's own action; a nullable reference uses `SET NULL (column)`.
+    """
+    return RunSQL(
+        f"""ALTER TABLE {table} ADD CONSTRAINT {table}_{column}_same_org FOREIGN KEY (org_id, {column})
+            REFERENCES {target} (org_id, id) ON DELETE {on_delete} DEFERRABLE INITIALLY DEFERRED;""",
+        f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_same_org;",
+    )
+
+
+def append_only(table: str) -> RunSQL:
+    """The runtime role may add rows and read them, never change or remove them."""
+    return RunSQL(
+        f"REVOKE UPDATE, DELETE ON {table} FROM app_user;",
+        f"GRANT UPDATE, DELETE ON {table} TO app_user;",
+    )

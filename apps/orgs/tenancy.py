@@ -1,0 +1,138 @@
+"""The first wall between orgs: models that cannot be read without naming the org, and the scope the second wall checks.
+
+The second wall is row-level security (`apps.orgs.rls`), which asks `app.current_org`. The scope sets it with
+`SET LOCAL` inside one transaction inside ONE synchronous function; never hold it across `await`: two tasks
+may share a connection, and one would read the other's org.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from uuid import UUID
+
+from django.db import connection, models, transaction
+
+from apps.auth.models import new_id
+
+if TYPE_CHECKING:
+    from apps.orgs.models import Org
+
+
+class OrgScopeMissing(Exception):
+    """An org-owned table was read without naming the org: use objects.for_org(org)."""
+
+
+class NestedOrgScope(Exception):
+    """A scope of one org was opened inside the scope of another."""
+
+
+class ScopeInAsyncCode(Exception):
+    """A scope was opened on an event loop; open it inside one synchronous function instead."""
+
+
+_current_org: ContextVar[UUID | None] = ContextVar("current_org", default=None)
+
+
+@contextmanager
+def org_scope(org_id: UUID) -> Iterator[None]:
+    """Run one transaction that can see and write rows of this org only.
+
+    Raises NestedOrgScope inside another org's scope and ScopeInAsyncCode on an event loop.
+    """
+    _refuse_event_loop()
+    current = _current_org.get()
+    if current == org_id:
+        with transaction.atomic():
+            yield
+        return
+    if current is not None:
+        raise NestedOrgScope(f"scope of {org_id} opened inside the scope of {current}")
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        _set_local("app.current_org", str(org_id))
+        token = _current_org.set(org_id)
+        try:
+            yield
+        finally:
+            _current_org.reset(token)
+        if nested:  # SET LOCAL outlives a savepoint; an outer transaction must not keep the org
+            _set_local("app.current_org", "")
+
+
+@contextmanager
+def user_scope(user_id: UUID) -> Iterator[None]:
+    """Run one transaction in which a user may read their own memberships and orgs, whatever the org."""
+    _refuse_event_loop()
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        _set_local("app.current_user", str(user_id))
+        yield
+        if nested:
+            _set_local("app.current_user", "")
+
+
+def current_org_id() -> UUID | None:
+    """The org whose scope is open here, if any."""
+    return _current_org.get()
+
+
+def _set_local(name: str, value: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
+def _refuse_event_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise ScopeInAsyncCode("open the scope inside sync_to_async(unit)")
+
+
+M = TypeVar("M", bound=models.Model, covariant=True)
+
+
+class OrgQuerySet(models.QuerySet[M, M], Generic[M]):
+    """Base of the QuerySets of org-owned models; their reads are its methods."""
+
+
+class OrgManager(models.Manager[M], Generic[M]):
+    """A manager whose only door is `for_org`."""
+
+    queryset_class: type[OrgQuerySet[Any]] = OrgQuerySet
+
+    @classmethod
+    def of(cls, queryset_class: type[OrgQuerySet[Any]]) -> Any:
+        """A manager whose `for_org` answers `queryset_class`."""
+        manager = cls()
+        manager.queryset_class = queryset_class
+        return manager
+
+    def for_org(self, org: Org | UUID) -> Any:
+        org_id = org if isinstance(org, UUID) else org.pk
+        return self.queryset_class(self.model, using=self._db).filter(org_id=org_id)
+
+    def get_queryset(self) -> Any:
+        raise OrgScopeMissing(f"{self.model.__name__}.objects needs for_org(org)")
+
+
+class OrgOwned(models.Model):
+    """A row that belongs to one org and dies with it.
+
+    `objects.for_org(org)` is the way to read; `unscoped` is the greppable bypass, allowed only where
+    tests/guards lists the reason.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    org = models.ForeignKey("orgs.Org", models.CASCADE, related_name="+")
+
+    objects: ClassVar[OrgManager[Any]] = OrgManager()
+    unscoped: ClassVar[models.Manager[Any]] = models.Manager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "unscoped"

@@ -1,0 +1,67 @@
+"""Envelope encryption: the platform's keys wrap a key per org, the org's key seals its secrets.
+
+Fernet authenticates but binds no context, so the plaintext carries `[org, kind, id]` and a sealed text copied
+to another row or org is refused. Source of the form: cryptography's Fernet and MultiFernet (AES-128-CBC, HMAC-SHA256).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from apps.orgs.exceptions import Unreadable
+from apps.orgs.models import Org
+
+
+@lru_cache(maxsize=1)
+def _platform(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def platform() -> MultiFernet:
+    """The platform's keys, newest first; the newest wraps, all unwrap."""
+    return _platform(tuple(settings.ENCRYPTION_KEYS))
+
+
+def new_data_key(org_id: UUID) -> str:
+    """A wrapped data key for a new org."""
+    return platform().encrypt(org_id.bytes + Fernet.generate_key()).decode()
+
+
+def rewrap(wrapped: str) -> str:
+    """The same data key under the newest platform key."""
+    return platform().rotate(wrapped.encode()).decode()
+
+
+def seal(org: Org, kind: str, object_id: UUID, value: Any) -> str:
+    """`value` (JSON) as text only this org, kind and object can open."""
+    context = [str(org.pk), kind, str(object_id)]
+    return _data_key(org).encrypt(orjson.dumps({"for": context, "value": value})).decode()
+
+
+def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
+    """The value sealed for exactly this place; raises Unreadable for any other, or with unknown keys."""
+    try:
+        content = orjson.loads(_data_key(org).decrypt(sealed.encode()))
+    except InvalidToken:
+        raise Unreadable(
+            "the secret was sealed for another organization or with a lost key"
+        ) from None
+    if content["for"] != [str(org.pk), kind, str(object_id)]:
+        raise Unreadable("the secret was sealed for another object")
+    return content["value"]
+
+
+def _data_key(org: Org) -> Fernet:
+    try:
+        unwrapped = platform().decrypt(org.data_key.encode())
+    except InvalidToken:
+        raise Unreadable("no platform key opens this organization's data key") from None
+    if unwrapped[:16] != org.pk.bytes:
+        raise Unreadable("the data key belongs to another organization")
+    return Fernet(unwrapped[16:])

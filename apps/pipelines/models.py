@@ -1,0 +1,120 @@
+"""What should run: pipelines, every version of their definition, and their schedules."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models.functions import Lower
+
+from apps.auth.models import User
+from apps.connectors.models import Connector
+from apps.orgs.models import Domain
+from apps.orgs.tenancy import OrgOwned
+
+
+class Pipeline(OrgOwned):
+    """Source and stream to destination. The definition lives in versions; lists need only what is here."""
+
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=1000, blank=True)
+    domain = models.ForeignKey(
+        Domain, models.SET_NULL, related_name="+", null=True, blank=True, db_constraint=False
+    )
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
+    enabled = models.BooleanField(default=True)
+    version = models.PositiveIntegerField(default=1)  # number of the version that runs
+    source_kind = models.CharField(max_length=60)
+    destination_kind = models.CharField(max_length=60)
+    source_connector = models.ForeignKey(
+        Connector, models.PROTECT, related_name="+", null=True, db_constraint=False
+    )
+    destination_connector = models.ForeignKey(
+        Connector, models.PROTECT, related_name="+", null=True, db_constraint=False
+    )
+    stream = models.CharField(max_length=200)
+    timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    etag = models.PositiveIntegerField(default=1)  # rises with every change, also of name or tags
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    # The newest run, repeated here by apps.runs, so that the list of pipelines reads one table.
+    last_run_id = models.UUIDField(null=True, editable=False)
+    last_run_status = models.CharField(max_length=10, blank=True, editable=False)
+    last_run_finished_at = models.DateTimeField(null=True, editable=False)
+    last_run_records = models.BigIntegerField(null=True, editable=False)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name")
+        ]
+        indexes = [
+            models.Index(fields=["org", "-created_at", "-id"], name="pipelines_newest"),
+            GinIndex(fields=["tags"], name="pipelines_tags"),
+        ]
+
+
+class PipelineVersion(OrgOwned):
+    """One definition, never changed once written. Secrets of inline settings are sealed apart."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    number = models.PositiveIntegerField()
+    definition = models.JSONField()  # see apps.pipelines.definition
+    sealed = models.TextField(blank=True)  # {path: secret} of inline settings
+    secret_hints = models.JSONField(default=dict)
+    note = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "pipeline", "number"], name="pipelines_version_number"
+            )
+        ]
+
+
+class Overlap(models.TextChoices):
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL_OTHER = "cancel_other"
+
+
+class Misfire(models.TextChoices):
+    SKIP = "skip"
+    RUN_ONCE = "run_once"
+
+
+class Schedule(OrgOwned):
+    """When a pipeline runs by itself: a cron of five fields or an interval, in an IANA time zone."""
+
+    pipeline = models.OneToOneField(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    cron = models.CharField(max_length=100, blank=True)
+    interval_seconds = models.PositiveIntegerField(null=True, blank=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    overlap = models.CharField(max_length=12, choices=Overlap.choices, default=Overlap.SKIP)
+    misfire = models.CharField(max_length=8, choices=Misfire.choices, default=Misfire.RUN_ONCE)
+    jitter_seconds = models.PositiveIntegerField(default=0)
+    next_run_at = models.DateTimeField(null=True, blank=True)  # null while paused or disabled
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_note = models.CharField(max_length=200, blank=True)
+    paused_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(cron="", interval_seconds__isnull=False)
+                | (~models.Q(cron="") & models.Q(interval_seconds__isnull=True)),
+                name="pipelines_schedule_cron_or_interval",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_run_at"],
+                name="pipelines_schedule_due",
+                condition=models.Q(next_run_at__isnull=False),
+            )
+        ]

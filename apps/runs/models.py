@@ -1,0 +1,176 @@
+"""What happened: runs, their attempts, events, logs and outputs. The Run row is the truth; a job only carries its id."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from apps.auth.models import User
+from apps.orgs.tenancy import OrgOwned
+from apps.pipelines.models import Pipeline, Schedule
+
+
+class Status(models.TextChoices):
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+LIVE = (Status.PENDING, Status.RUNNING)
+
+
+class Trigger(models.TextChoices):
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+    API = "api"
+    RETRY = "retry"
+
+
+class Run(OrgOwned):
+    """One execution of a pipeline. States and allowed moves: apps.runs.states."""
+
+    pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
+    version = (
+        models.PositiveIntegerField()
+    )  # of the pipeline's definition, fixed when the run is made
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    trigger = models.CharField(max_length=10, choices=Trigger.choices)
+    triggered_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    schedule = models.ForeignKey(
+        Schedule, models.SET_NULL, related_name="+", null=True, db_constraint=False
+    )
+    slot = models.DateTimeField(null=True)  # the schedule's time this run stands for
+
+    attempt = models.PositiveSmallIntegerField(default=0)
+    max_attempts = models.PositiveSmallIntegerField(default=3)
+    idle_attempts = models.PositiveSmallIntegerField(default=0)  # attempts that moved no record
+    crashes = models.PositiveSmallIntegerField(default=0)  # attempts whose worker died: poison cap
+    not_before = models.DateTimeField(null=True)  # back-off of the next attempt
+    job_id = models.BigIntegerField(null=True)  # Procrastinate's
+
+    lease = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=120, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    records_read = models.BigIntegerField(default=0)
+    records_written = models.BigIntegerField(default=0)
+    records_rejected = models.BigIntegerField(default=0)
+    bytes = models.BigIntegerField(default=0)
+    iterations = models.BigIntegerField(default=0)
+    records_total = models.BigIntegerField(null=True)  # what the source says it holds
+    rate = models.FloatField(null=True)  # records per second, lately
+    progress_at = models.DateTimeField(null=True)
+
+    waiting_reason = models.CharField(max_length=200, blank=True)
+    failure_class = models.CharField(max_length=20, blank=True)
+    failure_message = models.CharField(max_length=2000, blank=True)
+    failure_evidence = models.JSONField(default=list)
+    failure_retryable = models.BooleanField(null=True)
+
+    event_sequence = models.BigIntegerField(default=0)
+    log_lines = models.BigIntegerField(default=0)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "pipeline"],
+                condition=models.Q(status__in=LIVE),
+                name="runs_run_one_live_per_pipeline",
+            ),
+            models.UniqueConstraint(fields=["schedule", "slot"], name="runs_run_schedule_slot"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=Status.values), name="runs_run_status"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status=Status.RUNNING)
+                | models.Q(lease__isnull=False, lease_until__isnull=False),
+                name="runs_run_running_has_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["org", "-created_at", "-id"], name="runs_newest"),
+            models.Index(fields=["pipeline", "-created_at", "-id"], name="runs_of_pipeline"),
+            models.Index(
+                fields=["status", "created_at"],
+                name="runs_live",
+                condition=models.Q(status__in=LIVE),
+            ),
+        ]
+
+
+class Attempt(OrgOwned):
+    """One try of a run."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
+    number = models.PositiveSmallIntegerField()
+    worker = models.CharField(max_length=120, blank=True)
+    started_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=10, blank=True)
+    failure_class = models.CharField(max_length=20, blank=True)
+    failure_message = models.CharField(max_length=2000, blank=True)
+    records_read = models.BigIntegerField(default=0)
+    records_written = models.BigIntegerField(default=0)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "run", "number"], name="runs_attempt_number")
+        ]
+
+
+class Event(OrgOwned):
+    """Something that happened to a run, in order; announced with NOTIFY in the transaction that wrote it."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
+    sequence = models.BigIntegerField()
+    kind = models.CharField(max_length=20)
+    body = models.JSONField()
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "run", "sequence"], name="runs_event_sequence")
+        ]
+        indexes = [models.Index(fields=["at"], name="runs_event_age")]
+
+
+class LogPart(OrgOwned):
+    """A stretch of a run's log in storage: JSON lines numbered from `first_line`."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
+    first_line = models.BigIntegerField()
+    lines = models.PositiveIntegerField()
+    bytes = models.PositiveIntegerField()
+    key = models.CharField(max_length=200)
+    levels = models.JSONField(default=dict)  # {level: lines}, so a level filter skips whole parts
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "run", "first_line"], name="runs_logpart_first_line"
+            )
+        ]
+
+
+class Output(OrgOwned):
+    """A file a run published into Drover's storage."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
+    name = models.CharField(max_length=255)
+    key = models.CharField(max_length=500)
+    bytes = models.BigIntegerField()
+    rows = models.BigIntegerField()
+    media_type = models.CharField(max_length=80)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "run", "name"], name="runs_output_name")
+        ]

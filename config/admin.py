@@ -1,0 +1,43 @@
+"""Sessions, CSRF and messages for the operators' admin only: the API is stateless and pays for none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
+
+ADMIN_PATH = "/operators/"
+
+
+def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
+    """The same middleware, asleep outside ADMIN_PATH."""
+
+    class BelowAdmin(middleware):  # type: ignore[valid-type,misc]
+        def __call__(self, request: HttpRequest) -> Any:
+            if request.path.startswith(ADMIN_PATH):
+                return super().__call__(request)
+            return self.get_response(request)
+
+        def process_view(
+            self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+        ) -> HttpResponseBase | None:
+            inner = getattr(super(), "process_view", None)
+            if inner is None or not request.path.startswith(ADMIN_PATH):
+                return None
+            answer: HttpResponseBase | None = inner(request, view, args, kwargs)
+            return answer
+
+    BelowAdmin.__name__ = middleware.__name__
+    return BelowAdmin
+
+
+AdminSession = below_admin(SessionMiddleware)
+AdminCsrf = below_admin(CsrfViewMiddleware)
+AdminUser = below_admin(AuthenticationMiddleware)
+AdminMessages = below_admin(MessageMiddleware)

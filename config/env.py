@@ -1,0 +1,102 @@
+"""Typed readers for the environment. `NAME_FILE` holds a path to the value, so secrets can stay in files."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+
+class SettingMissing(Exception):
+    """A setting is missing or unreadable; the message says which and how to give it."""
+
+
+def home() -> Path:
+    """Where this installation keeps its keys, files and, in the local shape, its database."""
+    default = Path(__file__).resolve().parent.parent / ".drover"
+    return Path(os.environ.get("DROVER_HOME") or default).resolve()
+
+
+def text(name: str, default: str | None = None, *, hint: str = "") -> str:
+    """The value of NAME, of the file NAME_FILE names, or the default."""
+    if value := os.environ.get(name):
+        return value
+    if path := os.environ.get(f"{name}_FILE"):
+        return _read(Path(path), name)
+    if default is not None:
+        return default
+    raise SettingMissing(f"{name} is not set. {hint or f'Set {name} or {name}_FILE.'}")
+
+
+def secret(name: str) -> str:
+    """Like `text`, falling back to the key file that `make up` generates; there is no built-in default."""
+    generated = home() / "keys" / name.lower()
+    if not os.environ.get(name) and not os.environ.get(f"{name}_FILE") and generated.exists():
+        return _read(generated, name)
+    hint = f"Set {name} or {name}_FILE, or let `make up` generate {generated}."
+    return text(name, hint=hint)
+
+
+def flag(name: str, *, default: bool) -> bool:
+    value = os.environ.get(name)
+    if value is None:
+        return default
+    if value.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if value.lower() in {"0", "false", "no", "off"}:
+        return False
+    raise SettingMissing(f"{name} must be true or false, not {value!r}.")
+
+
+def integer(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    try:
+        return int(value)
+    except ValueError:
+        raise SettingMissing(f"{name} must be a whole number, not {value!r}.") from None
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def role_password(secret_key: str, role: str) -> str:
+    """The database password of one of Drover's roles, the same on every node with the same SECRET_KEY."""
+    return hmac.digest(secret_key.encode(), f"database-role:{role}".encode(), hashlib.sha256).hex()[
+        :32
+    ]
+
+
+def role_url(database_url: str, secret_key: str, role: str) -> str:
+    """`database_url` with the role's own credentials in place of the administrator's."""
+    parts = urlsplit(database_url)
+    place = parts.netloc.rpartition("@")[2]
+    password = quote(role_password(secret_key, role))
+    return parts._replace(netloc=f"{role}:{password}@{place}").geturl()
+
+
+def database_parts(url: str) -> dict[str, str]:
+    """Django's NAME, USER, PASSWORD, HOST and PORT of a PostgreSQL URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise SettingMissing(
+            "DATABASE_URL must look like postgresql://user:password@host:5432/database."
+        )
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(query.get("host", parts.hostname or "")),
+        "PORT": query.get("port", str(parts.port or "")),
+    }
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingMissing(f"{name}: cannot read {path}: {error.strerror}.") from error

@@ -1,0 +1,35 @@
+"""Structured server logs: one JSON line per event on stderr."""
+
+from __future__ import annotations
+
+import logging.config
+from typing import Any
+
+import orjson
+import structlog
+
+CHAIN: list[structlog.types.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def _dumps(value: Any, **_: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
+def configure(config: dict[str, Any]) -> None:
+    """Django calls this with `LOGGING`."""
+    formatter = config["formatters"]["structured"]
+    formatter["processor"] = structlog.processors.JSONRenderer(serializer=_dumps)
+    formatter["foreign_pre_chain"] = CHAIN
+    logging.config.dictConfig(config)
+    structlog.configure(
+        processors=[*CHAIN, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,126 @@
+"""Every error as `application/problem+json` (RFC 9457): one place that maps exceptions to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from apps.orgs import exceptions as orgs
+
+logger = structlog.get_logger(__name__)
+
+TITLES = {
+    400: "The request is malformed",
+    401: "No valid credential",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    409: "Conflict",
+    412: "Changed meanwhile",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Invalid content",
+    423: "Disabled",
+    429: "Too many requests",
+    503: "Temporarily unavailable",
+}
+
+
+@dataclass
+class Problem(Exception):
+    """An answer that is an error. `errors` are (field path, message, code)."""
+
+    status: int
+    detail: str = ""
+    code: str = ""
+    errors: Iterable[tuple[str, str, str]] = ()
+    headers: dict[str, str] | None = None
+    extra: dict[str, Any] | None = None
+
+    def response(self) -> Response:
+        code = self.code or TITLES[self.status].lower().replace(" ", "_")
+        body: dict[str, Any] = {
+            "type": f"urn:drover:problem:{code}",
+            "title": TITLES[self.status],
+            "status": self.status,
+            "detail": self.detail or TITLES[self.status] + ".",
+            "code": code,
+            "errors": [{"field": f, "message": m, "code": c} for f, m, c in self.errors],
+            **(self.extra or {}),
+        }
+        answer = Response(body, status=self.status, headers=self.headers)
+        answer.content_type = "application/problem+json"
+        return answer
+
+
+NOT_FOUND = "There is no such object here."
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler. Unknown exceptions are None, which re-raises them as a logged 500."""
+    problem = as_problem(error)
+    return problem.response() if problem else None
+
+
+def as_problem(error: Exception) -> Problem | None:
+    match error:
+        case Problem():
+            return error
+        case drf.ValidationError():
+            return Problem(422, "Some fields are invalid.", "invalid", list(_flatten(error.detail)))
+        case orgs.Invalid():
+            return Problem(422, "Some fields are invalid.", "invalid", error.errors)
+        case drf.ParseError():
+            return Problem(400, str(error.detail), "malformed")
+        case drf.NotAuthenticated() | drf.AuthenticationFailed():
+            return Problem(
+                401, str(error.detail), "unauthenticated", headers={"WWW-Authenticate": "Bearer"}
+            )
+        case orgs.PermissionMissing():
+            return Problem(
+                403, str(error), "permission_missing", extra={"permission": error.permission.value}
+            )
+        case Http404() | orgs.NotFound() | drf.NotFound():
+            return Problem(404, NOT_FOUND, "not_found")
+        case orgs.Conflict():
+            return Problem(409, str(error), error.code, extra=dict(error.context))
+        case drf.MethodNotAllowed():
+            return Problem(405, str(error.detail), "method_not_allowed")
+        case drf.NotAcceptable():
+            return Problem(406, str(error.detail), "not_acceptable")
+        case drf.UnsupportedMediaType():
+            return Problem(415, str(error.detail), "unsupported_media_type")
+        case RequestDataTooBig():
+            return Problem(413, "The body is larger than 2 MiB.", "too_large")
+        case OperationalError() | InterfaceError():
+            logger.warning("database away", error=str(error).partition("\n")[0])
+            return Problem(
+                503,
+                "The database is away; try again shortly.",
+                "unavailable",
+                headers={"Retry-After": "5"},
+            )
+    return None
+
+
+def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str, str]]:
+    """DRF's nested error detail as flat (path, message, code), paths like `source.config.port`."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            step = "" if name == "non_field_errors" else str(name)
+            yield from _flatten(inner, ".".join(part for part in (path, step) if part))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, dict | list)
+            yield from _flatten(inner, f"{path}.{index}" if nested else path)
+    else:
+        yield path, str(detail), str(getattr(detail, "code", "invalid"))

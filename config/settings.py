@@ -1,0 +1,230 @@
+"""Drover's settings, read like a page: where it lives, what it trusts, what it is made of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from config import env
+
+# --- Where it lives -------------------------------------------------------------------------
+BASE_DIR = Path(__file__).resolve().parent.parent
+DROVER_HOME = env.home()
+DEBUG = env.flag("DROVER_DEBUG", default=False)
+# "local" is one machine on loopback (`make up`); "production" is behind a proxy with TLS.
+DEPLOYMENT = env.text("DROVER_DEPLOYMENT", "local")
+PUBLIC_URL = env.text("DROVER_PUBLIC_URL", "http://localhost:8000")
+
+# --- Keys -----------------------------------------------------------------------------------
+SECRET_KEY = env.secret("SECRET_KEY")
+ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEYS").split()  # Fernet keys, newest first
+API_KEY_PEPPER = env.secret("API_KEY_PEPPER")
+
+# --- Database: one database, three roles (docs/adr) -----------------------------------------
+DATABASE_URL = env.text("DATABASE_URL", hint="`make up` starts a PostgreSQL and sets it.")
+DATABASE_ROLES = {
+    "user": "app_user",
+    "owner": "app_owner",
+    "ops": "app_ops",
+    "engine": "app_engine",
+}
+DATABASE_ROLE = env.text("DROVER_DB_ROLE", "user")
+ENGINE_DATABASE_URL = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["engine"])
+
+
+def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"connect_timeout": 5}
+    if pool_size:
+        options["pool"] = {"min_size": 0, "max_size": pool_size, "timeout": 10}
+    url = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role])
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        **env.database_parts(url),
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+    }
+
+
+DATABASES = {
+    "default": database(DATABASE_ROLE, pool_size=env.integer("DROVER_DB_POOL", 10)),
+    "ops": database("ops", pool_size=None),
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- What it is made of ---------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "procrastinate.contrib.django",
+    "apps.auth",
+    "apps.orgs",
+    "apps.connectors",
+    "apps.pipelines",
+    "apps.runs",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "config.headers.SecurityHeaders",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.admin.AdminSession",
+    "config.admin.AdminCsrf",
+    "config.admin.AdminUser",
+    "config.admin.AdminMessages",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Identity -------------------------------------------------------------------------------
+AUTH_USER_MODEL = "identity.User"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
+REFRESH_TOKEN_LIFETIME = timedelta(days=14)
+REFRESH_TOKEN_LEEWAY = timedelta(seconds=10)
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": env.role_password(SECRET_KEY, "access-token"),
+    "USER_ID_CLAIM": "sub",
+    "ISSUER": "drover",
+}
+
+# --- API ------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["config.api.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["config.api.JSONParser"],
+    "EXCEPTION_HANDLER": "config.problems.handle",
+    "DEFAULT_SCHEMA_CLASS": "config.schema.OperationSchema",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Drover API",
+    "DESCRIPTION": "Connect sources to destinations, run pipelines, and watch them.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
+API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body answers 413
+DATA_UPLOAD_MAX_MEMORY_SIZE = API_BODY_LIMIT
+
+# --- Storage of run outputs and logs ---------------------------------------------------------
+STORAGE_KIND = env.text("DROVER_STORAGE", "local")  # local | s3 | gcs
+STORAGE_BUCKET = env.text("DROVER_STORAGE_BUCKET", "")
+STORAGE_OPTIONS: dict[str, Any] = {
+    "local": {"location": str(DROVER_HOME / "storage")},
+    "s3": {
+        "bucket_name": STORAGE_BUCKET,
+        "endpoint_url": env.text("DROVER_S3_ENDPOINT_URL", "") or None,
+        "access_key": env.text("DROVER_S3_ACCESS_KEY", "") or None,
+        "secret_key": env.text("DROVER_S3_SECRET_KEY", "") or None,
+        "region_name": env.text("DROVER_S3_REGION", "") or None,
+        "querystring_expire": 300,
+        "file_overwrite": True,
+        "default_acl": None,
+    },
+    "gcs": {
+        "bucket_name": STORAGE_BUCKET,
+        "expiration": timedelta(minutes=5),
+        "file_overwrite": True,
+        "custom_endpoint": env.text("DROVER_GCS_ENDPOINT_URL", "") or None,
+    },
+}
+STORAGES = {
+    "default": {
+        "BACKEND": {
+            "local": "django.core.files.storage.FileSystemStorage",
+            "s3": "storages.backends.s3.S3Storage",
+            "gcs": "storages.backends.gcloud.GoogleCloudStorage",
+        }[STORAGE_KIND],
+        "OPTIONS": STORAGE_OPTIONS[STORAGE_KIND],
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- Web ------------------------------------------------------------------------------------
+ALLOWED_HOSTS = env.words("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static" / "build"
+STATICFILES_DIRS = [FRONTEND_DIST] if FRONTEND_DIST.is_dir() else []
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+APPEND_SLASH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+BEHIND_TLS = DEPLOYMENT == "production"
+SECURE_SSL_REDIRECT = False  # the proxy in front redirects
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 0)  # hops whose X-Forwarded-For we believe
+
+# --- Engine and runs --------------------------------------------------------------------------
+# Private and loopback addresses: fine on one's own machine, off where strangers have accounts.
+ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
+WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 4)
+RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
+RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
+MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
+
+# --- Logging ----------------------------------------------------------------------------------
+LOG_LEVEL = env.text("DROVER_LOG_LEVEL", "INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "structured": {
+            "()": "structlog.stdlib.ProcessorFormatter",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"procrastinate": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}
+LOGGING_CONFIG = "config.logs.configure"

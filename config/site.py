@@ -1,0 +1,56 @@
+"""Pages that are not the API's operations: the dashboard's shell, the OpenAPI document and its reader."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.settings import spectacular_settings
+
+from config.problems import Problem
+
+FRONTEND_MISSING = """<!doctype html><title>Drover</title>
+<p>The front end is not built. Run <code>make frontend</code>, then reload.</p>"""
+
+
+@require_safe
+def dashboard(request: HttpRequest) -> HttpResponse:
+    """The React shell; its router owns every path the API does not."""
+    index = settings.FRONTEND_DIST / "index.html"
+    if not index.exists():
+        return HttpResponse(FRONTEND_MISSING, status=503)
+    response = HttpResponse(index.read_bytes())
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+@lru_cache(maxsize=1)
+def _document() -> bytes:
+    generator = spectacular_settings.DEFAULT_GENERATOR_CLASS()
+    schema = generator.get_schema(request=None, public=True)
+    rendered: bytes = OpenApiJsonRenderer().render(schema, renderer_context={})
+    return rendered
+
+
+@require_safe
+def openapi(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(_document(), content_type="application/json")
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    from django.shortcuts import render
+
+    return render(request, "api_docs.html")
+
+
+def unknown_route(request: HttpRequest) -> HttpResponse:
+    from config.api import JSONRenderer
+
+    answer = Problem(404, "There is no such route; see /api/v1/docs.", "not_found").response()
+    return HttpResponse(
+        JSONRenderer().render(answer.data), status=404, content_type="application/problem+json"
+    )

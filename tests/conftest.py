@@ -1,0 +1,61 @@
+"""Fixtures of the whole suite: the worker's database, orgs with one member per role, and clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests import database
+from tests.world import World, make_world
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Instead of pytest-django's: the template was built by app_owner, tests run as app_user."""
+    database.create_worker_database()
+    yield
+    with django_db_blocker.unblock():
+        close_connections()
+
+
+def close_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if connection.vendor == "postgresql":
+            connection.close_pool()
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """One org with an owner, admin, member and viewer; rolled back after the test."""
+    return make_world()
+
+
+@pytest.fixture
+def stranger(db: None) -> World:
+    """Another org, whose members must never see the first."""
+    return make_world()
+
+
+@pytest.fixture
+def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Real commits, for tests whose other processes or connections must see the rows; emptied afterwards."""
+    with django_db_blocker.unblock():
+        yield
+        close_connections()
+        empty_database()
+
+
+def empty_database() -> None:
+    """As the administrator: the runtime role may not truncate."""
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        rows = admin.execute(
+            """SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+               WHERE schemaname IN ('public', 'engine')
+               AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')"""
+        ).fetchall()
+        admin.execute("TRUNCATE " + ", ".join(row[0] for row in rows) + " RESTART IDENTITY CASCADE")

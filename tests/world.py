@@ -1,0 +1,57 @@
+"""A small org to test in: members of every role, and clients that speak for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from rest_framework.test import APIClient
+
+from apps.auth import tokens
+from apps.auth.models import User
+from apps.orgs.models import Membership, Org
+from apps.orgs.principals import SYSTEM
+from apps.orgs.roles import Role
+from apps.orgs.services import create_org
+from apps.orgs.tenancy import org_scope
+
+
+@dataclass
+class World:
+    """An org and its people, by role."""
+
+    org: Org
+    users: dict[Role, User] = field(default_factory=dict)
+
+    def client(self, role: Role | str = Role.MEMBER) -> APIClient:
+        """An API client logged in as the member with this role."""
+        return client_for(self.users[Role(role)], self.org)
+
+    def scope(self) -> Any:
+        return org_scope(self.org.pk)
+
+
+def make_user(name: str = "someone") -> User:
+    return User.objects.create_user(
+        email=f"{name}-{uuid4().hex[:10]}@example.com", password=None, name=name
+    )
+
+
+def make_world(name: str = "Acme") -> World:
+    owner = make_user("owner")
+    world = World(create_org(name=name, owner=owner, by=SYSTEM), {Role.OWNER: owner})
+    with world.scope():
+        for role in (Role.ADMIN, Role.MEMBER, Role.VIEWER):
+            world.users[role] = make_user(role.value)
+            Membership.unscoped.create(org=world.org, user=world.users[role], role=role)
+    return world
+
+
+def client_for(user: User, org: Org) -> APIClient:
+    claims = tokens.Claims(
+        user_id=user.pk, org_id=org.pk, session_id=uuid4(), token_version=user.token_version
+    )
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(claims)}")
+    return client
