@@ -1,0 +1,20 @@
+"""Every destination kind and the module that holds it. Importing this imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+DESTINATIONS: dict[str, str] = {
+    "postgres": "apps.engine.destinations.postgres",
+    "duckdb": "apps.engine.destinations.duckdb",
+    "parquet": "apps.engine.destinations.parquet",
+    "jsonl": "apps.engine.destinations.jsonl",
+    "csv": "apps.engine.destinations.csv",
+    "logger": "apps.engine.destinations.logger",
+}
+
+
+def load(kind: str) -> ModuleType:
+    """The module of a destination kind: `Destination`, `Config`, `KIND`, `TITLE`, ... Raises KeyError."""
+    return importlib.import_module(DESTINATIONS[kind])

@@ -1,0 +1,51 @@
+"""A destination that keeps nothing: it logs a sample of each batch and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from loguru import logger
+
+from apps.engine.contract import CheckStep
+from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.destinations.logger.config import LoggerConfig
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LONGEST_VALUE = 200  # characters of one value in the log
+
+
+class LoggerDestination(Destination):
+    """Stages nothing, so there is nothing to roll back: a repeated batch is logged again."""
+
+    Config = LoggerConfig
+    config: LoggerConfig
+
+    def check(self) -> Iterator[CheckStep]:
+        yield CheckStep("write", True, "The run's log takes the records", 0.0)
+
+    def open(self, committed: Sequence[Batch]) -> None:
+        """Nothing is staged."""
+
+    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+        logger.info("Batch {}-{}: {:,} rows", batch.first, batch.last, batch.rows)
+        for row in frame.head(self.config.sample_rows).iter_rows(named=True):
+            shown = {name: _shown(value) for name, value in row.items()}
+            logger.bind(row=shown).info("Sample row: {}", shown)
+
+    def publish(self, committed: Sequence[Batch]) -> Publication:
+        rows = sum(batch.rows for batch in committed)
+        logger.info("{:,} rows in {:,} batches; nothing is kept", rows, len(committed))
+        return Publication(rows)
+
+    def abandon(self) -> None:
+        """Nothing is staged."""
+
+
+def _shown(value: object) -> str | int | float | bool | None:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
