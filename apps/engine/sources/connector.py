@@ -46,6 +46,7 @@ class ConnectorSource(Source, Generic[SettingsT]):
     """A source that says only what is particular to it: `check`, `discover`, `get`."""
 
     incremental: ClassVar[bool] = False
+    page_limit: int | None = None  # a preview wants no more rows than this in a page
 
     def __init__(
         self,

@@ -1,0 +1,151 @@
+"""PostgreSQL's types: how a column is selected as text, and how the text becomes a typed series.
+
+Values travel as CSV because PostgreSQL writes it and polars reads it several times faster than
+Python could build objects. A value that its type cannot hold here (an infinite timestamp, NaN in a
+numeric, a year before 1) turns the column of that page into the exact text; nothing becomes null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+
+import polars as pl
+from psycopg import sql
+from psycopg.sql import Composable
+
+from apps.engine.columns import DECIMAL_DIGITS, FieldType
+from apps.engine.contract import FieldInfo
+from apps.engine.failures import SourceError
+
+Reader = Callable[[pl.Series], pl.Series]
+
+INTEGERS = frozenset({"int2", "int4", "int8", "oid"})
+ROW = "row"  # what queries call the table
+FLOATS = frozenset({"float4", "float8"})
+CURSORS = ("timestamptz", "timestamp", "date", "int8", "int4", "int2")  # in order of preference
+FIELD_TYPES: dict[str, FieldType] = {
+    **dict.fromkeys(INTEGERS, "integer"),
+    **dict.fromkeys(FLOATS, "number"),
+    "numeric": "number",
+    "bool": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamp",
+    "json": "json",
+    "jsonb": "json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PgColumn:
+    """A column as the catalogue of PostgreSQL describes it.
+
+    `type` is written as SQL wants it; `base` is the bare type below domains; `shape` its `typtype`
+    letter, or `A` for arrays.
+    """
+
+    name: str
+    type: str
+    base: str
+    shape: str
+    nullable: bool
+    precision: int | None = None
+    scale: int | None = None
+
+    @property
+    def field(self) -> FieldInfo:
+        return FieldInfo(self.name, self.field_type, self.nullable)
+
+    @property
+    def field_type(self) -> FieldType:
+        return "json" if self.shape in {"A", "c"} else FIELD_TYPES.get(self.base, "string")
+
+    @property
+    def sql(self) -> Composable:
+        """The column itself. A bare name would mean the selected text of the same name in ORDER BY."""
+        return sql.Identifier(ROW, self.name)
+
+    @property
+    def expression(self) -> Composable:
+        """The column as the query selects it."""
+        name = self.sql
+        if self.shape in {"A", "c"}:
+            return sql.SQL("to_json({})::text").format(name)
+        if self.base == "bytea":
+            return sql.SQL("translate(encode({}, 'base64'), E'\\n', '')").format(name)
+        if self.base == "timestamptz":
+            return sql.SQL("{} AT TIME ZONE 'UTC'").format(name)
+        if self.base in INTEGERS or self.base in FLOATS:
+            return name
+        return sql.SQL("{}::text").format(name)
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """How polars reads the CSV field; what is not a plain number is read as text first."""
+        if self.base in INTEGERS:
+            return pl.Int64()
+        return pl.Float64() if self.base in FLOATS else pl.String()
+
+    def typed(self, texts: pl.Series) -> pl.Series:
+        """The series as read from CSV, brought to the column's own type."""
+        reader = None if self.shape in {"A", "c"} else READERS.get(self.base)
+        if reader is None:
+            return texts
+        read = self._decimals(texts) if self.base == "numeric" else reader(texts)
+        return read if read.null_count() == texts.null_count() else texts
+
+    def _decimals(self, texts: pl.Series) -> pl.Series:
+        scale, precision = self.scale, self.precision
+        if scale is not None and precision is not None and 0 <= scale <= precision <= 38:
+            return texts.cast(pl.Decimal(precision, scale), strict=False)
+        longest = texts.str.extract(r"\.(\d+)$").str.len_bytes().max()
+        scale = longest if isinstance(longest, int) else 0
+        if scale > DECIMAL_DIGITS:
+            return texts
+        return texts.cast(pl.Decimal(DECIMAL_DIGITS, scale), strict=False)
+
+
+def _timestamps(texts: pl.Series) -> pl.Series:
+    return texts.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+
+
+READERS: dict[str, Reader] = {
+    "numeric": lambda texts: texts,
+    "bool": lambda texts: texts == "true",
+    "date": lambda texts: texts.str.to_date("%Y-%m-%d", strict=False),
+    "timestamp": _timestamps,
+    "timestamptz": lambda texts: _timestamps(texts).dt.replace_time_zone("UTC"),
+    "time": lambda texts: texts.str.to_time("%H:%M:%S%.f", strict=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRows:
+    """Decoded rows, and beside them the exact texts of the columns that pages are ordered by."""
+
+    frame: pl.DataFrame
+    order: pl.DataFrame
+
+
+def decoded(body: bytes, columns: list[PgColumn], order: int) -> ReadRows:
+    """Rows of PostgreSQL's CSV: the columns, then `order` texts. Raises SourceError for broken text."""
+    names = [str(position) for position in range(len(columns) + order)]
+    dtypes = [column.dtype for column in columns] + [pl.String()] * order
+    raw = _read_csv(body, dict(zip(names, dtypes, strict=True)))
+    series = [
+        column.typed(raw[name]).alias(column.name)
+        for name, column in zip(names, columns, strict=False)
+    ]
+    return ReadRows(pl.DataFrame(series), raw.select(names[len(columns) :]))
+
+
+def _read_csv(body: bytes, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    if not body:
+        return pl.DataFrame(schema=schema)
+    try:
+        return pl.read_csv(BytesIO(body), has_header=False, schema=schema, new_columns=list(schema))
+    except pl.exceptions.PolarsError as error:
+        line = str(error).splitlines()[0][:300]
+        raise SourceError("the rows are not readable as UTF-8 text", evidence=(line,)) from error

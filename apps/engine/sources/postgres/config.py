@@ -1,0 +1,45 @@
+"""Settings of the PostgreSQL source."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from apps.engine.sources.connector import Secret, Settings
+
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+
+class Config(Settings):
+    """Where the database is and who reads it. A user that may only SELECT is enough."""
+
+    host: str = Field(
+        min_length=1,
+        max_length=253,
+        description="Host name or address",
+        examples=["db.example.com"],
+    )
+    port: int = Field(5432, ge=1, le=65535, description="Port")
+    database: str = Field(
+        min_length=1, max_length=63, description="Database name", examples=["shop"]
+    )
+    user: str = Field(min_length=1, max_length=63, description="User name", examples=["reader"])
+    password: str = Secret("Password", default="", max_length=1000)
+    schemas: list[str] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Schemas to offer; all that are not the system's when empty",
+        examples=[["public", "sales"]],
+    )
+    sslmode: SslMode = Field("prefer", description="How far to insist on TLS, as libpq's `sslmode`")
+    ssl_root_certificate: str | None = Field(
+        None,
+        max_length=100_000,
+        description="Certificate (PEM) of the authority that signed the server's, for verify-ca and verify-full",
+    )
+    connect_timeout: int = Field(10, ge=1, le=300, description="Seconds to wait for a connection")
+    statement_timeout: int = Field(
+        600, ge=1, le=86_400, description="Seconds the server may take for one page"
+    )
+    page_size: int = Field(50_000, ge=1, le=1_000_000, description="Rows read at a time, at most")

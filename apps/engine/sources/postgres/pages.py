@@ -1,0 +1,266 @@
+"""In which order a table is read, and where each page begins.
+
+A pagination token says where a page begins in terms of the data itself, so a page can be read again:
+
+    {"after": [texts]}  rows after a key, in key order
+    {"after": [cursor, key], "ties": []}  rows after a cursor value and key, in that order
+    {"place": "(7,0)", "blocks": 100, "file": 1}  rows in a range of the table's file (no key)
+    {"offset": 50000}  rows in the order of all their texts (a view: slow but repeatable)
+
+Incremental state keeps the last cursor value and the keys of the rows that had it, so rows that
+arrive later with the very same cursor value are read, and none is read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import polars as pl
+from psycopg import sql
+
+from apps.engine.failures import ConfigurationError, SourceError
+from apps.engine.sources.postgres.columns import PgColumn
+from apps.engine.sources.postgres.tables import Relation
+
+MAX_TIES = 1000  # keys remembered for one cursor value; beyond it rows are told apart by key order
+FIRST_BLOCKS = 256  # 2 MB of the table's file, until the width of its rows is known
+
+PLACE = PgColumn("ctid", "tid", "tid", "b", nullable=False)
+
+Token = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The part of the query after FROM, and the columns whose texts tell where the page ended."""
+
+    clauses: sql.Composable
+    order: tuple[PgColumn, ...] = ()
+    divisible: bool = True  # whether the page may be cut short after any row
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a page came: its rows, their order texts, and whether it was cut short of its slice."""
+
+    rows: int
+    order: pl.DataFrame
+    more: bool
+
+    def last(self) -> list[str]:
+        return [str(value) for value in self.order.row(-1)]
+
+
+class Plan(Protocol):
+    """An order of reading."""
+
+    def slice(self, token: Token, limit: int) -> Slice:
+        """The rows of the page at the token, about `limit` of them and one more to see if more follow."""
+
+    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
+        """The next page's token, {} when this was the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """By a key that no two rows share."""
+
+    key: tuple[PgColumn, ...]
+
+    def slice(self, token: Token, limit: int) -> Slice:
+        after = token.get("after")
+        where = _where([_beyond(self.key, after)] if after else [])
+        return Slice(_ordered(where, self.key, limit), self.key)
+
+    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
+        return {"after": reached.last()} if reached.more else {}
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPlan:
+    """By a cursor column, rows of equal cursor told apart by key; `state` is the last run's."""
+
+    cursor: PgColumn
+    key: tuple[PgColumn, ...]
+    state: Token
+
+    @property
+    def order(self) -> tuple[PgColumn, ...]:
+        return (self.cursor, *self.key)
+
+    def slice(self, token: Token, limit: int) -> Slice:
+        conditions: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(self.cursor.sql)]
+        if self.state:
+            conditions.append(self._new_since_state())
+        if token.get("after"):
+            conditions.append(_beyond(self.order, token["after"]))
+        return Slice(_ordered(_where(conditions), self.order, limit), self.order)
+
+    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
+        return self._position(token, reached) if reached.more else {}
+
+    def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
+        if not reached.rows:
+            return dict(self.state)
+        return {"cursor_field": self.cursor.name, **self._position(token, reached)}
+
+    def _new_since_state(self) -> sql.Composable:
+        after, ties = self.state["after"], self.state.get("ties")
+        if ties is None:
+            return _beyond(self.order, after)
+        value = _literal(self.cursor, after[0])
+        column = self.cursor.sql
+        seen = sql.SQL(", ").join(_row_of_literals(self.key, key) for key in ties)
+        return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {key} IN ({seen}))").format(
+            c=column, v=value, key=_row(self.key), seen=seen
+        )
+
+    def _position(self, token: Token, reached: Reached) -> dict[str, Any]:
+        after = reached.last()
+        names = reached.order.columns
+        tied = reached.order.filter(pl.col(names[0]) == after[0]).select(names[1:])
+        before = token or self.state
+        known: list[list[str]] | None = []
+        if before and before["after"][0] == after[0]:
+            known = before.get("ties")
+        if known is None or len(known) + tied.height > MAX_TIES:
+            return {"after": after, "ties": None}
+        return {"after": after, "ties": known + [list(row) for row in tied.iter_rows()]}
+
+
+@dataclass(frozen=True, slots=True)
+class TiedCursorPlan:
+    """By a cursor column of a table without a key: rows of one cursor value stay in one page."""
+
+    cursor: PgColumn
+    state: Token
+
+    def slice(self, token: Token, limit: int) -> Slice:
+        conditions: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(self.cursor.sql)]
+        after = (token or self.state).get("after")
+        if after:
+            conditions.append(_beyond((self.cursor,), after))
+        clauses = sql.SQL("{} ORDER BY {} FETCH FIRST {} ROWS WITH TIES").format(
+            _where(conditions), self.cursor.sql, sql.Literal(limit)
+        )
+        return Slice(clauses, (self.cursor,), divisible=False)
+
+    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
+        return {"after": reached.last()} if reached.rows >= limit else {}
+
+    def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
+        if not reached.rows:
+            before = token or self.state
+            after = before.get("after")
+            return {"cursor_field": self.cursor.name, "after": after} if after else {}
+        return {"cursor_field": self.cursor.name, "after": reached.last()}
+
+
+@dataclass(frozen=True, slots=True)
+class PlacePlan:
+    """By the place of rows in the table's file, for a table without a key.
+
+    Reading a page again gives the same rows unless they were updated or moved meanwhile; when the
+    whole file was rewritten the token is refused.
+    """
+
+    file: int
+    size: int  # blocks
+
+    def slice(self, token: Token, limit: int) -> Slice:
+        if token and token["file"] != self.file:
+            raise SourceError(
+                "the table was rewritten while it was read; it has no key, so reading must start over"
+            )
+        bounds = sql.SQL("WHERE {place} > {first}::tid AND {place} < {end}::tid ORDER BY {place}")
+        end = f"({_block(token) + _blocks(token)},0)"
+        first = token.get("place", "(0,0)")
+        return Slice(bounds.format(place=PLACE.sql, first=first, end=end), (PLACE,))
+
+    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
+        blocks = _blocks(token)
+        if reached.more:
+            place = reached.last()[0]
+            return {"place": place, "blocks": max(1, blocks // 2), "file": self.file}
+        end = _block(token) + blocks
+        if end >= self.size:
+            return {}
+        per_block = max(reached.rows / blocks, 0.1)
+        fitting = max(1, min(int(limit / per_block), blocks * 4))
+        return {"place": f"({end},0)", "blocks": fitting, "file": self.file}
+
+
+@dataclass(frozen=True, slots=True)
+class TextPlan:
+    """By the texts of all columns, for what has neither key nor places. Each page sorts everything."""
+
+    columns: tuple[PgColumn, ...]
+
+    def slice(self, token: Token, limit: int) -> Slice:
+        texts = [sql.SQL('{}::text COLLATE "C"').format(column.sql) for column in self.columns]
+        clauses = sql.SQL("ORDER BY {} OFFSET {} LIMIT {}").format(
+            sql.SQL(", ").join(texts),
+            sql.Literal(int(token.get("offset", 0))),
+            sql.Literal(limit + 1),
+        )
+        return Slice(clauses)
+
+    def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
+        return {"offset": int(token.get("offset", 0)) + reached.rows} if reached.more else {}
+
+
+def cursor_plan(table: Relation, name: str, state: Token) -> CursorPlan | TiedCursorPlan:
+    """How to read a table by its cursor field. Raises ConfigurationError when the field changed."""
+    cursor = table.column(name)
+    if state and state.get("cursor_field") != name:
+        raise ConfigurationError(
+            f"the cursor field changed from {state.get('cursor_field')!r} to {name!r};"
+            " reset the stream to read it by the new one"
+        )
+    if not table.key:
+        return TiedCursorPlan(cursor, state)
+    return CursorPlan(cursor, tuple(table.column(each) for each in table.key), state)
+
+
+def _block(token: Token) -> int:
+    return int(str(token.get("place", "(0,0)"))[1:].partition(",")[0])
+
+
+def _blocks(token: Token) -> int:
+    return int(token.get("blocks", FIRST_BLOCKS))
+
+
+def _where(conditions: Sequence[sql.Composable]) -> sql.Composable:
+    if not conditions:
+        return sql.SQL("")
+    return sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions))
+
+
+def _ordered(where: sql.Composable, order: Sequence[PgColumn], limit: int) -> sql.Composable:
+    names = sql.SQL(", ").join(column.sql for column in order)
+    return sql.SQL("{} ORDER BY {} LIMIT {}").format(where, names, sql.Literal(limit + 1))
+
+
+def _beyond(order: Sequence[PgColumn], after: Sequence[str]) -> sql.Composable:
+    return sql.SQL("{} > {}").format(_row(order), _row_of_literals(order, after))
+
+
+def _row(columns: Sequence[PgColumn]) -> sql.Composable:
+    names = sql.SQL(", ").join(column.sql for column in columns)
+    return sql.SQL("({})").format(names)
+
+
+def _row_of_literals(columns: Sequence[PgColumn], texts: Sequence[str]) -> sql.Composable:
+    values = [_literal(column, text) for column, text in zip(columns, texts, strict=True)]
+    return sql.SQL("({})").format(sql.SQL(", ").join(values))
+
+
+def _literal(column: PgColumn, text: str) -> sql.Composable:
+    # The type's name comes from the server's own format_type(), already quoted.
+    return sql.SQL("CAST({} AS {})").format(sql.Literal(text), _type(column))
+
+
+def _type(column: PgColumn) -> sql.Composable:
+    return sql.SQL(column.type)

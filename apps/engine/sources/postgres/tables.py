@@ -1,0 +1,170 @@
+"""What a database holds: its tables and views, their columns, and the key that identifies a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.sql import Composable
+
+from apps.engine.contract import StreamInfo
+from apps.engine.failures import ConfigurationError
+from apps.engine.sources.postgres.columns import CURSORS, PgColumn
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+MAX_RELATIONS = 10_000
+COUNTABLE_BYTES = 16 << 20  # below it counting is quicker than being wrong
+
+RELATIONS = """
+SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relhassubclass
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
+  AND (cardinality(%(schemas)s::text[]) = 0 OR n.nspname = ANY(%(schemas)s))
+  AND (%(name)s::text IS NULL OR n.nspname || '.' || c.relname = %(name)s
+       OR (n.nspname = 'public' AND c.relname = %(name)s))
+ORDER BY n.nspname <> 'public', n.nspname, c.relname
+LIMIT %(limit)s
+"""
+COLUMNS = """
+WITH RECURSIVE bare (attribute, relation, oid, mod) AS (
+  SELECT a.attnum, a.attrelid, a.atttypid, a.atttypmod
+  FROM pg_attribute a
+  WHERE a.attrelid::bigint = ANY(%(oids)s) AND a.attnum > 0 AND NOT a.attisdropped
+    AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+  UNION ALL
+  SELECT b.attribute, b.relation, t.typbasetype, t.typtypmod
+  FROM bare b JOIN pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'
+)
+SELECT a.attrelid::bigint, a.attname, format_type(a.atttypid, a.atttypmod), t.typname,
+       CASE WHEN t.typcategory = 'A' THEN 'A' ELSE t.typtype::text END,
+       NOT a.attnotnull,
+       CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN ((b.mod - 4) >> 16) & 65535 END,
+       CASE WHEN t.typname = 'numeric' AND b.mod >= 4 THEN (b.mod - 4) & 65535 END
+FROM bare b
+JOIN pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
+JOIN pg_attribute a ON a.attrelid = b.relation AND a.attnum = b.attribute
+ORDER BY a.attrelid, a.attnum
+"""
+KEYS = """
+SELECT DISTINCT ON (i.indrelid) i.indrelid::bigint, names.columns, i.indisprimary
+FROM pg_index i
+CROSS JOIN LATERAL (
+  SELECT array_agg(a.attname::text ORDER BY k.position) AS columns, bool_and(a.attnotnull) AS filled
+  FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+  WHERE k.position <= i.indnkeyatts
+) names
+WHERE i.indrelid::bigint = ANY(%(oids)s) AND i.indisunique AND i.indisvalid
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND names.filled
+ORDER BY i.indrelid, NOT i.indisprimary, cardinality(names.columns), i.indexrelid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or view. `key` identifies a row (the primary key, or a unique index without nulls)."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str  # pg_class.relkind
+    inherited: bool
+    columns: tuple[PgColumn, ...]
+    key: tuple[str, ...]
+    primary_key: tuple[str, ...]
+
+    @property
+    def stream(self) -> str:
+        return self.name if self.schema == "public" else f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> Composable:
+        return sql.Identifier(self.schema, self.name)
+
+    @property
+    def has_places(self) -> bool:
+        """Whether every row has one physical place (`ctid`)."""
+        return self.kind in {"r", "m"} and not self.inherited
+
+    @property
+    def info(self) -> StreamInfo:
+        cursors = self.cursor_fields
+        return StreamInfo(
+            self.stream,
+            tuple(column.field for column in self.columns),
+            primary_key=self.primary_key,
+            cursor_fields=cursors,
+            sync_modes=("full_refresh", "incremental") if cursors else ("full_refresh",),
+        )
+
+    @property
+    def cursor_fields(self) -> tuple[str, ...]:
+        """Times, and integers that identify the row: others hardly ever grow with time."""
+        identity = {"id", *self.key}
+        fit = [
+            column
+            for column in self.columns
+            if column.base in CURSORS
+            and (column.field_type != "integer" or column.name in identity)
+        ]
+        ranked = sorted(fit, key=lambda column: CURSORS.index(column.base))
+        return tuple(column.name for column in ranked)
+
+    def column(self, name: str) -> PgColumn:
+        """The column of that name. Raises ConfigurationError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ConfigurationError(f"{self.stream} has no column {name!r}")
+
+
+def relations(cursor: Cursor, schemas: list[str], name: str | None = None) -> list[Relation]:
+    """Tables and views the user may read, in at most three queries; `name` picks one."""
+    wanted = {"schemas": schemas, "name": name, "limit": MAX_RELATIONS}
+    found = cursor.execute(RELATIONS, wanted).fetchall()
+    oids = {"oids": [row[0] for row in found]}
+    columns: dict[int, list[PgColumn]] = {}
+    for oid, *described in cursor.execute(COLUMNS, oids).fetchall():
+        columns.setdefault(oid, []).append(PgColumn(*described))
+    keys = {row[0]: (row[1], row[2]) for row in cursor.execute(KEYS, oids).fetchall()}
+    return [
+        _relation(row, tuple(columns[row[0]]), *keys.get(row[0], ([], False)))
+        for row in found
+        if row[0] in columns
+    ]
+
+
+def _relation(
+    row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], primary: bool
+) -> Relation:
+    readable = {column.name for column in columns}
+    usable = tuple(key) if readable.issuperset(key) else ()
+    oid, schema, name, kind, inherited = row
+    primary_key = usable if primary else ()
+    return Relation(oid, schema, name, kind, inherited, columns, usable, primary_key)
+
+
+def relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
+    """The table or view behind a stream. Raises ConfigurationError when there is none to read."""
+    found = relations(cursor, schemas, stream)
+    if not found:
+        raise ConfigurationError(
+            f"there is no table or view {stream!r} with columns that the user may read"
+        )
+    return next((each for each in found if each.stream == stream), found[0])
+
+
+def row_estimate(cursor: Cursor, table: Relation) -> int | None:
+    """Rows in the table: counted when it is small, else as the last ANALYZE saw it; None if unknown."""
+    query = "SELECT reltuples::bigint, pg_relation_size(oid) FROM pg_class WHERE oid = %s"
+    found = cursor.execute(query, [table.oid]).fetchone()
+    estimate, size = found if found else (-1, 0)
+    if table.kind in {"r", "m"} and size <= COUNTABLE_BYTES:
+        counted = cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(table.sql)).fetchone()
+        estimate = counted[0] if counted else -1
+    return int(estimate) if estimate > 0 else None
