@@ -1,0 +1,58 @@
+"""What a measurement answers, and how it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One printed row: what was measured, against what, the median and the bar it should reach."""
+
+    name: str
+    against: str
+    value: str
+    bar: str
+    reached: bool
+    runs: str  # every single value, so a reader sees the spread
+
+
+def ratio(
+    name: str,
+    against: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    unit: str,
+) -> Figure:
+    """The median of the pairwise ratios ours/theirs. Give one bar."""
+    pairs = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    middle = median(pairs)
+    reached = middle >= at_least if at_least is not None else middle <= (at_most or 0.0)
+    bar = f">= {at_least:g} x" if at_least is not None else f"<= {at_most:g} x"
+    spread = ", ".join(f"{m:.4g}/{o:.4g}" for m, o in zip(ours, theirs, strict=True))
+    return Figure(name, against, f"{middle:.2f} x", bar, reached, f"{spread} {unit}")
+
+
+def bound(name: str, against: str, values: Sequence[float], *, at_most: float, unit: str) -> Figure:
+    """The median of plain values against an upper bound."""
+    middle = median(values)
+    spread = ", ".join(f"{value:.4g}" for value in values)
+    return Figure(
+        name,
+        against,
+        f"{middle:.4g} {unit}",
+        f"<= {at_most:g} {unit}",
+        middle <= at_most,
+        f"{spread} {unit}",
+    )
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` (0 to 1) of the values lie, nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

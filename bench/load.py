@@ -1,0 +1,72 @@
+"""A small HTTP/1.1 load generator: keep-alive clients on one event loop, so that it costs little of two cores."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bench.figures import percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a drive saw: answers per second, latencies in milliseconds, one body to compare."""
+
+    per_second: float
+    p50: float
+    p95: float
+    body: bytes
+
+
+def drive(url: str, *, headers: Mapping[str, str], clients: int, seconds: float) -> Load:
+    """GET `url` from `clients` connections for `seconds`; raises RuntimeError on any answer but 200."""
+    return asyncio.run(_drive(url, dict(headers), clients, seconds))
+
+
+async def _drive(url: str, headers: dict[str, str], clients: int, seconds: float) -> Load:
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    lines = [
+        f"GET {target} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        *(f"{k}: {v}" for k, v in headers.items()),
+    ]
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    latencies: list[float] = []
+    bodies: list[bytes] = []
+    deadline = time.perf_counter() + seconds
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        while (started := time.perf_counter()) < deadline:
+            writer.write(request)
+            body = await _answer(reader)
+            latencies.append((time.perf_counter() - started) * 1000)
+            if not bodies:
+                bodies.append(body)
+        writer.close()
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    elapsed = time.perf_counter() - begun
+    return Load(
+        per_second=len(latencies) / elapsed,
+        p50=percentile(latencies, 0.5),
+        p95=percentile(latencies, 0.95),
+        body=bodies[0],
+    )
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    status, _, fields = head.partition(b"\r\n")
+    if b" 200 " not in status + b" ":
+        raise RuntimeError(f"the server answered {status.decode()}")
+    for line in fields.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            return await reader.readexactly(int(value))
+    raise RuntimeError("the server sent no Content-Length")

