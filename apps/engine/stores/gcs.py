@@ -1,0 +1,199 @@
+"""A Google Cloud Storage bucket as a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import google.auth
+import requests
+from google.api_core.exceptions import (
+    Forbidden,
+    GoogleAPIError,
+    NotFound,
+    PreconditionFailed,
+    Unauthorized,
+)
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.transport.requests import AuthorizedSession, Request
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+from google.oauth2.service_account import Credentials
+
+from apps.engine.egress.http import obey_policy
+from apps.engine.failures import AuthenticationError, ConfigurationError, DestinationError
+from apps.engine.stores import Entry, Store, SwapConflict
+
+TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+RETRY = DEFAULT_RETRY.with_timeout(60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class GcsAccess:
+    """How to reach a bucket.
+
+    Without a key an endpoint of one's own is used anonymously, and Google's with the machine's own
+    identity: only for Drover's own storage.
+    """
+
+    bucket: str
+    service_account_key: str | None = None
+    endpoint_url: str | None = None
+
+
+class GcsStore(Store):
+    """Objects below `prefix` of one bucket; `allow_private` as in S3Store."""
+
+    def __init__(self, access: GcsAccess, prefix: str, *, allow_private: bool | None) -> None:
+        self._prefix = prefix.strip("/")
+        credentials = _credentials(access)
+        tokens = requests.Session()
+        session = AuthorizedSession(credentials, auth_request=Request(tokens))
+        if allow_private is not None:
+            for each in (tokens, session):
+                obey_policy(each, allow_private=allow_private)
+                each.max_redirects = 0
+        client = storage.Client(
+            project="drover",
+            credentials=credentials,
+            _http=session,
+            client_options={"api_endpoint": access.endpoint_url} if access.endpoint_url else None,
+        )
+        self._client, self._bucket = client, client.bucket(access.bucket)
+
+    def full_key(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def write(self, key: str, data: bytes) -> None:
+        with _explained(f"{key} could not be written"):
+            self._upload(key, data)
+
+    def read(self, key: str) -> bytes | None:
+        found = self.read_version(key)
+        return found[0] if found else None
+
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        with _explained(f"{key} could not be read"):
+            blob = self._bucket.get_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
+            if blob is None:
+                return None
+            try:
+                data = blob.download_as_bytes(
+                    if_generation_match=blob.generation, timeout=TIMEOUT, retry=RETRY
+                )
+            except NotFound:
+                return None
+            return data, str(blob.generation)
+
+    def size(self, key: str) -> int | None:
+        with _explained(f"{key} could not be found"):
+            blob = self._bucket.get_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
+            return None if blob is None else int(blob.size)
+
+    def copy(self, source: str, target: str) -> None:
+        with _explained(f"{target} could not be written"):
+            self._bucket.copy_blob(
+                self._bucket.blob(self.full_key(source)),
+                self._bucket,
+                self.full_key(target),
+                timeout=TIMEOUT,
+                retry=RETRY,
+            )
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            with _explained(f"{key} could not be removed"):
+                try:
+                    self._bucket.delete_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
+                except NotFound:
+                    continue
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        own = len(self.full_key(""))
+        with _explained(f"{prefix} could not be listed"):
+            for blob in self._client.list_blobs(
+                self._bucket, prefix=self.full_key(prefix), timeout=TIMEOUT, retry=RETRY
+            ):
+                yield Entry(blob.name[own:], int(blob.size), blob.updated)
+
+    def swap(self, key: str, data: bytes, version: str | None) -> None:
+        with _explained(f"{key} could not be replaced"):
+            try:
+                self._upload(key, data, if_generation_match=int(version or 0))
+            except PreconditionFailed as error:
+                raise SwapConflict(key) from error
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _upload(self, key: str, data: bytes, **condition: Any) -> None:
+        self._bucket.blob(self.full_key(key)).upload_from_string(
+            data,
+            content_type="application/octet-stream",
+            timeout=TIMEOUT,
+            retry=RETRY,
+            checksum="crc32c",
+            **condition,
+        )
+
+
+def _credentials(access: GcsAccess) -> Any:
+    if access.service_account_key:
+        return service_account(access.service_account_key)
+    if access.endpoint_url:
+        return AnonymousCredentials()
+    try:
+        return google.auth.default(scopes=[SCOPE])[0]
+    except GoogleAuthError as error:
+        raise AuthenticationError("This machine has no Google Cloud identity") from error
+
+
+def service_account(key: str) -> Credentials:
+    """Credentials of a service account's JSON key; where they are exchanged is ours to say, not the key's.
+
+    Raises ConfigurationError if it is not such a key.
+    """
+    try:
+        parsed = json.loads(key)
+        if not isinstance(parsed, Mapping) or parsed.get("type") != "service_account":
+            raise ConfigurationError("service_account_key is not the JSON key of a service account")
+        info = {**parsed, "token_uri": TOKEN_URI, "universe_domain": "googleapis.com"}
+        made: Credentials = Credentials.from_service_account_info(info, scopes=[SCOPE])
+    except (ValueError, GoogleAuthError):
+        raise ConfigurationError(
+            "service_account_key is not the JSON key of a service account"
+        ) from None  # the cause quotes parts of the key
+    return made
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn Google's answers into failures with a class, the code and the message as evidence."""
+    try:
+        yield
+    except (Unauthorized, Forbidden, RefreshError) as error:
+        raise AuthenticationError(
+            f"{what}: the bucket refused the credentials", evidence=(_line(error),)
+        ) from error
+    except NotFound as error:
+        raise ConfigurationError(
+            f"{what}: there is no such bucket", evidence=(_line(error),)
+        ) from error
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise DestinationError(
+            f"{what}: the bucket answered with an error", evidence=(_line(error),)
+        ) from error
+    except (requests.RequestException, OSError) as error:
+        raise DestinationError(
+            f"{what}: the bucket cannot be reached", evidence=(_line(error),)
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:400]

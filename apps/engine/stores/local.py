@@ -1,0 +1,170 @@
+"""A folder as a store: temporary file, fsync, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from apps.engine.failures import DestinationError
+from apps.engine.stores import Entry, Store, SwapConflict
+
+NO_SPACE = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_TEMPORARY = ".tmp-"
+
+
+class LocalStore(Store):
+    """Objects as files below `root / prefix`."""
+
+    def __init__(self, root: Path, prefix: str) -> None:
+        self._prefix = prefix.strip("/")
+        self._base = root / self._prefix
+
+    def full_key(self, key: str) -> str:
+        return f"{self._prefix}/{key}" if self._prefix else key
+
+    def path(self, key: str) -> Path:
+        """The file of a key. Raises ValueError for keys that leave the store."""
+        if ".." in key.split("/") or key.startswith("/") or "\0" in key:
+            raise ValueError(f"{key!r} is not a key")
+        return self._base / key
+
+    @contextlib.contextmanager
+    def sink(self, key: str) -> Iterator[BinaryIO]:
+        with explained(f"{key} could not be written"), self._replacing(self.path(key)) as file:
+            yield file
+
+    def write(self, key: str, data: bytes) -> None:
+        with self.sink(key) as file:
+            file.write(data)
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def readable(self, key: str) -> Path | bytes:
+        return self.path(key)
+
+    def size(self, key: str) -> int | None:
+        try:
+            return self.path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def copy(self, source: str, target: str) -> None:
+        """Hard link where the file system has them, else copy."""
+        origin, destination = self.path(source), self.path(target)
+        with explained(f"{target} could not be written"):
+            made = _make_folder(destination.parent)
+            draft = _draft(destination)
+            try:
+                os.link(origin, draft)
+            except FileNotFoundError:
+                raise
+            except OSError:
+                with self._replacing(destination) as file, origin.open("rb") as original:
+                    shutil.copyfileobj(original, file, 1 << 20)
+                return
+            draft.replace(destination)
+            _sync_folders(destination.parent, made)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            path = self.path(key)
+            with explained(f"{key} could not be removed"):
+                path.unlink(missing_ok=True)
+            self._remove_empty_folders(path.parent)
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        for folder, _, names in os.walk(self.path(prefix.rstrip("/"))):
+            for name in sorted(names):
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    stat = path.stat()
+                    key = path.relative_to(self._base).as_posix()
+                    yield Entry(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
+
+    def read_version(self, key: str) -> tuple[bytes, str] | None:
+        data = self.read(key)
+        return None if data is None else (data, hashlib.sha256(data).hexdigest())
+
+    def swap(self, key: str, data: bytes, version: str | None) -> None:
+        path = self.path(key)
+        with explained(f"{key} could not be replaced"):
+            _make_folder(path.parent)
+            with path.with_name(f".{path.name}.lock").open("wb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                current = self.read_version(key)
+                if (current[1] if current else None) != version:
+                    raise SwapConflict(key)
+                self.write(key, data)
+
+    @contextlib.contextmanager
+    def _replacing(self, path: Path) -> Iterator[BinaryIO]:
+        made = _make_folder(path.parent)
+        draft = _draft(path)
+        try:
+            with draft.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _sync_folders(path.parent, made)
+
+    def _remove_empty_folders(self, folder: Path) -> None:
+        while folder != self._base and self._base in folder.parents:
+            try:
+                folder.rmdir()
+            except OSError:  # it holds something, or somebody else removed it
+                return
+            folder = folder.parent
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_TEMPORARY}{uuid.uuid4().hex[:12]}")
+
+
+def _make_folder(folder: Path) -> Path:
+    """Make the folder and its parents; answers the deepest one that was there before."""
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return existing
+
+
+def _sync_folders(folder: Path, existing: Path) -> None:
+    """Make the folder's entries durable, and those of the parents that were made for it."""
+    while True:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if folder in (existing, folder.parent):
+            return
+        folder = folder.parent
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn the operating system's refusals into a DestinationError that says why."""
+    try:
+        yield
+    except OSError as error:
+        why = NO_SPACE.get(error.errno or 0) or error.strerror or str(error)
+        number = errno.errorcode.get(error.errno or 0, "OSError")
+        raise DestinationError(f"{what}: {why}", evidence=(f"{number}: {why}",)) from error
