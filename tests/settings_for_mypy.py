@@ -3,7 +3,7 @@
 import os
 
 os.environ.setdefault("SECRET_KEY", "type-checks-only")
-os.environ.setdefault("ENCRYPTION_KEYS", "")
+os.environ.setdefault("ENCRYPTION_KEYS", "type-checks-only")
 os.environ.setdefault("API_KEY_PEPPER", "type-checks-only")
 os.environ.setdefault("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
 
