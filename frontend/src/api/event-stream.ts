@@ -1,0 +1,196 @@
+/** A server-sent event, as the WHATWG HTML standard section 9.2 defines it. */
+export interface ServerEvent {
+  id: string;
+  event: string;
+  data: string;
+}
+
+/** Turns text that arrives in pieces of any size into events. Comments (heartbeats) yield nothing. */
+export class EventParser {
+  private rest = "";
+  private data: string[] = [];
+  private event = "";
+  private lastId = "";
+  /** What the server asks to wait before reconnecting, in milliseconds. */
+  retry: number | null = null;
+
+  push(chunk: string): ServerEvent[] {
+    const text = this.rest + chunk;
+    const found: ServerEvent[] = [];
+    let start = 0;
+    for (;;) {
+      const end = lineEnd(text, start);
+      if (end === null) break;
+      this.line(text.slice(start, end.at), found);
+      start = end.next;
+    }
+    this.rest = text.slice(start);
+    return found;
+  }
+
+  private line(line: string, found: ServerEvent[]): void {
+    if (line === "") return this.dispatch(found);
+    const colon = line.indexOf(":");
+    if (colon === 0) return;
+    const name = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+    if (name === "data") this.data.push(value);
+    else if (name === "event") this.event = value;
+    else if (name === "id" && !value.includes("\0")) this.lastId = value;
+    else if (name === "retry" && /^\d+$/.test(value)) this.retry = Number(value);
+  }
+
+  private dispatch(found: ServerEvent[]): void {
+    if (this.data.length > 0) {
+      found.push({ id: this.lastId, event: this.event || "message", data: this.data.join("\n") });
+    }
+    this.data = [];
+    this.event = "";
+  }
+}
+
+/** The next line break at or after `from`; null when the line may still go on. */
+function lineEnd(text: string, from: number): { at: number; next: number } | null {
+  for (let at = from; at < text.length; at += 1) {
+    const char = text[at];
+    if (char === "\n") return { at, next: at + 1 };
+    if (char !== "\r") continue;
+    if (at + 1 === text.length) return null; // the other half of a CRLF may come
+    return { at, next: text[at + 1] === "\n" ? at + 2 : at + 1 };
+  }
+  return null;
+}
+
+export type StreamState = "connecting" | "live" | "waiting" | "closed";
+
+export interface FollowOptions {
+  url: string;
+  signal: AbortSignal;
+  fetch: (request: Request) => Promise<Response>;
+  /** Answer `"stop"` when the event says nothing more will come. */
+  onEvent: (event: ServerEvent) => "stop" | void;
+  onState?: (state: StreamState) => void;
+  /** Silence longer than this many milliseconds counts as a dead connection. */
+  silence?: number;
+  /** Milliseconds before reconnect number `attempt`, counted from 1. */
+  backOff?: (attempt: number) => number;
+}
+
+/** The server answered in a way that trying again will not change (gone, forbidden). */
+export class StreamRefused extends Error {
+  constructor(readonly status: number) {
+    super(`The live view was refused (${status}).`);
+    this.name = "StreamRefused";
+  }
+}
+
+/** Doubles from half a second to fifteen, with up to a third taken off at random. */
+export function defaultBackOff(attempt: number): number {
+  return Math.min(15_000, 500 * 2 ** (attempt - 1)) * (1 - Math.random() / 3);
+}
+
+/**
+ * Follow a stream until it ends or `signal` aborts: reconnects with `Last-Event-ID`, so that
+ * nothing is lost, after `backOff`. Rejects with `StreamRefused` on a final 4xx.
+ */
+export async function follow(options: FollowOptions): Promise<void> {
+  const { signal, onState, backOff = defaultBackOff } = options;
+  const place = { lastId: "", retry: null as number | null };
+  let failures = 0;
+  while (!signal.aborted) {
+    onState?.("connecting");
+    const outcome = await connection(options, place);
+    if (outcome === "stop" || signal.aborted) break;
+    failures = outcome === "progress" ? 1 : failures + 1;
+    onState?.("waiting");
+    await pause(Math.max(backOff(failures), failures === 1 ? (place.retry ?? 0) : 0), signal);
+  }
+  onState?.("closed");
+}
+
+type Outcome = "stop" | "progress" | "nothing";
+
+interface Place {
+  lastId: string;
+  retry: number | null;
+}
+
+async function connection(options: FollowOptions, place: Place): Promise<Outcome> {
+  const { onEvent, onState, silence = 45_000 } = options;
+  const dead = new AbortController();
+  const watchdog = new Watchdog(silence, () => dead.abort());
+  let outcome: Outcome = "nothing";
+  try {
+    const response = await open(options, place, dead.signal);
+    if (response === null) return outcome;
+    if (isFinal(response.status)) throw new StreamRefused(response.status);
+    if (response.status === 204) return "stop";
+    if (!response.ok || !response.body) return outcome;
+    onState?.("live");
+    const parser = new EventParser();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const chunk = await reader.read().catch(() => null); // cut off: the loop reconnects
+      if (chunk === null || chunk.done) return outcome;
+      watchdog.feed();
+      outcome = "progress";
+      for (const event of parser.push(chunk.value)) {
+        place.lastId = event.id;
+        if (onEvent(event) === "stop") {
+          await reader.cancel();
+          return "stop";
+        }
+      }
+      place.retry = parser.retry;
+    }
+  } finally {
+    watchdog.stop();
+  }
+}
+
+/** Null when the network failed or the connection was aborted. */
+async function open(options: FollowOptions, place: Place, dead: AbortSignal): Promise<Response | null> {
+  const headers = new Headers({ Accept: "text/event-stream" });
+  if (place.lastId) headers.set("Last-Event-ID", place.lastId);
+  const address = new URL(options.url, globalThis.location?.href);
+  const signal = AbortSignal.any([options.signal, dead]);
+  const request = new Request(address, { headers, cache: "no-store", signal });
+  return options.fetch(request).catch(() => null);
+}
+
+function isFinal(status: number): boolean {
+  return status >= 400 && status < 500 && status !== 408 && status !== 429;
+}
+
+class Watchdog {
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly silence: number,
+    private readonly bark: () => void,
+  ) {
+    this.feed();
+  }
+
+  feed(): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(this.bark, this.silence);
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", done, { once: true });
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    }
+  });
+}

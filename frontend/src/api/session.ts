@@ -1,0 +1,149 @@
+import type { Session } from "./types";
+import { OfflineError, ProblemError } from "./problem";
+
+/**
+ * Who is logged in. The access token lives in this module's memory and nowhere else; what
+ * survives a reload is the HttpOnly refresh cookie, which scripts cannot read.
+ */
+export type SessionState =
+  | { status: "unknown" }
+  | { status: "anonymous" }
+  | { status: "known"; session: Session };
+
+const ORG_KEY = "drover.org"; // an id, so that each tab comes back to its own organization
+const EARLY = 20_000; // refresh this many milliseconds before the token expires
+
+let state: SessionState = { status: "unknown" };
+let access: { token: string; expires: number } | null = null;
+let refreshing: Promise<boolean> | null = null;
+const listeners = new Set<() => void>();
+const otherTabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("drover-session") : null;
+otherTabs?.addEventListener("message", () => forget());
+
+export function currentSession(): SessionState {
+  return state;
+}
+
+export function onSessionChange(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function begin(session: Session): void {
+  access = { token: session.access, expires: Date.now() + session.expires_in * 1000 };
+  sessionStorage.setItem(ORG_KEY, session.organization.id);
+  change({ status: "known", session });
+}
+
+/** Logged out on purpose: the other tabs share the cookie, so they are out too. */
+export function end(): void {
+  otherTabs?.postMessage("ended");
+  forget();
+}
+
+function forget(): void {
+  access = null;
+  sessionStorage.removeItem(ORG_KEY);
+  change({ status: "anonymous" });
+}
+
+function change(next: SessionState): void {
+  state = next;
+  listeners.forEach((listener) => listener());
+}
+
+/**
+ * Ask for a new access token by cookie. One call at a time in this tab, and one at a time over
+ * all tabs, because the cookie rotates and a reused one closes the whole session.
+ * Answers false when nobody is logged in; throws when the server did not say.
+ */
+export function refresh(): Promise<boolean> {
+  refreshing ??= exclusively(refreshOnce).finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+async function exclusively(task: () => Promise<boolean>): Promise<boolean> {
+  // Web Locks exist only on https and localhost; without them the server's leeway has to do.
+  if (!("locks" in navigator)) return task();
+  return navigator.locks.request("drover-refresh", task);
+}
+
+async function refreshOnce(): Promise<boolean> {
+  const response = await post("/api/v1/auth/refresh", {});
+  if (response.status === 401 || response.status === 403) {
+    forget();
+    return false;
+  }
+  if (!response.ok) throw new ProblemError(response.status, await bodyOf(response));
+  const session = (await response.json()) as Session;
+  const wanted = sessionStorage.getItem(ORG_KEY);
+  begin(session);
+  if (wanted && wanted !== session.organization.id) await backTo(wanted);
+  return true;
+}
+
+/** The cookie is shared by all tabs; this tab may have been in another organization. */
+async function backTo(org: string): Promise<void> {
+  const response = await post("/api/v1/auth/switch", { org }, access?.token);
+  if (response.ok) begin((await response.json()) as Session);
+}
+
+async function post(path: string, body: object, token?: string): Promise<Response> {
+  try {
+    return await fetch(path, {
+      method: "POST",
+      credentials: "same-origin",
+      headers: {
+        "Content-Type": "application/json",
+        "X-Requested-With": "drover",
+        ...(token ? { Authorization: `Bearer ${token}` } : {}),
+      },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new OfflineError();
+  }
+}
+
+async function bodyOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    return null;
+  }
+}
+
+/** A usable access token, refreshed first when it is about to expire; null when anonymous. */
+export async function accessToken(): Promise<string | null> {
+  if (access && access.expires - Date.now() > EARLY) return access.token;
+  if (state.status === "anonymous") return null;
+  await refresh();
+  return access ? (access as { token: string }).token : null;
+}
+
+/** `fetch` with the bearer token; a 401 refreshes and tries once more. */
+export async function authorizedFetch(request: Request): Promise<Response> {
+  const again = request.clone();
+  const response = await send(request, await accessToken());
+  if (response.status !== 401) return response;
+  if (!(await refresh())) return response;
+  return send(again, access?.token ?? null);
+}
+
+/** `fetch` without a credential, for logging in. */
+export function plainFetch(request: Request): Promise<Response> {
+  return send(request, null);
+}
+
+async function send(request: Request, token: string | null): Promise<Response> {
+  request.headers.set("X-Requested-With", "drover");
+  if (token) request.headers.set("Authorization", `Bearer ${token}`);
+  try {
+    return await fetch(request);
+  } catch (error) {
+    if (request.signal.aborted) throw error;
+    throw new OfflineError();
+  }
+}

@@ -1,0 +1,48 @@
+import type { ReactNode } from "react";
+import { describe } from "@/api/problem";
+import { Button } from "./button";
+import { WarningIcon } from "./icons";
+
+/** What happened, why, and the next step. */
+export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
+  const { title, next } = describe(error);
+  return (
+    <div role="alert" className="flex items-start gap-3 rounded-card border border-line bg-bad-wash px-4 py-3">
+      <WarningIcon className="mt-0.5 shrink-0 text-bad" />
+      <div className="flex-1">
+        <p className="font-medium">{title}</p>
+        {next && <p className="text-soft">{next}</p>}
+      </div>
+      {retry && (
+        <Button size="small" onClick={retry}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** Says what this place is for and what to do next. */
+export function EmptyState({ title, children, action }: { title: string; children: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="grid justify-items-center gap-2 px-6 py-14 text-center">
+      <h2 className="text-base font-semibold">{title}</h2>
+      <div className="max-w-[34rem] text-soft">{children}</div>
+      {action && <div className="mt-3">{action}</div>}
+    </div>
+  );
+}
+
+export function Skeletons({ rows = 6 }: { rows?: number }) {
+  return (
+    <div role="status" aria-label="Loading" className="grid gap-3 p-4">
+      {Array.from({ length: rows }, (_, row) => (
+        <div key={row} className="flex gap-4">
+          <div className="skeleton h-4 flex-[3]" />
+          <div className="skeleton h-4 flex-[2]" />
+          <div className="skeleton h-4 flex-1" />
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,31 @@
+import { useEffect, type ReactNode } from "react";
+import { count as grouped } from "@/format/number";
+
+interface Props {
+  title: string;
+  count?: number | null;
+  children?: ReactNode;
+}
+
+/** The heading of a page, which is also the tab's title. */
+export function PageHeader({ title, count, children }: Props) {
+  usePageTitle(title);
+  return (
+    <div className="mb-4 flex min-h-8.5 flex-wrap items-center justify-between gap-x-4 gap-y-2">
+      <h1 className="text-xl font-semibold tracking-tight">
+        {title}
+        {count != null && <span className="ml-2 font-normal text-faint tabular-nums">{grouped(count)}</span>}
+      </h1>
+      <div className="flex gap-2">{children}</div>
+    </div>
+  );
+}
+
+export function usePageTitle(title: string): void {
+  useEffect(() => {
+    document.title = `${title} · Drover`;
+    return () => {
+      document.title = "Drover";
+    };
+  }, [title]);
+}

@@ -1,0 +1,40 @@
+import type { RunStatus } from "@/api/types";
+import { classNames } from "./class-names";
+
+const WORDS: Record<RunStatus, string> = {
+  pending: "Waiting",
+  running: "Running",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  cancelled: "Cancelled",
+};
+const LOOKS: Record<RunStatus, string> = {
+  pending: "bg-wait-wash text-wait",
+  running: "bg-live-wash text-live",
+  succeeded: "bg-good-wash text-good",
+  failed: "bg-bad-wash text-bad",
+  cancelled: "bg-hover text-soft",
+};
+
+export function StatusBadge({ status, className }: { status: RunStatus; className?: string }) {
+  return (
+    <span
+      data-status={status}
+      className={classNames(
+        "inline-flex h-5.5 items-center gap-1.5 rounded-full px-2 text-xs font-medium whitespace-nowrap",
+        LOOKS[status],
+        className,
+      )}
+    >
+      <span
+        aria-hidden="true"
+        className={classNames("size-1.5 rounded-full bg-current", status === "running" && "animate-breathe")}
+      />
+      {WORDS[status]}
+    </span>
+  );
+}
+
+export function isLive(status: RunStatus): boolean {
+  return status === "pending" || status === "running";
+}

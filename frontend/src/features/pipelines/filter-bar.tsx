@@ -1,0 +1,82 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { Button } from "@/components/button";
+import { SearchIcon } from "@/components/icons";
+import { isRunStatus, type PipelineFilter } from "./filter";
+
+const TYPING = 250; // milliseconds of rest before what is typed becomes the address
+
+export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: string[] }) {
+  const navigate = useNavigate({ from: "/pipelines" });
+  const change = (next: Partial<PipelineFilter>) =>
+    void navigate({ search: (now) => clean({ ...now, ...next }), replace: true });
+  const options = filter.tag && !tags.includes(filter.tag) ? [filter.tag, ...tags] : tags;
+  const filtered = Object.keys(filter).length > 0;
+  return (
+    <div role="search" aria-label="Filter pipelines" className="flex flex-wrap items-center gap-2">
+      <SearchField value={filter.q ?? ""} onChange={(q) => change({ q })} />
+      <select
+        aria-label="Status of the last run"
+        className="control w-auto! min-w-0 flex-1 sm:flex-none"
+        value={filter.status ?? ""}
+        onChange={({ target }) => change({ status: isRunStatus(target.value) ? target.value : undefined })}
+      >
+        <option value="">Any status</option>
+        <option value="running">Running</option>
+        <option value="pending">Waiting</option>
+        <option value="succeeded">Succeeded</option>
+        <option value="failed">Failed</option>
+        <option value="cancelled">Cancelled</option>
+      </select>
+      <select
+        aria-label="Tag"
+        className="control w-auto! min-w-0 flex-1 sm:flex-none"
+        value={filter.tag ?? ""}
+        onChange={({ target }) => change({ tag: target.value })}
+      >
+        <option value="">Any tag</option>
+        {options.map((tag) => (
+          <option key={tag}>{tag}</option>
+        ))}
+      </select>
+      {filtered && (
+        <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
+          Clear
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** An absent key is better in an address than an empty one. */
+function clean(filter: PipelineFilter): PipelineFilter {
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
+}
+
+function SearchField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const [text, setText] = useState(value);
+  const [shown, setShown] = useState(value);
+  if (shown !== value) {
+    setShown(value); // the address changed under us: back button, Clear
+    setText(value);
+  }
+  useEffect(() => {
+    if (text.trim() === value) return;
+    const timer = setTimeout(() => onChange(text.trim()), TYPING);
+    return () => clearTimeout(timer);
+  }); // the newest onChange each time
+  return (
+    <div className="relative w-full sm:w-64">
+      <SearchIcon className="absolute top-2.5 left-2.5 text-faint" />
+      <input
+        data-search
+        type="search"
+        aria-label="Search pipelines"
+        placeholder="Search (press /)"
+        className="control pl-8!"
+        value={text}
+        onChange={({ target }) => setText(target.value)}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,30 @@
+import type { RunStatus } from "@/api/types";
+
+/** What the address of the list may say; anything else in it is dropped. */
+export interface PipelineFilter {
+  q?: string;
+  status?: RunStatus;
+  tag?: string;
+}
+
+const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed", "cancelled"];
+
+export function parsePipelineFilter(search: Record<string, unknown>): PipelineFilter {
+  const filter: PipelineFilter = {};
+  const q = word(search.q);
+  const tag = word(search.tag);
+  if (q) filter.q = q;
+  if (tag) filter.tag = tag;
+  if (isRunStatus(search.status)) filter.status = search.status;
+  return filter;
+}
+
+export function isRunStatus(value: unknown): value is RunStatus {
+  return typeof value === "string" && STATUSES.includes(value);
+}
+
+/** The router reads `q=2024` as a number. */
+function word(value: unknown): string | null {
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return typeof value === "string" && value !== "" ? value.slice(0, 200) : null;
+}

@@ -1,0 +1,96 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { PipelineRow } from "@/api/types";
+import { Button, buttonLook } from "@/components/button";
+import { PlusIcon } from "@/components/icons";
+import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { useMayEdit } from "@/features/session/use-session";
+import { FilterBar } from "./filter-bar";
+import { PipelinesTable } from "./pipelines-table";
+import { pipelinesQuery } from "./queries";
+
+export function PipelinesPage() {
+  const filter = useSearch({ from: "/app/pipelines" });
+  const query = useInfiniteQuery(pipelinesQuery(filter));
+  const mayEdit = useMayEdit();
+  const rows = query.data?.pages.flatMap((page) => page.results) ?? [];
+  const total = query.data?.pages[0]?.count;
+  const filtered = Object.keys(filter).length > 0;
+  const untouched = query.isSuccess && rows.length === 0 && !filtered;
+  return (
+    <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
+      <PageHeader title="Pipelines" count={total}>
+        {mayEdit && (
+          <Link to="/pipelines/new" className={buttonLook("primary")}>
+            <PlusIcon className="-ml-0.5" />
+            New pipeline
+          </Link>
+        )}
+      </PageHeader>
+      {!untouched && <FilterBar filter={filter} tags={tagsOf(rows)} />}
+      <div className="card mt-3 overflow-x-auto">
+        {query.isPending && <Skeletons />}
+        {query.isError && rows.length === 0 && (
+          <div className="p-3">
+            <ErrorNotice error={query.error} retry={() => void query.refetch()} />
+          </div>
+        )}
+        {rows.length > 0 && <PipelinesTable rows={rows} />}
+        {untouched && <NoPipelines mayEdit={mayEdit} />}
+        {query.isSuccess && rows.length === 0 && filtered && <NoMatch />}
+      </div>
+      {query.hasNextPage && (
+        <div className="mt-3 text-center">
+          <Button
+            blocked={query.isFetchingNextPage ? "Loading" : null}
+            onClick={() => void query.fetchNextPage()}
+          >
+            {query.isFetchingNextPage ? "Loading…" : "Load more"}
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function tagsOf(rows: PipelineRow[]): string[] {
+  return [...new Set(rows.flatMap((row) => row.tags))].sort();
+}
+
+function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
+  return (
+    <EmptyState
+      title="No pipelines yet"
+      action={
+        mayEdit && (
+          <Link to="/pipelines/new" className={buttonLook("primary")}>
+            Make the first one
+          </Link>
+        )
+      }
+    >
+      <p>
+        A pipeline copies one stream, such as a table or an API resource, from a source to a destination, once or on a
+        schedule.
+      </p>
+      <p className="mt-2">
+        {mayEdit
+          ? "You need the address and the credentials of a source. Preview ten records before anything is written."
+          : "You may look but not change things here; a member of the organization can make one."}
+      </p>
+    </EmptyState>
+  );
+}
+
+function NoMatch() {
+  const navigate = useNavigate({ from: "/pipelines" });
+  return (
+    <EmptyState
+      title="No pipeline matches"
+      action={<Button onClick={() => void navigate({ search: {} })}>Clear the filter</Button>}
+    >
+      Try fewer words, or another status or tag.
+    </EmptyState>
+  );
+}

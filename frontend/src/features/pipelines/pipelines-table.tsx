@@ -1,0 +1,115 @@
+import { Link } from "@tanstack/react-router";
+import type { PipelineRow } from "@/api/types";
+import { classNames } from "@/components/class-names";
+import { StatusBadge } from "@/components/status";
+import { When } from "@/components/when";
+import { useMayEdit } from "@/features/session/use-session";
+import { count, shortCount } from "@/format/number";
+import { scheduleInWords } from "@/format/schedule";
+import { RouteLine, Tag } from "./route-line";
+import { RunButton } from "./run-button";
+
+export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
+  const mayRun = useMayEdit();
+  return (
+    <table className="table w-full border-collapse">
+      <thead>
+        <tr>
+          <th scope="col">Pipeline</th>
+          <th scope="col" className="hidden lg:table-cell">Domain, tags</th>
+          <th scope="col" className="hidden sm:table-cell">Schedule</th>
+          <th scope="col" className="hidden xl:table-cell">Next run</th>
+          <th scope="col">Last run</th>
+          <th scope="col" className="hidden text-right! sm:table-cell">Records</th>
+          {mayRun && (
+            <th scope="col">
+              <span className="sr-only">Actions</span>
+            </th>
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <Row key={row.id} row={row} mayRun={mayRun} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
+  return (
+    <tr>
+      <td className="max-w-0 min-w-32 w-2/5">
+        <div className={classNames("truncate font-medium", !row.enabled && "text-faint")}>
+          <Link to="/pipelines/$pipelineId" params={{ pipelineId: row.id }} className="hover:underline" title={row.name}>
+            {row.name}
+          </Link>
+          {!row.enabled && <DisabledMark />}
+        </div>
+        <RouteLine source={row.source} destination={row.destination} stream={row.stream} />
+      </td>
+      <td className="hidden lg:table-cell">
+        <div className="flex flex-wrap gap-1">
+          {row.domain && <span className="mr-1">{row.domain.name}</span>}
+          {row.tags.map((tag) => (
+            <Link key={tag} to="/pipelines" search={(now) => ({ ...now, tag })} title={`Only pipelines tagged ${tag}`}>
+              <Tag>{tag}</Tag>
+            </Link>
+          ))}
+        </div>
+      </td>
+      <td className="hidden text-soft sm:table-cell">{scheduleInWords(row.schedule)}</td>
+      <td className="hidden text-soft xl:table-cell">
+        <When at={row.enabled ? row.next_run_at : null} />
+      </td>
+      <td className="whitespace-nowrap">
+        <LastRun row={row} />
+      </td>
+      <td className="hidden text-right tabular-nums sm:table-cell">
+        {row.last_run?.records == null ? (
+          <span className="text-faint">–</span>
+        ) : (
+          <span title={count(row.last_run.records)}>{shortCount(row.last_run.records)}</span>
+        )}
+      </td>
+      {mayRun && (
+        <td className="w-0 text-right">
+          <RunButton pipeline={row} />
+        </td>
+      )}
+    </tr>
+  );
+}
+
+function DisabledMark() {
+  return (
+    <span
+      className="ml-2 rounded border border-line px-1.5 text-xs font-normal text-soft"
+      title="It is not run on schedule and cannot be started until it is enabled"
+    >
+      Disabled
+    </span>
+  );
+}
+
+function LastRun({ row }: { row: PipelineRow }) {
+  const run = row.last_run;
+  if (!run) return <span className="text-faint">Never ran</span>;
+  if (!run.id) return <StatusBadge status={run.status} />; // just started, the server has not answered yet
+  return (
+    <Link
+      to="/runs/$runId"
+      params={{ runId: run.id }}
+      className="inline-flex flex-wrap items-center gap-x-2 gap-y-0.5 rounded-full"
+    >
+      <span className="sr-only">Last run of {row.name}:</span>
+      <StatusBadge status={run.status} />
+      {run.finished_at && (
+        <span className="text-[0.8125rem] text-soft">
+          <When at={run.finished_at} />
+        </span>
+      )}
+    </Link>
+  );
+}

@@ -1,0 +1,123 @@
+import {
+  infiniteQueryOptions,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+  type InfiniteData,
+} from "@tanstack/react-query";
+import { answer, api, intention } from "@/api/client";
+import type { Pipeline, PipelineRow, Run } from "@/api/types";
+import { isLive } from "@/components/status";
+import type { PipelineFilter } from "./filter";
+
+const LIVE_POLL = 2_000; // milliseconds between looks while something in the list runs
+const CALM_POLL = 30_000;
+
+interface Page {
+  results: PipelineRow[];
+  next: string | null;
+}
+
+export function pipelinesQuery(filter: PipelineFilter) {
+  return infiniteQueryOptions({
+    queryKey: ["pipelines", "list", filter],
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET("/api/v1/pipelines", {
+          params: { query: { ...filter, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
+          signal,
+        }),
+      ),
+    initialPageParam: "",
+    getNextPageParam: (page: Page) => page.next,
+    refetchInterval: ({ state }) => {
+      const rows = state.data?.pages.flatMap((page) => page.results) ?? [];
+      return rows.some((row) => row.last_run && isLive(row.last_run.status)) ? LIVE_POLL : CALM_POLL;
+    },
+  });
+}
+
+export function pipelineQuery(id: string) {
+  return queryOptions({
+    queryKey: ["pipelines", "one", id],
+    queryFn: ({ signal }) => answer(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
+  });
+}
+
+export function versionsQuery(id: string) {
+  return queryOptions({
+    queryKey: ["pipelines", "versions", id],
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/v1/pipelines/{id}/versions", { params: { path: { id } }, signal })),
+  });
+}
+
+/** Starts a run; the list shows it as waiting at once and takes it back if the server refuses. */
+export function useStartRun() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, key }: { id: string; key: string }): Promise<Run> =>
+      answer(
+        api.POST("/api/v1/pipelines/{id}/run", {
+          params: { path: { id }, header: { "Idempotency-Key": key } },
+          body: {},
+        }),
+      ),
+    onMutate: async ({ id }) => {
+      await client.cancelQueries({ queryKey: ["pipelines", "list"] });
+      const before = client.getQueriesData<InfiniteData<Page>>({ queryKey: ["pipelines", "list"] });
+      const starting = { id: "", status: "pending" as const, finished_at: null, records: null };
+      client.setQueriesData<InfiniteData<Page>>({ queryKey: ["pipelines", "list"] }, (data) =>
+        withRow(data, id, (row) => ({ ...row, last_run: starting })),
+      );
+      return { before };
+    },
+    onError: (_error, _variables, context) =>
+      context?.before.forEach(([key, data]) => client.setQueryData(key, data)),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: ["pipelines"] });
+      void client.invalidateQueries({ queryKey: ["runs"] });
+    },
+  });
+}
+
+export function startOf(pipeline: { id: string }) {
+  return { id: pipeline.id, key: intention() };
+}
+
+function withRow(
+  data: InfiniteData<Page> | undefined,
+  id: string,
+  change: (row: PipelineRow) => PipelineRow,
+): InfiniteData<Page> | undefined {
+  return (
+    data && {
+      ...data,
+      pages: data.pages.map((page) => ({
+        ...page,
+        results: page.results.map((row) => (row.id === id ? change(row) : row)),
+      })),
+    }
+  );
+}
+
+export function useSetEnabled(id: string) {
+  const client = useQueryClient();
+  const key = pipelineQuery(id).queryKey;
+  return useMutation({
+    mutationFn: (enabled: boolean): Promise<Pipeline> => {
+      const options = { params: { path: { id } }, body: {} };
+      return enabled
+        ? answer(api.POST("/api/v1/pipelines/{id}/enable", options))
+        : answer(api.POST("/api/v1/pipelines/{id}/disable", options));
+    },
+    onMutate: async (enabled) => {
+      await client.cancelQueries({ queryKey: key });
+      const before = client.getQueryData(key);
+      client.setQueryData(key, (pipeline) => pipeline && { ...pipeline, enabled });
+      return { before };
+    },
+    onError: (_error, _enabled, context) => client.setQueryData(key, context?.before),
+    onSettled: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
+  });
+}

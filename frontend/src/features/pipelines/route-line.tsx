@@ -1,0 +1,23 @@
+import { ArrowIcon } from "@/components/icons";
+
+/** `postgres -> parquet`, with the stream when it is known. */
+export function RouteLine({ source, destination, stream }: { source: string; destination: string; stream?: string }) {
+  return (
+    <span className="inline-flex min-w-0 items-center gap-1.5 text-[0.8125rem] text-soft">
+      <span className="truncate">
+        {source}
+        {stream && <span className="text-faint"> · {stream}</span>}
+      </span>
+      <ArrowIcon className="shrink-0 text-faint" width="13" height="13" role="img" aria-hidden={undefined} aria-label="to" />
+      <span className="truncate">{destination}</span>
+    </span>
+  );
+}
+
+export function Tag({ children }: { children: string }) {
+  return (
+    <span className="inline-block max-w-32 truncate rounded border border-line px-1.5 text-xs leading-5 text-soft">
+      {children}
+    </span>
+  );
+}

@@ -1,0 +1,63 @@
+import { Link } from "@tanstack/react-router";
+import { ProblemError } from "@/api/problem";
+import { Button } from "@/components/button";
+import { PlayIcon } from "@/components/icons";
+import { isLive } from "@/components/status";
+import { complain, say } from "@/components/toast";
+import type { PipelineRow } from "@/api/types";
+import { startOf, useStartRun } from "./queries";
+
+type Runnable = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
+
+/** Why a pipeline cannot be started now; null when it can. */
+export function whyNotRun(pipeline: Runnable): string | null {
+  if (!pipeline.enabled) return "Disabled: enable the pipeline to run it";
+  if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is going on";
+  return null;
+}
+
+interface Props {
+  pipeline: Runnable;
+  look?: "plain" | "primary";
+  onStarted?: (runId: string) => void;
+}
+
+export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
+  const start = useStartRun();
+  function run() {
+    start.mutate(startOf(pipeline), {
+      onSuccess: (run) => {
+        if (onStarted) return onStarted(run.id);
+        return say(`${pipeline.name} has started.`, <RunLink id={run.id}>Watch it</RunLink>);
+      },
+      onError: (error) => complain(error, <LiveRun error={error} />),
+    });
+  }
+  return (
+    <Button
+      look={look}
+      size={look === "primary" ? "normal" : "small"}
+      aria-label={`Run ${pipeline.name}`}
+      blocked={start.isPending ? "Starting" : whyNotRun(pipeline)}
+      onClick={run}
+    >
+      <PlayIcon className="-ml-0.5" />
+      Run
+    </Button>
+  );
+}
+
+/** A refused start names the run that is in the way. */
+function LiveRun({ error }: { error: unknown }) {
+  if (!(error instanceof ProblemError) || error.status !== 409) return null;
+  const id = error.extra.run ?? error.extra.run_id;
+  return typeof id === "string" ? <RunLink id={id}>See that run</RunLink> : null;
+}
+
+function RunLink({ id, children }: { id: string; children: string }) {
+  return (
+    <Link to="/runs/$runId" params={{ runId: id }} className="link font-medium">
+      {children}
+    </Link>
+  );
+}

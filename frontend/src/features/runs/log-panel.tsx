@@ -1,0 +1,203 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, useState } from "react";
+import type { LogLine } from "@/api/types";
+import { Button } from "@/components/button";
+import { classNames } from "@/components/class-names";
+import { DownIcon, SearchIcon, WarningIcon } from "@/components/icons";
+import { ErrorNotice } from "@/components/notice";
+import { absoluteTime, clockTime } from "@/format/time";
+import { count, plural } from "@/format/number";
+import type { LiveLog } from "./live-run";
+import { useLogVersion } from "./live-run";
+import { fieldsText, type LogFilter } from "./log-book";
+
+const LINE = 20; // pixels
+const NEAR_END = 2 * LINE;
+
+const LEVELS: { value: LogLine["level"]; label: string }[] = [
+  { value: "debug", label: "All levels" },
+  { value: "info", label: "Info and up" },
+  { value: "warning", label: "Warnings and errors" },
+  { value: "error", label: "Errors only" },
+];
+
+export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
+  useLogVersion(log);
+  const [filter, setFilter] = useState<LogFilter>({ level: "debug", text: "" });
+  const [pinned, setPinned] = useState(true);
+  const [marked, setMarked] = useState<number | null>(null);
+  const view = useRef<HTMLDivElement>(null);
+  const { lines, firstError } = log.book;
+  const shown = log.book.matching(filter);
+
+  const rows = useVirtualizer({
+    count: shown.length,
+    getScrollElement: () => view.current,
+    estimateSize: (index) => LINE * heightOf(lines[shown[index]!]!),
+    getItemKey: (index) => shown[index]!,
+    overscan: 20,
+  });
+
+  useEffect(() => {
+    if (pinned && live && shown.length > 0) rows.scrollToIndex(shown.length - 1, { align: "end" });
+  }, [shown.length, pinned, live, rows]);
+
+  function onScroll() {
+    const { scrollTop, scrollHeight, clientHeight } = view.current!;
+    setPinned(scrollHeight - scrollTop - clientHeight < NEAR_END);
+  }
+
+  function jumpToError() {
+    if (firstError === null) return;
+    const everything = { level: "debug" as const, text: "" };
+    setFilter(everything);
+    setPinned(false);
+    setMarked(firstError);
+    // after the list without filter is laid out
+    requestAnimationFrame(() => {
+      rows.scrollToIndex(log.book.matching(everything).indexOf(firstError), { align: "center" });
+      view.current?.focus();
+    });
+  }
+
+  const numberWidth = `${String(lines.length).length}ch`;
+  return (
+    <section aria-labelledby="log-title" className="card flex min-h-0 flex-col">
+      <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
+        <h2 id="log-title" className="mr-auto font-semibold">
+          Log <span className="font-normal text-faint tabular-nums">{linesWord(shown.length, lines.length)}</span>
+        </h2>
+        {firstError !== null && (
+          <Button size="small" look="danger" onClick={jumpToError}>
+            <WarningIcon className="-ml-0.5" />
+            First error
+          </Button>
+        )}
+        <select
+          aria-label="Level"
+          className="control h-7! w-auto!"
+          value={filter.level}
+          onChange={({ target }) => setFilter({ ...filter, level: target.value as LogLine["level"] })}
+        >
+          {LEVELS.map(({ value, label }) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <div className="relative w-full sm:w-52">
+          <SearchIcon className="absolute top-1.5 left-2 text-faint" />
+          <input
+            data-search
+            type="search"
+            aria-label="Search the log"
+            placeholder="Search (press /)"
+            className="control h-7! pl-7.5!"
+            value={filter.text}
+            onChange={({ target }) => setFilter({ ...filter, text: target.value })}
+          />
+        </div>
+      </div>
+      {log.failed !== null && (
+        <div className="p-2">
+          <ErrorNotice error={log.failed} retry={() => void log.fetchRest()} />
+        </div>
+      )}
+      <div className="relative">
+        <div
+          ref={view}
+          role="log"
+          aria-live="off"
+          aria-label="Log lines"
+          tabIndex={0}
+          onScroll={onScroll}
+          className="h-[26rem] overflow-auto py-1 font-mono text-[0.78rem] leading-5 lg:h-[calc(100dvh-25rem)] lg:min-h-80"
+        >
+          {shown.length === 0 && <p className="p-3 font-sans text-faint">{nothing(lines.length, live)}</p>}
+          <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>
+            {rows.getVirtualItems().map((item) => {
+              const number = shown[item.index]!;
+              return (
+                <LogRow
+                  key={item.key}
+                  line={lines[number]!}
+                  number={number}
+                  numberWidth={numberWidth}
+                  top={item.start}
+                  marked={number === marked}
+                />
+              );
+            })}
+          </div>
+        </div>
+        {live && !pinned && (
+          <Button
+            size="small"
+            className="absolute right-5 bottom-3 shadow-float"
+            onClick={() => setPinned(true)}
+          >
+            <DownIcon className="-ml-0.5" />
+            Follow
+          </Button>
+        )}
+      </div>
+    </section>
+  );
+}
+
+interface RowProps {
+  line: LogLine;
+  number: number;
+  numberWidth: string;
+  top: number;
+  marked: boolean;
+}
+
+const COLOURS: Record<LogLine["level"], string> = {
+  debug: "text-faint",
+  info: "text-ink",
+  warning: "text-wait",
+  error: "text-bad",
+};
+
+function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
+  const fields = fieldsText(line);
+  return (
+    <div
+      data-level={line.level}
+      className={classNames(
+        "absolute left-0 flex min-w-full gap-3 px-3 whitespace-pre hover:bg-hover",
+        marked && "bg-bad-wash",
+      )}
+      style={{ transform: `translateY(${top}px)` }}
+    >
+      <span className="shrink-0 text-right text-faint select-none" style={{ minWidth: numberWidth }}>
+        {number + 1}
+      </span>
+      <time dateTime={line.at} title={absoluteTime(line.at)} className="shrink-0 text-faint max-sm:hidden">
+        {clockTime(line.at)}
+      </time>
+      <span className={classNames("w-[7ch] shrink-0", COLOURS[line.level])}>{line.level}</span>
+      <span className={line.level === "error" || line.level === "warning" ? COLOURS[line.level] : undefined}>
+        {line.message}
+        {fields && <span className="text-faint"> {fields}</span>}
+      </span>
+    </div>
+  );
+}
+
+/** Rows of text the line takes; lines are not wrapped, but a trace back has many. */
+function heightOf(line: LogLine): number {
+  let height = 1;
+  for (let at = line.message.indexOf("\n"); at >= 0; at = line.message.indexOf("\n", at + 1)) height += 1;
+  return height;
+}
+
+function linesWord(shown: number, all: number): string {
+  return shown === all ? plural(all, "line") : `${count(shown)} of ${plural(all, "line")}`;
+}
+
+function nothing(all: number, live: boolean): string {
+  if (all > 0) return "No line matches.";
+  return live ? "The first lines will appear here." : "This run wrote no log.";
+}

@@ -1,0 +1,73 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { ProblemError } from "@/api/problem";
+import { authorizedFetch } from "@/api/session";
+import type { Output } from "@/api/types";
+import { Button } from "@/components/button";
+import { DownloadIcon } from "@/components/icons";
+import { complain } from "@/components/toast";
+import { bytes, plural } from "@/format/number";
+import { outputsQuery } from "./queries";
+
+export function OutputsCard({ runId }: { runId: string }) {
+  const { data } = useQuery(outputsQuery(runId));
+  if (!data || data.results.length === 0) return null;
+  return (
+    <section aria-labelledby="outputs-title" className="card p-4">
+      <h2 id="outputs-title" className="mb-2 font-semibold">
+        Outputs
+      </h2>
+      <ul className="grid gap-1.5">
+        {data.results.map((output) => (
+          <li key={output.name} className="flex items-center gap-2">
+            <div className="min-w-0 flex-1">
+              <p className="truncate" title={output.name}>
+                {output.name}
+              </p>
+              <p className="text-xs text-faint">
+                {plural(output.rows, "row")}, {bytes(output.bytes)}
+              </p>
+            </div>
+            <Download runId={runId} output={output} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Download({ runId, output }: { runId: string; output: Output }) {
+  const [busy, setBusy] = useState(false);
+  async function download() {
+    setBusy(true);
+    try {
+      await save(runId, output.name);
+    } catch (error) {
+      complain(error);
+    } finally {
+      setBusy(false);
+    }
+  }
+  return (
+    <Button
+      size="icon"
+      look="quiet"
+      aria-label={`Download ${output.name}`}
+      blocked={busy ? "Downloading" : null}
+      onClick={() => void download()}
+    >
+      <DownloadIcon />
+    </Button>
+  );
+}
+
+/** A plain link cannot carry the bearer token, so the file passes through the page. */
+async function save(runId: string, name: string): Promise<void> {
+  const address = new URL(`/api/v1/runs/${runId}/outputs/${encodeURIComponent(name)}`, location.href);
+  const response = await authorizedFetch(new Request(address));
+  if (!response.ok) throw new ProblemError(response.status, await response.json().catch(() => null));
+  const url = URL.createObjectURL(await response.blob());
+  const link = Object.assign(document.createElement("a"), { href: url, download: name.split("/").pop() });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

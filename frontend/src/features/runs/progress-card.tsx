@@ -1,0 +1,93 @@
+import type { ReactNode } from "react";
+import type { Run } from "@/api/types";
+import { useNow } from "@/components/clock";
+import { classNames } from "@/components/class-names";
+import { isLive } from "@/components/status";
+import { duration, secondsBetween } from "@/format/duration";
+import { bytes, count } from "@/format/number";
+
+/** Fixed places for every figure, so that nothing moves while they change. */
+export function ProgressCard({ run }: { run: Run }) {
+  const progress = run.progress;
+  const total = progress?.total ?? null;
+  const live = run.status === "running";
+  return (
+    <section aria-label="Progress" className="card overflow-hidden">
+      <dl className="grid grid-cols-2 gap-px bg-line sm:grid-cols-3 xl:grid-cols-6">
+        <Figure name="Read">
+          {count(progress?.read ?? 0)}
+          {total !== null && <Small> of {count(total)}</Small>}
+        </Figure>
+        <Figure name="Written">{count(progress?.written ?? 0)}</Figure>
+        <Figure name="Rejected" loud={(progress?.rejected ?? 0) > 0}>
+          {count(progress?.rejected ?? 0)}
+        </Figure>
+        <Figure name="Rate">
+          {progress?.rate == null ? "–" : count(Math.round(progress.rate))}
+          {progress?.rate != null && <Small> /s</Small>}
+        </Figure>
+        <Figure name={live ? "Time left" : "Volume"}>
+          {live ? (progress?.eta_seconds == null ? "–" : duration(progress.eta_seconds)) : bytes(progress?.bytes ?? 0)}
+        </Figure>
+        <Figure name="Duration">
+          <Elapsed run={run} />
+        </Figure>
+      </dl>
+      <Bar run={run} share={share(run)} />
+    </section>
+  );
+}
+
+function Figure({ name, loud, children }: { name: string; loud?: boolean; children: ReactNode }) {
+  return (
+    <div className="bg-surface px-4 py-3">
+      <dt className="text-xs text-faint">{name}</dt>
+      <dd className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", loud && "text-wait")}>{children}</dd>
+    </div>
+  );
+}
+
+function Small({ children }: { children: ReactNode }) {
+  return <span className="text-[0.8125rem] font-normal text-faint">{children}</span>;
+}
+
+function Elapsed({ run }: { run: Run }) {
+  const now = useNow();
+  if (!run.started_at) return "–";
+  return duration(secondsBetween(run.started_at, isLive(run.status) ? null : run.finished_at, now));
+}
+
+/** Done part from 0 to 1; null when the source does not say how much there is. */
+function share(run: Run): number | null {
+  if (run.status === "succeeded") return 1;
+  const { total, written = 0, rejected = 0 } = run.progress ?? {};
+  if (!total) return null;
+  return Math.min(1, (written + rejected) / total);
+}
+
+const COLOURS: Record<Run["status"], string> = {
+  pending: "bg-wait",
+  running: "bg-live",
+  succeeded: "bg-good",
+  failed: "bg-bad",
+  cancelled: "bg-line-strong",
+};
+
+function Bar({ run, share }: { run: Run; share: number | null }) {
+  const unknown = share === null && run.status === "running";
+  return (
+    <div
+      role="progressbar"
+      aria-label="Progress of the run"
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={share === null ? undefined : Math.round(share * 100)}
+      className="h-1.5 bg-hover"
+    >
+      <div
+        className={classNames("h-full transition-[width] duration-500", COLOURS[run.status], unknown && "animate-breathe")}
+        style={{ width: unknown ? "100%" : `${(share ?? 0) * 100}%` }}
+      />
+    </div>
+  );
+}

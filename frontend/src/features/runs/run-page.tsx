@@ -1,0 +1,206 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import type { StreamState } from "@/api/event-stream";
+import type { Run } from "@/api/types";
+import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { usePageTitle } from "@/components/page";
+import { isLive, StatusBadge } from "@/components/status";
+import { complain } from "@/components/toast";
+import { When } from "@/components/when";
+import { useMayEdit } from "@/features/session/use-session";
+import { count } from "@/format/number";
+import { FailureCard } from "./failure-card";
+import { useLiveRun } from "./live-run";
+import { LogPanel } from "./log-panel";
+import { OutputsCard } from "./outputs-card";
+import { ProgressCard } from "./progress-card";
+import { runQuery, startOfRetry, useCancelRun, useRetryRun } from "./queries";
+
+export function RunPage() {
+  const { runId } = useParams({ from: "/app/runs/$runId" });
+  const { data: run, error, refetch } = useQuery(runQuery(runId));
+  const live = run !== undefined && isLive(run.status);
+  const { log, stream } = useLiveRun(runId, live);
+  usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
+  return (
+    <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
+      {error && !run && <ErrorNotice error={error} retry={() => void refetch()} />}
+      {!run && !error && <Skeletons />}
+      {run && (
+        <>
+          <Header run={run} />
+          <p role="status" className="sr-only">
+            The run is {run.status}.
+          </p>
+          <div className="grid gap-4 xl:grid-cols-[1fr_20rem]">
+            <div className="grid min-w-0 content-start gap-4">
+              <ProgressCard run={run} />
+              {run.status === "pending" && <WaitingCard run={run} />}
+              {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
+              {live && <StreamNotice stream={stream} />}
+              {log && <LogPanel log={log} live={live} />}
+            </div>
+            <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
+              <Facts run={run} />
+              {!live && <OutputsCard runId={run.id} />}
+              <Attempts run={run} />
+            </aside>
+          </div>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Header({ run }: { run: Run }) {
+  const mayEdit = useMayEdit();
+  return (
+    <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
+      <div className="mr-auto min-w-0">
+        <nav aria-label="Breadcrumb" className="text-[0.8125rem] text-faint">
+          <Link to="/pipelines" className="hover:underline">
+            Pipelines
+          </Link>{" "}
+          /{" "}
+          <Link to="/pipelines/$pipelineId" params={{ pipelineId: run.pipeline.id }} className="hover:underline">
+            {run.pipeline.name}
+          </Link>
+        </nav>
+        <h1 className="flex flex-wrap items-center gap-x-3 text-xl font-semibold tracking-tight">
+          Run <When at={run.created_at} />
+          <StatusBadge status={run.status} className="tracking-normal" />
+        </h1>
+      </div>
+      {mayEdit && isLive(run.status) && <CancelButton run={run} />}
+      {mayEdit && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
+    </div>
+  );
+}
+
+function CancelButton({ run }: { run: Run }) {
+  const [asking, setAsking] = useState(false);
+  const cancel = useCancelRun(run.id);
+  const going = cancel.isPending || cancel.isSuccess || run.cancel_requested === true;
+  return (
+    <>
+      <Button look="danger" blocked={going ? "Stopping at the next safe point" : null} onClick={() => setAsking(true)}>
+        <StopIcon className="-ml-0.5" />
+        {going ? "Cancelling…" : "Cancel run"}
+      </Button>
+      <ConfirmDialog
+        open={asking}
+        title="Cancel this run?"
+        confirm="Cancel run"
+        danger
+        onClose={() => setAsking(false)}
+        onConfirm={() => {
+          setAsking(false);
+          cancel.mutate(undefined, { onError: (error) => complain(error) });
+        }}
+      >
+        It stops within ten seconds and publishes nothing. What was read so far is kept, so that a retry goes on from
+        there.
+      </ConfirmDialog>
+    </>
+  );
+}
+
+function RetryButton({ run }: { run: Run }) {
+  const retry = useRetryRun(run.id);
+  const navigate = useNavigate();
+  return (
+    <Button
+      look="primary"
+      blocked={retry.isPending ? "Starting" : null}
+      onClick={() =>
+        retry.mutate(startOfRetry(), {
+          onSuccess: ({ id }) => void navigate({ to: "/runs/$runId", params: { runId: id } }),
+          onError: (error) => complain(error),
+        })
+      }
+    >
+      <RetryIcon className="-ml-0.5" />
+      Retry
+    </Button>
+  );
+}
+
+function WaitingCard({ run }: { run: Run }) {
+  return (
+    <section aria-label="Why it waits" className="flex gap-3 rounded-card border border-line bg-wait-wash px-4 py-3">
+      <ClockIcon className="mt-0.5 shrink-0 text-wait" />
+      <div>
+        <p className="font-medium">{run.waiting_reason || "Waiting for a free worker"}</p>
+        {run.place_in_line != null && <p className="text-soft">Place in line: {count(run.place_in_line)}</p>}
+      </div>
+    </section>
+  );
+}
+
+function StreamNotice({ stream }: { stream: StreamState }) {
+  if (stream !== "waiting") return null;
+  return (
+    <p role="status" className="rounded-card border border-line bg-wait-wash px-4 py-2">
+      The live view was interrupted. It reconnects by itself; nothing is lost.
+    </p>
+  );
+}
+
+function Facts({ run }: { run: Run }) {
+  return (
+    <section aria-labelledby="facts-title" className="card p-4">
+      <h2 id="facts-title" className="mb-2 font-semibold">
+        Details
+      </h2>
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
+        <dt className="text-faint">Started by</dt>
+        <dd>{run.trigger}</dd>
+        <dt className="text-faint">Made</dt>
+        <dd>
+          <When at={run.created_at} />
+        </dd>
+        <dt className="text-faint">Began</dt>
+        <dd>
+          <When at={run.started_at} />
+        </dd>
+        <dt className="text-faint">Ended</dt>
+        <dd>
+          <When at={run.finished_at} />
+        </dd>
+        <dt className="text-faint">Attempt</dt>
+        <dd>{run.attempt || "–"}</dd>
+        <dt className="text-faint">Id</dt>
+        <dd className="truncate font-mono text-xs leading-5" title={run.id}>
+          {run.id}
+        </dd>
+      </dl>
+    </section>
+  );
+}
+
+function Attempts({ run }: { run: Run }) {
+  const attempts = run.attempts ?? [];
+  if (attempts.length < 2) return null;
+  return (
+    <section aria-labelledby="attempts-title" className="card p-4">
+      <h2 id="attempts-title" className="mb-2 font-semibold">
+        Attempts
+      </h2>
+      <ol className="grid gap-2 text-[0.8125rem]">
+        {attempts.map((attempt) => (
+          <li key={attempt.number} className="grid grid-cols-[1.5rem_1fr]">
+            <span className="text-faint tabular-nums">{attempt.number}</span>
+            <span>
+              {attempt.status || "running"}, <When at={attempt.started_at} />
+              {attempt.failure && <span className="block text-soft">{attempt.failure.message}</span>}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

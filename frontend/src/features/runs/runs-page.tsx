@@ -1,0 +1,59 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Button } from "@/components/button";
+import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { isRunStatus } from "@/features/pipelines/filter";
+import { runsQuery } from "./queries";
+import { RunsTable } from "./runs-table";
+
+export function RunsPage() {
+  const filter = useSearch({ from: "/app/runs" });
+  const navigate = useNavigate({ from: "/runs" });
+  const query = useInfiniteQuery(runsQuery(filter));
+  const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
+  return (
+    <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
+      <PageHeader title="Runs">
+        <select
+          aria-label="Status"
+          className="control w-auto!"
+          value={filter.status ?? ""}
+          onChange={({ target }) =>
+            void navigate({ search: isRunStatus(target.value) ? { status: target.value } : {}, replace: true })
+          }
+        >
+          <option value="">Any status</option>
+          <option value="running">Running</option>
+          <option value="pending">Waiting</option>
+          <option value="succeeded">Succeeded</option>
+          <option value="failed">Failed</option>
+          <option value="cancelled">Cancelled</option>
+        </select>
+      </PageHeader>
+      <div className="card overflow-x-auto">
+        {query.isPending && <Skeletons />}
+        {query.isError && runs.length === 0 && (
+          <div className="p-3">
+            <ErrorNotice error={query.error} retry={() => void query.refetch()} />
+          </div>
+        )}
+        {runs.length > 0 && <RunsTable runs={runs} withPipeline />}
+        {query.isSuccess && runs.length === 0 && (
+          <EmptyState title={filter.status ? "No run with this status" : "No runs yet"}>
+            {filter.status
+              ? "Choose another status to see the others."
+              : "Start a pipeline, or give it a schedule; each time it runs, you can follow it here."}
+          </EmptyState>
+        )}
+      </div>
+      {query.hasNextPage && (
+        <div className="mt-3 text-center">
+          <Button blocked={query.isFetchingNextPage ? "Loading" : null} onClick={() => void query.fetchNextPage()}>
+            {query.isFetchingNextPage ? "Loading…" : "Load more"}
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,24 @@
+import type { ReactNode } from "react";
+import logo from "@/logo.svg";
+
+/** The frame of the pages before one is logged in. */
+export function Entrance({ title, children, footer }: { title: string; children: ReactNode; footer: ReactNode }) {
+  return (
+    <main className="grid min-h-dvh place-items-center px-4 py-10">
+      <div className="w-full max-w-[23rem]">
+        <div className="mb-6 flex items-center gap-3">
+          <img src={logo} alt="" width="36" height="36" />
+          <div>
+            <p className="text-lg leading-tight font-semibold">Drover</p>
+            <p className="text-[0.8125rem] text-faint">Your data, moved and accounted for.</p>
+          </div>
+        </div>
+        <div className="card p-6">
+          <h1 className="mb-4 text-lg font-semibold">{title}</h1>
+          {children}
+        </div>
+        <p className="mt-4 text-center text-soft">{footer}</p>
+      </div>
+    </main>
+  );
+}

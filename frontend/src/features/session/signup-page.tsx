@@ -1,0 +1,86 @@
+import { useMutation } from "@tanstack/react-query";
+import { Link, useRouter, useSearch } from "@tanstack/react-router";
+import type { FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import { begin, plainFetch } from "@/api/session";
+import { Button } from "@/components/button";
+import { TextField } from "@/components/field";
+import { ErrorNotice } from "@/components/notice";
+import { Entrance } from "./entrance";
+
+interface Registration {
+  name: string;
+  organization_name: string;
+  email: string;
+  password: string;
+}
+
+export function SignupPage() {
+  const { next } = useSearch({ from: "/signup" });
+  const router = useRouter();
+  const signup = useMutation({
+    mutationFn: (body: Registration) =>
+      answer(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
+    onSuccess: (session) => {
+      begin(session);
+      router.history.push(next ?? "/pipelines");
+    },
+  });
+  const messages = fieldMessages(signup.error);
+  const general = signup.error && Object.keys(messages).length === 0;
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const text = (name: string) => String(form.get(name)).trim();
+    signup.mutate({
+      name: text("name"),
+      organization_name: text("organization_name"),
+      email: text("email"),
+      password: String(form.get("password")),
+    });
+  }
+
+  return (
+    <Entrance
+      title="Create an organization"
+      footer={
+        <>
+          Have an account?{" "}
+          <Link to="/login" search={{ next }} className="link">
+            Log in
+          </Link>
+        </>
+      }
+    >
+      <form onSubmit={submit} className="grid gap-4">
+        {general && <ErrorNotice error={signup.error} />}
+        <TextField label="Your name" name="name" autoComplete="name" required autoFocus error={messages.name} />
+        <TextField
+          label="Organization"
+          name="organization_name"
+          autoComplete="organization"
+          required
+          hint="Your team or company. Everything you make belongs to it."
+          error={messages.organization_name}
+        />
+        <TextField label="E-mail" name="email" type="email" autoComplete="username" required error={messages.email} />
+        <TextField
+          label="Password"
+          name="password"
+          type="password"
+          autoComplete="new-password"
+          required
+          minLength={8}
+          maxLength={1024}
+          hint="Long beats complicated: a few words are fine."
+          error={messages.password}
+        />
+        <Button type="submit" look="primary" className="justify-center" blocked={signup.isPending ? "Creating" : null}>
+          {signup.isPending ? "Creating…" : "Create organization"}
+        </Button>
+      </form>
+    </Entrance>
+  );
+}

@@ -1,0 +1,175 @@
+import { useMutation } from "@tanstack/react-query";
+import { Link, Outlet, useRouter } from "@tanstack/react-router";
+import { useState, type ReactNode } from "react";
+import { answer, api } from "@/api/client";
+import { begin, end } from "@/api/session";
+import { buttonLook } from "@/components/button";
+import { classNames } from "@/components/class-names";
+import { BuildingIcon, ChevronIcon, MoonIcon, PipelineIcon, RunsIcon, ScreenIcon, SunIcon, UserIcon } from "@/components/icons";
+import { Menu, MenuChoice, MenuItem, MenuLine } from "@/components/menu";
+import { complain } from "@/components/toast";
+import { useSession } from "@/features/session/use-session";
+import logo from "@/logo.svg";
+import { queryClient } from "@/query-client";
+import { chooseTheme, chosenTheme, type Theme } from "@/theme";
+import { useShortcuts } from "./shortcuts";
+
+export function Shell() {
+  useShortcuts();
+  return (
+    <div className="min-h-dvh md:grid md:grid-cols-[14rem_1fr]">
+      <a
+        href="#main"
+        className={classNames(buttonLook("primary"), "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0")}
+      >
+        Skip to the content
+      </a>
+      <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 md:h-dvh md:flex-col md:items-stretch md:gap-4 md:border-r md:border-b-0 md:p-3">
+        <div className="flex min-w-0 items-center gap-2 md:px-1">
+          <Link to="/pipelines" className="shrink-0" aria-label="Drover, home">
+            <img src={logo} alt="" width="26" height="26" />
+          </Link>
+          <OrganizationMenu />
+        </div>
+        <nav aria-label="Main" className="flex gap-0.5 md:flex-col">
+          <NavLink to="/pipelines" keys="g p" icon={<PipelineIcon />}>
+            Pipelines
+          </NavLink>
+          <NavLink to="/runs" keys="g r" icon={<RunsIcon />}>
+            Runs
+          </NavLink>
+        </nav>
+        <div className="ml-auto md:mt-auto md:ml-0">
+          <UserMenu />
+        </div>
+      </header>
+      <main id="main" tabIndex={-1} className="min-w-0 outline-none">
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+function NavLink({ to, keys, icon, children }: { to: "/pipelines" | "/runs"; keys: string; icon: ReactNode; children: ReactNode }) {
+  return (
+    <Link
+      to={to}
+      title={`Keys: ${keys}`}
+      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink md:px-2.5"
+      activeProps={{ className: "bg-hover text-ink font-medium", "aria-current": "page" }}
+    >
+      <span className="text-faint max-sm:hidden">{icon}</span>
+      {children}
+    </Link>
+  );
+}
+
+function OrganizationMenu() {
+  const session = useSession();
+  const router = useRouter();
+  const change = useMutation({
+    mutationFn: (org: string) => answer(api.POST("/api/v1/auth/switch", { body: { org } })),
+    onSuccess: (next) => {
+      begin(next);
+      queryClient.clear();
+      void router.navigate({ to: "/pipelines" });
+    },
+    onError: (error) => complain(error),
+  });
+  if (!session) return null;
+  const { organization, organizations = [] } = session;
+  if (organizations.length < 2) {
+    return <span className="truncate font-semibold max-sm:hidden">{organization.name}</span>;
+  }
+  return (
+    <Menu
+      label="Organizations"
+      trigger={
+        <button type="button" className={classNames(buttonLook("quiet"), "min-w-0 px-1.5! text-ink!")}>
+          <span className="max-w-[9rem] truncate font-semibold">{organization.name}</span>
+          <ChevronIcon className="shrink-0 text-faint" />
+        </button>
+      }
+    >
+      <MenuChoice
+        label="Organization"
+        value={organization.id}
+        onChange={(org) => org !== organization.id && change.mutate(org)}
+        choices={organizations.map(({ id, name }) => ({
+          value: id,
+          label: (
+            <>
+              <BuildingIcon className="text-faint" />
+              {name}
+            </>
+          ),
+        }))}
+      />
+    </Menu>
+  );
+}
+
+function UserMenu() {
+  const session = useSession();
+  const router = useRouter();
+  const [theme, setTheme] = useState(chosenTheme);
+  const logout = useMutation({
+    mutationFn: () => answer(api.POST("/api/v1/auth/logout", { body: {} })),
+    onSuccess: async () => {
+      await router.navigate({ to: "/login", search: {} }); // first: who logs out wants no way back
+      end();
+    },
+    onError: (error) => complain(error),
+  });
+  if (!session) return null;
+  const { user, organization } = session;
+  return (
+    <Menu
+      label="You"
+      trigger={
+        <button
+          type="button"
+          className={classNames(buttonLook("quiet"), "w-full gap-2.5!")}
+          aria-label={`You: ${user.name || user.email}`}
+        >
+          <span className="grid size-6 shrink-0 place-items-center rounded-full bg-line text-xs font-semibold text-ink">
+            {initials(user.name || user.email)}
+          </span>
+          <span className="hidden min-w-0 flex-1 truncate text-left md:block">{user.name || user.email}</span>
+        </button>
+      }
+    >
+      <div className="px-2.5 py-1.5">
+        <p className="font-medium">{user.name}</p>
+        <p className="text-[0.8125rem] text-faint">{user.email}</p>
+        <p className="text-[0.8125rem] text-faint">
+          {organization.name}
+          {organization.role && `, ${organization.role}`}
+        </p>
+      </div>
+      <MenuLine />
+      <MenuChoice<Theme>
+        label="Colours"
+        value={theme}
+        onChange={(chosen) => {
+          chooseTheme(chosen);
+          setTheme(chosen);
+        }}
+        choices={[
+          { value: "system", label: <><ScreenIcon className="text-faint" /> Like the system</> },
+          { value: "light", label: <><SunIcon className="text-faint" /> Light</> },
+          { value: "dark", label: <><MoonIcon className="text-faint" /> Dark</> },
+        ]}
+      />
+      <MenuLine />
+      <MenuItem onSelect={() => logout.mutate()}>
+        <UserIcon className="text-faint" /> Log out
+      </MenuItem>
+    </Menu>
+  );
+}
+
+function initials(name: string): string {
+  const words = name.split(/[\s@.]+/).filter(Boolean);
+  return `${words[0]?.[0] ?? "?"}${words.length > 1 ? words[1]![0] : ""}`.toUpperCase();
+}

@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import { duration, secondsBetween } from "./duration";
+import { bytes, count, plural, shortCount } from "./number";
+import { cronInWords, scheduleInWords } from "./schedule";
+import { absoluteTime, relativeTime } from "./time";
+
+describe("durations", () => {
+  it.each([
+    [0, "0 s"],
+    [0.42, "0.4 s"],
+    [9.94, "9.9 s"],
+    [9.96, "10 s"],
+    [59.4, "59 s"],
+    [59.6, "1 min"],
+    [185, "3 min 05 s"],
+    [3600, "1 h"],
+    [7800, "2 h 10 min"],
+    [273600, "3 d 04 h"],
+    [Number.NaN, "–"],
+    [-1, "–"],
+  ])("%s seconds reads %s", (seconds, words) => {
+    expect(duration(seconds)).toBe(words);
+  });
+
+  it("an open end lasts until now and a clock that runs behind is never negative", () => {
+    const now = Date.parse("2026-11-22T10:00:30Z");
+    expect(secondsBetween("2026-11-22T10:00:00Z", null, now)).toBe(30);
+    expect(secondsBetween("2026-11-22T10:00:00Z", "2026-11-22T10:00:12Z", now)).toBe(12);
+    expect(secondsBetween("2026-11-22T10:01:00Z", null, now)).toBe(0);
+  });
+});
+
+describe("relative times", () => {
+  const now = Date.parse("2026-11-22T10:00:00Z");
+  it.each([
+    ["2026-11-22T09:59:55Z", "just now"],
+    ["2026-11-22T10:00:05Z", "any moment"],
+    ["2026-11-22T09:59:15Z", "45 sec. ago"],
+    ["2026-11-22T09:01:01Z", "58 min. ago"],
+    ["2026-11-22T12:30:00Z", "in 2 hr."],
+    ["2026-11-21T09:00:00Z", "yesterday"],
+    ["2026-11-10T10:00:00Z", "last wk."],
+    ["2025-10-01T10:00:00Z", "last yr."],
+    ["not a time", "–"],
+  ])("%s reads %s", (at, words) => {
+    expect(relativeTime(at, now)).toBe(words);
+  });
+
+  it("the tooltip names the viewer's zone", () => {
+    expect(absoluteTime("2026-11-22T10:00:00Z", "Europe/Paris")).toContain("11:00:00");
+    expect(absoluteTime("2026-11-22T10:00:00Z", "Asia/Kolkata")).toContain("15:30:00");
+    expect(absoluteTime("nonsense")).toBe("nonsense");
+  });
+});
+
+describe("schedules", () => {
+  it.each([
+    ["* * * * *", "Every minute"],
+    ["*/15 * * * *", "Every 15 minutes"],
+    ["0 * * * *", "Every hour"],
+    ["5 * * * *", "Hourly at :05"],
+    ["0 */6 * * *", "Every 6 hours"],
+    ["30 */6 * * *", "Every 6 hours at :30"],
+    ["0 9 * * *", "Daily at 09:00 UTC"],
+    ["0 6,18 * * *", "Daily at 06:00 and 18:00 UTC"],
+    ["0 9 * * 1-5", "Weekdays at 09:00 UTC"],
+    ["0 9 * * 1", "Mondays at 09:00 UTC"],
+    ["0 9 * * mon,wed,fri", "Mondays, Wednesdays and Fridays at 09:00 UTC"],
+    ["0 9 * * 7", "Sundays at 09:00 UTC"],
+    ["30 2 1 * *", "Monthly on day 1 at 02:30 UTC"],
+    ["0 0 24 12 *", "Every 24 December at 00:00 UTC"],
+  ])("%s reads %s", (cron, words) => {
+    expect(cronInWords(cron)).toBe(words);
+  });
+
+  it.each(["*/7 * * * *", "0 9 1 * 1", "0 9-17 * * *", "* * * * * *", "", "a b c d e"])(
+    "%j is shown as it is rather than described wrongly",
+    (cron) => {
+      expect(cronInWords(cron)).toBe(`cron ${cron}`);
+    },
+  );
+
+  it("intervals, zones and no schedule at all", () => {
+    expect(scheduleInWords({ interval_seconds: 21600 })).toBe("Every 6 hours");
+    expect(scheduleInWords({ interval_seconds: 60 })).toBe("Every minute");
+    expect(scheduleInWords({ interval_seconds: 5400 })).toBe("Every 90 minutes");
+    expect(scheduleInWords({ cron: "0 9 * * *", timezone: "America/New_York" })).toBe(
+      "Daily at 09:00, America/New York",
+    );
+    expect(scheduleInWords(null)).toBe("Only when started");
+  });
+});
+
+describe("numbers", () => {
+  it("groups, shortens and counts", () => {
+    expect(count(336776)).toBe("336,776");
+    expect(shortCount(9999)).toBe("9,999");
+    expect(shortCount(336776)).toBe("336.8K");
+    expect(plural(1, "record")).toBe("1 record");
+    expect(plural(2000, "record")).toBe("2,000 records");
+    expect(bytes(812)).toBe("812 B");
+    expect(bytes(4_100_000)).toBe("4.1 MB");
+    expect(bytes(999_600)).toBe("1.0 MB");
+  });
+});

@@ -1,0 +1,125 @@
+export interface Schedule {
+  cron?: string | null;
+  interval_seconds?: number | null;
+  timezone?: string | null;
+}
+
+const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const MONTHS = [
+  "January", "February", "March", "April", "May", "June",
+  "July", "August", "September", "October", "November", "December",
+];
+const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/** A schedule as one would say it; a cron pattern too odd for words is shown as it is. */
+export function scheduleInWords(schedule: Schedule | null | undefined): string {
+  if (!schedule) return "Only when started";
+  if (schedule.interval_seconds) return `Every ${interval(schedule.interval_seconds)}`;
+  if (!schedule.cron) return "Only when started";
+  return cronInWords(schedule.cron, schedule.timezone ?? "UTC");
+}
+
+const UNITS: [size: number, word: string][] = [
+  [604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"],
+];
+
+function interval(seconds: number): string {
+  const [size, word] = UNITS.find(([unit]) => seconds % unit === 0)!;
+  const times = seconds / size;
+  return times === 1 ? word : `${times} ${word}s`;
+}
+
+export function cronInWords(cron: string, timezone = "UTC"): string {
+  const raw = `cron ${cron.trim()}`;
+  const fields = cron.trim().toLowerCase().split(/\s+/);
+  if (fields.length !== 5) return raw;
+  const [minute, hour, day, month, weekday] = fields as [string, string, string, string, string];
+
+  const everyDay = day === "*" && month === "*" && weekday === "*";
+  if (everyDay && hour === "*") return minutesInWords(minute) ?? raw;
+  if (everyDay && isNumber(minute)) {
+    const hours = hoursInWords(Number(minute), hour);
+    if (hours) return hours;
+  }
+
+  const clock = clockInWords(minute, hour);
+  const days = daysInWords(day, month, weekday);
+  if (!clock || !days) return raw;
+  return `${days} at ${clock}${timezone === "UTC" ? " UTC" : `, ${zoneName(timezone)}`}`;
+}
+
+function minutesInWords(minute: string): string | null {
+  if (minute === "*") return "Every minute";
+  const step = evenStep(minute, 60);
+  if (step) return step === 1 ? "Every minute" : `Every ${step} minutes`;
+  if (!isNumber(minute)) return null;
+  return minute === "0" ? "Every hour" : `Hourly at :${pad(minute)}`;
+}
+
+function hoursInWords(minute: number, hour: string): string | null {
+  const step = evenStep(hour, 24);
+  if (!step) return null;
+  const words = step === 1 ? "Every hour" : `Every ${step} hours`;
+  return minute === 0 ? words : `${words} at :${pad(minute)}`;
+}
+
+/** The step of a field such as "every 15th of 60"; a step that leaves a shorter last gap (7 of 60) has no honest short phrase. */
+function evenStep(field: string, cycle: number): number | null {
+  const step = Number(/^(?:\*|0)\/(\d+)$/.exec(field)?.[1]);
+  return step > 0 && cycle % step === 0 ? step : null;
+}
+
+function clockInWords(minute: string, hour: string): string | null {
+  if (!isNumber(minute)) return null;
+  const hours = hour.split(",");
+  if (!hours.every(isNumber)) return null;
+  return sentence(hours.map((one) => `${pad(one)}:${pad(minute)}`));
+}
+
+function daysInWords(day: string, month: string, weekday: string): string | null {
+  const inMonth = month === "*" ? "" : monthInWords(month);
+  if (inMonth === null) return null;
+  if (day === "*" && weekday === "*") return inMonth ? `Every day in ${inMonth}` : "Daily";
+  if (weekday === "*") return dayOfMonth(day, inMonth);
+  if (day !== "*") return null; // cron means "either", which no short phrase says
+  const names = weekdayInWords(weekday);
+  return names && (inMonth ? `${names} in ${inMonth}` : names);
+}
+
+function dayOfMonth(day: string, inMonth: string): string | null {
+  if (!isNumber(day)) return null;
+  return inMonth ? `Every ${day} ${inMonth}` : `Monthly on day ${day}`;
+}
+
+function monthInWords(month: string): string | null {
+  return isNumber(month) ? (MONTHS[Number(month) - 1] ?? null) : null;
+}
+
+function weekdayInWords(weekday: string): string | null {
+  if (weekday === "1-5" || weekday === "mon-fri") return "Weekdays";
+  if (["0,6", "6,0", "6-7", "6,7", "sat,sun"].includes(weekday)) return "Weekends";
+  const names = weekday.split(",").map(weekdayName);
+  return names.every((name) => name !== null) ? sentence(names.map((name) => `${name}s`)) : null;
+}
+
+function weekdayName(text: string): string | null {
+  const index = isNumber(text) ? Number(text) % 7 : DAY_NAMES.indexOf(text);
+  return DAYS[index] ?? null;
+}
+
+function zoneName(timezone: string): string {
+  return timezone.replaceAll("_", " ");
+}
+
+function isNumber(text: string): boolean {
+  return /^\d+$/.test(text);
+}
+
+function pad(value: string | number): string {
+  return String(value).padStart(2, "0");
+}
+
+function sentence(parts: string[]): string {
+  if (parts.length < 2) return parts[0] ?? "";
+  return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
