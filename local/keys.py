@@ -21,6 +21,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "encryption_keys": _fernet_key,  # one a line, the newest first
     "api_key_pepper": lambda: secrets.token_hex(32),
     "db_password": lambda: secrets.token_urlsafe(32),
+    "demo_api_key": lambda: secrets.token_urlsafe(24),
+    "demo_password": lambda: secrets.token_urlsafe(12),
 }
 
 

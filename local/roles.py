@@ -84,7 +84,7 @@ def _create_roles(admin_url: str, secret_key: str) -> None:
         for role in ROLES:
             if not may_replace:
                 _refuse_roles_of_another(connection, admin_url, secret_key, role)
-            _ensure_role(connection, role, database_password(secret_key, role))
+            ensure_role(connection, role, database_password(secret_key, role))
         _grant(connection)
 
 
@@ -109,7 +109,7 @@ def _exists(connection: psycopg.Connection, role: str) -> bool:
     return bool(connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount)
 
 
-def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+def ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
     known = _exists(connection, role)
     verb = sql.SQL("ALTER" if known else "CREATE")
     flags = sql.SQL("LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION")

@@ -1,0 +1,59 @@
+# Drover on one machine. Needs git, make and a Python from 3.11 to 3.13 with pip; `make help` lists the targets.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON = $(shell local/find-python)
+VENV = .venv/bin
+
+.PHONY: help up install dev frontend test lint format bench lock clean python-found
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+# The last line is one plain command, so that make runs it without a shell in between and hands signals on.
+up: install frontend ## run Drover here with a demo: PORT, DATABASE_URL and DROVER_HOME are honoured
+	@$(VENV)/python -m local up
+
+install: python-found ## install the locked Python packages into .venv
+	@$(PYTHON) -m local.install runtime
+
+dev: python-found
+	@$(PYTHON) -m local.install dev
+
+frontend: install ## build the front end if its sources changed
+	@$(VENV)/python -m local.frontend
+
+test: dev ## check everything: style, types, imports, front end, tests
+	@$(VENV)/python -m local.frontend
+	@$(MAKE) lint
+	$(VENV)/python -m local.frontend test
+	$(VENV)/python -m pytest -n 2
+
+# The settings are imported for their types only; nothing is connected to.
+lint: export SECRET_KEY = types-only
+lint: export ENCRYPTION_KEYS = types-only
+lint: export API_KEY_PEPPER = types-only
+lint: export DATABASE_URL = postgresql://127.0.0.1/types-only
+lint: dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy --strict apps config local tests manage.py
+	$(VENV)/lint-imports
+	$(VENV)/hadolint Dockerfile
+	$(VENV)/python -m local.frontend lint
+
+format: dev ## let ruff format and fix what it can
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+bench: install frontend ## print the figures of `manage.py bench` on a fresh database
+	@$(VENV)/python -m local bench
+
+lock: dev ## write the lock files anew from pyproject.toml
+	@$(VENV)/python -m local.lock
+
+clean: ## remove what was built, and this installation's data after asking
+	@$(PYTHON) -m local clean
+
+python-found:
+	@local/find-python >/dev/null

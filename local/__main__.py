@@ -1,0 +1,28 @@
+"""`python -m local up|bench|clean`: what the Makefile calls once the packages are there."""
+
+import sys
+
+from local.terminal import complain
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command."""
+    match arguments:
+        case ["up"]:
+            from local.up import main as up
+
+            return up()
+        case ["bench"]:
+            from local.bench import main as bench
+
+            return bench()
+        case ["clean"]:
+            from local.clean import main as clean
+
+            return clean()
+    complain("usage: python -m local up|bench|clean")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

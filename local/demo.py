@@ -1,0 +1,131 @@
+"""The demo's databases: `drover_demo` to read from, `drover_demo_warehouse` to write to.
+
+Both are beside Drover's own database on the same server, each with one role of its own. What is
+there already is left alone.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from psycopg import errors, sql
+
+from local.keys import database_password
+from local.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
+from local.roles import ensure_role
+
+SOURCE = "drover_demo"
+WAREHOUSE = "drover_demo_warehouse"
+READER = "demo_reader"  # may read the source and nothing else
+LOADER = "demo_loader"  # may make tables in the warehouse
+CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class DemoDatabase:
+    """Where one of the demo's databases is and who enters it."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str
+
+    @property
+    def url(self) -> str:
+        """A libpq address."""
+        return (
+            f"postgresql://{self.user}:{quote(self.password)}@{self.host}:{self.port}/{self.name}"
+        )
+
+
+def source_database(address: str, secret_key: str) -> DemoDatabase:
+    """The database with the flights, on the server of `address`."""
+    return _database(address, secret_key, SOURCE, READER)
+
+
+def warehouse_database(address: str, secret_key: str) -> DemoDatabase:
+    """The database the weather goes to, on the server of `address`."""
+    return _database(address, secret_key, WAREHOUSE, LOADER)
+
+
+def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
+    """Make both databases, load the tables that are missing, and return the rows of each table."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        for role in (READER, LOADER):
+            ensure_role(connection, role, database_password(secret_key, role))
+        for name in (SOURCE, WAREHOUSE):
+            _ensure_database(connection, name)
+    with psycopg.connect(_beside(admin_url, WAREHOUSE), autocommit=True) as connection:
+        _open_to(connection, WAREHOUSE, LOADER, "USAGE, CREATE")
+    with psycopg.connect(_beside(admin_url, SOURCE), autocommit=True) as connection:
+        _open_to(connection, SOURCE, READER, "USAGE")
+        return {table: _ensure_table(connection, table) for table in COLUMNS}
+
+
+def _database(address: str, secret_key: str, name: str, user: str) -> DemoDatabase:
+    parts = urlsplit(address)
+    return DemoDatabase(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 5432,
+        name=name,
+        user=user,
+        password=database_password(secret_key, user),
+    )
+
+
+def _beside(admin_url: str, name: str) -> str:
+    return urlsplit(admin_url)._replace(path=f"/{name}").geturl()
+
+
+def _ensure_database(connection: psycopg.Connection, name: str) -> None:
+    try:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except errors.DuplicateDatabase:
+        return
+
+
+def _open_to(connection: psycopg.Connection, name: str, role: str, privileges: str) -> None:
+    for statement in (
+        "REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE {name} TO {role}",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        f"GRANT {privileges} ON SCHEMA public TO {{role}}",
+    ):
+        names = {"name": sql.Identifier(name), "role": sql.Identifier(role)}
+        connection.execute(sql.SQL(statement).format(**names))
+
+
+def _ensure_table(connection: psycopg.Connection, table: str) -> int:
+    """Load a table in one transaction, so that a table that exists is complete."""
+    name = sql.Identifier(table)
+    with connection.transaction():
+        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])
+        if there.fetchone() == (False,):
+            _load(connection, table)
+        connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(name, sql.Identifier(READER)))
+        counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def _load(connection: psycopg.Connection, table: str) -> None:
+    name, kinds, key = sql.Identifier(table), COLUMNS[table], PRIMARY_KEYS[table]
+    columns: list[sql.Composable] = [
+        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind))
+        for column, kind in kinds.items()
+    ]
+    if key == ("id",):
+        columns.insert(0, sql.SQL("id integer GENERATED ALWAYS AS IDENTITY"))
+    columns.append(sql.SQL("PRIMARY KEY ({})").format(_names(key)))
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join(columns)))
+    copy = sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT csv, HEADER match, NULL {})").format(
+        name, _names(kinds), sql.Literal(MISSING)
+    )
+    with connection.cursor() as cursor, cursor.copy(copy) as loading, open_csv(table) as file:
+        while chunk := file.read(CHUNK):
+            loading.write(chunk)
+    connection.execute(sql.SQL("ANALYZE {}").format(name))
+
+
+def _names(columns: tuple[str, ...] | dict[str, str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column) for column in columns)

@@ -1,0 +1,155 @@
+"""A small HTTP API that serves the demo's weather: pages, a cursor, `since`, and a key.
+
+    GET /v1/weather?since=2013-06-01T00:00:00Z&limit=1000&cursor=...      X-API-Key: ...
+    {"data": [...], "next_cursor": "..." or null}
+
+Observations come in the order of `time_hour`; `since` includes its own hour. `python -m
+local.demo_api --port 8010` serves it on loopback; the key is in `DROVER_HOME/keys/demo_api_key`.
+"""
+
+import argparse
+import base64
+import binascii
+import bisect
+import hmac
+import json
+import re
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from local.errors import LocalError
+from local.home import Home
+from local.keys import read_key
+from local.nycflights import rows
+from local.terminal import complain, say
+
+PATH = "/v1/weather"
+DEFAULT_LIMIT, LARGEST_LIMIT = 1000, 5000
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(?:Z|\+00(?::?00)?)?)?")
+
+
+class BadRequest(Exception):
+    """What the caller sent cannot be understood; the message says what."""
+
+
+class Weather:
+    """The observations, ordered, each kept as the JSON it is served as."""
+
+    def __init__(self) -> None:
+        ordered = sorted(rows("weather"), key=lambda row: (str(row["time_hour"]), row["origin"]))
+        self.hours = [str(row["time_hour"]) for row in ordered]
+        self.observations = [json.dumps(row, separators=(",", ":")).encode() for row in ordered]
+
+    def page(self, *, start: int, limit: int) -> bytes:
+        """`limit` observations from `start` on as a JSON document."""
+        end = start + limit
+        following = cursor_for(end) if end < len(self.observations) else None
+        data = b",".join(self.observations[start:end])
+        return b'{"data":[%b],"next_cursor":%b}' % (data, json.dumps(following).encode())
+
+    def first_since(self, since: str) -> int:
+        """The place of the first observation at or after an RFC 3339 time in UTC."""
+        return bisect.bisect_left(self.hours, _as_written(since))
+
+
+def cursor_for(start: int) -> str:
+    """An opaque word for a place."""
+    return base64.urlsafe_b64encode(f"at:{start}".encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> int:
+    """The place a cursor stands for. Raises BadRequest when it is none of ours."""
+    try:
+        word = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        word = ""
+    if not re.fullmatch(r"at:\d{1,9}", word):
+        raise BadRequest("cursor is not one that this API gave")
+    return int(word.removeprefix("at:"))
+
+
+def _as_written(since: str) -> str:
+    """A time in the form the data has, `2013-01-01T06:00:00Z`, which sorts as text."""
+    parts = _TIME.fullmatch(since)
+    if not parts:
+        raise BadRequest("since is not a time in UTC like 2013-01-01T06:00:00Z")
+    day, minute, second = parts.groups()
+    return f"{day}T{minute or '00:00'}{second or ':00'}Z"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers in JSON, errors too."""
+
+    protocol_version = "HTTP/1.1"
+    server: "DemoServer"
+
+    def do_GET(self) -> None:
+        """Serve one page."""
+        parts = urlsplit(self.path)
+        sent = self.headers.get("X-API-Key", "")
+        if not hmac.compare_digest(sent.encode(), self.server.key.encode()):
+            return self._answer(401, _problem("send the key of this API as X-API-Key"))
+        if parts.path != PATH:
+            return self._answer(404, _problem(f"there is only {PATH}"))
+        try:
+            body = self._page(dict(parse_qs(parts.query, keep_blank_values=True)))
+        except BadRequest as error:
+            return self._answer(400, _problem(str(error)))
+        return self._answer(200, body)
+
+    def _page(self, query: dict[str, list[str]]) -> bytes:
+        values = {name: given[-1] for name, given in query.items()}
+        limit = values.get("limit", str(DEFAULT_LIMIT))
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= LARGEST_LIMIT:
+            raise BadRequest(f"limit is a whole number from 1 to {LARGEST_LIMIT}")
+        start = 0
+        if since := values.get("since"):
+            start = self.server.weather.first_since(since)
+        if cursor := values.get("cursor"):
+            start = place_of(cursor)
+        return self.server.weather.page(start=start, limit=int(limit))
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
+        """Quiet: the run that reads has its own log."""
+
+
+class DemoServer(ThreadingHTTPServer):
+    """The API on one loopback port; 0 takes a free one."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, key: str) -> None:
+        self.weather = Weather()
+        self.key = key
+        super().__init__(("127.0.0.1", port), Handler)
+
+
+def _problem(message: str) -> bytes:
+    return json.dumps({"error": message}).encode()
+
+
+def main() -> int:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(description="Serves the demo's weather on loopback.")
+    parser.add_argument("--port", type=int, default=0)
+    port = parser.parse_args().port
+    try:
+        server = DemoServer(port, read_key(Home.from_environment().keys, "demo_api_key"))
+    except (LocalError, OSError) as failure:
+        complain(f"The demo API did not start: {failure}")
+        return 1
+    say(f"serving http://127.0.0.1:{server.server_port}{PATH}")
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

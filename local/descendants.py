@@ -1,0 +1,70 @@
+"""Processes that lost their parent stay below the supervisor, so that it can end them (Linux)."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies. Elsewhere nothing happens."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reap_adopted(known: set[int]) -> None:
+    """Collect the adopted processes that ended; `known` are waited for by someone else."""
+    while True:
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if ended is None or ended.si_pid in known:
+            return
+        os.waitpid(ended.si_pid, os.WNOHANG)
+
+
+def end_descendants(*, seconds: float) -> list[int]:
+    """Kill whatever is still below us and return the processes that were."""
+    found: set[int] = set()
+    deadline = time.monotonic() + seconds
+    while left := _descendants(os.getpid()):
+        found |= left
+        for pid in left:
+            _kill(pid)
+        reap_adopted(set())
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    return sorted(found)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _descendants(root: int) -> set[int]:
+    """Everyone below `root` by the kernel's own table; empty where there is no /proc."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # "pid (name, which may hold spaces and brackets) state ppid ..."
+            parent = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+        children[parent].append(int(entry.parent.name))
+    found: set[int] = set()
+    waiting = [root]
+    while waiting:
+        for pid in children[waiting.pop()]:
+            found.add(pid)
+            waiting.append(pid)
+    return found

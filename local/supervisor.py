@@ -1,0 +1,169 @@
+"""Keeps the processes of one installation running, and ends them all."""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from local.children import Child, signal_group, stop_all
+from local.descendants import adopt_orphans, end_descendants, reap_adopted
+from local.errors import LocalError
+from local.home import CHECKOUT
+from local.postgres import EmbeddedPostgres
+from local.processes import dies_with_parent
+from local.terminal import complain, say
+
+CHILD_SECONDS = 7.0  # these bounds add up to less than the 15 s that a stop may take
+SERVER_SECONDS = 2.0  # for each of three ever harder signals
+LEFTOVER_SECONDS = 1.0
+SENTENCE = 3  # a program's exit code: the last line it wrote is for the person at the terminal
+GIVE_UP_AFTER = 3  # deaths in a row while starting up
+
+
+class Stopped(BaseException):
+    """Someone asked Drover to stop."""
+
+
+class Supervisor(AbstractContextManager["Supervisor"]):
+    """Owns the children and, where there is one, the PostgreSQL server.
+
+    Use from the main thread. Inside the context SIGINT, SIGTERM and SIGHUP raise Stopped once;
+    leaving it stops everything.
+    """
+
+    def __init__(self) -> None:
+        self.children: list[Child] = []
+        self.server: EmbeddedPostgres | None = None
+        self._task: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = socket.socketpair()
+
+    def __enter__(self) -> Self:
+        for end in (self._wake_read, self._wake_write):
+            end.setblocking(False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, self._on_signal)
+        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)  # wakes `rest` only
+        adopt_orphans()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping = True
+        self.stop()
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self._stopping:
+            return
+        self._stopping = True
+        raise Stopped(signal.Signals(signum).name)
+
+    def add(self, child: Child) -> Child:
+        """Start a child and watch it from now on."""
+        self.children.append(child)
+        child.start()
+        return child
+
+    def run(
+        self, command: Sequence[str | Path], env: Mapping[str, str], *, doing: str, log: Path
+    ) -> None:
+        """Run a program to its end while the children are watched.
+
+        Its standard output is ours; its standard error goes to `log`. Raises LocalError when it fails.
+        """
+        with log.open("ab") as errors:
+            began = errors.tell()
+            self._task = subprocess.Popen(
+                command,
+                cwd=CHECKOUT,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+                preexec_fn=dies_with_parent(signal.SIGTERM),
+            )
+        while (code := self._task.poll()) is None:
+            self.watch()
+            self.rest(0.5)
+        self._task = None
+        if code == SENTENCE:
+            raise LocalError(_last_line(log, began))
+        if code:
+            reason = _last_line(log, began) or f"exit code {code}"
+            raise LocalError(f"{doing} failed ({reason}): see {log}.")
+
+    def watch(self) -> None:
+        """Start again what died, and collect what was orphaned."""
+        if self.server and self.server.process and self.server.process.poll() is not None:
+            complain("PostgreSQL stopped; it starts again")
+            self.server.process = None
+            self.server.start()
+            say("PostgreSQL runs again")
+        for child in self.children:
+            child.watch()
+        reap_adopted(self._known())
+
+    def refuse_to_go_on_without(self, child: Child) -> None:
+        """Raise LocalError when a child dies again and again before it was ever of use."""
+        if child.deaths < GIVE_UP_AFTER:
+            return
+        raise LocalError(
+            f"The {child.name} process does not stay up ({child.last_words(1) or 'it says nothing'}): "
+            f"see {child.log}."
+        )
+
+    def rest(self, seconds: float) -> None:
+        """Sleep until a child dies or the time is over."""
+        if not self._selector.select(seconds):
+            return
+        with contextlib.suppress(BlockingIOError):
+            while self._wake_read.recv(4096):
+                continue
+
+    def keep_running(self) -> None:
+        """Watch until Stopped is raised."""
+        while True:
+            self.watch()
+            self.rest(1.0)
+
+    def stop(self) -> None:
+        """End everything: the children first, the server when nobody needs it, leftovers last."""
+        if self._task is not None:
+            self._task.terminate()
+        stop_all(self.children, seconds=CHILD_SECONDS)
+        if self._task is not None:
+            signal_group(self._task.pid, signal.SIGKILL)
+            self._task.wait()
+        if self.server is not None:
+            self.server.stop(SERVER_SECONDS)
+        end_descendants(seconds=LEFTOVER_SECONDS)
+
+    def _known(self) -> set[int]:
+        return set(self._pids())
+
+    def _pids(self) -> Iterator[int]:
+        server = self.server.process if self.server else None
+        for process in (self._task, server, *(child.process for child in self.children)):
+            if process is not None:
+                yield process.pid
+
+
+def _last_line(log: Path, offset: int) -> str:
+    with log.open("rb") as file:
+        file.seek(offset, os.SEEK_SET)
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")

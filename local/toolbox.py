@@ -1,0 +1,66 @@
+"""What the installers share: the folder `.tools`, checks of what is installed, running a tool."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from local.errors import LocalError
+from local.home import CHECKOUT
+
+TOOLS = CHECKOUT / ".tools"
+
+
+def fingerprint(paths: Iterable[Path], *words: str) -> str:
+    """A hash of the names and contents of files, and of words, that changes when any does."""
+    digest = hashlib.sha256("\0".join(words).encode())
+    for path in sorted(paths):
+        digest.update(str(path.relative_to(CHECKOUT)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def says(stamp: Path, content: str) -> bool:
+    """Whether a stamp file is there with this content."""
+    try:
+        return stamp.read_text() == content
+    except OSError:
+        return False
+
+
+def run(command: Sequence[str | Path], *, doing: str, env: Mapping[str, str] | None = None) -> None:
+    """Run a tool in the checkout; its output is shown only when it fails.
+
+    Raises LocalError naming what was being done.
+    """
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env=environment() | dict(env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    sys.stderr.write(done.stdout)
+    reason = "the disk is full" if "No space left" in done.stdout else "see the lines above"
+    raise LocalError(
+        f"{doing} failed ({reason}): check the network to the package registries and the free "
+        "space, then try again."
+    )
+
+
+def environment() -> dict[str, str]:
+    """Ours, with a home and caches of our own where there is no usable home."""
+    env = dict(os.environ)
+    env.pop("VIRTUAL_ENV", None)
+    home = env.get("HOME")
+    if not home or not os.access(home, os.W_OK):
+        env["HOME"] = str(TOOLS / "home")
+        Path(env["HOME"]).mkdir(parents=True, exist_ok=True)
+    return env

@@ -1,0 +1,153 @@
+"""`make up`: everything Drover needs, in the order it needs it, then watched until stopped."""
+
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from local.children import Child
+from local.errors import LocalError
+from local.home import Home
+from local.installation import Installation
+from local.lock_file import HomeLock
+from local.ports import refuse_port_in_use
+from local.supervisor import Stopped, Supervisor
+from local.terminal import complain, phase, say
+
+SPACE_NEEDED = 1 << 30  # bytes: a cluster, its log and the demo
+WEB_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What this start was asked for."""
+
+    home: Home
+    port: int
+    database_url: str
+
+    @classmethod
+    def from_environment(cls) -> "Wishes":
+        """Read PORT, DATABASE_URL and DROVER_HOME. Raises LocalError."""
+        word = os.environ.get("PORT") or "8000"
+        if not word.isascii() or not word.isdigit() or not 1 <= int(word) <= 65535:
+            raise LocalError(f"PORT is {word!r}: give a number from 1 to 65535, such as PORT=8000.")
+        return cls(Home.from_environment(), int(word), os.environ.get("DATABASE_URL", ""))
+
+
+def up(wishes: Wishes) -> None:
+    """Start everything, show the demo and stay until stopped."""
+    wishes.home.make()
+    refuse_a_full_disk(wishes.home)
+    with HomeLock(wishes.home.run / "lock"):
+        refuse_port_in_use(wishes.port)
+        try:
+            with Supervisor() as supervisor:
+                Start(wishes, supervisor).go()
+                supervisor.keep_running()
+        except Stopped:
+            say("\nDrover has stopped; `make up` goes on from here.")
+
+
+def refuse_a_full_disk(home: Home) -> None:
+    """Raise LocalError before anything is half written."""
+    free = shutil.disk_usage(home.root).free
+    if free < SPACE_NEEDED:
+        raise LocalError(
+            f"The disk of {home.root} is full ({free >> 20} MB left, 1 GB is needed): free some "
+            "space, or set DROVER_HOME to a folder on another disk."
+        )
+
+
+class Start:
+    """The phases of one start."""
+
+    def __init__(self, wishes: Wishes, supervisor: Supervisor) -> None:
+        self.supervisor = supervisor
+        self.home = wishes.home
+        self.installation = Installation(
+            wishes.home, supervisor, database_url=wishes.database_url, port=wishes.port
+        )
+
+    def go(self) -> None:
+        """Every phase; at the end the product runs and the demo is checked."""
+        say("Drover is starting; Ctrl-C stops it.")
+        self.installation.make_ready()
+        api_port = self.installation.kept_port("demo_api")
+        web = self._start_processes(api_port)
+        with phase("Demo data"):
+            self.installation.prepare("demo")
+        with phase("Web"):
+            self._wait_for(web)
+        say("  Demo pipelines")
+        self.installation.manage(
+            "demo",
+            *("--api-url", f"http://127.0.0.1:{api_port}", "--report", str(self.home.report)),
+        )
+        self._tell()
+
+    def _start_processes(self, api_port: int) -> Child:
+        """Web, worker and the demo's API; returns the first."""
+        web = self._add(
+            "web",
+            *("-m", "uvicorn", "config.asgi:application", "--lifespan", "off"),
+            *("--host", "127.0.0.1", "--port", str(self.installation.port)),
+            *("--timeout-graceful-shutdown", "3", "--no-access-log", "--log-level", "warning"),
+        )
+        self._add("worker", "manage.py", "worker")
+        self._add("demo-api", "-m", "local.demo_api", "--port", str(api_port))
+        return web
+
+    def _add(self, name: str, *words: str) -> Child:
+        command = (sys.executable, *words)
+        log = self.home.logs / f"{name}.log"
+        env = self.installation.environment()
+        return self.supervisor.add(Child(name=name, command=command, env=env, log=log))
+
+    def _wait_for(self, web: Child) -> None:
+        deadline = time.monotonic() + WEB_SECONDS
+        while not _answers(self.installation.port):
+            if time.monotonic() > deadline:
+                raise LocalError(f"The web process does not answer: see {web.log}.")
+            self.supervisor.refuse_to_go_on_without(web)
+            self.supervisor.watch()
+            self.supervisor.rest(0.1)
+
+    def _tell(self) -> None:
+        report = json.loads(self.home.report.read_text())
+        say("")
+        say(f"  Open      {report['url']}")
+        say(f"  Log in    {report['email']}  {report['password']}")
+        say(f"  Org       {report['organization']}")
+        say(f"  Kept in   {self.home.root}   (demo.json says this again; logs/ has the logs)")
+        say("")
+
+
+def _answers(port: int) -> bool:
+    """Whether the web process says anything at all, a refusal included."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/live", timeout=2).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def main() -> int:
+    """One sentence and exit code 1 when Drover cannot start."""
+    try:
+        up(Wishes.from_environment())
+    except LocalError as failure:
+        complain(str(failure))
+        return 1
+    except OSError as failure:
+        complain(
+            f"Drover cannot go on ({failure}): free some space or fix the folder, and try again."
+        )
+        return 1
+    return 0
