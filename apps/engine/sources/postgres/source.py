@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -11,8 +10,8 @@ from loguru import logger
 from psycopg import sql
 
 from apps.engine.contract import CheckStep, StreamInfo
-from apps.engine.egress.policy import check_host
 from apps.engine.failures import SourceError
+from apps.engine.sources import reach
 from apps.engine.sources.connector import (
     ConnectorSource,
     Page,
@@ -47,10 +46,19 @@ class PostgresSource(ConnectorSource[Config]):
     _relation: Relation | None = None
 
     def check(self) -> Iterator[CheckStep]:
+        host, port, timeout = (
+            self.settings.host,
+            self.settings.port,
+            self.settings.connect_timeout,
+        )
+        private = self.allow_private_networks
         return checked(
             [
-                ("resolve", self._check_resolve),
-                ("connect", self._check_connect),
+                ("resolve", lambda: reach.resolve(host, port, allow_private=private)),
+                (
+                    "connect",
+                    lambda: reach.connect(host, port, allow_private=private, timeout=timeout),
+                ),
                 ("authenticate", self._check_authenticate),
                 ("read", self._check_read),
             ]
@@ -61,8 +69,6 @@ class PostgresSource(ConnectorSource[Config]):
             return [each.info for each in relations(cursor, self.settings.schemas)]
 
     def get_total_records_count(self) -> int | None:
-        if self.spec.sync_mode == "incremental":
-            return None
         with reading(self._connected(), self.settings) as cursor:
             return row_estimate(cursor, self._table(cursor))
 
@@ -115,23 +121,6 @@ class PostgresSource(ConnectorSource[Config]):
         if self._relation is None:
             self._relation = relation(cursor, self.settings.schemas, self.spec.stream)
         return self._relation
-
-    def _check_resolve(self) -> str:
-        host, port = self.settings.host, self.settings.port
-        addresses = check_host(host, port, allow_private=self.allow_private_networks)
-        return f"{host} is {', '.join(addresses)}"
-
-    def _check_connect(self) -> str:
-        host, port = self.settings.host, self.settings.port
-        problem = ""
-        for address in check_host(host, port, allow_private=self.allow_private_networks):
-            try:
-                socket.create_connection((address, port), self.settings.connect_timeout).close()
-            except OSError as error:
-                problem = f"{address}: {error.strerror or error}"
-            else:
-                return f"{address} answers on port {port}"
-        raise SourceError(f"nothing answers on {host}:{port}", evidence=(problem,))
 
     def _check_authenticate(self) -> str:
         version = self._connected().info.server_version
