@@ -1,0 +1,38 @@
+"""Moves records. Importing this costs neither polars nor bizon: those live in child processes."""
+
+from apps.engine.contract import (
+    DestinationSpec,
+    Event,
+    Failed,
+    LogLine,
+    Outcome,
+    OutputFile,
+    Progress,
+    RunSpec,
+    SourceSpec,
+    Started,
+    StopReason,
+    StorageRoot,
+    Succeeded,
+)
+from apps.engine.failures import EngineError, FailureClass
+from apps.engine.supervisor import EngineSupervisor
+
+__all__ = [
+    "DestinationSpec",
+    "EngineError",
+    "EngineSupervisor",
+    "Event",
+    "Failed",
+    "FailureClass",
+    "LogLine",
+    "Outcome",
+    "OutputFile",
+    "Progress",
+    "RunSpec",
+    "SourceSpec",
+    "Started",
+    "StopReason",
+    "StorageRoot",
+    "Succeeded",
+]

@@ -1,0 +1,98 @@
+"""What a freshly forked child gives up before it sees a secret."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+# Values of <linux/prctl.h>.
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+
+KEPT_VARIABLES = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+TUNING = {
+    "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # no thread may run before a fork
+    "MALLOC_ARENA_MAX": "2",
+    "OMP_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "2",
+    "_RJEM_MALLOC_CONF": "background_thread:false,dirty_decay_ms:500,muzzy_decay_ms:-1",
+}
+KILLED_FIRST = "500"  # oom_score_adj: the kernel takes a run before the worker that supervises it
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def environment() -> dict[str, str]:
+    """The whole environment of the fork server and of every child."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", **kept, **TUNING}
+
+
+def confine(request_fd: int, events_fd: int, stderr_fd: int) -> None:
+    """A session of its own, no inherited descriptor, no core dump, and death with the fork server.
+
+    Raises OSError when the kernel refuses.
+    """
+    parent = os.getppid()
+    os.setsid()
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # the server died before the kernel was told to tell us
+    _reset_signals()
+    _keep_only(request_fd, events_fd, stderr_fd)
+    _scrub_environment()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write(KILLED_FIRST)
+    _prctl(PR_SET_DUMPABLE, 0)  # neither a debugger nor /proc of another user reads our memory
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _reset_signals() -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _keep_only(request_fd: int, events_fd: int, stderr_fd: int) -> None:
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(stderr_fd, 1)
+    os.dup2(stderr_fd, 2)
+    keep = {request_fd, events_fd}
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and fd not in keep:
+            _close(fd)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def _close(fd: int) -> None:
+    try:
+        os.close(fd)
+    except OSError:
+        return  # the descriptor of the listing itself
+
+
+def _scrub_environment() -> None:
+    kept = environment()
+    os.environ.clear()
+    os.environ.update(kept)

@@ -1,0 +1,233 @@
+"""Read pages from a source on a thread of its own, a bounded distance ahead of the writer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import polars as pl
+from bizon.source.models import SourceIncrementalState, SourceIteration
+
+from apps.engine.failures import SourceError
+from apps.engine.sources.base import FrameIteration, RowsIteration, Source
+
+MAX_ROWS = 50_000
+MAX_BYTES = 32 << 20
+_OBJECT_FACTOR = 4  # a dict in memory against the same as JSON
+
+
+class BrokenSource(SourceError):
+    """The source's code broke the contract of a page; trying again unchanged cannot help."""
+
+    retryable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of the source: a frame or rows, and where the next one is (empty: nowhere)."""
+
+    iteration: int
+    frame: pl.DataFrame | None
+    rows: Sequence[Any]
+    next: Mapping[str, Any]
+    next_state: Mapping[str, Any] | None
+    size: int  # bytes, estimated
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) if self.frame is None else self.frame.height
+
+
+class Closed(Exception):
+    """The writer wants no more pages."""
+
+
+class PageQueue:
+    """At most MAX_ROWS rows and MAX_BYTES bytes of pages; one page always fits, however large."""
+
+    def __init__(self, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> None:
+        self._limits = max_rows, max_bytes
+        self._pages: deque[Page] = deque()
+        self._rows = self._bytes = 0
+        self._changed = threading.Condition()
+        self._closed = self._finished = False
+        self.error: BaseException | None = None
+
+    def put(self, page: Page) -> None:
+        """Wait for room. Raises `Closed` when the writer is gone."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._has_room(page))
+            if self._closed:
+                raise Closed
+            self._pages.append(page)
+            self._rows += page.count
+            self._bytes += page.size
+            self._changed.notify_all()
+
+    def get(self, timeout: float) -> Page | None:
+        """The next page, or None after `timeout` seconds without one and once `ended`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pages or self._finished or self._closed, timeout)
+            return self._taken() if self._pages else None
+
+    @property
+    def ended(self) -> bool:
+        """Everything that was read is taken; `error` says whether it is all there is."""
+        with self._changed:
+            return self._finished and not self._pages
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Nothing more will be put, because of `error` or because there is nothing more."""
+        with self._changed:
+            self._finished, self.error = True, error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let a waiting reader go, and drop what was not taken."""
+        with self._changed:
+            self._closed = True
+            self._pages.clear()
+            self._changed.notify_all()
+
+    def _has_room(self, page: Page) -> bool:
+        max_rows, max_bytes = self._limits
+        fits = self._rows + page.count <= max_rows and self._bytes + page.size <= max_bytes
+        return fits or not self._pages
+
+    def _taken(self) -> Page:
+        page = self._pages.popleft()
+        self._rows -= page.count
+        self._bytes -= page.size
+        self._changed.notify_all()
+        return page
+
+
+class PageReader:
+    """Asks the source for page after page until it has no next one, and hands them to the queue."""
+
+    def __init__(
+        self,
+        source: Source,
+        queue: PageQueue,
+        *,
+        since: SourceIncrementalState | None,
+        pagination: Mapping[str, Any],
+        iteration: int,
+        total: int | None,
+    ) -> None:
+        self.total = total
+        self._source = source
+        self._queue = queue
+        self._since = since
+        self._start = pagination
+        self._iteration = iteration
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except Closed:
+            self._queue.finish()
+        except Exception as error:  # the edge of a thread: whatever a source raises ends the run
+            self._queue.finish(error)
+        except BaseException as error:  # a source has no say over the process
+            self._queue.finish(BrokenSource(f"The source raised {type(error).__name__}."))
+        else:
+            self._queue.finish()
+
+    def _read(self) -> None:
+        if self._iteration == 0 and self._since is None:
+            self.total = _count(self._source.get_total_records_count())
+        pagination: Mapping[str, Any] = self._start
+        while True:
+            page = _page(self._fetch(dict(pagination)), self._iteration)
+            if page.next and page.next == pagination:
+                raise BrokenSource(
+                    "The source named the page it was just asked for as the next one.",
+                    evidence=(f"pagination={json.dumps(page.next)[:300]}",),
+                )
+            self._queue.put(page)
+            if not page.next:
+                return
+            pagination = page.next
+            self._iteration += 1
+
+    def _fetch(self, pagination: dict[str, Any]) -> object:
+        if self._since is None:
+            return self._source.get(pagination)
+        return self._source.get_records_after(self._since, pagination)
+
+
+def _count(total: object) -> int | None:
+    return total if isinstance(total, int) and not isinstance(total, bool) and total > 0 else None
+
+
+def _page(answer: object, iteration: int) -> Page:
+    if not isinstance(answer, SourceIteration):
+        raise BrokenSource(
+            f"The source answered {_described(answer)} instead of a page.",
+            evidence=(f"iteration={iteration}",),
+        )
+    rows, frame = _content(answer)
+    return Page(
+        iteration=iteration,
+        frame=frame,
+        rows=rows,
+        next=_token(answer.next_pagination, "next_pagination") or {},
+        next_state=_token(answer.next_state, "next_state"),
+        size=int(frame.estimated_size()) if frame is not None else _size(rows),
+    )
+
+
+def _content(answer: SourceIteration) -> tuple[Sequence[Any], pl.DataFrame | None]:
+    if isinstance(answer, FrameIteration):
+        if not isinstance(answer.frame, pl.DataFrame):
+            raise BrokenSource(f"The source's frame is {_described(answer.frame)}.")
+        return (), answer.frame
+    rows = answer.rows if isinstance(answer, RowsIteration) else answer.records
+    if not isinstance(rows, (list, tuple)):
+        raise BrokenSource(f"The source's records are {_described(rows)}, not a list.")
+    return rows, None
+
+
+def _token(value: object, name: str) -> dict[str, Any] | None:
+    """As it will come back from the database, so that going on and resuming see the same."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise BrokenSource(f"The source's {name} is {_described(value)}, not an object.")
+    try:
+        stored: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise BrokenSource(f"The source's {name} cannot be stored as JSON: {error}.") from error
+    return stored
+
+
+def _described(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _size(rows: Sequence[Any]) -> int:
+    """Estimated from three of them: measuring all would cost as much as reading them."""
+    if not rows:
+        return 0
+    sample = {0, len(rows) // 2, len(rows) - 1}
+    measured = sum(_measured(rows[index]) for index in sample)
+    return _OBJECT_FACTOR * measured * len(rows) // len(sample)
+
+
+def _measured(row: Any) -> int:
+    try:
+        return len(
+            orjson.dumps(getattr(row, "data", row), default=str, option=orjson.OPT_NON_STR_KEYS)
+        )
+    except (TypeError, ValueError):
+        return len(repr(row))

@@ -1,0 +1,264 @@
+"""The engine's memory in PostgreSQL: schema `engine`, its role, and what others may ask of it.
+
+Four tables are bizon's (jobs, cursors, resets), with the indexes and 64-bit counters it lacks;
+three are ours: who owns a stream now (`engine_stream`), what a job needs to be resumed
+(`engine_job`) and which staged batches count (`engine_batch`, the manifest). Needs only psycopg,
+so the web process can read and reset state without loading the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import class_row
+
+SCHEMA = "engine"
+_INSTALL_LOCK = 0x64726F7665725F65  # "drover_e": two installers at once wait for each other
+
+_TABLES = """
+create schema if not exists engine;
+revoke all on schema engine from public;
+
+create table if not exists engine.stream_jobs (
+    id text primary key,
+    name text not null,
+    source_name text not null,
+    stream_name text not null,
+    sync_mode text not null,
+    attempt bigint default 0,
+    total_records_to_fetch bigint,
+    created_at timestamp not null,
+    updated_at timestamp,
+    incremental_state text,
+    status text,
+    error_message text
+);
+create unique index if not exists stream_jobs_one_live
+    on engine.stream_jobs (name) where status in ('started', 'running');
+create index if not exists stream_jobs_latest
+    on engine.stream_jobs (name, source_name, stream_name, status, created_at desc);
+
+create table if not exists engine.source_cursors (
+    id text primary key,
+    job_id text references engine.stream_jobs (id) on delete cascade,
+    name text not null,
+    source_name text not null,
+    stream_name text not null,
+    iteration bigint,
+    rows_fetched bigint,
+    next_pagination text,
+    attempt bigint default 0,
+    status text,
+    error_message text,
+    created_at timestamp,
+    updated_at timestamp
+);
+create index if not exists source_cursors_by_job on engine.source_cursors (job_id, iteration);
+
+create table if not exists engine.destination_cursors (
+    id text primary key,
+    job_id text references engine.stream_jobs (id) on delete cascade,
+    name text not null,
+    source_name text not null,
+    stream_name text not null,
+    destination_name text not null,
+    from_source_iteration bigint default 0,
+    to_source_iteration bigint default 0,
+    rows_written bigint default 0,
+    success boolean not null,
+    attempt bigint default 0,
+    error_message text,
+    created_at timestamp,
+    updated_at timestamp,
+    pagination text
+);
+create unique index if not exists destination_cursors_once
+    on engine.destination_cursors (job_id, to_source_iteration) where success;
+
+create table if not exists engine.stream_resets (
+    id text primary key,
+    name text not null,
+    source_name text not null,
+    stream_name text not null,
+    requested_at timestamp not null,
+    consumed_at timestamp,
+    consumed_by_job_id text
+);
+create index if not exists stream_resets_pending
+    on engine.stream_resets (name) where consumed_at is null;
+create index if not exists stream_resets_by_job on engine.stream_resets (consumed_by_job_id);
+
+create table if not exists engine.engine_stream (
+    stream_key text primary key,
+    lease text,
+    run_id text not null,
+    attempt bigint not null,
+    taken_at timestamptz not null default now()
+);
+
+create table if not exists engine.engine_job (
+    job_id text primary key references engine.stream_jobs (id) on delete cascade,
+    fingerprint text not null,
+    destination text not null,
+    replaces boolean not null,
+    since_job text,
+    columns jsonb,
+    next_state jsonb,
+    swept boolean not null default false
+);
+
+create table if not exists engine.engine_batch (
+    id text primary key,
+    job_id text not null references engine.stream_jobs (id) on delete cascade,
+    first bigint not null,
+    last bigint not null,
+    rows bigint not null,
+    rejected bigint not null,
+    bytes bigint not null,
+    staged boolean not null,
+    committed_at timestamptz not null default now(),
+    unique (job_id, first),
+    check (first <= last and rows >= 0 and rejected >= 0 and bytes >= 0)
+);
+"""
+
+_GRANTS = """
+grant usage on schema engine to {role};
+grant select, insert, update, delete on all tables in schema engine to {role};
+"""
+
+
+def install(owner_dsn: str, *, role: str) -> None:
+    """Create or complete the schema as its owner and let `role` read and write it, nothing else.
+
+    Safe to run again and from several places at once. `role` must exist.
+    """
+    from psycopg import sql
+
+    with psycopg.connect(owner_dsn) as connection:
+        connection.execute("select pg_advisory_xact_lock(%s)", (_INSTALL_LOCK,))
+        connection.execute("set local client_min_messages = warning")
+        connection.execute(_TABLES)
+        connection.execute(sql.SQL(_GRANTS).format(role=sql.Identifier(role)))
+
+
+def engine_conninfo(dsn: str) -> str:
+    """The connection string with the engine's search path and a bound on waiting for a server."""
+    given = conninfo_to_dict(dsn)
+    options = f"{given.get('options') or ''} -c search_path={SCHEMA}".strip()
+    return make_conninfo(
+        dsn,
+        options=options,
+        connect_timeout=str(given.get("connect_timeout") or 10),
+        application_name="drover-engine",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What the engine remembers of a stream: its newest job. Times are naive UTC, as bizon keeps them."""
+
+    job_id: str
+    source: str
+    stream: str
+    sync_mode: str
+    status: str
+    attempts: int
+    created_at: datetime
+    updated_at: datetime | None
+    incremental_state: str | None
+    next_pagination: str | None
+    batches: int
+    written: int
+    rejected: int
+    bytes: int
+
+
+_NEWEST_JOB = """
+select j.id as job_id, j.source_name as source, j.stream_name as stream, j.sync_mode, j.status,
+       j.attempt as attempts, j.created_at, j.updated_at, j.incremental_state,
+       (select c.pagination from destination_cursors c
+         where c.job_id = j.id and c.success order by c.to_source_iteration desc limit 1)
+         as next_pagination,
+       m.batches, m.written::bigint as written, m.rejected::bigint as rejected, m.bytes::bigint as bytes
+from stream_jobs j
+cross join lateral (
+    select count(*) as batches, coalesce(sum(rows), 0) as written,
+           coalesce(sum(b.rejected), 0) as rejected, coalesce(sum(b.bytes), 0) as bytes
+    from engine_batch b where b.job_id = j.id
+) m
+where j.name = %s
+order by j.created_at desc limit 1
+"""
+
+
+def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
+    """The newest job of the stream, or None when it never ran."""
+    with psycopg.connect(engine_conninfo(state_dsn)) as connection:
+        cursor = connection.cursor(row_factory=class_row(StreamState))
+        return cursor.execute(_NEWEST_JOB, (stream_key,)).fetchone()
+
+
+def reset(state_dsn: str, stream_key: str) -> bool:
+    """Forget the stream's position: the next run reads everything again and replaces what we wrote.
+
+    A running attempt loses its lease and stops at its next checkpoint. Answers whether there was
+    anything to forget.
+    """
+    with _transaction(state_dsn) as connection:
+        connection.execute(
+            "update engine_stream set lease = null where stream_key = %s", (stream_key,)
+        )
+        newest = connection.execute(
+            "select source_name, stream_name from stream_jobs where name = %s"
+            " order by created_at desc limit 1",
+            (stream_key,),
+        ).fetchone()
+        if newest is None:
+            return False
+        connection.execute(
+            "insert into stream_resets (id, name, source_name, stream_name, requested_at)"
+            " select replace(gen_random_uuid()::text, '-', ''), %s, %s, %s,"
+            " now() at time zone 'utc'"
+            " where not exists (select 1 from stream_resets where name = %s and consumed_at is null)",
+            (stream_key, *newest, stream_key),
+        )
+    return True
+
+
+def forget(state_dsn: str, stream_key: str) -> None:
+    """Delete all state of a stream whose pipeline is gone."""
+    with _transaction(state_dsn) as connection:
+        connection.execute("delete from engine_stream where stream_key = %s", (stream_key,))
+        connection.execute("delete from stream_resets where name = %s", (stream_key,))
+        connection.execute("delete from stream_jobs where name = %s", (stream_key,))
+
+
+def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:
+    """Delete finished jobs that are neither among a stream's newest nor recent; answers how many."""
+    with _transaction(state_dsn) as connection:
+        return connection.execute(
+            """
+            delete from stream_jobs where id in (
+                select id from (
+                    select id, status, created_at, row_number() over
+                           (partition by name, status order by created_at desc) as place
+                    from stream_jobs where status in ('succeeded', 'cancelled', 'failed')
+                ) ranked
+                where place > %s and created_at < now() at time zone 'utc' - make_interval(days => %s)
+            )
+            """,
+            (keep_jobs, keep_days),
+        ).rowcount
+
+
+@contextmanager
+def _transaction(state_dsn: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with psycopg.connect(engine_conninfo(state_dsn)) as connection:
+        yield connection

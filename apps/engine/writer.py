@@ -1,0 +1,124 @@
+"""Stage gathered pages and commit each batch with its cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from loguru import logger
+
+from apps.engine.batches import Gathered, Gathering
+from apps.engine.checkpoints import Checkpoint, Job, StateBackend
+from apps.engine.classify import Side
+from apps.engine.destinations.base import Batch, Destination
+from apps.engine.frames import StreamSchema
+from apps.engine.pages import Page
+
+SHOWN_REJECTS = 5  # samples logged per batch
+
+
+class Blame:
+    """Which side is being talked to, so that an unexpected exception is laid at the right door."""
+
+    def __init__(self) -> None:
+        self.side: Side = "state"
+
+    @contextmanager
+    def on(self, side: Side) -> Iterator[None]:
+        """The side stays blamed when the block raises."""
+        before, self.side = self.side, side
+        yield
+        self.side = before
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counted over the whole sync, earlier attempts included."""
+
+    written: int
+    rejected: int
+    bytes: int
+    iterations: int
+
+    @property
+    def read(self) -> int:
+        """Rows whose fate is decided: read == written + rejected at every moment."""
+        return self.written + self.rejected
+
+
+class Writer:
+    """The writing half of a run, on the main thread."""
+
+    def __init__(
+        self, destination: Destination, backend: StateBackend, job: Job, blame: Blame
+    ) -> None:
+        self.committed: list[Batch] = list(job.batches)
+        self.totals = Totals(job.written, job.rejected, job.bytes, job.next_iteration)
+        self.expected: int | None = job.total  # rows in the source, when it knows
+        self._destination = destination
+        self._backend = backend
+        self._job = job
+        self._blame = blame
+        columns = job.columns
+        self._schema = StreamSchema.from_json(columns) if columns else StreamSchema()
+        self._gathering = Gathering(self._schema)
+
+    def take(self, page: Page) -> None:
+        """Gather a page, first staging what it cannot be gathered with."""
+        if not self._gathering.accepts(page):
+            self.flush()
+        self._gathering.add(page)
+
+    def flush_if_due(self) -> None:
+        if self._gathering.due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Stage what was gathered and commit it. Raises `LeaseLost` when the stream is another's."""
+        with self._blame.on("source"):
+            gathered = self._gathering.take()
+        if gathered is None:
+            return
+        batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.frame.height)
+        staged = self._stage(gathered, batch)
+        size = int(gathered.frame.estimated_size()) if staged else 0
+        with self._blame.on("state"):
+            self._backend.commit(
+                self._job,
+                Checkpoint(
+                    batch=batch,
+                    staged=staged,
+                    rejected=len(gathered.rejected),
+                    bytes=size,
+                    pagination=gathered.pagination,
+                    columns=self._schema.to_json(),
+                    next_state=gathered.next_state,
+                    total=self.expected,
+                ),
+            )
+        self._count(gathered, batch, size, staged=staged)
+
+    def _stage(self, gathered: Gathered, batch: Batch) -> bool:
+        """An empty batch is staged only to show the destination the columns of an empty stream."""
+        if not gathered.frame.height and (not gathered.frame.width or self.committed):
+            return False
+        with self._blame.on("destination"):
+            self._destination.stage(gathered.frame, batch)
+        return True
+
+    def _count(self, gathered: Gathered, batch: Batch, size: int, *, staged: bool) -> None:
+        if staged:
+            self.committed.append(batch)
+        self.totals.written += batch.rows
+        self.totals.rejected += len(gathered.rejected)
+        self.totals.bytes += size
+        self.totals.iterations = gathered.last + 1
+        logger.debug(
+            "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
+        )
+        for rejected in gathered.rejected[:SHOWN_REJECTS]:
+            logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.sample)
+        if len(gathered.rejected) > SHOWN_REJECTS:
+            logger.warning("{} records of this batch were rejected", len(gathered.rejected))

@@ -1,0 +1,154 @@
+"""Fixtures of the engine: a PostgreSQL of its own that a test may kill, its state schema, a supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from apps.engine import state
+from apps.engine.contract import (
+    DestinationSpec,
+    Event,
+    LogLine,
+    Outcome,
+    OutputFile,
+    Progress,
+    RunSpec,
+    SourceSpec,
+    Started,
+    StopReason,
+    StorageRoot,
+)
+from apps.engine.supervisor import EngineSupervisor
+from local.postgres import EmbeddedPostgres, temporary_postgres
+
+ROLE = "app_engine"
+ROLE_PASSWORD = "engine p@ss/word:%"
+
+
+@pytest.fixture(scope="session")
+def engine_postgres() -> Iterator[EmbeddedPostgres]:
+    """A server for engine state and for tables that runs read and write."""
+    with temporary_postgres() as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def state_dsn(engine_postgres: EmbeddedPostgres) -> str:
+    state.install(engine_postgres.url(), role=ROLE)
+    return engine_postgres.url(user=ROLE, password=ROLE_PASSWORD)
+
+
+@pytest.fixture(scope="session")
+def supervisor() -> Iterator[EngineSupervisor]:
+    engine = EngineSupervisor(preload=("tests.engine.rehearsal",))
+    engine.start(wait=30)
+    yield engine
+    engine.close()
+
+
+@dataclass
+class Rehearsal:
+    """One pipeline whose run can be attempted again and again, and what its last attempt said."""
+
+    spec: RunSpec
+    engine: EngineSupervisor
+    folder: Path
+    events: list[Event] = field(default_factory=list)
+
+    def attempt(
+        self,
+        *,
+        stop: Callable[[], StopReason | None] = lambda: None,
+        on_event: Callable[[Event], None] = lambda event: None,
+        **changes: Any,
+    ) -> Outcome:
+        """Run once more, as the next attempt, with the source or destination settings changed."""
+        self.change(**changes)
+        self.spec = replace(self.spec, attempt=self.spec.attempt + 1, lease=uuid4().hex)
+        self.events = []
+
+        def hear(event: Event) -> None:
+            self.events.append(event)
+            on_event(event)
+
+        return self.engine.run(self.spec, on_event=hear, should_stop=stop)
+
+    def change(
+        self, source: dict[str, Any] | None = None, destination: dict[str, Any] | None = None
+    ) -> None:
+        if source is not None:
+            config = {**self.spec.source.config, **source}
+            self.spec = replace(self.spec, source=replace(self.spec.source, config=config))
+        if destination is not None:
+            config = {**self.spec.destination.config, **destination}
+            target = replace(self.spec.destination, config=config)
+            self.spec = replace(self.spec, destination=target)
+
+    def next_run(self) -> None:
+        """A new run of the same pipeline."""
+        self.spec = replace(self.spec, run_id=uuid4().hex, attempt=0)
+
+    @property
+    def pid(self) -> int:
+        return next(event.pid for event in self.events if isinstance(event, Started))
+
+    @property
+    def progress(self) -> list[Progress]:
+        return [event for event in self.events if isinstance(event, Progress)]
+
+    @property
+    def log(self) -> list[LogLine]:
+        return [event for event in self.events if isinstance(event, LogLine)]
+
+    @property
+    def outputs(self) -> list[OutputFile]:
+        return [event for event in self.events if isinstance(event, OutputFile)]
+
+
+@pytest.fixture
+def rehearse(
+    tmp_path: Path, state_dsn: str, supervisor: EngineSupervisor
+) -> Callable[..., Rehearsal]:
+    """Make a pipeline from an unruly source to a ledger, or of the kinds given."""
+
+    def make(
+        source: dict[str, Any] | None = None,
+        destination: dict[str, Any] | None = None,
+        *,
+        source_kind: str = "unruly",
+        destination_kind: str = "ledger",
+        stream: str = "numbers",
+        **modes: Any,
+    ) -> Rehearsal:
+        folder = tmp_path / uuid4().hex
+        folder.mkdir()
+        target = {"folder": str(folder)} if destination_kind == "ledger" else {}
+        spec = RunSpec(
+            run_id=uuid4().hex,
+            org_id=str(uuid4()),
+            pipeline_id=str(uuid4()),
+            attempt=0,
+            lease="",
+            source=SourceSpec(
+                source_kind, source or {}, stream, modes.pop("sync_mode", "full_refresh")
+            ),
+            destination=DestinationSpec(
+                destination_kind, {**target, **(destination or {})}, "numbers", **modes
+            ),
+            state_dsn=state_dsn,
+            data=StorageRoot(f"file://{folder}", "org/x/pipeline/y"),
+            files=StorageRoot(f"file://{folder}", "org/x/files"),
+            log_level="debug",
+        )
+        return Rehearsal(spec, supervisor, folder)
+
+    return make

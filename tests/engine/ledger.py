@@ -1,0 +1,114 @@
+"""A destination of JSON lines in a folder: every batch a file, publishing writes `published.jsonl`.
+
+It can be told to fail, to hang, to be slow, or to forget to roll back (the negative control).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import orjson
+import polars as pl
+from pydantic import BaseModel
+
+from apps.engine.contract import CheckStep, OutputFile
+from apps.engine.destinations.base import Batch, Destination, Publication
+
+
+class Config(BaseModel):
+    folder: str
+    fault: str = ""
+    after: int = 0  # batches staged before the fault shows
+    delay: float = 0
+    password: str = ""
+
+
+class LedgerDestination(Destination):
+    Config: ClassVar[type[BaseModel]] = Config
+    config: Config
+
+    @property
+    def staging(self) -> Path:
+        return Path(self.config.folder) / "staging" / self.job_id
+
+    @property
+    def published(self) -> Path:
+        return Path(self.config.folder) / "published.jsonl"
+
+    def check(self) -> Iterator[CheckStep]:
+        yield CheckStep("write", True, "always", 0.0)
+
+    def open(self, committed: Sequence[Batch]) -> None:
+        self.staging.mkdir(parents=True, exist_ok=True)
+        if self.config.fault == "no_rollback":
+            return
+        kept = {f"{batch.id}.jsonl" for batch in committed}
+        for file in self.staging.iterdir():
+            if file.name not in kept:
+                file.unlink()
+
+    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+        time.sleep(self.config.delay)
+        if len(list(self.staging.iterdir())) >= self.config.after:
+            self._misbehave()
+        draft = self.staging / f"{batch.id}.tmp"
+        frame.write_ndjson(draft)
+        draft.rename(self.staging / f"{batch.id}.jsonl")
+        if self.config.fault == "exit_after_stage":
+            os._exit(9)
+
+    def publish(self, committed: Sequence[Batch]) -> Publication:
+        if self.config.fault == "publish_fails":
+            raise RuntimeError("no room at the inn")
+        marker = Path(self.config.folder) / f"published.{self.job_id}"
+        names = [f"{batch.id}.jsonl" for batch in committed]
+        if self.config.fault == "no_rollback":
+            names = [file.name for file in sorted(self.staging.glob("*.jsonl"))]
+        if not marker.exists():
+            old = self._old()
+            body = b"".join((self.staging / name).read_bytes() for name in names)
+            draft = self.published.with_suffix(".tmp")
+            draft.write_bytes(old + body)
+            draft.rename(self.published)
+            marker.touch()
+        if self.config.fault == "exit_after_publish":
+            os._exit(9)
+        rows = sum(batch.rows for batch in committed)
+        key = f"{self.data.prefix}/published.jsonl"
+        size = self.published.stat().st_size
+        output = OutputFile("published.jsonl", key, size, rows, "application/x-ndjson")
+        return Publication(rows, (output,))
+
+    def abandon(self) -> None:
+        for file in self.staging.glob("*"):
+            file.unlink()
+        if self.staging.exists():
+            self.staging.rmdir()
+
+    def _old(self) -> bytes:
+        keep = self.spec.write_mode != "replace" and self.published.exists()
+        return self.published.read_bytes() if keep else b""
+
+    def _misbehave(self) -> None:
+        fault = self.config.fault
+        if fault == "stage_fails":
+            raise RuntimeError(f"refused with {self.config.password}")
+        if fault == "disk_full":
+            raise OSError(28, os.strerror(28))
+        if fault == "hang":
+            while True:
+                time.sleep(60)
+
+
+def rows_of(folder: Path) -> list[int]:
+    """The ids that are visible, in order."""
+    file = folder / "published.jsonl"
+    lines = file.read_bytes().splitlines() if file.exists() else []
+    return sorted(orjson.loads(line)["id"] for line in lines)
+
+
+Destination = LedgerDestination  # type: ignore[misc]

@@ -1,0 +1,108 @@
+"""A source of numbered rows that can break its contract in every way we could think of."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, ClassVar
+
+from bizon.source.models import SourceIncrementalState, SourceIteration, SourceRecord
+
+from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, rows_page
+
+
+class Config(Settings):
+    rows: int = 1000
+    page_size: int = 100
+    delay: float = 0
+    answer: str = "rows"
+    after: int = 0
+    total: str = "none"
+    password: str = ""
+
+
+class UnrulySource(ConnectorSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+    incremental: ClassVar[bool] = True
+
+    def get_total_records_count(self) -> Any:
+        if self.settings.total == "raises":
+            raise ZeroDivisionError("division by zero")
+        return {"none": None, "zero": 0, "text": "many", "true": self.settings.rows}[
+            self.settings.total
+        ]
+
+    def get(self, pagination: Pagination = None) -> Any:
+        return self._page(int((pagination or {}).get("after", 0)))
+
+    def get_records_after(
+        self, source_state: SourceIncrementalState, pagination: Pagination = None
+    ) -> Any:
+        start = (pagination or source_state.state).get("after", 0)
+        return self._page(int(start))
+
+    def _page(self, after: int) -> Any:
+        time.sleep(self.settings.delay)
+        if self.settings.answer != "rows" and after >= self.settings.after:
+            return _MISBEHAVE[self.settings.answer](self, after)
+        return self._rows(after)
+
+    def _rows(self, after: int) -> Page:
+        count = max(0, min(self.settings.page_size, self.settings.rows - after))
+        rows = [{"id": n, "name": f"row {n}"} for n in range(after + 1, after + count + 1)]
+        reached = after + count
+        more = {"after": reached} if reached < self.settings.rows else {}
+        return rows_page(rows, more, None if more else {"after": reached})
+
+
+def _records(source: UnrulySource, after: int) -> SourceIteration:
+    page = source._rows(after)
+    records = [SourceRecord(id=row["id"], data=row) for row in page.rows]  # type: ignore[union-attr]
+    return SourceIteration(records=records, next_pagination=page.next_pagination)
+
+
+def _raise(error: BaseException) -> Any:
+    raise error
+
+
+def _hang(source: UnrulySource, after: int) -> Any:
+    while True:
+        time.sleep(60)
+
+
+def _same_page(source: UnrulySource, after: int) -> Any:
+    return rows_page([{"id": after}], {"after": after} if after else {"after": 0})
+
+
+def _some_rejected(source: UnrulySource, after: int) -> Any:
+    page = source._rows(after)
+    rows: list[Any] = list(page.rows)  # type: ignore[union-attr]
+    rows[0], rows[1] = "not an object", {}
+    page.rows = rows  # type: ignore[union-attr]
+    return page
+
+
+def _noisy_exit(source: UnrulySource, after: int) -> Any:
+    print("about to give up", flush=True)
+    import os
+
+    os._exit(41)
+
+
+_MISBEHAVE: dict[str, Any] = {
+    "none": lambda source, after: None,
+    "tuple": lambda source, after: ([], {}),
+    "dict": lambda source, after: {"records": []},
+    "rows_none": lambda source, after: rows_page(None, {}),  # type: ignore[arg-type]
+    "bad_pagination": lambda source, after: rows_page([], {"when": object()}),
+    "same_page": _same_page,
+    "records": _records,
+    "rejected": _some_rejected,
+    "zero_division": lambda source, after: 1 / 0,
+    "system_exit": lambda source, after: sys.exit(3),
+    "secret": lambda source, after: _raise(ValueError(f"bad password {source.settings.password}")),
+    "hang": _hang,
+    "exit": _noisy_exit,
+}
+
+Source = UnrulySource
