@@ -28,7 +28,9 @@ from apps.orgs.models import IdempotencyRecord, Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
+from config import slow
 from config.problems import Problem
+from config.slow import Slowly
 
 
 class JSONRenderer(BaseRenderer):
@@ -111,13 +113,14 @@ class OrgView(APIView):
             with org_scope(credential.org_id):
                 self.org, self.principal = credentials.load(credential)
                 self.initial(drf_request, *args, **kwargs)
-                response = self._answer(drf_request)
-        except Exception as error:  # noqa: BLE001 - the outermost edge: maps to a problem or re-raises
+                answer = self._answer(drf_request)
+            response = slow.finish(answer, credential.org_id)
+        except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> Response | Slowly:
         method = (request.method or "").lower()
         handler = getattr(self, method, None) if method in self.http_method_names else None
         if handler is None or method == "options":
@@ -138,7 +141,7 @@ class OrgView(APIView):
             return Permission.READ
         raise LookupError(f"{cls.__name__}.{method} names no permission")
 
-    def _answer_once(self, request: Request, key: str, handler: Any) -> Response:
+    def _answer_once(self, request: Request, key: str, handler: Any) -> Response | Slowly:
         """Replay the first answer to this key. The unique row makes parallel twins wait for the first."""
         if not (1 <= len(key) <= 200 and key.isprintable()):
             raise Problem(
@@ -164,7 +167,10 @@ class OrgView(APIView):
             replay = Response(bytes(record.body), status=record.status, headers=record.headers)
             replay["Idempotency-Replayed"] = "true"
             return replay
-        response: Response = handler(request, *self.args, **self.kwargs)
+        response: Response | Slowly = handler(request, *self.args, **self.kwargs)
+        if isinstance(response, Slowly):  # looks at something and makes nothing: asked again, it looks again
+            record.delete()
+            return response
         record.status = response.status_code
         record.body = JSONRenderer().render(response.data)
         record.headers = {k: v for k, v in response.headers.items() if k in {"ETag", "Location"}}
@@ -188,7 +194,7 @@ def data_of(
     unknown = sorted(set(request.data) - set(form.fields))
     if unknown:
         raise drf.ValidationError(
-            {name: "This field is not known." for name in unknown}, code="unknown"
+            dict.fromkeys(unknown, "This field is not known."), code="unknown"
         )
     form.is_valid(raise_exception=True)
     return dict(form.validated_data)

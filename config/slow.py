@@ -1,0 +1,40 @@
+"""Answers that wait for something slow, without holding a transaction or a connection meanwhile.
+
+A handler that must ask a database far away cannot do so inside the org's scope: its transaction and pooled
+connection would be held for as long as the other side likes. It reads what it needs and returns `Slowly`:
+
+    return Slowly(lambda: ask(kind, settings), then=lambda answer: Response(...))
+
+`OrgView` leaves the scope, gives the connection back, runs `work`, and runs `then` in a fresh, short scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from rest_framework.response import Response
+
+from apps.orgs.tenancy import org_scope
+
+
+@dataclass(frozen=True)
+class Slowly:
+    """The rest of an answer: `work` without a database, then `then` with its result inside the org's scope."""
+
+    work: Callable[[], Any]
+    then: Callable[[Any], Response]
+
+
+def finish(answer: Response | Slowly, org_id: UUID) -> Response:
+    """The response, after the slow part. Call it outside every scope."""
+    if isinstance(answer, Response):
+        return answer
+    if not connection.in_atomic_block:
+        connection.close()
+    result = answer.work()
+    with org_scope(org_id):
+        return answer.then(result)
