@@ -156,6 +156,39 @@ def cast(series: pl.Series, target: pl.DataType) -> pl.Series:
     return as_text(series)
 
 
+class InexactCast(Exception):
+    """A value of the column would change under the wanted type; the column must become text."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def cast_exactly(series: pl.Series, target: pl.DataType) -> pl.Series:
+    """Cast data whose values were not all seen by the schema that chose the target. Raises InexactCast."""
+    try:
+        made = cast(series, target)
+    except pl.exceptions.PolarsError as error:
+        raise InexactCast(series.name) from error
+    if series.dtype.is_integer() and target == pl.Float64():
+        outside = (series > EXACT_INTEGERS) | (series < -EXACT_INTEGERS)
+        if outside.any():
+            raise InexactCast(series.name)
+    return made
+
+
+def fitted(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
+    """The frame in the target's columns, nulls in those it lacks. Raises InexactCast."""
+    return pl.DataFrame(
+        {
+            name: cast_exactly(frame[name], dtype)
+            if name in frame.columns
+            else pl.Series([None], dtype=dtype).new_from_index(0, frame.height)
+            for name, dtype in target.items()
+        }
+    )
+
+
 def as_text(series: pl.Series) -> pl.Series:
     """Exact text: ISO 8601 for times, `true`/`false`, base64 for bytes, shortest round trip for floats."""
     if series.dtype.is_temporal():

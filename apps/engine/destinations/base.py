@@ -47,7 +47,12 @@ class Destination(ABC):
     Config: ClassVar[type[BaseModel]]
 
     def __init__(
-        self, config: BaseModel, *, spec: DestinationSpec, job_id: str, data: StorageRoot,
+        self,
+        config: BaseModel,
+        *,
+        spec: DestinationSpec,
+        job_id: str,
+        data: StorageRoot,
         allow_private_networks: bool = False,
     ) -> None:
         self.config = config

@@ -31,6 +31,7 @@ from apps.engine.stores import Entry, Store, SwapConflict
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
+UNKNOWN = "unknown"  # the version where a server does not count generations, as emulators
 RETRY = DEFAULT_RETRY.with_timeout(60.0)
 
 
@@ -89,7 +90,7 @@ class GcsStore(Store):
                 )
             except NotFound:
                 return None
-            return data, str(blob.generation)
+            return data, str(blob.generation or UNKNOWN)
 
     def size(self, key: str) -> int | None:
         with _explained(f"{key} could not be found"):
@@ -123,9 +124,10 @@ class GcsStore(Store):
                 yield Entry(blob.name[own:], int(blob.size), blob.updated)
 
     def swap(self, key: str, data: bytes, version: str | None) -> None:
+        condition = {} if version == UNKNOWN else {"if_generation_match": int(version or 0)}
         with _explained(f"{key} could not be replaced"):
             try:
-                self._upload(key, data, if_generation_match=int(version or 0))
+                self._upload(key, data, **condition)
             except PreconditionFailed as error:
                 raise SwapConflict(key) from error
 

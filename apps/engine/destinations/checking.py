@@ -1,0 +1,49 @@
+"""Run the named steps of a destination's check, in order, up to the first that fails."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from apps.engine.contract import CheckStep
+from apps.engine.egress.policy import check_host
+from apps.engine.failures import DestinationError, EngineError
+
+Step = tuple[str, Callable[[], str]]
+
+
+def run_steps(steps: Iterable[Step]) -> Iterator[CheckStep]:
+    """Yield each step's result; an action answers what it found, or raises an EngineError."""
+    for name, action in steps:
+        began = time.perf_counter()
+        try:
+            message, ok = action(), True
+        except EngineError as error:
+            message, ok = _told(error), False
+        yield CheckStep(name, ok, message, round((time.perf_counter() - began) * 1000, 1))
+        if not ok:
+            return
+
+
+def resolve(host: str, port: int, *, allow_private: bool) -> str:
+    """The step that finds the host's addresses and judges them."""
+    addresses = check_host(host, port, allow_private=allow_private)
+    return f"{host} is {', '.join(addresses[:3])}"
+
+
+def connect(host: str, port: int, *, allow_private: bool, seconds: float = 10.0) -> str:
+    """The step that opens a TCP connection to a judged address. Raises DestinationError."""
+    reason = ""
+    for address in check_host(host, port, allow_private=allow_private):
+        try:
+            socket.create_connection((address, port), timeout=seconds).close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            return f"{host}:{port} accepts connections"
+    raise DestinationError(f"{host}:{port} does not accept connections", evidence=(reason,))
+
+
+def _told(error: EngineError) -> str:
+    return f"{error.message} ({error.evidence[0]})" if error.evidence else error.message

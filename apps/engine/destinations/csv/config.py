@@ -1,0 +1,32 @@
+"""Settings of the CSV destination."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from apps.engine.destinations.files.config import BucketSettings
+
+
+class CsvConfig(BucketSettings):
+    """Where the files go and how their cells are written."""
+
+    model_config = ConfigDict(extra="forbid", title="CSV files")
+
+    delimiter: Literal[",", ";", "\t", "|"] = Field(
+        default=",",
+        title="Delimiter",
+        description="What stands between two cells.",
+        examples=[","],
+    )
+    escape_formulas: bool = Field(
+        default=False,
+        title="Escape formulas",
+        description=(
+            "Put an apostrophe before text that a spreadsheet would run as a formula"
+            " (beginning with = + - @ tab or carriage return). It changes the data: leave it off"
+            " for files that programs read."
+        ),
+        examples=[True],
+    )

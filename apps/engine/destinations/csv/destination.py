@@ -1,0 +1,74 @@
+"""CSV files after RFC 4180, in UTF-8, each with a header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+from polars import selectors as cs
+
+from apps.engine.columns import as_text
+from apps.engine.destinations.csv.config import CsvConfig
+from apps.engine.destinations.files.destination import FilesDestination
+from apps.engine.destinations.files.formats import FileFormat
+
+FORMULA = r"^([=+\-@\t\r])"
+
+
+class CsvFormat(FileFormat):
+    """Null is an empty cell and empty text a quoted one, except in files of one column: both quoted there.
+
+    Times are ISO 8601, bytes base64.
+    """
+
+    name = "csv"
+    extension = "csv"
+    media_type = "text/csv"
+
+    def __init__(self, delimiter: str, *, escape_formulas: bool) -> None:
+        self._delimiter = delimiter
+        self._escape_formulas = escape_formulas
+
+    def write(self, frame: pl.DataFrame, sink: BinaryIO, *, again: bool) -> None:
+        texts = frame.with_columns(
+            [as_text(series) for series in frame.select(cs.temporal() | cs.binary())]
+        )
+        if self._escape_formulas and not again:
+            texts = _escaped(texts)
+        texts.write_csv(
+            sink,
+            separator=self._delimiter,
+            line_terminator="\r\n",
+            # A lone empty cell would be an empty line, which readers skip.
+            quote_style="always" if frame.width == 1 else "necessary",
+        )
+
+    def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
+        frame = pl.read_csv(
+            part,
+            has_header=False,
+            separator=self._delimiter,
+            infer_schema=False,
+            new_columns=before,
+            empty_string_is_null=False,
+        ).slice(1)
+        absent = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+        return pl.DataFrame({name: frame[name] if name in before else absent for name in target})
+
+
+class CsvDestination(FilesDestination):
+    """Comma-separated text."""
+
+    Config = CsvConfig
+    config: CsvConfig
+
+    def make_format(self) -> FileFormat:
+        return CsvFormat(self.config.delimiter, escape_formulas=self.config.escape_formulas)
+
+
+def _escaped(frame: pl.DataFrame) -> pl.DataFrame:
+    escaped = frame.with_columns(cs.string().str.replace(FORMULA, "'${1}"))
+    headings = pl.Series(frame.columns)
+    risky = headings.str.contains(FORMULA)
+    return escaped.rename({name: f"'{name}" for name in headings.filter(risky)})

@@ -1,0 +1,13 @@
+"""Settings of the JSON Lines destination."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict
+
+from apps.engine.destinations.files.config import BucketSettings
+
+
+class JsonlConfig(BucketSettings):
+    """Where the files go."""
+
+    model_config = ConfigDict(extra="forbid", title="JSON Lines files")

@@ -1,0 +1,22 @@
+"""Settings of the Parquet destination."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from apps.engine.destinations.files.config import BucketSettings
+
+
+class ParquetConfig(BucketSettings):
+    """Where the files go and how they are compressed."""
+
+    model_config = ConfigDict(extra="forbid", title="Parquet files")
+
+    compression: Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"] = Field(
+        default="zstd",
+        title="Compression",
+        description="zstd makes the smallest files; snappy is read by the oldest tools.",
+        examples=["zstd"],
+    )
