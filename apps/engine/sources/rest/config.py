@@ -198,7 +198,7 @@ class Config(Settings):
     @field_validator("headers")
     @classmethod
     def _have_values_of_one_line(cls, value: dict[str, str]) -> dict[str, str]:
-        broken = [name for name, text in value.items() if not re.match(ONE_LINE, text)]
+        broken = [name for name, text in value.items() if not re.fullmatch(ONE_LINE, text)]
         if broken:
             raise ValueError(f"the value of {broken[0]!r} is not one line")
         return value

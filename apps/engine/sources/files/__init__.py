@@ -1,0 +1,16 @@
+"""CSV, JSONL and Parquet files: uploaded ones, and ones at a web address."""
+
+from apps.engine.sources.files.config import Config
+from apps.engine.sources.files.source import FilesSource
+
+KIND = "files"
+TITLE = "Files"
+DESCRIPTION = (
+    "CSV, JSON Lines and Parquet files that were uploaded, or that are at an https:// address."
+)
+DOCS_URL = "https://www.rfc-editor.org/rfc/rfc4180"
+ICON = "file"
+
+Source = FilesSource
+
+__all__ = ["DESCRIPTION", "DOCS_URL", "ICON", "KIND", "TITLE", "Config", "Source"]

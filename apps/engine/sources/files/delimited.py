@@ -1,0 +1,159 @@
+"""CSV in pieces: where records end, and what type a column of texts has.
+
+Every column is read as text and typed piece by piece. What is not a number in the hundredth piece
+makes that piece's column text, and the stream's schema widens; nothing is lost and nothing fails.
+"""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+
+import polars as pl
+
+from apps.engine.sources.answers import UnhelpfulSourceError
+from apps.engine.sources.files.config import CsvOptions
+
+BOOLEANS = {
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
+EXACT_DIGITS = 15  # decimal digits that survive a 64-bit float
+NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+DATE = r"^\d{4}-\d{2}-\d{2}$"
+TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
+ZONE = r"(Z|[+-]\d{2}:?\d{2})$"
+
+
+def record_end(data: bytes, quote: str | None) -> int:
+    """Bytes up to and with the last line break that ends a record, 0 when no record is complete."""
+    position = data.rfind(b"\n")
+    if not quote or position < 0:
+        return position + 1
+    mark = quote.encode()
+    quotes = data.count(mark, 0, position)
+    while position >= 0 and quotes % 2:
+        before = data.rfind(b"\n", 0, position)
+        quotes -= data.count(mark, max(before, 0), position)
+        position = before
+    return position + 1
+
+
+def names_of(line: bytes, options: CsvOptions) -> list[str]:
+    """The column names of a header line; empty and repeated ones are told apart by position."""
+    if not line.strip():
+        return []
+    row = _read(line.removeprefix(b"\xef\xbb\xbf"), options, None).row(0)
+    names: list[str] = []
+    for position, cell in enumerate(row, start=1):
+        name = str(cell).strip() if cell else f"column_{position}"
+        names.append(name if name not in names else f"{name}_{position}")
+    return names
+
+
+def frame_of(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.DataFrame:
+    """The records as a frame of typed columns. Raises SourceError naming the first broken record."""
+    if names is not None and len(names) > 1:
+        data = without_blank_lines(data, options.quote)
+    frame = _read(data, options, names)
+    if not options.infer_types:
+        return frame
+    return frame.select([typed(column) for column in frame.get_columns()])
+
+
+def without_blank_lines(data: bytes, quote: str | None) -> bytes:
+    """The data without lines that hold nothing; those inside quotes are part of a value."""
+    if not BLANK_LINE.search(data):
+        return data
+    if not quote:
+        return BLANK_LINE.sub(b"", data)
+    parts = data.split(quote.encode())
+    parts[0] = BLANK_LINE.sub(b"", parts[0])
+    for position in range(2, len(parts), 2):
+        rest, line_break, lines = parts[position].partition(b"\n")
+        parts[position] = rest + line_break + BLANK_LINE.sub(b"", lines)
+    return quote.encode().join(parts)
+
+
+def typed(texts: pl.Series) -> pl.Series:
+    """The narrowest type that keeps every text's meaning: 007 stays text, 1e3 is a number."""
+    first = texts.first(ignore_nulls=True)
+    if first is None:
+        return texts.cast(pl.Null)
+    for kind in (_integers, _numbers, _booleans, _dates, _times):
+        found = kind(texts, str(first))
+        if found is not None and found.null_count() == texts.null_count():
+            return found
+    return texts
+
+
+def _integers(texts: pl.Series, first: str) -> pl.Series | None:
+    if not first.lstrip("-").isdecimal():
+        return None
+    whole = texts.cast(pl.Int64, strict=False)
+    if whole.null_count() > texts.null_count():
+        return None
+    # An integer is one only if writing it gives the text back: 007 and +7 are not.
+    return whole if (whole.cast(pl.String) == texts).all() else None
+
+
+def _numbers(texts: pl.Series, first: str) -> pl.Series | None:
+    if not first.lstrip("-")[:1].isdecimal() or not texts.str.contains(NUMBER).all():
+        return None
+    digits = texts.str.replace(r"[eE].*$", "").str.replace_all(r"^-?0*\.?0*|\.", "")
+    longest = digits.str.len_bytes().max()
+    if isinstance(longest, int) and longest > EXACT_DIGITS + 2:
+        return None
+    return texts.cast(pl.Float64, strict=False)
+
+
+def _booleans(texts: pl.Series, first: str) -> pl.Series | None:
+    if first not in BOOLEANS:
+        return None
+    return texts.replace_strict(BOOLEANS, default=None, return_dtype=pl.Boolean)
+
+
+def _dates(texts: pl.Series, first: str) -> pl.Series | None:
+    if len(first) != 10 or not texts.str.contains(DATE).all():
+        return None
+    return texts.str.to_date("%Y-%m-%d", strict=False)
+
+
+def _times(texts: pl.Series, first: str) -> pl.Series | None:
+    if len(first) < 19 or first[4:5] != "-":
+        return None
+    zoned = first[-1] == "Z" or first[-3:-2] == ":" or first[-5] in "+-"
+    shape = TIME + (ZONE if zoned and not first[-6:].startswith(":") else "$")
+    if not texts.str.contains(shape).all():
+        return None
+    plain = texts.str.replace(" ", "T", literal=True)
+    if shape.endswith(ZONE):
+        utc = plain.str.replace(r"Z$", "+00:00")
+        return utc.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", time_unit="us", strict=False)
+    return plain.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+
+
+def _read(data: bytes, options: CsvOptions, names: list[str] | None) -> pl.DataFrame:
+    schema = None if names is None else dict.fromkeys(names, pl.String)
+    if not data.strip():
+        return pl.DataFrame(schema=schema)
+    if options.encoding != "utf-8":
+        data = data.decode(options.encoding, "replace").encode()
+    try:
+        return pl.read_csv(
+            BytesIO(data),
+            has_header=False,
+            schema=schema,
+            infer_schema=False,
+            separator=options.delimiter,
+            quote_char=options.quote,
+            null_values=options.null_values,
+        )
+    except pl.exceptions.PolarsError as error:
+        line = str(error).splitlines()[0][:300]
+        raise UnhelpfulSourceError("the CSV cannot be read", evidence=(line,)) from error
