@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+from uuid import UUID
+
 from django.db import models
 from django.db.models.functions import Lower
 
 from apps.auth.models import User
 from apps.orgs.models import Domain
-from apps.orgs.tenancy import OrgOwned
+from apps.orgs.tenancy import OrgManager, OrgOwned, OrgQuerySet
 
 
 class ConnectorRole(models.TextChoices):
     SOURCE = "source"
     DESTINATION = "destination"
+
+
+class ConnectorQuerySet(OrgQuerySet["Connector"]):
+    """The reads of connectors."""
+
+    def matching(
+        self, *, role: str = "", kind: str = "", domain: UUID | None = None, q: str = ""
+    ) -> ConnectorQuerySet:
+        """Narrowed by what is given; `q` looks in name and description."""
+        found = self
+        if role:
+            found = found.filter(role=role)
+        if kind:
+            found = found.filter(kind=kind)
+        if domain:
+            found = found.filter(domain_id=domain)
+        if q:
+            found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
+        return found
+
+    def rows(self) -> Any:
+        """What a list shows: never the settings."""
+        return self.values(
+            "id", "name", "role", "kind", "description", "domain_id", "domain__name",
+            "check_ok", "checked_at", "created_at", "updated_at",
+        )  # fmt: skip
 
 
 class Connector(OrgOwned):
@@ -34,6 +63,8 @@ class Connector(OrgOwned):
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(ConnectorQuerySet)
 
     class Meta(OrgOwned.Meta):
         constraints = [

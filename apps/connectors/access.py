@@ -1,0 +1,33 @@
+"""Which domain an object may be put in, and which objects a principal can see."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Domain, Org
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+
+
+def visible(queryset: QuerySet[Any], principal: Principal) -> Any:
+    """An API key limited to a domain sees that domain's objects only; everyone else the org's."""
+    if principal.only_domain is None:
+        return queryset
+    return queryset.filter(domain_id=principal.only_domain)
+
+
+def placed(
+    *, org: Org, principal: Principal, permission: Permission, domain_id: UUID | None
+) -> UUID | None:
+    """`domain_id`, if the principal holds `permission` there. Raises Invalid for a domain that is not the org's."""
+    elsewhere = principal.only_domain is not None and domain_id not in (None, principal.only_domain)
+    if domain_id is not None and (
+        elsewhere or not Domain.objects.for_org(org).filter(pk=domain_id).exists()
+    ):
+        raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
+    principal.require(permission, domain_id=domain_id)
+    return domain_id

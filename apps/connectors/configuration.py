@@ -1,0 +1,106 @@
+"""From what a person sent to what is stored: secrets kept or replaced, checked against the schema, split apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.connectors import places, schemas, secrets
+from apps.connectors.catalogue import Kind
+from apps.connectors.schemas import Error, joined
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings as stored: what may be shown, and apart from it the secrets by path."""
+
+    shown: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        return secrets.join(self.shown, self.secrets)
+
+    @property
+    def hints(self) -> dict[str, str]:
+        return secrets.hints(self.secrets)
+
+
+EMPTY = Settings()
+
+
+def settle(
+    kind: Kind,
+    sent: Mapping[str, Any],
+    *,
+    before: Settings = EMPTY,
+    patch: bool = False,
+    path: str = "",
+) -> tuple[Settings, list[Error]]:
+    """The new settings, and what is wrong with them (fields named below `path`).
+
+    With `patch` what was not sent stays as it was (RFC 7396: null removes, lists are replaced whole);
+    otherwise only the secrets do. Secrets are asked for again when the place they are sent to changes.
+    """
+    wanted, inherited = _patched(before.shown, sent) if patch else (deepcopy(dict(sent)), set())
+    merged = secrets.merge(wanted, before.secrets, kind.secrets)
+    found = _without_leftovers(kind, merged, inherited)
+    shown, plain_secrets = secrets.split(merged.config, kind.secrets)
+    found += merged.errors
+    found += _sent_elsewhere(kind, before, shown, merged.kept & plain_secrets.keys())
+    settled = Settings(shown, plain_secrets)
+    return settled, [(joined(path, name), message, code) for name, message, code in found]
+
+
+def _patched(before: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """JSON Merge Patch of `before`, and the paths that come from there."""
+    inherited: set[str] = set()
+
+    def apply(old: Any, new: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        result = dict(old) if isinstance(old, dict) else {}
+        inherited.update(secrets.path_of((*path, name)) for name in result.keys() - new.keys())
+        for name, value in new.items():
+            if isinstance(value, dict) and not secrets.is_marker(value):
+                result[name] = apply(result.get(name), value, (*path, name))
+            else:
+                result[name] = value
+        return result
+
+    return deepcopy(apply(before, sent, ())), inherited
+
+
+def _without_leftovers(kind: Kind, merged: secrets.Merged, inherited: set[str]) -> list[Error]:
+    """Check, dropping what was only carried over and does not belong to the kind's settings any more."""
+    _drop_nulls(merged.config, kind)
+    carried = inherited | merged.omitted
+    found = schemas.errors(kind.schema, merged.config)
+    leftover = {name for name, _, code in found if code == "unknown" and name in carried}
+    if not leftover:
+        return found
+    for name in leftover:
+        secrets.forget(merged.config, name)
+        merged.kept.discard(name)
+    return schemas.errors(kind.schema, merged.config)
+
+
+def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
+    """A null stands for "not set"; the schema's default, or its complaint that one is needed, then applies."""
+    for name in [name for name, value in config.items() if value is None]:
+        del config[name]
+    for value in config.values():
+        if isinstance(value, dict):
+            _drop_nulls(value, kind)
+
+
+def _sent_elsewhere(
+    kind: Kind, before: Settings, shown: Mapping[str, Any], kept: set[str]
+) -> list[Error]:
+    if not kept:
+        return []
+    moved = places.changed(kind.schema, before.shown, shown)
+    if not moved:
+        return []
+    message = f"Send it again: it would go to another place ({', '.join(moved[:3])} changed)."
+    return [(name, message, "secret_required") for name in sorted(kept)]

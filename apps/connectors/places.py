@@ -1,0 +1,73 @@
+"""Where secrets are sent: a stored secret must not follow a changed host to somewhere its owner never meant it.
+
+Whoever may edit a connector may not read its secrets. Without this rule they could point the connector at a
+server of their own and let a check deliver the password.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apps.connectors.schemas import Schema, branches
+
+# Words that, as part of a setting's name, say that it decides where the connection goes.
+PLACE_WORDS = frozenset(
+    "account address bootstrap broker brokers domain endpoint endpoints host hostname hosts instance ip "
+    "port proxy region registry server servers site slug socket subdomain uri uris url urls workspace".split()
+)
+LOOKS_LIKE_A_PLACE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|@[^@\s]+\.|^[\w.-]+:\d{1,5}$", re.I)
+PLACE_FORMATS = frozenset({"uri", "url", "hostname", "ipv4", "ipv6"})
+
+
+def places(schema: Schema, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """{path: value} of every setting that decides where secrets go, defaults filled in."""
+    return dict(_found(schema, [schema], shown, ""))
+
+
+def changed(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Paths of the places that differ, sorted."""
+    old, new = places(schema, before), places(schema, after)
+    return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+
+
+def _found(root: Schema, nodes: list[Schema], value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    known = [branch for node in nodes for branch in branches(root, node)]
+    if isinstance(value, dict):
+        properties: dict[str, list[Schema]] = {}
+        for branch in known:
+            for name, inner in branch.get("properties", {}).items():
+                properties.setdefault(name, []).append(inner)
+        others = [b["additionalProperties"] for b in known if _is_schema(b, "additionalProperties")]
+        for name in value.keys() | properties.keys():
+            inner = properties.get(name, others)
+            held = value[name] if name in value else _default(root, inner)
+            yield from _found(root, inner, held, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        items = [branch["items"] for branch in known if _is_schema(branch, "items")]
+        for index, entry in enumerate(value):
+            yield from _found(root, items, entry, f"{path}.{index}")
+    elif value is not None and _is_place(path, known, value):
+        yield path, value
+
+
+def _is_schema(node: Schema, word: str) -> bool:
+    return isinstance(node.get(word), Mapping)
+
+
+def _default(root: Schema, nodes: list[Schema]) -> Any:
+    for node in nodes:
+        for branch in branches(root, node):
+            if "default" in branch:
+                return branch["default"]
+    return None
+
+
+def _is_place(path: str, nodes: list[Schema], value: Any) -> bool:
+    if any(node.get("x-place") or node.get("format") in PLACE_FORMATS for node in nodes):
+        return True
+    names = [step for step in path.split(".") if not step.isdigit()]
+    if any(PLACE_WORDS & set(re.split(r"[_\W]+", step.lower())) for step in names):
+        return True
+    return isinstance(value, str) and LOOKS_LIKE_A_PLACE.search(value) is not None

@@ -1,0 +1,184 @@
+"""The shapes of /catalog and /connectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field, inline_serializer
+from rest_framework import serializers
+
+from apps.connectors.models import ConnectorRole
+
+DEEPEST = 20  # levels of nesting in settings
+NAME = 120  # characters
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class SettingsField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
+    """Settings as a JSON object; what is in them is checked against the catalogue by the service."""
+
+    default_error_messages = {
+        "object": "Must be an object.",
+        "deep": f"Nested deeper than {DEEPEST} levels.",
+    }
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            self.fail("object")
+        level = [data]
+        for _ in range(DEEPEST):
+            level = [inner for node in level for inner in _inner(node)]
+            if not level:
+                return data
+        self.fail("deep")
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+def _inner(node: Any) -> list[Any]:
+    values = node.values() if isinstance(node, dict) else node
+    return [value for value in values if isinstance(value, dict | list)]
+
+
+class CatalogueStream(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    sync_modes = serializers.ListField(child=serializers.CharField())
+
+
+class CatalogueKind(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    role = serializers.ChoiceField(ConnectorRole.choices)
+    name = serializers.CharField()
+    description = serializers.CharField()
+    icon = serializers.CharField()
+    docs_url = serializers.CharField(allow_blank=True)
+    config_schema = serializers.JSONField(
+        help_text="JSON Schema of the settings; secret fields carry writeOnly."
+    )
+    streams = CatalogueStream(many=True, help_text="Empty when they depend on the connection.")
+    sync_modes = serializers.ListField(child=serializers.CharField())
+    write_modes = serializers.ListField(child=serializers.CharField())
+
+
+class CatalogueList(serializers.Serializer[Any]):
+    results = CatalogueKind(many=True)
+    count = serializers.IntegerField()
+
+
+class DomainLabel(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class ConnectorRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    role = serializers.ChoiceField(ConnectorRole.choices)
+    kind = serializers.CharField()
+    description = serializers.CharField()
+    domain = DomainLabel(allow_null=True)
+    check_ok = serializers.BooleanField(allow_null=True, help_text="Of the last check.")
+    checked_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ConnectorDetail(ConnectorRow):
+    config = serializers.JSONField(
+        help_text='Settings; each secret reads {"set": true, "last4": "…"}.'
+    )
+    version = serializers.IntegerField()
+
+
+class ConnectorCreate(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME)
+    role = serializers.ChoiceField(ConnectorRole.choices)
+    kind = serializers.CharField(max_length=60)
+    config = SettingsField()
+    description = serializers.CharField(
+        max_length=1000, allow_blank=True, default="", trim_whitespace=False
+    )
+    domain_id = serializers.UUIDField(allow_null=True, default=None)
+
+
+class ConnectorUpdate(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME, required=False)
+    config = SettingsField(
+        required=False,
+        help_text="Merged into the present settings (RFC 7396); null removes a field.",
+    )
+    description = serializers.CharField(
+        max_length=1000, allow_blank=True, required=False, trim_whitespace=False
+    )
+    domain_id = serializers.UUIDField(allow_null=True, required=False)
+
+
+class ConnectorReplace(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME)
+    config = SettingsField(help_text="All settings; secrets that are left out are kept.")
+    description = serializers.CharField(
+        max_length=1000, allow_blank=True, default="", trim_whitespace=False
+    )
+    domain_id = serializers.UUIDField(allow_null=True, default=None)
+
+
+class ConnectorFilter(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(ConnectorRole.choices, required=False)
+    kind = serializers.CharField(max_length=60, required=False)
+    domain = serializers.UUIDField(required=False)
+    q = serializers.CharField(max_length=120, required=False, allow_blank=True)
+
+
+class CheckRequest(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(ConnectorRole.choices)
+    kind = serializers.CharField(max_length=60)
+    config = SettingsField()
+
+
+class CheckStep(serializers.Serializer[Any]):
+    step = serializers.CharField()
+    ok = serializers.BooleanField()
+    message = serializers.CharField()
+    ms = serializers.FloatField(help_text="How long it took, in milliseconds.")
+
+
+class CheckAnswer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    steps = CheckStep(many=True)
+
+
+class Empty(serializers.Serializer[Any]):
+    """No body."""
+
+
+class Failure(serializers.Serializer[Any]):
+    failure_class = serializers.CharField()
+    message = serializers.CharField()
+    evidence = serializers.ListField(child=serializers.CharField())
+
+
+class StreamField(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    type = serializers.CharField()
+    nullable = serializers.BooleanField()
+
+
+# Not a class: a serializer's attribute cannot be named `fields`.
+Stream = inline_serializer(
+    "Stream",
+    {
+        "name": serializers.CharField(),
+        "fields": StreamField(many=True),
+        "primary_key": serializers.ListField(child=serializers.CharField()),
+        "cursor_fields": serializers.ListField(child=serializers.CharField()),
+        "sync_modes": serializers.ListField(child=serializers.CharField()),
+    },
+    many=True,
+)
+
+
+class StreamsAnswer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    streams = Stream
+    failure = Failure(allow_null=True)

@@ -1,0 +1,196 @@
+"""The verbs of connectors: each one transaction, one audit event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.utils import timezone
+
+from apps.connectors import catalogue, configuration, secrets
+from apps.connectors.catalogue import Kind
+from apps.connectors.configuration import EMPTY, Settings
+from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
+from apps.connectors.models import Connector
+from apps.orgs import audit, vault
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+from apps.orgs.principals import Actor
+
+SEALED_FOR = "connector"
+
+
+def create(
+    *,
+    org: Org,
+    by: Actor,
+    role: str,
+    kind: str,
+    name: str,
+    config: Mapping[str, Any],
+    description: str = "",
+    domain_id: UUID | None = None,
+    user_id: UUID | None = None,
+) -> Connector:
+    """Save settings. Raises Invalid naming `kind` or fields below `config`, and ConnectorNameTaken."""
+    found = known_kind(role, kind)
+    settled = checked(found, config)
+    connector = Connector(
+        org=org,
+        role=role,
+        kind=kind,
+        name=name,
+        description=description,
+        domain_id=domain_id,
+        created_by_id=user_id,
+    )
+    _hold(org, connector, settled)
+    _save(connector, new=True)
+    audit.record(
+        org=org,
+        by=by,
+        action="connector.create",
+        object_kind="connector",
+        object_id=connector.pk,
+        object_label=name,
+        changes={"config": [None, shown_config(connector)], "kind": [None, kind]},
+    )
+    return connector
+
+
+def update(
+    *,
+    org: Org,
+    by: Actor,
+    connector: Connector,
+    changes: Mapping[str, Any],
+    patch: bool = True,
+) -> Connector:
+    """Change what `changes` names (name, description, domain_id, config) of a locked connector.
+
+    Stored secrets that `config` leaves out are kept, unless they would be sent to another place.
+    """
+    kind = known_kind(connector.role, connector.kind)
+    before = _audited(connector)
+    stored = stored_settings(org, connector)
+    for name in ("name", "description", "domain_id"):
+        if name in changes:
+            setattr(connector, name, changes[name])
+    replaced: set[str] = set()
+    if "config" in changes:
+        settled = checked(kind, changes["config"], before=stored, patch=patch)
+        replaced = {p for p, v in settled.secrets.items() if stored.secrets.get(p) != v}
+        if settled != stored:
+            _hold(org, connector, settled)
+            connector.checked_at, connector.check_ok = None, None
+    changed = {k: [before[k], v] for k, v in _audited(connector).items() if before[k] != v}
+    if replaced:
+        changed["secrets_replaced"] = [None, sorted(replaced)]
+    if not changed:
+        return connector
+    connector.version += 1
+    _save(connector, new=False)
+    audit.record(
+        org=org,
+        by=by,
+        action="connector.update",
+        object_kind="connector",
+        object_id=connector.pk,
+        object_label=connector.name,
+        changes=changed,
+    )
+    return connector
+
+
+def delete(*, org: Org, by: Actor, connector: Connector) -> None:
+    """Remove it for good. Raises ConnectorInUse naming the pipelines that use it."""
+    shown = shown_config(connector)
+    pk = connector.pk
+    try:
+        connector.delete()
+    except ProtectedError as error:
+        users = [{"id": str(row.pk), "name": str(row.name)} for row in error.protected_objects]  # type: ignore[attr-defined]
+        users.sort(key=lambda user: user["name"])
+        names = ", ".join(user["name"] for user in users[:5])
+        raise ConnectorInUse(f"Pipelines use this connector: {names}.", pipelines=users) from None
+    audit.record(
+        org=org,
+        by=by,
+        action="connector.delete",
+        object_kind="connector",
+        object_id=pk,
+        object_label=connector.name,
+        changes={"config": [shown, None]},
+    )
+
+
+def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
+    """Remember how a check of these very settings ended; nothing if they changed meanwhile."""
+    Connector.objects.for_org(org).filter(pk=connector_id, version=version).update(
+        checked_at=timezone.now(), check_ok=ok
+    )
+
+
+def resolve(org: Org, connector: Connector) -> tuple[str, dict[str, Any]]:
+    """(kind, plain settings with their secrets). Never show, log or store the answer."""
+    return connector.kind, stored_settings(org, connector).plain
+
+
+def stored_settings(org: Org, connector: Connector) -> Settings:
+    if not connector.sealed:
+        return Settings(dict(connector.config))
+    opened = vault.unseal(org, SEALED_FOR, connector.pk, connector.sealed)
+    return Settings(dict(connector.config), opened)
+
+
+def shown_config(connector: Connector) -> dict[str, Any]:
+    """The settings with `{"set": true, "last4": …}` in place of each secret."""
+    kind = catalogue.find(connector.role, connector.kind)
+    patterns = kind.secrets if kind else frozenset()
+    return secrets.mask(connector.config, connector.secret_hints, patterns)
+
+
+def known_kind(role: str, kind: str, field: str = "kind") -> Kind:
+    found = catalogue.find(role, kind)
+    if found is None:
+        raise Invalid([catalogue.unknown(role, kind, field)])
+    return found
+
+
+def checked(
+    kind: Kind, config: Mapping[str, Any], *, before: Settings = EMPTY, patch: bool = False
+) -> Settings:
+    settled, errors = configuration.settle(kind, config, before=before, patch=patch, path="config")
+    if errors:
+        raise Invalid(errors)
+    return settled
+
+
+def _hold(org: Org, connector: Connector, settled: Settings) -> None:
+    connector.config = settled.shown
+    connector.secret_hints = settled.hints
+    connector.sealed = (
+        vault.seal(org, SEALED_FOR, connector.pk, settled.secrets) if settled.secrets else ""
+    )
+
+
+def _save(connector: Connector, *, new: bool) -> None:
+    try:
+        with transaction.atomic():
+            connector.save(force_insert=new)
+    except IntegrityError as error:
+        if "connectors_connector_name" not in str(error):
+            raise
+        raise ConnectorNameTaken from None
+
+
+def _audited(connector: Connector) -> dict[str, Any]:
+    return {
+        "name": connector.name,
+        "description": connector.description,
+        "domain_id": str(connector.domain_id) if connector.domain_id else None,
+        "config": shown_config(connector),
+    }

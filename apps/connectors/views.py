@@ -1,0 +1,212 @@
+"""Saved connectors over HTTP: parse, one domain call, render."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.connectors import services
+from apps.connectors.access import placed, visible
+from apps.connectors.models import Connector
+from apps.connectors.serializers import (
+    ConnectorCreate,
+    ConnectorDetail,
+    ConnectorFilter,
+    ConnectorReplace,
+    ConnectorRow,
+    ConnectorUpdate,
+)
+from apps.orgs.roles import Permission
+from config.api import OrgView, data_of, etag, one, query_of, require_match
+from config.paging import Order, newest, page
+from config.schema import IDEMPOTENCY, IF_MATCH, PAGE_PARAMETERS, operation, page_of
+
+ROW_EXAMPLE = {
+    "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10",
+    "name": "Shop database",
+    "role": "source",
+    "kind": "postgres",
+    "description": "",
+    "domain": {"id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f11", "name": "Sales"},
+    "check_ok": True,
+    "checked_at": "2026-11-22T10:00:00Z",
+    "created_at": "2026-11-22T09:00:00Z",
+    "updated_at": "2026-11-22T09:00:00Z",
+}
+CONFIG_EXAMPLE = {"host": "db.example.com", "port": 5432, "database": "shop", "user": "reader"}
+EXAMPLE = {
+    **ROW_EXAMPLE,
+    "config": {**CONFIG_EXAMPLE, "password": {"set": True, "last4": "9f2c"}},
+    "version": 1,
+}
+CREATE_EXAMPLE = {
+    "name": "Shop database",
+    "role": "source",
+    "kind": "postgres",
+    "config": {**CONFIG_EXAMPLE, "password": "correct-horse-9f2c"},
+}
+ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
+
+
+def row(values: dict[str, Any]) -> dict[str, Any]:
+    """A connector in a list, from `.rows()`."""
+    name = values.pop("domain__name")
+    domain_id = values.pop("domain_id")
+    return {**values, "domain": {"id": domain_id, "name": name} if domain_id else None}
+
+
+def detail(connector: Connector) -> dict[str, Any]:
+    domain = connector.domain
+    return {
+        "id": connector.pk,
+        "name": connector.name,
+        "role": connector.role,
+        "kind": connector.kind,
+        "description": connector.description,
+        "domain": {"id": domain.pk, "name": domain.name} if domain else None,
+        "check_ok": connector.check_ok,
+        "checked_at": connector.checked_at,
+        "created_at": connector.created_at,
+        "updated_at": connector.updated_at,
+        "config": services.shown_config(connector),
+        "version": connector.version,
+    }
+
+
+class ConnectorView(OrgView):
+    """What the views of connectors share: which ones this principal may see."""
+
+    def connectors(self) -> Any:
+        return visible(Connector.objects.for_org(self.org), self.principal)
+
+    def editable(self, pk: UUID) -> Connector:
+        """The connector, locked, if the principal may edit it."""
+        found: Connector = one(self.connectors().select_related("domain"), pk, lock=True)
+        self.principal.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
+        return found
+
+    def answer(self, connector: Connector, status: int = 200) -> Response:
+        return Response(detail(connector), status=status, headers={"ETag": etag(connector.version)})
+
+
+class Connectors(ConnectorView):
+    permissions = {"post": Permission.CONNECTORS_EDIT}
+
+    @operation(
+        "connectors_list",
+        tag="connectors",
+        summary="Saved connectors, without their settings.",
+        answer=page_of(ConnectorRow),
+        parameters=[ConnectorFilter, *PAGE_PARAMETERS],
+        example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        wanted = query_of(ConnectorFilter, request)
+        rows = self.connectors().matching(**wanted).rows()
+        return page(request, rows, orders=ORDERS, default="newest", render=row)
+
+    @operation(
+        "connectors_create",
+        tag="connectors",
+        summary="Save the settings of a source or destination; its secrets are stored encrypted.",
+        request=ConnectorCreate,
+        answer=ConnectorDetail,
+        status=201,
+        errors=(409, 413, 422),
+        parameters=[IDEMPOTENCY],
+        example=EXAMPLE,
+        request_example=CREATE_EXAMPLE,
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(ConnectorCreate, request)
+        placed(
+            org=self.org,
+            principal=self.principal,
+            permission=Permission.CONNECTORS_EDIT,
+            domain_id=data["domain_id"],
+        )
+        made = services.create(
+            org=self.org, by=self.principal.actor, user_id=self.principal.user_id, **data
+        )
+        return self.answer(made, 201)
+
+
+class ConnectorById(ConnectorView):
+    permissions = {
+        "patch": Permission.CONNECTORS_EDIT,
+        "put": Permission.CONNECTORS_EDIT,
+        "delete": Permission.CONNECTORS_EDIT,
+    }
+
+    @operation(
+        "connectors_retrieve",
+        tag="connectors",
+        summary="A connector with its settings, secrets masked.",
+        answer=ConnectorDetail,
+        errors=(404,),
+        example=EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        return self.answer(one(self.connectors().select_related("domain"), pk))
+
+    @operation(
+        "connectors_update",
+        tag="connectors",
+        summary="Change a connector; secrets that are left out are kept.",
+        request=ConnectorUpdate,
+        answer=ConnectorDetail,
+        errors=(404, 409, 412, 413, 422),
+        parameters=[IF_MATCH],
+        example=EXAMPLE,
+        request_example={"config": {"port": 5433}},
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        return self.change(request, pk, data_of(ConnectorUpdate, request), patch=True)
+
+    @operation(
+        "connectors_replace",
+        tag="connectors",
+        summary="Replace a connector's settings; secrets that are left out are kept.",
+        request=ConnectorReplace,
+        answer=ConnectorDetail,
+        errors=(404, 409, 412, 413, 422),
+        parameters=[IF_MATCH],
+        example=EXAMPLE,
+        request_example={"name": "Shop database", "config": CONFIG_EXAMPLE},
+    )
+    def put(self, request: Request, pk: UUID) -> Response:
+        return self.change(request, pk, data_of(ConnectorReplace, request), patch=False)
+
+    @operation(
+        "connectors_delete",
+        tag="connectors",
+        summary="Delete a connector that no pipeline uses.",
+        status=204,
+        errors=(404, 409, 412),
+        parameters=[IF_MATCH],
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        connector = self.editable(pk)
+        require_match(request, connector.version)
+        services.delete(org=self.org, by=self.principal.actor, connector=connector)
+        return Response(status=204)
+
+    def change(
+        self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
+    ) -> Response:
+        connector = self.editable(pk)
+        require_match(request, connector.version)
+        if changes.get("domain_id", connector.domain_id) != connector.domain_id:
+            placed(
+                org=self.org,
+                principal=self.principal,
+                permission=Permission.CONNECTORS_EDIT,
+                domain_id=changes["domain_id"],
+            )
+        services.update(
+            org=self.org, by=self.principal.actor, connector=connector, changes=changes, patch=patch
+        )
+        return self.answer(connector)
