@@ -93,6 +93,8 @@ def as_problem(error: Exception) -> Problem | None:
             return Problem(404, NOT_FOUND, "not_found")
         case orgs.Conflict():
             return Problem(409, str(error), error.code, extra=dict(error.context))
+        case orgs.Disabled():
+            return Problem(423, str(error), "disabled")
         case drf.MethodNotAllowed():
             return Problem(405, str(error.detail), "method_not_allowed")
         case drf.NotAcceptable():

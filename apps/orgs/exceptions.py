@@ -27,6 +27,13 @@ class Conflict(Exception):
         self.context = context
 
 
+class Disabled(Exception):
+    """This is switched off."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
 class LastOwner(Conflict):
     """An organization needs an owner: make someone else an owner first."""
 

@@ -56,7 +56,8 @@ class Run(OrgOwned):
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
 
     created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)  # first attempt since the last retry by hand
+    claimed_at = models.DateTimeField(null=True)  # newest attempt: whose turn it is among orgs
     finished_at = models.DateTimeField(null=True)
 
     records_read = models.BigIntegerField(default=0)
@@ -68,7 +69,6 @@ class Run(OrgOwned):
     rate = models.FloatField(null=True)  # records per second, lately
     progress_at = models.DateTimeField(null=True)
 
-    waiting_reason = models.CharField(max_length=200, blank=True)
     failure_class = models.CharField(max_length=20, blank=True)
     failure_message = models.CharField(max_length=2000, blank=True)
     failure_evidence = models.JSONField(default=list)
@@ -102,6 +102,15 @@ class Run(OrgOwned):
                 name="runs_live",
                 condition=models.Q(status__in=LIVE),
             ),
+            models.Index(
+                fields=["org", "created_at", "id"],
+                name="runs_waiting",
+                condition=models.Q(status=Status.PENDING),
+            ),
+            models.Index(
+                fields=["org"], name="runs_running", condition=models.Q(status=Status.RUNNING)
+            ),
+            models.Index(fields=["org", "-claimed_at"], name="runs_turn"),
         ]
 
 
@@ -112,6 +121,7 @@ class Attempt(OrgOwned):
     number = models.PositiveSmallIntegerField()
     worker = models.CharField(max_length=120, blank=True)
     started_at = models.DateTimeField(auto_now_add=True)
+    launched_at = models.DateTimeField(null=True)  # the child process reported in
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, blank=True)
     failure_class = models.CharField(max_length=20, blank=True)
@@ -130,15 +140,28 @@ class Event(OrgOwned):
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     sequence = models.BigIntegerField()
+    org_sequence = models.BigIntegerField(
+        null=True
+    )  # place in the org's own stream, if it is there
     kind = models.CharField(max_length=20)
     body = models.JSONField()
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta(OrgOwned.Meta):
         constraints = [
-            models.UniqueConstraint(fields=["org", "run", "sequence"], name="runs_event_sequence")
+            models.UniqueConstraint(fields=["org", "run", "sequence"], name="runs_event_sequence"),
+            models.UniqueConstraint(fields=["org", "org_sequence"], name="runs_event_org_sequence"),
         ]
         indexes = [models.Index(fields=["at"], name="runs_event_age")]
+
+
+class Feed(OrgOwned):
+    """The counter of an org's stream: one row an org, locked by whoever adds to the stream."""
+
+    sequence = models.BigIntegerField(default=0)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["org"], name="runs_feed_once")]
 
 
 class LogPart(OrgOwned):

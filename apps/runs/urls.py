@@ -1,3 +1,13 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.runs import views
+
+urlpatterns = [
+    path("pipelines/<uuid:pk>/run", views.PipelineRunView.as_view()),
+    path("runs", views.RunListView.as_view()),
+    path("runs/<uuid:pk>", views.RunView.as_view()),
+    path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),
+    path("runs/<uuid:pk>/retry", views.RunRetryView.as_view()),
+    path("runs/<uuid:pk>/logs", views.RunLogsView.as_view()),
+    path("stats/overview", views.OverviewView.as_view()),
+]

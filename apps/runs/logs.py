@@ -1,0 +1,123 @@
+"""A run's log: structured lines in parts in storage, found by line number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from apps.engine.contract import LogLine
+from apps.runs import storage
+from apps.runs.models import LogPart
+
+LEVELS = ("debug", "info", "warning", "error")
+MOST_PARTS = 500  # read for one page; a page may end earlier than its limit, never skip a line
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of the log as the reader needs it."""
+
+    key: str
+    first_line: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lines from `offset` on. `next_offset` is where the next page begins."""
+
+    lines: list[dict[str, Any]]
+    next_offset: int
+
+
+def encode(lines: Sequence[LogLine]) -> bytes:
+    """JSON lines."""
+    return b"".join(orjson.dumps(shown(line), option=_PLAIN) + b"\n" for line in lines)
+
+
+def shown(line: LogLine) -> dict[str, Any]:
+    return {
+        "at": line.at,
+        "level": line.level,
+        "message": line.message,
+        "fields": dict(line.fields),
+    }
+
+
+def store(
+    *, org_id: UUID, run_id: UUID, attempt: int, first_line: int, lines: Sequence[LogLine]
+) -> LogPart:
+    """Write one part to storage. Answers its row, not saved yet: that belongs to the lease's transaction."""
+    content = encode(lines)
+    key = storage.log_key(org_id, run_id, attempt, first_line)
+    storage.write(key, content)
+    return LogPart(
+        org_id=org_id,
+        run_id=run_id,
+        first_line=first_line,
+        lines=len(lines),
+        bytes=len(content),
+        key=key,
+        levels=dict(Counter(line.level for line in lines)),
+    )
+
+
+def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list[Part]:
+    """The parts that may hold lines from `offset` on; with a level, only those that hold such lines."""
+    found = LogPart.objects.for_org(org_id).filter(run_id=run_id)
+    start = (
+        found.filter(first_line__lte=offset)
+        .order_by("-first_line")
+        .values_list("first_line", flat=True)
+        .first()
+    )
+    rows = found.filter(first_line__gte=start or 0).order_by("first_line")
+    if level:
+        rows = rows.filter(levels__has_any_keys=list(_from(level)))
+    return [
+        Part(key, first, lines)
+        for key, first, lines in rows.values_list("key", "first_line", "lines")[: MOST_PARTS + 1]
+    ]
+
+
+def page(found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int) -> Page:
+    """Read the lines. Touches storage, not the database."""
+    wanted = frozenset(_from(level)) if level else frozenset(LEVELS)
+    lines: list[dict[str, Any]] = []
+    for part in found[:MOST_PARTS]:
+        for line in _lines_of(part, offset):
+            if line["level"] in wanted:
+                lines.append(line)
+            if len(lines) == limit:
+                return Page(lines, line["line"] + 1)
+    if len(found) > MOST_PARTS:
+        return Page(lines, found[MOST_PARTS].first_line)
+    return Page(lines, total)
+
+
+def reader(
+    found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
+) -> Callable[[], Page]:
+    """`page`, to be called later."""
+    return lambda: page(found, offset=offset, limit=limit, level=level, total=total)
+
+
+def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:
+    rows = storage.read(part.key).splitlines()
+    for number, raw in enumerate(rows, start=part.first_line):
+        if number >= offset:
+            line: Mapping[str, Any] = orjson.loads(raw)
+            yield {"line": number, **line}
+
+
+def _from(level: str) -> Sequence[str]:
+    """This level and the graver ones."""
+    return LEVELS[LEVELS.index(level) :]
+
+
+_PLAIN = orjson.OPT_NON_STR_KEYS

@@ -1,0 +1,155 @@
+"""The verbs of runs: each one transaction, one audit event, its job deferred in the same transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from apps.orgs import audit
+from apps.orgs.models import Org
+from apps.orgs.principals import Actor, Principal
+from apps.pipelines.models import Pipeline, Schedule
+from apps.runs import queue, states
+from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled, RunInProgress
+from apps.runs.models import LIVE, Run, Status, Trigger
+
+CANCEL_ENFORCED_AFTER = (
+    7  # seconds until a run whose worker does not answer is cancelled without it
+)
+
+
+def start(
+    *,
+    org: Org,
+    pipeline: Pipeline,
+    by: Principal | Actor,
+    trigger: Trigger = Trigger.MANUAL,
+    force: bool = False,
+    schedule: Schedule | None = None,
+    slot: datetime | None = None,
+    not_before: datetime | None = None,
+) -> Run:
+    """A pending run and the job that will execute it, or neither.
+
+    Raises PipelineDisabled unless `force`, and RunInProgress naming the live run.
+    """
+    if not pipeline.enabled and not force:
+        raise PipelineDisabled
+    _refuse_second(org, pipeline.pk)
+    run = Run(
+        org=org,
+        pipeline=pipeline,
+        version=pipeline.version,
+        trigger=trigger,
+        triggered_by_id=by.user_id if isinstance(by, Principal) else None,
+        schedule=schedule,
+        slot=slot,
+        not_before=not_before,
+        max_attempts=pipeline.max_attempts,
+        timeout_seconds=pipeline.timeout_seconds,
+    )
+    with transaction.atomic():
+        run.job_id = queue.ask_for_worker(org_id=org.pk, run_id=run.pk, at=not_before)
+        _insert(run)
+        _audit(org, by, "run.start", run, pipeline.name)
+        states.announce(org_id=org.pk, run_id=run.pk)
+    return run
+
+
+def cancel(*, org: Org, run: Run, by: Principal | Actor) -> None:
+    """End the run: at once when it waits, within ten seconds when it runs.
+
+    Raises AlreadyEnded. Asking twice is asking once.
+    """
+    with transaction.atomic():
+        _audit(org, by, "run.cancel", run)
+        if states.move(
+            org_id=org.pk,
+            run_id=run.pk,
+            before=Status.PENDING,
+            after=Status.CANCELLED,
+            finished_at=Now(),
+            cancel_requested_at=Now(),
+        ):
+            return
+        running = Run.objects.for_org(org).filter(pk=run.pk, status=Status.RUNNING)
+        if running.filter(cancel_requested_at=None).update(cancel_requested_at=Now()):
+            queue.enforce_cancel(org_id=org.pk, run_id=run.pk, seconds=CANCEL_ENFORCED_AFTER)
+            states.announce(org_id=org.pk, run_id=run.pk)
+        elif not running.exists():
+            raise AlreadyEnded
+
+
+def retry(*, org: Org, run: Run, by: Principal | Actor) -> None:
+    """Try a failed or cancelled run again, from its last checkpoint.
+
+    Raises NotRetryable, and RunInProgress when the pipeline has a live run by now.
+    """
+    before = Status(run.status)
+    if before not in {Status.FAILED, Status.CANCELLED}:
+        raise NotRetryable
+    _refuse_second(org, run.pipeline_id)
+    try:
+        with transaction.atomic():
+            moved = states.move(
+                org_id=org.pk,
+                run_id=run.pk,
+                before=before,
+                after=Status.PENDING,
+                trigger=Trigger.RETRY,
+                job_id=queue.ask_for_worker(org_id=org.pk, run_id=run.pk),
+                **_AFRESH,
+            )
+            if not moved:
+                raise NotRetryable
+            _audit(org, by, "run.retry", run)
+    except IntegrityError:
+        _refuse_second(org, run.pipeline_id)
+        raise
+
+
+_AFRESH: dict[str, Any] = {
+    "started_at": None,
+    "finished_at": None,
+    "not_before": None,
+    "cancel_requested_at": None,
+    "idle_attempts": 0,
+    "crashes": 0,
+    "rate": None,
+    "failure_class": "",
+    "failure_message": "",
+    "failure_evidence": [],
+    "failure_retryable": None,
+}
+
+
+def _insert(run: Run) -> None:
+    """The unique index decides between two that start at once; the second learns of the first."""
+    try:
+        with transaction.atomic():
+            run.save(force_insert=True)
+    except IntegrityError:
+        _refuse_second(run.org, run.pipeline_id)
+        raise
+
+
+def _refuse_second(org: Org, pipeline_id: UUID) -> None:
+    live = Run.objects.for_org(org).filter(pipeline_id=pipeline_id, status__in=LIVE)
+    if (live_id := live.values_list("id", flat=True).first()) is not None:
+        raise RunInProgress(live_id)
+
+
+def _audit(org: Org, by: Principal | Actor, action: str, run: Run, name: str = "") -> None:
+    audit.record(
+        org=org,
+        by=by.actor if isinstance(by, Principal) else by,
+        action=action,
+        object_kind="run",
+        object_id=run.pk,
+        object_label=name,
+        changes={"pipeline_id": [None, str(run.pipeline_id)]} if action == "run.start" else None,
+    )

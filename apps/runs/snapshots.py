@@ -1,0 +1,158 @@
+"""A run as the API and the stream show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from apps.engine.failures import FailureClass
+from apps.runs import admission
+from apps.runs.models import Attempt, Run, Status
+
+COLUMNS = (
+    "id",
+    "pipeline_id",
+    "pipeline__name",
+    "pipeline__domain_id",
+    "version",
+    "status",
+    "trigger",
+    "triggered_by__email",
+    "schedule_id",
+    "slot",
+    "attempt",
+    "max_attempts",
+    "not_before",
+    "cancel_requested_at",
+    "timeout_seconds",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "records_read",
+    "records_written",
+    "records_rejected",
+    "bytes",
+    "iterations",
+    "records_total",
+    "rate",
+    "progress_at",
+    "failure_class",
+    "failure_message",
+    "failure_evidence",
+    "failure_retryable",
+    "event_sequence",
+    "log_lines",
+)
+
+NEXT_STEPS: dict[FailureClass, str] = {
+    FailureClass.CONFIGURATION: "Correct the settings the message names, then run the pipeline again.",
+    FailureClass.AUTHENTICATION: "Renew the connector's credentials, check it, then retry.",
+    FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often; the other side limits its callers.",
+    FailureClass.SOURCE: "See whether the source answers (check its connector), then retry: it continues "
+    "from the last checkpoint.",
+    FailureClass.DESTINATION: "See whether the destination takes data (check its connector), then retry.",
+    FailureClass.CONTRACT: "Look at the evidence: the data changed its shape. Adapt the pipeline or the source.",
+    FailureClass.CANCELLED: "Retry to continue from the last checkpoint.",
+    FailureClass.TIMEOUT: "Raise the pipeline's time limit, or retry: it continues from the last checkpoint.",
+    FailureClass.CRASHED: "Retry once; if it crashes again, look at the log's last lines and the memory it needs.",
+    FailureClass.INTERNAL: "This is a fault of Drover: report it with the evidence below.",
+}
+
+
+def run(*, org_id: UUID, run_id: UUID) -> dict[str, Any]:
+    """One run with its attempts. Raises Run.DoesNotExist."""
+    row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
+    (shown,) = listed(org_id, [row])
+    return {**shown, "attempts": attempts(org_id, run_id)}
+
+
+def listed(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of COLUMNS as lists show them: without attempts."""
+    pending = [row for row in rows if row["status"] == Status.PENDING]
+    waiting = admission.explain(org_id, pending)
+    return [_shown(row, waiting.get(row["id"])) for row in rows]
+
+
+def attempts(org_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
+    """Every try of the run, oldest first."""
+    rows: Iterable[Mapping[str, Any]] = (
+        Attempt.objects.for_org(org_id).filter(run_id=run_id).order_by("number").values()
+    )
+    return [
+        {
+            "number": row["number"],
+            "status": row["outcome"] or "running",
+            "worker": row["worker"],
+            "started_at": row["started_at"],
+            "launched_at": row["launched_at"],
+            "finished_at": row["finished_at"],
+            "records_read": row["records_read"],
+            "records_written": row["records_written"],
+            "failure": _failure(row) if row["failure_class"] else None,
+        }
+        for row in rows
+    ]
+
+
+def progress(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts over the whole sync. `rate` is records per second lately, `eta_seconds` None when unknown."""
+    return {
+        "read": row["records_read"],
+        "written": row["records_written"],
+        "rejected": row["records_rejected"],
+        "bytes": row["bytes"],
+        "iterations": row["iterations"],
+        "total": row["records_total"],
+        "rate": row["rate"],
+        "eta_seconds": eta(row["records_total"], row["records_read"], row["rate"]),
+        "at": row["progress_at"],
+    }
+
+
+def eta(total: int | None, read: int, rate: float | None) -> float | None:
+    """Seconds to go at this rate; None when the total or the rate is unknown."""
+    if total is None or not rate or read > total:
+        return None
+    return round((total - read) / rate, 1)
+
+
+def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> dict[str, Any]:
+    started, finished = row["started_at"], row["finished_at"]
+    return {
+        "id": row["id"],
+        "pipeline": {"id": row["pipeline_id"], "name": row["pipeline__name"]},
+        "domain_id": row["pipeline__domain_id"],
+        "version": row["version"],
+        "status": row["status"],
+        "trigger": row["trigger"],
+        "triggered_by": row["triggered_by__email"],
+        "schedule_id": row["schedule_id"],
+        "slot": row["slot"],
+        "attempt": row["attempt"],
+        "max_attempts": row["max_attempts"],
+        "waiting_reason": waiting.reason if waiting else None,
+        "place_in_line": waiting.place if waiting else None,
+        "not_before": row["not_before"],
+        "cancel_requested": row["cancel_requested_at"] is not None,
+        "timeout_seconds": row["timeout_seconds"],
+        "created_at": row["created_at"],
+        "started_at": started,
+        "finished_at": finished,
+        "duration_seconds": (finished - started).total_seconds() if started and finished else None,
+        "progress": progress(row),
+        "failure": _failure(row) if row["failure_class"] else None,
+        "event_sequence": row["event_sequence"],
+        "log_lines": row["log_lines"],
+    }
+
+
+def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run, or of an attempt, which keeps less."""
+    return {
+        "class": row["failure_class"],
+        "message": row["failure_message"],
+        "evidence": row.get("failure_evidence", []),
+        "retryable": bool(row.get("failure_retryable")),
+        "next_step": NEXT_STEPS[FailureClass(row["failure_class"])],
+    }

@@ -1,0 +1,92 @@
+"""The states of a run and the moves between them. Every change of state goes through `move`.
+
+pending -> running -> succeeded | failed | cancelled
+running -> pending       tried again after a failure, or given back by a stopping worker
+pending -> cancelled     before it began
+failed, cancelled -> pending    retried by hand: a new attempt of the same run
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from apps.pipelines.models import Pipeline
+from apps.runs import events, snapshots
+from apps.runs.exceptions import MoveNotAllowed
+from apps.runs.models import Run, Status
+
+MOVES = frozenset(
+    {
+        (Status.PENDING, Status.RUNNING),
+        (Status.PENDING, Status.CANCELLED),
+        (Status.RUNNING, Status.SUCCEEDED),
+        (Status.RUNNING, Status.FAILED),
+        (Status.RUNNING, Status.CANCELLED),
+        (Status.RUNNING, Status.PENDING),
+        (Status.FAILED, Status.PENDING),
+        (Status.CANCELLED, Status.PENDING),
+    }
+)
+ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who runs a run, until when unless renewed. Only a running run has one."""
+
+    lease: UUID | None
+    until: Any  # a time, or an expression of the database's clock
+    worker: str
+
+
+NOBODY = Owner(None, None, "")
+
+
+def move(
+    *,
+    org_id: UUID,
+    run_id: UUID,
+    before: Status,
+    after: Status,
+    lease: UUID | None = None,
+    owner: Owner = NOBODY,
+    **changes: Any,
+) -> bool:
+    """Move the run if it still is in `before`, under `lease` when one is given; False when it is not.
+
+    Announces the new state and repeats it on the pipeline, in the caller's transaction.
+    Raises MoveNotAllowed for a move that is not in the table.
+    """
+    if (before, after) not in MOVES:
+        raise MoveNotAllowed(f"{before} -> {after}")
+    rows = Run.objects.for_org(org_id).filter(pk=run_id, status=before)
+    if lease is not None:
+        rows = rows.filter(lease=lease)
+    changes |= {"lease": owner.lease, "lease_until": owner.until, "worker": owner.worker}
+    if not rows.update(status=after, **changes):
+        return False
+    announce(org_id=org_id, run_id=run_id)
+    return True
+
+
+def announce(*, org_id: UUID, run_id: UUID) -> None:
+    """Tell everyone who watches what the run looks like now."""
+    snapshot = snapshots.run(org_id=org_id, run_id=run_id)
+    snapshot["event_sequence"] += 1  # its own event's number: the caller's UPDATE holds the row
+    _repeat_on_pipeline(org_id, snapshot)
+    news = [events.New("run", snapshot)]
+    if snapshot["status"] in ENDED:
+        news.append(events.New("end", {"status": snapshot["status"]}))
+    events.publish(org_id=org_id, run_id=run_id, news=news)
+
+
+def _repeat_on_pipeline(org_id: UUID, snapshot: dict[str, Any]) -> None:
+    ended = snapshot["status"] in ENDED
+    Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
+        last_run_id=snapshot["id"],
+        last_run_status=snapshot["status"],
+        last_run_finished_at=snapshot["finished_at"],
+        last_run_records=snapshot["progress"]["written"] if ended else None,
+    )

@@ -1,0 +1,95 @@
+"""Where logs and outputs are kept, and what the engine needs to reach the same place. Keys are made of ids only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, default_storage
+
+from apps.engine.contract import StorageRoot
+
+
+def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
+    """Each attempt writes keys of its own, so a thawed one cannot overwrite its successor's."""
+    return f"org/{org_id}/run/{run_id}/log/{attempt:04d}-{first_line:012d}.jsonl"
+
+
+def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
+    """What a pipeline's file destination writes when the user names no bucket of their own."""
+    return _root(f"org/{org_id}/data/{pipeline_id}")
+
+
+def files_root(org_id: UUID) -> StorageRoot:
+    """The org's uploaded files."""
+    return _root(f"org/{org_id}/files")
+
+
+def write(key: str, content: bytes) -> None:
+    """Store under exactly this key, replacing what an earlier try of the same write left."""
+    storage: Storage = default_storage
+    if settings.STORAGE_KIND == "local":
+        _write_file(Path(storage.path(key)), content)
+        return
+    storage.save(key, ContentFile(content))
+
+
+def read(key: str) -> bytes:
+    """The whole content. Raises FileNotFoundError."""
+    with default_storage.open(key, "rb") as file:
+        content: bytes = file.read()
+    return content
+
+
+def signed_url(key: str, *, name: str) -> str | None:
+    """A link that works for a few minutes and downloads as `name`; None where the backend has none."""
+    disposition = f'attachment; filename="{name}"'
+    backend: Any = default_storage  # django-storages' own parameters
+    if settings.STORAGE_KIND == "s3":
+        parameters = {"ResponseContentDisposition": disposition}
+        return str(backend.url(key, parameters=parameters))
+    if settings.STORAGE_KIND == "gcs" and _can_sign():
+        return str(backend.url(key, parameters={"response_disposition": disposition}))
+    return None
+
+
+def _can_sign() -> bool:
+    """An emulator, or a machine without a service account's key, cannot sign: stream the file instead."""
+    return not settings.STORAGE_OPTIONS["gcs"].get("custom_endpoint")
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """Whole or not at all: a reader never sees half a part."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_bytes(content)
+    draft.chmod(0o600)
+    draft.replace(path)
+
+
+def _root(prefix: str) -> StorageRoot:
+    options: dict[str, Any] = settings.STORAGE_OPTIONS[settings.STORAGE_KIND]
+    if settings.STORAGE_KIND == "s3":
+        return StorageRoot(f"s3://{options['bucket_name']}", prefix, _s3(options))
+    if settings.STORAGE_KIND == "gcs":
+        return StorageRoot(f"gs://{options['bucket_name']}", prefix, _gcs(options))
+    return StorageRoot(Path(options["location"]).absolute().as_uri(), prefix)
+
+
+def _s3(options: dict[str, Any]) -> dict[str, Any]:
+    """As pyarrow's S3FileSystem names them."""
+    names = {
+        "endpoint_override": options.get("endpoint_url"),
+        "access_key": options.get("access_key"),
+        "secret_key": options.get("secret_key"),
+        "region": options.get("region_name"),
+    }
+    return {name: value for name, value in names.items() if value}
+
+
+def _gcs(options: dict[str, Any]) -> dict[str, Any]:
+    endpoint = options.get("custom_endpoint")
+    return {"endpoint_override": endpoint} if endpoint else {}

@@ -1,0 +1,268 @@
+"""Runs over HTTP: start, list, show, cancel, retry, logs."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.orgs.roles import Permission
+from apps.pipelines.models import Pipeline
+from apps.runs import logs, queries, services, snapshots
+from apps.runs.models import Run, Trigger
+from apps.runs.serializers import (
+    LogPageSerializer,
+    LogQuery,
+    NothingSerializer,
+    OverviewSerializer,
+    RunListQuery,
+    RunRowSerializer,
+    RunSerializer,
+    StartSerializer,
+)
+from apps.runs.states import ENDED
+from config import paging
+from config.api import OrgView, data_of, one, query_of
+from config.problems import Problem
+from config.schema import PAGE_PARAMETERS, operation, page_of
+from config.slow import Slowly
+
+ORDERS = {
+    "-created_at": paging.newest(),
+    "created_at": paging.Order("created_at", parse=paging.newest().parse),
+}
+
+EXAMPLE_ROW: dict[str, Any] = {
+    "id": "0195d3a0-7a52-7c3e-9f59-6a1f0c3b9a11",
+    "pipeline": {"id": "0195d39f-11aa-7f00-8000-1d2f3a4b5c6d", "name": "flights"},
+    "domain_id": None,
+    "version": 3,
+    "status": "running",
+    "trigger": "manual",
+    "triggered_by": "dana@example.com",
+    "schedule_id": None,
+    "slot": None,
+    "attempt": 1,
+    "max_attempts": 3,
+    "waiting_reason": None,
+    "place_in_line": None,
+    "not_before": None,
+    "cancel_requested": False,
+    "timeout_seconds": 21600,
+    "created_at": "2026-03-01T06:00:00Z",
+    "started_at": "2026-03-01T06:00:00Z",
+    "finished_at": None,
+    "duration_seconds": None,
+    "progress": {
+        "read": 120000,
+        "written": 120000,
+        "rejected": 0,
+        "bytes": 15360000,
+        "iterations": 12,
+        "total": 336776,
+        "rate": 61000.0,
+        "eta_seconds": 3.6,
+        "at": "2026-03-01T06:00:02Z",
+    },
+    "failure": None,
+    "event_sequence": 9,
+    "log_lines": 14,
+}
+EXAMPLE = {**EXAMPLE_ROW, "attempts": []}
+
+
+class PipelineRunView(OrgView):
+    permissions = {"post": Permission.PIPELINES_RUN}
+
+    @operation(
+        "pipelines_run",
+        tag="runs",
+        summary="Start a run of the pipeline.",
+        request=StartSerializer,
+        answer=RunSerializer,
+        status=201,
+        errors=(404, 409, 423),
+        example=EXAMPLE,
+        request_example={"force": False},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        wanted = data_of(StartSerializer, request)
+        pipeline = one(Pipeline.objects.for_org(self.org), pk)
+        self.principal.require(Permission.PIPELINES_RUN, domain_id=pipeline.domain_id)
+        trigger = Trigger.API if self.principal.actor.kind == "api_key" else Trigger.MANUAL
+        run = services.start(
+            org=self.org,
+            pipeline=pipeline,
+            by=self.principal,
+            trigger=trigger,
+            force=wanted["force"],
+        )
+        return _shown(self, run.pk, status=201)
+
+
+class RunListView(OrgView):
+    @operation(
+        "runs_list",
+        tag="runs",
+        summary="Runs, newest first.",
+        answer=page_of(RunRowSerializer),
+        parameters=[
+            RunListQuery,
+            *PAGE_PARAMETERS,
+            OpenApiParameter("order", str, enum=list(ORDERS), description="Default -created_at."),
+        ],
+        example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        rows = queries.filtered(self.org, query_of(RunListQuery, request))
+        answer = paging.page(request, rows, orders=ORDERS, default="-created_at")
+        answer.data["results"] = snapshots.listed(self.org.pk, answer.data["results"])
+        return answer
+
+
+class RunView(OrgView):
+    @operation(
+        "runs_get",
+        tag="runs",
+        summary="A run: state, progress, attempts, failure.",
+        answer=RunSerializer,
+        errors=(404,),
+        example=EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        one(Run.objects.for_org(self.org), pk)
+        return _shown(self, pk)
+
+
+class RunCancelView(OrgView):
+    permissions = {"post": Permission.RUNS_CANCEL}
+
+    @operation(
+        "runs_cancel",
+        tag="runs",
+        summary="End the run within ten seconds.",
+        request=NothingSerializer,
+        answer=RunSerializer,
+        errors=(404, 409),
+        example=EXAMPLE,
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        data_of(NothingSerializer, request)
+        run = _run_for(self, pk, Permission.RUNS_CANCEL)
+        services.cancel(org=self.org, run=run, by=self.principal)
+        return _shown(self, pk)
+
+
+class RunRetryView(OrgView):
+    permissions = {"post": Permission.PIPELINES_RUN}
+
+    @operation(
+        "runs_retry",
+        tag="runs",
+        summary="Try a failed or cancelled run again, from its last checkpoint.",
+        request=NothingSerializer,
+        answer=RunSerializer,
+        errors=(404, 409),
+        example=EXAMPLE,
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        data_of(NothingSerializer, request)
+        run = _run_for(self, pk, Permission.PIPELINES_RUN)
+        services.retry(org=self.org, run=run, by=self.principal)
+        return _shown(self, pk)
+
+
+class RunLogsView(OrgView):
+    @operation(
+        "runs_logs",
+        tag="runs",
+        summary="Log lines from an offset on, also while the run goes on.",
+        answer=LogPageSerializer,
+        errors=(404,),
+        parameters=[LogQuery],
+        example={
+            "offset": 0,
+            "lines": [
+                {
+                    "line": 0,
+                    "at": "2026-03-01T06:00:00Z",
+                    "level": "info",
+                    "message": "Starting a new sync",
+                    "fields": {},
+                }
+            ],
+            "next_offset": None,
+            "total": 1,
+            "complete": True,
+        },
+    )
+    def get(self, request: Request, pk: UUID) -> Slowly:
+        run = one(Run.objects.for_org(self.org), pk)
+        wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
+        offset, level = wanted["offset"], wanted["level"]
+        found = logs.parts(org_id=self.org.pk, run_id=pk, offset=offset, level=level)
+        work = logs.reader(found, total=run.log_lines, **wanted)
+        complete = run.status in ENDED
+
+        def answer(page: logs.Page) -> Response:
+            more = page.next_offset < run.log_lines
+            return Response(
+                {
+                    "offset": offset,
+                    "lines": page.lines,
+                    "next_offset": page.next_offset if more else None,
+                    "total": run.log_lines,
+                    "complete": complete and not more,
+                }
+            )
+
+        return Slowly(work, then=answer)
+
+
+class OverviewView(OrgView):
+    @operation(
+        "stats_overview",
+        tag="runs",
+        summary="The last 24 hours at one glance, and what runs or waits now.",
+        answer=OverviewSerializer,
+        example={
+            "runs": 48,
+            "succeeded": 46,
+            "failed": 1,
+            "cancelled": 1,
+            "success_rate": 0.9787,
+            "records": 1200000,
+            "running": 2,
+            "waiting": 0,
+            "waiting_reason": None,
+        },
+    )
+    def get(self, request: Request) -> Response:
+        return Response(queries.overview(self.org))
+
+
+def _run_for(view: OrgView, pk: UUID, permission: Permission) -> Run:
+    """The run, if the caller may do this to the pipeline it belongs to."""
+    run = one(Run.objects.for_org(view.org).select_related("pipeline"), pk)
+    view.principal.require(permission, domain_id=run.pipeline.domain_id)
+    return cast(Run, run)
+
+
+def _shown(view: OrgView, pk: UUID, *, status: int = 200) -> Response:
+    return Response(snapshots.run(org_id=view.org.pk, run_id=pk), status=status)
+
+
+def _log_limit(request: Request) -> int:
+    """`limit` of a log is larger than a list's."""
+    form = LogQuery(data={"limit": request.query_params.get("limit", "1000")})
+    if not form.is_valid():
+        raise Problem(
+            400,
+            "Some query parameters are invalid.",
+            "malformed",
+            [("limit", "A whole number from 1 to 5000.", "invalid")],
+        )
+    return int(form.validated_data["limit"])

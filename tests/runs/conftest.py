@@ -1,0 +1,62 @@
+"""Pipelines to run."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from apps.pipelines.models import Pipeline, PipelineVersion
+from tests.world import World
+
+
+def make_pipeline(
+    world: World,
+    *,
+    source: dict[str, Any] | None = None,
+    destination: dict[str, Any] | None = None,
+    table: str = "rows",
+    write_mode: str = "replace",
+    **fields: Any,
+) -> Pipeline:
+    """A pipeline from the dummy source, by default a few rows into Parquet."""
+    with world.scope():
+        pipeline: Pipeline = Pipeline.unscoped.create(
+            org=world.org,
+            name=fields.pop("name", f"pipeline {uuid4().hex[:8]}"),
+            source_kind="dummy",
+            destination_kind=(destination or {}).get("kind", "parquet"),
+            stream="generated",
+            **fields,
+        )
+        PipelineVersion.unscoped.create(
+            org=world.org,
+            pipeline=pipeline,
+            number=pipeline.version,
+            definition={
+                "source": {
+                    "connector_id": None,
+                    "kind": "dummy",
+                    "config": source or {"rows": 100},
+                    "stream": "generated",
+                    "sync_mode": "full_refresh",
+                    "cursor_field": None,
+                    "primary_key": ["id"],
+                },
+                "destination": {
+                    "connector_id": None,
+                    "kind": "parquet",
+                    "config": {},
+                    "table": table,
+                    "write_mode": write_mode,
+                    **(destination or {}),
+                },
+            },
+        )
+    return pipeline
+
+
+@pytest.fixture
+def pipeline(world: World) -> Pipeline:
+    return make_pipeline(world, name="flights")

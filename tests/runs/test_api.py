@@ -1,0 +1,114 @@
+"""Runs over HTTP: it works, a stranger gets 404, a viewer gets 403."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
+from tests.runs.conftest import make_pipeline
+from tests.world import World
+
+
+def test_a_member_starts_a_run_and_sees_it_waiting(world: World, pipeline: Pipeline) -> None:
+    answer = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+
+    assert answer.status_code == 201, answer.content
+    run = answer.json()
+    assert run["status"] == "pending"
+    assert run["pipeline"] == {"id": str(pipeline.pk), "name": "flights"}
+    assert (run["waiting_reason"], run["place_in_line"]) == ("waiting for a worker", 1)
+    shown = world.client(Role.VIEWER).get(f"/api/v1/runs/{run['id']}").json()
+    assert shown == run
+    listed = world.client(Role.VIEWER).get("/api/v1/runs").json()
+    assert [row["id"] for row in listed["results"]] == [run["id"]]
+    assert "attempts" not in listed["results"][0]
+
+
+def test_a_second_run_of_the_pipeline_is_refused_and_names_the_first(
+    world: World, pipeline: Pipeline
+) -> None:
+    first = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+
+    answer = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "run_in_progress"
+    assert answer.json()["run_id"] == first["id"]
+
+
+def test_a_disabled_pipeline_runs_only_with_force(world: World) -> None:
+    pipeline = make_pipeline(world, enabled=False)
+
+    refused = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+    forced = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {"force": True})
+
+    assert refused.status_code == 423
+    assert forced.status_code == 201
+
+
+def test_a_viewer_may_neither_start_nor_cancel(world: World, pipeline: Pipeline) -> None:
+    run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+    viewer = world.client(Role.VIEWER)
+
+    assert viewer.post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).status_code == 403
+    assert viewer.post(f"/api/v1/runs/{run['id']}/cancel", {}).status_code == 403
+
+
+def test_a_strangers_run_looks_like_one_that_does_not_exist(
+    world: World, stranger: World, pipeline: Pipeline
+) -> None:
+    run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+    theirs = stranger.client()
+
+    for path in ("", "/logs"):
+        foreign = theirs.get(f"/api/v1/runs/{run['id']}{path}")
+        unknown = theirs.get(f"/api/v1/runs/{uuid4()}{path}")
+        assert foreign.status_code == unknown.status_code == 404
+        assert foreign.content == unknown.content
+    assert theirs.post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).status_code == 404
+    assert theirs.get("/api/v1/runs").json()["results"] == []
+
+
+def test_a_waiting_run_is_cancelled_at_once_and_can_be_retried(
+    world: World, pipeline: Pipeline
+) -> None:
+    run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+
+    cancelled = world.client().post(f"/api/v1/runs/{run['id']}/cancel", {})
+    again = world.client().post(f"/api/v1/runs/{run['id']}/cancel", {})
+    retried = world.client().post(f"/api/v1/runs/{run['id']}/retry", {})
+
+    assert cancelled.json()["status"] == "cancelled"
+    assert again.status_code == 409
+    assert retried.json()["status"] == "pending"
+    assert retried.json()["trigger"] == "retry"
+    assert retried.json()["finished_at"] is None
+
+
+def test_the_pipeline_repeats_its_newest_run(world: World, pipeline: Pipeline) -> None:
+    run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()
+
+    with world.scope():
+        pipeline.refresh_from_db()
+    assert (str(pipeline.last_run_id), pipeline.last_run_status) == (run["id"], "pending")
+
+
+def test_filters_that_are_not_known_or_malformed_are_named(world: World) -> None:
+    client = world.client()
+
+    assert client.get("/api/v1/runs?color=red").json()["errors"][0]["field"] == "color"
+    assert client.get("/api/v1/runs?status=sleeping").json()["errors"][0]["field"] == "status"
+    assert client.get("/api/v1/runs?pipeline=7").json()["errors"][0]["field"] == "pipeline"
+    assert client.get(
+        f"/api/v1/runs/{uuid4()}/logs?limit=99999999999999999999999999"
+    ).status_code in {400, 404}
+
+
+def test_the_overview_counts_what_waits(world: World, pipeline: Pipeline) -> None:
+    world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
+
+    overview = world.client(Role.VIEWER).get("/api/v1/stats/overview").json()
+
+    assert (overview["waiting"], overview["running"], overview["runs"]) == (1, 0, 0)
+    assert overview["success_rate"] is None
