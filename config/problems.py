@@ -13,6 +13,7 @@ from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
+from apps.auth import exceptions as identity
 from apps.orgs import exceptions as orgs
 
 logger = structlog.get_logger(__name__)
@@ -85,6 +86,19 @@ def as_problem(error: Exception) -> Problem | None:
             return Problem(
                 401, str(error.detail), "unauthenticated", headers={"WWW-Authenticate": "Bearer"}
             )
+        case identity.BadCredentials() | identity.SessionEnded():
+            return Problem(
+                401, str(error), "unauthenticated", headers={"WWW-Authenticate": "Bearer"}
+            )
+        case identity.TooManyAttempts():
+            wait = {"Retry-After": str(error.retry_after)}
+            return Problem(429, str(error), "too_many_attempts", headers=wait)
+        case identity.RegistrationRefused():
+            return Problem(409, str(error), "registration_refused")
+        case orgs.NoOrganization():
+            return Problem(403, str(error), "no_organization")
+        case orgs.SessionNeeded():
+            return Problem(403, str(error), "session_needed")
         case orgs.PermissionMissing():
             return Problem(
                 403, str(error), "permission_missing", extra={"permission": error.permission.value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -21,21 +22,26 @@ from config.problems import TITLES
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class ProblemError(serializers.Serializer[Any]):
-    field = serializers.CharField(help_text="Path of the field, like source.config.port.")
-    message = serializers.CharField()
-    code = serializers.CharField()
-
-
-class Problem(serializers.Serializer[Any]):
-    """RFC 9457."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    errors = ProblemError(many=True)
+PROBLEM_ERROR = inline_serializer(
+    "ProblemError",
+    {
+        "field": serializers.CharField(help_text="Path of the field, like source.config.port."),
+        "message": serializers.CharField(),
+        "code": serializers.CharField(),
+    },
+    many=True,
+)
+PROBLEM = inline_serializer(  # RFC 9457
+    "Problem",
+    {
+        "type": serializers.CharField(),
+        "title": serializers.CharField(),
+        "status": serializers.IntegerField(),
+        "detail": serializers.CharField(),
+        "code": serializers.CharField(),
+        "errors": PROBLEM_ERROR,
+    },
+)
 
 
 class OperationSchema(AutoSchema):
@@ -81,6 +87,16 @@ IF_MATCH = OpenApiParameter(
 )
 
 
+def header(
+    name: str, description: str, *, required: bool = False, only: str = ""
+) -> OpenApiParameter:
+    """A request header; `only` is the one value it may have."""
+    kind: dict[str, Any] = {"type": "string", "enum": [only]} if only else {"type": "string"}
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.HEADER, required=required, description=description
+    )
+
+
 def operation(
     operation_id: str,
     *,
@@ -96,15 +112,57 @@ def operation(
     media_type: str = "application/json",
     public: bool = False,
 ) -> Callable[[F], F]:
-    """Describe one method of a view. 400 and 503 hold everywhere, 401, 403 and 429 where a credential is read."""
-    always = {400, 429, 503, *(() if public else (401, 403))}
-    problems = {
-        (code, "application/problem+json"): OpenApiResponse(Problem, description=TITLES[code])
-        for code in sorted(always | set(errors))
+    """Describe one method of a view.
+
+    What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
+    where there is a body, and Idempotency-Key on every POST inside an org.
+    """
+
+    def describe(handler: F) -> F:
+        once = handler.__name__ == "post" and not public
+        extra = extend_schema(
+            operation_id=operation_id,
+            tags=[tag],
+            summary=summary,
+            description=inspect.getdoc(handler) or f"{summary}.",
+            request=request,
+            responses={
+                (status, media_type) if answer is not None else status: _good(
+                    answer, summary, media_type
+                ),
+                **_problems({*errors, *_always(request is not None, public, once)}),
+            },
+            parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
+            examples=_examples(example, request_example, status),
+        )
+        return extra(handler)
+
+    return describe
+
+
+def _always(has_body: bool, public: bool, once: bool) -> set[int]:
+    codes = {400, 429, 503}
+    if not public:
+        codes |= {401, 403}
+    if has_body:
+        codes |= {413, 415, 422}
+    return codes | ({422} if once else set())
+
+
+def _problems(codes: set[int]) -> dict[Any, OpenApiResponse]:
+    return {
+        (code, "application/problem+json"): OpenApiResponse(PROBLEM, description=TITLES[code])
+        for code in sorted(codes)
     }
-    good: Any = OpenApiResponse(answer if answer is not None else None, description=summary)
+
+
+def _good(answer: Any, summary: str, media_type: str) -> OpenApiResponse:
     if media_type == "text/event-stream":
-        good = OpenApiResponse(OpenApiTypes.STR, description=summary)
+        return OpenApiResponse(OpenApiTypes.STR, description=summary)
+    return OpenApiResponse(answer, description=summary)
+
+
+def _examples(example: Any, request_example: Any, status: int) -> list[OpenApiExample]:
     examples = []
     if example is not None:
         examples.append(
@@ -112,12 +170,4 @@ def operation(
         )
     if request_example is not None:
         examples.append(OpenApiExample("Request", value=request_example, request_only=True))
-    return extend_schema(
-        operation_id=operation_id,
-        tags=[tag],
-        summary=summary,
-        request=request,
-        responses={(status, media_type) if answer is not None else status: good, **problems},
-        parameters=list(parameters),
-        examples=examples,
-    )
+    return examples

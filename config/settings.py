@@ -123,8 +123,11 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["config.api.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["config.api.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["config.wire.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["config.wire.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.wire.AlwaysJSON",
+    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "config.problems.handle",
     "DEFAULT_SCHEMA_CLASS": "config.schema.OperationSchema",
     "UNAUTHENTICATED_USER": None,

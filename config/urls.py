@@ -7,7 +7,6 @@ from config import site
 from config.admin import ADMIN_PATH
 
 urlpatterns = [
-    path("api/v1/", include("apps.auth.urls")),
     path("api/v1/", include("apps.orgs.urls")),
     path("api/v1/", include("apps.connectors.urls")),
     path("api/v1/", include("apps.pipelines.urls")),

@@ -6,11 +6,23 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
 
+from apps.auth import keys
 from tests import database
 from tests.world import World, make_world
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_bcrypt() -> Iterator[None]:
+    """The same hash with fewer rounds: at the real cost half of the suite's time is bcrypt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BCryptSHA256PasswordHasher, "rounds", 4)
+        patch.setattr(keys, "BCRYPT_COST", 4)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +37,7 @@ def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 def close_connections() -> None:
     for connection in connections.all(initialized_only=True):
         connection.close()
-        if connection.vendor == "postgresql":
+        if isinstance(connection, DatabaseWrapper):
             connection.close_pool()
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from rest_framework.test import APIClient
 
-from apps.auth import tokens
+from apps.auth import sessions, tokens
 from apps.auth.models import User
 from apps.orgs.models import Membership, Org
 from apps.orgs.principals import SYSTEM
@@ -49,8 +49,9 @@ def make_world(name: str = "Acme") -> World:
 
 
 def client_for(user: User, org: Org) -> APIClient:
+    session = sessions.begin(user=user, ip=None, user_agent="tests")
     claims = tokens.Claims(
-        user_id=user.pk, org_id=org.pk, session_id=uuid4(), token_version=user.token_version
+        user_id=user.pk, org_id=org.pk, session_id=session.id, token_version=user.token_version
     )
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(claims)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
-from apps.auth import keys, tokens
+from apps.auth import keys, sessions, tickets, tokens
 from apps.orgs.models import DomainRole, Membership, Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Permission, Role
@@ -60,10 +61,28 @@ def read(request: HttpRequest) -> Credential:
     return _read_key(text, ip) if text.startswith(keys.SCHEME) else read_token(text, ip)
 
 
+def read_stream(request: HttpRequest) -> Credential:
+    """The credential of a stream: `?ticket=` where headers cannot be sent, else as `read`.
+
+    Call it outside any transaction: a ticket is spent by being looked at.
+    """
+    ticket = request.GET.get("ticket")
+    if ticket is None:
+        return read(request)
+    claims = tickets.redeem(ticket)
+    if claims is None:
+        raise AuthenticationFailed("The stream ticket is unknown, used or older than 30 s.")
+    return _of_claims(claims, client_ip(request))
+
+
 def read_token(text: str, ip: str | None) -> TokenCredential:
     claims = tokens.verify(text)
     if claims is None:
         raise AuthenticationFailed("The access token is invalid or has expired.")
+    return _of_claims(claims, ip)
+
+
+def _of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
     return TokenCredential(
         org_id=claims.org_id,
         user_id=claims.user_id,
@@ -75,19 +94,21 @@ def read_token(text: str, ip: str | None) -> TokenCredential:
 
 def load(credential: Credential) -> tuple[Org, Principal]:
     """The org and the principal, read from the database inside the org's scope; 401 when access ended."""
-    membership = (
+    found = (
         Membership.objects.for_org(credential.org_id)
         .filter(user_id=credential.user_id, user__is_active=True)
         .select_related("org", "user")
-        .first()
     )
+    if isinstance(credential, TokenCredential):
+        found = found.filter(sessions.still_open(credential.session_id, credential.user_id))
+    membership = found.first()
     if membership is None:
         raise AuthenticationFailed("This credential no longer gives access to the organization.")
-    if isinstance(credential, TokenCredential):
-        if membership.user.token_version != credential.token_version:
-            raise AuthenticationFailed("Log in again: this session was ended.")
-        return membership.org, _member(membership, credential)
-    return membership.org, _key_holder(membership, credential)
+    if isinstance(credential, KeyCredential):
+        return membership.org, _key_holder(membership, credential)
+    if membership.user.token_version != credential.token_version:
+        raise AuthenticationFailed("Log in again: this session was ended.")
+    return membership.org, _member(membership, credential)
 
 
 def _member(membership: Membership, credential: TokenCredential) -> Principal:
@@ -171,7 +192,17 @@ def _note_use(key_id: UUID, last: datetime | None) -> None:
 
 def client_ip(request: HttpRequest) -> str | None:
     """The caller's address; X-Forwarded-For only as many hops deep as settings trust."""
-    direct = request.META.get("REMOTE_ADDR") or None
     hops = settings.TRUSTED_PROXIES
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    return forwarded[-hops] if hops and len(forwarded) >= hops and forwarded[-hops] else direct
+    if hops and len(forwarded) >= hops and _is_address(forwarded[-hops]):
+        return forwarded[-hops]
+    direct = request.META.get("REMOTE_ADDR", "")
+    return direct if _is_address(direct) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # a zone is no part of an address PostgreSQL stores

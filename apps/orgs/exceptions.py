@@ -17,6 +17,20 @@ class NotFound(Exception):
     """There is no such object here."""
 
 
+class NoOrganization(Exception):
+    """You belong to no organization at present: ask for an invitation."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class SessionNeeded(Exception):
+    """An API key cannot do this: log in."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
 class Conflict(Exception):
     """The request does not fit the present state."""
 

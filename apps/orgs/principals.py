@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from apps.orgs.exceptions import PermissionMissing
+from apps.orgs.exceptions import PermissionMissing, SessionNeeded
 from apps.orgs.roles import DOMAIN_PERMISSIONS, Permission, Role, allows, higher
 
 
@@ -52,6 +52,12 @@ class Principal:
         """Raise PermissionMissing unless `may`."""
         if not self.may(permission, domain_id=domain_id):
             raise PermissionMissing(permission)
+
+    def require_session(self) -> UUID:
+        """The session's id; raises SessionNeeded for an API key."""
+        if self.session_id is None:
+            raise SessionNeeded
+        return self.session_id
 
     def may_somewhere(self, permission: Permission) -> bool:
         """Whether any object could be touched with this permission: the view's first check."""

@@ -1,0 +1,76 @@
+"""How often a credential may be tried: counted per account and address, and per address.
+
+Never per account alone, so that nobody can lock another person out from elsewhere. A try is written down
+before the password is looked at, so parallel guesses count each other; a good one is taken back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from apps.auth.exceptions import TooManyAttempts
+from apps.auth.models import LoginAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `tries` that did not succeed within `window`."""
+
+    name: str
+    tries: int
+    window: timedelta
+
+
+ACCOUNT = Limit("account", tries=5, window=timedelta(minutes=5))
+ADDRESS = Limit("address", tries=30, window=timedelta(minutes=1))
+REGISTRATION = Limit("registration", tries=30, window=timedelta(hours=1))
+LONGEST = max(limit.window for limit in (ACCOUNT, ADDRESS, REGISTRATION))
+
+
+def begin_login(email: str, ip: str | None) -> list[LoginAttempt]:
+    """Write the try down; raises TooManyAttempts when this one is over a limit."""
+    return [_begin(ADDRESS, _place(ip)), _begin(ACCOUNT, f"{email}|{_place(ip)}")]
+
+
+def begin_registration(ip: str | None) -> None:
+    """Write a registration down; raises TooManyAttempts. Made accounts count too: each costs a bcrypt."""
+    _begin(REGISTRATION, _place(ip))
+
+
+def forgive(tries: list[LoginAttempt]) -> None:
+    """The credential was good: this try does not count, nor do the typing errors before it."""
+    address, account = tries
+    LoginAttempt.objects.filter(key=account.key).delete()
+    address.delete()
+
+
+def _begin(limit: Limit, subject: str) -> LoginAttempt:
+    key = f"{limit.name}:{hashlib.sha256(subject.encode()).hexdigest()}"
+    now = timezone.now()
+    attempt = LoginAttempt.objects.create(key=key)
+    recent = LoginAttempt.objects.filter(key=key, at__gt=now - limit.window, id__lte=attempt.pk)
+    newest = list(recent.order_by("-id").values_list("at", flat=True)[: limit.tries + 1])
+    if len(newest) > limit.tries:
+        attempt.delete()  # refused tries do not prolong the wait
+        raise TooManyAttempts(_seconds_until(newest[-1] + limit.window, now))
+    return attempt
+
+
+def _seconds_until(moment: datetime, now: datetime) -> int:
+    return max(1, math.ceil((moment - now).total_seconds()))
+
+
+def _place(ip: str | None) -> str:
+    """The address, or the /64 of an IPv6 one: a customer owns at least that many addresses."""
+    if not ip:
+        return "unknown"
+    address = ipaddress.ip_address(ip)
+    if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)

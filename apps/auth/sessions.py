@@ -1,0 +1,117 @@
+"""Sessions: a login on one device, kept alive by refresh tokens that are each used once.
+
+A token used a second time was copied: unless the second use follows within the leeway (two tabs waking up
+together, an answer lost on the way), the whole family ends, the thief's copy with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from apps.auth.models import RefreshFamily, RefreshToken, User
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as it stands after logging in or refreshing.
+
+    `refresh_token` is shown once; None when another request has just rotated it, whose answer carries it.
+    """
+
+    id: UUID
+    user: User
+    refresh_token: str | None
+
+
+def begin(*, user: User, ip: str | None, user_agent: str) -> Session:
+    """A new session of this user."""
+    with transaction.atomic():
+        family = RefreshFamily.objects.create(user=user, ip=ip, user_agent=user_agent[:200])
+        return Session(family.pk, user, _add_token(family))
+
+
+def refresh(token: str) -> Session | None:
+    """Rotate a refresh token; None when it is unknown, expired, revoked or was used before.
+
+    Of any number of parallel calls with one token exactly one gets the next token. Returns instead of
+    raising, so that the revocation after a replay is committed by whatever transaction surrounds it.
+    """
+    with transaction.atomic():
+        if _spend(token):
+            family = _family_of(token)
+            RefreshFamily.objects.filter(pk=family.pk).update(last_used_at=timezone.now())
+            return Session(family.pk, family.user, _add_token(family)) if _alive(family) else None
+        return _second_use(token)
+
+
+def end(session_id: UUID, *, reason: str) -> None:
+    """End one session: its refresh tokens and its access tokens stop working at once."""
+    RefreshFamily.objects.filter(pk=session_id, revoked_at__isnull=True).update(
+        revoked_at=timezone.now(), revoked_reason=reason
+    )
+
+
+def end_by_token(token: str, *, reason: str) -> None:
+    """End the session this refresh token belongs to, if any."""
+    row = RefreshToken.objects.filter(digest=_digest(token)).values_list("family_id").first()
+    if row:
+        end(row[0], reason=reason)
+
+
+def still_open(session_id: UUID, user_id: UUID | OuterRef) -> Exists:
+    """SQL condition: this session exists, is this user's, and was not ended."""
+    return Exists(
+        RefreshFamily.objects.filter(pk=session_id, user_id=user_id, revoked_at__isnull=True)
+    )
+
+
+def _spend(token: str) -> bool:
+    """Whether this call was the first to use the token. Local columns only: they are checked again
+    after waiting for another's row lock, a joined table's would not be."""
+    now = timezone.now()
+    alive = RefreshFamily.objects.filter(pk=OuterRef("family_id"), revoked_at__isnull=True)
+    unused = RefreshToken.objects.filter(
+        Exists(alive), digest=_digest(token), used_at__isnull=True, expires_at__gt=now
+    )
+    return unused.update(used_at=now) == 1
+
+
+def _second_use(token: str) -> Session | None:
+    row = RefreshToken.objects.filter(digest=_digest(token), used_at__isnull=False).first()
+    if row is None or row.used_at is None:
+        return None
+    if timezone.now() - row.used_at > settings.REFRESH_TOKEN_LEEWAY:
+        end(row.family_id, reason="refresh token used twice")
+        return None
+    family = _family_of(token)
+    return Session(family.pk, family.user, None) if _alive(family) else None
+
+
+def _alive(family: RefreshFamily) -> bool:
+    return family.revoked_at is None and family.user.is_active
+
+
+def _family_of(token: str) -> RefreshFamily:
+    return RefreshFamily.objects.select_related("user").get(tokens__digest=_digest(token))
+
+
+def _add_token(family: RefreshFamily) -> str:
+    token = secrets.token_urlsafe(32)
+    RefreshToken.objects.create(
+        family=family,
+        digest=_digest(token),
+        expires_at=timezone.now() + settings.REFRESH_TOKEN_LIFETIME,
+    )
+    return token
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,32 @@
+"""Requests that the refresh cookie speaks for must come from our own pages."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from config.problems import Problem
+
+HEADER = "X-Requested-With"
+HEADER_VALUE = "drover"
+
+
+def refuse_cross_site(request: HttpRequest, *, cookie: bool) -> None:
+    """Raise 403 for a request another site's page made.
+
+    Where only the cookie says who is asking (`cookie`), the header that a plain form cannot send is needed too.
+    """
+    if cookie and request.headers.get(HEADER) != HEADER_VALUE:
+        raise Problem(403, f"Send the header {HEADER}: {HEADER_VALUE}.", "cross_site")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin not in _own_origins(request):
+        raise Problem(403, "This request came from another site.", "cross_site")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+        raise Problem(403, "This request came from another site.", "cross_site")
+
+
+def _own_origins(request: HttpRequest) -> set[str]:
+    public = urlsplit(settings.PUBLIC_URL)
+    return {f"{public.scheme}://{public.netloc}", f"{request.scheme}://{request.get_host()}"}

@@ -1,0 +1,118 @@
+"""JSON in and out. Whatever the body holds, it is refused with a problem or it can be stored."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.utils.functional import Promise
+from rest_framework import exceptions as drf
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.utils.mediatypes import media_type_matches
+
+from config.problems import Problem
+
+MAX_DEPTH = 64  # objects and arrays inside each other
+
+
+class JSONRenderer(BaseRenderer):
+    """orjson: UUIDs, UTC times with Z, and dicts as they come from `.values()`."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, *_: Any, **__: Any) -> bytes:
+        if data is None:
+            return b""
+        return data if isinstance(data, bytes) else dumps(data)
+
+
+def dumps(data: Any) -> bytes:
+    """JSON as the API writes it; raises TypeError for what has no JSON form."""
+    return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal | Promise):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+class JSONParser(BaseParser):
+    """JSON objects only; NUL is refused because PostgreSQL cannot hold it."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, *_: Any, **__: Any) -> Any:
+        raw = stream.read(settings.API_BODY_LIMIT + 1)
+        if len(raw) > settings.API_BODY_LIMIT:
+            raise RequestDataTooBig
+        if not raw:
+            return {}
+        return loads(raw)
+
+
+def loads(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`; raises ParseError (400), or a 422 Problem for NUL characters."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise drf.ParseError(f"The body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise drf.ParseError("The body must be a JSON object.")
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+        refuse_depth(value)
+    if b"\\u0000" in raw:
+        refuse_nul(value)
+    return value
+
+
+def refuse_depth(value: Any) -> None:
+    """Raise ParseError for more than MAX_DEPTH levels; level by level, so that no stack grows."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise drf.ParseError(f"The body is nested more than {MAX_DEPTH} levels deep.")
+
+
+def refuse_nul(value: Any, path: str = "") -> None:
+    """Raise a 422 naming the field that holds a NUL character."""
+    if isinstance(value, str) and "\0" in value:
+        raise Problem(
+            422, "Some fields are invalid.", "invalid", [(path, "NUL is not allowed.", "nul")]
+        )
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            step = key.replace("\0", "\\0")
+            refuse_nul(key, f"{path}.{step}" if path else step)
+            refuse_nul(inner, f"{path}.{step}" if path else step)
+    if isinstance(value, list):
+        for index, inner in enumerate(value):
+            refuse_nul(inner, f"{path}.{index}")
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """Answers are JSON whatever `Accept` says (RFC 9110 12.5.1 lets a server disregard it)."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        given = request.content_type or ""
+        return next((p for p in parsers if media_type_matches(p.media_type, given)), None)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type

@@ -1,0 +1,419 @@
+"""Register, log in, refresh, switch, log out: through the routes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from apps.auth.models import LoginAttempt, RefreshFamily, RefreshToken, StreamTicket, User
+from apps.auth.tickets import LIFETIME
+from apps.orgs.models import AuditEvent, Membership
+from apps.orgs.roles import Role
+from tests.world import World, client_for, make_world
+
+PASSWORD = "correct horse battery staple"
+OURS: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover"}
+
+
+def register(client: APIClient, email: str, **more: Any) -> Any:
+    body = {"email": email, "password": PASSWORD, "organization_name": "Analytics", **more}
+    return client.post("/api/v1/auth/register", body)
+
+
+def log_in(client: APIClient, email: str, password: str = PASSWORD, **headers: Any) -> Any:
+    return client.post("/api/v1/auth/login", {"email": email, "password": password}, **headers)
+
+
+def refresh(client: APIClient, body: dict[str, Any] | None = None) -> Any:
+    return client.post("/api/v1/auth/refresh", body or {}, **OURS)
+
+
+def me(access: str) -> Any:
+    return APIClient().get("/api/v1/auth/me", HTTP_AUTHORIZATION=f"Bearer {access}")
+
+
+@pytest.fixture
+def ada(db: None) -> tuple[APIClient, dict[str, Any]]:
+    client = APIClient()
+    answer = register(client, "ada@example.com")
+    assert answer.status_code == 201, answer.content
+    return client, answer.json()
+
+
+def test_registering_makes_a_user_who_owns_a_new_organization(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    body = ada[1]
+    assert body["user"]["email"] == "ada@example.com"
+    assert body["organization"]["name"] == "Analytics"
+    assert body["organization"]["role"] == "owner"
+    assert [org["id"] for org in body["organizations"]] == [body["organization"]["id"]]
+    assert me(body["access"]).json()["organization"] == body["organization"]
+
+
+def test_the_refresh_token_is_only_in_a_cookie_that_scripts_and_other_sites_cannot_use(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    client, body = ada
+    cookie = client.cookies["drover_refresh"]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Strict"
+    assert cookie["path"] == "/api/v1/auth/"
+    assert cookie.value not in str(body)
+    assert bytes(RefreshToken.objects.get().digest) != cookie.value.encode()
+
+
+def test_a_taken_address_is_refused_without_saying_so(db: None) -> None:
+    register(APIClient(), "ada@example.com")
+    answer = register(APIClient(), " ADA@example.com ")
+    assert answer.status_code == 409
+    assert "ada@" not in answer.content.decode().lower()
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"password": "short"}, "password"),
+        ({"password": "p" * 1025}, "password"),
+        ({"password": "ada.lovelace@example.com"}, "password"),
+        ({"email": "no address"}, "email"),
+        ({"email": "\u017fomeone@example.com"}, "email"),
+        ({"organization_name": ""}, "organization_name"),
+        ({"organization_name": "x" * 121}, "organization_name"),
+        ({"is_staff": True}, "is_staff"),
+        ({"name": "a\0b"}, "name"),
+    ],
+)
+def test_a_bad_registration_names_the_field_and_makes_nothing(
+    db: None, change: dict[str, Any], field: str
+) -> None:
+    answer = register(APIClient(), **{"email": "ada.lovelace@example.com", **change})
+    assert answer.status_code == 422, answer.content
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert not User.objects.exists()
+
+
+def test_logging_in_needs_the_right_password(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    assert log_in(APIClient(), "ADA@example.com").status_code == 200
+    wrong = log_in(APIClient(), "ada@example.com", "not the password")
+    unknown = log_in(APIClient(), "nobody@example.com", "not the password")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.content == unknown.content
+
+
+def test_an_unknown_address_costs_the_same_work_as_a_known_one(
+    ada: tuple[APIClient, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bcrypt
+
+    work: list[int] = []
+    real = bcrypt.hashpw
+
+    def counted(password: bytes, salt: bytes) -> bytes:
+        work.append(int(salt.split(b"$")[2]))
+        return real(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", counted)
+    log_in(APIClient(), "ada@example.com", "not the password")
+    known, work[:] = list(work), []
+    log_in(APIClient(), "nobody@example.com", "not the password")
+    assert work == known
+    assert len(known) == 1
+
+
+def test_a_disabled_user_cannot_log_in_or_go_on(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    client, body = ada
+    User.objects.update(is_active=False)
+    assert log_in(APIClient(), "ada@example.com").status_code == 401
+    assert me(body["access"]).status_code == 401
+    assert refresh(client).status_code == 401
+
+
+def test_guessing_is_slowed_down_for_the_guesser_and_not_for_the_owner(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    for _ in range(5):
+        assert log_in(APIClient(), "ada@example.com", "guess").status_code == 401
+    refused = log_in(APIClient(), "ada@example.com", PASSWORD)
+    assert refused.status_code == 429
+    assert 1 <= int(refused["Retry-After"]) <= 300
+    elsewhere = log_in(APIClient(), "ada@example.com", REMOTE_ADDR="192.0.2.7")
+    assert elsewhere.status_code == 200
+
+
+def test_one_address_cannot_try_many_accounts(db: None) -> None:
+    answers = [log_in(APIClient(), f"user{n}@example.com", "guess") for n in range(31)]
+    assert [answer.status_code for answer in answers] == [401] * 30 + [429]
+
+
+def test_a_good_password_forgives_the_typing_errors_before_it(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    LoginAttempt.objects.all().delete()
+    for _ in range(3):
+        log_in(APIClient(), "ada@example.com", "guess")
+    assert log_in(APIClient(), "ada@example.com").status_code == 200
+    assert not LoginAttempt.objects.filter(key__startswith="account:").exists()
+
+
+def test_addresses_of_one_ipv6_network_count_as_one(db: None) -> None:
+    from apps.auth.attempts import _place
+
+    assert _place("2001:db8::1") == _place("2001:db8::ffff:2") != _place("2001:db8:0:1::1")
+    assert _place("::ffff:192.0.2.1") != _place("::ffff:192.0.2.2")
+
+
+def test_refreshing_rotates_the_cookie(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    client, body = ada
+    before = client.cookies["drover_refresh"].value
+    answer = refresh(client)
+    assert answer.status_code == 200
+    assert client.cookies["drover_refresh"].value != before
+    assert me(answer.json()["access"]).status_code == 200
+    assert answer.json()["user"] == body["user"]
+
+
+def test_a_second_use_within_the_leeway_gets_an_access_token_and_no_new_cookie(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    client, _ = ada
+    used = client.cookies["drover_refresh"].value
+    refresh(client)
+    twin = APIClient()
+    twin.cookies["drover_refresh"] = used
+    answer = refresh(twin)
+    assert answer.status_code == 200
+    assert "drover_refresh" not in answer.cookies
+    assert refresh(client).status_code == 200
+
+
+def test_a_replay_later_ends_the_whole_session(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    client, body = ada
+    stolen = client.cookies["drover_refresh"].value
+    refresh(client)
+    RefreshToken.objects.filter(used_at__isnull=False).update(
+        used_at=timezone.now() - timedelta(seconds=11)
+    )
+    thief = APIClient()
+    thief.cookies["drover_refresh"] = stolen
+    assert refresh(thief).status_code == 401
+    assert refresh(client).status_code == 401
+    assert me(body["access"]).status_code == 401
+    assert RefreshFamily.objects.get().revoked_reason == "refresh token used twice"
+
+
+@pytest.mark.parametrize("cookie", ["", "made up", "x" * 5000, "\x7f"])
+def test_a_refresh_token_that_never_was_answers_401(db: None, cookie: str) -> None:
+    client = APIClient()
+    client.cookies["drover_refresh"] = cookie
+    assert refresh(client).status_code == 401
+
+
+def test_an_expired_refresh_token_answers_401(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    RefreshToken.objects.update(expires_at=timezone.now())
+    assert refresh(ada[0]).status_code == 401
+
+
+def test_logging_out_ends_the_session_and_its_access_tokens_at_once(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    client, body = ada
+    copy = client.cookies["drover_refresh"].value
+    assert client.post("/api/v1/auth/logout", **OURS).status_code == 204
+    assert me(body["access"]).status_code == 401
+    client.cookies["drover_refresh"] = copy
+    assert refresh(client).status_code == 401
+
+
+@pytest.mark.parametrize("route", ["refresh", "logout"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"HTTP_X_REQUESTED_WITH": "XMLHttpRequest"},
+        {**OURS, "HTTP_ORIGIN": "https://evil.example"},
+        {**OURS, "HTTP_ORIGIN": "null"},
+        {**OURS, "HTTP_SEC_FETCH_SITE": "cross-site"},
+    ],
+)
+def test_another_site_cannot_use_the_cookie(
+    ada: tuple[APIClient, dict[str, Any]], route: str, headers: dict[str, Any]
+) -> None:
+    client, body = ada
+    answer = client.post(f"/api/v1/auth/{route}", {}, **headers)
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "cross_site"
+    assert me(body["access"]).status_code == 200
+
+
+def test_our_own_page_can_use_the_cookie(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    headers: dict[str, Any] = {**OURS, "HTTP_ORIGIN": "http://localhost", "HTTP_HOST": "localhost"}
+    assert ada[0].post("/api/v1/auth/refresh", {}, **headers).status_code == 200
+
+
+def test_another_site_cannot_log_a_browser_in(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    answer = log_in(APIClient(), "ada@example.com", HTTP_ORIGIN="https://evil.example")
+    assert answer.status_code == 403
+
+
+def join(world: World, user: User, role: Role = Role.VIEWER) -> None:
+    with world.scope():
+        Membership.unscoped.create(org=world.org, user=user, role=role)
+
+
+def test_switching_gives_a_token_for_another_organization_of_the_same_session(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    _, body = ada
+    other = make_world("Other")
+    join(other, User.objects.get(email="ada@example.com"))
+    answer = APIClient().post(
+        "/api/v1/auth/switch",
+        {"org": str(other.org.pk)},
+        HTTP_AUTHORIZATION=f"Bearer {body['access']}",
+    )
+    assert answer.status_code == 200
+    assert answer.json()["organization"]["name"] == "Other"
+    assert answer.json()["organization"]["role"] == "viewer"
+    assert len(answer.json()["organizations"]) == 2
+    assert me(answer.json()["access"]).json()["organization"]["id"] == str(other.org.pk)
+    assert me(body["access"]).json()["organization"]["name"] == "Analytics"
+
+
+def test_switching_to_a_foreign_or_unknown_organization_answers_the_same_404(
+    world: World, stranger: World
+) -> None:
+    answers = [
+        world.client().post("/api/v1/auth/switch", {"org": str(org)})
+        for org in (stranger.org.pk, uuid4())
+    ]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].content == answers[1].content
+
+
+def test_refreshing_for_a_foreign_organization_does_not_use_the_token_up(
+    ada: tuple[APIClient, dict[str, Any]], stranger: World
+) -> None:
+    client, _ = ada
+    assert refresh(client, {"org": str(stranger.org.pk)}).status_code == 404
+    assert not RefreshToken.objects.filter(used_at__isnull=False).exists()
+    assert refresh(client).status_code == 200
+
+
+def test_a_removed_member_loses_access_at_once(world: World) -> None:
+    client = world.client(Role.MEMBER)
+    assert client.get("/api/v1/auth/me").status_code == 200
+    with world.scope():
+        Membership.objects.for_org(world.org).filter(role=Role.MEMBER).delete()
+    assert client.get("/api/v1/auth/me").status_code == 401
+
+
+def test_someone_of_no_organization_is_told_so(ada: tuple[APIClient, dict[str, Any]]) -> None:
+    body = ada[1]
+    from apps.orgs.tenancy import org_scope
+
+    with org_scope(body["organization"]["id"]):
+        Membership.unscoped.filter(org_id=body["organization"]["id"]).delete()
+    answer = log_in(APIClient(), "ada@example.com")
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "no_organization"
+
+
+def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    here, body = ada
+    elsewhere = APIClient()
+    other = log_in(elsewhere, "ada@example.com").json()["access"]
+    new = "staple battery horse correct"
+    answer = here.post(
+        "/api/v1/auth/password/change",
+        {"current_password": PASSWORD, "new_password": new},
+        HTTP_AUTHORIZATION=f"Bearer {body['access']}",
+    )
+    assert answer.status_code == 204
+    assert me(body["access"]).status_code == 200
+    assert me(other).status_code == 401
+    assert refresh(elsewhere).status_code == 401
+    assert refresh(here).status_code == 200
+    assert log_in(APIClient(), "ada@example.com", new).status_code == 200
+
+
+def test_a_wrong_current_password_changes_nothing_and_counts_as_a_guess(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    LoginAttempt.objects.all().delete()
+    bearer: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {ada[1]['access']}"}
+    body = {"current_password": "guess", "new_password": "staple battery horse"}
+    answers = [
+        APIClient().post("/api/v1/auth/password/change", body, **bearer).status_code
+        for _ in range(6)
+    ]
+    assert answers == [422] * 5 + [429]
+
+
+def test_one_can_change_ones_own_name(world: World) -> None:
+    answer = world.client(Role.VIEWER).patch("/api/v1/auth/me", {"name": "Vera 🦉"})
+    assert answer.json()["user"]["name"] == "Vera 🦉"
+    assert User.objects.get(pk=world.users[Role.VIEWER].pk).name == "Vera 🦉"
+
+
+def test_a_stream_ticket_stands_once_for_its_session(world: World) -> None:
+    from django.test import RequestFactory
+    from rest_framework.exceptions import AuthenticationFailed
+
+    from apps.orgs import credentials
+
+    ticket = world.client(Role.VIEWER).post("/api/v1/auth/stream-ticket").json()["ticket"]
+    request = RequestFactory().get("/api/v1/events", {"ticket": ticket})
+    credential = credentials.read_stream(request)
+    assert (credential.org_id, credential.user_id) == (
+        world.org.pk,
+        world.users[Role.VIEWER].pk,
+    )
+    with pytest.raises(AuthenticationFailed):
+        credentials.read_stream(request)
+
+
+def test_a_stream_ticket_dies_after_thirty_seconds(world: World) -> None:
+    from apps.auth import tickets
+
+    ticket = world.client(Role.VIEWER).post("/api/v1/auth/stream-ticket").json()["ticket"]
+    StreamTicket.objects.update(expires_at=timezone.now() - LIFETIME)
+    assert tickets.redeem(ticket) is None
+
+
+def test_a_password_never_reaches_the_database_or_the_audit_trail(
+    ada: tuple[APIClient, dict[str, Any]], world: World
+) -> None:
+    assert PASSWORD not in User.objects.get(email="ada@example.com").password
+    from apps.orgs.tenancy import org_scope
+
+    with org_scope(ada[1]["organization"]["id"]):
+        events = list(AuditEvent.unscoped.values())
+    assert events
+    assert PASSWORD not in str(events)
+
+
+def test_signing_a_token_with_another_key_or_algorithm_gives_nothing(world: World) -> None:
+    import jwt
+
+    claims = {
+        "sub": str(world.users[Role.OWNER].pk),
+        "org": str(world.org.pk),
+        "sid": str(uuid4()),
+        "tv": 1,
+        "token_type": "access",
+        "exp": 4102444800,
+        "jti": "x",
+        "iss": "drover",
+    }
+    assert me(jwt.encode(claims, "another key of thirty-two bytes...", "HS256")).status_code == 401
+    assert me(jwt.encode(claims, "", "none")).status_code == 401
+    assert client_for(world.users[Role.OWNER], world.org).get("/api/v1/auth/me").status_code == 200
