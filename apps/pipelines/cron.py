@@ -1,0 +1,132 @@
+"""Cron expressions of five fields: minute, hour, day of month, month, day of week.
+
+Numbers, ranges (`1-5`), steps (`*/15`, `8-18/2`), lists (`0,30`) and English names of months and weekdays; 7 is
+Sunday as 0 is. As POSIX has it, a day matches when the day of month OR the weekday does if both are restricted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+WEEKDAYS = "sun mon tue wed thu fri sat".split()
+# (name, lowest, highest, names counted from lowest)
+FIELDS: tuple[tuple[str, int, int, list[str]], ...] = (
+    ("minute", 0, 59, []),
+    ("hour", 0, 23, []),
+    ("day of month", 1, 31, []),
+    ("month", 1, 12, MONTHS),
+    ("day of week", 0, 7, WEEKDAYS),
+)
+LONGEST = 100  # characters
+_PART = re.compile(r"(?P<from>\*|\w+)(?:-(?P<to>\w+))?(?:/(?P<step>\d{1,2}))?", re.ASCII)
+_DAYS_OF_MONTH = {m: 31 for m in range(1, 13)} | {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
+
+
+class CronError(ValueError):
+    """The expression cannot be read, or names a day that never comes; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A parsed expression: which minutes, hours and days it names on the wall clock."""
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]  # 0 is Sunday
+    any_day: bool  # the day of month is not restricted
+    any_weekday: bool
+
+    @property
+    def every_hour(self) -> bool:
+        return len(self.hours) == 24
+
+    def on(self, day: date) -> bool:
+        """Whether it runs at all on this day."""
+        if day.month not in self.months:
+            return False
+        by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        if self.any_day or self.any_weekday:
+            return by_day and by_weekday
+        return by_day or by_weekday
+
+
+def parse(text: str) -> Cron:
+    """Raises CronError with a sentence that names the field."""
+    if len(text) > LONGEST:
+        raise CronError(f"At most {LONGEST} characters.")
+    parts = text.split()
+    if len(parts) != len(FIELDS):
+        raise CronError(
+            f"A cron expression has five fields (minute, hour, day of month, month, "
+            f"day of week); this has {len(parts)}."
+        )
+    minutes, hours, days, months, weekdays = (
+        _field(part, *field) for part, field in zip(parts, FIELDS, strict=True)
+    )
+    cron = Cron(
+        minutes=tuple(sorted(minutes)),
+        hours=tuple(sorted(hours)),
+        days=frozenset(days),
+        months=frozenset(months),
+        weekdays=frozenset(day % 7 for day in weekdays),
+        any_day=parts[2] in {"*", "*/1"},
+        any_weekday=parts[4] in {"*", "*/1"},
+    )
+    _refuse_never(cron)
+    return cron
+
+
+def _field(text: str, name: str, low: int, high: int, names: list[str]) -> set[int]:
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise CronError(f"{name}: {part[:20]!r} is not a number, range, step or list.")
+        found |= _range(match, name, low, high, names)
+    return found
+
+
+def _range(match: re.Match[str], name: str, low: int, high: int, names: list[str]) -> set[int]:
+    step = int(match["step"] or 1)
+    if step < 1:
+        raise CronError(f"{name}: a step must be at least 1.")
+    if match["from"] == "*":
+        if match["to"]:
+            raise CronError(f"{name}: {match[0]!r} is not a range.")
+        return set(range(low, high + 1 if name != "day of week" else high, step))
+    first = _number(match["from"], name, low, high, names)
+    last = _number(match["to"], name, low, high, names) if match["to"] else first
+    if match["step"] and not match["to"]:
+        last = high if name != "day of week" else high - 1
+    if last == 0 and first > 0 and name == "day of week" and match["to"]:
+        last = 7  # fri-sun
+    if last < first:
+        raise CronError(f"{name}: {match[0]!r} ends before it begins.")
+    return set(range(first, last + 1, step))
+
+
+def _number(text: str, name: str, low: int, high: int, names: list[str]) -> int:
+    if text.lower() in names:
+        return names.index(text.lower()) + low
+    if not text.isdigit() or len(text) > 4 or not low <= int(text) <= high:
+        raise CronError(f"{name}: {text[:20]!r} is not between {low} and {high}.")
+    return int(text)
+
+
+def _refuse_never(cron: Cron) -> None:
+    """Without a weekday that could step in, some day must exist in some month."""
+    if not cron.any_weekday:
+        return
+    if all(min(cron.days) > _DAYS_OF_MONTH[month] for month in cron.months):
+        raise CronError("No month has such a day, so it would never run.")
+
+
+def days_from(cron: Cron, start: date, *, at_most: int) -> list[date]:
+    """The days on which it runs among the `at_most` days from `start`."""
+    span = (start + timedelta(days=n) for n in range(at_most))
+    return [day for day in span if cron.on(day)]

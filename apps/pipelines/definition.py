@@ -1,0 +1,335 @@
+"""The definition of a pipeline: from the document a person sends to what a version stores.
+
+`{"source": {connector_id | kind + config, stream, sync_mode, cursor_field, primary_key},
+  "destination": {connector_id | kind + config, table, write_mode}}`. Settings come from a saved connector or are
+inline; secrets of inline settings are stored apart, by paths like `source.config.password`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+from uuid import UUID
+
+from apps.connectors import catalogue, configuration, schemas, secrets
+from apps.connectors.catalogue import Kind
+from apps.connectors.configuration import Settings
+from apps.connectors.models import Connector
+from apps.connectors.schemas import Error, joined
+
+SIDES = ("source", "destination")
+FIELDS = {
+    "source": (
+        "connector_id", "kind", "config", "stream", "sync_mode", "cursor_field", "primary_key",
+    ),
+    "destination": ("connector_id", "kind", "config", "table", "write_mode"),
+}  # fmt: skip
+SYNC_MODES = ("full_refresh", "incremental")
+WRITE_MODES = ("replace", "append", "merge")
+# Letters, digits, _ and - in every destination; one dot separates a schema or folder from the name.
+TABLE = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
+MOST_KEYS = 32  # columns of a primary key, as in PostgreSQL
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A definition as stored: `document` may be shown once masked; `secrets` are its inline ones by path."""
+
+    document: dict[str, Any]
+    secrets: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hints(self) -> dict[str, str]:
+        return secrets.hints(self.secrets)
+
+
+class Connectors:
+    """The saved connectors a document may name, read once: by role and id."""
+
+    def __init__(self, usable: Iterable[Connector]) -> None:
+        self._by_id = {(row.role, row.pk): row for row in usable}
+
+    def find(self, role: str, pk: UUID) -> Connector | None:
+        return self._by_id.get((role, pk))
+
+
+def connector_ids(*documents: Mapping[str, Any]) -> set[UUID]:
+    """Every well-formed connector id the documents name."""
+    found = set()
+    for document in documents:
+        for side in SIDES:
+            part = document.get(side)
+            pk = _uuid(part.get("connector_id")) if isinstance(part, Mapping) else None
+            if pk:
+                found.add(pk)
+    return found
+
+
+def settle(
+    sent: Mapping[str, Any],
+    *,
+    connectors: Connectors,
+    before: Definition | None = None,
+    patch: bool = False,
+) -> tuple[Definition, list[Error]]:
+    """The new definition, and what is wrong with it; fields are named as in `source.config.port`.
+
+    With `patch` each side is merged into what it was before, else only its stored secrets are kept.
+    """
+    errors: list[Error] = []
+    for name in sorted(set(sent) - set(SIDES)):
+        errors.append((name, schemas.unknown_field(name, SIDES), "unknown"))
+    document: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    for side in SIDES:
+        draft = _Side(side, before, patch=patch)
+        part, plain = draft.settle(sent.get(side), connectors)
+        document[side] = part
+        kept.update({joined(side, "config", path): value for path, value in plain.items()})
+        errors += draft.errors
+    if not errors:
+        errors = _together(document)
+    return Definition(document, kept), errors
+
+
+def mask(document: Mapping[str, Any], hints: Mapping[str, str]) -> dict[str, Any]:
+    """The document as a person sees it: each inline secret as `{"set": true, "last4": …}`."""
+    shown = deepcopy(dict(document))
+    for side in SIDES:
+        part = shown.get(side) or {}
+        if part.get("config") is None:
+            continue
+        kind = catalogue.find(side, part["kind"])
+        own = _below(hints, side)
+        part["config"] = secrets.mask(part["config"], own, kind.secrets if kind else frozenset())
+    return shown
+
+
+def plain_config(
+    document: Mapping[str, Any], stored: Mapping[str, Any], side: str
+) -> dict[str, Any]:
+    """The inline settings of one side with their secrets."""
+    return secrets.join(document[side]["config"], _below(stored, side))
+
+
+def _below(by_path: Mapping[str, Any], side: str) -> dict[str, Any]:
+    start = f"{side}.config."
+    return {p.removeprefix(start): v for p, v in by_path.items() if p.startswith(start)}
+
+
+class _Side:
+    """One side of a document on its way from sent to stored, collecting its errors."""
+
+    def __init__(self, side: str, before: Definition | None, *, patch: bool) -> None:
+        self.side = side
+        self.patch = patch
+        self.before: dict[str, Any] = dict(before.document[side]) if before else {}
+        self.secrets = _below(before.secrets, side) if before else {}
+        self.errors: list[Error] = []
+
+    def fail(self, name: str, message: str, code: str = "invalid") -> None:
+        self.errors.append((joined(self.side, name), message, code))
+
+    def settle(self, sent: Any, connectors: Connectors) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(the side as stored, its plain secrets by path below config)."""
+        if sent is None and not (self.patch and self.before):
+            self.fail("", "This field is required.", "required")
+            return {}, {}
+        if not isinstance(sent, Mapping | None):
+            self.fail("", "Must be an object.", "type")
+            return {}, {}
+        given = dict(sent or {})
+        for name in sorted(set(given) - set(FIELDS[self.side])):
+            self.fail(name, schemas.unknown_field(name, FIELDS[self.side]), "unknown")
+        if self.patch:
+            given = self._patched(given)
+        part: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
+        kind, plain = self._connection(given, part, connectors)
+        if kind:
+            self._details(given, part, kind)
+        return part, plain
+
+    def _patched(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What was not sent stays; naming another connector or kind leaves the old one behind."""
+        base = {k: v for k, v in self.before.items() if k != "config"}
+        if given.get("connector_id"):
+            base.pop("kind", None)
+        elif given.get("kind") or given.get("config") is not None:
+            base.pop("connector_id", None)
+        base.update(given)
+        if base.get("config") is None and self._same_kind(base) and not base.get("connector_id"):
+            base["config"] = {}
+        return base
+
+    def _same_kind(self, given: Mapping[str, Any]) -> bool:
+        return self.before.get("config") is not None and self.before["kind"] == given.get("kind")
+
+    def _connection(
+        self, given: Mapping[str, Any], part: dict[str, Any], connectors: Connectors
+    ) -> tuple[Kind | None, dict[str, Any]]:
+        if given.get("connector_id") is not None:
+            return self._saved(given, part, connectors), {}
+        name = given.get("kind")
+        if not isinstance(name, str) or not name:
+            self.fail("kind", "Name a connector_id, or a kind with its config.", "required")
+            return None, {}
+        kind = catalogue.find(self.side, name)
+        if kind is None:
+            self.errors.append(catalogue.unknown(self.side, name[:60], joined(self.side, "kind")))
+            return None, {}
+        return kind, self._inline(kind, given, part)
+
+    def _saved(
+        self, given: Mapping[str, Any], part: dict[str, Any], connectors: Connectors
+    ) -> Kind | None:
+        pk = _uuid(given["connector_id"])
+        connector = connectors.find(self.side, pk) if pk else None
+        if connector is None:
+            self.fail("connector_id", f"There is no such {self.side} connector here.", "unknown")
+            return None
+        if given.get("config") is not None:
+            self.fail("config", "The settings are the connector's; leave this out.", "ambiguous")
+        if given.get("kind") not in (None, connector.kind):
+            self.fail("kind", f"The connector is of kind {connector.kind}.", "mismatch")
+        part["connector_id"], part["kind"] = str(connector.pk), connector.kind
+        kind = catalogue.find(self.side, connector.kind)
+        if kind is None:
+            self.fail("connector_id", f"Its kind {connector.kind} is not installed.", "unknown")
+        return kind
+
+    def _inline(self, kind: Kind, given: Mapping[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+        sent = given.get("config")
+        if sent is None:
+            sent = {}
+        if not isinstance(sent, Mapping):
+            self.fail("config", "Must be an object.", "type")
+            return {}
+        same = self._same_kind({"kind": kind.name})
+        before = Settings(self.before["config"], self.secrets) if same else configuration.EMPTY
+        settled, found = configuration.settle(
+            kind, sent, before=before, patch=self.patch and same, path=joined(self.side, "config")
+        )
+        self.errors += found
+        part["kind"], part["config"] = kind.name, settled.shown
+        return settled.secrets
+
+    def _details(self, given: Mapping[str, Any], part: dict[str, Any], kind: Kind) -> None:
+        if self.side == "source":
+            part["stream"] = self._stream(given.get("stream"), kind)
+            part["sync_mode"] = self._word(given, "sync_mode", SYNC_MODES, SYNC_MODES[0])
+            part["cursor_field"] = self._column(given.get("cursor_field"), "cursor_field")
+            part["primary_key"] = self._primary_key(given.get("primary_key"))
+        else:
+            part["table"] = self._table(given.get("table"))
+            part["write_mode"] = self._word(given, "write_mode", WRITE_MODES, None)
+
+    def _stream(self, name: Any, kind: Kind) -> str:
+        if not isinstance(name, str) or not name.strip():
+            self.fail("stream", "This field is required.", "required")
+            return ""
+        if len(name) > 200:
+            self.fail("stream", "At most 200 characters.", "max_length")
+        known = kind.streams
+        if known and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known[:10])}."
+            self.fail("stream", f"{kind.title} has no such stream; {hint}", "unknown")
+        return name
+
+    def _word(
+        self, given: Mapping[str, Any], name: str, words: tuple[str, ...], default: str | None
+    ) -> str | None:
+        value = given.get(name)
+        if value is None:
+            return default
+        if value not in words:
+            self.fail(name, f"Must be one of {', '.join(words)}.", "choice")
+            return default
+        return str(value)
+
+    def _column(self, value: Any, name: str) -> str | None:
+        if value in (None, ""):
+            return None
+        if not isinstance(value, str) or len(value) > 200:
+            self.fail(name, "Must be the name of a field, at most 200 characters.", "type")
+            return None
+        return value
+
+    def _primary_key(self, value: Any) -> list[str]:
+        if value is None:
+            return []
+        if isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list) or len(value) > MOST_KEYS:
+            self.fail("primary_key", f"Must be a list of at most {MOST_KEYS} fields.", "type")
+            return []
+        columns = [self._column(name, f"primary_key.{n}") for n, name in enumerate(value)]
+        if None in columns or len(set(columns)) < len(columns):
+            self.fail("primary_key", "Each field once, none of them empty.", "invalid")
+        return [name for name in columns if name]
+
+    def _table(self, value: Any) -> str | None:
+        if value in (None, ""):
+            return None
+        if not isinstance(value, str) or not TABLE.fullmatch(value):
+            message = (
+                "A name of letters, digits, _ and -, starting with a letter or _, at most 63 "
+                "characters; one dot may separate a schema from the table."
+            )
+            self.fail("table", message, "invalid")
+            return None
+        return value
+
+
+def _together(document: dict[str, Any]) -> list[Error]:
+    """Fill in what follows from the other side, and refuse what does not go together."""
+    source, destination = document["source"], document["destination"]
+    from_kind = catalogue.kinds("source")[source["kind"]]
+    to_kind = catalogue.kinds("destination")[destination["kind"]]
+    incremental = source["sync_mode"] == "incremental"
+    if destination["table"] is None:
+        destination["table"] = table_for(source["stream"])
+    if destination["write_mode"] is None:
+        destination["write_mode"] = _default_write_mode(source, to_kind)
+    errors: list[Error] = []
+    modes = from_kind.sync_modes(source["stream"])
+    if source["sync_mode"] not in modes:
+        message = f"This stream can only do {' or '.join(modes)}."
+        errors.append(("source.sync_mode", message, "unsupported"))
+    elif incremental and not source["cursor_field"] and from_kind.needs_cursor(source["stream"]):
+        message = "An incremental sync of this source needs the field to follow."
+        errors.append(("source.cursor_field", message, "required"))
+    mode = destination["write_mode"]
+    if mode not in to_kind.write_modes:
+        message = f"{to_kind.title} can only {' or '.join(to_kind.write_modes)}."
+        errors.append(("destination.write_mode", message, "unsupported"))
+    elif mode == "merge" and not source["primary_key"]:
+        message = "Merging needs a primary key to tell which record replaces which."
+        errors.append(("source.primary_key", message, "required"))
+    elif mode == "replace" and incremental:
+        message = "An incremental sync appends or merges; replacing would leave only what is new."
+        errors.append(("destination.write_mode", message, "unsupported"))
+    return errors
+
+
+def _default_write_mode(source: Mapping[str, Any], to_kind: Kind) -> str:
+    if source["sync_mode"] == "full_refresh":
+        return "replace" if "replace" in to_kind.write_modes else to_kind.write_modes[0]
+    return "merge" if source["primary_key"] and "merge" in to_kind.write_modes else "append"
+
+
+def table_for(stream: str) -> str:
+    """A table name made from a stream's: its last part, with other characters as underscores."""
+    name = re.sub(r"\W+", "_", stream.rpartition(".")[2].rpartition("/")[2]).strip("_") or "records"
+    return (name if not name[0].isdigit() else f"_{name}")[:63]
+
+
+def _uuid(value: Any) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
