@@ -11,7 +11,7 @@ from bizon.source.config import SourceConfig
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
-from apps.engine.contract import CheckStep, SourceSpec, StorageRoot
+from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EngineError
 from apps.engine.sources.base import FrameIteration, RowsIteration, Source
 from apps.engine.sources.session import SourceSession
@@ -46,6 +46,7 @@ class ConnectorSource(Source, Generic[SettingsT]):
     """A source that says only what is particular to it: `check`, `discover`, `get`."""
 
     incremental: ClassVar[bool] = False
+    needs_cursor: ClassVar[bool] = False  # an incremental sync must name its cursor field
     page_limit: int | None = None  # a preview wants no more rows than this in a page
 
     def __init__(
@@ -64,6 +65,11 @@ class ConnectorSource(Source, Generic[SettingsT]):
     @staticmethod
     def get_config_class() -> type[SourceConfig]:
         return BoundConfig
+
+    @classmethod
+    def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:
+        """What a stream can do, or the kind as a whole (None)."""
+        return ("full_refresh", "incremental") if cls.incremental else ("full_refresh",)
 
     def get_session(self) -> SourceSession:
         return SourceSession(allow_private=self.allow_private_networks)

@@ -12,7 +12,7 @@ from bizon.connectors.sources.dummy.src.fake_api import fake_api_call
 from bizon.source.models import SourceIncrementalState
 from pydantic import Field
 
-from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
+from apps.engine.contract import CheckStep, FieldInfo, StreamInfo, SyncMode
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
@@ -77,6 +77,10 @@ class DummySource(ConnectorSource[Config]):
     @staticmethod
     def streams() -> list[str]:
         return [*TALES, GENERATED]
+
+    @classmethod
+    def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:
+        return ("full_refresh",) if stream in TALES else ("full_refresh", "incremental")
 
     def check(self) -> Iterator[CheckStep]:
         return checked([("read", lambda: f"{self.settings.rows:,} records to make up")])

@@ -41,6 +41,7 @@ MAX_PAGE_BYTES = 32 << 20  # of CSV; wide rows make shorter pages
 class PostgresSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
     incremental: ClassVar[bool] = True
+    needs_cursor: ClassVar[bool] = True
 
     _connection: Connection | None = None
     _relation: Relation | None = None

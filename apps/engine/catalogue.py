@@ -1,0 +1,202 @@
+"""What can be connected: every source and destination kind, its settings and what it can do.
+
+The web process reads the committed `catalogue.json` and imports no connector. It is written from the
+code by `python -m apps.engine.catalogue --write`; without `--write` the command says whether it drifted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from apps.engine.contract import SyncMode, WriteMode
+
+Role = Literal["source", "destination"]
+Schema = Mapping[str, Any]
+
+FILE = Path(__file__).with_name("catalogue.json")
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+WRITE_MODES: tuple[WriteMode, ...] = ("replace", "append", "merge")
+# What bizon's engine reads from a source's settings; nobody but us may set it.
+ENGINE_FIELDS = frozenset(
+    {
+        "api_config",
+        "cursor_field",
+        "force_ignore_checkpoint",
+        "http",
+        "init_pipeline",
+        "max_iterations",
+        "name",
+        "reset",
+        "source_file_path",
+        "stream",
+        "sync_mode",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKind:
+    """A stream known without connecting."""
+
+    name: str
+    sync_modes: tuple[SyncMode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorKind:
+    """A kind of connector.
+
+    `config_schema` is JSON Schema 2020-12 whose secret fields are `writeOnly`; `secret_paths` are
+    their places, names joined by dots, `*` for any name or position. `streams` are those known
+    without connecting, none when they are discovered. With `needs_cursor` an incremental sync must
+    name its cursor field.
+    """
+
+    role: Role
+    kind: str
+    title: str
+    icon: str
+    description: str
+    docs_url: str
+    config_schema: dict[str, Any]
+    secret_paths: tuple[str, ...]
+    streams: tuple[StreamKind, ...] = ()
+    sync_modes: tuple[SyncMode, ...] = ()
+    write_modes: tuple[WriteMode, ...] = ()
+    supports_incremental: bool = False
+    needs_cursor: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ConnectorKind:
+        streams = tuple(
+            StreamKind(stream["name"], tuple(stream["sync_modes"])) for stream in value["streams"]
+        )
+        lists = {name: tuple(value[name]) for name in ("secret_paths", "sync_modes", "write_modes")}
+        return cls(**{**value, **lists, "streams": streams})
+
+
+def sources() -> list[ConnectorKind]:
+    """Every source kind, in the order a catalogue shows them."""
+    return list(_committed()["source"].values())
+
+
+def destinations() -> list[ConnectorKind]:
+    """Every destination kind, in the order a catalogue shows them."""
+    return list(_committed()["destination"].values())
+
+
+def source(kind: str) -> ConnectorKind | None:
+    return _committed()["source"].get(kind)
+
+
+def destination(kind: str) -> ConnectorKind | None:
+    return _committed()["destination"].get(kind)
+
+
+def generated() -> list[ConnectorKind]:
+    """The catalogue from the code. Imports every connector."""
+    from apps.engine import destinations as rooms_out
+    from apps.engine import sources as rooms_in
+
+    found = [_source_kind(rooms_in.load(kind)) for kind in rooms_in.SOURCES]
+    return found + [_destination_kind(rooms_out.load(kind)) for kind in rooms_out.DESTINATIONS]
+
+
+def written(kinds: list[ConnectorKind]) -> str:
+    """The text of the committed file."""
+    return json.dumps([kind.to_json() for kind in kinds], indent=1, ensure_ascii=False) + "\n"
+
+
+def secret_paths(schema: Schema) -> tuple[str, ...]:
+    """Where secrets can be, over every branch of every union."""
+    return tuple(dict.fromkeys(".".join(path) for path in _secrets(schema, schema, ())))
+
+
+@lru_cache(maxsize=1)
+def _committed() -> dict[str, dict[str, ConnectorKind]]:
+    found: dict[str, dict[str, ConnectorKind]] = {"source": {}, "destination": {}}
+    for value in json.loads(FILE.read_text("utf-8")):
+        found[value["role"]][value["kind"]] = ConnectorKind.from_json(value)
+    return found
+
+
+def _source_kind(module: ModuleType) -> ConnectorKind:
+    made = module.Source
+    modes: tuple[SyncMode, ...] = made.sync_modes(None)
+    return _described(
+        "source",
+        module,
+        streams=tuple(StreamKind(name, made.sync_modes(name)) for name in made.streams()),
+        sync_modes=modes,
+        supports_incremental="incremental" in modes,
+        needs_cursor=made.needs_cursor,
+    )
+
+
+def _destination_kind(module: ModuleType) -> ConnectorKind:
+    modes: tuple[WriteMode, ...] = getattr(module.Destination, "write_modes", WRITE_MODES)
+    return _described("destination", module, write_modes=tuple(modes))
+
+
+def _described(role: Role, module: ModuleType, **abilities: Any) -> ConnectorKind:
+    schema = {"$schema": DIALECT, **module.Config.model_json_schema()}
+    return ConnectorKind(
+        role=role,
+        kind=module.KIND,
+        title=module.TITLE,
+        icon=module.ICON,
+        description=module.DESCRIPTION,
+        docs_url=module.DOCS_URL,
+        config_schema=schema,
+        secret_paths=secret_paths(schema),
+        **abilities,
+    )
+
+
+def _secrets(root: Schema, node: Schema, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    node = _resolved(root, node)
+    if node.get("writeOnly"):
+        yield path
+        return
+    for word in ("anyOf", "oneOf", "allOf"):
+        for branch in node.get(word, ()):
+            yield from _secrets(root, branch, path)
+    for name, inner in node.get("properties", {}).items():
+        yield from _secrets(root, inner, (*path, name))
+    for word in ("items", "additionalProperties"):
+        if isinstance(inner := node.get(word), Mapping):
+            yield from _secrets(root, inner, (*path, "*"))
+
+
+def _resolved(root: Schema, node: Schema) -> Schema:
+    reference = node.get("$ref")
+    if not isinstance(reference, str):
+        return node
+    definition: Schema = root["$defs"][reference.removeprefix("#/$defs/")]
+    return definition
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file, or say whether it is up to date. The exit code is 1 when it is not."""
+    text = written(generated())
+    if "--write" in arguments:
+        FILE.write_text(text, "utf-8")
+        return 0
+    if FILE.exists() and FILE.read_text("utf-8") == text:
+        return 0
+    sys.stderr.write(f"{FILE.name} is out of date: run python -m apps.engine.catalogue --write\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""Check a connection, discover streams, preview records: JSON in, JSON out, in a child of the fork server.
+
+The payload of all three: `{"role", "kind", "config", "stream", "sync_mode", "cursor_field",
+"primary_key", "table", "write_mode", "files", "data", "allow_private_networks", "limit"}`; only the
+first three are always needed. `files` and `data` are storage roots as JSON. All raise EngineError.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import polars as pl
+
+from apps.engine.build import build_destination, build_source
+from apps.engine.contract import (
+    DestinationSpec,
+    FieldInfo,
+    PreviewResult,
+    SourceSpec,
+    StorageRoot,
+)
+from apps.engine.destinations.base import Destination
+from apps.engine.failures import ConfigurationError
+from apps.engine.frames import StreamSchema
+from apps.engine.shown import shown_rows
+from apps.engine.sources.base import FrameIteration, RowsIteration
+from apps.engine.sources.connector import ConnectorSource
+
+MAX_PREVIEW = 100
+MAX_PREVIEW_PAGES = 20  # pages of sources that begin with empty ones
+
+Payload = Mapping[str, Any]
+NOWHERE = StorageRoot("file:///nonexistent", "none")
+
+
+def check(payload: Payload) -> dict[str, Any]:
+    """`{"ok", "steps": [{"step", "ok", "message", "ms"}]}`; the steps stop after one that failed."""
+    opened = _destination if payload["role"] == "destination" else _source
+    with opened(payload) as made:
+        steps = [asdict(step) for step in made.check()]
+    return {"ok": all(step["ok"] for step in steps), "steps": steps}
+
+
+def discover(payload: Payload) -> dict[str, Any]:
+    """`{"streams": [StreamInfo as JSON]}`."""
+    if payload["role"] != "source":
+        raise ConfigurationError("only sources have streams to discover")
+    with _source(payload) as source:
+        return {"streams": [asdict(stream) for stream in source.discover()]}
+
+
+def preview(payload: Payload) -> dict[str, Any]:
+    """PreviewResult as JSON: at most `limit` (100) records of the stream. Writes nothing."""
+    if payload["role"] != "source":
+        raise ConfigurationError("only sources have records to preview")
+    started = time.perf_counter()
+    limit = max(1, min(int(payload.get("limit") or MAX_PREVIEW), MAX_PREVIEW))
+    with _source(payload) as source:
+        source.page_limit = limit
+        frame, schema = _first_records(source, limit)
+    fields = tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
+    ms = round((time.perf_counter() - started) * 1000, 1)
+    return asdict(PreviewResult(tuple(shown_rows(frame)), fields, ms))
+
+
+def _first_records(source: ConnectorSource[Any], limit: int) -> tuple[pl.DataFrame, StreamSchema]:
+    schema = StreamSchema()
+    frames: list[pl.DataFrame] = []
+    token: dict[str, Any] = {}
+    for _ in range(MAX_PREVIEW_PAGES):
+        page = source.get(token)
+        frames.append(_typed(page, schema, limit))
+        token = page.next_pagination
+        if not token or sum(frame.height for frame in frames) >= limit:
+            break
+    whole = pl.concat([schema.conform(frame) for frame in frames]).head(limit)
+    return whole, schema
+
+
+def _typed(page: Any, schema: StreamSchema, limit: int) -> pl.DataFrame:
+    if isinstance(page, FrameIteration):
+        return schema.conform(page.frame.head(limit))
+    rows = page.rows if isinstance(page, RowsIteration) else page.records
+    return schema.decode(rows[:limit]).frame
+
+
+@contextmanager
+def _source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
+    source = build_source(
+        _source_spec(payload),
+        files=_root(payload, "files"),
+        allow_private_networks=bool(payload.get("allow_private_networks")),
+    )
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+@contextmanager
+def _destination(payload: Payload) -> Iterator[Destination]:
+    destination = build_destination(
+        _destination_spec(payload),
+        job_id=f"check-{uuid.uuid4().hex[:12]}",
+        data=_root(payload, "data"),
+        allow_private_networks=bool(payload.get("allow_private_networks")),
+    )
+    try:
+        yield destination
+    finally:
+        destination.close()
+
+
+def _source_spec(payload: Payload) -> SourceSpec:
+    return SourceSpec(
+        kind=payload["kind"],
+        config=payload["config"],
+        stream=payload.get("stream") or "",
+        sync_mode=payload.get("sync_mode") or "full_refresh",
+        cursor_field=payload.get("cursor_field"),
+        primary_key=tuple(payload.get("primary_key") or ()),
+    )
+
+
+def _destination_spec(payload: Payload) -> DestinationSpec:
+    return DestinationSpec(
+        kind=payload["kind"],
+        config=payload["config"],
+        table=payload.get("table") or "drover_check",
+        write_mode=payload.get("write_mode") or "replace",
+        primary_key=tuple(payload.get("primary_key") or ()),
+    )
+
+
+def _root(payload: Payload, name: str) -> StorageRoot:
+    return StorageRoot(**payload[name]) if payload.get(name) else NOWHERE
