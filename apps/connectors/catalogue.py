@@ -2,52 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from typing import Any
 
 from apps.connectors import schemas
 from apps.connectors.models import ConnectorRole
-from apps.connectors.schemas import Error, Pattern
+from apps.connectors.schemas import Error, Pattern, Schema
+from apps.engine import catalogue
+from apps.engine.catalogue import ConnectorKind
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One source or destination kind. `entry` is the catalogue's own description, as the API shows it."""
+    """One source or destination kind."""
 
-    role: str
-    name: str
-    entry: Mapping[str, Any]
+    entry: ConnectorKind
+
+    @property
+    def name(self) -> str:
+        return self.entry.kind
+
+    @property
+    def role(self) -> str:
+        return self.entry.role
 
     @property
     def title(self) -> str:
-        return str(self.entry["title"])
+        return self.entry.title
 
     @property
-    def schema(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.entry["config_schema"]
-        return found
+    def schema(self) -> Schema:
+        return self.entry.config_schema
 
     @cached_property
     def secrets(self) -> frozenset[Pattern]:
-        return schemas.secret_patterns(self.schema)
+        """Where secrets can be: what the catalogue says, and what its schema marks."""
+        listed = {tuple(path.split(".")) for path in self.entry.secret_paths}
+        return frozenset(listed) | schemas.secret_patterns(self.schema)
 
     @property
     def streams(self) -> list[str]:
         """Names known without connecting; empty when they depend on what is connected to."""
-        return [stream["name"] for stream in self.entry.get("streams", ())]
+        return [stream.name for stream in self.entry.streams]
 
-    def sync_modes(self, stream: str) -> list[str]:
-        """What a stream can do, or the kind when it does not list its streams."""
-        listed = (item for item in self.entry.get("streams", ()) if item["name"] == stream)
-        modes = next(listed, {}).get("sync_modes") or self.entry.get("sync_modes")
-        return list(modes or ("full_refresh",))
+    def sync_modes(self, stream: str) -> tuple[str, ...]:
+        """What a stream can do, or what the kind can when it does not list that stream."""
+        listed = (known.sync_modes for known in self.entry.streams if known.name == stream)
+        return tuple(next(listed, self.entry.sync_modes))
 
     @property
-    def write_modes(self) -> list[str]:
-        return list(self.entry.get("write_modes", ("replace", "append", "merge")))
+    def write_modes(self) -> tuple[str, ...]:
+        return tuple(self.entry.write_modes)
+
+    @property
+    def needs_cursor(self) -> bool:
+        return self.entry.needs_cursor
+
+    @cached_property
+    def shown(self) -> dict[str, Any]:
+        """The entry as the API shows it."""
+        return asdict(self.entry)
 
 
 def kinds(role: str) -> dict[str, Kind]:
@@ -68,29 +84,5 @@ def unknown(role: str, name: str, field: str) -> Error:
 
 @lru_cache(maxsize=2)
 def _kinds(role: str) -> dict[str, Kind]:
-    return {entry["kind"]: Kind(role, entry["kind"], entry) for entry in _entries(role)}
-
-
-def _entries(role: str) -> list[dict[str, Any]]:
-    from apps.engine import destinations, sources
-
-    names = sources.SOURCES if role == "source" else destinations.DESTINATIONS
-    room: Any = sources if role == "source" else destinations
-    found = []
-    for name in names:
-        try:
-            module = room.load(name)
-        except ImportError:
-            continue
-        found.append(
-            {
-                "kind": name,
-                "title": module.TITLE,
-                "config_schema": module.Config.model_json_schema(),
-                "description": module.DESCRIPTION,
-                "icon": module.ICON,
-                "docs_url": module.DOCS_URL,
-                "sync_modes": ["full_refresh", "incremental"],
-            }
-        )
-    return found
+    entries = catalogue.sources() if role == "source" else catalogue.destinations()
+    return {entry.kind: Kind(entry) for entry in entries}

@@ -300,7 +300,7 @@ def _together(document: dict[str, Any]) -> list[Error]:
     if source["sync_mode"] not in modes:
         message = f"This stream can only do {' or '.join(modes)}."
         errors.append(("source.sync_mode", message, "unsupported"))
-    elif incremental and not source["cursor_field"] and from_kind.needs_cursor(source["stream"]):
+    elif incremental and not source["cursor_field"] and from_kind.needs_cursor:
         message = "An incremental sync of this source needs the field to follow."
         errors.append(("source.cursor_field", message, "required"))
     mode = destination["write_mode"]
