@@ -24,7 +24,6 @@ from bizon.engine.backend.models import JobStatus, StreamJob, StreamReset
 from bizon.source.models import SourceIncrementalState
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from apps.engine.destinations.base import Batch
@@ -194,6 +193,18 @@ class StateBackend(SQLAlchemyBackend):
         """Raises `LeaseLost` unless this attempt still owns the stream."""
         with self._fenced():
             pass
+
+    def was_taken_over(self) -> bool:
+        """Asked on a fresh connection, after ours broke: a new owner disconnects the one before."""
+        identity, lease = self._owner()
+        try:
+            with psycopg.connect(**self._connect_args) as fresh:
+                row = fresh.execute(
+                    "select lease from engine_stream where stream_key = %s", (identity.key,)
+                ).fetchone()
+        except psycopg.OperationalError:
+            return False  # the whole database is away: nobody took anything over
+        return row is None or row[0] != lease.token
 
     @contextmanager
     def _transaction(self) -> Iterator[Session]:
@@ -422,13 +433,6 @@ class StateBackend(SQLAlchemyBackend):
                 text("update engine_job set swept = true where job_id = :job"), {"job": job_id}
             )
             session.execute(text("delete from engine_batch where job_id = :job"), {"job": job_id})
-
-
-def lease_was_taken(error: BaseException) -> bool:
-    """Whether a new owner ended our session, which is how a fenced attempt usually finds out."""
-    if isinstance(error, DBAPIError):
-        error = error.orig or error
-    return isinstance(error, psycopg.errors.AdminShutdown)
 
 
 def _details(connect_args: Mapping[str, Any]) -> PostgresConfigDetails:

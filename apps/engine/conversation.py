@@ -91,6 +91,9 @@ class Conversation:
         """What it says within `seconds`, as it says it. Garbage kills it and is its last word."""
         self._enforce_grace()
         was_over = self._child.ended.is_set()
+        if not self._selector.get_map():
+            self._child.ended.wait(seconds)
+            return
         for key, _ in self._selector.select(0 if was_over else seconds):
             if key.fd == self._request_fd:
                 self._write_request()

@@ -14,11 +14,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from loguru import logger
+from sqlalchemy.exc import DBAPIError
 
 from apps.engine.build import build_destination, build_source
-from apps.engine.checkpoints import Job, Lease, StateBackend, lease_was_taken
+from apps.engine.checkpoints import Job, Lease, StateBackend
 from apps.engine.classify import classify
-from apps.engine.contract import DestinationSpec, Event, Outcome, Progress, RunSpec, Succeeded
+from apps.engine.contract import (
+    DestinationSpec,
+    Event,
+    Failed,
+    Outcome,
+    Progress,
+    RunSpec,
+    Succeeded,
+)
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import Crashed, LeaseLost
 from apps.engine.identity import identity_of
@@ -51,16 +60,22 @@ class Runner:
         self._stop = stop
         self._redactor = redactor
         self._blame = Blame()
+        self._backend: StateBackend | None = None
         self._reported = 0.0
 
     def run(self) -> Outcome:
         """Whatever a source, a destination or a database raises becomes a `Failed` with its class."""
         try:
             return self._run()
+        except DBAPIError as error:
+            if self._backend is not None and self._backend.was_taken_over():
+                return self._failed(LeaseLost("Another attempt took this stream over."))
+            return self._failed(error)
         except Exception as error:  # the edge of the run
-            if lease_was_taken(error) and self._blame.side == "state":
-                error = LeaseLost("Another attempt took this stream over.")
-            return classify(error, side=self._blame.side, redactor=self._redactor)
+            return self._failed(error)
+
+    def _failed(self, error: Exception) -> Failed:
+        return classify(error, side=self._blame.side, redactor=self._redactor)
 
     def _run(self) -> Succeeded:
         spec = self._spec
@@ -70,7 +85,7 @@ class Runner:
                 files=spec.files,
                 allow_private_networks=spec.allow_private_networks,
             )
-        backend = StateBackend(spec.state_dsn)
+        backend = self._backend = StateBackend(spec.state_dsn)
         backend.take_stream(identity_of(spec), Lease(spec.lease, spec.run_id, spec.attempt))
         job = backend.resolve_job()
         self._sweep(backend)

@@ -93,6 +93,11 @@ class Rehearsal:
             target = replace(self.spec.destination, config=config)
             self.spec = replace(self.spec, destination=target)
 
+    @property
+    def trouble(self) -> Path:
+        """While this file exists, connectors given it as `while_exists` misbehave."""
+        return self.folder / "trouble"
+
     def next_run(self) -> None:
         """A new run of the same pipeline."""
         self.spec = replace(self.spec, run_id=uuid4().hex, attempt=0)
@@ -131,6 +136,10 @@ def rehearse(
     ) -> Rehearsal:
         folder = tmp_path / uuid4().hex
         folder.mkdir()
+        (folder / "trouble").touch()
+        for config in (source, destination):
+            if config is not None and config.get("while_exists"):
+                config["while_exists"] = str(folder / "trouble")
         target = {"folder": str(folder)} if destination_kind == "ledger" else {}
         spec = RunSpec(
             run_id=uuid4().hex,

@@ -25,6 +25,7 @@ class Config(BaseModel):
     after: int = 0  # batches staged before the fault shows
     delay: float = 0
     password: str = ""
+    while_exists: str = ""  # the fault shows only while this file is there
 
 
 class LedgerDestination(Destination):
@@ -39,12 +40,22 @@ class LedgerDestination(Destination):
     def published(self) -> Path:
         return Path(self.config.folder) / "published.jsonl"
 
+    @property
+    def forgets_to_roll_back(self) -> bool:
+        """For the negative control; a file, because changed settings would begin a new job."""
+        return (Path(self.config.folder) / "no_rollback").exists()
+
+    @property
+    def fault(self) -> str:
+        trouble = self.config.while_exists
+        return self.config.fault if not trouble or os.path.exists(trouble) else ""
+
     def check(self) -> Iterator[CheckStep]:
         yield CheckStep("write", True, "always", 0.0)
 
     def open(self, committed: Sequence[Batch]) -> None:
         self.staging.mkdir(parents=True, exist_ok=True)
-        if self.config.fault == "no_rollback":
+        if self.forgets_to_roll_back:
             return
         kept = {f"{batch.id}.jsonl" for batch in committed}
         for file in self.staging.iterdir():
@@ -58,15 +69,15 @@ class LedgerDestination(Destination):
         draft = self.staging / f"{batch.id}.tmp"
         frame.write_ndjson(draft)
         draft.rename(self.staging / f"{batch.id}.jsonl")
-        if self.config.fault == "exit_after_stage":
+        if self.fault == "exit_after_stage":
             os._exit(9)
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        if self.config.fault == "publish_fails":
+        if self.fault == "publish_fails":
             raise RuntimeError("no room at the inn")
         marker = Path(self.config.folder) / f"published.{self.job_id}"
         names = [f"{batch.id}.jsonl" for batch in committed]
-        if self.config.fault == "no_rollback":
+        if self.forgets_to_roll_back:
             names = [file.name for file in sorted(self.staging.glob("*.jsonl"))]
         if not marker.exists():
             old = self._old()
@@ -75,7 +86,7 @@ class LedgerDestination(Destination):
             draft.write_bytes(old + body)
             draft.rename(self.published)
             marker.touch()
-        if self.config.fault == "exit_after_publish":
+        if self.fault == "exit_after_publish":
             os._exit(9)
         rows = sum(batch.rows for batch in committed)
         key = f"{self.data.prefix}/published.jsonl"
@@ -94,7 +105,7 @@ class LedgerDestination(Destination):
         return self.published.read_bytes() if keep else b""
 
     def _misbehave(self) -> None:
-        fault = self.config.fault
+        fault = self.fault
         if fault == "stage_fails":
             raise RuntimeError(f"refused with {self.config.password}")
         if fault == "disk_full":

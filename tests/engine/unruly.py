@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ class Config(Settings):
     after: int = 0
     total: str = "none"
     password: str = ""
+    while_exists: str = ""  # misbehave only while this file is there
 
 
 class UnrulySource(ConnectorSource[Config]):
@@ -43,9 +45,15 @@ class UnrulySource(ConnectorSource[Config]):
 
     def _page(self, after: int) -> Any:
         time.sleep(self.settings.delay)
-        if self.settings.answer != "rows" and after >= self.settings.after:
+        if self._is_due(after):
             return _MISBEHAVE[self.settings.answer](self, after)
         return self._rows(after)
+
+    def _is_due(self, after: int) -> bool:
+        trouble = self.settings.while_exists
+        if trouble and not os.path.exists(trouble):
+            return False
+        return self.settings.answer != "rows" and after >= self.settings.after
 
     def _rows(self, after: int) -> Page:
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
@@ -84,8 +92,6 @@ def _some_rejected(source: UnrulySource, after: int) -> Any:
 
 def _noisy_exit(source: UnrulySource, after: int) -> Any:
     print("about to give up", flush=True)
-    import os
-
     os._exit(41)
 
 

@@ -1,0 +1,235 @@
+"""Killed at any moment and run again: the destination's content equals the source's, exactly."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from apps.engine import state
+from apps.engine.contract import Event, Failed, Progress, Started, Succeeded
+from apps.engine.failures import FailureClass
+from apps.engine.supervisor import EngineSupervisor
+from local.postgres import temporary_postgres
+from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
+from tests.engine.ledger import rows_of
+
+Rehearse = Callable[..., Rehearsal]
+ROWS = 2000
+SLOWLY = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # a second and a half
+WANTED = list(range(1, ROWS + 1))
+
+
+class Killer:
+    """Kills what a run needs, a random moment after it started; counts the hits."""
+
+    def __init__(self, seed: int, *, within: float) -> None:
+        self.random = random.Random(seed)
+        self.within = within
+        self.hits = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            delay = self.random.uniform(0, self.within)
+            threading.Timer(delay, self._kill, [event.pid]).start()
+
+    def _kill(self, pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.hits += 1
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        {"sync_mode": "full_refresh", "write_mode": "replace"},
+        {"sync_mode": "incremental", "write_mode": "append"},
+    ],
+    ids=["full_refresh", "incremental"],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_child_killed_at_random_moments_resumes_without_losing_or_doubling_a_row(
+    rehearse: Rehearse, modes: dict[str, str], seed: int
+) -> None:
+    run = rehearse(SLOWLY, **modes)
+    killer = Killer(seed, within=0.9)
+    outcomes = []
+    while killer.hits < 4 and len(outcomes) < 12:
+        outcomes.append(run.attempt(on_event=killer))
+        if isinstance(outcomes[-1], Succeeded):
+            assert rows_of(run.folder) == WANTED
+            break
+    assert killer.hits >= 1, "the fault fired"
+    crashed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert all(outcome.failure_class is FailureClass.CRASHED for outcome in crashed)
+    final = outcomes[-1] if isinstance(outcomes[-1], Succeeded) else run.attempt()
+    assert isinstance(final, Succeeded)
+    assert final.read == final.written == ROWS
+    assert rows_of(run.folder) == WANTED
+
+
+@pytest.mark.parametrize("point", ["exit_after_stage", "exit_after_publish"])
+def test_a_death_between_two_commits_is_made_good(rehearse: Rehearse, point: str) -> None:
+    run = rehearse({"rows": 300}, {"fault": point, "while_exists": "trouble"})
+    first = run.attempt()
+    assert isinstance(first, Failed)
+    assert "exit code 9" in first.evidence
+    run.trouble.unlink()
+    assert isinstance(run.attempt(), Succeeded)
+    assert rows_of(run.folder) == list(range(1, 301))
+
+
+def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -> None:
+    """The negative control: the test above can fail."""
+    run = rehearse({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})
+    assert isinstance(run.attempt(), Failed)
+    run.trouble.unlink()
+    (run.folder / "no_rollback").touch()
+    assert isinstance(run.attempt(), Succeeded)
+    assert rows_of(run.folder) == sorted([*range(1, 301), *range(1, 301)])
+
+
+def test_a_frozen_attempt_that_wakes_up_after_another_took_over_changes_nothing(
+    rehearse: Rehearse,
+) -> None:
+    first = rehearse(SLOWLY)
+    second = replace(first, events=[])
+    frozen = threading.Event()
+
+    def freeze(event: Event) -> None:
+        if isinstance(event, Progress) and event.written and not frozen.is_set():
+            os.kill(first.pid, signal.SIGSTOP)
+            frozen.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(first.attempt, on_event=freeze)
+        assert frozen.wait(30)
+        second.spec = first.spec
+        assert isinstance(second.attempt(), Succeeded)
+        assert rows_of(first.folder) == WANTED
+        os.kill(first.pid, signal.SIGCONT)
+        outcome = waiting.result(30)
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CRASHED
+    assert outcome.retryable
+    assert rows_of(first.folder) == WANTED
+
+
+def test_an_older_attempt_cannot_take_the_stream_from_a_newer_one(rehearse: Rehearse) -> None:
+    run = rehearse({"rows": 10})
+    run.spec = replace(run.spec, attempt=5)
+    assert isinstance(run.attempt(), Succeeded)
+    run.spec = replace(run.spec, attempt=2)
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert "later attempt" in outcome.message
+
+
+def test_two_runs_of_one_stream_at_once_leave_one_winner_and_the_right_rows(
+    rehearse: Rehearse,
+) -> None:
+    first = rehearse(SLOWLY)
+    second = replace(first, events=[])
+    second.next_run()
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda run: run.attempt(), [first, second]))
+    assert sum(isinstance(outcome, Succeeded) for outcome in outcomes) >= 1
+    assert rows_of(first.folder) == WANTED
+
+
+def test_a_reset_stops_the_running_attempt_at_its_next_checkpoint(rehearse: Rehearse) -> None:
+    run = rehearse({**SLOWLY, "delay": 0.05})
+    done = threading.Event()
+
+    def reset(event: Event) -> None:
+        if isinstance(event, Progress) and event.written and not done.is_set():
+            state.reset(run.spec.state_dsn, run.spec.stream_key)
+            done.set()
+
+    outcome = run.attempt(on_event=reset)
+    assert done.is_set()
+    assert isinstance(outcome, Failed)
+    assert "owns this stream" in outcome.message
+    assert isinstance(run.attempt(), Succeeded)
+    assert rows_of(run.folder) == WANTED
+
+
+def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
+    rehearse: Rehearse,
+) -> None:
+    with temporary_postgres() as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
+        state.install(server.url(), role=ROLE)
+        run = rehearse(SLOWLY)
+        run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
+        chance = random.Random(7)
+        for _ in range(3):
+            killed = threading.Event()
+
+            def kill(event: Event, killed: threading.Event = killed) -> None:
+                if isinstance(event, Started):
+                    threading.Timer(chance.uniform(0.2, 1.0), crash).start()
+                    killed.set()
+
+            def crash() -> None:
+                assert server.process is not None
+                server.process.kill()
+
+            outcome = run.attempt(on_event=kill)
+            assert killed.is_set()
+            assert isinstance(outcome, Failed), outcome
+            assert outcome.failure_class is FailureClass.INTERNAL
+            assert outcome.retryable
+            assert server.process is not None
+            server.process.wait(10)
+            server.start()
+        assert isinstance(run.attempt(), Succeeded)
+        assert rows_of(run.folder) == WANTED
+
+
+def test_a_killed_fork_server_takes_its_runs_with_it_and_the_next_one_continues(
+    rehearse: Rehearse,
+) -> None:
+    engine = EngineSupervisor(preload=("tests.engine.rehearsal",))
+    engine.start(wait=30)
+    try:
+        run = rehearse(SLOWLY)
+        run.engine = engine
+        before = engine.server_pid
+
+        def kill(event: Event) -> None:
+            if isinstance(event, Progress) and event.written and engine.server_pid == before:
+                assert before is not None
+                os.kill(before, signal.SIGKILL)
+
+        outcome = run.attempt(on_event=kill)
+        assert isinstance(outcome, Failed)
+        assert outcome.failure_class is FailureClass.CRASHED
+        assert "fork server" in outcome.message
+        _wait_until_gone(run.pid)
+        assert isinstance(run.attempt(), Succeeded)
+        assert engine.server_pid not in {None, before}
+        assert rows_of(run.folder) == WANTED
+    finally:
+        engine.close()
+
+
+def _wait_until_gone(pid: int) -> None:
+    """The kernel kills it when its parent is gone; at most a moment later."""
+    for _ in range(500):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("the child outlived its fork server")
