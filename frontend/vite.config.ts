@@ -19,5 +19,5 @@ export default defineConfig(({ command }) => ({
     host: "127.0.0.1",
     proxy: { "/api": process.env.DROVER_API ?? "http://127.0.0.1:8000" },
   },
-  test: { environment: "jsdom", include: ["src/**/*.test.{ts,tsx}"] },
+  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
 }));

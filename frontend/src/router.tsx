@@ -3,9 +3,11 @@ import {
   createRoute,
   createRouter,
   lazyRouteComponent,
+  Outlet,
   redirect,
 } from "@tanstack/react-router";
-import { currentSession, onSessionChange, refresh } from "@/api/session";
+import { currentSession, onSessionChange, resume } from "@/api/session";
+import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/session/login-page";
 import { SignupPage } from "@/features/session/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
@@ -15,7 +17,16 @@ import { NotFoundPage, PageError } from "@/features/shell/error-pages";
 import { Shell } from "@/features/shell/shell";
 import { queryClient } from "./query-client";
 
-const root = createRootRoute({ notFoundComponent: NotFoundPage, errorComponent: PageError });
+function Frame() {
+  return (
+    <>
+      <Outlet />
+      <Toasts />
+    </>
+  );
+}
+
+const root = createRootRoute({ component: Frame, notFoundComponent: NotFoundPage, errorComponent: PageError });
 
 /** Only a path of our own: a full address here would let a link send people elsewhere. */
 function parseNext(search: Record<string, unknown>): { next?: string } {
@@ -41,7 +52,7 @@ const app = createRoute({
   getParentRoute: () => root,
   id: "app",
   beforeLoad: async ({ location }) => {
-    if (currentSession().status === "unknown") await refresh();
+    if (currentSession().status === "unknown") await resume();
     if (currentSession().status !== "known") {
       const next = location.href === "/" ? {} : { next: location.href };
       throw redirect({ to: "/login", search: next });

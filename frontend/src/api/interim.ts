@@ -3,11 +3,12 @@ import type { Schedule } from "@/format/schedule";
 
 export interface User { id: string; email: string; name: string }
 export interface Organization { id: string; name: string; slug?: string; role?: string }
+export type Permission = "pipelines.run" | "pipelines.edit" | "runs.cancel" | "connectors.edit";
 export interface Session {
   access: string;
   expires_in: number;
   user: User;
-  organization: Organization;
+  organization: Organization & { permissions: Permission[] };
   organizations?: Organization[];
 }
 export type RunStatus = "pending" | "running" | "succeeded" | "failed" | "cancelled";
@@ -38,13 +39,14 @@ export interface Progress {
   rate: number | null;
   eta_seconds: number | null;
 }
-export interface Failure { class: string; message: string; evidence: string[]; retryable: boolean; next_step?: string | null }
+export interface Failure { class: string; message: string; evidence: string[]; retryable: boolean; next_step: string }
 export interface Attempt { number: number; status: string; started_at: string; finished_at: string | null; failure: Failure | null }
 export interface Run {
   id: string;
   pipeline: Named;
   status: RunStatus;
   trigger: string;
+  triggered_by: string | null;
   attempt: number;
   created_at: string;
   started_at: string | null;
@@ -70,12 +72,14 @@ export interface StreamInfo {
 export interface CatalogueEntry {
   kind: string;
   name: string;
-  description?: string;
-  config_schema: Record<string, unknown>;
-  streams?: (string | StreamInfo)[];
-  sync_modes?: string[];
+  description: string;
+  config_schema: unknown;
+  streams: { name: string; sync_modes: string[] }[];
+  sync_modes: string[];
+  write_modes: string[];
 }
-export interface Connector { id: string; name: string; kind: string; role: "source" | "destination"; config: Record<string, unknown> }
+export interface Connector { id: string; name: string; kind: string; role: "source" | "destination" }
+interface StreamsAnswer { ok: boolean; streams: StreamInfo[]; failure: { failure_class: string; message: string; evidence: string[] } | null }
 export interface Preview { records: Record<string, unknown>[]; fields: { name: string; type: string }[]; ms: number }
 
 type Answer<S extends number, R> = { [K in S]: { headers: Record<string, string>; content: { "application/json": R } } };
@@ -121,5 +125,5 @@ export interface paths {
   "/api/v1/connectors": { get: Get<Page<Connector>, None, { role?: "source" | "destination" }>; post: Post<Connector, object> };
   "/api/v1/connectors/check": { post: Post<CheckAnswer, object> };
   "/api/v1/connectors/{id}/check": { post: Post<CheckAnswer, object, Id> };
-  "/api/v1/connectors/{id}/streams": { get: Get<Page<StreamInfo>, Id> };
+  "/api/v1/connectors/{id}/streams": { get: Get<StreamsAnswer, Id> };
 }

@@ -11,6 +11,7 @@ export type SessionState =
   | { status: "known"; session: Session };
 
 const ORG_KEY = "drover.org"; // an id, so that each tab comes back to its own organization
+const HINT_KEY = "drover.remembered"; // that a refresh cookie may be there; says nothing about whom
 const EARLY = 20_000; // refresh this many milliseconds before the token expires
 
 let state: SessionState = { status: "unknown" };
@@ -32,6 +33,7 @@ export function onSessionChange(listener: () => void): () => void {
 export function begin(session: Session): void {
   access = { token: session.access, expires: Date.now() + session.expires_in * 1000 };
   sessionStorage.setItem(ORG_KEY, session.organization.id);
+  localStorage.setItem(HINT_KEY, "yes");
   change({ status: "known", session });
 }
 
@@ -44,7 +46,14 @@ export function end(): void {
 function forget(): void {
   access = null;
   sessionStorage.removeItem(ORG_KEY);
+  localStorage.removeItem(HINT_KEY);
   change({ status: "anonymous" });
+}
+
+/** Find out who this browser is, when a page is opened; without a sign of a session nothing is asked. */
+export async function resume(): Promise<void> {
+  if (localStorage.getItem(HINT_KEY)) await refresh();
+  else forget();
 }
 
 function change(next: SessionState): void {
@@ -71,26 +80,25 @@ async function exclusively(task: () => Promise<boolean>): Promise<boolean> {
 }
 
 async function refreshOnce(): Promise<boolean> {
-  const response = await post("/api/v1/auth/refresh", {});
+  // the cookie is shared by all tabs; this one may work in another organization
+  const org = sessionStorage.getItem(ORG_KEY);
+  const response = await post("/api/v1/auth/refresh", org ? { org } : {});
+  if (response.ok) {
+    begin((await response.json()) as Session);
+    return true;
+  }
+  if (response.status === 404 && org) {
+    sessionStorage.removeItem(ORG_KEY); // no longer a member there: any other will do
+    return refreshOnce();
+  }
   if (response.status === 401 || response.status === 403) {
     forget();
     return false;
   }
-  if (!response.ok) throw new ProblemError(response.status, await bodyOf(response));
-  const session = (await response.json()) as Session;
-  const wanted = sessionStorage.getItem(ORG_KEY);
-  begin(session);
-  if (wanted && wanted !== session.organization.id) await backTo(wanted);
-  return true;
+  throw new ProblemError(response.status, await bodyOf(response), response.headers.get("Retry-After"));
 }
 
-/** The cookie is shared by all tabs; this tab may have been in another organization. */
-async function backTo(org: string): Promise<void> {
-  const response = await post("/api/v1/auth/switch", { org }, access?.token);
-  if (response.ok) begin((await response.json()) as Session);
-}
-
-async function post(path: string, body: object, token?: string): Promise<Response> {
+async function post(path: string, body: object): Promise<Response> {
   try {
     return await fetch(path, {
       method: "POST",
@@ -98,7 +106,6 @@ async function post(path: string, body: object, token?: string): Promise<Respons
       headers: {
         "Content-Type": "application/json",
         "X-Requested-With": "drover",
-        ...(token ? { Authorization: `Bearer ${token}` } : {}),
       },
       body: JSON.stringify(body),
     });
@@ -119,7 +126,7 @@ async function bodyOf(response: Response): Promise<unknown> {
 export async function accessToken(): Promise<string | null> {
   if (access && access.expires - Date.now() > EARLY) return access.token;
   if (state.status === "anonymous") return null;
-  await refresh();
+  await (state.status === "unknown" ? resume() : refresh());
   return access ? (access as { token: string }).token : null;
 }
 

@@ -7,6 +7,7 @@ export type {
   LogPage,
   Organization,
   Output,
+  Permission,
   Pipeline,
   PipelineRow,
   PipelineVersion,

@@ -3,15 +3,21 @@ import { describe } from "@/api/problem";
 import { Button } from "./button";
 import { WarningIcon } from "./icons";
 
-/** What happened, why, and the next step. */
-export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
-  const { title, next } = describe(error);
+interface NoticeProps {
+  title: string;
+  next?: string | null;
+  retry?: () => void;
+  children?: ReactNode;
+}
+
+function Notice({ title, next, retry, children }: NoticeProps) {
   return (
     <div role="alert" className="flex items-start gap-3 rounded-card border border-line bg-bad-wash px-4 py-3">
       <WarningIcon className="mt-0.5 shrink-0 text-bad" />
-      <div className="flex-1">
-        <p className="font-medium">{title}</p>
+      <div className="min-w-0 flex-1">
+        <p className="font-medium break-words">{title}</p>
         {next && <p className="text-soft">{next}</p>}
+        {children}
       </div>
       {retry && (
         <Button size="small" onClick={retry}>
@@ -19,6 +25,22 @@ export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => vo
         </Button>
       )}
     </div>
+  );
+}
+
+/** What happened, why, and the next step. */
+export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
+  return <Notice {...describe(error)} retry={retry} />;
+}
+
+/** The other side of a connection refused or broke; the evidence is what it said. */
+export function FailureNotice({ message, evidence, retry }: { message: string; evidence: string[]; retry?: () => void }) {
+  return (
+    <Notice title={message} retry={retry}>
+      {evidence.length > 0 && (
+        <pre className="mt-1 font-mono text-[0.78rem] break-words whitespace-pre-wrap text-soft">{evidence.join("\n")}</pre>
+      )}
+    </Notice>
   );
 }
 

@@ -63,7 +63,10 @@ export function Toasts() {
           ) : (
             <WarningIcon className="mt-0.5 shrink-0 text-bad" />
           )}
-          <div className="min-w-0 flex-1 break-words">
+          <div
+            className="min-w-0 flex-1 break-words"
+            onClick={({ target }) => target instanceof HTMLAnchorElement && dismiss(toast.id)}
+          >
             {toast.text} {toast.more}
           </div>
           <Button look="quiet" size="icon" className="-my-1" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>

@@ -1,9 +1,103 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { intention } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
 import { PageHeader } from "@/components/page";
+import { say } from "@/components/toast";
+import { scheduleInWords } from "@/format/schedule";
+import { DestinationStep } from "./destination-step";
+import { EMPTY_DRAFT, errorsBelow, type Draft } from "./draft";
+import { useCreatePipeline } from "./queries";
+import { ReviewStep } from "./review-step";
+import { ScheduleStep } from "./schedule-step";
+import { SourceStep } from "./source-step";
+import { Step } from "./step";
+import { StreamStep } from "./stream-step";
+
+const STEPS = ["Source", "Stream", "Destination", "Schedule", "Review"] as const;
 
 export function NewPipelinePage() {
+  const [draft, setDraft] = useState<Draft>(EMPTY_DRAFT);
+  const [open, setOpen] = useState(0);
+  const [reached, setReached] = useState(0);
+  const create = useCreatePipeline();
+  const navigate = useNavigate();
+  const errors = fieldMessages(create.error);
+
+  function done(step: number, change: Partial<Draft>) {
+    setDraft((before) => ({ ...before, ...change }));
+    const next = step + 1;
+    setOpen(next);
+    // another source has other streams, so what came after is asked again
+    setReached(step === 0 ? next : Math.max(reached, next));
+    create.reset();
+  }
+
+  function finish(name: string, tags: string[]) {
+    const whole = { ...draft, name, tags };
+    setDraft(whole);
+    create.mutate(
+      { draft: whole, key: intention() },
+      {
+        onSuccess: (pipeline) => {
+          say(`${pipeline.name} was created.`);
+          void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
+        },
+        onError: (error) => setOpen(stepOf(Object.keys(fieldMessages(error)))),
+      },
+    );
+  }
+
+  const bodies = [
+    <SourceStep source={draft.source} onDone={(source) => done(0, { ...EMPTY_DRAFT, source })} />,
+    draft.source?.connectorId && (
+      <StreamStep connectorId={draft.source.connectorId} onDone={(choice) => done(1, choice)} />
+    ),
+    <DestinationStep
+      key={draft.stream}
+      draft={draft}
+      errors={{ ...errorsBelow(errors, "config.destination"), ...errorsBelow(errors, "destination") }}
+      onDone={(choice) => done(2, choice)}
+    />,
+    <ScheduleStep
+      schedule={draft.schedule}
+      errors={errorsBelow(errors, "schedule")}
+      onDone={(schedule) => done(3, { schedule })}
+    />,
+    <ReviewStep draft={draft} saving={create.isPending} error={create.error} errors={errors} onDone={finish} />,
+  ];
+  const summaries = [
+    draft.source?.kind ?? null,
+    draft.stream,
+    `${draft.destination?.kind ?? ""} · ${draft.table}`,
+    scheduleInWords(draft.schedule),
+    null,
+  ];
   return (
     <div className="mx-auto max-w-4xl px-4 py-5 md:px-6">
       <PageHeader title="New pipeline" />
+      <ol className="grid gap-3">
+        {STEPS.map((title, index) => (
+          <Step
+            key={title}
+            number={index + 1}
+            title={title}
+            summary={summaries[index] ?? null}
+            state={index === open ? "open" : index <= reached && index < 4 ? "done" : "later"}
+            onOpen={() => setOpen(index)}
+          >
+            {bodies[index]}
+          </Step>
+        ))}
+      </ol>
     </div>
   );
+}
+
+/** The step where the first field that the server refused can be changed. */
+function stepOf(fields: string[]): number {
+  const field = fields[0] ?? "";
+  if (field.startsWith("config.destination") || field.startsWith("destination")) return 2;
+  if (field.startsWith("schedule")) return 3;
+  return 4;
 }

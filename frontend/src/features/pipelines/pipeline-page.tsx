@@ -8,7 +8,7 @@ import { complain } from "@/components/toast";
 import { When } from "@/components/when";
 import { runsQuery } from "@/features/runs/queries";
 import { RunsTable } from "@/features/runs/runs-table";
-import { useMayEdit } from "@/features/session/use-session";
+import { useMay } from "@/features/session/use-session";
 import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
 import { RouteLine, Tag } from "./route-line";
@@ -41,7 +41,8 @@ export function PipelinePage() {
 }
 
 function Header({ pipeline }: { pipeline: Pipeline }) {
-  const mayEdit = useMayEdit();
+  const mayEdit = useMay("pipelines.edit");
+  const mayRun = useMay("pipelines.run");
   const navigate = useNavigate();
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
@@ -54,15 +55,13 @@ function Header({ pipeline }: { pipeline: Pipeline }) {
         <h1 className="text-xl font-semibold tracking-tight break-words">{pipeline.name}</h1>
         <RouteLine source={pipeline.source} destination={pipeline.destination} stream={pipeline.stream} />
       </div>
-      {mayEdit && (
-        <>
-          <EnabledSwitch pipeline={pipeline} />
-          <RunButton
-            pipeline={pipeline}
-            look="primary"
-            onStarted={(runId) => void navigate({ to: "/runs/$runId", params: { runId } })}
-          />
-        </>
+      {mayEdit && <EnabledSwitch pipeline={pipeline} />}
+      {mayRun && (
+        <RunButton
+          pipeline={pipeline}
+          look="primary"
+          onStarted={(runId) => void navigate({ to: "/runs/$runId", params: { runId } })}
+        />
       )}
     </div>
   );

@@ -5,7 +5,7 @@ import { Button, buttonLook } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useMayEdit } from "@/features/session/use-session";
+import { useMay } from "@/features/session/use-session";
 import { FilterBar } from "./filter-bar";
 import { PipelinesTable } from "./pipelines-table";
 import { pipelinesQuery } from "./queries";
@@ -13,7 +13,7 @@ import { pipelinesQuery } from "./queries";
 export function PipelinesPage() {
   const filter = useSearch({ from: "/app/pipelines" });
   const query = useInfiniteQuery(pipelinesQuery(filter));
-  const mayEdit = useMayEdit();
+  const mayEdit = useMay("pipelines.edit");
   const rows = query.data?.pages.flatMap((page) => page.results) ?? [];
   const total = query.data?.pages[0]?.count;
   const filtered = Object.keys(filter).length > 0;

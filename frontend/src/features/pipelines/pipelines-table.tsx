@@ -3,14 +3,14 @@ import type { PipelineRow } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { StatusBadge } from "@/components/status";
 import { When } from "@/components/when";
-import { useMayEdit } from "@/features/session/use-session";
+import { useMay } from "@/features/session/use-session";
 import { count, shortCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
 import { RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 
 export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
-  const mayRun = useMayEdit();
+  const mayRun = useMay("pipelines.run");
   return (
     <table className="table w-full border-collapse">
       <thead>
@@ -40,9 +40,9 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
 function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
   return (
     <tr>
-      <td className="max-w-0 min-w-32 w-2/5">
+      <td className="w-2/5 max-w-0">
         <div className={classNames("truncate font-medium", !row.enabled && "text-faint")}>
-          <Link to="/pipelines/$pipelineId" params={{ pipelineId: row.id }} className="hover:underline" title={row.name}>
+          <Link to="/pipelines/$pipelineId" params={{ pipelineId: row.id }} className="py-1 hover:underline" title={row.name}>
             {row.name}
           </Link>
           {!row.enabled && <DisabledMark />}
@@ -63,7 +63,7 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
       <td className="hidden text-soft xl:table-cell">
         <When at={row.enabled ? row.next_run_at : null} />
       </td>
-      <td className="whitespace-nowrap">
+      <td className="whitespace-nowrap max-sm:px-1!">
         <LastRun row={row} />
       </td>
       <td className="hidden text-right tabular-nums sm:table-cell">
@@ -74,7 +74,7 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
         )}
       </td>
       {mayRun && (
-        <td className="w-0 text-right">
+        <td className="w-0 text-right max-sm:pl-1!">
           <RunButton pipeline={row} />
         </td>
       )}
@@ -101,7 +101,7 @@ function LastRun({ row }: { row: PipelineRow }) {
     <Link
       to="/runs/$runId"
       params={{ runId: run.id }}
-      className="inline-flex flex-wrap items-center gap-x-2 gap-y-0.5 rounded-full"
+      className="inline-flex items-center gap-x-2 gap-y-0.5 rounded-full max-lg:flex-wrap"
     >
       <span className="sr-only">Last run of {row.name}:</span>
       <StatusBadge status={run.status} />

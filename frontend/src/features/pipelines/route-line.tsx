@@ -3,10 +3,10 @@ import { ArrowIcon } from "@/components/icons";
 /** `postgres -> parquet`, with the stream when it is known. */
 export function RouteLine({ source, destination, stream }: { source: string; destination: string; stream?: string }) {
   return (
-    <span className="inline-flex min-w-0 items-center gap-1.5 text-[0.8125rem] text-soft">
+    <span className="flex max-w-full min-w-0 items-center gap-1.5 text-[0.8125rem] text-soft">
       <span className="truncate">
         {source}
-        {stream && <span className="text-faint"> · {stream}</span>}
+        {stream && <span className="text-faint max-sm:hidden"> · {stream}</span>}
       </span>
       <ArrowIcon className="shrink-0 text-faint" width="13" height="13" role="img" aria-hidden={undefined} aria-label="to" />
       <span className="truncate">{destination}</span>

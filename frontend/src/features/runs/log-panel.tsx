@@ -111,7 +111,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
           aria-label="Log lines"
           tabIndex={0}
           onScroll={onScroll}
-          className="h-[26rem] overflow-auto py-1 font-mono text-[0.78rem] leading-5 lg:h-[calc(100dvh-25rem)] lg:min-h-80"
+          className="h-[26rem] overflow-auto py-1 font-mono text-[0.78rem] leading-5 lg:h-[calc(100dvh-17.5rem)] lg:min-h-80"
         >
           {shown.length === 0 && <p className="p-3 font-sans text-faint">{nothing(lines.length, live)}</p>}
           <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>

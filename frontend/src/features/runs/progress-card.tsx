@@ -4,7 +4,7 @@ import { useNow } from "@/components/clock";
 import { classNames } from "@/components/class-names";
 import { isLive } from "@/components/status";
 import { duration, secondsBetween } from "@/format/duration";
-import { bytes, count } from "@/format/number";
+import { bytes, count, shortCount } from "@/format/number";
 
 /** Fixed places for every figure, so that nothing moves while they change. */
 export function ProgressCard({ run }: { run: Run }) {
@@ -16,7 +16,7 @@ export function ProgressCard({ run }: { run: Run }) {
       <dl className="grid grid-cols-2 gap-px bg-line sm:grid-cols-3 xl:grid-cols-6">
         <Figure name="Read">
           {count(progress?.read ?? 0)}
-          {total !== null && <Small> of {count(total)}</Small>}
+          {total !== null && <Small title={count(total)}> of {shortCount(total)}</Small>}
         </Figure>
         <Figure name="Written">{count(progress?.written ?? 0)}</Figure>
         <Figure name="Rejected" loud={(progress?.rejected ?? 0) > 0}>
@@ -47,8 +47,8 @@ function Figure({ name, loud, children }: { name: string; loud?: boolean; childr
   );
 }
 
-function Small({ children }: { children: ReactNode }) {
-  return <span className="text-[0.8125rem] font-normal text-faint">{children}</span>;
+function Small({ children, title }: { children: ReactNode; title?: string }) {
+  return <span title={title} className="text-[0.8125rem] font-normal text-faint">{children}</span>;
 }
 
 function Elapsed({ run }: { run: Run }) {

@@ -5,7 +5,7 @@ import { isLive } from "@/components/status";
 import type { RunFilter } from "./filter";
 
 const LIVE_POLL = 3_000; // milliseconds between looks at a list with live runs
-const LOG_PAGE = 1_000; // lines
+const LOG_PAGE = 2_000; // lines
 
 export function runQuery(id: string) {
   return queryOptions({

@@ -11,7 +11,7 @@ import { usePageTitle } from "@/components/page";
 import { isLive, StatusBadge } from "@/components/status";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
-import { useMayEdit } from "@/features/session/use-session";
+import { useMay } from "@/features/session/use-session";
 import { count } from "@/format/number";
 import { FailureCard } from "./failure-card";
 import { useLiveRun } from "./live-run";
@@ -57,7 +57,8 @@ export function RunPage() {
 }
 
 function Header({ run }: { run: Run }) {
-  const mayEdit = useMayEdit();
+  const mayCancel = useMay("runs.cancel");
+  const mayRun = useMay("pipelines.run");
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
       <div className="mr-auto min-w-0">
@@ -71,12 +72,14 @@ function Header({ run }: { run: Run }) {
           </Link>
         </nav>
         <h1 className="flex flex-wrap items-center gap-x-3 text-xl font-semibold tracking-tight">
-          Run <When at={run.created_at} />
+          <span>
+            Run <When at={run.created_at} />
+          </span>
           <StatusBadge status={run.status} className="tracking-normal" />
         </h1>
       </div>
-      {mayEdit && isLive(run.status) && <CancelButton run={run} />}
-      {mayEdit && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
+      {mayCancel && isLive(run.status) && <CancelButton run={run} />}
+      {mayRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
     </div>
   );
 }
@@ -158,7 +161,7 @@ function Facts({ run }: { run: Run }) {
       </h2>
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Started by</dt>
-        <dd>{run.trigger}</dd>
+        <dd className="truncate">{run.triggered_by ?? run.trigger}</dd>
         <dt className="text-faint">Made</dt>
         <dd>
           <When at={run.created_at} />

@@ -17,7 +17,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: Run[]; withPip
           <th scope="col" className="hidden sm:table-cell">Duration</th>
           <th scope="col" className="text-right!">Records</th>
           <th scope="col" className="hidden md:table-cell">Started by</th>
-          <th scope="col" className="hidden lg:table-cell">Cause</th>
+          <th scope="col" className="hidden lg:table-cell">Note</th>
         </tr>
       </thead>
       <tbody>
@@ -43,7 +43,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: Run[]; withPip
               <RunDuration run={run} />
             </td>
             <td className="text-right tabular-nums">{count(run.progress?.written ?? 0)}</td>
-            <td className="hidden text-soft md:table-cell">{run.trigger}</td>
+            <td className="hidden max-w-48 truncate text-soft md:table-cell">{run.triggered_by ?? run.trigger}</td>
             <td className="hidden max-w-0 truncate text-soft lg:table-cell lg:w-1/3">
               {run.failure?.message ?? run.waiting_reason ?? ""}
             </td>

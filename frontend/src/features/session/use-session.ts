@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 import { currentSession, onSessionChange } from "@/api/session";
-import type { Session } from "@/api/types";
+import type { Permission, Session } from "@/api/types";
 
 /** The session of a logged-in page; the router lets nobody else in. */
 export function useSession(): Session | null {
@@ -8,8 +8,7 @@ export function useSession(): Session | null {
   return state.status === "known" ? state.session : null;
 }
 
-/** Whether to offer what changes things. The server decides again on every request. */
-export function useMayEdit(): boolean {
-  const role = useSession()?.organization.role;
-  return role !== undefined && role !== "viewer";
+/** Whether to offer an action. The server decides again on every request. */
+export function useMay(permission: Permission): boolean {
+  return useSession()?.organization.permissions.includes(permission) ?? false;
 }

@@ -17,7 +17,7 @@ import { useShortcuts } from "./shortcuts";
 export function Shell() {
   useShortcuts();
   return (
-    <div className="min-h-dvh md:grid md:grid-cols-[14rem_1fr]">
+    <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
       <a
         href="#main"
         className={classNames(buttonLook("primary"), "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0")}
@@ -55,8 +55,8 @@ function NavLink({ to, keys, icon, children }: { to: "/pipelines" | "/runs"; key
     <Link
       to={to}
       title={`Keys: ${keys}`}
-      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink md:px-2.5"
-      activeProps={{ className: "bg-hover text-ink font-medium", "aria-current": "page" }}
+      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink md:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
+      activeProps={{ "aria-current": "page" }}
     >
       <span className="text-faint max-sm:hidden">{icon}</span>
       {children}
@@ -86,7 +86,7 @@ function OrganizationMenu() {
       label="Organizations"
       trigger={
         <button type="button" className={classNames(buttonLook("quiet"), "min-w-0 px-1.5! text-ink!")}>
-          <span className="max-w-[9rem] truncate font-semibold">{organization.name}</span>
+          <span className="max-w-[5rem] truncate md:max-w-[8.5rem] font-semibold">{organization.name}</span>
           <ChevronIcon className="shrink-0 text-faint" />
         </button>
       }
@@ -130,12 +130,15 @@ function UserMenu() {
         <button
           type="button"
           className={classNames(buttonLook("quiet"), "w-full gap-2.5!")}
-          aria-label={`You: ${user.name || user.email}`}
         >
-          <span className="grid size-6 shrink-0 place-items-center rounded-full bg-line text-xs font-semibold text-ink">
+          <span
+            aria-hidden="true"
+            className="grid size-6 shrink-0 place-items-center rounded-full bg-line text-xs font-semibold text-ink"
+          >
             {initials(user.name || user.email)}
           </span>
-          <span className="hidden min-w-0 flex-1 truncate text-left md:block">{user.name || user.email}</span>
+          <span className="sr-only">Account of </span>
+          <span className="min-w-0 flex-1 truncate text-left max-md:sr-only">{user.name || user.email}</span>
         </button>
       }
     >

@@ -1,0 +1,45 @@
+import { describe as group, expect, it } from "vitest";
+import { worthRetrying } from "@/query-client";
+import { describe, fieldMessages, OfflineError, ProblemError } from "./problem";
+
+group("problem answers", () => {
+  it("carry the detail, the fields and everything else the server said", () => {
+    const error = new ProblemError(422, {
+      title: "Invalid content",
+      status: 422,
+      detail: "Some fields are invalid.",
+      code: "invalid",
+      errors: [{ field: "source.config.port", message: "Must be a whole number.", code: "type" }, "noise"],
+      run: "r1",
+    });
+    expect(error.message).toBe("Some fields are invalid.");
+    expect(error.code).toBe("invalid");
+    expect(fieldMessages(error)).toEqual({ "source.config.port": "Must be a whole number." });
+    expect(error.extra.run).toBe("r1");
+  });
+
+  it.each([null, "<html>Bad gateway</html>", [], 5])("a body that is no problem (%j) still gives a sentence", (body) => {
+    const error = new ProblemError(502, body);
+    expect(error.message).toBe("The server could not answer.");
+    expect(error.next).toContain("Try again");
+    expect(fieldMessages(error)).toEqual({});
+  });
+
+  it("says how long to wait when the server does", () => {
+    expect(new ProblemError(429, null, "12").next).toBe("Try again in 12 seconds.");
+    expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").next).toBe("Wait a little, then try again.");
+  });
+
+  it("anything else thrown is described without its inner words", () => {
+    expect(describe(new OfflineError()).title).toBe("The server cannot be reached.");
+    expect(describe(new TypeError("x is undefined")).title).toBe("Something went wrong in this page.");
+  });
+
+  it("only what may pass by itself is tried again", () => {
+    expect(worthRetrying(0, new OfflineError())).toBe(true);
+    expect(worthRetrying(0, new ProblemError(503, null))).toBe(true);
+    expect(worthRetrying(0, new ProblemError(429, null))).toBe(true);
+    expect(worthRetrying(0, new ProblemError(404, null))).toBe(false);
+    expect(worthRetrying(3, new OfflineError())).toBe(false);
+  });
+});

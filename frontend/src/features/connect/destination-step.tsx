@@ -1,0 +1,123 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { fieldMessages } from "@/api/problem";
+import { Button } from "@/components/button";
+import { Field, TextField } from "@/components/field";
+import { ErrorNotice } from "@/components/notice";
+import { CheckSteps } from "./check-steps";
+import { errorsBelow, tableName, writeModes, type Draft, type End, type WriteMode } from "./draft";
+import { EndPicker } from "./end-picker";
+import { catalogueQuery, useCheckConnector, useCheckSettings } from "./queries";
+import { missing, type Schema } from "./schema";
+import { SchemaForm } from "./schema-form";
+import { asRequired } from "./source-step";
+import { StepActions } from "./step";
+
+export type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
+
+interface Props {
+  draft: Draft;
+  /** What the server found wrong with the destination when the pipeline was saved. */
+  errors: Record<string, string>;
+  onDone: (choice: DestinationChoice) => void;
+}
+
+const MODE_WORDS: Record<WriteMode, string> = {
+  replace: "Replace what is there, all at once",
+  append: "Add to what is there",
+  merge: "Update by key, add what is new",
+};
+
+export function DestinationStep({ draft, errors, onDone }: Props) {
+  const { data: catalogue } = useQuery(catalogueQuery("destination"));
+  const [end, setEnd] = useState<End | null>(draft.destination);
+  const [table, setTable] = useState(draft.table || tableName(draft.stream));
+  const modes = writeModes(draft.syncMode, draft.primaryKey);
+  const [mode, setMode] = useState<WriteMode>(modes.includes(draft.writeMode) ? draft.writeMode : modes[0]!);
+  const [tried, setTried] = useState(false);
+  const checkNew = useCheckSettings("destination");
+  const checkSaved = useCheckConnector();
+
+  const entry = catalogue?.results.find(({ kind }) => kind === end?.kind);
+  const schema = end && !end.connectorId && entry ? (entry.config_schema as Schema) : null;
+  const empty = schema ? missing(schema, schema, end!.config) : [];
+  const check = end?.connectorId ? checkSaved : checkNew;
+  const settingErrors = {
+    ...errorsBelow(errors, "config"),
+    ...errorsBelow(fieldMessages(checkNew.error), "config"),
+    ...(tried ? asRequired(empty) : {}),
+  };
+
+  function attempt(action: () => void) {
+    setTried(true);
+    if (empty.length === 0) action();
+  }
+  function choose(next: End) {
+    setEnd(next);
+    setTried(false);
+    checkNew.reset();
+    checkSaved.reset();
+  }
+  return (
+    <div className="grid gap-5">
+      <EndPicker
+        role="destination"
+        connectorId={end?.connectorId ?? null}
+        kind={end?.kind ?? null}
+        onConnector={({ id, kind }) => choose({ connectorId: id, kind, config: {} })}
+        onKind={({ kind }) => choose({ connectorId: null, kind, config: {} })}
+      />
+      {end && (
+        <>
+          {schema && (
+            <SchemaForm
+              key={end.kind}
+              schema={schema}
+              value={end.config}
+              onChange={(config) => setEnd({ ...end, config })}
+              errors={settingErrors}
+            />
+          )}
+          <div className="grid gap-4 sm:grid-cols-2">
+            <TextField
+              label="Table or data set"
+              value={table}
+              onChange={({ target }) => setTable(target.value)}
+              error={errors.table ?? (tried && !table.trim() ? "This is needed." : null)}
+              maxLength={200}
+            />
+            <Field label="Each run writes" error={errors.write_mode}>
+              {(control) => (
+                <select
+                  className="control"
+                  {...control}
+                  value={mode}
+                  onChange={({ target }) => setMode(target.value as WriteMode)}
+                >
+                  {modes.map((each) => (
+                    <option key={each} value={each}>
+                      {MODE_WORDS[each]}
+                    </option>
+                  ))}
+                </select>
+              )}
+            </Field>
+          </div>
+          {check.data && <CheckSteps steps={check.data.steps} />}
+          {check.error && <ErrorNotice error={check.error} />}
+          <StepActions
+            next="Continue"
+            onNext={() => attempt(() => table.trim() && onDone({ destination: end, table: table.trim(), writeMode: mode }))}
+          >
+            <Button
+              blocked={check.isPending ? "Checking" : null}
+              onClick={() => attempt(() => (end.connectorId ? checkSaved.mutate(end.connectorId) : checkNew.mutate(end)))}
+            >
+              {check.isPending ? "Checking…" : "Check connection"}
+            </Button>
+          </StepActions>
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { definitionOf, EMPTY_DRAFT, errorsBelow, tableName, writeModes } from "./draft";
+
+describe("a new pipeline's draft", () => {
+  it("a saved connector is named by id and inline settings are sent without empty fields", () => {
+    const definition = definitionOf({
+      ...EMPTY_DRAFT,
+      source: { connectorId: "c1", kind: "postgres", config: {} },
+      stream: "flights",
+      syncMode: "incremental",
+      cursorField: "time_hour",
+      primaryKey: ["id"],
+      destination: { connectorId: null, kind: "parquet", config: { bucket: "", compression: "zstd" } },
+      table: "flights",
+      writeMode: "merge",
+    });
+    expect(definition).toEqual({
+      source: {
+        connector_id: "c1",
+        stream: "flights",
+        sync_mode: "incremental",
+        cursor_field: "time_hour",
+        primary_key: ["id"],
+      },
+      destination: {
+        connector_id: null,
+        kind: "parquet",
+        config: { compression: "zstd" },
+        table: "flights",
+        write_mode: "merge",
+      },
+    });
+  });
+
+  it.each([
+    ["flights", "flights"],
+    ["public.Flights", "public_flights"],
+    ["Budget 2026!A1:Z900", "budget_2026_a1_z900"],
+    ["2026 plan", "_2026_plan"],
+    ["Café", "cafe"],
+    ["航班", "records"],
+  ])("the stream %s is proposed as table %s", (stream, table) => {
+    expect(tableName(stream)).toBe(table);
+  });
+
+  it("an incremental stream is merged when it has a key and never replaces", () => {
+    expect(writeModes("full_refresh", ["id"])).toEqual(["replace", "append"]);
+    expect(writeModes("incremental", ["id"])).toEqual(["merge", "append"]);
+    expect(writeModes("incremental", [])).toEqual(["append"]);
+  });
+
+  it("errors are handed to the part they belong to", () => {
+    const errors = { "destination.config.port": "Must be a number.", "destination.table": "Bad.", name: "Taken." };
+    expect(errorsBelow(errors, "destination")).toEqual({ "config.port": "Must be a number.", table: "Bad." });
+    expect(errorsBelow(errors, "destination.config")).toEqual({ port: "Must be a number." });
+  });
+});

@@ -1,0 +1,81 @@
+import type { Schedule } from "@/format/schedule";
+import { pruned, type Config } from "./schema";
+
+export type WriteMode = "replace" | "append" | "merge";
+export type SyncMode = "full_refresh" | "incremental";
+
+/** One end of the pipeline: a saved connector, or a kind with settings typed here. */
+export interface End {
+  connectorId: string | null;
+  kind: string;
+  config: Config;
+}
+
+export interface Draft {
+  source: End | null;
+  stream: string;
+  syncMode: SyncMode;
+  cursorField: string | null;
+  primaryKey: string[];
+  destination: End | null;
+  table: string;
+  writeMode: WriteMode;
+  schedule: Schedule | null;
+  name: string;
+  tags: string[];
+}
+
+export const EMPTY_DRAFT: Draft = {
+  source: null,
+  stream: "",
+  syncMode: "full_refresh",
+  cursorField: null,
+  primaryKey: [],
+  destination: null,
+  table: "",
+  writeMode: "replace",
+  schedule: null,
+  name: "",
+  tags: [],
+};
+
+/** The definition document, as the API takes it under `config`. */
+export function definitionOf(draft: Draft) {
+  return {
+    source: {
+      ...endOf(draft.source!),
+      stream: draft.stream,
+      sync_mode: draft.syncMode,
+      cursor_field: draft.cursorField,
+      primary_key: draft.primaryKey,
+    },
+    destination: { ...endOf(draft.destination!), table: draft.table, write_mode: draft.writeMode },
+  };
+}
+
+function endOf(end: End) {
+  if (end.connectorId) return { connector_id: end.connectorId };
+  return { connector_id: null, kind: end.kind, config: pruned(end.config) };
+}
+
+/** A table name that every destination takes: `Budget 2026!A1` becomes `budget_2026_a1`. */
+export function tableName(stream: string): string {
+  const plain = stream.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "_");
+  return plain.replace(/^_+|_+$/g, "").replace(/^(\d)/, "_$1").slice(0, 60) || "records";
+}
+
+/** The ways to write that fit how the stream is read. */
+export function writeModes(syncMode: SyncMode, primaryKey: string[]): WriteMode[] {
+  if (syncMode === "full_refresh") return ["replace", "append"];
+  return primaryKey.length > 0 ? ["merge", "append"] : ["append"];
+}
+
+/** Errors below one part of the definition, with that part's path taken off. */
+export function errorsBelow(errors: Record<string, string>, path: string): Record<string, string> {
+  const prefix = `${path}.`;
+  return Object.fromEntries(
+    Object.entries(errors)
+      .filter(([field]) => field.startsWith(prefix))
+      .map(([field, message]) => [field.slice(prefix.length), message]),
+  );
+}

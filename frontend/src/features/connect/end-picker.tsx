@@ -1,0 +1,110 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { CatalogueEntry, Connector } from "@/api/types";
+import { classNames } from "@/components/class-names";
+import { SearchIcon } from "@/components/icons";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { catalogueQuery, connectorsQuery, type Role } from "./queries";
+
+interface Props {
+  role: Role;
+  connectorId: string | null;
+  kind: string | null;
+  onConnector: (connector: Connector) => void;
+  onKind: (entry: CatalogueEntry) => void;
+}
+
+/** Choose a saved connector, or a kind of source or destination to set up. */
+export function EndPicker({ role, connectorId, kind, onConnector, onKind }: Props) {
+  const catalogue = useQuery(catalogueQuery(role));
+  const saved = useQuery(connectorsQuery(role));
+  const [text, setText] = useState("");
+  const error = catalogue.error ?? saved.error;
+  if (error) return <ErrorNotice error={error} retry={() => void Promise.all([catalogue.refetch(), saved.refetch()])} />;
+  if (!catalogue.data || !saved.data) return <Skeletons rows={3} />;
+
+  const titles = new Map(catalogue.data.results.map((entry) => [entry.kind, entry.name]));
+  const fits = (...words: (string | undefined)[]) => words.some((word) => word?.toLowerCase().includes(text.toLowerCase()));
+  const connectors = saved.data.results.filter(({ name, kind }) => fits(name, kind));
+  const kinds = catalogue.data.results.filter((entry) => fits(entry.name, entry.kind, entry.description));
+  return (
+    <div className="grid gap-4">
+      <div className="relative sm:w-72">
+        <SearchIcon className="absolute top-2.5 left-2.5 text-faint" />
+        <input
+          data-search
+          type="search"
+          aria-label={`Search ${role}s`}
+          placeholder="Search (press /)"
+          className="control pl-8!"
+          value={text}
+          onChange={({ target }) => setText(target.value)}
+        />
+      </div>
+      {connectors.length > 0 && (
+        <Choices legend="Saved connectors">
+          {connectors.map((connector) => (
+            <Choice
+              key={connector.id}
+              group={`${role}-end`}
+              title={connector.name}
+              text={titles.get(connector.kind) ?? connector.kind}
+              checked={connectorId === connector.id}
+              onChoose={() => onConnector(connector)}
+            />
+          ))}
+        </Choices>
+      )}
+      {kinds.length > 0 && (
+        <Choices legend={`New ${role}`}>
+          {kinds.map((entry) => (
+            <Choice
+              key={entry.kind}
+              group={`${role}-end`}
+              title={entry.name}
+              text={entry.description}
+              checked={connectorId === null && kind === entry.kind}
+              onChoose={() => onKind(entry)}
+            />
+          ))}
+        </Choices>
+      )}
+      {connectors.length + kinds.length === 0 && <p className="text-soft">Nothing matches “{text}”.</p>}
+    </div>
+  );
+}
+
+function Choices({ legend, children }: { legend: string; children: React.ReactNode }) {
+  return (
+    <fieldset>
+      <legend className="mb-1.5 text-[0.8125rem] font-medium">{legend}</legend>
+      <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">{children}</div>
+    </fieldset>
+  );
+}
+
+interface ChoiceProps {
+  group: string;
+  title: string;
+  text?: string;
+  checked: boolean;
+  onChoose: () => void;
+}
+
+export function Choice({ group, title, text, checked, onChoose }: ChoiceProps) {
+  return (
+    <label
+      className={classNames(
+        "flex min-h-14 cursor-pointer items-start gap-2.5 rounded-card border px-3 py-2",
+        "has-[:focus-visible]:outline-2 has-[:focus-visible]:outline-offset-2 has-[:focus-visible]:outline-live",
+        checked ? "border-live bg-live-wash" : "border-line bg-surface hover:bg-hover",
+      )}
+    >
+      <input type="radio" name={group} className="mt-1 accent-live outline-none" checked={checked} onChange={onChoose} />
+      <span className="min-w-0">
+        <span className="block truncate font-medium">{title}</span>
+        {text && <span className="line-clamp-2 text-xs text-soft">{text}</span>}
+      </span>
+    </label>
+  );
+}

@@ -1,0 +1,44 @@
+import type { Preview } from "@/api/types";
+
+/** Real records of the stream, read now; nothing was written. */
+export function PreviewTable({ preview }: { preview: Preview }) {
+  const { fields, records } = preview;
+  if (records.length === 0) return <p className="text-soft">The stream has no records now.</p>;
+  return (
+    <div
+      role="region"
+      aria-label="Preview of the records"
+      tabIndex={0}
+      className="max-h-96 overflow-auto rounded-card border border-line"
+    >
+      <table className="table w-full border-collapse text-[0.8125rem]">
+        <thead>
+          <tr>
+            {fields.map(({ name, type }) => (
+              <th key={name} scope="col" className="sticky top-0 bg-side">
+                <span className="text-ink">{name}</span> <span className="font-normal">{type}</span>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {records.map((record, row) => (
+            <tr key={row}>
+              {fields.map(({ name }) => (
+                <td key={name} className="max-w-72 truncate font-mono text-[0.78rem]">
+                  <Cell value={record[name]} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Cell({ value }: { value: unknown }) {
+  if (value === null || value === undefined) return <span className="text-faint">null</span>;
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return <span title={text}>{text}</span>;
+}

@@ -1,0 +1,92 @@
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { answer, api, intention } from "@/api/client";
+import type { Connector, Pipeline } from "@/api/types";
+import { definitionOf, type Draft } from "./draft";
+import { pruned, type Config } from "./schema";
+
+export type Role = "source" | "destination";
+
+const HOUR = 3_600_000; // milliseconds
+
+export function catalogueQuery(role: Role) {
+  return queryOptions({
+    queryKey: ["catalogue", role],
+    queryFn: ({ signal }) =>
+      role === "source"
+        ? answer(api.GET("/api/v1/catalog/sources", { signal }))
+        : answer(api.GET("/api/v1/catalog/destinations", { signal })),
+    staleTime: HOUR,
+  });
+}
+
+export function connectorsQuery(role: Role) {
+  return queryOptions({
+    queryKey: ["connectors", role],
+    queryFn: ({ signal }) => answer(api.GET("/api/v1/connectors", { params: { query: { role } }, signal })),
+  });
+}
+
+export function streamsQuery(connectorId: string) {
+  return queryOptions({
+    queryKey: ["connectors", "streams", connectorId],
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId } }, signal })),
+    staleTime: HOUR,
+    retry: false,
+  });
+}
+
+/** Settings that were typed but not saved. */
+export function useCheckSettings(role: Role) {
+  return useMutation({
+    mutationFn: (end: { kind: string; config: Config }) =>
+      answer(api.POST("/api/v1/connectors/check", { body: { role, kind: end.kind, config: pruned(end.config) } })),
+  });
+}
+
+export function useCheckConnector() {
+  return useMutation({
+    mutationFn: (id: string) =>
+      answer(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } }, body: {} })),
+  });
+}
+
+export function useSaveConnector(role: Role) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (connector: { name: string; kind: string; config: Config }): Promise<Connector> =>
+      answer(
+        api.POST("/api/v1/connectors", {
+          params: { header: { "Idempotency-Key": intention() } },
+          body: { role, name: connector.name, kind: connector.kind, config: pruned(connector.config) },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["connectors", role] }),
+  });
+}
+
+export function usePreview() {
+  return useMutation({
+    mutationFn: (draft: Draft) =>
+      answer(api.POST("/api/v1/pipelines/preview", { body: { config: definitionOf(draft), max_records: 10 } })),
+  });
+}
+
+export function useCreatePipeline() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ draft, key }: { draft: Draft; key: string }): Promise<Pipeline> =>
+      answer(
+        api.POST("/api/v1/pipelines", {
+          params: { header: { "Idempotency-Key": key } },
+          body: {
+            name: draft.name.trim(),
+            tags: draft.tags,
+            schedule: draft.schedule,
+            config: definitionOf(draft),
+          },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
+  });
+}

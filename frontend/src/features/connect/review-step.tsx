@@ -1,0 +1,71 @@
+import { useState } from "react";
+import { Button } from "@/components/button";
+import { TextField } from "@/components/field";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { plural } from "@/format/number";
+import type { Draft } from "./draft";
+import { PreviewTable } from "./preview-table";
+import { usePreview } from "./queries";
+import { StepActions } from "./step";
+
+interface Props {
+  draft: Draft;
+  saving: boolean;
+  error: unknown;
+  errors: Record<string, string>;
+  onDone: (name: string, tags: string[]) => void;
+}
+
+export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
+  const [name, setName] = useState(draft.name || suggestedName(draft));
+  const [tags, setTags] = useState(draft.tags.join(", "));
+  const preview = usePreview();
+  return (
+    <div className="grid gap-4">
+      <div className="grid gap-4 sm:grid-cols-2">
+        <TextField
+          label="Name"
+          value={name}
+          maxLength={120}
+          required
+          error={errors.name ?? (name.trim() === "" ? "This is needed." : null)}
+          onChange={({ target }) => setName(target.value)}
+        />
+        <TextField
+          label="Tags"
+          optional
+          hint="Separated by commas."
+          value={tags}
+          error={errors.tags}
+          onChange={({ target }) => setTags(target.value)}
+        />
+      </div>
+      {preview.isPending && <Skeletons rows={4} />}
+      {preview.error && <ErrorNotice error={preview.error} retry={() => preview.mutate(draft)} />}
+      {preview.data && (
+        <div className="grid gap-1.5">
+          <p className="text-soft">{plural(preview.data.records.length, "record")} read now. Nothing was written.</p>
+          <PreviewTable preview={preview.data} />
+        </div>
+      )}
+      {error != null && <ErrorNotice error={error} />}
+      <StepActions
+        next={saving ? "Creating…" : "Create pipeline"}
+        blocked={saving ? "Creating" : name.trim() === "" ? "It needs a name" : null}
+        onNext={() => onDone(name, tagsOf(tags))}
+      >
+        <Button blocked={preview.isPending ? "Reading" : null} onClick={() => preview.mutate(draft)}>
+          Preview ten records
+        </Button>
+      </StepActions>
+    </div>
+  );
+}
+
+function suggestedName({ stream, destination }: Draft): string {
+  return `${stream} to ${destination?.kind ?? ""}`;
+}
+
+function tagsOf(text: string): string[] {
+  return [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+}

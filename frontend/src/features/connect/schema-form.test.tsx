@@ -1,0 +1,93 @@
+// @vitest-environment jsdom
+import { cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { useState } from "react";
+import { afterEach, describe, expect, it } from "vitest";
+import { pruned, type Config, type Schema } from "./schema";
+import { SchemaForm } from "./schema-form";
+
+const SCHEMA: Schema = {
+  type: "object",
+  required: ["host", "password"],
+  properties: {
+    host: { type: "string", title: "Host", description: "Name or address." },
+    port: { type: "integer", title: "Port", default: 5432 },
+    password: { type: "string", writeOnly: true, title: "Password" },
+    tls: { enum: ["prefer", "require"], default: "prefer", title: "TLS" },
+    read_only: { type: "boolean", default: true, title: "Read-only" },
+    auth: {
+      title: "Login",
+      anyOf: [{ $ref: "#/$defs/Key" }, { type: "null" }],
+      default: null,
+    },
+    method: { title: "Method", oneOf: [{ $ref: "#/$defs/Key" }, { $ref: "#/$defs/User" }] },
+  },
+  $defs: {
+    Key: { title: "Key", type: "object", required: ["kind", "key"], properties: { kind: { const: "key" }, key: { type: "string", title: "Secret key", format: "password" } } },
+    User: { title: "User", type: "object", required: ["kind", "user"], properties: { kind: { const: "user" }, user: { type: "string", title: "User name" } } },
+  },
+};
+
+let current: Config = {};
+
+function Harness({ start = {}, errors = {} }: { start?: Config; errors?: Record<string, string> }) {
+  const [value, setValue] = useState<Config>(start);
+  current = value;
+  return <SchemaForm schema={SCHEMA} value={value} onChange={setValue} errors={errors} />;
+}
+
+afterEach(cleanup);
+
+describe("the settings form", () => {
+  it("asks by label and gives typed values", async () => {
+    const user = userEvent.setup();
+    render(<Harness />);
+    await user.type(screen.getByLabelText("Host"), "db.example.com");
+    await user.type(screen.getByLabelText("Password"), "s3cret");
+    await user.click(screen.getByText("More settings"));
+    await user.type(screen.getByLabelText(/^Port/), "6543");
+    await user.selectOptions(screen.getByLabelText(/^TLS/), "require");
+    await user.click(screen.getByLabelText("Read-only"));
+    expect(pruned(current)).toEqual({
+      host: "db.example.com",
+      password: "s3cret",
+      port: 6543,
+      tls: "require",
+      read_only: false,
+    });
+  });
+
+  it("never shows a stored secret, and keeps or replaces it", async () => {
+    const user = userEvent.setup();
+    const stored = { set: true, last4: "1234" };
+    render(<Harness start={{ host: "h", password: stored }} />);
+    expect(screen.getByText("Set, ends with 1234")).toBeTruthy();
+    expect(screen.queryByLabelText("Password")).toBeNull();
+    await user.click(screen.getByRole("button", { name: "Replace" }));
+    const input = screen.getByLabelText("Password");
+    expect(input.getAttribute("type")).toBe("password");
+    await user.type(input, "new");
+    expect(current.password).toBe("new");
+    await user.click(screen.getByRole("button", { name: "Keep" }));
+    expect(current.password).toEqual(stored);
+  });
+
+  it("an option of a union brings its own fields and its marker", async () => {
+    const user = userEvent.setup();
+    render(<Harness />);
+    await user.selectOptions(screen.getByLabelText("Method"), "User");
+    await user.type(screen.getByLabelText("User name"), "ada");
+    expect(current.method).toEqual({ kind: "user", user: "ada" });
+    await user.selectOptions(screen.getByLabelText("Method"), "Key");
+    expect(current.method).toEqual({ kind: "key" });
+  });
+
+  it("shows the server's messages at their fields and unfolds what hides one", () => {
+    render(<Harness errors={{ host: "Must not be empty.", port: "Must be at most 65535." }} />);
+    const host = screen.getByLabelText("Host");
+    expect(host.getAttribute("aria-invalid")).toBe("true");
+    const described = host.getAttribute("aria-describedby")!.split(" ");
+    expect(described.map((id) => document.getElementById(id)!.textContent)).toContain("Must not be empty.");
+    expect(screen.getByText("More settings").closest("details")!.open).toBe(true);
+  });
+});

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { fieldsOf, inWords, isSetMarker, missing, optionOf, pruned, shapeOf, startOfOption, type Schema } from "./schema";
+
+/** As pydantic writes it: optional as anyOf with null, nested models as $ref, unions with a constant. */
+const REST: Schema = {
+  type: "object",
+  required: ["base_url", "auth"],
+  properties: {
+    page_size: { type: "integer", default: 100, minimum: 1, maximum: 1000, title: "Page size" },
+    base_url: { type: "string", format: "uri" },
+    token: { type: "string", writeOnly: true },
+    refresh_token: { anyOf: [{ type: "string", format: "password", writeOnly: true }, { type: "null" }], default: null },
+    timeout: { anyOf: [{ type: "number", minimum: 0 }, { type: "null" }], default: null },
+    compression: { $ref: "#/$defs/Compression", default: "zstd" },
+    auth: { anyOf: [{ $ref: "#/$defs/Bearer" }, { $ref: "#/$defs/Basic" }], title: "Authentication" },
+    headers: { type: "object", additionalProperties: { type: "string" } },
+    tls: { allOf: [{ $ref: "#/$defs/Tls" }], description: "How to encrypt" },
+    fields: { type: "array", items: { type: "string" } },
+    streams: { type: "array", items: { $ref: "#/$defs/Tls" } },
+    verify: { type: "boolean", default: true },
+    kind: { const: "rest" },
+  },
+  $defs: {
+    Compression: { enum: ["zstd", "none"], type: "string" },
+    Tls: { type: "object", required: ["mode"], properties: { mode: { type: "string" }, ca: { type: "string" } } },
+    Bearer: {
+      title: "Bearer token",
+      type: "object",
+      required: ["type", "token"],
+      properties: { type: { const: "bearer" }, token: { type: "string", writeOnly: true } },
+    },
+    Basic: {
+      type: "object",
+      required: ["type", "username"],
+      properties: { type: { const: "basic_auth" }, username: { type: "string" } },
+    },
+  },
+};
+
+const shape = (name: string) => shapeOf(name, (REST.properties as Record<string, Schema>)[name]!, REST);
+
+describe("a settings schema as a form", () => {
+  it("required fields come first and constants are not asked for", () => {
+    const names = fieldsOf(REST, REST).map(({ name }) => name);
+    expect(names.slice(0, 3)).toEqual(["base_url", "auth", "page_size"]);
+    expect(names).not.toContain("kind");
+  });
+
+  it.each([
+    ["base_url", "text"],
+    ["page_size", "number"],
+    ["token", "secret"],
+    ["refresh_token", "secret"],
+    ["timeout", "number"],
+    ["compression", "choice"],
+    ["auth", "union"],
+    ["headers", "map"],
+    ["tls", "group"],
+    ["fields", "texts"],
+    ["streams", "json"],
+    ["verify", "switch"],
+  ])("%s is a %s", (name, kind) => {
+    expect(shape(name).kind).toBe(kind);
+  });
+
+  it("titles fall back to the name and optional values may be null", () => {
+    expect(shape("base_url").title).toBe("Base url");
+    expect(shape("auth").title).toBe("Authentication");
+    expect(shape("tls").description).toBe("How to encrypt");
+    expect(shape("timeout").nullable).toBe(true);
+    expect(shape("page_size")).toMatchObject({ whole: true, minimum: 1, maximum: 1000, fallback: 100, nullable: false });
+    expect(inWords("accessKeyId")).toBe("Access key id");
+  });
+
+  it("a union's option is known by its constant", () => {
+    const auth = shape("auth");
+    if (auth.kind !== "union") throw new Error("not a union");
+    expect(auth.options.map(({ title }) => title)).toEqual(["Bearer token", "Basic auth"]);
+    expect(startOfOption(auth.options[1]!)).toEqual({ type: "basic_auth" });
+    expect(optionOf({ type: "basic_auth", username: "x" }, auth.options)).toBe(1);
+    expect(optionOf(undefined, auth.options)).toBe(-1);
+  });
+
+  it("names what is still missing by path", () => {
+    expect(missing(REST, REST, {})).toEqual(["base_url", "auth"]);
+    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual(["auth.token", "tls.mode"]);
+    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } })).toEqual([]);
+  });
+
+  it("leaves out what is empty and keeps false, zero, null and stored secrets", () => {
+    const secret = { set: true, last4: "1234" };
+    expect(pruned({ a: "", b: undefined, c: false, d: 0, e: null, tls: { ca: "", mode: "on" }, token: secret })).toEqual({
+      c: false,
+      d: 0,
+      e: null,
+      tls: { mode: "on" },
+      token: secret,
+    });
+  });
+
+  it("knows a stored secret's marker from settings that look like one", () => {
+    expect(isSetMarker({ set: true, last4: "1234" })).toBe(true);
+    expect(isSetMarker({ set: false })).toBe(true);
+    expect(isSetMarker({ set: true, other: 1 })).toBe(false);
+    expect(isSetMarker("set")).toBe(false);
+  });
+
+  it("a reference that leads nowhere becomes a JSON field instead of an error", () => {
+    expect(shapeOf("x", { $ref: "#/$defs/Missing" }, REST).kind).toBe("json");
+  });
+});

@@ -1,0 +1,206 @@
+/** Reads the JSON Schema of a connector's settings as the fields of a form. */
+
+export interface Schema {
+  [keyword: string]: unknown;
+}
+
+export type Config = Record<string, unknown>;
+
+interface Base {
+  title: string;
+  description: string | null;
+  /** null is a valid value and stands for "not given". */
+  nullable: boolean;
+  fallback: unknown;
+}
+
+export type FieldShape = Base &
+  (
+    | { kind: "text" | "secret" | "long-text" }
+    | { kind: "number"; whole: boolean; minimum: number | null; maximum: number | null }
+    | { kind: "switch" }
+    | { kind: "choice"; choices: (string | number)[] }
+    | { kind: "texts" }
+    | { kind: "map"; secret: boolean }
+    | { kind: "group"; schema: Schema }
+    | { kind: "union"; options: UnionOption[] }
+    | { kind: "json" }
+  );
+
+export interface UnionOption {
+  title: string;
+  schema: Schema;
+  /** The property whose constant tells the options apart. */
+  marker: { name: string; value: unknown } | null;
+}
+
+export interface FormField {
+  name: string;
+  required: boolean;
+  schema: Schema;
+}
+
+/** `schema` with its reference followed and its single `allOf` folded in. */
+export function resolved(schema: Schema, root: Schema): Schema {
+  const { $ref, allOf, ...own } = schema;
+  if (typeof $ref === "string") return { ...resolved(pointedAt($ref, root), root), ...own };
+  if (Array.isArray(allOf) && allOf.length === 1) return { ...resolved(allOf[0] as Schema, root), ...own };
+  return schema;
+}
+
+function pointedAt(reference: string, root: Schema): Schema {
+  let found: unknown = root;
+  for (const step of reference.replace(/^#\/?/, "").split("/").filter(Boolean)) {
+    const key = step.replaceAll("~1", "/").replaceAll("~0", "~");
+    found = isObject(found) ? found[key] : undefined;
+  }
+  return isObject(found) ? found : {};
+}
+
+/** The fields of an object, the required ones first, otherwise in the schema's order. */
+export function fieldsOf(schema: Schema, root: Schema): FormField[] {
+  const node = resolved(schema, root);
+  const required = new Set(Array.isArray(node.required) ? (node.required as string[]) : []);
+  const fields = Object.entries(isObject(node.properties) ? node.properties : {})
+    .filter(([, property]) => isObject(property) && !("const" in resolved(property, root)))
+    .map(([name, property]) => ({ name, required: required.has(name), schema: property as Schema }));
+  return [...fields.filter((field) => field.required), ...fields.filter((field) => !field.required)];
+}
+
+/** What kind of control a property needs. What has no better one is edited as JSON. */
+export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape {
+  const node = resolved(schema, root);
+  const options = alternatives(node).map((option) => resolved(option, root));
+  const real = options.filter((option) => option.type !== "null");
+  const nullable = options.length > real.length || (Array.isArray(node.type) && node.type.includes("null"));
+  const base = {
+    title: text(node.title) ?? inWords(name),
+    description: text(node.description),
+    nullable,
+    fallback: node.default,
+  };
+  if (real.length === 1) return { ...shapeOf(name, { ...real[0], ...titled(node) }, root), nullable, fallback: node.default };
+  if (real.length > 1 && real.every((option) => isObject(option.properties))) {
+    return { ...base, kind: "union", options: real.map((option) => unionOption(option, root)) };
+  }
+  if (real.length > 1) return { ...base, kind: isSecret(node) ? "secret" : allTexts(real) ? "text" : "json" };
+  return { ...base, ...plainShape(node, root) } as FieldShape;
+}
+
+function titled(node: Schema): Schema {
+  return Object.fromEntries(
+    ["title", "description", "writeOnly"].filter((key) => node[key] !== undefined).map((key) => [key, node[key]]),
+  );
+}
+
+function plainShape(node: Schema, root: Schema): object {
+  if (isSecret(node)) return isObject(node.additionalProperties) ? { kind: "map", secret: true } : { kind: "secret" };
+  if (Array.isArray(node.enum)) return { kind: "choice", choices: node.enum };
+  switch (Array.isArray(node.type) ? node.type.find((type) => type !== "null") : node.type) {
+    case "string":
+      return { kind: isLong(node) ? "long-text" : "text" };
+    case "integer":
+    case "number":
+      return { kind: "number", whole: node.type === "integer", minimum: numeric(node.minimum), maximum: numeric(node.maximum) };
+    case "boolean":
+      return { kind: "switch" };
+    case "array":
+      return isObject(node.items) && resolved(node.items, root).type === "string" ? { kind: "texts" } : { kind: "json" };
+    case "object":
+      return objectShape(node, root);
+    default:
+      return { kind: "json" };
+  }
+}
+
+function objectShape(node: Schema, root: Schema): object {
+  if (isObject(node.properties)) return { kind: "group", schema: node };
+  const values = isObject(node.additionalProperties) ? resolved(node.additionalProperties, root) : null;
+  return values?.type === "string" ? { kind: "map", secret: isSecret(values) } : { kind: "json" };
+}
+
+function alternatives(node: Schema): Schema[] {
+  const found = node.anyOf ?? node.oneOf;
+  return Array.isArray(found) ? found.filter(isObject) : [];
+}
+
+function unionOption(option: Schema, root: Schema): UnionOption {
+  const properties = isObject(option.properties) ? option.properties : {};
+  const constant = Object.entries(properties)
+    .map(([name, property]) => [name, isObject(property) ? resolved(property, root) : {}] as const)
+    .find(([, property]) => "const" in property);
+  const marker = constant ? { name: constant[0], value: constant[1].const } : null;
+  return { title: text(option.title) ?? inWords(String(marker?.value ?? "Option")), schema: option, marker };
+}
+
+/** The option that `value` belongs to, by its marker; -1 when it belongs to none. */
+export function optionOf(value: unknown, options: UnionOption[]): number {
+  if (!isObject(value)) return -1;
+  return options.findIndex(({ marker }) => marker === null || value[marker.name] === marker.value);
+}
+
+/** The value a union starts with when `option` is chosen. */
+export function startOfOption({ marker }: UnionOption): Config {
+  return marker ? { [marker.name]: marker.value } : {};
+}
+
+export function isSecret(schema: Schema): boolean {
+  return schema.writeOnly === true || schema.format === "password";
+}
+
+/** A stored secret, as the server shows it: `{"set": true, "last4": "1234"}`. */
+export function isSetMarker(value: unknown): value is { set: boolean; last4?: string } {
+  return isObject(value) && typeof value.set === "boolean" && Object.keys(value).every((key) => key === "set" || key === "last4");
+}
+
+/** `value` without what was left empty: the server's defaults apply there. */
+export function pruned(value: Config): Config {
+  const kept = Object.entries(value)
+    .map(([key, inner]) => [key, isObject(inner) && !isSetMarker(inner) ? pruned(inner) : inner] as const)
+    .filter(([, inner]) => inner !== undefined && inner !== "");
+  return Object.fromEntries(kept);
+}
+
+/** Names of required fields that are still empty, as paths below `path`. */
+export function missing(schema: Schema, root: Schema, value: Config, path = ""): string[] {
+  return fieldsOf(schema, root).flatMap(({ name, required, schema: inner }) => {
+    const here = path ? `${path}.${name}` : name;
+    const shape = shapeOf(name, inner, root);
+    const given = value[name];
+    if (shape.kind === "group" && (required || isObject(given))) {
+      return missing(shape.schema, root, isObject(given) ? given : {}, here);
+    }
+    if (shape.kind === "union" && isObject(given)) {
+      const option = shape.options[optionOf(given, shape.options)];
+      return option ? missing(option.schema, root, given, here) : [here];
+    }
+    const empty = given === undefined || given === "" || (given === null && !shape.nullable);
+    return required && empty && shape.fallback === undefined ? [here] : [];
+  });
+}
+
+/** `base_url` and `pageSize` as `Base url` and `Page size`. */
+export function inWords(name: string): string {
+  const words = name.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim().toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+function allTexts(options: Schema[]): boolean {
+  return options.every((option) => option.type === "string" || option.const !== undefined || Array.isArray(option.enum));
+}
+
+function isLong(node: Schema): boolean {
+  return node.format === "textarea" || node.contentMediaType !== undefined;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function text(value: unknown): string | null {
+  return typeof value === "string" && value !== "" ? value : null;
+}
+
+function numeric(value: unknown): number | null {
+  return typeof value === "number" ? value : null;
+}

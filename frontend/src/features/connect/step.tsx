@@ -1,0 +1,58 @@
+import type { ReactNode } from "react";
+import { Button } from "@/components/button";
+import { classNames } from "@/components/class-names";
+import { CheckIcon } from "@/components/icons";
+
+interface StepProps {
+  number: number;
+  title: string;
+  summary: string | null;
+  state: "open" | "done" | "later";
+  onOpen: () => void;
+  children: ReactNode;
+}
+
+/** One part of a form that opens when its turn comes and folds to a summary after. */
+export function Step({ number, title, summary, state, onOpen, children }: StepProps) {
+  return (
+    <li className="card">
+      <h2 className="flex min-h-12 items-center gap-3 px-4">
+        <span
+          aria-hidden="true"
+          className={classNames(
+            "grid size-6 shrink-0 place-items-center rounded-full text-xs font-semibold",
+            state === "done" ? "bg-good-wash text-good" : state === "open" ? "bg-primary text-on-primary" : "bg-picked text-soft",
+          )}
+        >
+          {state === "done" ? <CheckIcon width="14" height="14" /> : number}
+        </span>
+        <span className={classNames("font-semibold", state === "later" && "text-faint")}>{title}</span>
+        {state === "done" && <span className="min-w-0 truncate text-soft">{summary}</span>}
+        {state === "done" && (
+          <Button look="quiet" size="small" className="ml-auto" aria-label={`Change ${title.toLowerCase()}`} onClick={onOpen}>
+            Change
+          </Button>
+        )}
+      </h2>
+      {state === "open" && <div className="border-t border-line p-4">{children}</div>}
+    </li>
+  );
+}
+
+interface ActionsProps {
+  next: string;
+  blocked?: string | null;
+  onNext: () => void;
+  children?: ReactNode;
+}
+
+export function StepActions({ next, blocked, onNext, children }: ActionsProps) {
+  return (
+    <div className="flex flex-wrap gap-2">
+      <Button look="primary" blocked={blocked} onClick={onNext}>
+        {next}
+      </Button>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,120 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { StreamInfo } from "@/api/types";
+import { Field } from "@/components/field";
+import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { count, plural } from "@/format/number";
+import type { Draft, SyncMode } from "./draft";
+import { Choice } from "./end-picker";
+import { streamsQuery } from "./queries";
+import { StepActions } from "./step";
+
+export type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
+
+const MOST_SHOWN = 60;
+
+export function StreamStep({ connectorId, onDone }: { connectorId: string; onDone: (choice: StreamChoice) => void }) {
+  const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
+  const [text, setText] = useState("");
+  const [chosen, setChosen] = useState<StreamInfo | null>(null);
+  if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
+  if (isPending) return <Skeletons rows={4} />;
+  if (data.failure) return <FailureNotice {...data.failure} retry={() => void refetch()} />;
+  if (data.streams.length === 0) {
+    return (
+      <EmptyState title="No stream was found">
+        The source answered but offers nothing this user may read. Check its permissions, then look again.
+      </EmptyState>
+    );
+  }
+  const found = data.streams.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
+  return (
+    <div className="grid gap-4">
+      {data.streams.length > 6 && (
+        <input
+          data-search
+          type="search"
+          aria-label="Search streams"
+          placeholder={`Search ${plural(data.streams.length, "stream")}`}
+          className="control sm:w-72!"
+          value={text}
+          onChange={({ target }) => setText(target.value)}
+        />
+      )}
+      <fieldset>
+        <legend className="sr-only">Stream</legend>
+        <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
+          {found.slice(0, MOST_SHOWN).map((stream) => (
+            <Choice
+              key={stream.name}
+              group="stream"
+              title={stream.name}
+              text={fieldsInWords(stream)}
+              checked={chosen?.name === stream.name}
+              onChoose={() => setChosen(stream)}
+            />
+          ))}
+        </div>
+      </fieldset>
+      {found.length > MOST_SHOWN && (
+        <p className="text-soft">{count(found.length - MOST_SHOWN)} more: search to narrow them down.</p>
+      )}
+      {chosen && <HowToRead key={chosen.name} stream={chosen} onDone={onDone} />}
+    </div>
+  );
+}
+
+function fieldsInWords({ fields }: StreamInfo): string {
+  if (fields.length === 0) return "Fields are known once it is read";
+  const names = fields.map(({ name }) => name);
+  return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
+}
+
+function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: StreamChoice) => void }) {
+  const cursors = stream.cursor_fields;
+  const incremental = stream.sync_modes.includes("incremental");
+  const [syncMode, setSyncMode] = useState<SyncMode>("full_refresh");
+  const [cursor, setCursor] = useState(cursors[0] ?? "");
+  return (
+    <div className="grid gap-4">
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Field label="Each run reads" hint={incremental ? null : "This stream can only be read in full."}>
+          {(control) => (
+            <select
+              className="control"
+              {...control}
+              value={syncMode}
+              disabled={!incremental}
+              onChange={({ target }) => setSyncMode(target.value as SyncMode)}
+            >
+              <option value="full_refresh">Everything</option>
+              {incremental && <option value="incremental">What is new since the last run</option>}
+            </select>
+          )}
+        </Field>
+        {syncMode === "incremental" && cursors.length > 0 && (
+          <Field label="New means a higher" hint="A field that only grows, such as a time of change.">
+            {(control) => (
+              <select className="control" {...control} value={cursor} onChange={({ target }) => setCursor(target.value)}>
+                {cursors.map((name) => (
+                  <option key={name}>{name}</option>
+                ))}
+              </select>
+            )}
+          </Field>
+        )}
+      </div>
+      <StepActions
+        next="Continue"
+        onNext={() =>
+          onDone({
+            stream: stream.name,
+            syncMode,
+            cursorField: syncMode === "incremental" ? cursor || null : null,
+            primaryKey: stream.primary_key,
+          })
+        }
+      />
+    </div>
+  );
+}
