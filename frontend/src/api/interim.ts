@@ -53,7 +53,8 @@ export interface Run {
   finished_at: string | null;
   waiting_reason: string | null;
   place_in_line: number | null;
-  cancel_requested?: boolean;
+  cancel_requested: boolean;
+  log_lines: number;
   progress: Progress | null;
   failure: Failure | null;
   attempts?: Attempt[];

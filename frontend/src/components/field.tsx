@@ -17,7 +17,7 @@ export function Field({ label, hint, error, optional, children }: FieldProps) {
   const id = useId();
   const describedBy = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
   return (
-    <div className="grid gap-1">
+    <div className="grid content-start gap-1">
       <label htmlFor={id} className="text-[0.8125rem] font-medium">
         {label}
         {optional && <span className="ml-1.5 font-normal text-faint">optional</span>}

@@ -7,6 +7,8 @@ import { absoluteTime, relativeTime } from "./time";
 describe("durations", () => {
   it.each([
     [0, "0 s"],
+    [0.0002, "1 ms"],
+    [0.02, "20 ms"],
     [0.42, "0.4 s"],
     [9.94, "9.9 s"],
     [9.96, "10 s"],

@@ -9,6 +9,7 @@ import { When } from "@/components/when";
 import { runsQuery } from "@/features/runs/queries";
 import { RunsTable } from "@/features/runs/runs-table";
 import { useMay } from "@/features/session/use-session";
+import { useOrgEvents } from "@/features/shell/org-events";
 import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
 import { RouteLine, Tag } from "./route-line";
@@ -18,6 +19,7 @@ const RECENT = 20;
 
 export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
+  useOrgEvents();
   const { data: pipeline, error, refetch } = useQuery(pipelineQuery(pipelineId));
   usePageTitle(pipeline?.name ?? "Pipeline");
   return (

@@ -6,12 +6,14 @@ import { PlusIcon } from "@/components/icons";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { useMay } from "@/features/session/use-session";
+import { useOrgEvents } from "@/features/shell/org-events";
 import { FilterBar } from "./filter-bar";
 import { PipelinesTable } from "./pipelines-table";
 import { pipelinesQuery } from "./queries";
 
 export function PipelinesPage() {
   const filter = useSearch({ from: "/app/pipelines" });
+  useOrgEvents();
   const query = useInfiniteQuery(pipelinesQuery(filter));
   const mayEdit = useMay("pipelines.edit");
   const rows = query.data?.pages.flatMap((page) => page.results) ?? [];

@@ -10,7 +10,7 @@ import type { Pipeline, PipelineRow, Run } from "@/api/types";
 import { isLive } from "@/components/status";
 import type { PipelineFilter } from "./filter";
 
-const LIVE_POLL = 2_000; // milliseconds between looks while something in the list runs
+const LIVE_POLL = 5_000; // milliseconds between looks while something in the list runs, should its stream fail
 const CALM_POLL = 30_000;
 
 interface Page {

@@ -3,6 +3,7 @@ import { useEffect, useState, useSyncExternalStore } from "react";
 import { follow, type ServerEvent, type StreamState } from "@/api/event-stream";
 import { authorizedFetch } from "@/api/session";
 import type { LogLine, Run } from "@/api/types";
+import { useTabVisible } from "@/components/visibility";
 import { LogBook } from "./log-book";
 import { logPage, outputsQuery, runQuery } from "./queries";
 
@@ -77,6 +78,7 @@ export class LiveLog {
 export function useLiveRun(runId: string, live: boolean): { log: LiveLog | null; stream: StreamState } {
   const client = useQueryClient();
   const [log, setLog] = useState<LiveLog | null>(null);
+  const visible = useTabVisible();
   const [stream, setStream] = useState<StreamState>("closed");
 
   useEffect(() => {
@@ -88,12 +90,16 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog | null;
   }, [runId]);
 
   useEffect(() => {
-    if (!live || !log) return;
+    if (!live || !log || !visible) return;
     const abort = new AbortController();
     const key = runQuery(runId).queryKey;
     function onEvent({ event, data }: ServerEvent): "stop" | void {
       const body: unknown = JSON.parse(data);
-      if (event === "run") client.setQueryData(key, body as Run);
+      if (event === "run") {
+        const run = body as Run;
+        client.setQueryData(key, run);
+        if (run.log_lines > log!.book.lines.length) void log!.fetchRest();
+      }
       if (event === "progress") client.setQueryData(key, (run) => withProgress(run, body));
       if (event === "log") {
         const batch = body as { first_line: number; lines: LogLine[] };
@@ -112,7 +118,7 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog | null;
         void log.fetchRest();
       });
     return () => abort.abort();
-  }, [runId, live, log, client]);
+  }, [runId, live, log, visible, client]);
 
   return { log, stream };
 }

@@ -4,7 +4,7 @@ import type { LogPage, Run } from "@/api/types";
 import { isLive } from "@/components/status";
 import type { RunFilter } from "./filter";
 
-const LIVE_POLL = 3_000; // milliseconds between looks at a list with live runs
+const LIVE_POLL = 5_000; // milliseconds between looks at a list with live runs, should its stream fail
 const LOG_PAGE = 2_000; // lines
 
 export function runQuery(id: string) {

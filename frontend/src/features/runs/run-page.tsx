@@ -87,7 +87,7 @@ function Header({ run }: { run: Run }) {
 function CancelButton({ run }: { run: Run }) {
   const [asking, setAsking] = useState(false);
   const cancel = useCancelRun(run.id);
-  const going = cancel.isPending || cancel.isSuccess || run.cancel_requested === true;
+  const going = cancel.isPending || cancel.isSuccess || run.cancel_requested;
   return (
     <>
       <Button look="danger" blocked={going ? "Stopping at the next safe point" : null} onClick={() => setAsking(true)}>

@@ -4,12 +4,14 @@ import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { isRunStatus } from "@/features/pipelines/filter";
+import { useOrgEvents } from "@/features/shell/org-events";
 import { runsQuery } from "./queries";
 import { RunsTable } from "./runs-table";
 
 export function RunsPage() {
   const filter = useSearch({ from: "/app/runs" });
   const navigate = useNavigate({ from: "/runs" });
+  useOrgEvents();
   const query = useInfiniteQuery(runsQuery(filter));
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (

@@ -16,6 +16,7 @@ import { useShortcuts } from "./shortcuts";
 
 export function Shell() {
   useShortcuts();
+  const org = useSession()?.organization.id;
   return (
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
       <a
@@ -44,7 +45,8 @@ export function Shell() {
         </div>
       </header>
       <main id="main" tabIndex={-1} className="min-w-0 outline-none">
-        <Outlet />
+        {/* another organization is another set of pages: nothing of the first may stay on screen */}
+        <Outlet key={org} />
       </main>
     </div>
   );

@@ -1,0 +1,35 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { follow } from "@/api/event-stream";
+import { authorizedFetch } from "@/api/session";
+import { useTabVisible } from "@/components/visibility";
+
+const PAUSE = 1_000; // milliseconds: a busy organization refreshes a list once a second, not per event
+
+/** Lists that show runs are fetched again when a run of the organization changes its state. */
+export function useOrgEvents(): void {
+  const client = useQueryClient();
+  const visible = useTabVisible();
+  useEffect(() => {
+    if (!visible) return;
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    function refresh() {
+      timer = undefined;
+      void client.invalidateQueries({ queryKey: ["pipelines"] });
+      void client.invalidateQueries({ queryKey: ["runs", "list"] });
+    }
+    follow({
+      url: "/api/v1/events",
+      signal: abort.signal,
+      fetch: authorizedFetch,
+      onEvent: ({ event }) => {
+        if (event === "run") timer ??= setTimeout(refresh, PAUSE);
+      },
+    }).catch(() => undefined); // refused: the lists still look by themselves now and then
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
+  }, [client, visible]);
+}
