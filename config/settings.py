@@ -43,7 +43,7 @@ def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
         **env.database_parts(url),
         "OPTIONS": options,
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": False,
+        "CONN_HEALTH_CHECKS": True,  # a pooled connection that died with the server is replaced, not used
     }
 
 
@@ -215,6 +215,7 @@ WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 4)
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
+STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
 
 # --- Logging ----------------------------------------------------------------------------------
 LOG_LEVEL = env.text("DROVER_LOG_LEVEL", "INFO").upper()

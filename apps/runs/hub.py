@@ -1,0 +1,204 @@
+"""Live events in one web process: one LISTEN connection, fanned out in memory to every stream.
+
+A notice is only a hint. Whoever follows a stream compares numbers and reads the rows when one is
+missing, so lost notices, large bodies and a restarted PostgreSQL all heal the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from django.db import connections
+from procrastinate.contrib.django.utils import connector_params
+
+from apps.runs.events import CHANNEL, OF_ORG
+
+logger = structlog.get_logger(__name__)
+
+HEARTBEAT = 15.0  # seconds between comments on a quiet stream
+LONGEST_QUEUE = 500  # notices a slow client may be behind before its stream is closed
+PROOF_OF_LIFE = 10.0  # seconds without a notice after which the connection is tried
+RECONNECT = (0.1, 5.0)  # seconds, first and longest wait
+
+
+class TooSlow(Exception):
+    """The client does not keep up; it reconnects and resumes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something for a stream. `number` 0 is outside the numbering: a heartbeat, live progress, or a doubt."""
+
+    number: int
+    frame: bytes  # empty: read the rows
+    kind: str = ""
+
+
+BEAT = Notice(0, b":\n\n", "beat")
+DOUBT = Notice(0, b"", "doubt")  # notices may have been missed
+
+
+def frame(number: int | None, kind: str, body: str) -> bytes:
+    """One server-sent event; JSON has no line breaks of its own."""
+    place = f"id: {number}\n" if number is not None else ""
+    return f"{place}event: {kind}\ndata: {body}\n\n".encode()
+
+
+class Subscription:
+    """A stream's inbox."""
+
+    def __init__(self) -> None:
+        self._inbox: deque[Notice] = deque()
+        self._arrived = asyncio.Event()
+        self._too_slow = False
+        self.closed = False
+        self.beat_at = time.monotonic() + HEARTBEAT * random.uniform(0.5, 1)  # noqa: S311 - spreads load
+
+    def put(self, notice: Notice) -> None:
+        if len(self._inbox) >= LONGEST_QUEUE:
+            self._too_slow = True
+        else:
+            self._inbox.append(notice)
+        self._arrived.set()
+
+    def close(self) -> None:
+        """The client is gone."""
+        self.closed = True
+        self._arrived.set()
+
+    async def take(self) -> list[Notice]:
+        """What arrived, waiting for at least one; empty once closed. Raises TooSlow."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        if self._too_slow:
+            raise TooSlow
+        if self.closed:
+            return []
+        found = list(self._inbox)
+        self._inbox.clear()
+        return found
+
+
+class Hub:
+    """Lives on one event loop; starts listening with the first subscription."""
+
+    def __init__(self) -> None:
+        self._followers: dict[UUID, set[Subscription]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listening = asyncio.Event()
+        self.count = 0
+
+    @contextmanager
+    def follow(self, key: UUID) -> Iterator[Subscription]:
+        """Everything announced about this run, or this org, from now on."""
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
+        mine = Subscription()
+        self._followers.setdefault(key, set()).add(mine)
+        self.count += 1
+        try:
+            yield mine
+        finally:
+            self.count -= 1
+            others = self._followers[key]
+            others.discard(mine)
+            if not others:
+                del self._followers[key]
+
+    async def close(self) -> None:
+        """Stop listening; streams end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for follower in self._everyone():
+            follower.close()
+
+    async def listening(self) -> None:
+        """Wait until notices arrive here; rows written before may have to be read."""
+        await self._listening.wait()
+
+    def deliver(self, payload: str) -> None:
+        """Hand one notice to those who follow its run or its org."""
+        org, run, number, org_number, kind, body = payload.split("|", 5)
+        of_run = self._followers.get(UUID(run))
+        if of_run:
+            notice = Notice(int(number), frame(int(number), kind, body) if body else b"", kind)
+            for follower in of_run:
+                follower.put(notice)
+        of_org = self._followers.get(UUID(org))
+        if of_org and (notice_of_org := _for_org(kind, org_number, body)):
+            for follower in of_org:
+                follower.put(notice_of_org)
+
+    async def _listen(self) -> None:
+        first, longest = RECONNECT
+        wait = first
+        while True:
+            try:
+                async with await _connect() as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    self._listening.set()
+                    self._doubt()
+                    wait = first
+                    await self._relay(connection)
+            except (psycopg.Error, OSError) as error:
+                self._listening.clear()
+                logger.warning("event hub disconnected", error=str(error).partition("\n")[0])
+            await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads load
+            wait = min(wait * 2, longest)
+
+    async def _relay(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Until the connection breaks. A silent one is tried, for a dead peer says nothing."""
+        while True:
+            async for notice in connection.notifies(timeout=PROOF_OF_LIFE):
+                self.deliver(notice.payload)
+            await connection.execute("SELECT 1")
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            now = time.monotonic()
+            for follower in self._everyone():
+                if follower.beat_at <= now:
+                    follower.beat_at = now + HEARTBEAT
+                    follower.put(BEAT)
+
+    def _doubt(self) -> None:
+        for follower in self._everyone():
+            follower.put(DOUBT)
+
+    def _everyone(self) -> list[Subscription]:
+        return [one for followers in self._followers.values() for one in followers]
+
+
+def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
+    """The org's stream has the states of runs, numbered, and live progress, which is not kept."""
+    if kind in OF_ORG:
+        number = int(org_number)
+        return Notice(number, frame(number, kind, body) if body else b"", kind)
+    if kind == "progress" and body:
+        return Notice(0, frame(None, kind, body), kind)
+    return None
+
+
+async def _connect() -> psycopg.AsyncConnection[Any]:
+    """Directly, not from the pool: LISTEN belongs to one connection."""
+    parameters = {**connector_params(connections["default"].alias), "autocommit": True}
+    return await psycopg.AsyncConnection.connect(
+        **{name: value for name, value in parameters.items() if name != "pool"},
+        application_name="drover-events",
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,  # milliseconds
+    )

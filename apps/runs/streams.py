@@ -1,0 +1,268 @@
+"""Server-sent events: GET /runs/{id}/events and GET /events, as a plain ASGI application.
+
+A stream subscribes first, then reads the rows after the client's Last-Event-ID, then drops what it
+has seen: nothing is lost and nothing comes twice, whatever reconnects. No database connection is
+held while a stream is open; each read is a short unit in a small thread pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.db import OperationalError, connection
+from django.http import HttpRequest
+from rest_framework.exceptions import APIException
+
+from apps.orgs import credentials
+from apps.orgs.exceptions import NotFound, PermissionMissing
+from apps.orgs.roles import Permission
+from apps.orgs.tenancy import org_scope
+from apps.runs.feeds import Missed, OrgSource, RunSource, Source, unheard
+from apps.runs.hub import BEAT, Hub, Notice, Subscription, TooSlow
+from apps.runs.models import Run
+from config.headers import CONTENT_SECURITY_POLICY
+from config.problems import Problem, as_problem
+from config.wire import JSONRenderer
+
+logger = structlog.get_logger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+T = TypeVar("T")
+
+MOST_STREAMS = 5000  # of one process
+RETRY = b"retry: 1000\n\n"  # milliseconds an EventSource waits before it reconnects
+
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A client that may listen: to what, from where, and in whose name."""
+
+    source: Source
+    last_seen: int | None
+    credential: credentials.Credential
+    request: HttpRequest
+
+    def still_allowed(self) -> bool:
+        """Whether the member, session or key still has access. A key is read anew: it may be revoked."""
+        try:
+            if isinstance(self.credential, credentials.KeyCredential):
+                credentials.read(self.request)
+            with org_scope(self.credential.org_id):
+                _check(self.credential)
+        except (APIException, PermissionMissing):
+            return False
+        except OperationalError:
+            return True  # nothing can be heard while the database is away; asked again later
+        return True
+
+
+def open_stream(request: HttpRequest, run_id: UUID | None) -> Opening:
+    """Read the credential, check the permission, find the run. Raises what becomes a problem answer."""
+    credential = credentials.read_stream(request)
+    with org_scope(credential.org_id):
+        _check(credential)
+        source = source_for(credential.org_id, run_id)
+    return Opening(source, last_event_id(request), credential, request)
+
+
+def source_for(org_id: UUID, run_id: UUID | None) -> Source:
+    """The stream of a run, or of the org. Raises NotFound. Call it inside the org's scope."""
+    if run_id is None:
+        return OrgSource(org_id, org_id)
+    if not Run.objects.for_org(org_id).filter(pk=run_id).exists():
+        raise NotFound
+    return RunSource(org_id, run_id)
+
+
+def last_event_id(request: HttpRequest) -> int | None:
+    """The last number the client saw, from the header or `?last_event_id=`; raises 400 when it is no number."""
+    text = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Problem(
+            400,
+            "Last-Event-ID must be a number this stream gave out.",
+            "malformed",
+            [("last_event_id", "Not a number.", "invalid")],
+        )
+    return int(text)
+
+
+def missed(source: Source, last_seen: int | None) -> Missed:
+    return source.begin() if last_seen is None else source.after(last_seen)
+
+
+class Streams:
+    """The ASGI application. Route only GET requests here; `run_id` None is the org's stream."""
+
+    def __init__(self) -> None:
+        self._hub: Hub | None = None
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="stream")
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, run_id: UUID | None
+    ) -> None:
+        request = ASGIRequest(dict(scope), io.BytesIO())
+        try:
+            self._refuse_too_many()
+            opening = await self._unit(lambda: open_stream(request, run_id))
+        except Exception as error:  # the outermost edge of the request: becomes an answer
+            await _answer_problem(error, send)
+            return
+        await self._stream(opening, receive, send)
+
+    @property
+    def hub(self) -> Hub:
+        if self._hub is None:
+            self._hub = Hub()
+        return self._hub
+
+    async def close(self) -> None:
+        """End every stream; clients resume elsewhere."""
+        if self._hub is not None:
+            await self._hub.close()
+        self._threads.shutdown(wait=False)
+
+    async def _stream(self, opening: Opening, receive: Receive, send: Send) -> None:
+        with self.hub.follow(opening.source.key) as inbox:
+            watch = asyncio.create_task(_until_gone(receive, inbox))
+            try:
+                await self.hub.listening()
+                first = await self._unit(lambda: missed(opening.source, opening.last_seen))
+                if first.ended and not first.frames:
+                    await _answer_nothing_more(send)
+                    return
+                await _begin(send, first)
+                if not first.ended:
+                    await self._follow(opening, inbox, first.last, send)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            except TooSlow:
+                logger.info("stream closed: client too slow", stream=str(opening.source.key))
+            finally:
+                watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watch
+
+    async def _follow(self, opening: Opening, inbox: Subscription, seen: int, send: Send) -> None:
+        """Pass on what arrives until the run has ended, the client is gone or may not listen any more."""
+        every = settings.STREAM_RECHECK.total_seconds()
+        check_at = time.monotonic() + every
+        while notices := await inbox.take():
+            frames, seen, ended = await self._unseen(opening.source, notices, seen)
+            if frames:
+                body = b"".join(frames)
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            if ended:
+                return
+            if time.monotonic() > check_at:
+                check_at = time.monotonic() + every
+                if not await self._unit(opening.still_allowed):
+                    return
+
+    async def _unseen(
+        self, source: Source, notices: Iterable[Notice], seen: int
+    ) -> tuple[list[bytes], int, bool]:
+        frames: list[bytes] = []
+        ended = False
+        for notice in notices:
+            if notice is BEAT or (notice.number == 0 and notice.frame):
+                frames.append(notice.frame)
+            elif unheard(notice, seen):
+                frames.append(notice.frame)
+                seen, ended = notice.number, notice.kind == "end"
+            elif notice.number == 0 or notice.number > seen:
+                found = await self._all_missed(source, seen)
+                frames += found.frames
+                seen, ended = found.last, found.ended
+        return frames, seen, ended
+
+    async def _all_missed(self, source: Source, seen: int) -> Missed:
+        """Rows after `seen`, in as many reads as it takes."""
+        frames: list[bytes] = []
+        while True:
+            found = await self._unit(partial(source.after, seen))
+            frames += found.frames
+            if not found.frames or found.ended or found.last <= seen:
+                return Missed(tuple(frames), found.last, found.ended)
+            seen = found.last
+
+    async def _unit(self, work: Callable[[], T]) -> T:
+        """Run database work in a thread; its connection goes back to the pool at once."""
+
+        def unit() -> T:
+            try:
+                return work()
+            finally:
+                connection.close()
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, unit)
+
+    def _refuse_too_many(self) -> None:
+        if self.hub.count >= MOST_STREAMS:
+            raise Problem(
+                503, "Too many open streams here.", "unavailable", headers={"Retry-After": "5"}
+            )
+
+
+def _check(credential: credentials.Credential) -> None:
+    _, principal = credentials.load(credential)
+    principal.require(Permission.READ)
+
+
+async def _until_gone(receive: Receive, inbox: Subscription) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    inbox.close()
+
+
+async def _begin(send: Send, first: Missed) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+    body = b"".join((RETRY, *first.frames))
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _answer_nothing_more(send: Send) -> None:
+    """204 is how a server tells an EventSource to stop reconnecting."""
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _answer_problem(error: Exception, send: Send) -> None:
+    problem = as_problem(error)
+    if problem is None:
+        logger.error("stream could not be opened", exc_info=error)
+        problem = Problem(503, "The stream could not be opened.", "unavailable")
+    answer = problem.response()
+    extra: Mapping[str, str] = problem.headers or {}
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        *_HEADERS[1:],
+        *((name.lower().encode(), value.encode()) for name, value in extra.items()),
+    ]
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": JSONRenderer().render(answer.data)})
