@@ -37,8 +37,9 @@ class Node:
         path = f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         quiet = {"npm_config_fund": "false", "npm_config_audit": "false", "CI": "1"}
         run(
-            [*self.npm, "--prefix", str(FOLDER), *words],
+            [*self.npm, *words],
             doing=doing,
+            folder=FOLDER,  # not --prefix, which would also move the machine's own npm settings
             env=quiet | {"PATH": path, "npm_config_update_notifier": "false"},
         )
 
@@ -97,7 +98,8 @@ def _wheel_node() -> Node:
     if not says(stamp, wanted):
         _say("Fetching Node ...")
         shutil.rmtree(target, ignore_errors=True)
-        run(_fetch_command(target), doing="Fetching Node from the package index")
+        certificates = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+        run(_fetch_command(target), doing="Fetching Node from the package index", env=certificates)
         stamp.write_text(wanted)
     node = package / "bin" / "node"
     npm = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -35,9 +35,8 @@ def install(kind: str) -> None:
     _say(f"Installing Python packages ({LOCKS[kind]}) ...")
     STAMP.unlink(missing_ok=True)
     uv = find_uv() or _fetch_uv()
-    if uv:
-        _install_with_uv(uv, kind)
-    else:
+    if not uv or not _install_with_uv(uv, kind):
+        _say("uv cannot be used here; pip takes a minute or two longer ...")
         _install_with_pip(kind)
     STAMP.write_text(stamp)
 
@@ -51,18 +50,28 @@ def _stamp(kind: str) -> str:
     return f"{kind} {fingerprint(locks)}\n"
 
 
-def _install_with_uv(uv: Path, kind: str) -> None:
+def _install_with_uv(uv: Path, kind: str) -> bool:
+    """Whether uv did it: with its own certificates, or with the system's where a proxy has its own."""
     if not _venv_works():
         run(
-            [uv, "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
+            [str(uv), "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
             doing="Making .venv",
         )
-    run(
-        [
-            *(uv, "pip", "sync", "--python", PYTHON, "--require-hashes"),
-            *("--build-constraints", SDIST_LOCK, LOCKS[kind], DATA_LOCK),
-        ],
-        doing="Installing the Python packages",
+    sync: list[str | Path] = [
+        *(uv, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes"),
+        *("--build-constraints", SDIST_LOCK, LOCKS[kind], DATA_LOCK),
+    ]
+    system_certificates = {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+    return any(
+        subprocess.run(
+            sync,
+            cwd=CHECKOUT,
+            env=environment() | certificates,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+        == 0
+        for certificates in ({}, system_certificates)
     )
 
 
@@ -120,7 +129,6 @@ def _fetch_uv() -> Path | None:
         check=False,
     )
     if fetched.returncode:
-        _say("uv cannot be had here; pip takes a minute or two longer.")
         return None
     return find_uv()
 

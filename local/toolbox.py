@@ -30,14 +30,20 @@ def says(stamp: Path, content: str) -> bool:
         return False
 
 
-def run(command: Sequence[str | Path], *, doing: str, env: Mapping[str, str] | None = None) -> None:
-    """Run a tool in the checkout; its output is shown only when it fails.
+def run(
+    command: Sequence[str | Path],
+    *,
+    doing: str,
+    env: Mapping[str, str] | None = None,
+    folder: Path = CHECKOUT,
+) -> None:
+    """Run a tool in `folder`; its output is shown only when it fails.
 
     Raises LocalError naming what was being done.
     """
     done = subprocess.run(
         command,
-        cwd=CHECKOUT,
+        cwd=folder,
         env=environment() | dict(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
