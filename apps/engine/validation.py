@@ -95,9 +95,7 @@ def _is_other_type(error: ValidationError) -> bool:
         return True
     if error.validator == "required":
         constants = _constants(error.schema)
-        return any(
-            name in constants and name not in error.instance for name in error.validator_value
-        )
+        return any(name in constants for name in _missing(error))
     return error.validator == "type" and not error.relative_path
 
 

@@ -1,0 +1,1 @@
+"""What turns bizon's own sources into ours: settings, egress, failures that cannot be swallowed."""

@@ -1,0 +1,46 @@
+"""How bizon's sources log in: its own shape, `type` and `params`, with the secrets marked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from apps.engine.sources.connector import Secret, Settings
+
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+
+
+class TokenParams(Settings):
+    """A token sent with each request."""
+
+    token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE)
+
+
+class ApiKey(Settings):
+    """A private key of the account."""
+
+    type: Literal["api_key"]
+    params: TokenParams = Field(description="The key")
+
+
+class Bearer(Settings):
+    """A token of a user or an integration."""
+
+    type: Literal["bearer"]
+    params: TokenParams = Field(description="The token")
+
+
+class OAuthParams(Settings):
+    """What a new access token is asked for with."""
+
+    client_id: str = Field(min_length=1, max_length=1000, description="Client ID")
+    client_secret: str = Secret("Client secret", min_length=1, max_length=10_000)
+    refresh_token: str = Secret("Refresh token", min_length=1, max_length=10_000)
+
+
+class OAuth(Settings):
+    """An OAuth 2.0 app that was granted access."""
+
+    type: Literal["oauth"]
+    params: OAuthParams = Field(description="The app's credentials")

@@ -1,0 +1,155 @@
+"""Puts a source of bizon's under our egress policy, and notes every request that failed.
+
+Some of bizon's sources log a failed request and go on with fewer records. What the guard noted ends
+the page all the same, unless the connector's settings say that gaps are fine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import requests
+from bizon.source.auth.authenticators.oauth import Oauth2Authenticator
+from bizon.source.session import CappedRetry
+from requests.auth import AuthBase
+
+from apps.engine.egress.http import (
+    CONNECT_TIMEOUT,
+    READ_TIMEOUT,
+    PolicyAdapter,
+    PolicySession,
+    obey_policy,
+    shown_url,
+)
+from apps.engine.failures import AuthenticationError, EngineError
+from apps.engine.sources.answers import (
+    MAY_PASS,
+    SHOWN_BODY,
+    Answer,
+    refused,
+    status_line,
+    unanswered,
+)
+
+RETRIES = 4
+LONGEST_WAIT = 30.0  # seconds that a Retry-After may make us wait within a run
+
+
+@dataclass(slots=True)
+class Watch:
+    """What happened on the wire since the page was begun."""
+
+    last: requests.Response | None = None
+    failed: list[requests.Response | requests.RequestException] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.last = None
+        self.failed.clear()
+
+    def failure(self) -> EngineError | None:
+        """The first request that failed, as our error."""
+        return explained(self.failed[0]) if self.failed else None
+
+
+class WatchingAdapter(PolicyAdapter):
+    """Connects under the policy and tells the watch how each request ended."""
+
+    def __init__(self, *, watch: Watch, **options: Any) -> None:
+        self._watch = watch
+        super().__init__(**options)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        if options.get("timeout") is None:
+            options["timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        try:
+            response = super().send(request, **options)
+        except requests.RequestException as error:
+            self._watch.failed.append(error)
+            raise
+        self._watch.last = response
+        if response.status_code >= requests.codes.bad_request:
+            self._watch.failed.append(response)
+        return response
+
+
+class GuardMixin:
+    """Goes before one of bizon's source classes and replaces what it talks to the world with."""
+
+    origin: ClassVar[Any]
+    allow_private: ClassVar[bool]
+    watch: ClassVar[Watch]
+
+    def get_session(self) -> Any:
+        session = self.origin.get_session(self)
+        obey_policy(session, allow_private=self.allow_private)
+        for scheme in ("https://", "http://"):
+            adapter = WatchingAdapter(
+                watch=self.watch, allow_private=self.allow_private, max_retries=_retries()
+            )
+            session.mount(scheme, adapter)
+        return session
+
+    def get_authenticator(self) -> AuthBase | None:
+        auth: AuthBase | None = self.origin.get_authenticator(self)
+        if isinstance(auth, Oauth2Authenticator):
+            return RenewingAuth(auth, PolicySession(allow_private=self.allow_private))
+        return auth
+
+
+class RenewingAuth(Oauth2Authenticator):
+    """bizon's OAuth, with the token endpoint reached under the policy and its refusals named."""
+
+    def __init__(self, original: Oauth2Authenticator, session: PolicySession) -> None:
+        self.__dict__.update(original.__dict__)
+        self._session = session
+
+    def _get_refresh_access_token_response(self) -> Any:
+        url = self.get_token_refresh_endpoint()
+        try:
+            response = self._session.post(url, data=self.build_refresh_request_body())
+        except requests.RequestException as error:
+            raise unanswered(error, f"POST {shown_url(url)}") from error
+        if response.status_code in {400, 401, 403}:
+            evidence = answer_of(response).evidence
+            raise AuthenticationError("the login could not be renewed", evidence=evidence)
+        if not response.ok:
+            raise refused(response.status_code, answer_of(response))
+        return response.json()
+
+
+def under_policy(origin: type[Any], *, allow_private: bool, watch: Watch) -> type[Any]:
+    """The class, guarded."""
+    members = {"origin": origin, "allow_private": allow_private, "watch": watch}
+    return type(origin.__name__, (GuardMixin, origin), members)
+
+
+def explained(failed: requests.Response | requests.RequestException) -> EngineError:
+    """Our error for a request that failed."""
+    if isinstance(failed, requests.Response):
+        return refused(failed.status_code, answer_of(failed))
+    if failed.response is not None:
+        return refused(failed.response.status_code, answer_of(failed.response))
+    request = failed.request
+    url = request.url if request is not None else None
+    method = request.method if request is not None else ""
+    return unanswered(failed, f"{method} {shown_url(str(url or ''))}")
+
+
+def answer_of(response: requests.Response) -> Answer:
+    """A response of `requests` as an answer, with no more of its body than is shown."""
+    request = response.request
+    asked = f"{request.method} {shown_url(request.url or '')}"
+    return Answer(status_line(response), asked, response.headers, response.content[:SHOWN_BODY], {})
+
+
+def _retries() -> CappedRetry:
+    return CappedRetry(
+        total=RETRIES,
+        backoff_factor=0.5,
+        status_forcelist=sorted(MAY_PASS),
+        allowed_methods=["GET", "POST", "PATCH"],
+        respect_retry_after_header=True,
+        raise_on_status=False,
+        max_retry_after=LONGEST_WAIT,
+    )

@@ -1,0 +1,45 @@
+"""Customers of Cycle, the product feedback hub."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from bizon.connectors.sources.cycle.src.source import CycleSource
+from pydantic import Field
+
+from apps.engine.sources.answers import UnhelpfulSourceError
+from apps.engine.sources.bizon.adapter import BizonSource
+from apps.engine.sources.bizon.authentication import ApiKey
+from apps.engine.sources.connector import Settings
+
+KIND = "cycle"
+TITLE = "Cycle"
+DESCRIPTION = "Customers and their companies from Cycle, the product feedback hub."
+DOCS_URL = "https://docs.cycle.app"
+ICON = "refresh"
+
+
+class Config(Settings):
+    """Whose customers to read."""
+
+    slug: str = Field(
+        min_length=1, max_length=200, description="Slug of the Cycle workspace", examples=["acme"]
+    )
+    authentication: ApiKey = Field(description="The API key of the workspace")
+
+
+class Loud(CycleSource):
+    """0.6.4 takes an answer that only says what went wrong for one without customers."""
+
+    def run_graphql_query(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = super().run_graphql_query(query, variables)
+        if answer.get("errors"):
+            said = "; ".join(str(error.get("message", error)) for error in answer["errors"][:3])
+            raise UnhelpfulSourceError("Cycle refused the query", evidence=(said[:300],))
+        return answer
+
+
+class Source(BizonSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+    origin: ClassVar[Any] = Loud
+    reads_to_check: ClassVar[bool] = True

@@ -1,0 +1,35 @@
+"""Occurrences of species, from the Global Biodiversity Information Facility."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from bizon.connectors.sources.gbif.src.source import GBIF_MAX_OFFSET, GBIFSource
+from pydantic import Field
+
+from apps.engine.sources.bizon.adapter import BizonSource
+from apps.engine.sources.connector import Settings
+
+KIND = "gbif"
+TITLE = "GBIF"
+DESCRIPTION = "Where and when species were seen: the first 100,000 records of a public API."
+DOCS_URL = "https://techdocs.gbif.org/en/openapi/v1/occurrence"
+ICON = "leaf"
+
+
+class Config(Settings):
+    """How much to read."""
+
+    page_limit: int = Field(300, ge=1, le=300, description="Records in a page")
+    max_records: int | None = Field(
+        None, ge=1, le=GBIF_MAX_OFFSET, description="Records to read; all the API gives when empty"
+    )
+
+
+class Source(BizonSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+    origin: ClassVar[Any] = GBIFSource
+
+    def get_total_records_count(self) -> int | None:
+        held = super().get_total_records_count() or 0
+        return min(held, self.settings.max_records or GBIF_MAX_OFFSET) or None

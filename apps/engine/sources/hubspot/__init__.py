@@ -1,0 +1,68 @@
+"""Contacts, companies and deals of HubSpot."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from bizon.connectors.sources.hubspot.src import hubspot_objects as upstream
+from bizon.source.models import SourceIteration, SourceRecord
+from pydantic import Field
+
+from apps.engine.sources.bizon.adapter import BizonSource
+from apps.engine.sources.bizon.authentication import ApiKey, OAuth
+from apps.engine.sources.connector import Settings
+
+KIND = "hubspot"
+TITLE = "HubSpot"
+DESCRIPTION = (
+    "Contacts, companies and deals of a HubSpot account, with all their properties or some."
+)
+DOCS_URL = "https://developers.hubspot.com/docs/api/crm/understanding-the-crm"
+ICON = "users"
+
+
+class Properties(Settings):
+    """Which properties of an object to read."""
+
+    strategy: Literal["all", "selected"] = Field(
+        "all", description="All, or only the selected ones"
+    )
+    selected_properties: list[str] = Field(
+        default_factory=list, max_length=2000, description="Names of the selected ones"
+    )
+
+
+class Config(Settings):
+    """Whose account to read, and how much of each object."""
+
+    authentication: Annotated[ApiKey | OAuth, Field(discriminator="type")] = Field(
+        description="A private app's token, or an OAuth app"
+    )
+    properties: Properties = Field(default_factory=Properties, description="Properties to read")
+
+
+class Corrected(upstream.HubSpotObjectsSource):
+    """0.6.4 answers its last page as a tuple, and its check unpacks the others as one."""
+
+    def check_connection(self) -> tuple[bool, str | None]:
+        self.get()
+        return True, None
+
+    def parse_response(self, response: dict[str, Any]) -> SourceIteration:
+        following = response.get("paging", {}).get("next")
+        return SourceIteration(
+            next_pagination={"after": following["after"]} if following else {},
+            records=[SourceRecord(id=each["id"], data=each) for each in response["results"]],
+        )
+
+
+class Source(BizonSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+    origin: ClassVar[Any] = Corrected
+
+    def bizon_settings(self) -> dict[str, Any]:
+        settings = super().bizon_settings()
+        authentication = settings["authentication"]
+        if authentication["type"] == "oauth":
+            authentication["params"]["token_refresh_endpoint"] = upstream.URL_TOKEN_REFRESH
+        return settings

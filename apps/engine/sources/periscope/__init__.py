@@ -1,0 +1,69 @@
+"""Charts, dashboards, views and users of Periscope."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from bizon.connectors.sources.periscope.src.source import PeriscopeSource
+from pydantic import Field
+
+from apps.engine.sources.bizon.adapter import BizonSource
+from apps.engine.sources.connector import Secret, Settings
+
+KIND = "periscope"
+TITLE = "Periscope"
+DESCRIPTION = (
+    "Charts, dashboards, views and users of a Periscope workspace (Sisense for Cloud Data Teams)."
+)
+DOCS_URL = "https://dtdocs.sisense.com"
+ICON = "chart"
+
+
+class Cookies(Settings):
+    """Cookies of a logged-in browser."""
+
+    cf_bm: str = Secret("Value of the cookie `__cf_bm`", min_length=1, max_length=10_000)
+    periscope_session: str = Secret(
+        "Value of the cookie `periscope_session`", min_length=1, max_length=10_000
+    )
+
+
+class CookieParams(Settings):
+    """Cookies to send."""
+
+    cookies: Cookies = Field(description="The cookies")
+
+
+class CookieAuth(Settings):
+    """The session of a logged-in browser."""
+
+    type: Literal["cookies"]
+    params: CookieParams = Field(description="What the browser holds")
+
+
+class Config(Settings):
+    """Which workspace to read, as whom."""
+
+    workspace_name: str = Field(min_length=1, max_length=200, description="Name of the workspace")
+    client_site_id: int = Field(ge=0, description="Number of the site")
+    database_id: int = Field(ge=0, description="Charts of this database are read")
+    x_csrf_token: str = Secret("CSRF token of the session", min_length=1, max_length=10_000)
+    authentication: CookieAuth = Field(description="How to log in")
+    skip_unreadable: bool = Field(
+        False,
+        description="Go on without dashboards that cannot be read, with a warning, instead of failing",
+    )
+
+
+class Source(BizonSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+    origin: ClassVar[Any] = PeriscopeSource
+    reads_to_check: ClassVar[bool] = True
+
+    def bizon_settings(self) -> dict[str, Any]:
+        settings = super().bizon_settings()
+        del settings["skip_unreadable"]
+        return settings
+
+    def tolerates_gaps(self) -> bool:
+        return self.settings.skip_unreadable

@@ -1,0 +1,33 @@
+"""Pokémon, berries and items of the public PokéAPI."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from bizon.connectors.sources.pokeapi.src import source as upstream
+
+from apps.engine.sources.bizon.adapter import BizonSource
+from apps.engine.sources.connector import Settings
+
+KIND = "pokeapi"
+TITLE = "PokéAPI"
+DESCRIPTION = "Pokémon, berries and items of a public API that needs no account."
+DOCS_URL = "https://pokeapi.co/docs/v2"
+ICON = "sparkles"
+
+
+class Config(Settings):
+    """Nothing to set."""
+
+
+class Corrected(upstream.PeriscopeSource):
+    """From Python 3.11 on an f-string shows a str-Enum's name, which 0.6.4 puts into the address."""
+
+    @property
+    def url_entity(self) -> str:
+        return f"{upstream.BASE_URL}/{upstream.PokeAPIStreams(self.config.stream).value}"
+
+
+class Source(BizonSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+    origin: ClassVar[Any] = Corrected
