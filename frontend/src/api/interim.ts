@@ -19,11 +19,11 @@ export interface PipelineRow {
   name: string;
   enabled: boolean;
   domain: Named | null;
-  source: string;
-  destination: string;
+  source_kind: string;
+  destination_kind: string;
   stream: string;
   tags: string[];
-  schedule: Schedule | null;
+  schedule: (Schedule & { paused_at: string | null; paused_note: string }) | null;
   next_run_at: string | null;
   last_run: LastRun | null;
 }

@@ -29,7 +29,7 @@ export function buttonLook(look: Look = "plain", size: Size = "normal"): string 
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: Look;
   size?: Size;
-  /** Why it cannot be pressed now. It stays focusable, so that the reason can be read. */
+  /** Why it cannot be pressed now. It stays focusable, so that a `Hint` around it can say so. */
   blocked?: string | null;
   ref?: Ref<HTMLButtonElement>;
 }
@@ -40,9 +40,8 @@ export function Button({ look, size, blocked, className, onClick, type = "button
       type={type}
       className={classNames(buttonLook(look, size), className)}
       aria-disabled={blocked ? true : undefined}
-      title={blocked ?? rest.title}
-      onClick={blocked ? (event) => event.preventDefault() : onClick}
       {...rest}
+      onClick={blocked ? (event) => event.preventDefault() : onClick}
     />
   );
 }

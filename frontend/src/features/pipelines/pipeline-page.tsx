@@ -12,7 +12,7 @@ import { useMay } from "@/features/session/use-session";
 import { useOrgEvents } from "@/features/shell/org-events";
 import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
-import { RouteLine, Tag } from "./route-line";
+import { PausedMark, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 
 const RECENT = 20;
@@ -55,7 +55,7 @@ function Header({ pipeline }: { pipeline: Pipeline }) {
           </Link>
         </nav>
         <h1 className="text-xl font-semibold tracking-tight break-words">{pipeline.name}</h1>
-        <RouteLine source={pipeline.source} destination={pipeline.destination} stream={pipeline.stream} />
+        <RouteLine source={pipeline.source_kind} destination={pipeline.destination_kind} stream={pipeline.stream} />
       </div>
       {mayEdit && <EnabledSwitch pipeline={pipeline} />}
       {mayRun && (
@@ -115,7 +115,10 @@ function Facts({ pipeline }: { pipeline: Pipeline }) {
       {pipeline.description && <p className="mb-2 text-soft">{pipeline.description}</p>}
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Schedule</dt>
-        <dd>{scheduleInWords(pipeline.schedule)}</dd>
+        <dd>
+          {scheduleInWords(pipeline.schedule)}
+          <PausedMark schedule={pipeline.schedule} />
+        </dd>
         <dt className="text-faint">Next run</dt>
         <dd>
           <When at={pipeline.enabled ? pipeline.next_run_at : null} />

@@ -6,7 +6,7 @@ import { When } from "@/components/when";
 import { useMay } from "@/features/session/use-session";
 import { count, shortCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
-import { RouteLine, Tag } from "./route-line";
+import { PausedMark, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 
 export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
@@ -47,10 +47,10 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
           </Link>
           {!row.enabled && <DisabledMark />}
         </div>
-        <RouteLine source={row.source} destination={row.destination} stream={row.stream} />
+        <RouteLine source={row.source_kind} destination={row.destination_kind} stream={row.stream} />
       </td>
       <td className="hidden lg:table-cell">
-        <div className="flex flex-wrap gap-1">
+        <div className="flex flex-wrap items-center gap-1">
           {row.domain && <span className="mr-1">{row.domain.name}</span>}
           {row.tags.map((tag) => (
             <Link key={tag} to="/pipelines" search={(now) => ({ ...now, tag })} title={`Only pipelines tagged ${tag}`}>
@@ -59,7 +59,10 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
           ))}
         </div>
       </td>
-      <td className="hidden text-soft sm:table-cell">{scheduleInWords(row.schedule)}</td>
+      <td className="hidden text-soft sm:table-cell">
+        {scheduleInWords(row.schedule)}
+        <PausedMark schedule={row.schedule} />
+      </td>
       <td className="hidden text-soft xl:table-cell">
         <When at={row.enabled ? row.next_run_at : null} />
       </td>

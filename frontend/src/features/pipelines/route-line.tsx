@@ -1,3 +1,4 @@
+import type { PipelineRow } from "@/api/types";
 import { ArrowIcon } from "@/components/icons";
 
 /** `postgres -> parquet`, with the stream when it is known. */
@@ -18,6 +19,15 @@ export function Tag({ children }: { children: string }) {
   return (
     <span className="inline-block max-w-32 truncate rounded border border-line px-1.5 text-xs leading-5 text-soft">
       {children}
+    </span>
+  );
+}
+
+export function PausedMark({ schedule }: Pick<PipelineRow, "schedule">) {
+  if (!schedule?.paused_at) return null;
+  return (
+    <span className="ml-2 rounded border border-line px-1.5 text-xs text-wait" title={schedule.paused_note || "No note was left"}>
+      Paused
     </span>
   );
 }

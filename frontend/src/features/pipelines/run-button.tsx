@@ -1,6 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { ProblemError } from "@/api/problem";
 import { Button } from "@/components/button";
+import { Hint } from "@/components/hint";
 import { PlayIcon } from "@/components/icons";
 import { isLive } from "@/components/status";
 import { complain, say } from "@/components/toast";
@@ -33,17 +34,20 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
       onError: (error) => complain(error, <LiveRun error={error} />),
     });
   }
+  const reason = start.isPending ? "Starting" : whyNotRun(pipeline);
   return (
-    <Button
-      look={look}
-      size={look === "primary" ? "normal" : "small"}
-      aria-label={`Run ${pipeline.name}`}
-      blocked={start.isPending ? "Starting" : whyNotRun(pipeline)}
-      onClick={run}
-    >
-      <PlayIcon className="-ml-0.5" />
-      Run
-    </Button>
+    <Hint text={reason}>
+      <Button
+        look={look}
+        size={look === "primary" ? "normal" : "small"}
+        aria-label={`Run ${pipeline.name}`}
+        blocked={reason}
+        onClick={run}
+      >
+        <PlayIcon className="-ml-0.5" />
+        Run
+      </Button>
+    </Hint>
   );
 }
 
