@@ -14,8 +14,36 @@ from apps.connectors.schemas import Schema, branches
 
 # Words that, as part of a setting's name, say that it decides where the connection goes.
 PLACE_WORDS = frozenset(
-    "account address bootstrap broker brokers domain endpoint endpoints host hostname hosts instance ip "
-    "port proxy region registry server servers site slug socket subdomain uri uris url urls workspace".split()
+    [
+        "account",
+        "address",
+        "bootstrap",
+        "broker",
+        "brokers",
+        "domain",
+        "endpoint",
+        "endpoints",
+        "host",
+        "hostname",
+        "hosts",
+        "instance",
+        "ip",
+        "port",
+        "proxy",
+        "region",
+        "registry",
+        "server",
+        "servers",
+        "site",
+        "slug",
+        "socket",
+        "subdomain",
+        "uri",
+        "uris",
+        "url",
+        "urls",
+        "workspace",
+    ]
 )
 LOOKS_LIKE_A_PLACE = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:)?//|@[^@\s]+\.|^[\w.-]+:\d{1,5}$", re.I)
 PLACE_FORMATS = frozenset({"uri", "url", "hostname", "ipv4", "ipv6"})

@@ -98,12 +98,15 @@ def _explained(root: Schema, error: ValidationError) -> Iterator[Error]:
     if error.validator in {"anyOf", "oneOf"}:
         yield from _alternative(root, error, path)
     elif error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))  # type: ignore[union-attr]
-        for name in sorted(set(error.instance) - set(known)):
+        instance: Any = error.instance
+        known = sorted(_node(error.schema).get("properties", {}))
+        for name in sorted(set(instance) - set(known)):
             yield joined(path, name), unknown_field(name, known), "unknown"
     elif error.validator == "required":
-        for name in error.validator_value:
-            if name not in error.instance:
+        needed: Any = error.validator_value
+        given: Any = error.instance
+        for name in needed:
+            if name not in given:
                 yield joined(path, name), "This field is required.", "required"
     else:
         yield path, _sentence(error), str(error.validator)
@@ -114,7 +117,8 @@ def _alternative(root: Schema, error: ValidationError, path: str) -> Iterator[Er
     by_branch: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         by_branch.setdefault(int(inner.schema_path[0]), []).append(inner)
-    options = [resolved(root, option) for option in error.validator_value]
+    alternatives: Any = error.validator_value
+    options = [resolved(root, option) for option in alternatives]
     meant = _discriminated(error, options)
     if meant is None:
         candidates = [i for i in by_branch if not _refuses_type(by_branch[i], error.instance)]
@@ -157,13 +161,18 @@ def _choices(error: ValidationError, options: list[Schema]) -> tuple[str, str]:
     return "", f"Must be {' or '.join(types)}." if types else "This has none of the allowed forms."
 
 
+def _node(schema: Any) -> Schema:
+    """jsonschema allows `true` and `false` as schemas."""
+    return schema if isinstance(schema, Mapping) else {}
+
+
 def _type_words(types: Any) -> str:
     names = types if isinstance(types, list) else [types]
     return " or ".join(TYPES.get(name, str(name)) for name in names)
 
 
 def _sentence(error: ValidationError) -> str:
-    limit = error.validator_value
+    limit: Any = error.validator_value
     match error.validator:
         case "type":
             return f"Must be {_type_words(limit)}."

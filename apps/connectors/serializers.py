@@ -25,12 +25,12 @@ class SettingsField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any])
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail("object")
-        level = [data]
+        level: list[Any] = [data]
         for _ in range(DEEPEST):
             level = [inner for node in level for inner in _inner(node)]
-            if not level:
-                return data
-        self.fail("deep")
+        if level:
+            self.fail("deep")
+        return data
 
     def to_representation(self, value: Any) -> Any:
         return value

@@ -22,7 +22,7 @@ from apps.connectors.serializers import (
 from apps.orgs.roles import Permission
 from config.api import OrgView, data_of, etag, one, query_of, require_match
 from config.paging import Order, newest, page
-from config.schema import IDEMPOTENCY, IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
 
 ROW_EXAMPLE = {
     "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10",
@@ -98,7 +98,7 @@ class Connectors(ConnectorView):
     @operation(
         "connectors_list",
         tag="connectors",
-        summary="Saved connectors, without their settings.",
+        summary="Saved connectors, without their settings",
         answer=page_of(ConnectorRow),
         parameters=[ConnectorFilter, *PAGE_PARAMETERS],
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
@@ -111,12 +111,11 @@ class Connectors(ConnectorView):
     @operation(
         "connectors_create",
         tag="connectors",
-        summary="Save the settings of a source or destination; its secrets are stored encrypted.",
+        summary="Save the settings of a source or destination; its secrets are stored encrypted",
         request=ConnectorCreate,
         answer=ConnectorDetail,
         status=201,
         errors=(409, 413, 422),
-        parameters=[IDEMPOTENCY],
         example=EXAMPLE,
         request_example=CREATE_EXAMPLE,
     )
@@ -144,7 +143,7 @@ class ConnectorById(ConnectorView):
     @operation(
         "connectors_retrieve",
         tag="connectors",
-        summary="A connector with its settings, secrets masked.",
+        summary="A connector with its settings, secrets masked",
         answer=ConnectorDetail,
         errors=(404,),
         example=EXAMPLE,
@@ -155,7 +154,7 @@ class ConnectorById(ConnectorView):
     @operation(
         "connectors_update",
         tag="connectors",
-        summary="Change a connector; secrets that are left out are kept.",
+        summary="Change a connector; secrets that are left out are kept",
         request=ConnectorUpdate,
         answer=ConnectorDetail,
         errors=(404, 409, 412, 413, 422),
@@ -169,7 +168,7 @@ class ConnectorById(ConnectorView):
     @operation(
         "connectors_replace",
         tag="connectors",
-        summary="Replace a connector's settings; secrets that are left out are kept.",
+        summary="Replace a connector's settings; secrets that are left out are kept",
         request=ConnectorReplace,
         answer=ConnectorDetail,
         errors=(404, 409, 412, 413, 422),
@@ -183,7 +182,7 @@ class ConnectorById(ConnectorView):
     @operation(
         "connectors_delete",
         tag="connectors",
-        summary="Delete a connector that no pipeline uses.",
+        summary="Delete a connector that no pipeline uses",
         status=204,
         errors=(404, 409, 412),
         parameters=[IF_MATCH],

@@ -116,6 +116,17 @@ def plain_config(
     return secrets.join(document[side]["config"], _below(stored, side))
 
 
+def joined_document(definition: Definition) -> dict[str, Any]:
+    """The document with its plain secrets, as a person would send it."""
+    plain = deepcopy(definition.document)
+    for side in SIDES:
+        if plain[side]["config"] is not None:
+            plain[side]["config"] = plain_config(plain, definition.secrets, side)
+        else:
+            del plain[side]["config"]
+    return plain
+
+
 def _below(by_path: Mapping[str, Any], side: str) -> dict[str, Any]:
     start = f"{side}.config."
     return {p.removeprefix(start): v for p, v in by_path.items() if p.startswith(start)}
@@ -189,7 +200,11 @@ class _Side:
         pk = _uuid(given["connector_id"])
         connector = connectors.find(self.side, pk) if pk else None
         if connector is None:
-            self.fail("connector_id", f"There is no such {self.side} connector here.", "unknown")
+            self.fail(
+                "connector_id",
+                f"There is no {self.side} connector here with this id that you may use.",
+                "unknown",
+            )
             return None
         if given.get("config") is not None:
             self.fail("config", "The settings are the connector's; leave this out.", "ambiguous")

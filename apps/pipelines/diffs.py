@@ -1,0 +1,54 @@
+"""What differs between two documents, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Change = dict[str, Any]
+
+
+def flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """{path: value}; objects are walked, everything else (lists too) is a value. An empty object is one."""
+    return dict(_leaves(document, path))
+
+
+def diff(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    secrets_changed: frozenset[str] = frozenset(),
+) -> list[Change]:
+    """`{field, before, after}` of every field that differs, sorted; null stands for absent.
+
+    Masked secrets can look alike and differ: their paths come in `secrets_changed`.
+    """
+    old, new = flat(before), flat(after)
+    changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+    return [
+        {
+            "field": path,
+            "before": old.get(path),
+            "after": new.get(path),
+            "secret": path in secrets_changed or _is_mask(old.get(path)) or _is_mask(new.get(path)),
+        }
+        for path in sorted(changed | (secrets_changed & (old.keys() | new.keys())))
+    ]
+
+
+def changed_secrets(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
+    """Paths whose plain secrets differ."""
+    return frozenset(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, Mapping) and "set" in value
+
+
+def _leaves(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        here = f"{path}.{name}" if path else name
+        if isinstance(value, Mapping) and value and not _is_mask(value):
+            yield from _leaves(value, here)
+        else:
+            yield here, value

@@ -1,0 +1,82 @@
+"""Examples for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter
+
+from apps.pipelines import listing
+
+ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
+CONNECTOR_ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
+
+SCHEDULE: dict[str, Any] = {
+    "cron": "0 */6 * * *",
+    "interval_seconds": None,
+    "timezone": "Europe/Paris",
+    "overlap": "skip",
+    "misfire": "run_once",
+    "jitter_seconds": 0,
+    "paused_at": None,
+    "paused_note": "",
+}
+CONFIG: dict[str, Any] = {
+    "source": {
+        "connector_id": CONNECTOR_ID,
+        "kind": "postgres",
+        "config": None,
+        "stream": "public.flights",
+        "sync_mode": "full_refresh",
+        "cursor_field": None,
+        "primary_key": ["id"],
+    },
+    "destination": {
+        "connector_id": None,
+        "kind": "parquet",
+        "config": {},
+        "table": "flights",
+        "write_mode": "replace",
+    },
+}
+ROW: dict[str, Any] = {
+    "id": ID,
+    "name": "Flights",
+    "description": "",
+    "domain": None,
+    "tags": ["daily"],
+    "enabled": True,
+    "version": 1,
+    "source_kind": "postgres",
+    "destination_kind": "parquet",
+    "stream": "public.flights",
+    "schedule": SCHEDULE,
+    "next_run_at": "2026-11-22T11:00:00Z",
+    "last_run": {
+        "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f30",
+        "status": "succeeded",
+        "finished_at": "2026-11-22T05:01:07Z",
+        "records": 336776,
+    },
+    "created_at": "2026-11-20T08:00:00Z",
+    "updated_at": "2026-11-20T08:00:00Z",
+}
+DETAIL: dict[str, Any] = {
+    **ROW,
+    "schedule": {**SCHEDULE, "paused_by": None},
+    "config": CONFIG,
+    "timeout_seconds": 21600,
+    "max_attempts": 3,
+}
+CREATE: dict[str, Any] = {
+    "name": "Flights",
+    "tags": ["daily"],
+    "schedule": {"cron": "0 */6 * * *", "timezone": "Europe/Paris"},
+    "config": {
+        "source": {"connector_id": CONNECTOR_ID, "stream": "public.flights", "primary_key": ["id"]},
+        "destination": {"kind": "parquet", "config": {}, "table": "flights"},
+    },
+}
+ORDER = OpenApiParameter(
+    "order", {"type": "string", "enum": list(listing.ORDERS), "default": listing.DEFAULT}
+)

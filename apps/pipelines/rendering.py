@@ -1,0 +1,80 @@
+"""Pipelines and their versions as the API shows them. The list has its own way: `listing`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.auth.models import User
+from apps.orgs.models import Org
+from apps.pipelines import definition, versions
+from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
+from apps.pipelines.services import schedule_of
+
+
+def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
+    schedule = schedule_of(org, pipeline)
+    version = versions.numbered(org, pipeline, pipeline.version)
+    domain = pipeline.domain
+    return {
+        "id": pipeline.pk,
+        "name": pipeline.name,
+        "description": pipeline.description,
+        "domain": {"id": domain.pk, "name": domain.name} if domain else None,
+        "tags": pipeline.tags,
+        "enabled": pipeline.enabled,
+        "version": pipeline.version,
+        "source_kind": pipeline.source_kind,
+        "destination_kind": pipeline.destination_kind,
+        "stream": pipeline.stream,
+        "schedule": schedule_shown(schedule) if schedule else None,
+        "next_run_at": schedule.next_run_at if schedule else None,
+        "last_run": _last_run(pipeline),
+        "created_at": pipeline.created_at,
+        "updated_at": pipeline.updated_at,
+        "config": config_of(version),
+        "timeout_seconds": pipeline.timeout_seconds,
+        "max_attempts": pipeline.max_attempts,
+    }
+
+
+def config_of(version: PipelineVersion) -> dict[str, Any]:
+    """The definition with its secrets masked."""
+    return definition.mask(version.definition, version.secret_hints)
+
+
+def version_row(version: PipelineVersion) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "note": version.note,
+        "created_at": version.created_at,
+        "created_by": person(version.created_by),
+    }
+
+
+def schedule_shown(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "cron": schedule.cron or None,
+        "interval_seconds": schedule.interval_seconds,
+        "timezone": schedule.timezone,
+        "overlap": schedule.overlap,
+        "misfire": schedule.misfire,
+        "jitter_seconds": schedule.jitter_seconds,
+        "paused_at": schedule.paused_at,
+        "paused_note": schedule.paused_note,
+        "paused_by": person(schedule.paused_by),
+    }
+
+
+def person(user: User | None) -> dict[str, Any] | None:
+    return {"id": user.pk, "name": user.name or user.email} if user else None
+
+
+def _last_run(pipeline: Pipeline) -> dict[str, Any] | None:
+    if pipeline.last_run_id is None:
+        return None
+    return {
+        "id": pipeline.last_run_id,
+        "status": pipeline.last_run_status,
+        "finished_at": pipeline.last_run_finished_at,
+        "records": pipeline.last_run_records,
+    }

@@ -1,0 +1,297 @@
+"""The shapes of /pipelines and /schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.connectors.serializers import NAME, DomainLabel, Failure, SettingsField, StreamField
+from apps.pipelines.models import Misfire, Overlap
+
+MOST_TAGS = 20
+LONGEST_TAG = 50  # characters
+STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
+
+SCHEDULE_SCHEMA = {
+    "oneOf": [
+        {"type": "null"},
+        {"type": "string", "description": "Five cron fields, in UTC.", "maxLength": 100},
+        {
+            "type": "object",
+            "description": "Either cron or interval_seconds.",
+            "properties": {
+                "cron": {"type": ["string", "null"], "maxLength": 100},
+                "interval_seconds": {"type": ["integer", "null"], "minimum": 60},
+                "timezone": {"type": "string", "description": "IANA name.", "default": "UTC"},
+                "overlap": {"enum": Overlap.values, "default": "skip"},
+                "misfire": {"enum": Misfire.values, "default": "run_once"},
+                "jitter_seconds": {
+                    "type": "integer", "minimum": 0, "maximum": 3600, "default": 0,
+                },
+            },
+            "additionalProperties": False,
+        },
+    ]
+}  # fmt: skip
+CONFIG_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "source": {
+            "type": "object",
+            "description": "A saved connector, or a kind with its settings.",
+            "properties": {
+                "connector_id": {"type": ["string", "null"], "format": "uuid"},
+                "kind": {"type": ["string", "null"]},
+                "config": {"type": ["object", "null"], "additionalProperties": True},
+                "stream": {"type": "string", "maxLength": 200},
+                "sync_mode": {"enum": ["full_refresh", "incremental"]},
+                "cursor_field": {"type": ["string", "null"], "maxLength": 200},
+                "primary_key": {"type": "array", "items": {"type": "string"}, "maxItems": 32},
+            },
+            "required": ["stream"],
+        },
+        "destination": {
+            "type": "object",
+            "properties": {
+                "connector_id": {"type": ["string", "null"], "format": "uuid"},
+                "kind": {"type": ["string", "null"]},
+                "config": {"type": ["object", "null"], "additionalProperties": True},
+                "table": {"type": ["string", "null"], "description": "Made from the stream's."},
+                "write_mode": {"enum": ["replace", "append", "merge"]},
+            },
+        },
+    },
+    "required": ["source", "destination"],
+}
+
+
+@extend_schema_field(SCHEDULE_SCHEMA)
+class ScheduleField(serializers.Field[Any, Any, Any, Any]):
+    """Passed on as it is: `plans.read` names what is wrong."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field(CONFIG_SCHEMA)
+class ConfigField(SettingsField):
+    """A definition document."""
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "string", "maxLength": LONGEST_TAG},
+        "maxItems": MOST_TAGS,
+        "description": "Lower-cased and trimmed; no commas.",
+    }
+)
+class TagsField(serializers.Field[list[str], Any, list[str], Any]):
+    """Tags, trimmed, in lower case, each once."""
+
+    default_error_messages = {
+        "list": "Must be a list of texts.",
+        "many": f"At most {MOST_TAGS} tags.",
+        "tag": f"A tag has 1 to {LONGEST_TAG} characters and no comma.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        if not isinstance(data, list) or not all(isinstance(tag, str) for tag in data):
+            self.fail("list")
+        tags = list(dict.fromkeys(tag.strip().lower() for tag in data))
+        if len(tags) > MOST_TAGS:
+            self.fail("many")
+        if any(not tag or len(tag) > LONGEST_TAG or "," in tag for tag in tags):
+            self.fail("tag")
+        return tags
+
+    def to_representation(self, value: list[str]) -> list[str]:
+        return value
+
+
+class PipelineUpdate(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME, required=False)
+    config = ConfigField(
+        required=False,
+        help_text="Merged into the present definition (RFC 7396); secrets left out are kept.",
+    )
+    description = serializers.CharField(
+        max_length=1000, allow_blank=True, required=False, trim_whitespace=False
+    )
+    schedule = ScheduleField(required=False, allow_null=True)
+    enabled = serializers.BooleanField(required=False)
+    domain_id = serializers.UUIDField(required=False, allow_null=True)
+    tags = TagsField(required=False)
+    timeout_seconds = serializers.IntegerField(
+        required=False, min_value=10, max_value=7 * 86400, help_text="A run may take so long."
+    )
+    max_attempts = serializers.IntegerField(required=False, min_value=1, max_value=10)
+
+
+class PipelineCreate(PipelineUpdate):
+    name = serializers.CharField(max_length=NAME)
+    config = ConfigField()
+    description = serializers.CharField(
+        max_length=1000, allow_blank=True, default="", trim_whitespace=False
+    )
+    schedule = ScheduleField(default=None, allow_null=True)
+    enabled = serializers.BooleanField(default=True)
+    domain_id = serializers.UUIDField(default=None, allow_null=True)
+    tags = TagsField(default=list)
+    timeout_seconds = serializers.IntegerField(
+        default=6 * 3600, min_value=10, max_value=7 * 86400, help_text="A run may take so long."
+    )
+    max_attempts = serializers.IntegerField(default=3, min_value=1, max_value=10)
+
+
+class DuplicateRequest(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME, required=False)
+
+
+class PipelineFilter(serializers.Serializer[Any]):
+    domain = serializers.UUIDField(required=False)
+    tag = serializers.CharField(
+        max_length=200, required=False, help_text="One or more, by commas: all must be there."
+    )
+    enabled = serializers.BooleanField(required=False)
+    status = serializers.ChoiceField(STATUSES, required=False, help_text="Of the newest run.")
+    source = serializers.CharField(max_length=60, required=False, help_text="Kind.")
+    destination = serializers.CharField(max_length=60, required=False, help_text="Kind.")
+    connector = serializers.UUIDField(required=False)
+    q = serializers.CharField(max_length=120, required=False, allow_blank=True)
+
+
+class ScheduleLabel(serializers.Serializer[Any]):
+    cron = serializers.CharField(allow_null=True)
+    interval_seconds = serializers.IntegerField(allow_null=True)
+    timezone = serializers.CharField()
+    overlap = serializers.ChoiceField(Overlap.choices)
+    misfire = serializers.ChoiceField(Misfire.choices)
+    jitter_seconds = serializers.IntegerField()
+    paused_at = serializers.DateTimeField(allow_null=True)
+    paused_note = serializers.CharField(allow_blank=True)
+
+
+class Person(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class ScheduleDetail(ScheduleLabel):
+    paused_by = Person(allow_null=True)
+
+
+class LastRun(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(STATUSES)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    records = serializers.IntegerField(allow_null=True)
+
+
+class PipelineRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    domain = DomainLabel(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    enabled = serializers.BooleanField()
+    version = serializers.IntegerField(help_text="Of the definition that runs.")
+    source_kind = serializers.CharField()
+    destination_kind = serializers.CharField()
+    stream = serializers.CharField()
+    schedule = ScheduleLabel(allow_null=True)
+    next_run_at = serializers.DateTimeField(allow_null=True)
+    last_run = LastRun(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class PipelineDetail(PipelineRow):
+    schedule = ScheduleDetail(allow_null=True)
+    config = serializers.JSONField(
+        help_text='The definition; each secret reads {"set": true, "last4": "…"}.'
+    )
+    timeout_seconds = serializers.IntegerField()
+    max_attempts = serializers.IntegerField()
+
+
+class VersionRow(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    note = serializers.CharField(allow_blank=True)
+    created_at = serializers.DateTimeField()
+    created_by = Person(allow_null=True)
+
+
+class VersionDetail(VersionRow):
+    config = serializers.JSONField()
+
+
+class FieldChange(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+    secret = serializers.BooleanField()
+
+
+class VersionDiff(serializers.Serializer[Any]):
+    before = serializers.IntegerField(help_text="The version compared against.")
+    after = serializers.IntegerField()
+    changes = FieldChange(many=True)
+
+
+class DiffQuery(serializers.Serializer[Any]):
+    against = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="The version before it, unless told.",
+    )
+
+
+class Invalidity(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    message = serializers.CharField()
+    code = serializers.CharField()
+
+
+class ValidateAnswer(serializers.Serializer[Any]):
+    valid = serializers.BooleanField()
+    errors = Invalidity(many=True)
+
+
+class PreviewRequest(serializers.Serializer[Any]):
+    max_records = serializers.IntegerField(default=10, min_value=1, max_value=100)
+
+
+class PreviewUnsaved(PreviewRequest):
+    config = ConfigField()
+
+
+class PreviewAnswer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    records = serializers.ListField(child=serializers.DictField())
+    columns = StreamField(many=True)
+    ms = serializers.FloatField()
+    failure = Failure(allow_null=True)
+
+
+class PauseRequest(serializers.Serializer[Any]):
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class TimesQuery(serializers.Serializer[Any]):
+    count = serializers.IntegerField(default=10, min_value=1, max_value=100)
+
+
+class TimesRequest(TimesQuery):
+    schedule = ScheduleField()
+
+
+class TimesAnswer(serializers.Serializer[Any]):
+    times = serializers.ListField(child=serializers.DateTimeField())
+    timezone = serializers.CharField()

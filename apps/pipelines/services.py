@@ -1,0 +1,327 @@
+"""The verbs of pipelines: each one transaction, one audit event; a changed definition makes a new version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from apps.orgs import audit
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+from apps.orgs.principals import Actor, Principal
+from apps.pipelines import definition, diffs, plans, versions
+from apps.pipelines.definition import Definition
+from apps.pipelines.exceptions import PipelineNameTaken, RunGoingOn
+from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
+from apps.pipelines.plans import Plan
+from apps.pipelines.schedules import next_run_at
+
+By = Principal | Actor
+PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
+RUNNING = ("pending", "running")  # words of apps.runs, which keeps last_run_status
+
+
+def create(
+    *,
+    org: Org,
+    by: By,
+    name: str,
+    config: Mapping[str, Any],
+    description: str = "",
+    schedule: Any = None,
+    enabled: bool = True,
+    domain_id: UUID | None = None,
+    tags: Sequence[str] = (),
+    timeout_seconds: int = 6 * 3600,
+    max_attempts: int = 3,
+) -> Pipeline:
+    """A pipeline with its first version. Raises Invalid naming the fields, and PipelineNameTaken."""
+    settled, plan = read(org=org, by=by, config=config, schedule=schedule)
+    pipeline = Pipeline(
+        org=org,
+        name=name,
+        description=description,
+        enabled=enabled,
+        domain_id=domain_id,
+        tags=list(tags),
+        timeout_seconds=timeout_seconds,
+        max_attempts=max_attempts,
+        created_by_id=_user_id(by),
+    )
+    _describe(pipeline, settled)
+    with transaction.atomic():
+        _save(pipeline, new=True)
+        versions.add(org=org, pipeline=pipeline, settled=settled, user_id=_user_id(by))
+        plan_schedule(org=org, pipeline=pipeline, plan=plan)
+        changes = {"name": [None, name], **_pairs(diffs.diff({}, _shown(settled)))}
+        _record(org, by, "pipeline.create", pipeline, changes)
+    return pipeline
+
+
+def update(
+    *, org: Org, by: By, pipeline: Pipeline, changes: Mapping[str, Any], patch: bool = True
+) -> Pipeline:
+    """Change what `changes` names of a locked pipeline; `etag` rises if anything differs.
+
+    Raises Invalid naming the fields, and PipelineNameTaken.
+    """
+    before = versions.current(org, pipeline) if "config" in changes else None
+    row = schedule_of(org, pipeline)
+    settled, plan = read(
+        org=org,
+        by=by,
+        config=changes.get("config", {}),
+        schedule=changes.get("schedule"),
+        before=before,
+        planned=plans.of(row) if patch else None,
+        patch=patch,
+        look_at=changes.keys() & {"config", "schedule"},
+    )
+    changed = _apply(pipeline, changes)
+    with transaction.atomic():
+        if before and settled != before:
+            changed |= _new_version(org, by, pipeline, before, settled)
+        if "schedule" in changes and plan != plans.of(row):
+            changed["schedule"] = [_plan_shown(plans.of(row)), _plan_shown(plan)]
+            plan_schedule(org=org, pipeline=pipeline, plan=plan, row=row)
+        elif "enabled" in changed and row:
+            replan(pipeline, row)
+        if changed:
+            pipeline.etag += 1
+            _save(pipeline)
+            _record(org, by, "pipeline.update", pipeline, changed)
+    return pipeline
+
+
+def delete(*, org: Org, by: By, pipeline: Pipeline) -> None:
+    """Remove it with its versions, schedule and runs. Raises RunGoingOn while one is live."""
+    if pipeline.last_run_status in RUNNING:
+        raise RunGoingOn(run=str(pipeline.last_run_id))
+    with transaction.atomic():
+        last = versions.numbered(org, pipeline, pipeline.version)
+        shown = definition.mask(last.definition, last.secret_hints)
+        _record(org, by, "pipeline.delete", pipeline, _pairs(diffs.diff(shown, {})))
+        with (
+            connection.cursor() as cursor
+        ):  # the keys cascade; Django would load every run to do so
+            cursor.execute(
+                "DELETE FROM pipelines_pipeline WHERE org_id = %s AND id = %s",
+                [org.pk, pipeline.pk],
+            )
+
+
+def duplicate(*, org: Org, by: By, pipeline: Pipeline, name: str | None = None) -> Pipeline:
+    """A disabled copy with its own secrets, schedule and state. Without `name` a free one is found."""
+    settled = versions.current(org, pipeline)
+    copy = Pipeline(
+        org=org,
+        name=name or _free_name(org, pipeline.name),
+        description=pipeline.description,
+        enabled=False,
+        domain_id=pipeline.domain_id,
+        tags=list(pipeline.tags),
+        timeout_seconds=pipeline.timeout_seconds,
+        max_attempts=pipeline.max_attempts,
+        created_by_id=_user_id(by),
+    )
+    _describe(copy, settled)
+    with transaction.atomic():
+        _save(copy, new=True)
+        versions.add(org=org, pipeline=copy, settled=settled, user_id=_user_id(by))
+        plan_schedule(org=org, pipeline=copy, plan=plans.of(schedule_of(org, pipeline)))
+        origin = {"copied_from": [None, str(pipeline.pk)]}
+        _record(org, by, "pipeline.duplicate", copy, origin)
+    return copy
+
+
+def set_enabled(*, org: Org, by: By, pipeline: Pipeline, enabled: bool) -> Pipeline:
+    """Enable or disable; saying so twice changes nothing."""
+    return update(org=org, by=by, pipeline=pipeline, changes={"enabled": enabled})
+
+
+def restore(*, org: Org, by: By, pipeline: Pipeline, version: PipelineVersion) -> Pipeline:
+    """A new version that equals an old one, secrets included. Raises Invalid if it cannot work any more."""
+    before, old = versions.current(org, pipeline), versions.opened(org, version)
+    plain = definition.joined_document(old)
+    settled, _ = read(org=org, by=by, config=plain, schedule=None)
+    if settled == before:
+        return pipeline
+    with transaction.atomic():
+        note = f"Restored version {version.number}"
+        changed = _new_version(org, by, pipeline, before, settled, note=note)
+        pipeline.etag += 1
+        _save(pipeline)
+        _record(org, by, "pipeline.restore", pipeline, changed)
+    return pipeline
+
+
+def read(
+    *,
+    org: Org,
+    by: By,
+    config: Mapping[str, Any],
+    schedule: Any,
+    before: Definition | None = None,
+    planned: Plan | None = None,
+    patch: bool = False,
+    look_at: Any = ("config", "schedule"),
+) -> tuple[Definition, Plan | None]:
+    """The definition and schedule as they would be stored. Raises Invalid with everything that is wrong."""
+    errors = []
+    settled, plan = before or Definition({}), None
+    if "config" in look_at:
+        usable = versions.usable_connectors(org, by, config, before.document if before else {})
+        settled, found = definition.settle(config, connectors=usable, before=before, patch=patch)
+        errors += found
+    if "schedule" in look_at:
+        plan, found = plans.read(schedule, before=planned)
+        errors += found
+    if errors:
+        raise Invalid(errors)
+    return settled, plan
+
+
+def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
+    found: Schedule | None = (
+        Schedule.objects.for_org(org).filter(pipeline=pipeline).select_related("paused_by").first()
+    )
+    return found
+
+
+def plan_schedule(
+    *, org: Org, pipeline: Pipeline, plan: Plan | None, row: Schedule | None = None
+) -> None:
+    """Make the pipeline's Schedule row what `plan` says. A pause outlives a changed plan."""
+    if plan is None:
+        if row:
+            row.delete()
+        return
+    row = row or Schedule(org=org, pipeline=pipeline)
+    for name in plans.FIELDS:
+        setattr(row, name, getattr(plan, name))
+    row.next_run_at = None
+    replan(pipeline, row)
+
+
+def replan(pipeline: Pipeline, row: Schedule) -> None:
+    """Set when it runs next: never while disabled or paused."""
+    runs = pipeline.enabled and row.paused_at is None
+    row.next_run_at = next_run_at(row, timezone.now()) if runs else None
+    row.save()
+
+
+def pause(*, org: Org, by: By, pipeline: Pipeline, row: Schedule, note: str = "") -> None:
+    """Stop the schedule, saying who and why. Pausing again changes the note."""
+    before = row.paused_note if row.paused_at else None
+    row.paused_at = row.paused_at or timezone.now()
+    row.paused_note, row.paused_by_id = note, _user_id(by)
+    replan(pipeline, row)
+    _record(org, by, "schedule.pause", pipeline, {"schedule.paused_note": [before, note]})
+
+
+def resume(*, org: Org, by: By, pipeline: Pipeline, row: Schedule) -> None:
+    """Go on from now: times that passed meanwhile are not made up for."""
+    if row.paused_at is None:
+        return
+    row.paused_at, row.paused_note, row.paused_by = None, "", None
+    replan(pipeline, row)
+    _record(org, by, "schedule.resume", pipeline, {})
+
+
+def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the plain fields; {field: [before, after]} of those that differ."""
+    changed: dict[str, Any] = {}
+    for name in (*PLAIN_FIELDS, "enabled"):
+        if name in changes and getattr(pipeline, name) != changes[name]:
+            changed[name] = [_plain(getattr(pipeline, name)), _plain(changes[name])]
+            setattr(pipeline, name, changes[name])
+    return changed
+
+
+def _new_version(
+    org: Org, by: By, pipeline: Pipeline, before: Definition, settled: Definition, note: str = ""
+) -> dict[str, Any]:
+    pipeline.version += 1
+    _describe(pipeline, settled)
+    versions.add(org=org, pipeline=pipeline, settled=settled, user_id=_user_id(by), note=note)
+    replaced = diffs.changed_secrets(before.secrets, settled.secrets)
+    changes = diffs.diff(_shown(before), _shown(settled), secrets_changed=replaced)
+    return {"version": [pipeline.version - 1, pipeline.version], **_pairs(changes)}
+
+
+def _describe(pipeline: Pipeline, settled: Definition) -> None:
+    """Repeat on the row what lists show of the definition."""
+    source, destination = settled.document["source"], settled.document["destination"]
+    pipeline.source_kind, pipeline.destination_kind = source["kind"], destination["kind"]
+    pipeline.source_connector_id = source["connector_id"]
+    pipeline.destination_connector_id = destination["connector_id"]
+    pipeline.stream = source["stream"]
+
+
+SAVED = (
+    *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "source_connector",
+    "destination_connector", "stream", "etag", "updated_at",
+)  # fmt: skip
+
+
+def _save(pipeline: Pipeline, *, new: bool = False) -> None:
+    """Never the last_run columns of an existing row: they are apps.runs'."""
+    try:
+        with transaction.atomic():
+            if new:
+                pipeline.save(force_insert=True)
+            else:
+                pipeline.save(update_fields=SAVED)
+    except IntegrityError as error:
+        if "pipelines_pipeline_name" not in str(error):
+            raise
+        raise PipelineNameTaken from None
+
+
+def _free_name(org: Org, name: str) -> str:
+    """ "X (copy)", "X (copy 2)" …, the first that is free."""
+    stem = name[:100]
+    taken = {
+        other.lower()
+        for other in Pipeline.objects.for_org(org)
+        .filter(name__istartswith=f"{stem} (copy")
+        .values_list("name", flat=True)
+    }
+    names = (f"{stem} (copy{f' {n}' if n > 1 else ''})" for n in range(1, len(taken) + 2))
+    return next(free for free in names if free.lower() not in taken)
+
+
+def _shown(settled: Definition) -> dict[str, Any]:
+    return definition.mask(settled.document, settled.hints)
+
+
+def _plan_shown(plan: Plan | None) -> dict[str, Any] | None:
+    return {name: getattr(plan, name) for name in plans.FIELDS} if plan else None
+
+
+def _pairs(changes: list[diffs.Change]) -> dict[str, Any]:
+    return {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _user_id(by: By) -> UUID | None:
+    return by.user_id if isinstance(by, Principal) else None
+
+
+def _record(org: Org, by: By, action: str, pipeline: Pipeline, changes: dict[str, Any]) -> None:
+    audit.record(
+        org=org,
+        by=by.actor if isinstance(by, Principal) else by,
+        action=action,
+        object_kind="pipeline",
+        object_id=pipeline.pk,
+        object_label=pipeline.name,
+        changes=changes,
+    )

@@ -1,0 +1,59 @@
+"""From a pipeline's version to what the engine runs, with decrypted settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apps.connectors import services as connectors
+from apps.connectors.models import Connector
+from apps.engine.contract import DestinationSpec, SourceSpec
+from apps.orgs.models import Org
+from apps.pipelines import definition, versions
+from apps.pipelines.definition import Definition
+from apps.pipelines.models import Pipeline
+
+
+def engine_specs(
+    *, org: Org, pipeline: Pipeline, version: int
+) -> tuple[SourceSpec, DestinationSpec]:
+    """Call inside the org's scope. The answer holds plain secrets: never show, log or store it.
+
+    Raises PipelineVersion.DoesNotExist, and Unreadable when a secret cannot be opened.
+    """
+    return specs_of(org, versions.opened(org, versions.numbered(org, pipeline, version)))
+
+
+def specs_of(org: Org, settled: Definition) -> tuple[SourceSpec, DestinationSpec]:
+    """The same for a definition that need not be saved."""
+    return source_spec(org, settled), _destination_spec(org, settled)
+
+
+def source_spec(org: Org, settled: Definition) -> SourceSpec:
+    source = settled.document["source"]
+    return SourceSpec(
+        kind=source["kind"],
+        config=_settings(org, settled, "source"),
+        stream=source["stream"],
+        sync_mode=source["sync_mode"],
+        cursor_field=source["cursor_field"],
+        primary_key=tuple(source["primary_key"]),
+    )
+
+
+def _destination_spec(org: Org, settled: Definition) -> DestinationSpec:
+    destination = settled.document["destination"]
+    return DestinationSpec(
+        kind=destination["kind"],
+        config=_settings(org, settled, "destination"),
+        table=destination["table"],
+        write_mode=destination["write_mode"],
+        primary_key=tuple(settled.document["source"]["primary_key"]),
+    )
+
+
+def _settings(org: Org, settled: Definition, side: str) -> dict[str, Any]:
+    pk = settled.document[side]["connector_id"]
+    if pk is None:
+        return definition.plain_config(settled.document, settled.secrets, side)
+    _, plain = connectors.resolve(org, Connector.objects.for_org(org).get(pk=pk))
+    return plain

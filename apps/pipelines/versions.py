@@ -1,0 +1,82 @@
+"""Versions of a definition: sealed when written, opened when used, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from apps.connectors.access import visible
+from apps.connectors.models import Connector
+from apps.orgs import vault
+from apps.orgs.models import Org
+from apps.orgs.principals import Actor, Principal
+from apps.orgs.roles import Permission
+from apps.pipelines.definition import Connectors, Definition, connector_ids
+from apps.pipelines.models import Pipeline, PipelineVersion
+
+SEALED_FOR = "pipeline_version"
+
+
+def add(
+    *,
+    org: Org,
+    pipeline: Pipeline,
+    settled: Definition,
+    user_id: UUID | None,
+    note: str = "",
+) -> PipelineVersion:
+    """Write the version numbered `pipeline.version`."""
+    version = PipelineVersion(
+        org=org,
+        pipeline=pipeline,
+        number=pipeline.version,
+        definition=settled.document,
+        secret_hints=settled.hints,
+        note=note,
+        created_by_id=user_id,
+    )
+    if settled.secrets:
+        version.sealed = vault.seal(org, SEALED_FOR, version.pk, settled.secrets)
+    version.save(force_insert=True)
+    return version
+
+
+def numbered(org: Org, pipeline: Pipeline, number: int) -> PipelineVersion:
+    """Raises PipelineVersion.DoesNotExist."""
+    found: PipelineVersion = PipelineVersion.objects.for_org(org).get(
+        pipeline=pipeline, number=number
+    )
+    return found
+
+
+def current(org: Org, pipeline: Pipeline) -> Definition:
+    return opened(org, numbered(org, pipeline, pipeline.version))
+
+
+def opened(org: Org, version: PipelineVersion) -> Definition:
+    """The definition with its plain secrets. Never show, log or store them."""
+    if not version.sealed:
+        return Definition(version.definition)
+    stored = vault.unseal(org, SEALED_FOR, version.pk, version.sealed)
+    return Definition(version.definition, stored)
+
+
+def usable_connectors(org: Org, by: Principal | Actor, *documents: Mapping[str, Any]) -> Connectors:
+    """The connectors the documents name that `by` may use, locked so that none is deleted meanwhile.
+
+    A connector of a domain takes pipelines.edit there; one without a domain is everyone's.
+    """
+    wanted = connector_ids(*documents)
+    if not wanted:
+        return Connectors([])
+    rows = Connector.objects.for_org(org).filter(pk__in=wanted).order_by("pk")
+    rows = rows.select_for_update(no_key=True)
+    if isinstance(by, Actor):
+        return Connectors(rows)
+    allowed = [
+        row
+        for row in visible(rows, by)
+        if row.domain_id is None or by.may(Permission.PIPELINES_EDIT, domain_id=row.domain_id)
+    ]
+    return Connectors(allowed)
