@@ -30,8 +30,20 @@ class Order:
     parse: Callable[[str], Any] = str
 
 
+def moment(text: str) -> datetime:
+    """The time a cursor holds; raises ValueError for one without a zone, which no cursor of ours has."""
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return value
+
+
 def newest(column: str = "created_at") -> Order:
-    return Order(column, descending=True, parse=datetime.fromisoformat)
+    return Order(column, descending=True, parse=moment)
+
+
+def oldest(column: str = "created_at") -> Order:
+    return Order(column, parse=moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,8 @@ class Cursor:
         try:
             raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             order, backwards, value, row_id = orjson.loads(raw)
+            if "\0" in str(value):
+                raise ValueError("no value of ours holds NUL")
             return cls(str(order), bool(backwards), str(value), UUID(row_id))
         except (ValueError, TypeError, AttributeError, binascii.Error):
             raise _bad_query("cursor", "This is not a cursor of this list.") from None

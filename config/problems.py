@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -32,6 +32,7 @@ TITLES = {
     422: "Invalid content",
     423: "Disabled",
     429: "Too many requests",
+    500: "Our mistake",
     503: "Temporarily unavailable",
 }
 
@@ -117,8 +118,14 @@ def as_problem(error: Exception) -> Problem | None:
             return Problem(415, str(error.detail), "unsupported_media_type")
         case RequestDataTooBig():
             return Problem(413, "The body is larger than 2 MiB.", "too_large")
+        case DataError():
+            logger.warning("value refused by the database", error=_first_line(error))
+            return Problem(422, "A value is out of range.", "invalid")
+        case IntegrityError():  # two requests met; services name the cases they know
+            logger.warning("constraint refused a change", error=_first_line(error))
+            return Problem(409, "Another change came first; read again and repeat.", "conflict")
         case OperationalError() | InterfaceError():
-            logger.warning("database away", error=str(error).partition("\n")[0])
+            logger.warning("database away", error=_first_line(error))
             return Problem(
                 503,
                 "The database is away; try again shortly.",
@@ -126,6 +133,11 @@ def as_problem(error: Exception) -> Problem | None:
                 headers={"Retry-After": "5"},
             )
     return None
+
+
+def _first_line(error: Exception) -> str:
+    """What happened, without the row: PostgreSQL's second line quotes values."""
+    return str(error).partition("\n")[0]
 
 
 def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str, str]]:

@@ -142,6 +142,24 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "apps.orgs.roles.Role",
+        "DomainRoleEnum": "apps.orgs.serializers.DOMAIN_ROLE_CHOICES",
+        "PermissionEnum": "apps.orgs.serializers.PERMISSIONS",
+        "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
+        "RunStatusEnum": "apps.runs.models.Status",
+    },
+    "SERVERS": [],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An access token, or an API key (`drv_…`).",
+            },
+            "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+    },
 }
 API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body answers 413
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BODY_LIMIT
@@ -215,6 +233,9 @@ WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 4)
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
+RUN_RETRY_WAIT = timedelta(
+    seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
+)  # before the second attempt
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
 
 # --- Logging ----------------------------------------------------------------------------------

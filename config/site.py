@@ -11,6 +11,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.settings import spectacular_settings
 
 from config.problems import Problem
+from config.wire import dumps
 
 FRONTEND_MISSING = """<!doctype html><title>Drover</title>
 <p>The front end is not built. Run <code>make frontend</code>, then reload.</p>"""
@@ -48,9 +49,20 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 
 def unknown_route(request: HttpRequest) -> HttpResponse:
-    from config.api import JSONRenderer
+    return _problem(Problem(404, "There is no such route; see /api/v1/docs.", "not_found"))
 
-    answer = Problem(404, "There is no such route; see /api/v1/docs.", "not_found").response()
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _problem(Problem(400, "The request is malformed.", "malformed"))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """What is left when our code raised: it is in the log, never in the answer."""
+    return _problem(Problem(500, "This is our mistake; it has been logged.", "internal"))
+
+
+def _problem(problem: Problem) -> HttpResponse:
+    answer = problem.response()
     return HttpResponse(
-        JSONRenderer().render(answer.data), status=404, content_type="application/problem+json"
+        dumps(answer.data), status=problem.status, content_type="application/problem+json"
     )

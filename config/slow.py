@@ -31,7 +31,7 @@ class Slowly:
 
 def finish(answer: Response | Slowly, org_id: UUID) -> Response:
     """The response, after the slow part. Call it outside every scope."""
-    if isinstance(answer, Response):
+    if not isinstance(answer, Slowly):
         return answer
     if not connection.in_atomic_block:
         connection.close()

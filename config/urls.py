@@ -17,3 +17,6 @@ urlpatterns = [
     re_path(r"^api/", site.unknown_route),
     re_path(r"^(?!static/).*$", site.dashboard, name="dashboard"),
 ]
+
+handler400 = "config.site.bad_request"
+handler500 = "config.site.server_error"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
@@ -169,7 +170,7 @@ def _row_by_prefix(prefix: str) -> dict[str, Any] | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT auth_key_by_prefix(%s)", [prefix])
         (row,) = cursor.fetchone() or (None,)
-    return _typed(row) if row else None
+    return _typed(orjson.loads(row)) if row else None  # Django leaves jsonb as text
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.db import models
 from django.db.models.functions import Lower
 
 from apps.auth.models import User, new_id
+from apps.orgs.queries import (
+    ApiKeyQuerySet,
+    AuditEventQuerySet,
+    DomainQuerySet,
+    MembershipQuerySet,
+)
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import OrgOwned
+from apps.orgs.tenancy import OrgManager, OrgOwned
 
 
 class Org(models.Model):
@@ -32,6 +40,8 @@ class Membership(OrgOwned):
     role = models.CharField(max_length=10, choices=Role.choices)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(MembershipQuerySet)
+
     class Meta(OrgOwned.Meta):
         constraints = [
             models.UniqueConstraint(fields=["org", "user"], name="orgs_membership_once"),
@@ -47,6 +57,8 @@ class Domain(OrgOwned):
     name = models.CharField(max_length=80)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(DomainQuerySet)
 
     class Meta(OrgOwned.Meta):
         constraints = [models.UniqueConstraint("org", Lower("name"), name="orgs_domain_name")]
@@ -92,6 +104,8 @@ class ApiKey(OrgOwned):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(ApiKeyQuerySet)
+
     class Meta(OrgOwned.Meta):
         constraints = [
             models.CheckConstraint(
@@ -113,6 +127,8 @@ class AuditEvent(OrgOwned):
     object_label = models.CharField(max_length=254, blank=True)
     changes = models.JSONField(default=dict)  # {field: [before, after]}
     ip = models.GenericIPAddressField(null=True)
+
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(AuditEventQuerySet)
 
     class Meta(OrgOwned.Meta):
         indexes = [models.Index(fields=["org", "-at", "-id"], name="orgs_audit_newest")]

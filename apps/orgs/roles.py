@@ -84,6 +84,10 @@ DOMAIN_PERMISSIONS = frozenset(
 )
 
 
+# What an override may raise to: owning is a matter of the whole org.
+DOMAIN_ROLES = (Role.ADMIN, Role.MEMBER)
+
+
 def allows(role: Role, permission: Permission) -> bool:
     return role in TABLE[permission]
 

@@ -1,16 +1,25 @@
-"""The verbs of orgs: each one transaction, one audit event, side effects on commit."""
+"""The verbs of orgs, members and domains: each one transaction, one audit event.
+
+All but `create_org` are called inside the org's scope. What changes who owns an org first locks its row, so
+that two owners cannot remove each other at the same moment.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
+from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
 from apps.auth.models import User, new_id
 from apps.orgs import audit, vault
-from apps.orgs.models import Membership, Org
-from apps.orgs.principals import Actor
-from apps.orgs.roles import Role
+from apps.orgs.exceptions import Invalid, LastOwner, NameTaken
+from apps.orgs.models import ApiKey, Domain, DomainRole, Membership, Org
+from apps.orgs.principals import Actor, Principal
+from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
 
 
@@ -32,3 +41,163 @@ def create_org(*, name: str, owner: User, by: Actor) -> Org:
             object_label=name,
         )
     return org
+
+
+def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any]) -> Org:
+    """Change `name` or `max_running` of a locked org."""
+    before = {field: getattr(org, field) for field in changes}
+    for field, value in changes.items():
+        setattr(org, field, value)
+    org.save(update_fields=[*changes, "updated_at"])
+    audit.record(
+        org=org,
+        by=by.actor,
+        action="org.update",
+        object_kind="org",
+        object_id=org.pk,
+        object_label=org.name,
+        changes={field: [before[field], value] for field, value in changes.items()},
+    )
+    return org
+
+
+def change_role(*, org: Org, by: Principal, member: Membership, role: Role) -> Membership:
+    """Give a member another role. Raises PermissionMissing beyond one's own role, and LastOwner."""
+    _lock(org)
+    member.refresh_from_db(fields=["role"])
+    before = Role(member.role)
+    _require_reach(by, before, role)
+    if before is Role.OWNER and role is not Role.OWNER:
+        _keep_an_owner(org, without=member)
+    member.role = role
+    member.save(update_fields=["role"])
+    _record_member(org, by, "member.change_role", member, {"role": [before, role]})
+    return member
+
+
+def remove_member(*, org: Org, by: Principal, member: Membership) -> None:
+    """End a membership and the API keys made under it. Raises PermissionMissing and LastOwner."""
+    _lock(org)
+    member.refresh_from_db(fields=["role"])
+    _require_reach(by, Role(member.role))
+    _end(org, by, member, "member.remove")
+
+
+def leave(*, org: Org, by: Principal, member: Membership) -> None:
+    """End one's own membership. Raises LastOwner."""
+    _lock(org)
+    member.refresh_from_db(fields=["role"])
+    _end(org, by, member, "member.leave")
+
+
+def create_domain(*, org: Org, by: Principal, name: str) -> Domain:
+    """A new domain. Raises NameTaken."""
+    domain = Domain(org=org, name=name)
+    _save_domain(domain)
+    _record_domain(org, by, "domain.create", domain, {"name": [None, name]})
+    return domain
+
+
+def rename_domain(*, org: Org, by: Principal, domain: Domain, name: str) -> Domain:
+    """Rename a locked domain. Raises NameTaken."""
+    before, domain.name = domain.name, name
+    _save_domain(domain)
+    _record_domain(org, by, "domain.rename", domain, {"name": [before, name]})
+    return domain
+
+
+def delete_domain(*, org: Org, by: Principal, domain: Domain) -> None:
+    """Delete a domain: its objects stay in the org, keys limited to it go with it."""
+    _record_domain(org, by, "domain.delete", domain, {"name": [domain.name, None]})
+    domain.delete()
+
+
+def set_domain_role(
+    *, org: Org, by: Principal, domain: Domain, member: Membership, role: Role
+) -> DomainRole:
+    """Raise a member's role for one domain. Raises Invalid when the role would not raise it."""
+    if RANK[role] <= RANK[Role(member.role)]:
+        message = f"An override only raises; this member is {member.role} everywhere."
+        raise Invalid([("role", message, "not_higher")])
+    mine = DomainRole.objects.for_org(org).filter(domain=domain, membership=member)
+    before = mine.values_list("role", flat=True).first()
+    override: DomainRole
+    override, _ = DomainRole.unscoped.update_or_create(
+        org=org, domain=domain, membership=member, defaults={"role": role}
+    )
+    _record_domain(org, by, "domain.set_role", domain, {_address(member): [before, role]})
+    return override
+
+
+def clear_domain_role(*, org: Org, by: Principal, domain: Domain, override: DomainRole) -> None:
+    """Take an override back: the member's own role counts again."""
+    changes = {_address(override.membership): [override.role, None]}
+    override.delete()
+    _record_domain(org, by, "domain.clear_role", domain, changes)
+
+
+def _lock(org: Org) -> None:
+    Org.objects.select_for_update().get(pk=org.pk)
+
+
+def _require_reach(by: Principal, *roles: Role) -> None:
+    """Nobody gives or takes a role above their own; owners are made and unmade by owners."""
+    if Role.OWNER in roles:
+        by.require(Permission.OWNERS_MANAGE)
+    if any(RANK[role] > RANK[by.role] for role in roles):
+        by.require(Permission.OWNERS_MANAGE)
+
+
+def _keep_an_owner(org: Org, *, without: Membership) -> None:
+    owners = Membership.objects.for_org(org).filter(role=Role.OWNER).exclude(pk=without.pk)
+    if not owners.exists():
+        raise LastOwner
+
+
+def _end(org: Org, by: Principal, member: Membership, action: str) -> None:
+    if member.role == Role.OWNER:
+        _keep_an_owner(org, without=member)
+    made_by = ApiKey.objects.for_org(org).filter(created_by_id=member.user_id)
+    made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+    _record_member(org, by, action, member, {"role": [member.role, None]})
+    member.delete()
+
+
+def _save_domain(domain: Domain) -> None:
+    try:
+        with transaction.atomic():
+            domain.save()
+    except IntegrityError:
+        raise NameTaken from None
+
+
+def _address(member: Membership) -> str:
+    return member.user.email
+
+
+def _record_member(
+    org: Org, by: Principal, action: str, member: Membership, changes: dict[str, Any]
+) -> None:
+    audit.record(
+        org=org,
+        by=by.actor,
+        action=action,
+        object_kind="member",
+        object_id=member.pk,
+        object_label=_address(member),
+        changes=changes,
+    )
+
+
+def _record_domain(
+    org: Org, by: Principal, action: str, domain: Domain, changes: dict[str, Any]
+) -> None:
+    audit.record(
+        org=org,
+        by=by.actor,
+        action=action,
+        object_kind="domain",
+        object_id=domain.pk,
+        object_label=domain.name,
+        changes=changes,
+    )

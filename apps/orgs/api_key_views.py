@@ -1,0 +1,141 @@
+"""API keys over HTTP. Only people make and rotate them: a key must not outlive its limits in another."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.orgs import api_keys
+from apps.orgs import serializers as forms
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import ApiKey, Domain
+from apps.orgs.roles import Permission, Role
+from config.api import OrgView, data_of, one, query_of
+from config.paging import Order, newest, page
+from config.schema import PAGE_PARAMETERS, operation, page_of
+
+KEY_EXAMPLE: dict[str, Any] = {
+    "id": "01936c62-4d5e-7f31-8a20-1b2c3d4e5f60",
+    "name": "Nightly loader",
+    "prefix": "3f9a1c0b7d2e",
+    "role": "member",
+    "scopes": ["pipelines.run", "read"],
+    "domain_id": None,
+    "created_by": {"id": "01936c5e-7d7a-7c3e-9a62-5a4f0d1c2b3a", "email": "ada@example.com"},
+    "created_at": "2026-11-22T09:00:00Z",
+    "expires_at": None,
+    "last_used_at": None,
+    "revoked_at": None,
+}
+MADE_EXAMPLE = {**KEY_EXAMPLE, "key": "drv_3f9a1c0b7d2e_…_1a2b3c4d"}
+
+
+def key_row(row: dict[str, Any]) -> dict[str, Any]:
+    maker = {"id": row.pop("created_by_id"), "email": row.pop("created_by__email")}
+    return {**row, "created_by": maker}
+
+
+class KeyView(OrgView):
+    def keys(self) -> Any:
+        return ApiKey.objects.for_org(self.org).seen_by(self.principal)
+
+    def active_key(self, pk: UUID) -> ApiKey:
+        key: ApiKey = one(self.keys().active(), pk, lock=True)
+        return key
+
+    def made(self, made: api_keys.MadeKey) -> Response:
+        row = ApiKey.objects.for_org(self.org).rows().get(pk=made.row.pk)
+        return Response({**key_row(row), "key": made.text}, status=201)
+
+
+class ApiKeys(KeyView):
+    permissions = {"get": Permission.API_KEYS_OWN, "post": Permission.API_KEYS_OWN}
+    session_methods = frozenset({"post"})
+
+    @operation(
+        "api_keys_list",
+        tag="api keys",
+        summary="One's own keys, or everyone's for who manages keys; never the keys themselves",
+        answer=page_of(forms.ApiKeyRow),
+        parameters=[forms.ApiKeyFilter, *PAGE_PARAMETERS],
+        example={"results": [KEY_EXAMPLE], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        wanted = query_of(forms.ApiKeyFilter, request)
+        rows = self.keys().rows()
+        if "revoked" in wanted:
+            rows = rows.filter(revoked_at__isnull=not wanted["revoked"])
+        orders = {"newest": newest(), "name": Order("name")}
+        return page(request, rows, orders=orders, default="newest", render=key_row)
+
+    @operation(
+        "api_keys_create",
+        tag="api keys",
+        summary="Make a key, at most as strong as oneself; it is shown this once",
+        request=forms.NewApiKey,
+        answer=forms.MadeApiKey,
+        status=201,
+        example=MADE_EXAMPLE,
+        request_example={"name": "Nightly loader", "role": "member", "scopes": ["pipelines.run"]},
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.NewApiKey, request)
+        made = api_keys.create(
+            org=self.org,
+            by=self.principal,
+            name=data["name"],
+            role=Role(data["role"]),
+            scopes=[Permission(scope) for scope in data["scopes"]],
+            domain=self.domain(data["domain_id"]),
+            expires_at=data["expires_at"],
+        )
+        return self.made(made)
+
+    def domain(self, pk: UUID | None) -> Domain | None:
+        if pk is None:
+            return None
+        domain: Domain | None = Domain.objects.for_org(self.org).filter(pk=pk).first()
+        if domain is None:
+            raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
+        return domain
+
+
+class OneApiKey(KeyView):
+    permissions = {"delete": Permission.API_KEYS_OWN}
+
+    @operation(
+        "api_keys_revoke",
+        tag="api keys",
+        summary="Revoke a key: it stops working at once",
+        status=204,
+        errors=(404,),
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        api_keys.revoke(org=self.org, by=self.principal, key=self.active_key(pk))
+        return Response(status=204)
+
+
+class Rotation(KeyView):
+    permissions = {"post": Permission.API_KEYS_OWN}
+    session_methods = frozenset({"post"})
+
+    @operation(
+        "api_keys_rotate",
+        tag="api keys",
+        summary="A new key in place of this one, which goes on for `grace_seconds`",
+        request=forms.Rotation,
+        answer=forms.MadeApiKey,
+        status=201,
+        errors=(404,),
+        example=MADE_EXAMPLE,
+        request_example={"grace_seconds": 3600},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        grace = timedelta(seconds=data_of(forms.Rotation, request)["grace_seconds"])
+        key = self.active_key(pk)
+        made = api_keys.rotate(org=self.org, by=self.principal, key=key, grace=grace)
+        return self.made(made)

@@ -1,0 +1,111 @@
+"""The verbs of API keys: make, rotate, revoke. Called inside the org's scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from apps.auth import keys
+from apps.orgs import audit
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import ApiKey, Domain, Org
+from apps.orgs.principals import Principal
+from apps.orgs.roles import RANK, Permission, Role, allows
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A key just made. `text` is shown once and stored nowhere."""
+
+    row: ApiKey
+    text: str
+
+
+def create(
+    *,
+    org: Org,
+    by: Principal,
+    name: str,
+    role: Role,
+    scopes: Sequence[Permission] = (),
+    domain: Domain | None = None,
+    expires_at: datetime | None = None,
+) -> MadeKey:
+    """A new key of the member behind `by`; takes one bcrypt. Raises Invalid beyond the maker's role."""
+    _refuse_excess(by, role, scopes)
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Invalid([("expires_at", "This time has passed.", "past")])
+    made = _make(
+        org, by, ApiKey(name=name, role=role, scopes=list(scopes), domain=domain), expires_at
+    )
+    changes = {
+        "role": [None, role],
+        "scopes": [None, list(scopes)],
+        "prefix": [None, made.row.prefix],
+    }
+    _record(org, by, "api_key.create", made.row, changes)
+    return made
+
+
+def rotate(*, org: Org, by: Principal, key: ApiKey, grace: timedelta) -> MadeKey:
+    """A new key like `key`, at most as strong as its maker; the old one works until `grace` is over."""
+    role = min(Role(key.role), by.role, key=RANK.__getitem__)
+    copy = ApiKey(name=key.name, role=role, scopes=key.scopes, domain_id=key.domain_id)
+    made = _make(org, by, copy, key.expires_at)
+    now = timezone.now()
+    end = now + grace
+    if grace:
+        key.expires_at = min(key.expires_at, end) if key.expires_at else end
+    else:
+        key.revoked_at = now
+    key.save(update_fields=["expires_at", "revoked_at"])
+    changes = {
+        "prefix": [key.prefix, made.row.prefix],
+        "grace_seconds": [None, int(grace.total_seconds())],
+    }
+    _record(org, by, "api_key.rotate", key, changes)
+    return made
+
+
+def revoke(*, org: Org, by: Principal, key: ApiKey) -> None:
+    """The key stops working with this transaction; its row stays for the record."""
+    key.revoked_at = timezone.now()
+    key.save(update_fields=["revoked_at"])
+    _record(org, by, "api_key.revoke", key, {"prefix": [key.prefix, None]})
+
+
+def _refuse_excess(by: Principal, role: Role, scopes: Sequence[Permission]) -> None:
+    if RANK[role] > RANK[by.role]:
+        message = f"You are {by.role}: a key of yours cannot be {role}."
+        raise Invalid([("role", message, "above_own_role")])
+    errors = [
+        (f"scopes.{index}", f"The role {role} does not include {scope}.", "above_role")
+        for index, scope in enumerate(scopes)
+        if not allows(role, scope)
+    ]
+    if errors:
+        raise Invalid(errors)
+
+
+def _make(org: Org, by: Principal, row: ApiKey, expires_at: datetime | None) -> MadeKey:
+    new = keys.generate()
+    row.org, row.created_by_id, row.expires_at = org, by.user_id, expires_at
+    row.prefix, row.hash, row.tag = new.prefix, new.hash, new.tag
+    row.save()
+    return MadeKey(row, new.text)
+
+
+def _record(org: Org, by: Principal, action: str, key: ApiKey, changes: dict[str, Any]) -> None:
+    audit.record(
+        org=org,
+        by=by.actor,
+        action=action,
+        object_kind="api_key",
+        object_id=key.pk,
+        object_label=key.name,
+        changes=changes,
+    )

@@ -1,0 +1,82 @@
+"""The reads of orgs: methods on QuerySets that already know their org."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.orgs.roles import Permission
+from apps.orgs.tenancy import OrgQuerySet
+
+if TYPE_CHECKING:
+    from apps.orgs.principals import Principal
+
+
+class MembershipQuerySet(OrgQuerySet[Any]):
+    def rows(self) -> Any:
+        """What the list of members shows."""
+        return self.values("id", "user_id", "user__email", "user__name", "role", "created_at")
+
+
+class DomainQuerySet(OrgQuerySet[Any]):
+    def rows(self) -> Any:
+        return self.values("id", "name", "created_at", "updated_at")
+
+
+class ApiKeyQuerySet(OrgQuerySet[Any]):
+    def seen_by(self, principal: Principal) -> ApiKeyQuerySet:
+        """Everyone's for who manages keys, else one's own."""
+        if principal.may(Permission.API_KEYS_MANAGE):
+            return self
+        return self.filter(created_by_id=principal.user_id)
+
+    def active(self) -> ApiKeyQuerySet:
+        unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
+        return self.filter(unexpired, revoked_at__isnull=True)
+
+    def rows(self) -> Any:
+        return self.values(
+            "id",
+            "name",
+            "prefix",
+            "role",
+            "scopes",
+            "domain_id",
+            "created_by_id",
+            "created_by__email",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+            "revoked_at",
+        )
+
+
+class AuditEventQuerySet(OrgQuerySet[Any]):
+    def matching(self, **wanted: Any) -> AuditEventQuerySet:
+        """Filters of the trail: actor and object by id, action by name, `since` <= at < `until`."""
+        columns = {
+            "actor": "actor_id",
+            "action": "action",
+            "object": "object_id",
+            "object_kind": "object_kind",
+            "since": "at__gte",
+            "until": "at__lt",
+        }
+        return self.filter(**{columns[name]: value for name, value in wanted.items()})
+
+    def rows(self) -> Any:
+        return self.values(
+            "id",
+            "at",
+            "actor_kind",
+            "actor_id",
+            "actor_label",
+            "action",
+            "object_kind",
+            "object_id",
+            "object_label",
+            "changes",
+            "ip",
+        )
