@@ -62,3 +62,25 @@ def token_for(user: User, org: Org) -> str:
             user_id=user.pk, org_id=org.pk, session_id=session.id, token_version=user.token_version
         )
     )
+
+
+def make_connector(world: World, *, role: str = "source", kind: str = "dummy", **fields: Any) -> Any:
+    """A saved connector of the world's org, made by its owner; `config` defaults to a kind's own defaults."""
+    from apps.connectors import services
+
+    wanted = {"name": f"{kind}-{uuid4().hex[:8]}", "config": {}, **fields}
+    with world.scope():
+        return services.create(org=world.org, by=SYSTEM, role=role, kind=kind, **wanted)
+
+
+def make_pipeline(world: World, **fields: Any) -> Any:
+    """A pipeline of the world's org, from ten made-up rows to the log unless `config` says otherwise."""
+    from apps.pipelines import services
+
+    config = {
+        "source": {"kind": "dummy", "config": {"rows": 10}, "stream": "generated"},
+        "destination": {"kind": "logger", "config": {}},
+    }
+    wanted = {"name": f"pipeline-{uuid4().hex[:8]}", "config": config, **fields}
+    with world.scope():
+        return services.create(org=world.org, by=SYSTEM, **wanted)
