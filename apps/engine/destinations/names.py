@@ -6,7 +6,7 @@ import re
 
 from apps.engine.failures import ConfigurationError
 
-_FILE_SET = re.compile(r"[^\W_][\w -]{0,99}")
+_FILE_SET = re.compile(r"\w[\w .-]{0,99}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -14,8 +14,8 @@ def file_set(table: str) -> str:
     """A name for a set of files, one folder. Raises ConfigurationError."""
     if not _FILE_SET.fullmatch(table) or table != table.strip():
         raise ConfigurationError(
-            "The name of the data must be at most 100 letters, digits, spaces, - and _,"
-            " and begin with a letter or digit",
+            "The name of the data must be at most 100 letters, digits, spaces, dots, - and _,"
+            " and begin with a letter, a digit or _",
             evidence=(f"destination.table: {table[:100]!r}",),
         )
     return table

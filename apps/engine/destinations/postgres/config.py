@@ -1,0 +1,85 @@
+"""Settings of the PostgreSQL destination."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class PostgresConfig(BaseModel):
+    """Where the database is and who writes to it."""
+
+    model_config = ConfigDict(extra="forbid", title="PostgreSQL")
+
+    host: str = Field(
+        min_length=1,
+        max_length=253,
+        title="Host",
+        description="Host name or address.",
+        examples=["db.example.com"],
+    )
+    port: int = Field(5432, ge=1, le=65535, title="Port", description="Port.", examples=[5432])
+    database: str = Field(
+        min_length=1,
+        max_length=63,
+        title="Database",
+        description="Database name.",
+        examples=["warehouse"],
+    )
+    user: str = Field(
+        min_length=1,
+        max_length=63,
+        title="User",
+        description="A user that may create tables in the schema.",
+        examples=["drover"],
+    )
+    password: SecretStr = Field(
+        SecretStr(""), max_length=1000, title="Password", description="The user's password."
+    )
+    schema_: str = Field(
+        "public",
+        alias="schema",
+        min_length=1,
+        max_length=63,
+        pattern=r"^[^\x00]+$",
+        title="Schema",
+        description="Schema of the tables; made if it is not there. A table named schema.table goes there instead.",
+        examples=["analytics"],
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        "prefer",
+        title="TLS",
+        description="How far to insist on TLS, as libpq's sslmode.",
+        examples=["verify-full"],
+    )
+    ssl_root_certificate: str | None = Field(
+        None,
+        max_length=100_000,
+        title="Root certificate",
+        description="Certificate (PEM) of the authority that signed the server's, for verify-ca and verify-full.",
+    )
+    connect_timeout: int = Field(
+        10,
+        ge=1,
+        le=300,
+        title="Connect timeout",
+        description="Seconds to wait for a connection.",
+        examples=[10],
+    )
+    lock_timeout: int = Field(
+        60,
+        ge=1,
+        le=3600,
+        title="Lock timeout",
+        description="Seconds to wait for readers and writers that hold the table.",
+        examples=[60],
+    )
+    statement_timeout: int = Field(
+        3600,
+        ge=1,
+        le=86_400,
+        title="Statement timeout",
+        description="Seconds the server may take for one step.",
+        examples=[3600],
+    )

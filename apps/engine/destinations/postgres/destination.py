@@ -1,0 +1,185 @@
+"""The PostgreSQL destination: COPY into a staging table, publish in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import polars as pl
+from loguru import logger
+from psycopg import sql
+
+from apps.engine.contract import CheckStep, DestinationSpec, StorageRoot
+from apps.engine.destinations import checking
+from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.destinations.checking import Step, run_steps
+from apps.engine.destinations.postgres import connection as postgres
+from apps.engine.destinations.postgres.config import PostgresConfig
+from apps.engine.destinations.postgres.connection import Connection, Cursor
+from apps.engine.destinations.postgres.copying import without_nul
+from apps.engine.destinations.postgres.identifiers import (
+    TableName,
+    column_name,
+    column_names,
+    staging_name,
+    table_name,
+)
+from apps.engine.destinations.postgres.publications import Publications
+from apps.engine.destinations.postgres.publishing import Publishing
+from apps.engine.destinations.postgres.staging import Staging
+from apps.engine.destinations.postgres.tables import look
+from apps.engine.failures import ConfigurationError, ContractError
+
+
+class PostgresDestination(Destination):
+    """One table of one database.
+
+    With `replace` and a primary key the last record of each key is kept, as `merge` would.
+    """
+
+    Config = PostgresConfig
+    config: PostgresConfig
+
+    def __init__(
+        self,
+        config: PostgresConfig,
+        *,
+        spec: DestinationSpec,
+        job_id: str,
+        data: StorageRoot,
+        allow_private_networks: bool = False,
+    ) -> None:
+        super().__init__(
+            config,
+            spec=spec,
+            job_id=job_id,
+            data=data,
+            allow_private_networks=allow_private_networks,
+        )
+        if spec.write_mode == "merge" and not spec.primary_key:
+            raise ConfigurationError("Merging needs a primary key")
+        self._target = table_name(spec.table, config.schema_)
+        self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
+        self._staging = Staging(staging_name(self._target, job_id), ordered=bool(self._key))
+        self._publications = Publications(self._target)
+        self._connection: Connection | None = None
+
+    def check(self) -> Iterator[CheckStep]:
+        return run_steps(self._steps())
+
+    def open(self, committed: Sequence[Batch]) -> None:
+        with self._transaction() as cursor:
+            _make_schema(cursor, self._target.schema)
+            self._publications.make(cursor)
+            if self._publications.rows(cursor, self.job_id) is not None:
+                return
+            self._staging.make(cursor)
+            self._staging.keep_only(cursor, committed)
+
+    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+        if not frame.width or not frame.height:
+            return
+        frame, changed = without_nul(frame)
+        if changed:
+            logger.warning("{:,} texts held U+0000, now U+FFFD: PostgreSQL cannot hold it", changed)
+        self._require_keys(frame)
+        frame = frame.rename(column_names(frame.columns))
+        with self._transaction() as cursor:
+            self._staging.add(cursor, frame, batch)
+
+    def publish(self, committed: Sequence[Batch]) -> Publication:
+        with self._transaction() as cursor:
+            self._publications.lock(cursor)
+            done = self._publications.rows(cursor, self.job_id)
+            if done is not None:
+                self._staging.drop(cursor)
+                return Publication(done)
+            return Publication(self._publish(cursor, committed))
+
+    def abandon(self) -> None:
+        with self._transaction() as cursor:
+            self._staging.drop(cursor)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _publish(self, cursor: Cursor, committed: Sequence[Batch]) -> int:
+        self._staging.lock(cursor)
+        self._staging.keep_only(cursor, committed)
+        publishing = Publishing(
+            cursor,
+            target=self._target,
+            staging=self._staging,
+            key=[column_name(name) for name in self._key],
+            last=self._publications.last(cursor),
+            committed=committed,
+        )
+        made, unknown = publishing.run(self.spec.write_mode)
+        rows = sum(batch.rows for batch in committed)
+        self._publications.record(cursor, job_id=self.job_id, rows=rows, made=made, unknown=unknown)
+        return rows
+
+    def _require_keys(self, frame: pl.DataFrame) -> None:
+        for name in self._key:
+            lacking = frame[name].null_count() if name in frame.columns else frame.height
+            if lacking:
+                raise ContractError(
+                    f"{lacking:,} records have no value for the key {name!r}",
+                    evidence=(f"the first of them is in a batch of {frame.height:,} rows",),
+                )
+
+    def _transaction(self) -> AbstractContextManager[Cursor]:
+        """In a connection that is opened again if it was lost between two batches."""
+        if self._connection is None or self._connection.closed:
+            self._connection = postgres.connect(
+                self.config, allow_private=self.allow_private_networks
+            )
+        return postgres.transaction(self._connection, self.config)
+
+    # checking
+
+    def _steps(self) -> Iterator[Step]:
+        host, port, private = self.config.host, self.config.port, self.allow_private_networks
+        yield "resolve", lambda: checking.resolve(host, port, allow_private=private)
+        yield "connect", lambda: checking.connect(host, port, allow_private=private)
+        yield "authenticate", self._log_in
+        yield "write", self._write_and_undo
+
+    def _log_in(self) -> str:
+        with self._transaction() as cursor:
+            row = cursor.execute(
+                "SELECT current_user, current_setting('server_version')"
+            ).fetchone()
+        return f"{row[0]} is logged in, PostgreSQL {row[1]}" if row else "Logged in"
+
+    def _write_and_undo(self) -> str:
+        """Everything happens, and is rolled back."""
+        probe = self._target.beside(f"_drover_check_{uuid.uuid4().hex}")
+        try:
+            with self._transaction() as cursor:
+                _make_schema(cursor, probe.schema)
+                look(cursor, self._target)
+                _write_probe(cursor, probe)
+                raise _Undo
+        except _Undo:
+            return f"A table was made, filled and removed in {probe.schema}"
+        finally:
+            self.close()
+
+
+class _Undo(Exception):
+    """Leaves a transaction without keeping anything."""
+
+
+def _make_schema(cursor: Cursor, schema: str) -> None:
+    row = cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    if row is None:
+        cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def _write_probe(cursor: Cursor, probe: TableName) -> None:
+    for command in ("CREATE TABLE {} (n bigint)", "INSERT INTO {} VALUES (1)", "DROP TABLE {}"):
+        cursor.execute(sql.SQL(command).format(probe.quoted()))

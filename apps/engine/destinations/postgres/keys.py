@@ -1,0 +1,59 @@
+"""The key that tells which record replaces which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+from apps.engine.destinations.postgres.connection import Cursor
+from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
+from apps.engine.destinations.postgres.tables import Table
+
+UNIQUE = """
+SELECT EXISTS (
+    SELECT FROM pg_index i
+    WHERE i.indrelid = %s::oid AND i.indisunique AND i.indimmediate AND i.indisvalid
+      AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text) FROM pg_attribute a
+           WHERE a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))
+          = %s::text[])"""
+
+NEWEST_FIRST = sql.SQL("kept.n DESC, s.{} DESC").format(sql.Identifier(ROW))
+
+
+def listed(key: Sequence[str], alias: str | None = None) -> sql.Composed:
+    """The key's columns, separated by commas."""
+    names = [sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in key]
+    return sql.SQL(", ").join(names)
+
+
+def in_order(staging: TableName) -> sql.Composed:
+    """The staged rows as `s`, with the place of their batch as `kept.n`; takes the batches' marks."""
+    return sql.SQL(
+        "{} AS s JOIN unnest(%s::uuid[]) WITH ORDINALITY AS kept (id, n) ON kept.id = s.{}"
+    ).format(staging.quoted(), sql.Identifier(BATCH))
+
+
+def last_records(staging: TableName, key: Sequence[str]) -> sql.Composed:
+    """The last staged row of each key, as `s`; takes the batches' marks."""
+    columns = listed(key, "s")
+    return sql.SQL("(SELECT DISTINCT ON ({0}) s.* FROM {1} ORDER BY {0}, {2}) AS s").format(
+        columns, in_order(staging), NEWEST_FIRST
+    )
+
+
+def is_unique(cursor: Cursor, table: Table, key: Sequence[str]) -> bool:
+    """Whether an index keeps the key unique, making one if the rows allow it."""
+    row = cursor.execute(UNIQUE, (table.oid, sorted(key))).fetchone()
+    if row and row[0]:
+        return True
+    try:
+        with cursor.connection.transaction():
+            cursor.execute(
+                sql.SQL("CREATE UNIQUE INDEX ON {} ({})").format(table.name.quoted(), listed(key))
+            )
+    except psycopg.errors.UniqueViolation:
+        return False  # rows from before hold a key twice
+    return True

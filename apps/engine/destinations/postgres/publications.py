@@ -1,0 +1,90 @@
+"""The table that remembers which jobs were published, so that none is twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from apps.engine.destinations.postgres.connection import Cursor
+from apps.engine.destinations.postgres.identifiers import PUBLICATIONS, TableName
+from apps.engine.destinations.postgres.tables import Table, look
+
+MAKE = """
+CREATE TABLE IF NOT EXISTS {} (
+    job_id text PRIMARY KEY,
+    target text NOT NULL,
+    rows bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    relid bigint,
+    shape text,
+    unknown text[] NOT NULL DEFAULT '{{}}'
+)"""
+LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC LIMIT 1"
+RECORD = """
+INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown)
+VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s)"""
+
+
+@dataclass(frozen=True, slots=True)
+class LastPublication:
+    """What the target was when a job was last published to it.
+
+    `relid` and `shape` are kept when Drover made the table; `unknown` are columns that are text
+    only because no value was seen in them.
+    """
+
+    relid: int | None = None
+    shape: str | None = None
+    unknown: frozenset[str] = frozenset()
+
+
+class Publications:
+    """The publications of one schema. Every method runs in the transaction of its cursor."""
+
+    def __init__(self, target: TableName) -> None:
+        self._target = target
+        self._table = target.beside(PUBLICATIONS)
+
+    def lock(self, cursor: Cursor) -> None:
+        """Wait for whoever publishes to the same target, until the end of the transaction."""
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._target}",)
+        )
+
+    def make(self, cursor: Cursor) -> None:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._table}",)
+        )
+        if look(cursor, self._table) is None:
+            cursor.execute(sql.SQL(MAKE).format(self._table.quoted()))
+
+    def rows(self, cursor: Cursor, job_id: str) -> int | None:
+        """How many rows the job published, or None if it has not."""
+        if look(cursor, self._table) is None:
+            return None
+        query = sql.SQL("SELECT rows FROM {} WHERE job_id = %s").format(self._table.quoted())
+        found = cursor.execute(query, (job_id,)).fetchone()
+        return int(found[0]) if found else None
+
+    def last(self, cursor: Cursor) -> LastPublication:
+        query = sql.SQL(LAST).format(self._table.quoted())
+        found = cursor.execute(query, (str(self._target),)).fetchone()
+        return (
+            LastPublication(found[0], found[1], frozenset(found[2])) if found else LastPublication()
+        )
+
+    def record(
+        self, cursor: Cursor, *, job_id: str, rows: int, made: Table | None, unknown: set[str]
+    ) -> None:
+        """Remember the job; `made` is the target if it is a table of Drover's making."""
+        oid, shape = (made.oid, shape_of(made)) if made else (None, None)
+        cursor.execute(
+            sql.SQL(RECORD).format(self._table.quoted()),
+            (job_id, str(self._target), rows, oid, shape, sorted(unknown)),
+        )
+
+
+def shape_of(table: Table) -> str:
+    """The columns and their types, to notice whether somebody else changed them."""
+    return "\n".join(f"{name} {column.type}" for name, column in table.columns.items())

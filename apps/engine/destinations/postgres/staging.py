@@ -1,0 +1,137 @@
+"""The job's staging table: LOGGED, beside the target, each row marked with its batch."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+import polars as pl
+from psycopg import sql
+
+from apps.engine.columns import Column, ColumnType, cast, column_of
+from apps.engine.destinations.base import Batch
+from apps.engine.destinations.postgres.connection import Cursor
+from apps.engine.destinations.postgres.copying import csv_slices
+from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
+from apps.engine.destinations.postgres.tables import Table, add_column, look, widen_column
+from apps.engine.failures import DestinationError
+
+
+class Staging:
+    """What one job has staged. Every method runs in the transaction of its cursor."""
+
+    def __init__(self, name: TableName, *, ordered: bool) -> None:
+        self.name = name
+        self._ordered = ordered  # keep the order of records, which merging needs
+
+    def make(self, cursor: Cursor) -> None:
+        order = sql.SQL(", {} bigint").format(sql.Identifier(ROW))
+        cursor.execute(
+            sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
+                self.name.quoted(), sql.Identifier(BATCH), order if self._ordered else sql.SQL("")
+            )
+        )
+
+    def drop(self, cursor: Cursor) -> None:
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name.quoted()))
+
+    def lock(self, cursor: Cursor) -> None:
+        """Wait for whoever is writing to it, and keep others out. Raises DestinationError if it is gone."""
+        self.table(cursor)
+        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.name.quoted()))
+
+    def add(self, cursor: Cursor, frame: pl.DataFrame, batch: Batch) -> None:
+        """Copy the frame in, first giving the table the columns and types it needs."""
+        mark = batch_mark(batch)
+        # Also takes the exclusive lock, so that another writer's batch cannot get our mark.
+        cursor.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
+                self.name.quoted(), sql.Identifier(BATCH), sql.Literal(mark)
+            )
+        )
+        frame = self._fitted(cursor, frame)
+        if self._ordered:
+            frame = frame.with_row_index(ROW)
+        if frame.width == 1:  # a line with nothing but \. would end the data of older servers
+            frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH))
+        names = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
+        command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)")
+        with cursor.copy(command.format(self.name.quoted(), names)) as copy:
+            for piece in csv_slices(frame):
+                copy.write(piece)
+
+    def columns(self, cursor: Cursor) -> dict[str, Column]:
+        """The staged columns, by name."""
+        return _columns(self.table(cursor))
+
+    def table(self, cursor: Cursor) -> Table:
+        """Raises DestinationError if the table is gone."""
+        found = look(cursor, self.name)
+        if found is None:
+            raise DestinationError(
+                "Data that was staged for this sync is gone: reset the sync to read it again",
+                evidence=(f"there is no table {self.name}",),
+            )
+        return found
+
+    def keep_only(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
+        """Delete the rows of other batches. Raises DestinationError if committed rows are missing."""
+        rows: dict[uuid.UUID, int] = dict(
+            cursor.execute(
+                sql.SQL("SELECT {0}, count(*) FROM {1} GROUP BY {0}").format(
+                    sql.Identifier(BATCH), self.name.quoted()
+                )
+            ).fetchall()
+        )
+        expected = {batch_mark(batch): batch.rows for batch in committed}
+        missing = [batch for mark, batch in expected.items() if rows.get(mark, 0) != batch]
+        if missing:
+            raise DestinationError(
+                "Data that was staged for this sync is gone: reset the sync to read it again",
+                evidence=(f"{len(missing)} of {len(committed)} staged batches are not whole",),
+            )
+        if rows.keys() - expected.keys():
+            cursor.execute(
+                sql.SQL(
+                    "DELETE FROM {0} WHERE NOT EXISTS"
+                    " (SELECT FROM unnest(%s::uuid[]) AS kept (id) WHERE kept.id = {0}.{1})"
+                ).format(self.name.quoted(), sql.Identifier(BATCH)),
+                ([*expected],),
+            )
+
+    def _fitted(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
+        """Widen the table to the frame, and the frame to the table; columns without values stay out."""
+        have = _columns(self.table(cursor))
+        made = {}
+        for series in frame.iter_columns():
+            column = column_of(series.dtype)
+            known = have.get(series.name)
+            if known is None:
+                add_column(cursor, self.name, series.name, column)
+                wanted = column
+            else:
+                wanted = known.widen(column)
+                if wanted.type is not known.type:
+                    widen_column(cursor, self.name, series.name, known.type, wanted)
+            if column.type is not ColumnType.NULL:
+                exact = series.dtype.is_decimal() and wanted.type is ColumnType.DECIMAL
+                made[series.name] = series if exact else cast(series, wanted.dtype)
+        if not made:  # a batch in which every value is null still has its rows
+            made[frame.columns[0]] = frame.to_series(0)
+        return pl.DataFrame(made)
+
+
+def batch_mark(batch: Batch) -> uuid.UUID:
+    """The batch's id in the 16 bytes that every staged row carries."""
+    try:
+        return uuid.UUID(batch.id)
+    except ValueError:
+        return uuid.uuid5(uuid.NAMESPACE_OID, batch.id)
+
+
+def _columns(table: Table) -> dict[str, Column]:
+    return {
+        name: Column(column.kind or ColumnType.STRING)
+        for name, column in table.columns.items()
+        if name not in {BATCH, ROW}
+    }

@@ -1,0 +1,50 @@
+"""PostgreSQL's types for Drover's, and the expressions that widen one to another without loss."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from apps.engine.columns import EXACT_INTEGERS, Column, ColumnType
+
+TYPES: dict[ColumnType, str] = {  # as format_type() spells them
+    ColumnType.NULL: "character varying",  # in staging: no value seen, becomes text without a rewrite
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.INTEGER: "bigint",
+    ColumnType.NUMBER: "double precision",
+    ColumnType.DECIMAL: "numeric",
+    ColumnType.STRING: "text",
+    ColumnType.JSON: "text",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "timestamp without time zone",
+    ColumnType.INSTANT: "timestamp with time zone",
+    ColumnType.TIME: "time without time zone",
+    ColumnType.BINARY: "bytea",
+}
+KINDS: dict[str, ColumnType] = {
+    spelling: kind for kind, spelling in TYPES.items() if kind is not ColumnType.JSON
+}
+SMALLER_INTEGERS = {"smallint": 2**15, "integer": 2**31}
+_TEXTS: dict[ColumnType, str] = {
+    ColumnType.TIMESTAMP: """to_char({0}, 'YYYY-MM-DD"T"HH24:MI:SS.US')""",
+    ColumnType.INSTANT: """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US+00:00')""",
+    ColumnType.BINARY: "replace(encode({0}, 'base64'), E'\\n', '')",
+}
+
+
+def type_of(column: Column) -> sql.SQL:
+    return sql.SQL(TYPES[column.type])
+
+
+def widened(expression: sql.Composable, kind: ColumnType, to: ColumnType) -> sql.Composable:
+    """The expression in a wider type, with exact text."""
+    if TYPES[kind] == TYPES[to]:
+        return expression
+    if TYPES[to] == "text":
+        return sql.SQL(_TEXTS.get(kind, "{0}::text")).format(expression)
+    return sql.SQL("{}::{}").format(expression, sql.SQL(TYPES[to]))
+
+
+def inexact_as_float(column: sql.Composable) -> sql.Composable:
+    """A condition: the integer is one that no float equals."""
+    limit = sql.Literal(EXACT_INTEGERS)
+    return sql.SQL("({0} > {1} OR {0} < -{1})").format(column, limit)

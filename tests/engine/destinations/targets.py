@@ -1,0 +1,281 @@
+"""Each destination as a test sees it: make one for a job, and read what a reader would."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import orjson
+import polars as pl
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from apps.engine.build import build_destination
+from apps.engine.contract import DestinationSpec, StorageRoot, WriteMode
+from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.frames import StreamSchema
+from apps.engine.stores import Store
+from apps.engine.stores.opening import open_root
+from tests.engine.destinations.servers import BUCKET, Servers
+
+Row = Mapping[str, Any]
+
+
+class Target(ABC):
+    """One destination and the place it writes to."""
+
+    kind: str
+    merges = False
+    name = "flights"
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self.data = StorageRoot(f"file://{folder}", "org/1/pipeline/2")
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    def make(
+        self,
+        job: str,
+        mode: WriteMode = "replace",
+        key: Sequence[str] = (),
+        **settings: Any,
+    ) -> Destination:
+        spec = DestinationSpec(
+            self.kind, self.config() | settings, self.name, mode, primary_key=tuple(key)
+        )
+        return build_destination(spec, job_id=job, data=self.data, allow_private_networks=True)
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]] | None:
+        """What a reader finds, or None when there is nothing yet."""
+
+    @abstractmethod
+    def staged(self) -> int:
+        """How many staged things are left, of whatever job."""
+
+    def close(self) -> None:  # noqa: B027 - most targets hold nothing
+        """Release what reading needed."""
+
+
+class Sync:
+    """One job against a target: rows in, batches committed as the engine would."""
+
+    def __init__(
+        self, target: Target, mode: WriteMode = "replace", key: Sequence[str] = (), **settings: Any
+    ) -> None:
+        self.target, self.mode, self.key, self.settings = target, mode, key, settings
+        self.job = uuid4().hex
+        self.schema = StreamSchema()
+        self.committed: list[Batch] = []
+        self._iterations = itertools.count()
+        self.destination = self.attempt()
+
+    def attempt(self) -> Destination:
+        """A fresh process's view of the job: opened with what was committed."""
+        self.destination = self.target.make(self.job, self.mode, self.key, **self.settings)
+        self.destination.open(tuple(self.committed))
+        return self.destination
+
+    def stage(self, rows: Sequence[Row] | pl.DataFrame) -> Batch:
+        """Stage without committing."""
+        conformed = (
+            self.schema.conform(rows)
+            if isinstance(rows, pl.DataFrame)
+            else self.schema.decode(rows).frame
+        )
+        at = next(self._iterations)
+        batch = Batch(uuid4().hex, at, at, conformed.height)
+        self.destination.stage(conformed, batch)
+        return batch
+
+    def write(self, rows: Sequence[Row] | pl.DataFrame) -> Batch:
+        """Stage and commit."""
+        batch = self.stage(rows)
+        self.committed.append(batch)
+        return batch
+
+    def publish(self) -> Publication:
+        return self.destination.publish(tuple(self.committed))
+
+
+def sync(
+    target: Target,
+    *batches: Sequence[Row],
+    mode: WriteMode = "replace",
+    key: Sequence[str] = (),
+    **settings: Any,
+) -> Publication:
+    """A whole job from nothing to published."""
+    job = Sync(target, mode, key, **settings)
+    for rows in batches:
+        job.write(rows)
+    published = job.publish()
+    job.destination.close()
+    return published
+
+
+class FileTarget(Target):
+    """Files in Drover's own folder; read through the manifest."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self.store: Store = open_root(self.data)
+
+    def manifest(self) -> dict[str, Any] | None:
+        data = self.store.read(f"{self.name}/manifest.json")
+        return None if data is None else dict(orjson.loads(data))
+
+    def parts(self) -> list[bytes] | None:
+        """The visible files of one manifest, read again from a newer one if parts went away."""
+        while True:
+            manifest = self.manifest()
+            if manifest is None:
+                return None
+            found = [self.store.read(f"{self.name}/{part['key']}") for part in manifest["parts"]]
+            if None not in found:
+                return [part for part in found if part is not None]
+
+    def rows(self) -> list[dict[str, Any]] | None:
+        parts = self.parts()
+        return None if parts is None else [row for part in parts for row in self.decode(part)]
+
+    def staged(self) -> int:
+        return len(list(self.store.entries(f"{self.name}/_staging/")))
+
+    @abstractmethod
+    def decode(self, part: bytes) -> list[dict[str, Any]]: ...
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class ParquetTarget(FileTarget):
+    kind = "parquet"
+
+    def decode(self, part: bytes) -> list[dict[str, Any]]:
+        return pl.read_parquet(part).to_dicts()
+
+
+class JsonlTarget(FileTarget):
+    kind = "jsonl"
+
+    def decode(self, part: bytes) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in part.splitlines()]
+
+
+class CsvTarget(FileTarget):
+    kind = "csv"
+
+    def decode(self, part: bytes) -> list[dict[str, Any]]:
+        rows = csv.DictReader(io.StringIO(part.decode(), newline=""), strict=True)
+        return [{name: value or None for name, value in row.items()} for row in rows]
+
+
+class S3Target(ParquetTarget):
+    """A bucket of the user's own on an S3 server."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self._endpoint, self._prefix = servers.s3, uuid4().hex
+        self.data = StorageRoot(f"file://{folder}", "unused")
+        options = {
+            "access_key": "test-key",
+            "secret_key": "test-secret",
+            "endpoint_override": self._endpoint.removeprefix("http://"),
+            "scheme": "http",
+        }
+        self.store = open_root(StorageRoot(f"s3://{BUCKET}", self._prefix, options))
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "bucket_url": f"s3://{BUCKET}/{self._prefix}",
+            "access_key_id": "test-key",
+            "secret_access_key": "test-secret",
+            "endpoint_url": self._endpoint,
+        }
+
+
+class GcsTarget(ParquetTarget):
+    """Drover's own storage in Google Cloud Storage."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self.data = StorageRoot(
+            f"gs://{BUCKET}", f"org/{uuid4().hex}", {"endpoint_override": servers.gcs}
+        )
+        self.store = open_root(self.data)
+
+
+class PostgresTarget(Target):
+    """A schema of its own in a real server."""
+
+    kind = "postgres"
+    merges = True
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self.schema = f"s{uuid4().hex[:12]}"
+        self.url = servers.postgres_url
+        self._reader = psycopg.connect(self.url, autocommit=True)
+
+    def config(self) -> dict[str, Any]:
+        at = urlsplit(self.url)
+        return {
+            "host": at.hostname,
+            "port": at.port,
+            "database": at.path.strip("/"),
+            "user": at.username,
+            "password": at.password,
+            "schema": self.schema,
+        }
+
+    def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of a statement in which {schema} and {table} stand for the target's."""
+        names = {
+            "schema": sql.Identifier(self.schema),
+            "table": sql.Identifier(self.schema, self.name),
+        }
+        with psycopg.connect(self.url, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(sql.SQL(text).format(**names), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def rows(self) -> list[dict[str, Any]] | None:
+        try:
+            cursor = self._reader.execute(
+                sql.SQL("SELECT * FROM {}").format(sql.Identifier(self.schema, self.name))
+            )
+        except psycopg.errors.UndefinedTable:
+            return None
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def staged(self) -> int:
+        found = self.query(
+            "SELECT count(*) AS n FROM pg_tables WHERE schemaname = %s"
+            " AND tablename LIKE '\\_drover\\_stg%%'",
+            self.schema,
+        )
+        return int(found[0]["n"])
+
+    def close(self) -> None:
+        self._reader.execute(
+            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self.schema))
+        )
+        self._reader.close()
+
+
+TARGETS: dict[str, Callable[[Servers, Path], Target]] = {
+    "parquet": ParquetTarget,
+    "parquet on s3": S3Target,
+    "parquet on gcs": GcsTarget,
+    "jsonl": JsonlTarget,
+    "csv": CsvTarget,
+    "postgres": PostgresTarget,
+}
