@@ -4,49 +4,17 @@ Both are beside Drover's own database on the same server, each with one role of 
 there already is left alone.
 """
 
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import errors, sql
 
+from local.demo_places import LOADER, READER, SOURCE, WAREHOUSE
 from local.keys import database_password
 from local.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
 from local.roles import ensure_role
 
-SOURCE = "drover_demo"
-WAREHOUSE = "drover_demo_warehouse"
-READER = "demo_reader"  # may read the source and nothing else
-LOADER = "demo_loader"  # may make tables in the warehouse
 CHUNK = 1 << 20  # bytes
-
-
-@dataclass(frozen=True)
-class DemoDatabase:
-    """Where one of the demo's databases is and who enters it."""
-
-    host: str
-    port: int
-    name: str
-    user: str
-    password: str
-
-    @property
-    def url(self) -> str:
-        """A libpq address."""
-        return (
-            f"postgresql://{self.user}:{quote(self.password)}@{self.host}:{self.port}/{self.name}"
-        )
-
-
-def source_database(address: str, secret_key: str) -> DemoDatabase:
-    """The database with the flights, on the server of `address`."""
-    return _database(address, secret_key, SOURCE, READER)
-
-
-def warehouse_database(address: str, secret_key: str) -> DemoDatabase:
-    """The database the weather goes to, on the server of `address`."""
-    return _database(address, secret_key, WAREHOUSE, LOADER)
 
 
 def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
@@ -61,17 +29,6 @@ def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
     with psycopg.connect(_beside(admin_url, SOURCE), autocommit=True) as connection:
         _open_to(connection, SOURCE, READER, "USAGE")
         return {table: _ensure_table(connection, table) for table in COLUMNS}
-
-
-def _database(address: str, secret_key: str, name: str, user: str) -> DemoDatabase:
-    parts = urlsplit(address)
-    return DemoDatabase(
-        host=parts.hostname or "127.0.0.1",
-        port=parts.port or 5432,
-        name=name,
-        user=user,
-        password=database_password(secret_key, user),
-    )
 
 
 def _beside(admin_url: str, name: str) -> str:

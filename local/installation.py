@@ -70,11 +70,13 @@ class Installation:
         }
         return {k: v for k, v in os.environ.items() if k != "DROVER_DB_ROLE"} | names
 
-    def manage(self, command: str, *words: str, role: str = "user") -> None:
+    def manage(
+        self, command: str, *words: str, role: str = "user", env: Mapping[str, str] | None = None
+    ) -> None:
         """Run a command of manage.py to its end. Raises LocalError when it fails."""
         self._run(
             ["manage.py", command, *words],
-            {"DROVER_DB_ROLE": role},
+            {"DROVER_DB_ROLE": role, **(env or {})},
             doing=f"manage.py {command}",
             log=f"{command}.log",
         )

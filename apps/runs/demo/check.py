@@ -1,0 +1,93 @@
+"""Reads every source and every destination of the demo by itself, without the engine, and compares."""
+
+from __future__ import annotations
+
+import io
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from apps.orgs.models import Org
+from apps.runs import storage
+from apps.runs.demo import facts
+from apps.runs.demo.facts import Facts
+from apps.runs.demo.places import Places
+from apps.runs.models import Output, Run
+
+PAGE = 5000
+
+
+def differences(stream: str, *, org: Org, run: Run, places: Places) -> tuple[int, list[str]]:
+    """(rows that arrived, what differs) for one demo pipeline after its run."""
+    read_source, read_destination = _READERS[stream]
+    arrived = read_destination(org, run, places)
+    return arrived.rows, read_source(places).differences(arrived)
+
+
+def _flights_in_source(places: Places) -> Facts:
+    return facts.of_table(places.source_url, "flights")
+
+
+def _flights_in_parquet(org: Org, run: Run, places: Places) -> Facts:
+    import polars as pl
+
+    parts = [pl.read_parquet(io.BytesIO(content)) for content in _outputs(org, run, ".parquet")]
+    return facts.of_frame(pl.concat(parts) if parts else pl.DataFrame())
+
+
+def _weather_in_source(places: Places) -> Facts:
+    import polars as pl
+
+    return facts.of_frame(pl.DataFrame(list(_weather(places)), infer_schema_length=None))
+
+
+def _weather(places: Places) -> Iterator[dict[str, Any]]:
+    cursor: str | None = ""
+    while cursor is not None:
+        address = f"{places.api_url}/v1/weather?limit={PAGE}" + (cursor and f"&cursor={cursor}")
+        request = urllib.request.Request(address, headers={"X-API-Key": places.api_key})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            page = json.load(answer)
+        yield from page["data"]
+        cursor = page["next_cursor"]
+
+
+def _weather_in_warehouse(org: Org, run: Run, places: Places) -> Facts:
+    return facts.of_table(places.warehouse_url, "weather")
+
+
+def _airports_in_source(places: Places) -> Facts:
+    import polars as pl
+
+    return facts.of_frame(pl.read_csv(places.airports, null_values="NA", infer_schema_length=None))
+
+
+def _airports_in_duckdb(org: Org, run: Run, places: Places) -> Facts:
+    import tempfile
+    from pathlib import Path
+
+    import duckdb
+
+    with tempfile.TemporaryDirectory() as folder:
+        for content in _outputs(org, run, ".duckdb"):
+            database = Path(folder) / "copy.duckdb"
+            database.write_bytes(content)
+            with duckdb.connect(str(database), read_only=True) as connection:
+                return facts.of_frame(connection.execute("SELECT * FROM airports").pl())
+    return Facts(0, {})
+
+
+def _outputs(org: Org, run: Run, ending: str) -> Iterator[bytes]:
+    published = Output.objects.for_org(org).filter(run=run, key__endswith=ending)
+    for key in published.order_by("name").values_list("key", flat=True):
+        yield storage.read(key)
+
+
+_Source = Callable[[Places], Facts]
+_Destination = Callable[[Org, Run, Places], Facts]
+_READERS: dict[str, tuple[_Source, _Destination]] = {
+    "flights": (_flights_in_source, _flights_in_parquet),
+    "weather": (_weather_in_source, _weather_in_warehouse),
+    "airports": (_airports_in_source, _airports_in_duckdb),
+}

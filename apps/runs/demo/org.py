@@ -1,0 +1,42 @@
+"""The demo's user and org, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from apps.auth.models import User
+from apps.orgs.models import Org
+from apps.orgs.principals import Actor, Principal
+from apps.orgs.roles import Role
+from apps.orgs.sign_in import memberships_of, register
+
+EMAIL = "demo@drover.example"
+NAME = "Dana Demo"
+ORGANIZATION = "Demo"
+
+
+@dataclass(frozen=True)
+class Login:
+    """How the demo is entered. `password` is None once somebody changed it."""
+
+    email: str
+    password: str | None
+
+
+def ensure_org(*, password: str) -> tuple[Org, Principal, Login]:
+    """The demo org and its owner; `password` is used when they are made now."""
+    user = User.objects.filter(email=EMAIL).first()
+    if user is None:
+        user, _ = register(
+            email=EMAIL, password=password, name=NAME, organization_name=ORGANIZATION, ip=None
+        )
+    login = Login(EMAIL, password if user.check_password(password) else None)
+    membership = memberships_of(user.pk)[0]
+    principal = Principal(
+        org_id=membership.org_id,
+        user_id=user.pk,
+        role=Role(membership.role),
+        actor=Actor(kind="user", id=user.pk, label=user.email),
+        membership_id=membership.pk,
+    )
+    return membership.org, principal, login

@@ -1,0 +1,166 @@
+"""The demo's connectors and pipelines. What is there stays as its owner left it; only addresses follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.connectors import services as connectors
+from apps.connectors.models import Connector
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.pipelines import services as pipelines
+from apps.pipelines.models import Pipeline
+from apps.runs import storage
+from apps.runs.demo.places import Places, connection_settings
+
+AIRPORTS_FILE = "airports.csv"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A saved connector."""
+
+    role: str
+    kind: str
+    name: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One pipeline: from, to, and how."""
+
+    name: str
+    description: str
+    source: Side
+    destination: Side
+    stream: str
+    table: str
+    tags: tuple[str, ...]
+    how: Mapping[str, Any] = field(default_factory=dict)
+    write_mode: str = "replace"
+
+
+def demos(places: Places) -> tuple[Demo, Demo, Demo]:
+    """The three pipelines."""
+    return (_flights(places), _weather(places), _airports())
+
+
+def ensure_pipelines(org: Org, by: Principal, places: Places) -> dict[str, Pipeline]:
+    """Make what is missing; call inside the org's scope. Returns pipelines by their demo's stream."""
+    storage.write(
+        f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", places.airports.read_bytes()
+    )
+    return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demos(places)}
+
+
+def _flights(places: Places) -> Demo:
+    return Demo(
+        name="Flights to Parquet",
+        description="Every flight that left New York City in 2013, from PostgreSQL to Parquet files.",
+        source=Side(
+            "source", "postgres", "Flights database", connection_settings(places.source_url)
+        ),
+        destination=Side("destination", "parquet", "Parquet files", {}),
+        stream="flights",
+        table="flights",
+        tags=("nyc", "flights"),
+    )
+
+
+def _weather(places: Places) -> Demo:
+    stream = {
+        "name": "weather",
+        "path": "/v1/weather",
+        "records_path": "data",
+        "primary_key": ["origin", "time_hour"],
+        "cursor_field": "time_hour",
+        "cursor_param": "since",
+    }
+    api = {
+        "base_url": places.api_url,
+        "auth": {"type": "api_key", "name": "X-API-Key", "key": places.api_key},
+        "pagination": {
+            "type": "cursor",
+            "cursor_path": "next_cursor",
+            "cursor_param": "cursor",
+            "size_param": "limit",
+            "page_size": 1000,
+        },
+        "streams": [stream],
+    }
+    return Demo(
+        name="Weather to the warehouse",
+        description="Hourly weather at three airports, from an HTTP API to PostgreSQL: each run "
+        "asks only for what is new.",
+        source=Side("source", "rest", "Weather API", api),
+        destination=Side(
+            "destination", "postgres", "Warehouse", connection_settings(places.warehouse_url)
+        ),
+        stream="weather",
+        table="weather",
+        tags=("nyc", "weather"),
+        how={
+            "sync_mode": "incremental",
+            "cursor_field": "time_hour",
+            "primary_key": ["origin", "time_hour"],
+        },
+        write_mode="merge",
+    )
+
+
+def _airports() -> Demo:
+    csv = {"path": AIRPORTS_FILE, "stream": "airports", "csv": {"null_values": ["NA"]}}
+    return Demo(
+        name="Airports to DuckDB",
+        description="The airports flown to, from an uploaded CSV file to a DuckDB database.",
+        source=Side("source", "files", "Airports file", csv),
+        destination=Side("destination", "duckdb", "DuckDB database", {}),
+        stream="airports",
+        table="airports",
+        tags=("nyc", "reference"),
+    )
+
+
+def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
+    source = _ensure_connector(org, by, demo.source)
+    destination = _ensure_connector(org, by, demo.destination)
+    found: Pipeline | None = Pipeline.objects.for_org(org).filter(name__iexact=demo.name).first()
+    if found is not None:
+        return found
+    return pipelines.create(
+        org=org,
+        by=by,
+        name=demo.name,
+        description=demo.description,
+        tags=demo.tags,
+        config={
+            "source": {"connector_id": str(source.pk), "stream": demo.stream, **demo.how},
+            "destination": {
+                "connector_id": str(destination.pk),
+                "table": demo.table,
+                "write_mode": demo.write_mode,
+            },
+        },
+    )
+
+
+def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
+    """The connector of this name; a port may have changed since it was made."""
+    known = Connector.objects.for_org(org).filter(role=side.role, name__iexact=side.name)
+    found = known.select_for_update().first()
+    if found is None:
+        return connectors.create(
+            org=org,
+            by=by.actor,
+            user_id=by.user_id,
+            role=side.role,
+            kind=side.kind,
+            name=side.name,
+            config=side.config,
+        )
+    if found.kind != side.kind:
+        return found
+    return connectors.update(org=org, by=by.actor, connector=found, changes={"config": side.config})

@@ -1,0 +1,82 @@
+"""Starts the demo's runs through the queue and waits for them, showing how far they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from django.core.management.base import CommandError
+
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline
+from apps.runs import services
+from apps.runs.models import LIVE, Run, Status
+
+QUIET_SECONDS = 180.0  # without any change: the worker is not there
+POLL_SECONDS = 0.2
+
+
+def run_where_needed(
+    org: Org, by: Principal, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]
+) -> tuple[dict[str, Run], set[str]]:
+    """(the newest run of each pipeline, which of them ran now).
+
+    A pipeline whose newest run succeeded is left alone. Raises CommandError for a run that failed.
+    """
+    fresh: set[str] = set()
+    with org_scope(org.pk):
+        for stream, pipeline in pipelines.items():
+            newest = _newest(org, pipeline)
+            if newest is None or newest.status != Status.SUCCEEDED:
+                fresh.add(stream)
+            if newest is None or newest.status in (Status.FAILED, Status.CANCELLED):
+                services.start(org=org, pipeline=pipeline, by=by, force=True)
+    if fresh:
+        _wait(org, {stream: pipelines[stream] for stream in fresh}, say)
+    with org_scope(org.pk):
+        newest_runs = {stream: _newest(org, pipeline) for stream, pipeline in pipelines.items()}
+    return {stream: run for stream, run in newest_runs.items() if run}, fresh
+
+
+def _newest(org: Org, pipeline: Pipeline) -> Run | None:
+    found: Run | None = (
+        Run.objects.for_org(org).filter(pipeline=pipeline).order_by("-created_at", "-id").first()
+    )
+    return found
+
+
+def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]) -> None:
+    waiting = dict(pipelines)
+    seen: dict[str, tuple[object, ...]] = {}
+    changed_at = time.monotonic()
+    while waiting:
+        for stream, pipeline in list(waiting.items()):
+            with org_scope(org.pk):
+                run = _newest(org, pipeline)
+            if run is None:
+                raise CommandError(f"The run of {pipeline.name} has disappeared.")
+            state = (run.status, run.records_written, run.attempt, run.waiting_reason)
+            if state != seen.get(stream):
+                seen[stream], changed_at = state, time.monotonic()
+            if run.status not in LIVE:
+                del waiting[stream]
+                _tell(pipeline, run, say)
+        if time.monotonic() - changed_at > QUIET_SECONDS:
+            names = ", ".join(pipeline.name for pipeline in waiting.values())
+            raise CommandError(f"Nothing happens to {names}: see the worker's log.")
+        time.sleep(POLL_SECONDS)
+
+
+def _tell(pipeline: Pipeline, run: Run, say: Callable[[str], None]) -> None:
+    if run.status != Status.SUCCEEDED:
+        raise CommandError(
+            f"The run of {pipeline.name} {run.status} ({run.failure_class}): {run.failure_message}"
+        )
+    took = (
+        (run.finished_at - run.started_at).total_seconds()
+        if run.finished_at and run.started_at
+        else 0
+    )
+    say(f"    {pipeline.name:<26} {run.records_written:>9,} records in {took:5.1f} s")

@@ -1,0 +1,100 @@
+"""Make the demo org with its pipelines, run them through the queue, and check what arrived."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.orgs.tenancy import org_scope
+from apps.runs.demo import check
+from apps.runs.demo.org import ensure_org
+from apps.runs.demo.pipelines import ensure_pipelines
+from apps.runs.demo.places import Places
+from apps.runs.demo.watch import run_where_needed
+from config import env
+
+
+class Command(BaseCommand):
+    """`manage.py demo --report FILE`: safe to repeat; what succeeded before is not run again."""
+
+    help = "Make the demo org with its pipelines, run them, and check every row that arrived."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--report", type=Path, help="write what is printed to this JSON file")
+
+    def handle(self, *args: Any, report: Path | None = None, **options: Any) -> None:
+        places = Places.from_environment()
+        password = env.text("DROVER_DEMO_PASSWORD", hint="`make up` sets it.")
+        org, by, login = ensure_org(password=password)
+        with org_scope(org.pk):
+            pipelines = ensure_pipelines(org, by, places)
+        runs, fresh = run_where_needed(org, by, pipelines, self._say)
+        before = _checked_before(report)
+        shown: list[dict[str, Any]] = []
+        wrong: list[str] = []
+        for stream, pipeline in pipelines.items():
+            run = runs[stream]
+            row = before.get(str(run.pk)) if stream not in fresh else None
+            if row is None:
+                with org_scope(org.pk):
+                    rows, differences = check.differences(stream, org=org, run=run, places=places)
+                wrong += [f"{pipeline.name}: {difference}" for difference in differences]
+                row = _row(pipeline, run, rows)
+            shown.append(row)
+            self._say(
+                f"    {row['name']:<26} {row['rows']:>9,} rows equal the source, in {row['destination']}"
+            )
+        if wrong:
+            raise CommandError("The demo's data differs from its source: " + "; ".join(wrong))
+        if report:
+            _write(
+                report,
+                {
+                    "url": settings.PUBLIC_URL,
+                    "email": login.email,
+                    "password": login.password,
+                    "organization": org.name,
+                    "organization_id": str(org.pk),
+                    "pipelines": shown,
+                },
+            )
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _row(pipeline: Any, run: Any, rows: int) -> dict[str, Any]:
+    return {
+        "id": str(pipeline.pk),
+        "name": pipeline.name,
+        "run_id": str(run.pk),
+        "status": run.status,
+        "source": pipeline.source_kind,
+        "destination": pipeline.destination_kind,
+        "rows": rows,
+        "verified": True,
+    }
+
+
+def _checked_before(report: Path | None) -> dict[str, dict[str, Any]]:
+    """Rows of the last report by run, so that what was checked is not checked again."""
+    if report is None:
+        return {}
+    try:
+        rows = json.loads(report.read_text())["pipelines"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {row["run_id"]: row for row in rows if row.get("verified")}
+
+
+def _write(report: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all, readable by its owner only: it holds the password."""
+    draft = report.with_name(report.name + ".new")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content, indent=2) + "\n")
+    draft.replace(report)

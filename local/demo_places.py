@@ -1,0 +1,33 @@
+"""Where the demo's databases, API and files are, and how `manage.py demo` is told."""
+
+from urllib.parse import urlsplit
+
+from local.home import Home
+from local.keys import database_password, read_key
+from local.nycflights import path_of
+
+SOURCE = "drover_demo"
+WAREHOUSE = "drover_demo_warehouse"
+READER = "demo_reader"  # may read the source and nothing else
+LOADER = "demo_loader"  # may make tables in the warehouse
+
+
+def environment(home: Home, *, database_url: str, api_port: int) -> dict[str, str]:
+    """The settings of `manage.py demo`; secrets travel in the environment, never as arguments."""
+    secret_key = read_key(home.keys, "secret_key")
+    return {
+        "DROVER_DEMO_SOURCE_URL": _address(database_url, secret_key, SOURCE, READER),
+        "DROVER_DEMO_WAREHOUSE_URL": _address(database_url, secret_key, WAREHOUSE, LOADER),
+        "DROVER_DEMO_API_URL": f"http://127.0.0.1:{api_port}",
+        "DROVER_DEMO_API_KEY": read_key(home.keys, "demo_api_key"),
+        "DROVER_DEMO_AIRPORTS": str(path_of("airports")),
+        "DROVER_DEMO_PASSWORD": read_key(home.keys, "demo_password"),
+    }
+
+
+def _address(database_url: str, secret_key: str, name: str, user: str) -> str:
+    """The demo's database `name`, on the same server as Drover's own."""
+    place = urlsplit(database_url)
+    host = place.netloc.rpartition("@")[2]
+    password = database_password(secret_key, user)
+    return place._replace(netloc=f"{user}:{password}@{host}", path=f"/{name}").geturl()
