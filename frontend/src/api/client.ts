@@ -1,10 +1,11 @@
 import createClient from "openapi-fetch";
-import type { paths } from "./interim";
+import type { MissingPaths } from "./interim";
+import type { paths } from "./schema";
 import { ProblemError } from "./problem";
 import { authorizedFetch } from "./session";
 
 /** Typed calls: `answer(api.GET("/api/v1/runs", {...}))`. */
-export const api = createClient<paths>({ baseUrl: globalThis.location?.origin, fetch: authorizedFetch });
+export const api = createClient<paths & MissingPaths>({ baseUrl: globalThis.location?.origin, fetch: authorizedFetch });
 
 interface Result<T> {
   data?: T;

@@ -5,8 +5,8 @@ import type { Session } from "./types";
 const session = (access: string, org = "o1"): Session => ({
   access,
   expires_in: 600,
-  user: { id: "u1", email: "a@b.c", name: "A" },
-  organization: { id: org, name: "Org", role: "owner", permissions: [] },
+  user: { id: "u1", email: "a@b.c", name: "A", email_verified: true },
+  organization: { id: org, name: "Org", slug: "org", role: "owner", permissions: [] },
   organizations: [],
 });
 const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });

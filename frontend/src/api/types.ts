@@ -1,20 +1,19 @@
 /** The names the pages use for what the API answers. */
-export type {
-  CatalogueEntry,
-  CheckStep,
-  Connector,
-  LogLine,
-  LogPage,
-  Organization,
-  Output,
-  Permission,
-  Pipeline,
-  PipelineRow,
-  PipelineVersion,
-  Preview,
-  Run,
-  RunStatus,
-  Session,
-  StreamInfo,
-  User,
-} from "./interim";
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Session = Schemas["SignedIn"];
+export type Permission = Schemas["PermissionEnum"];
+export type PipelineRow = Schemas["PipelineRow"];
+export type PipelineRowPage = Schemas["PipelineRowPage"];
+export type Pipeline = Schemas["PipelineDetail"];
+export type Run = Schemas["Run"];
+export type RunRow = Schemas["RunRow"];
+export type RunRowPage = Schemas["RunRowPage"];
+export type RunStatus = Schemas["RunStatusEnum"];
+export type LogPage = Schemas["LogPage"];
+export type LogLine = Omit<Schemas["LogLine"], "line">;
+export type ConnectorRow = Schemas["ConnectorRow"];
+export type Connector = Schemas["ConnectorDetail"];
+export type { CatalogueEntry, CheckStep, Output, Preview, StreamInfo } from "./interim";

@@ -1,7 +1,7 @@
 export interface Schedule {
   cron?: string | null;
   interval_seconds?: number | null;
-  timezone?: string | null;
+  timezone?: string;
 }
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];

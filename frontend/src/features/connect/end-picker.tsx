@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import type { CatalogueEntry, Connector } from "@/api/types";
+import type { CatalogueEntry, ConnectorRow } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { SearchIcon } from "@/components/icons";
 import { ErrorNotice, Skeletons } from "@/components/notice";
@@ -10,7 +10,7 @@ interface Props {
   role: Role;
   connectorId: string | null;
   kind: string | null;
-  onConnector: (connector: Connector) => void;
+  onConnector: (connector: ConnectorRow) => void;
   onKind: (entry: CatalogueEntry) => void;
 }
 

@@ -2,7 +2,7 @@ import type { Preview } from "@/api/types";
 
 /** Real records of the stream, read now; nothing was written. */
 export function PreviewTable({ preview }: { preview: Preview }) {
-  const { fields, records } = preview;
+  const { columns, records } = preview;
   if (records.length === 0) return <p className="text-soft">The stream has no records now.</p>;
   return (
     <div
@@ -14,7 +14,7 @@ export function PreviewTable({ preview }: { preview: Preview }) {
       <table className="table w-full border-collapse text-[0.8125rem]">
         <thead>
           <tr>
-            {fields.map(({ name, type }) => (
+            {columns.map(({ name, type }) => (
               <th key={name} scope="col" className="sticky top-0 bg-side">
                 <span className="text-ink">{name}</span> <span className="font-normal">{type}</span>
               </th>
@@ -24,7 +24,7 @@ export function PreviewTable({ preview }: { preview: Preview }) {
         <tbody>
           {records.map((record, row) => (
             <tr key={row}>
-              {fields.map(({ name }) => (
+              {columns.map(({ name }) => (
                 <td key={name} className="max-w-72 truncate font-mono text-[0.78rem]">
                   <Cell value={record[name]} />
                 </td>

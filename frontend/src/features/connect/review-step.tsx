@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
-import { ErrorNotice, Skeletons } from "@/components/notice";
+import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { plural } from "@/format/number";
 import type { Draft } from "./draft";
 import { PreviewTable } from "./preview-table";
@@ -42,7 +42,8 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
       </div>
       {preview.isPending && <Skeletons rows={4} />}
       {preview.error && <ErrorNotice error={preview.error} retry={() => preview.mutate(draft)} />}
-      {preview.data && (
+      {preview.data?.failure && <FailureNotice {...preview.data.failure} retry={() => preview.mutate(draft)} />}
+      {preview.data?.ok && (
         <div className="grid gap-1.5">
           <p className="text-soft">{plural(preview.data.records.length, "record")} read now. Nothing was written.</p>
           <PreviewTable preview={preview.data} />

@@ -146,7 +146,7 @@ function Versions({ pipelineId }: { pipelineId: string }) {
         {data.results.map((version) => (
           <li key={version.number} className="flex gap-2">
             <span className="w-8 text-faint tabular-nums">v{version.number}</span>
-            <span className="min-w-0 flex-1 truncate">{version.note || version.created_by}</span>
+            <span className="min-w-0 flex-1 truncate">{version.note || version.created_by?.name}</span>
             <span className="text-soft">
               <When at={version.created_at} />
             </span>

@@ -6,17 +6,12 @@ import {
   type InfiniteData,
 } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
-import type { Pipeline, PipelineRow, Run } from "@/api/types";
+import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import { isLive } from "@/components/status";
 import type { PipelineFilter } from "./filter";
 
 const LIVE_POLL = 5_000; // milliseconds between looks while something in the list runs, should its stream fail
 const CALM_POLL = 30_000;
-
-interface Page {
-  results: PipelineRow[];
-  next: string | null;
-}
 
 export function pipelinesQuery(filter: PipelineFilter) {
   return infiniteQueryOptions({
@@ -29,7 +24,7 @@ export function pipelinesQuery(filter: PipelineFilter) {
         }),
       ),
     initialPageParam: "",
-    getNextPageParam: (page: Page) => page.next,
+    getNextPageParam: (page: PipelineRowPage) => page.next,
     refetchInterval: ({ state }) => {
       const rows = state.data?.pages.flatMap((page) => page.results) ?? [];
       return rows.some((row) => row.last_run && isLive(row.last_run.status)) ? LIVE_POLL : CALM_POLL;
@@ -65,9 +60,9 @@ export function useStartRun() {
       ),
     onMutate: async ({ id }) => {
       await client.cancelQueries({ queryKey: ["pipelines", "list"] });
-      const before = client.getQueriesData<InfiniteData<Page>>({ queryKey: ["pipelines", "list"] });
+      const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: ["pipelines", "list"] });
       const starting = { id: "", status: "pending" as const, finished_at: null, records: null };
-      client.setQueriesData<InfiniteData<Page>>({ queryKey: ["pipelines", "list"] }, (data) =>
+      client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: ["pipelines", "list"] }, (data) =>
         withRow(data, id, (row) => ({ ...row, last_run: starting })),
       );
       return { before };
@@ -86,10 +81,10 @@ export function startOf(pipeline: { id: string }) {
 }
 
 function withRow(
-  data: InfiniteData<Page> | undefined,
+  data: InfiniteData<PipelineRowPage> | undefined,
   id: string,
   change: (row: PipelineRow) => PipelineRow,
-): InfiniteData<Page> | undefined {
+): InfiniteData<PipelineRowPage> | undefined {
   return (
     data && {
       ...data,
@@ -106,7 +101,7 @@ export function useSetEnabled(id: string) {
   const key = pipelineQuery(id).queryKey;
   return useMutation({
     mutationFn: (enabled: boolean): Promise<Pipeline> => {
-      const options = { params: { path: { id } }, body: {} };
+      const options = { params: { path: { id } } };
       return enabled
         ? answer(api.POST("/api/v1/pipelines/{id}/enable", options))
         : answer(api.POST("/api/v1/pipelines/{id}/disable", options));

@@ -6,6 +6,7 @@ const line = (message: string, level: LogLine["level"] = "info"): LogLine => ({
   at: "2026-11-22T10:00:00Z",
   level,
   message,
+  fields: {},
 });
 const lines = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, index) => line(`line ${from + index}`));

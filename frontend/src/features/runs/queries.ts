@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
-import type { LogPage, Run } from "@/api/types";
+import type { LogPage, RunRowPage } from "@/api/types";
 import { isLive } from "@/components/status";
 import type { RunFilter } from "./filter";
 
@@ -21,11 +21,6 @@ export function outputsQuery(id: string) {
   });
 }
 
-interface Page {
-  results: Run[];
-  next: string | null;
-}
-
 export function runsQuery(filter: RunFilter & { pipeline?: string }, limit = 50) {
   return infiniteQueryOptions({
     queryKey: ["runs", "list", filter, limit],
@@ -37,7 +32,7 @@ export function runsQuery(filter: RunFilter & { pipeline?: string }, limit = 50)
         }),
       ),
     initialPageParam: "",
-    getNextPageParam: (page: Page) => page.next,
+    getNextPageParam: (page: RunRowPage) => page.next,
     refetchInterval: ({ state }) => {
       const runs = state.data?.pages.flatMap((page) => page.results) ?? [];
       return runs.some((run) => isLive(run.status)) ? LIVE_POLL : false;
@@ -53,7 +48,7 @@ export function logPage(id: string, offset: number, signal: AbortSignal): Promis
 export function useCancelRun(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id } }, body: {} })),
+    mutationFn: () => answer(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id } } })),
     onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
 }
@@ -65,7 +60,6 @@ export function useRetryRun(id: string) {
       answer(
         api.POST("/api/v1/runs/{id}/retry", {
           params: { path: { id }, header: { "Idempotency-Key": key } },
-          body: {},
         }),
       ),
     onSettled: () => {

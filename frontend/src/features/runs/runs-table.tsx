@@ -1,12 +1,12 @@
 import { Link } from "@tanstack/react-router";
-import type { Run } from "@/api/types";
+import type { RunRow } from "@/api/types";
 import { useNow } from "@/components/clock";
 import { isLive, StatusBadge } from "@/components/status";
 import { When } from "@/components/when";
 import { duration, secondsBetween } from "@/format/duration";
 import { count } from "@/format/number";
 
-export function RunsTable({ runs, withPipeline = false }: { runs: Run[]; withPipeline?: boolean }) {
+export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
   return (
     <table className="table w-full border-collapse">
       <thead>
@@ -54,7 +54,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: Run[]; withPip
   );
 }
 
-function RunDuration({ run }: { run: Run }) {
+function RunDuration({ run }: { run: RunRow }) {
   const now = useNow();
   if (!run.started_at) return "–";
   return duration(secondsBetween(run.started_at, isLive(run.status) ? null : run.finished_at, now));

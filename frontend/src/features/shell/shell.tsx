@@ -116,7 +116,7 @@ function UserMenu() {
   const router = useRouter();
   const [theme, setTheme] = useState(chosenTheme);
   const logout = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/logout", { body: {} })),
+    mutationFn: () => answer(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
     onSuccess: async () => {
       await router.navigate({ to: "/login", search: {} }); // first: who logs out wants no way back
       end();
