@@ -18,7 +18,7 @@ SERVER_OPTIONS = {
     "shared_buffers": "64MB",
     "max_connections": "100",
     "max_wal_size": "512MB",
-    "wal_compression": "lz4",
+    "wal_compression": "on",
     "log_min_messages": "warning",
 }
 

@@ -390,4 +390,5 @@ def _why_it_failed(said: str, port: int, log_file: Path) -> str:
         return f"PostgreSQL could not start because port {port} is in use: choose another."
     reasons = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line]
     reason = reasons[-1] if reasons else (said.strip().splitlines() or ["it said nothing"])[-1]
-    return f"PostgreSQL did not start ({reason.strip()}): see {log_file}."
+    reason = reason.rpartition("FATAL:")[2].strip()
+    return f"PostgreSQL did not start ({reason}): see {log_file}."

@@ -6,27 +6,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def say(line: str = "") -> None:
-    """One line on standard output, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+class Terminal:
+    """Standard output and error, in whole lines even while a phase is going on."""
 
+    def __init__(self) -> None:
+        self._mid_line = False
 
-def complain(line: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    def say(self, line: str = "") -> None:
+        """One line on standard output, at once."""
+        self._end_line()
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
+    def complain(self, line: str) -> None:
+        """One line on standard error."""
+        self._end_line()
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
-@contextmanager
-def phase(name: str) -> Iterator[None]:
-    """Says what begins, and how long it took once it is done."""
-    began = time.monotonic()
-    sys.stdout.write(f"  {name:<34}")
-    sys.stdout.flush()
-    try:
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Says what begins, and how long it took once it is done."""
+        began = time.monotonic()
+        sys.stdout.write(f"  {name:<24}")
+        sys.stdout.flush()
+        self._mid_line = True
         yield
-    except BaseException:
-        say("")
-        raise
-    say(f"{time.monotonic() - began:5.1f} s")
+        took = f"{time.monotonic() - began:5.1f} s"
+        line = took if self._mid_line else f"  {name:<24}{took}"
+        self._mid_line = False
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    def _end_line(self) -> None:
+        if self._mid_line:
+            self._mid_line = False
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+
+
+_terminal = Terminal()
+say, complain, phase = _terminal.say, _terminal.complain, _terminal.phase

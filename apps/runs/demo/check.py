@@ -68,13 +68,18 @@ def _airports_in_duckdb(org: Org, run: Run, places: Places) -> Facts:
     from pathlib import Path
 
     import duckdb
+    import polars as pl
 
     with tempfile.TemporaryDirectory() as folder:
         for content in _outputs(org, run, ".duckdb"):
             database = Path(folder) / "copy.duckdb"
             database.write_bytes(content)
             with duckdb.connect(str(database), read_only=True) as connection:
-                return facts.of_frame(connection.execute("SELECT * FROM airports").pl())
+                connection.execute("SELECT * FROM airports")
+                names = [column[0] for column in connection.description or ()]
+                rows = connection.fetchall()
+                frame = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+                return facts.of_frame(frame)
     return Facts(0, {})
 
 

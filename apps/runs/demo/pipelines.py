@@ -150,7 +150,7 @@ def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
 def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
     """The connector of this name; a port may have changed since it was made."""
     known = Connector.objects.for_org(org).filter(role=side.role, name__iexact=side.name)
-    found = known.select_for_update().first()
+    found: Connector | None = known.select_for_update().first()
     if found is None:
         return connectors.create(
             org=org,

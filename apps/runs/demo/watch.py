@@ -57,7 +57,7 @@ def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None
                 run = _newest(org, pipeline)
             if run is None:
                 raise CommandError(f"The run of {pipeline.name} has disappeared.")
-            state = (run.status, run.records_written, run.attempt, run.waiting_reason)
+            state = (run.status, run.records_written, run.attempt)
             if state != seen.get(stream):
                 seen[stream], changed_at = state, time.monotonic()
             if run.status not in LIVE:
