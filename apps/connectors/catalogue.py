@@ -63,7 +63,13 @@ class Kind:
     @cached_property
     def shown(self) -> dict[str, Any]:
         """The entry as the API shows it."""
-        return asdict(self.entry)
+        shown = asdict(self.entry)
+        return {
+            "role": shown.pop("role"),
+            "kind": shown.pop("kind"),
+            "name": shown.pop("title"),
+            **shown,
+        }
 
 
 def kinds(role: str) -> dict[str, Kind]:

@@ -17,7 +17,7 @@ class ConnectorInUse(Conflict):
     code = "in_use"
 
 
-class KindFixed(Conflict):
-    """The kind of a connector cannot change; make a new one."""
+class NotASource(Conflict):
+    """Only sources have streams; this connector is a destination."""
 
-    code = "kind_fixed"
+    code = "not_a_source"

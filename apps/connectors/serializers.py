@@ -56,9 +56,16 @@ class CatalogueKind(serializers.Serializer[Any]):
     config_schema = serializers.JSONField(
         help_text="JSON Schema of the settings; secret fields carry writeOnly."
     )
+    secret_paths = serializers.ListField(
+        child=serializers.CharField(), help_text="Where secrets can be, `*` for any name or place."
+    )
     streams = CatalogueStream(many=True, help_text="Empty when they depend on the connection.")
     sync_modes = serializers.ListField(child=serializers.CharField())
     write_modes = serializers.ListField(child=serializers.CharField())
+    supports_incremental = serializers.BooleanField()
+    needs_cursor = serializers.BooleanField(
+        help_text="An incremental sync must name its cursor field."
+    )
 
 
 class CatalogueList(serializers.Serializer[Any]):

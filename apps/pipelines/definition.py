@@ -96,6 +96,16 @@ def settle(
     return Definition(document, kept), errors
 
 
+def settle_source(
+    sent: Mapping[str, Any], *, connectors: Connectors
+) -> tuple[Definition, list[Error]]:
+    """A definition of which only the source is looked at, for a preview."""
+    draft = _Side("source", None, patch=False)
+    part, plain = draft.settle(sent.get("source"), connectors)
+    kept = {joined("source", "config", path): value for path, value in plain.items()}
+    return Definition({"source": part}, kept), draft.errors
+
+
 def mask(document: Mapping[str, Any], hints: Mapping[str, str]) -> dict[str, Any]:
     """The document as a person sees it: each inline secret as `{"set": true, "last4": …}`."""
     shown = deepcopy(dict(document))

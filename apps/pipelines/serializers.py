@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from apps.connectors.serializers import NAME, DomainLabel, Failure, SettingsField, StreamField
@@ -160,10 +160,14 @@ class PipelineFilter(serializers.Serializer[Any]):
     )
     enabled = serializers.BooleanField(required=False)
     status = serializers.ChoiceField(STATUSES, required=False, help_text="Of the newest run.")
-    source = serializers.CharField(max_length=60, required=False, help_text="Kind.")
     destination = serializers.CharField(max_length=60, required=False, help_text="Kind.")
     connector = serializers.UUIDField(required=False)
     q = serializers.CharField(max_length=120, required=False, allow_blank=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """With `source`, which as an attribute would hide the one every field has."""
+        kind = serializers.CharField(max_length=60, required=False, help_text="Kind.")
+        return {**super().get_fields(), "source": kind}
 
 
 class ScheduleLabel(serializers.Serializer[Any]):
@@ -253,15 +257,22 @@ class DiffQuery(serializers.Serializer[Any]):
     )
 
 
-class Invalidity(serializers.Serializer[Any]):
-    field = serializers.CharField()
-    message = serializers.CharField()
-    code = serializers.CharField()
-
-
-class ValidateAnswer(serializers.Serializer[Any]):
-    valid = serializers.BooleanField()
-    errors = Invalidity(many=True)
+# Not a class: `errors` as an attribute would hide the one every serializer has.
+ValidateAnswer = inline_serializer(
+    "ValidateAnswer",
+    {
+        "valid": serializers.BooleanField(),
+        "errors": inline_serializer(
+            "Invalidity",
+            {
+                "field": serializers.CharField(help_text="Path, like source.config.port."),
+                "message": serializers.CharField(),
+                "code": serializers.CharField(),
+            },
+            many=True,
+        ),
+    },
+)
 
 
 class PreviewRequest(serializers.Serializer[Any]):

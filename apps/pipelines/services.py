@@ -185,6 +185,15 @@ def read(
     return settled, plan
 
 
+def read_source(*, org: Org, by: By, config: Mapping[str, Any]) -> Definition:
+    """A definition that is good enough to preview. Raises Invalid."""
+    usable = versions.usable_connectors(org, by, config)
+    settled, errors = definition.settle_source(config, connectors=usable)
+    if errors:
+        raise Invalid(errors)
+    return settled
+
+
 def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
     found: Schedule | None = (
         Schedule.objects.for_org(org).filter(pipeline=pipeline).select_related("paused_by").first()

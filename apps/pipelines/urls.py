@@ -2,12 +2,23 @@
 
 from django.urls import path
 
-from apps.pipelines import views
+from apps.pipelines import schedule_views, trial_views, version_views, views
 
 urlpatterns = [
     path("pipelines", views.Pipelines.as_view()),
+    path("pipelines/validate", trial_views.Validate.as_view()),
+    path("pipelines/preview", trial_views.PreviewDraft.as_view()),
     path("pipelines/<uuid:pk>", views.PipelineById.as_view()),
     path("pipelines/<uuid:pk>/duplicate", views.Duplicate.as_view()),
     path("pipelines/<uuid:pk>/enable", views.Enable.as_view()),
     path("pipelines/<uuid:pk>/disable", views.Disable.as_view()),
+    path("pipelines/<uuid:pk>/preview", trial_views.PreviewSaved.as_view()),
+    path("pipelines/<uuid:pk>/versions", version_views.Versions.as_view()),
+    path("pipelines/<uuid:pk>/versions/<int:number>", version_views.VersionByNumber.as_view()),
+    path("pipelines/<uuid:pk>/versions/<int:number>/diff", version_views.Diff.as_view()),
+    path("pipelines/<uuid:pk>/versions/<int:number>/restore", version_views.Restore.as_view()),
+    path("pipelines/<uuid:pk>/schedule/pause", schedule_views.Pause.as_view()),
+    path("pipelines/<uuid:pk>/schedule/resume", schedule_views.Resume.as_view()),
+    path("pipelines/<uuid:pk>/schedule/preview", schedule_views.PipelineTimes.as_view()),
+    path("schedules/preview", schedule_views.Times.as_view()),
 ]

@@ -10,22 +10,14 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, default_storage
 
-from apps.engine.contract import StorageRoot
+from apps.connectors.storage import data_root, files_root
+
+__all__ = ["data_root", "files_root", "log_key", "read", "signed_url", "write"]
 
 
 def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
     """Each attempt writes keys of its own, so a thawed one cannot overwrite its successor's."""
     return f"org/{org_id}/run/{run_id}/log/{attempt:04d}-{first_line:012d}.jsonl"
-
-
-def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
-    """What a pipeline's file destination writes when the user names no bucket of their own."""
-    return _root(f"org/{org_id}/data/{pipeline_id}")
-
-
-def files_root(org_id: UUID) -> StorageRoot:
-    """The org's uploaded files."""
-    return _root(f"org/{org_id}/files")
 
 
 def write(key: str, content: bytes) -> None:
@@ -68,28 +60,3 @@ def _write_file(path: Path, content: bytes) -> None:
     draft.write_bytes(content)
     draft.chmod(0o600)
     draft.replace(path)
-
-
-def _root(prefix: str) -> StorageRoot:
-    options: dict[str, Any] = settings.STORAGE_OPTIONS[settings.STORAGE_KIND]
-    if settings.STORAGE_KIND == "s3":
-        return StorageRoot(f"s3://{options['bucket_name']}", prefix, _s3(options))
-    if settings.STORAGE_KIND == "gcs":
-        return StorageRoot(f"gs://{options['bucket_name']}", prefix, _gcs(options))
-    return StorageRoot(Path(options["location"]).absolute().as_uri(), prefix)
-
-
-def _s3(options: dict[str, Any]) -> dict[str, Any]:
-    """As pyarrow's S3FileSystem names them."""
-    names = {
-        "endpoint_override": options.get("endpoint_url"),
-        "access_key": options.get("access_key"),
-        "secret_key": options.get("secret_key"),
-        "region": options.get("region_name"),
-    }
-    return {name: value for name, value in names.items() if value}
-
-
-def _gcs(options: dict[str, Any]) -> dict[str, Any]:
-    endpoint = options.get("custom_endpoint")
-    return {"endpoint_override": endpoint} if endpoint else {}

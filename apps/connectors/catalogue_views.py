@@ -1,0 +1,109 @@
+"""The catalogue over HTTP: the same for every org, so it is rendered once and cached by its ETag."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.connectors import catalogue
+from apps.connectors.serializers import CatalogueKind, CatalogueList
+from apps.orgs.exceptions import NotFound
+from config.api import JSONRenderer, OrgView, etag
+from config.schema import operation
+
+FRESH = "private, max-age=300"  # seconds
+
+EXAMPLE: dict[str, Any] = {
+    "role": "source",
+    "kind": "dummy",
+    "name": "Dummy",
+    "icon": "flask",
+    "description": "Made-up records for trying things out.",
+    "docs_url": "https://github.com/bizon-data/bizon-core",
+    "config_schema": {"type": "object", "properties": {"rows": {"type": "integer"}}},
+    "secret_paths": [],
+    "streams": [{"name": "generated", "sync_modes": ["full_refresh", "incremental"]}],
+    "sync_modes": ["full_refresh", "incremental"],
+    "write_modes": [],
+    "supports_incremental": True,
+    "needs_cursor": False,
+}
+
+
+class CatalogueView(OrgView):
+    """Answers a rendered body, or 304 to those who have it."""
+
+    def cached(self, request: Request, body: bytes) -> Response:
+        tag = etag(hashlib.sha256(body).hexdigest()[:16])
+        headers = {"ETag": tag, "Cache-Control": FRESH}
+        known = [held.strip() for held in request.headers.get("If-None-Match", "").split(",")]
+        if tag in known:
+            return Response(status=304, headers=headers)
+        return Response(body, headers=headers)
+
+
+class Sources(CatalogueView):
+    @operation(
+        "catalog_sources_list",
+        tag="catalog",
+        summary="Every kind of source",
+        answer=CatalogueList,
+        example={"results": [EXAMPLE], "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        return self.cached(request, _list("source"))
+
+
+class Destinations(CatalogueView):
+    @operation(
+        "catalog_destinations_list",
+        tag="catalog",
+        summary="Every kind of destination",
+        answer=CatalogueList,
+        example={"results": [{**EXAMPLE, "role": "destination"}], "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        return self.cached(request, _list("destination"))
+
+
+class Source(CatalogueView):
+    @operation(
+        "catalog_sources_retrieve",
+        tag="catalog",
+        summary="One kind of source",
+        answer=CatalogueKind,
+        errors=(404,),
+        example=EXAMPLE,
+    )
+    def get(self, request: Request, kind: str) -> Response:
+        return self.cached(request, _one("source", kind))
+
+
+class Destination(CatalogueView):
+    @operation(
+        "catalog_destinations_retrieve",
+        tag="catalog",
+        summary="One kind of destination",
+        answer=CatalogueKind,
+        errors=(404,),
+        example={**EXAMPLE, "role": "destination"},
+    )
+    def get(self, request: Request, kind: str) -> Response:
+        return self.cached(request, _one("destination", kind))
+
+
+@lru_cache(maxsize=2)
+def _list(role: str) -> bytes:
+    kinds = [kind.shown for kind in catalogue.kinds(role).values()]
+    return JSONRenderer().render({"results": kinds, "count": len(kinds)})
+
+
+def _one(role: str, name: str) -> bytes:
+    kind = catalogue.find(role, name)
+    if kind is None:
+        raise NotFound
+    return JSONRenderer().render(kind.shown)

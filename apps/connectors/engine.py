@@ -1,0 +1,127 @@
+"""Asking the engine about a connection, in a child process, from the web.
+
+One lazily started supervisor a process; its fork server ends after five unused minutes. Each question is
+bounded in time, and only some may be asked at once: a slow other side must not take every thread of the web.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+
+from apps.connectors import storage
+from apps.engine import EngineSupervisor
+from apps.engine.contract import SourceSpec
+from apps.engine.failures import EngineError
+from config.problems import Problem
+
+logger = structlog.get_logger(__name__)
+
+IDLE_SECONDS = 300.0
+CHECK_SECONDS = 30.0
+PREVIEW_SECONDS = 60.0
+RETRY_AFTER = "5"  # seconds
+
+Answer = dict[str, Any]
+
+
+def check(*, org_id: UUID, role: str, kind: str, config: Mapping[str, Any]) -> Answer:
+    """`{ok, steps: [{step, ok, message, ms}]}`; what kept the engine from checking is a failed step."""
+    payload = {
+        "role": role,
+        "kind": kind,
+        "config": config,
+        "data": asdict(storage.check_root(org_id)),
+        **_of(org_id),
+    }
+    try:
+        return _ask("check", payload, CHECK_SECONDS)
+    except EngineError as error:
+        step = {"step": str(error.failure_class), "ok": False, "message": error.message, "ms": 0.0}
+        return {"ok": False, "steps": [step]}
+
+
+def discover(*, org_id: UUID, kind: str, config: Mapping[str, Any]) -> Answer:
+    """`{ok, streams, failure}`."""
+    payload = {"role": "source", "kind": kind, "config": config, **_of(org_id)}
+    try:
+        found = _ask("discover", payload, CHECK_SECONDS)
+    except EngineError as error:
+        return {"ok": False, "streams": [], "failure": _failure(error)}
+    return {"ok": True, "streams": found["streams"], "failure": None}
+
+
+def preview(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
+    """`{ok, records, columns, ms, failure}` with at most `limit` records. Writes nothing anywhere."""
+    payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
+    try:
+        found = _ask("preview", payload, PREVIEW_SECONDS)
+    except EngineError as error:
+        return {"ok": False, "records": [], "columns": [], "ms": 0.0, "failure": _failure(error)}
+    return {
+        "ok": True,
+        "records": found["records"],
+        "columns": found["fields"],
+        "ms": found["ms"],
+        "failure": None,
+    }
+
+
+@lru_cache(maxsize=1)
+def supervisor() -> EngineSupervisor:
+    """This process's supervisor; closed when the process ends."""
+    made = EngineSupervisor(idle_timeout=IDLE_SECONDS)
+    atexit.register(made.close)
+    return made
+
+
+_seats = threading.BoundedSemaphore(max(2, settings.WEB_THREADS // 2))
+
+
+@contextmanager
+def _seat() -> Iterator[None]:
+    """A place among the questions asked at once. Raises Problem 429 when all are taken."""
+    if not _seats.acquire(blocking=False):
+        raise Problem(
+            429,
+            "Too many connections are being looked at; try again in a few seconds.",
+            "busy",
+            headers={"Retry-After": RETRY_AFTER},
+        )
+    try:
+        yield
+    finally:
+        _seats.release()
+
+
+def _ask(name: str, payload: Mapping[str, Any], seconds: float) -> Answer:
+    with _seat():
+        try:
+            return supervisor().call(name, payload, seconds)
+        except EngineError as error:
+            logger.info("engine call failed", call=name, kind=payload["kind"], why=error.message)
+            raise
+
+
+def _of(org_id: UUID) -> dict[str, Any]:
+    return {
+        "files": asdict(storage.files_root(org_id)),
+        "allow_private_networks": settings.ALLOW_PRIVATE_NETWORKS,
+    }
+
+
+def _failure(error: EngineError) -> Answer:
+    return {
+        "failure_class": str(error.failure_class),
+        "message": error.message,
+        "evidence": list(error.evidence),
+    }

@@ -1,0 +1,51 @@
+"""Drover's own storage as the engine reaches it: areas of an org, made of ids only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.engine.contract import StorageRoot
+
+
+def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
+    """What a pipeline's file destination writes when the user names no bucket of their own."""
+    return _root(f"org/{org_id}/data/{pipeline_id}")
+
+
+def files_root(org_id: UUID) -> StorageRoot:
+    """The org's uploaded files."""
+    return _root(f"org/{org_id}/files")
+
+
+def check_root(org_id: UUID) -> StorageRoot:
+    """Where a check of a file destination without a bucket of its own tries to write."""
+    return _root(f"org/{org_id}/check")
+
+
+def _root(prefix: str) -> StorageRoot:
+    options: dict[str, Any] = settings.STORAGE_OPTIONS[settings.STORAGE_KIND]
+    if settings.STORAGE_KIND == "s3":
+        return StorageRoot(f"s3://{options['bucket_name']}", prefix, _s3(options))
+    if settings.STORAGE_KIND == "gcs":
+        return StorageRoot(f"gs://{options['bucket_name']}", prefix, _gcs(options))
+    return StorageRoot(Path(options["location"]).absolute().as_uri(), prefix)
+
+
+def _s3(options: dict[str, Any]) -> dict[str, Any]:
+    """As pyarrow's S3FileSystem names them."""
+    names = {
+        "endpoint_override": options.get("endpoint_url"),
+        "access_key": options.get("access_key"),
+        "secret_key": options.get("secret_key"),
+        "region": options.get("region_name"),
+    }
+    return {name: value for name, value in names.items() if value}
+
+
+def _gcs(options: dict[str, Any]) -> dict[str, Any]:
+    endpoint = options.get("custom_endpoint")
+    return {"endpoint_override": endpoint} if endpoint else {}

@@ -1,0 +1,131 @@
+"""Schedules over HTTP: pause, resume, and what the next times would be."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.connectors.serializers import Empty
+from apps.orgs.exceptions import Invalid
+from apps.orgs.roles import Permission
+from apps.pipelines import examples, plans, services
+from apps.pipelines.exceptions import NoSchedule
+from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.schedules import ScheduleLike, next_times
+from apps.pipelines.serializers import (
+    PauseRequest,
+    PipelineDetail,
+    TimesAnswer,
+    TimesQuery,
+    TimesRequest,
+)
+from apps.pipelines.views import PipelineView
+from config.api import OrgView, data_of, query_of
+from config.schema import operation
+
+TIMES_EXAMPLE = {
+    "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],
+    "timezone": "Europe/Paris",
+}
+PAUSED = {
+    **examples.SCHEDULE,
+    "paused_at": "2026-11-22T10:00:00Z",
+    "paused_note": "The shop moves to a new database",
+    "paused_by": {"id": examples.ID, "name": "Ada"},
+}
+
+
+class ScheduleView(PipelineView):
+    """What the views of a pipeline's schedule share."""
+
+    permissions = {"post": Permission.PIPELINES_EDIT}
+
+    def schedule(self, pipeline: Pipeline) -> Schedule:
+        """Raises NoSchedule."""
+        found = services.schedule_of(self.org, pipeline)
+        if found is None:
+            raise NoSchedule
+        return found
+
+
+class Pause(ScheduleView):
+    @operation(
+        "pipelines_schedule_pause",
+        tag="pipelines",
+        summary="Pause the schedule, with a note; runs can still be started by hand",
+        request=PauseRequest,
+        answer=PipelineDetail,
+        errors=(404, 409, 422),
+        example={**examples.DETAIL, "schedule": PAUSED, "next_run_at": None},
+        request_example={"note": "The shop moves to a new database"},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        note = data_of(PauseRequest, request)["note"]
+        pipeline = self.changeable(pk)
+        row = self.schedule(pipeline)
+        services.pause(org=self.org, by=self.principal, pipeline=pipeline, row=row, note=note)
+        return self.answer(pipeline)
+
+
+class Resume(ScheduleView):
+    @operation(
+        "pipelines_schedule_resume",
+        tag="pipelines",
+        summary="Resume the schedule from now on",
+        request=Empty,
+        answer=PipelineDetail,
+        errors=(404, 409),
+        example=examples.DETAIL,
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        pipeline = self.changeable(pk)
+        row = self.schedule(pipeline)
+        services.resume(org=self.org, by=self.principal, pipeline=pipeline, row=row)
+        return self.answer(pipeline)
+
+
+class PipelineTimes(ScheduleView):
+    @operation(
+        "pipelines_schedule_preview",
+        tag="pipelines",
+        summary="The next times of a pipeline's schedule, whether or not it is paused",
+        answer=TimesAnswer,
+        errors=(404, 409),
+        parameters=[TimesQuery],
+        example=TIMES_EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        count = query_of(TimesQuery, request)["count"]
+        return times(self.schedule(self.readable(pk)), count)
+
+
+class Times(OrgView):
+    permissions = {"post": Permission.READ}
+
+    @operation(
+        "schedules_preview",
+        tag="pipelines",
+        summary="The next times of a schedule that is not saved",
+        request=TimesRequest,
+        answer=TimesAnswer,
+        errors=(422,),
+        example=TIMES_EXAMPLE,
+        request_example={
+            "schedule": {"cron": "0 */6 * * *", "timezone": "Europe/Paris"},
+            "count": 2,
+        },
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(TimesRequest, request)
+        plan, errors = plans.read(data["schedule"])
+        if errors or plan is None:
+            raise Invalid(errors or [("schedule", "This field is required.", "required")])
+        return times(plan, data["count"])
+
+
+def times(schedule: ScheduleLike, count: int) -> Response:
+    found = next_times(schedule, timezone.now(), count)
+    return Response({"times": found, "timezone": schedule.timezone})
