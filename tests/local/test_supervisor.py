@@ -1,0 +1,191 @@
+"""Keeping programs running, and ending everything: tried on real processes below a real supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.errors import LocalError
+from local.lock_file import HomeLock
+from local.ports import is_free, kept_port, refuse_port_in_use
+from local.postgres import free_port
+from local.processes import is_alive, wait_until_gone
+
+ROOT = Path(__file__).resolve().parents[2]
+on_linux = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="only the Linux kernel hands orphans on"
+)
+
+START = """
+import sys, time
+from pathlib import Path
+from local.children import Child
+from local.supervisor import Stopped, Supervisor
+
+folder = Path(sys.argv[1])
+
+def child(name, program):
+    return Child(name=name, command=[sys.executable, "-c", program, str(folder)],
+                 env={}, log=folder / f"{name}.log")
+
+try:
+    with Supervisor() as supervisor:
+        BODY
+        print("ready", flush=True)
+        supervisor.keep_running()
+except Stopped:
+    print("stopped", flush=True)
+"""
+SLEEPER = "import os, sys, time; open(sys.argv[1] + '/pids', 'a').write(f'{os.getpid()}\\\\n'); time.sleep(600)"
+
+
+@contextmanager
+def supervising(folder: Path, *body: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process that supervises what `body` adds."""
+    indented = textwrap.indent("\n".join(body), " " * 8).strip()
+    program = START.replace("BODY", indented)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def pids(folder: Path, count: int) -> list[int]:
+    """Wait until so many programs have written their ids."""
+    path = folder / "pids"
+    for _ in range(500):
+        found = [int(line) for line in path.read_text().split()] if path.exists() else []
+        if len(found) >= count:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{count} programs did not start")
+
+
+def test_a_program_that_dies_is_started_again(tmp_path: Path) -> None:
+    with supervising(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
+        [first] = pids(tmp_path, 1)
+        os.kill(first, signal.SIGKILL)
+        second = pids(tmp_path, 2)[1]
+        assert is_alive(second)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    assert not is_alive(second)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything_even_what_ignores_being_asked(
+    tmp_path: Path, signum: signal.Signals
+) -> None:
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
+    bodies = [
+        "import local.supervisor; local.supervisor.CHILD_SECONDS = 0.5",
+        f'supervisor.add(child("polite", "{SLEEPER}"))',
+        f'supervisor.add(child("stubborn", "{stubborn}"))',
+    ]
+    with supervising(tmp_path, *bodies) as process:
+        started = pids(tmp_path, 2)
+        process.send_signal(signum)
+        assert process.wait(15) == 0
+        assert process.stdout is not None
+        assert process.stdout.readline() == "stopped\n"
+    assert [pid for pid in started if is_alive(pid)] == []
+
+
+@on_linux
+def test_a_grandchild_in_a_session_of_its_own_does_not_stay_behind(tmp_path: Path) -> None:
+    parent = (
+        "import subprocess, sys, time; "
+        f'subprocess.Popen([sys.executable, \\"-c\\", \\"{SLEEPER}\\", sys.argv[1]], '
+        "start_new_session=True); time.sleep(600)"
+    ).replace("\\\\n", "\\\\\\\\n")
+    with supervising(tmp_path, f'supervisor.add(child("worker", "{parent}"))') as process:
+        [grandchild] = pids(tmp_path, 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    assert not is_alive(grandchild)
+
+
+@on_linux
+def test_the_programs_of_a_killed_supervisor_go_down_with_it(tmp_path: Path) -> None:
+    with supervising(tmp_path, f'supervisor.add(child("web", "{SLEEPER}"))') as process:
+        started = pids(tmp_path, 1)
+        process.kill()
+        process.wait()
+        assert wait_until_gone(started, seconds=10) == []
+
+
+def test_a_step_that_fails_says_its_last_line(tmp_path: Path) -> None:
+    failing = "import sys; print('first', file=sys.stderr); print('the reason', file=sys.stderr); sys.exit(1)"
+    body = [
+        "try:",
+        f'    supervisor.run([sys.executable, "-c", "{failing}"], {{}}, doing="Trying", log=folder / "log")',
+        "except Exception as failure:",
+        '    (folder / "said").write_text(str(failure))',
+    ]
+    with supervising(tmp_path, *body) as process:
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+    assert (tmp_path / "said").read_text() == f"Trying failed (the reason): see {tmp_path / 'log'}."
+
+
+def test_a_home_is_locked_by_one_process_and_named_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "lock"
+    path.parent.mkdir()
+    with HomeLock(path), pytest.raises(LocalError, match=rf"\(process {os.getpid()}\)"):
+        HomeLock(path).__enter__()
+    assert not path.exists()
+
+
+def test_the_lock_of_a_killed_process_is_not_in_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    program = (
+        "import os, sys; from pathlib import Path; from local.lock_file import HomeLock; "
+        "HomeLock(Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, check=False)
+    assert path.exists()
+    with HomeLock(path):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_port_stays_the_same_until_somebody_takes_it(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    port = kept_port(file, "postgres")
+    other = kept_port(file, "demo_api")
+    assert (kept_port(file, "postgres"), kept_port(file, "demo_api")) == (port, other)
+    taker = subprocess.Popen(
+        [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while is_free(port):
+            assert taker.poll() is None
+            time.sleep(0.02)
+        moved = kept_port(file, "postgres")
+        assert moved != port
+        with pytest.raises(LocalError, match=f"Port {port} is in use"):
+            refuse_port_in_use(port)
+    finally:
+        taker.kill()
+        taker.wait()
+    assert kept_port(file, "postgres") == moved
+
+
+def test_a_free_port_is_taken_as_asked() -> None:
+    refuse_port_in_use(free_port())
