@@ -229,13 +229,14 @@ TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 0)  # hops whose X-Forwa
 # --- Engine and runs --------------------------------------------------------------------------
 # Private and loopback addresses: fine on one's own machine, off where strangers have accounts.
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
-WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 4)
+WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
 )  # before the second attempt
+RUN_RETRY_WAIT = timedelta(seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10))  # before the second attempt
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
 
 # --- Logging ----------------------------------------------------------------------------------

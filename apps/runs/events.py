@@ -21,6 +21,7 @@ CHANNEL = "drover_events"
 LARGEST_NOTICE = (
     7000  # bytes of a body that still travels with the notice; PostgreSQL's limit is 8000
 )
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 OF_ORG = frozenset({"run"})  # kinds the org's stream keeps
 
 
@@ -61,9 +62,9 @@ def notice(
 
 
 def dumps(body: Mapping[str, Any]) -> str:
-    return orjson.dumps(
-        body, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-    ).decode()
+    """JSON that PostgreSQL can hold: a NUL, which it cannot, is shown as the sign for it."""
+    text = orjson.dumps(body, default=str, option=_OPTIONS).decode()
+    return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
 
 
 def _advance(run_id: UUID, by: int) -> int:

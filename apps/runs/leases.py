@@ -64,6 +64,7 @@ def take(*, org_id: UUID, run_id: UUID, worker: str) -> Claim | None:
         started_at=Coalesce(F("started_at"), Now()),
         not_before=None,
         rate=None,
+        **states.NO_FAILURE,
     )
     if not taken:
         return None
@@ -98,7 +99,7 @@ def held(claim: Claim) -> Iterator[Any]:
         yield mine
 
 
-def wishes(claim: Claim) -> bool:
+def cancel_wanted(claim: Claim) -> bool:
     """Whether somebody asked to cancel the run. Raises LeaseLost."""
     with org_scope(claim.org_id):
         rows: Sequence[Any] = (

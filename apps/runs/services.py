@@ -120,10 +120,7 @@ _AFRESH: dict[str, Any] = {
     "idle_attempts": 0,
     "crashes": 0,
     "rate": None,
-    "failure_class": "",
-    "failure_message": "",
-    "failure_evidence": [],
-    "failure_retryable": None,
+    **states.NO_FAILURE,
 }
 
 

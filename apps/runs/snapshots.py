@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass
 from apps.runs import admission
 from apps.runs.models import Attempt, Run, Status
@@ -156,3 +157,17 @@ def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
         "retryable": bool(row.get("failure_retryable")),
         "next_step": NEXT_STEPS[FailureClass(row["failure_class"])],
     }
+
+
+def failure_columns(failed: Failed) -> dict[str, Any]:
+    """A failure as columns of the run. NUL, which PostgreSQL cannot hold, is shown instead."""
+    return {
+        "failure_class": failed.failure_class,
+        "failure_message": _storable(failed.message)[:2000],
+        "failure_evidence": [_storable(line)[:2000] for line in failed.evidence[:50]],
+        "failure_retryable": failed.retryable,
+    }
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "␀")

@@ -42,6 +42,12 @@ class Owner:
 
 
 NOBODY = Owner(None, None, "")
+NO_FAILURE: dict[str, Any] = {
+    "failure_class": "",
+    "failure_message": "",
+    "failure_evidence": [],
+    "failure_retryable": None,
+}
 
 
 def move(

@@ -1,0 +1,221 @@
+"""One attempt at a run: claim it, run the engine's child, write down how it ended."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
+from apps.engine.contract import Progress, StopReason
+from apps.engine.failures import FailureClass
+from apps.orgs.exceptions import Invalid, Unreadable
+from apps.orgs.models import Org
+from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.pipelines.specs import engine_specs
+from apps.runs import admission, leases, queue, retries, states, storage
+from apps.runs.exceptions import LeaseLost
+from apps.runs.leases import Claim
+from apps.runs.models import Attempt, Run, Status
+from apps.runs.recording import Recorder, columns_of, patiently
+from apps.runs.snapshots import failure_columns
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The process that runs attempts: its name, its engine, and whether it was told to stop."""
+
+    name: str
+    engine: EngineSupervisor
+    shutdown: threading.Event
+
+
+def work_once(worker: Worker) -> bool:
+    """Run the run whose turn it is to its end, or give it back; False when nothing may start now."""
+    if worker.shutdown.is_set():
+        return False
+    claim = leases.claim_next(worker.name)
+    if claim is None:
+        return False
+    attempt(worker, claim)
+    wake_waiting()
+    return True
+
+
+def attempt(worker: Worker, claim: Claim) -> None:
+    """Never raises for what happens to the run; that is written down, or is somebody else's by now."""
+    recorder = Recorder(claim, worker.shutdown)
+    log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
+    try:
+        outcome = _run(worker, claim, recorder)
+        end = _End(claim, outcome, recorder.stop_reason(), recorder.latest)
+        patiently(end.conclude, give_up=worker.shutdown)
+    except LeaseLost:
+        log.warning("run was taken over; nothing more is written")
+    finally:
+        connection.close()
+
+
+def wake_waiting() -> None:
+    """A place became free: ask for a worker if somebody waits. After the commit that freed it."""
+    if admission.startable():
+        queue.ask_for_workers(1)
+
+
+def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
+    spec = _spec(claim)
+    if isinstance(spec, Failed):
+        return spec
+    connection.close()  # a run may take hours
+    recorder.start()
+    try:
+        outcome = worker.engine.run(spec, on_event=recorder.take, should_stop=recorder.stop_reason)
+    except EngineError as error:
+        outcome = _failed(error)
+    finally:
+        recorder.close()
+    return _unrecorded(recorder.fault) if recorder.fault else outcome
+
+
+def _failed(error: EngineError) -> Failed:
+    """The engine itself could not do it: no child could be started."""
+    return Failed(error.failure_class, error.message, error.evidence, error.retryable)
+
+
+def _unrecorded(fault: Exception) -> Failed:
+    return Failed(
+        FailureClass.INTERNAL, "What the run reported could not be written down.", (repr(fault),)
+    )
+
+
+def _spec(claim: Claim) -> RunSpec | Failed:
+    """What the child needs; Failed when the pipeline's settings cannot be read."""
+    with org_scope(claim.org_id):
+        org = Org.objects.get(pk=claim.org_id)
+        pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
+        try:
+            source, destination = engine_specs(org=org, pipeline=pipeline, version=claim.version)
+        except (Invalid, Unreadable, PipelineVersion.DoesNotExist) as error:
+            return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
+    return RunSpec(
+        run_id=str(claim.run_id),
+        org_id=str(claim.org_id),
+        pipeline_id=str(claim.pipeline_id),
+        attempt=claim.attempt,
+        lease=str(claim.lease),
+        source=source,
+        destination=destination,
+        state_dsn=settings.ENGINE_DATABASE_URL,
+        data=storage.data_root(claim.org_id, claim.pipeline_id),
+        files=storage.files_root(claim.org_id),
+        allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How an attempt ended, to be written in one transaction under its lease."""
+
+    claim: Claim
+    outcome: Outcome
+    reason: StopReason | None
+    latest: Progress | None
+
+    def conclude(self) -> None:
+        """Raises LeaseLost."""
+        with leases.held(self.claim) as mine:
+            run = mine.get()
+            if isinstance(self.outcome, Succeeded):
+                self._succeed(self.outcome)
+            elif self.reason == "cancelled" or run.cancel_requested_at is not None:
+                self._cancel()
+            elif self.reason == "shutdown":
+                self._release()
+            else:
+                self._fail(run, self.outcome)
+
+    def _succeed(self, outcome: Succeeded) -> None:
+        counts = {
+            "records_read": outcome.read,
+            "records_written": outcome.written,
+            "records_rejected": outcome.rejected,
+            "bytes": outcome.bytes,
+        }
+        self._note_attempt("succeeded", outcome.read, outcome.written)
+        self._move(Status.SUCCEEDED, finished_at=Now(), **counts, **states.NO_FAILURE)
+
+    def _cancel(self) -> None:
+        self._note_attempt("cancelled")
+        self._move(Status.CANCELLED, finished_at=Now(), **states.NO_FAILURE)
+
+    def _release(self) -> None:
+        """Given back by a stopping worker: whoever is free goes on with it at once."""
+        self._note_attempt("released")
+        self._again(idle_attempts=F("idle_attempts"), wait=0.0)
+
+    def _fail(self, run: Run, failed: Failed) -> None:
+        crashed = failed.failure_class is FailureClass.CRASHED
+        idle = 0 if self._moved() else run.idle_attempts + 1
+        record = retries.Record(run.attempt, idle, run.crashes + crashed, run.max_attempts)
+        self._note_attempt("failed", failed=failed)
+        counts = {"idle_attempts": idle, "crashes": record.crashes, **failure_columns(failed)}
+        wait = retries.wait_before_next(failed, record)
+        if wait is not None:
+            self._again(wait=wait, **counts)
+        else:
+            self._move(Status.FAILED, finished_at=Now(), **counts)
+
+    def _again(self, *, wait: float, **changes: Any) -> None:
+        at = Now() + timedelta(seconds=wait)
+        self._move(Status.PENDING, not_before=at if wait else None, **changes)
+        claim = self.claim
+        queue.ask_for_worker(org_id=claim.org_id, run_id=claim.run_id, seconds=wait)
+
+    def _move(self, after: Status, **changes: Any) -> None:
+        claim = self.claim
+        if self.latest and after is not Status.SUCCEEDED:
+            changes |= columns_of(self.latest)
+        moved = states.move(
+            org_id=claim.org_id,
+            run_id=claim.run_id,
+            before=Status.RUNNING,
+            after=after,
+            lease=claim.lease,
+            rate=None,
+            **changes,
+        )
+        if not moved:
+            raise LeaseLost
+
+    def _moved(self) -> bool:
+        return self.latest is not None and self.latest.read > self.claim.records_read
+
+    def _note_attempt(
+        self,
+        outcome: str,
+        read: int | None = None,
+        written: int | None = None,
+        *,
+        failed: Failed | None = None,
+    ) -> None:
+        latest = self.latest or Progress(0, 0, 0, 0, 0)
+        Attempt.objects.for_org(self.claim.org_id).filter(
+            run_id=self.claim.run_id, number=self.claim.attempt
+        ).update(
+            finished_at=Now(),
+            outcome=outcome,
+            failure_class=failed.failure_class if failed else "",
+            failure_message=failed.message[:2000] if failed else "",
+            records_read=latest.read if read is None else read,
+            records_written=latest.written if written is None else written,
+        )

@@ -1,0 +1,31 @@
+"""`manage.py worker`: execute runs, fire schedules, put right what crashed."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+from apps.runs import workers
+
+
+class Command(BaseCommand):
+    help = "Execute runs, fire schedules and put right what crashed, until SIGTERM."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--concurrency",
+            type=int,
+            default=settings.WORKER_CONCURRENCY,
+            help="Runs at once (default: %(default)s).",
+        )
+
+    def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
+        with workers.this_process() as worker:
+            workers.release_dead()
+            connection.close()
+            asyncio.run(workers.serve(worker, concurrency=concurrency))

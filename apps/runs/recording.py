@@ -1,0 +1,284 @@
+"""Writes down what a running attempt reports: progress, log parts, outputs; and keeps its lease.
+
+One thread per attempt, at most one short transaction a second. The database or the storage may go
+away meanwhile: what cannot be written now is kept and written later. A worker that dies loses at
+most the last second of the log.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from apps.engine.contract import Event, LogLine, OutputFile, Progress, Started, StopReason
+from apps.runs import events, leases, logs, snapshots, states
+from apps.runs.exceptions import LeaseLost
+from apps.runs.leases import Claim
+from apps.runs.models import Attempt, LogPart, Output
+
+logger = structlog.get_logger(__name__)
+
+EVERY = 1.0  # seconds between writes
+PART_BYTES = 256 * 1024  # of log lines after which a part is written at once
+MOST_WAITING = 8 * 1024 * 1024  # bytes of log lines kept while storage is away; the oldest go first
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
+
+class Recorder:
+    """Feed it the engine's events from the thread that runs the child; ask it whether to stop."""
+
+    def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
+        self.claim = claim
+        self.latest: Progress | None = None
+        self.fault: Exception | None = None  # a bug in here; the run must not go on unseen
+        self._shutdown = shutdown
+        self._deadline = time.monotonic() + claim.timeout_left
+        self._reason: StopReason | None = None
+        self._lock = threading.Lock()
+        self._lines: deque[LogLine] = deque()
+        self._bytes = 0
+        self._written_lines = claim.log_lines
+        self._outputs: list[OutputFile] = []
+        self._launched = False
+        self._unwritten = False  # progress, outputs or the launch
+        self._rate = Rate()
+        self._renewed = time.monotonic()
+        self._wake = threading.Event()
+        self._done = False
+        self._thread = threading.Thread(target=self._work, name=f"record {claim.run_id}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def take(self, event: Event) -> None:
+        """One event of the child."""
+        with self._lock:
+            if isinstance(event, LogLine):
+                self._add_line(event)
+            elif isinstance(event, Progress):
+                self.latest, self._unwritten = event, True
+            elif isinstance(event, OutputFile):
+                self._outputs.append(event)
+                self._unwritten = True
+            elif isinstance(event, Started):
+                self._launched = self._unwritten = True
+                self._wake.set()
+
+    def stop_reason(self) -> StopReason | None:
+        """Why the child should stop, if it should."""
+        if self._reason is None and self._shutdown.is_set():
+            self._reason = "shutdown"
+        if self._reason is None and time.monotonic() > self._deadline:
+            self._reason = "timeout"
+        return self._reason
+
+    def close(self) -> None:
+        """Write what is left and end the thread. Call it before the attempt is concluded."""
+        self._done = True
+        self._wake.set()
+        self._thread.join()
+
+    def _add_line(self, line: LogLine) -> None:
+        self._lines.append(line)
+        self._bytes += _size(line)
+        while self._bytes > MOST_WAITING:
+            self._bytes -= _size(self._lines.popleft())
+        if self._bytes >= PART_BYTES:
+            self._wake.set()
+
+    def _work(self) -> None:
+        try:
+            while not self._done:
+                self._wake.wait(EVERY)
+                self._wake.clear()
+                self._turn()
+            if self._has_news():
+                patiently(self._write, give_up=self._shutdown)
+        except LeaseLost:
+            self._reason = self._reason or "lease_lost"
+        except Exception as error:  # the outermost edge of this thread
+            logger.exception("run cannot be recorded")
+            self.fault, self._reason = error, self._reason or "lease_lost"
+        finally:
+            connection.close()
+
+    def _turn(self) -> None:
+        """One look: write what there is, renew the lease when it is time, hear about a cancel."""
+        try:
+            if self._has_news():
+                self._write()
+            elif time.monotonic() - self._renewed > settings.RUN_HEARTBEAT.total_seconds():
+                self._renew()
+            if self._reason is None and leases.cancel_wanted(self.claim):
+                self._reason = "cancelled"
+        except DATABASE_AWAY as error:
+            logger.warning("run cannot be recorded now", error=_first_line(error))
+        finally:
+            connection.close()  # back to the pool between looks
+
+    def _has_news(self) -> bool:
+        with self._lock:
+            return self._unwritten or bool(self._lines)
+
+    def _renew(self) -> None:
+        with leases.held(self.claim):
+            self._renewed = time.monotonic()
+
+    def _write(self) -> None:
+        """Everything new in one transaction under the lease. What fails is kept for the next turn."""
+        with self._lock:
+            lines = list(self._lines)
+            latest, outputs, launched = self.latest, list(self._outputs), self._launched
+            had_news, self._unwritten = self._unwritten, False
+        part = self._store(lines) if lines else None
+        try:
+            with leases.held(self.claim) as mine:
+                if launched:
+                    self._note_launch()
+                news = [
+                    *(self._note_part(part, lines, mine) if part else ()),
+                    *(self._note_progress(latest, mine) if latest and had_news else ()),
+                ]
+                self._note_outputs(outputs)
+                events.publish(org_id=self.claim.org_id, run_id=self.claim.run_id, news=news)
+        except BaseException:
+            self._unwritten = self._unwritten or had_news
+            raise
+        self._renewed = time.monotonic()
+        self._forget(lines if part else [], outputs)
+
+    def _forget(self, lines: list[LogLine], outputs: list[OutputFile]) -> None:
+        """They are written now."""
+        with self._lock:
+            for _ in lines:
+                self._bytes -= _size(self._lines.popleft())
+            del self._outputs[: len(outputs)]
+            self._launched = False
+        self._written_lines += len(lines)
+
+    def _store(self, lines: list[LogLine]) -> LogPart | None:
+        """The lines as a part in storage; None while storage does not take it."""
+        try:
+            return logs.store(
+                org_id=self.claim.org_id,
+                run_id=self.claim.run_id,
+                attempt=self.claim.attempt,
+                first_line=self._written_lines,
+                lines=lines,
+            )
+        except Exception as error:  # any backend's own: the log must not end the run it tells about
+            logger.warning("log part cannot be stored now", error=repr(error))
+            return None
+
+    def _note_launch(self) -> None:
+        claim = self.claim
+        Attempt.objects.for_org(claim.org_id).filter(
+            run_id=claim.run_id, number=claim.attempt, launched_at=None
+        ).update(launched_at=Now())
+        states.announce(org_id=claim.org_id, run_id=claim.run_id)
+
+    def _note_part(self, part: LogPart, lines: list[LogLine], mine: Any) -> list[events.New]:
+        part.save(force_insert=True)
+        mine.update(log_lines=part.first_line + part.lines)
+        body = {"first_line": part.first_line, "lines": [logs.shown(line) for line in lines]}
+        return [events.New("log", body)]
+
+    def _note_progress(self, latest: Progress, mine: Any) -> list[events.New]:
+        rate = self._rate.after(latest.read)
+        mine.update(**columns_of(latest), rate=rate, progress_at=Now())
+        body = {
+            "run_id": self.claim.run_id,
+            "read": latest.read,
+            "written": latest.written,
+            "rejected": latest.rejected,
+            "bytes": latest.bytes,
+            "iterations": latest.iterations,
+            "total": latest.total,
+            "rate": rate,
+            "eta_seconds": snapshots.eta(latest.total, latest.read, rate),
+        }
+        return [events.New("progress", body)]
+
+    def _note_outputs(self, outputs: list[OutputFile]) -> None:
+        """A name that is published again replaces the earlier one."""
+        claim = self.claim
+        for output in outputs:
+            Output.unscoped.update_or_create(
+                org_id=claim.org_id,
+                run_id=claim.run_id,
+                name=output.name[-255:],
+                defaults={
+                    "key": output.key,
+                    "bytes": output.bytes,
+                    "rows": output.rows,
+                    "media_type": output.media_type,
+                },
+            )
+
+
+class Rate:
+    """Records per second, smoothed over the last few looks."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._read: int | None = None
+        self._value: float | None = None
+
+    def after(self, read: int) -> float | None:
+        """The rate now that `read` records were read; None before it can be known."""
+        now = time.monotonic()
+        before, self._read = self._read, read
+        elapsed, self._at = now - self._at, now
+        if before is None or elapsed <= 0:
+            return None
+        fresh = max(read - before, 0) / elapsed
+        self._value = fresh if self._value is None else (self._value + fresh) / 2
+        return round(self._value, 1)
+
+
+def columns_of(latest: Progress) -> dict[str, Any]:
+    """Progress as columns of the run."""
+    return {
+        "records_read": latest.read,
+        "records_written": latest.written,
+        "records_rejected": latest.rejected,
+        "bytes": latest.bytes,
+        "iterations": latest.iterations,
+        "records_total": latest.total if latest.total is not None else F("records_total"),
+    }
+
+
+def patiently(write: Callable[[], None], *, give_up: threading.Event, most: float = 300.0) -> None:
+    """Repeat `write` while the database is away, at most `most` seconds, or 10 once `give_up` is set.
+
+    Raises what the last try raised.
+    """
+    began = time.monotonic()
+    wait = 0.1
+    while True:
+        try:
+            return write()
+        except DATABASE_AWAY as error:
+            connection.close()
+            if time.monotonic() - began > (10.0 if give_up.is_set() else most):
+                raise
+            logger.warning("run cannot be recorded now", error=_first_line(error))
+        time.sleep(wait)
+        wait = min(wait * 2, 2.0)
+
+
+def _size(line: LogLine) -> int:
+    return len(line.message) + 120
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,39 @@
+"""What Procrastinate calls: an id and one call each. Safe to run twice, never retried by the queue itself."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from procrastinate.contrib.django import app
+
+from apps.runs import execute as attempts
+from apps.runs import queue, reconciler, scheduling, workers
+
+
+@app.task(name=queue.EXECUTE, queue=queue.RUNS)
+def execute(*, org_id: str, run_id: str) -> None:
+    """A ticket: run whichever run's turn it is."""
+    attempts.work_once(workers.current())
+
+
+@app.task(name=queue.ENFORCE_CANCEL, queue=queue.SYSTEM)
+def enforce_cancel(*, org_id: str, run_id: str) -> None:
+    reconciler.enforce_cancel(org_id=UUID(org_id), run_id=UUID(run_id))
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="runs.tick", queue=queue.SYSTEM, queueing_lock="runs.tick")
+def tick(timestamp: int) -> None:
+    scheduling.tick()
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(name="runs.reconcile", queue=queue.SYSTEM, queueing_lock="runs.reconcile")
+def reconcile(timestamp: int) -> None:
+    reconciler.reconcile()
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(name="runs.sweep", queue=queue.SYSTEM, queueing_lock="runs.sweep")
+def sweep(timestamp: int) -> None:
+    reconciler.sweep()

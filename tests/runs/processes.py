@@ -1,0 +1,82 @@
+"""Real worker processes, and waiting for what they do to runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from apps.orgs.principals import SYSTEM
+from apps.orgs.tenancy import org_scope
+from apps.runs import services, snapshots
+from apps.runs.models import Trigger
+from tests.world import World
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+QUICK = {
+    "DROVER_RUN_LEASE_SECONDS": "3",
+    "DROVER_RUN_HEARTBEAT_SECONDS": "1",
+    "DROVER_RUN_RETRY_SECONDS": "1",
+}
+
+
+def start_worker(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    """`manage.py worker` with short leases."""
+    return subprocess.Popen(
+        [sys.executable, ROOT / "manage.py", "worker", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **QUICK, **environment},
+    )
+
+
+@contextmanager
+def worker(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = start_worker(*arguments, **environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def start(world: World, pipeline: Any) -> UUID:
+    """A run of the pipeline, as a person would start it."""
+    with world.scope():
+        run = services.start(org=world.org, pipeline=pipeline, by=SYSTEM, trigger=Trigger.MANUAL)
+    return run.pk
+
+
+def shown(world: World, run_id: UUID) -> dict[str, Any]:
+    """The run as the API shows it."""
+    with org_scope(world.org.pk):
+        found = snapshots.run(org_id=world.org.pk, run_id=run_id)
+    connection.close()
+    return found
+
+
+def wait_for(
+    world: World, run_id: UUID, condition: Callable[[dict[str, Any]], bool], seconds: float = 40
+) -> dict[str, Any]:
+    """The run once `condition` holds; fails after `seconds`, showing the run."""
+    deadline = time.monotonic() + seconds
+    while not condition(run := shown(world, run_id)):
+        assert time.monotonic() < deadline, f"still not: {run}"
+        time.sleep(0.05)
+    return run
+
+
+def ended(run: dict[str, Any]) -> bool:
+    return run["status"] in {"succeeded", "failed", "cancelled"}
