@@ -236,7 +236,6 @@ MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
 )  # before the second attempt
-RUN_RETRY_WAIT = timedelta(seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10))  # before the second attempt
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
 
 # --- Logging ----------------------------------------------------------------------------------

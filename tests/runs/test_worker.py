@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import ended, shown, start, wait_for, worker
+from tests.runs.processes import ended, start, wait_for, worker
 from tests.world import World, make_world
 
 
 @pytest.fixture
-def acme(committed_db: None) -> Iterator[World]:
+def acme(committed_db: None) -> World:
     return make_world()
 
 
