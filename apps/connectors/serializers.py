@@ -159,7 +159,7 @@ class Empty(serializers.Serializer[Any]):
     """No body."""
 
 
-class Failure(serializers.Serializer[Any]):
+class ConnectionFailure(serializers.Serializer[Any]):
     failure_class = serializers.CharField()
     message = serializers.CharField()
     evidence = serializers.ListField(child=serializers.CharField())
@@ -188,4 +188,4 @@ Stream = inline_serializer(
 class StreamsAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     streams = Stream
-    failure = Failure(allow_null=True)
+    failure = ConnectionFailure(allow_null=True)

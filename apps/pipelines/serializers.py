@@ -7,7 +7,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from apps.connectors.serializers import NAME, DomainLabel, Failure, SettingsField, StreamField
+from apps.connectors.serializers import (
+    NAME,
+    ConnectionFailure,
+    DomainLabel,
+    SettingsField,
+    StreamField,
+)
 from apps.pipelines.models import Misfire, Overlap
 
 MOST_TAGS = 20
@@ -288,7 +294,7 @@ class PreviewAnswer(serializers.Serializer[Any]):
     records = serializers.ListField(child=serializers.DictField())
     columns = StreamField(many=True)
     ms = serializers.FloatField()
-    failure = Failure(allow_null=True)
+    failure = ConnectionFailure(allow_null=True)
 
 
 class PauseRequest(serializers.Serializer[Any]):
