@@ -1,9 +1,13 @@
-"""Gather pages into batches worth staging."""
+"""Gather pages into batches worth staging.
+
+Pages are typed as soon as there are enough of them, so that only a few thousand rows are held as
+Python objects. All frames of a batch have one schema: when it widens, the batch so far is given out first.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +16,9 @@ import polars as pl
 from apps.engine.frames import Rejected, StreamSchema
 from apps.engine.pages import Page
 
-FLUSH_ROWS = 50_000
-FLUSH_BYTES = 64 << 20
+MAX_OBJECTS = 10_000  # rows held as Python objects; then they are typed
+FLUSH_ROWS = 100_000
+FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
 # A slow source shows its first rows soon; the interval doubles from there.
 FIRST_FLUSH_SECONDS = 0.25
@@ -31,79 +36,129 @@ class Gathered:
     next_state: Mapping[str, Any] | None
 
 
-class Gathering:
-    """Pages since the last checkpoint. Frames of one batch share one schema; rows are typed when taken."""
-
-    def __init__(
-        self, schema: StreamSchema, *, flush_rows: int = FLUSH_ROWS, flush_bytes: int = FLUSH_BYTES
-    ) -> None:
-        self._schema = schema
-        self._flush_rows, self._flush_bytes = flush_rows, flush_bytes
-        self._interval = FIRST_FLUSH_SECONDS
-        self._open = _Open()
-
-    def add(self, page: Page) -> None:
-        """Take a page that `accepts` has been asked about."""
-        batch = self._open
-        if page.frame is not None:
-            batch.frames.append(page.frame)
-        else:
-            batch.rows.extend(page.rows)
-        if batch.first is None:
-            batch.first = page.iteration
-        batch.last, batch.pagination = page.iteration, page.next
-        batch.next_state = page.next_state or batch.next_state
-        batch.count += page.count
-        batch.size += page.size
-
-    def accepts(self, page: Page) -> bool:
-        """Whether the page can join this batch: frames and rows do not mix, nor do different schemas."""
-        batch = self._open
-        if page.frame is None:
-            return not batch.frames
-        if batch.rows:
-            return False
-        return not batch.frames or batch.frames[0].schema == page.frame.schema
-
-    @property
-    def due(self) -> bool:
-        batch = self._open
-        if batch.first is None:
-            return False
-        full = batch.count >= self._flush_rows or batch.size >= self._flush_bytes
-        return full or time.monotonic() - batch.since >= self._interval
-
-    def take(self) -> Gathered | None:
-        """The batch, and begin the next one. None when nothing was gathered."""
-        batch, self._open = self._open, _Open()
-        if batch.first is None:
-            return None
-        self._interval = min(self._interval * 2, FLUSH_SECONDS)
-        frame, rejected = self._typed(batch)
-        return Gathered(
-            batch.first, batch.last, frame, rejected, batch.pagination, batch.next_state
-        )
-
-    def _typed(self, batch: _Open) -> tuple[pl.DataFrame, list[Rejected]]:
-        if batch.rows:
-            decoded = self._schema.decode(batch.rows)
-            return decoded.frame, decoded.rejected
-        if not batch.frames:
-            return pl.DataFrame(), []
-        frame = pl.concat(batch.frames) if len(batch.frames) > 1 else batch.frames[0]
-        return (self._schema.conform(frame) if frame.width else frame), []
-
-
 @dataclass(slots=True)
-class _Open:
-    """The batch being gathered."""
+class _Span:
+    """Successive pages, and where they lead."""
 
-    rows: list[Any] = field(default_factory=list)
-    frames: list[pl.DataFrame] = field(default_factory=list)
     first: int | None = None
     last: int = -1
     pagination: Mapping[str, Any] = field(default_factory=dict)
     next_state: Mapping[str, Any] | None = None
+
+    def reach(self, first: int, last: int, pagination: Mapping[str, Any], state: Any) -> None:
+        if self.first is None:
+            self.first = first
+        self.last, self.pagination = last, pagination
+        self.next_state = state or self.next_state
+
+
+@dataclass(slots=True)
+class _Raw(_Span):
+    """Pages as they came."""
+
+    rows: list[Any] = field(default_factory=list)
+    frames: list[pl.DataFrame] = field(default_factory=list)
     count: int = 0
-    size: int = 0
+    bytes: int = 0
+
+    def add(self, page: Page) -> None:
+        self.reach(page.iteration, page.iteration, page.next, page.next_state)
+        self.count += page.count
+        self.bytes += page.size
+        if page.frame is None:
+            self.rows.extend(page.rows)
+        elif page.frame.width:
+            self.frames.append(page.frame)
+
+    def accepts(self, page: Page) -> bool:
+        """Frames and rows do not mix, nor do frames of different schemas."""
+        if page.frame is None:
+            return not self.frames
+        return not self.rows and (not self.frames or self.frames[0].schema == page.frame.schema)
+
+
+@dataclass(slots=True)
+class _Batch(_Span):
+    """Typed pages since the last checkpoint."""
+
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
     since: float = field(default_factory=time.monotonic)
+
+    def accepts(self, frame: pl.DataFrame) -> bool:
+        return not frame.width or not self.frames or self.frames[0].schema == frame.schema
+
+    def add(self, span: _Span, frame: pl.DataFrame, rejected: list[Rejected]) -> None:
+        assert span.first is not None  # noqa: S101 - only pages that were read are typed
+        self.reach(span.first, span.last, span.pagination, span.next_state)
+        self.rejected.extend(rejected)
+        if frame.width:
+            self.frames.append(frame)
+            self.rows += frame.height
+            self.bytes += int(frame.estimated_size())
+
+
+class Gathering:
+    """Pages since the last checkpoint."""
+
+    def __init__(self, schema: StreamSchema) -> None:
+        self._schema = schema
+        self._interval = FIRST_FLUSH_SECONDS
+        self._raw = _Raw()
+        self._batch = _Batch()
+
+    def add(self, page: Page) -> Iterator[Gathered]:
+        """Take a page; gives out the batch so far when the page's columns do not fit into it."""
+        if not self._raw.accepts(page):
+            yield from self._settle()
+        self._raw.add(page)
+        if len(self._raw.rows) >= MAX_OBJECTS:
+            yield from self._settle()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        batch, raw = self._batch, self._raw
+        if batch.rows + raw.count >= FLUSH_ROWS or batch.bytes + raw.bytes >= FLUSH_BYTES:
+            return True
+        waiting = batch.first is not None or raw.first is not None
+        return waiting and time.monotonic() - batch.since >= self._interval
+
+    def take(self) -> Iterator[Gathered]:
+        """Everything gathered, as one batch or, when the columns have just changed, two."""
+        yield from self._settle()
+        yield from self._given_out()
+        self._interval = min(self._interval * 2, FLUSH_SECONDS)
+
+    def _settle(self) -> Iterator[Gathered]:
+        """Type what was gathered and join it to the batch."""
+        raw, self._raw = self._raw, _Raw()
+        if raw.first is None:
+            return
+        frame, rejected = self._typed(raw)
+        if not self._batch.accepts(frame):
+            yield from self._given_out()
+        self._batch.add(raw, frame, rejected)
+
+    def _given_out(self) -> Iterator[Gathered]:
+        batch, self._batch = self._batch, _Batch()
+        if batch.first is None:
+            return
+        yield Gathered(
+            first=batch.first,
+            last=batch.last,
+            frame=pl.concat(batch.frames) if batch.frames else pl.DataFrame(),
+            rejected=batch.rejected,
+            pagination=batch.pagination,
+            next_state=batch.next_state,
+        )
+
+    def _typed(self, raw: _Raw) -> tuple[pl.DataFrame, list[Rejected]]:
+        if raw.rows:
+            decoded = self._schema.decode(raw.rows)
+            return decoded.frame, decoded.rejected
+        if not raw.frames:
+            return pl.DataFrame(), []
+        return self._schema.conform(pl.concat(raw.frames)), []

@@ -47,6 +47,26 @@ _BATCHES = """
 select id, first, last, rows, rejected, bytes, staged from engine_batch
 where job_id = :job order by first
 """
+_COMMIT = text(
+    """
+    with mine as (
+        select 1 from engine_stream where stream_key = :key and lease = :lease for update
+    ), batch as (
+        insert into engine_batch (id, job_id, first, last, rows, rejected, bytes, staged)
+        select :id, :job, :first, :last, :rows, :rejected, :bytes, :staged from mine
+        returning 1
+    ), job as (
+        update engine_job set columns = cast(:columns as jsonb),
+               next_state = coalesce(cast(:state as jsonb), next_state)
+        where job_id = :job and exists (select 1 from mine)
+    ), total as (
+        update stream_jobs set total_records_to_fetch = cast(:total as bigint)
+        where id = :job and exists (select 1 from mine)
+          and total_records_to_fetch is distinct from cast(:total as bigint)
+    )
+    select count(*) from batch
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +128,16 @@ class StateBackend(SQLAlchemyBackend):
     """bizon's backend with one psycopg connection, fenced writes and no DDL at run time."""
 
     def __init__(self, state_dsn: str) -> None:
-        self._connect_args = conninfo_to_dict(engine_conninfo(state_dsn))
+        self._conninfo = engine_conninfo(state_dsn)
         self._connection: Connection | None = None
         self._identity: StreamIdentity | None = None
         self._lease: Lease | None = None
-        super().__init__(_details(self._connect_args), BackendTypes.POSTGRES)
+        super().__init__(_details(conninfo_to_dict(self._conninfo)), BackendTypes.POSTGRES)
 
     def _get_engine_postgres(self) -> Engine:
         url = URL.create("postgresql+psycopg")
-        return create_engine(url, connect_args=self._connect_args, poolclass=NullPool)
+        arguments = conninfo_to_dict(self._conninfo)
+        return create_engine(url, connect_args=arguments, poolclass=NullPool)
 
     @property
     def connection(self) -> Connection:
@@ -198,7 +219,7 @@ class StateBackend(SQLAlchemyBackend):
         """Asked on a fresh connection, after ours broke: a new owner disconnects the one before."""
         identity, lease = self._owner()
         try:
-            with psycopg.connect(**self._connect_args) as fresh:
+            with psycopg.connect(self._conninfo) as fresh:
                 row = fresh.execute(
                     "select lease from engine_stream where stream_key = %s", (identity.key,)
                 ).fetchone()
@@ -351,15 +372,14 @@ class StateBackend(SQLAlchemyBackend):
 
     def commit(self, job: Job, checkpoint: Checkpoint) -> None:
         """Batch and cursor in one transaction, if the stream is still ours. Raises `LeaseLost`."""
-        identity, _ = self._owner()
+        identity, lease = self._owner()
         batch = checkpoint.batch
-        with self._fenced() as session:
-            session.execute(
-                text(
-                    "insert into engine_batch (id, job_id, first, last, rows, rejected, bytes, staged)"
-                    " values (:id, :job, :first, :last, :rows, :rejected, :bytes, :staged)"
-                ),
+        with self._transaction() as session:
+            kept = session.execute(
+                _COMMIT,
                 {
+                    "key": identity.key,
+                    "lease": lease.token,
                     "id": batch.id,
                     "job": job.id,
                     "first": batch.first,
@@ -368,24 +388,13 @@ class StateBackend(SQLAlchemyBackend):
                     "rejected": checkpoint.rejected,
                     "bytes": checkpoint.bytes,
                     "staged": checkpoint.staged,
-                },
-            )
-            session.execute(
-                text(
-                    "update engine_job set columns = cast(:columns as jsonb),"
-                    " next_state = coalesce(cast(:state as jsonb), next_state) where job_id = :job"
-                ),
-                {
-                    "job": job.id,
                     "columns": json.dumps(checkpoint.columns),
                     "state": json.dumps(checkpoint.next_state) if checkpoint.next_state else None,
+                    "total": checkpoint.total,
                 },
-            )
-            if checkpoint.total is not None and batch.first == 0:
-                session.execute(
-                    text("update stream_jobs set total_records_to_fetch = :total where id = :job"),
-                    {"total": checkpoint.total, "job": job.id},
-                )
+            ).scalar()
+            if not kept:
+                raise LeaseLost("Another attempt owns this stream now.")
             self.create_destination_cursor(  # commits the session: all of the above or nothing
                 job_id=job.id,
                 name=identity.key,

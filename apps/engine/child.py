@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -85,7 +86,10 @@ def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
     def emit(event: Event) -> None:
         channel.send(event)
 
-    channel.send(Runner(spec, emit=emit, stop=stop, redactor=redactor).run())
+    outcome = Runner(spec, emit=emit, stop=stop, redactor=redactor).run()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    logger.bind(peak_memory_bytes=peak).debug("Peak memory: {:,} MB", peak // 1_000_000)
+    channel.send(outcome)
 
 
 def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:

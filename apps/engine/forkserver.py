@@ -29,12 +29,16 @@ from apps.engine import confinement
 
 PRELOADED = (
     "apps.engine.child",
-    "duckdb",
     "psycopg",
-    "pyarrow.fs",
-    "pyarrow.parquet",
     "sqlalchemy.dialects.postgresql.psycopg",
 )
+# Behind these are tens of megabytes that most runs never touch; the children that do import them.
+COSTLY = {
+    "apps.engine.destinations.duckdb",
+    "apps.engine.sources.files",
+    "apps.engine.sources.gsheets",
+    "apps.engine.sources.kafka",
+}
 # polars parks one thread at import, which owns nothing and is never woken (its spill cleaner).
 HARMLESS_THREADS = {"polars-ooc-clea"}
 EXIT_FAILED = 70  # EX_SOFTWARE of sysexits.h
@@ -68,7 +72,8 @@ def require_single_thread() -> None:
 def _connectors() -> list[str]:
     from apps.engine import destinations, sources
 
-    return [*sources.SOURCES.values(), *destinations.DESTINATIONS.values()]
+    modules = {*sources.SOURCES.values(), *destinations.DESTINATIONS.values()}
+    return sorted(modules - COSTLY)
 
 
 def _other_threads() -> list[str]:

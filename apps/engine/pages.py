@@ -16,8 +16,9 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 from apps.engine.failures import SourceError
 from apps.engine.sources.base import FrameIteration, RowsIteration, Source
 
-MAX_ROWS = 50_000
-MAX_BYTES = 32 << 20
+MAX_ROWS = 100_000
+MAX_OBJECTS = 10_000
+MAX_BYTES = 24 << 20
 _OBJECT_FACTOR = 4  # a dict in memory against the same as JSON
 
 
@@ -42,18 +43,23 @@ class Page:
     def count(self) -> int:
         return len(self.rows) if self.frame is None else self.frame.height
 
+    @property
+    def room(self) -> float:
+        """The part of a queue it takes up; rows as Python objects weigh ten times a frame's."""
+        most = MAX_OBJECTS if self.frame is None else MAX_ROWS
+        return max(self.count / most, self.size / MAX_BYTES)
+
 
 class Closed(Exception):
     """The writer wants no more pages."""
 
 
 class PageQueue:
-    """At most MAX_ROWS rows and MAX_BYTES bytes of pages; one page always fits, however large."""
+    """A bounded number of rows and bytes of pages; one page always fits, however large."""
 
-    def __init__(self, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> None:
-        self._limits = max_rows, max_bytes
+    def __init__(self) -> None:
         self._pages: deque[Page] = deque()
-        self._rows = self._bytes = 0
+        self._taken_up = 0.0  # 1 is full
         self._changed = threading.Condition()
         self._closed = self._finished = False
         self.error: BaseException | None = None
@@ -65,8 +71,7 @@ class PageQueue:
             if self._closed:
                 raise Closed
             self._pages.append(page)
-            self._rows += page.count
-            self._bytes += page.size
+            self._taken_up += page.room
             self._changed.notify_all()
 
     def get(self, timeout: float) -> Page | None:
@@ -95,14 +100,11 @@ class PageQueue:
             self._changed.notify_all()
 
     def _has_room(self, page: Page) -> bool:
-        max_rows, max_bytes = self._limits
-        fits = self._rows + page.count <= max_rows and self._bytes + page.size <= max_bytes
-        return fits or not self._pages
+        return not self._pages or self._taken_up + page.room <= 1
 
     def _taken(self) -> Page:
         page = self._pages.popleft()
-        self._rows -= page.count
-        self._bytes -= page.size
+        self._taken_up = self._taken_up - page.room if self._pages else 0.0
         self._changed.notify_all()
         return page
 

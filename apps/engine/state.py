@@ -232,6 +232,32 @@ def reset(state_dsn: str, stream_key: str) -> bool:
     return True
 
 
+def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
+    """Make the next incremental sync continue from `position` (JSON), taking back a pending reset.
+
+    Answers False when the stream has no finished sync whose position could be changed. What was
+    staged of an unfinished sync is given up, because it continues the old position.
+    """
+    with _transaction(state_dsn) as connection:
+        changed = connection.execute(
+            "update stream_jobs set incremental_state = %s, updated_at = now() at time zone 'utc'"
+            " where id = (select id from stream_jobs where name = %s and status = 'succeeded'"
+            "             order by created_at desc limit 1)",
+            (position, stream_key),
+        ).rowcount
+        if not changed:
+            return False
+        connection.execute(
+            "delete from stream_resets where name = %s and consumed_at is null", (stream_key,)
+        )
+        connection.execute(
+            "update stream_jobs set status = 'cancelled', updated_at = now() at time zone 'utc'"
+            " where name = %s and status in ('started', 'running')",
+            (stream_key,),
+        )
+    return True
+
+
 def forget(state_dsn: str, stream_key: str) -> None:
     """Delete all state of a stream whose pipeline is gone."""
     with _transaction(state_dsn) as connection:

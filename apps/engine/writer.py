@@ -66,10 +66,8 @@ class Writer:
         self._gathering = Gathering(self._schema)
 
     def take(self, page: Page) -> None:
-        """Gather a page, first staging what it cannot be gathered with."""
-        if not self._gathering.accepts(page):
-            self.flush()
-        self._gathering.add(page)
+        """Gather a page, and write what it cannot be gathered with."""
+        self._write_all(self._gathering.add(page))
 
     def flush_if_due(self) -> None:
         if self._gathering.due:
@@ -77,10 +75,17 @@ class Writer:
 
     def flush(self) -> None:
         """Stage what was gathered and commit it. Raises `LeaseLost` when the stream is another's."""
-        with self._blame.on("source"):
-            gathered = self._gathering.take()
-        if gathered is None:
-            return
+        self._write_all(self._gathering.take())
+
+    def _write_all(self, batches: Iterator[Gathered]) -> None:
+        while True:
+            with self._blame.on("source"):  # typing what it sent
+                gathered = next(batches, None)
+            if gathered is None:
+                return
+            self._write(gathered)
+
+    def _write(self, gathered: Gathered) -> None:
         batch = Batch(uuid4().hex, gathered.first, gathered.last, gathered.frame.height)
         staged = self._stage(gathered, batch)
         size = int(gathered.frame.estimated_size()) if staged else 0
