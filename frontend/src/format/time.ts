@@ -38,6 +38,18 @@ export function absoluteTime(at: string, timeZone?: string): string {
   }).format(date);
 }
 
+/** `Mon 23 Nov, 06:00` in the viewer's own zone. */
+export function shortTime(at: string, timeZone?: string): string {
+  return new Intl.DateTimeFormat("en-GB", {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(timeZone ? { timeZone } : {}),
+  }).format(new Date(at));
+}
+
 /** Clock time with milliseconds, for log lines. */
 export function clockTime(at: string): string {
   const date = new Date(at);

@@ -32,13 +32,14 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   const { data: catalogue } = useQuery(catalogueQuery("destination"));
   const [end, setEnd] = useState<End | null>(draft.destination);
   const [table, setTable] = useState(draft.table || tableName(draft.stream));
-  const modes = writeModes(draft.syncMode, draft.primaryKey);
-  const [mode, setMode] = useState<WriteMode>(modes.includes(draft.writeMode) ? draft.writeMode : modes[0]!);
+  const [chosenMode, setMode] = useState<WriteMode>(draft.writeMode);
   const [tried, setTried] = useState(false);
   const checkNew = useCheckSettings("destination");
   const checkSaved = useCheckConnector();
 
   const entry = catalogue?.results.find(({ kind }) => kind === end?.kind);
+  const modes = writeModes(draft.syncMode, draft.primaryKey).filter((each) => entry?.write_modes.includes(each) ?? true);
+  const mode = modes.includes(chosenMode) ? chosenMode : modes[0];
   const schema = end && !end.connectorId && entry ? (entry.config_schema as Schema) : null;
   const empty = schema ? missing(schema, schema, end!.config) : [];
   const check = end?.connectorId ? checkSaved : checkNew;
@@ -107,7 +108,8 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
           {check.error && <ErrorNotice error={check.error} />}
           <StepActions
             next="Continue"
-            onNext={() => attempt(() => table.trim() && onDone({ destination: end, table: table.trim(), writeMode: mode }))}
+            blocked={mode ? null : "This destination cannot take what the stream gives"}
+            onNext={() => attempt(() => table.trim() && mode && onDone({ destination: end, table: table.trim(), writeMode: mode }))}
           >
             <Button
               blocked={check.isPending ? "Checking" : null}

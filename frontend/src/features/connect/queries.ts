@@ -1,6 +1,7 @@
-import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
 import type { Connector, Pipeline } from "@/api/types";
+import type { Schedule } from "@/format/schedule";
 import { definitionOf, type Draft } from "./draft";
 import { pruned, type Config } from "./schema";
 
@@ -47,7 +48,7 @@ export function useCheckSettings(role: Role) {
 export function useCheckConnector() {
   return useMutation({
     mutationFn: (id: string) =>
-      answer(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } }, body: {} })),
+      answer(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } } })),
   });
 }
 
@@ -62,6 +63,20 @@ export function useSaveConnector(role: Role) {
         }),
       ),
     onSuccess: () => client.invalidateQueries({ queryKey: ["connectors", role] }),
+  });
+}
+
+const TIMES_SHOWN = 3;
+
+/** When a schedule would start runs next; the server's arithmetic knows the days clocks change. */
+export function timesQuery(schedule: Schedule | null) {
+  return queryOptions({
+    queryKey: ["schedule times", schedule],
+    queryFn: ({ signal }) =>
+      answer(api.POST("/api/v1/schedules/preview", { body: { schedule, count: TIMES_SHOWN }, signal })),
+    enabled: schedule !== null,
+    retry: false,
+    placeholderData: keepPreviousData,
   });
 }
 

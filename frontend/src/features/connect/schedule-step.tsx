@@ -1,6 +1,11 @@
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { fieldMessages } from "@/api/problem";
 import { Field, TextField } from "@/components/field";
+import { shortTime } from "@/format/time";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
+import { errorsBelow } from "./draft";
+import { timesQuery } from "./queries";
 import { StepActions } from "./step";
 
 type Manner = "never" | "interval" | "daily" | "cron";
@@ -21,6 +26,8 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
   const [zone, setZone] = useState(schedule?.timezone ?? viewersZone());
   const result = build(manner, seconds, time, cron, zone);
   const bad = manner === "cron" && cron.trim().split(/\s+/).length !== 5;
+  const times = useQuery(timesQuery(bad ? null : result));
+  const messages = { ...errorsBelow(fieldMessages(times.error), "schedule"), ...errors };
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
@@ -35,7 +42,7 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
           )}
         </Field>
         {manner === "interval" && (
-          <Field label="How often" error={errors.interval_seconds}>
+          <Field label="How often" error={messages.interval_seconds}>
             {(control) => (
               <select className="control" {...control} value={seconds} onChange={({ target }) => setSeconds(Number(target.value))}>
                 {INTERVALS.map((each) => (
@@ -54,14 +61,14 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
           <TextField
             label="Cron pattern"
             hint={bad ? "Five fields: minute, hour, day of month, month, day of week." : cronInWords(cron, zone)}
-            error={errors.cron}
+            error={messages.cron}
             value={cron}
             spellCheck={false}
             onChange={({ target }) => setCron(target.value)}
           />
         )}
         {(manner === "daily" || manner === "cron") && (
-          <Field label="Time zone" error={errors.timezone}>
+          <Field label="Time zone" error={messages.timezone}>
             {(control) => (
               <select className="control" {...control} value={zone} onChange={({ target }) => setZone(target.value)}>
                 {zones(zone).map((each) => (
@@ -72,8 +79,18 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
           </Field>
         )}
       </div>
+      {result && !bad && <NextTimes times={times.data?.times ?? []} />}
       <StepActions next="Continue" blocked={bad ? "The pattern needs five fields" : null} onNext={() => onDone(result)} />
     </div>
+  );
+}
+
+/** Room is kept for the line, so that nothing moves when it comes. */
+function NextTimes({ times }: { times: string[] }) {
+  return (
+    <p className="min-h-5 text-[0.8125rem] text-soft" aria-live="polite">
+      {times.length > 0 && `Next, in your time: ${times.map((at) => shortTime(at)).join(" · ")}`}
+    </p>
   );
 }
 
