@@ -171,8 +171,18 @@ class _Side:
         part: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
         kind, plain = self._connection(given, part, connectors)
         if kind:
-            self._details(given, part, kind)
+            self._details(given, part, self._streams(kind, part, connectors))
         return part, plain
+
+    def _streams(self, kind: Kind, part: Mapping[str, Any], connectors: Connectors) -> list[str]:
+        """Names known without connecting: the kind's, or those the settings themselves define."""
+        config = part["config"]
+        if part["connector_id"]:
+            connector = connectors.find(self.side, UUID(part["connector_id"]))
+            config = connector.config if connector else None
+        defined = (config or {}).get("streams")
+        named = [s.get("name") for s in defined if isinstance(s, dict)] if defined else []
+        return kind.streams or [name for name in named if isinstance(name, str)]
 
     def _patched(self, given: dict[str, Any]) -> dict[str, Any]:
         """What was not sent stays; naming another connector or kind leaves the old one behind."""
@@ -242,9 +252,9 @@ class _Side:
         part["kind"], part["config"] = kind.name, settled.shown
         return settled.secrets
 
-    def _details(self, given: Mapping[str, Any], part: dict[str, Any], kind: Kind) -> None:
+    def _details(self, given: Mapping[str, Any], part: dict[str, Any], streams: list[str]) -> None:
         if self.side == "source":
-            part["stream"] = self._stream(given.get("stream"), kind)
+            part["stream"] = self._stream(given.get("stream"), streams)
             part["sync_mode"] = self._word(given, "sync_mode", SYNC_MODES, SYNC_MODES[0])
             part["cursor_field"] = self._column(given.get("cursor_field"), "cursor_field")
             part["primary_key"] = self._primary_key(given.get("primary_key"))
@@ -252,17 +262,16 @@ class _Side:
             part["table"] = self._table(given.get("table"))
             part["write_mode"] = self._word(given, "write_mode", WRITE_MODES, None)
 
-    def _stream(self, name: Any, kind: Kind) -> str:
+    def _stream(self, name: Any, known: list[str]) -> str:
         if not isinstance(name, str) or not name.strip():
             self.fail("stream", "This field is required.", "required")
             return ""
         if len(name) > 200:
             self.fail("stream", "At most 200 characters.", "max_length")
-        known = kind.streams
         if known and name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known[:10])}."
-            self.fail("stream", f"{kind.title} has no such stream; {hint}", "unknown")
+            self.fail("stream", f"This source has no such stream; {hint}", "unknown")
         return name
 
     def _word(
