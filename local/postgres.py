@@ -147,15 +147,19 @@ class EmbeddedPostgres:
             time.sleep(0.2)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Disconnect everyone and stop cleanly; after `seconds` harder, and at last kill."""
+        """Disconnect everyone and stop cleanly; after `seconds` at once, which the next start repairs."""
         process, self.process = self.process, None
         if process is None:
             return
-        for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        for signum, patience in (
+            (signal.SIGINT, seconds),
+            (signal.SIGQUIT, 1.0),
+            (signal.SIGKILL, 5.0),
+        ):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signum)
             try:
-                process.wait(seconds)
+                process.wait(patience)
             except subprocess.TimeoutExpired:
                 continue
             break

@@ -6,6 +6,7 @@ import selectors
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,8 +21,9 @@ from local.postgres import EmbeddedPostgres
 from local.processes import dies_with_parent
 from local.terminal import complain, say
 
-CHILD_SECONDS = 7.0  # these bounds add up to less than the 15 s that a stop may take
-SERVER_SECONDS = 2.0  # for each of three ever harder signals
+# A stop may take 15 s. What the children leave of it is the server's, which has a checkpoint to write.
+CHILD_SECONDS = 7.0
+STOP_SECONDS = 12.0
 LEFTOVER_SECONDS = 1.0
 SENTENCE = 3  # a program's exit code: the last line it wrote is for the person at the terminal
 GIVE_UP_AFTER = 3  # deaths in a row while starting up
@@ -104,6 +106,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             raise LocalError(_last_line(log, began))
         if code:
             reason = _last_line(log, began) or f"exit code {code}"
+            reason = reason.removeprefix("CommandError: ").rstrip(".")
             raise LocalError(f"{doing} failed ({reason}): see {log}.")
 
     def watch(self) -> None:
@@ -142,6 +145,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
 
     def stop(self) -> None:
         """End everything: the children first, the server when nobody needs it, leftovers last."""
+        deadline = time.monotonic() + STOP_SECONDS
         if self._task is not None:
             self._task.terminate()
         stop_all(self.children, seconds=CHILD_SECONDS)
@@ -149,7 +153,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             signal_group(self._task.pid, signal.SIGKILL)
             self._task.wait()
         if self.server is not None:
-            self.server.stop(SERVER_SECONDS)
+            self.server.stop(deadline - time.monotonic())
         end_descendants(seconds=LEFTOVER_SECONDS)
 
     def _known(self) -> set[int]:

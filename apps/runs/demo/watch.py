@@ -72,7 +72,8 @@ def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None
 def _tell(pipeline: Pipeline, run: Run, say: Callable[[str], None]) -> None:
     if run.status != Status.SUCCEEDED:
         raise CommandError(
-            f"The run of {pipeline.name} {run.status} ({run.failure_class}): {run.failure_message}"
+            f"The run of {pipeline.name} {run.status} ({run.failure_class}): {run.failure_message} "
+            f"[{'; '.join(run.failure_evidence)}]"
         )
     took = (
         (run.finished_at - run.started_at).total_seconds()
