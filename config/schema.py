@@ -120,7 +120,7 @@ def operation(
 
     def describe(handler: F) -> F:
         once = handler.__name__ == "post" and not public
-        extra = extend_schema(
+        described = extend_schema(
             operation_id=operation_id,
             tags=[tag],
             summary=summary,
@@ -133,9 +133,9 @@ def operation(
                 **_problems({*errors, *_always(request is not None, public, once)}),
             },
             parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
-            examples=_examples(example, request_example, status),
+            examples=_examples(example, request_example, status, media_type),
         )
-        return extra(handler)
+        return described(handler)
 
     return describe
 
@@ -162,11 +162,19 @@ def _good(answer: Any, summary: str, media_type: str) -> OpenApiResponse:
     return OpenApiResponse(answer, description=summary)
 
 
-def _examples(example: Any, request_example: Any, status: int) -> list[OpenApiExample]:
+def _examples(
+    example: Any, request_example: Any, status: int, media_type: str
+) -> list[OpenApiExample]:
     examples = []
     if example is not None:
         examples.append(
-            OpenApiExample("Answer", value=example, response_only=True, status_codes=[str(status)])
+            OpenApiExample(
+                "Answer",
+                value=example,
+                response_only=True,
+                status_codes=[str(status)],
+                media_type=media_type,
+            )
         )
     if request_example is not None:
         examples.append(OpenApiExample("Request", value=request_example, request_only=True))

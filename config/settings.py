@@ -204,7 +204,9 @@ ALLOWED_HOSTS = env.words("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static" / "build"
-STATICFILES_DIRS = [FRONTEND_DIST] if FRONTEND_DIST.is_dir() else []
+STATICFILES_DIRS: list[Any] = [("docs", BASE_DIR / "static" / "docs")]
+if FRONTEND_DIST.is_dir():
+    STATICFILES_DIRS.append(FRONTEND_DIST)
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False

@@ -1,15 +1,12 @@
-"""Pages that are not the API's operations: the dashboard's shell, the OpenAPI document and its reader."""
+"""Pages that are not the API's operations: the dashboard's shell, the OpenAPI document, and errors outside views."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from drf_spectacular.renderers import OpenApiJsonRenderer
-from drf_spectacular.settings import spectacular_settings
 
+from config import openapi
 from config.problems import Problem
 from config.wire import dumps
 
@@ -28,24 +25,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@lru_cache(maxsize=1)
-def _document() -> bytes:
-    generator = spectacular_settings.DEFAULT_GENERATOR_CLASS()
-    schema = generator.get_schema(request=None, public=True)
-    rendered: bytes = OpenApiJsonRenderer().render(schema, renderer_context={})
-    return rendered
-
-
 @require_safe
-def openapi(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(_document(), content_type="application/json")
-
-
-@require_safe
-def docs(request: HttpRequest) -> HttpResponse:
-    from django.shortcuts import render
-
-    return render(request, "api_docs.html")
+def openapi_document(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(openapi.as_json(), content_type="application/json")
 
 
 def unknown_route(request: HttpRequest) -> HttpResponse:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from config import site
+from config import reader, site
 from config.admin import ADMIN_PATH
 
 urlpatterns = [
@@ -11,8 +11,8 @@ urlpatterns = [
     path("api/v1/", include("apps.connectors.urls")),
     path("api/v1/", include("apps.pipelines.urls")),
     path("api/v1/", include("apps.runs.urls")),
-    path("api/v1/openapi.json", site.openapi, name="openapi"),
-    path("api/v1/docs", site.docs, name="docs"),
+    path("api/v1/openapi.json", site.openapi_document, name="openapi"),
+    path("api/v1/docs", reader.docs, name="docs"),
     path(ADMIN_PATH.lstrip("/"), admin.site.urls),
     re_path(r"^api/", site.unknown_route),
     re_path(r"^(?!static/).*$", site.dashboard, name="dashboard"),

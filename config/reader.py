@@ -1,0 +1,131 @@
+"""The page that shows the OpenAPI document to people: rendered here, so it needs no script and no outside host."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from config import openapi
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    return render(request, "api_docs.html", _page())
+
+
+@lru_cache(maxsize=1)
+def _page() -> dict[str, Any]:
+    document = openapi.document()
+    by_tag: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path, methods in document["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                operation = methods[method]
+                by_tag[operation["tags"][0]].append(_operation(path, method, operation))
+    schemas = document["components"]["schemas"]
+    return {
+        "info": document["info"],
+        "tags": sorted(by_tag.items()),
+        "schemas": [
+            {"name": name, "fields": list(_fields(schema)), "kind": kind(schema)}
+            for name, schema in sorted(schemas.items())
+        ],
+    }
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return {
+        "id": operation["operationId"],
+        "method": method.upper(),
+        "path": path,
+        "summary": operation["summary"].rstrip("."),
+        "public": operation.get("security", [{}]) in ([], [{}]),
+        "parameters": [
+            {**parameter, "kind": kind(parameter["schema"])}
+            for parameter in operation.get("parameters", [])
+        ],
+        "body": _link(body.get("schema")),
+        "body_example": _example(body),
+        "answers": [_answer(status, answer) for status, answer in operation["responses"].items()],
+    }
+
+
+def _answer(status: str, answer: dict[str, Any]) -> dict[str, Any]:
+    contents: dict[str, Any] = answer.get("content", {})
+    media_type = next(iter(contents), "")
+    content = contents.get(media_type, {})
+    return {
+        "status": status,
+        "good": status < "4",
+        "description": answer["description"],
+        "media_type": media_type,
+        "schema": _link(content.get("schema")),
+        "example": _example(content),
+    }
+
+
+def _example(content: dict[str, Any]) -> str:
+    for example in content.get("examples", {}).values():
+        value = example["value"]
+        if isinstance(value, str):
+            return value
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return ""
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    required = set(schema.get("required", []))
+    for name, field in schema.get("properties", {}).items():
+        yield {
+            "name": name,
+            "kind": kind(field),
+            "link": _link(field),
+            "required": name in required,
+            "description": field.get("description", ""),
+        }
+
+
+def kind(schema: dict[str, Any]) -> str:
+    """A schema in a few words, like `array of string (uuid) or null`."""
+    if name := _name(schema):
+        return name
+    for word in ("allOf", "oneOf", "anyOf"):
+        if word in schema:
+            return " or ".join(kind(part) for part in schema[word])
+    types = schema.get("type", "any")
+    if isinstance(types, list):
+        return " or ".join(kind({**schema, "type": one}) for one in types)
+    if types == "array":
+        return f"array of {kind(schema.get('items', {}))}"
+    if "enum" in schema:
+        return " | ".join(str(value) for value in schema["enum"] if value is not None)
+    return f"{types}{_limits(schema)}"
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    said = [schema["format"]] if "format" in schema else []
+    words = {"minimum": "≥", "maximum": "≤", "minLength": "at least", "maxLength": "at most"}
+    said += [f"{word} {schema[limit]}" for limit, word in words.items() if limit in schema]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _name(schema: dict[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _link(schema: dict[str, Any] | None) -> str:
+    """The component this schema is, or is made of."""
+    if not schema:
+        return ""
+    parts = [schema, schema.get("items", {}), *schema.get("allOf", []), *schema.get("oneOf", [])]
+    return next((name for part in parts if (name := _name(part))), "")

@@ -1,0 +1,149 @@
+"""The OpenAPI document: committed, complete, and shown on a page that needs no script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
+
+from config import openapi
+from config.reader import METHODS
+
+CREDENTIAL = {"401", "403"}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in openapi.document()["paths"].items():
+        for method in METHODS:
+            if method in methods:
+                yield path, method, methods[method]
+
+
+def listed() -> Any:
+    return [pytest.param(*found, id=f"{found[1]} {found[0]}") for found in operations()]
+
+
+def test_the_committed_document_is_the_one_the_code_makes() -> None:
+    call_command("export_openapi", check=True, stdout=StringIO())
+
+
+def test_the_document_is_made_without_a_warning_and_twice_the_same() -> None:
+    openapi.document.cache_clear()
+    reset_generator_stats()
+    first = openapi.as_yaml()
+    assert not GENERATOR_STATS, [str(warning) for warning in GENERATOR_STATS._warn_cache]
+    openapi.document.cache_clear()
+    assert openapi.as_yaml() == first
+
+
+def test_the_document_names_no_server_and_both_credentials() -> None:
+    document = openapi.document()
+    assert document["openapi"].startswith("3.1")
+    assert not document.get("servers")
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
+
+
+def test_operation_ids_are_unique_and_read_like_words() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(names) == len(set(names))
+    assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)+|[a-z]+", name)] == []
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), listed())
+def test_every_operation_is_whole(path: str, method: str, operation: dict[str, Any]) -> None:
+    assert len(operation["tags"]) == 1
+    assert operation["summary"]
+    answers = operation["responses"]
+    assert {"400", "503"} <= set(answers)
+    if operation.get("security"):
+        assert set(answers) >= CREDENTIAL
+    if "{" in path:
+        assert "404" in answers, "an id in the path may be unknown"
+    if "requestBody" in operation:
+        assert {"413", "415", "422"} <= set(answers)
+    if method in {"put", "patch", "delete"} and "If-Match" in str(operation.get("parameters")):
+        assert "412" in answers
+    for status, answer in answers.items():
+        content = answer.get("content", {})
+        if status >= "4":
+            assert list(content) == ["application/problem+json"], status
+        elif status != "204":
+            assert content, status
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), listed())
+def test_every_operation_has_an_example_of_what_it_takes_and_answers(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    for status, answer in operation["responses"].items():
+        for media_type, content in answer.get("content", {}).items():
+            if status < "4" and media_type != "text/event-stream":
+                assert content.get("examples"), f"{status} has no example"
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        assert content.get("examples"), "the body has no example"
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), listed())
+def test_examples_are_what_the_schema_says(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
+    from jsonschema import Draft202012Validator
+
+    document = openapi.document()
+    contents = [*operation.get("requestBody", {}).get("content", {}).values()]
+    for answer in operation["responses"].values():
+        contents += answer.get("content", {}).values()
+    for content in contents:
+        schema = {**content.get("schema", {}), "components": document["components"]}
+        for example in content.get("examples", {}).values():
+            errors = list(Draft202012Validator(schema).iter_errors(example["value"]))
+            assert not errors, [error.message for error in errors]
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.fixture
+def page(client: Client) -> Page:
+    answer = client.get("/api/v1/docs")
+    assert answer.status_code == 200
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    return Page(answer.content.decode())
+
+
+def test_the_page_shows_every_operation_and_its_links_lead_somewhere(page: Page) -> None:
+    ids = {attributes.get("id") for _, attributes in page.tags} - {None}
+    assert {operation["operationId"] for _, _, operation in operations()} <= ids
+    targets = {
+        a["href"][1:] for t, a in page.tags if t == "a" and (a["href"] or "").startswith("#")
+    }
+    assert targets <= ids
+
+
+def test_the_page_needs_no_script_no_inline_style_and_no_other_host(page: Page) -> None:
+    for tag, attributes in page.tags:
+        assert tag not in {"script", "style", "iframe"}
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href"):
+            assert not re.match(r"(https?:)?//", attributes.get(name) or "")
+
+
+def test_the_document_is_served_as_json(client: Client) -> None:
+    answer = client.get("/api/v1/openapi.json")
+    assert answer["Content-Type"] == "application/json"
+    assert answer.json()["paths"].keys() == openapi.document()["paths"].keys()

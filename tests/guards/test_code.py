@@ -1,0 +1,108 @@
+"""Ways past the walls are few, listed with a reason, and the list does not go stale."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+from tests.guards.source import ROOT, Mention, called, compare, mentions
+
+# `Model.unscoped.create(org=...)` names its org and is checked by row-level security; anything else is listed.
+UNSCOPED = {
+    "apps/orgs/services.py:set_domain_role": "update_or_create with org= among the look-up values.",
+    "apps/orgs/sign_in.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
+    "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
+    "apps/runs/recording.py:Recorder._note_outputs": "update_or_create with org_id= among the look-up values.",
+    "config/idempotency.py:_reserve": "bulk_create has no for_org; the row names its org.",
+}
+# By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
+CURSORS = {
+    "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
+    "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
+    "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
+    "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
+    "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
+    "apps/runs/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",
+    "apps/runs/queue.py": "Procrastinate's own tables, which belong to no org.",
+    "apps/runs/reconciler.py": "Which runs need help is asked of functions that answer ids.",
+    "apps/runs/scheduling.py": "Which schedules are due is asked of a function that answers ids.",
+    "apps/runs/workers.py": "Which runs this machine holds is asked of a function that answers ids.",
+    "apps/runs/feeds.py": "Bodies of events go through as text, without being parsed and written again.",
+}
+
+
+def unscoped() -> set[str]:
+    return {
+        mention.place
+        for mention in mentions("apps", "config", "local")
+        if _names_unscoped(mention) and not _creates_in_an_org(mention)
+    }
+
+
+def _names_unscoped(mention: Mention) -> bool:
+    node = mention.node
+    attribute = isinstance(node, ast.Attribute) and node.attr == "unscoped"
+    return attribute or (isinstance(node, ast.Name) and node.id == "unscoped")
+
+
+def _creates_in_an_org(mention: Mention) -> bool:
+    calls = [parent for parent in mention.parents[-2:] if isinstance(parent, ast.Call)]
+    return any(
+        called(call) == "create" and {k.arg for k in call.keywords} & {"org", "org_id"}
+        for call in calls
+    )
+
+
+def test_every_use_of_the_bypass_has_a_reason() -> None:
+    compare(unscoped(), UNSCOPED, what="unscoped")
+
+
+def test_every_raw_cursor_has_a_reason() -> None:
+    found = {
+        mention.place.partition(":")[0]
+        for mention in mentions("apps", "config")
+        if called(mention.node) in {"cursor", "raw", "RawSQL", "extra"}
+        and not mention.place.startswith("apps/engine/")  # plain Python with its own connections
+    }
+    compare(found, CURSORS, what="raw SQL")
+
+
+def test_no_scope_is_opened_in_async_code() -> None:
+    found = {
+        mention.place
+        for mention in mentions("apps", "config")
+        if mention.asynchronous and called(mention.node) in {"org_scope", "user_scope", "atomic"}
+    }
+    assert not found, f"open the scope in one sync function instead: {sorted(found)}"
+
+
+def test_rooms_import_one_way() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+HEAVY = ("polars", "bizon", "duckdb", "pyarrow", "pandas", "numpy", "apps.engine.child")
+
+
+def test_the_web_process_imports_nothing_of_the_engines_weight() -> None:
+    program = (
+        "import django, sys; django.setup(); import config.asgi, config.urls; "
+        "from django.urls import get_resolver; get_resolver().url_patterns; "
+        "from config import openapi; openapi.as_json(); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**__import__("os").environ, "DJANGO_SETTINGS_MODULE": "config.settings"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == "[]"

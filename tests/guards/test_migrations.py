@@ -1,0 +1,41 @@
+"""Migrations: none missing, one line, named, and each wall of a table in a migration."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from io import StringIO
+
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+from tests.guards.test_models import ROOMS
+
+
+def test_no_model_changed_without_a_migration(db: None) -> None:
+    call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
+
+
+def test_each_rooms_migrations_are_one_named_line(db: None) -> None:
+    loader = MigrationLoader(connection)
+    assert loader.detect_conflicts() == {}
+    for room in ROOMS:
+        names = sorted(name for label, name in loader.disk_migrations if label == room)
+        numbers = [int(name[:4]) for name in names]
+        assert numbers == list(range(1, len(numbers) + 1)), f"{room}: {names}"
+        for name in names:
+            assert not re.search(r"_auto_|_alter_.*_and_more$", name), f"{room}.{name}: name it"
+        for before, after in itertools.pairwise(names):
+            parents = loader.disk_migrations[(room, after)].dependencies
+            assert (room, before) in parents, f"{room}.{after} does not follow {before}"
+
+
+def test_every_migration_was_applied_by_the_owner(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT DISTINCT r.rolname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+               JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'public' AND c.relkind = 'r'"""
+        )
+        assert cursor.fetchall() == [("app_owner",)]
