@@ -47,7 +47,7 @@ class RunEventsView(OrgView):
     @operation(
         "runs_events",
         tag="runs",
-        summary="Follow a run: its states, progress, log and end, as server-sent events.",
+        summary="Follow a run: its states, progress, log and end, as server-sent events",
         answer=str,
         media_type="text/event-stream",
         errors=(404,),
@@ -63,7 +63,7 @@ class OrgEventsView(OrgView):
     @operation(
         "events",
         tag="runs",
-        summary="Follow the organization: every change of every run's state, as server-sent events.",
+        summary="Follow the organization: every change of every run's state, as server-sent events",
         answer=str,
         media_type="text/event-stream",
         parameters=PARAMETERS,

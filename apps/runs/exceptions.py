@@ -30,6 +30,12 @@ class AlreadyEnded(Conflict):
     code = "already_ended"
 
 
+class NoPosition(Conflict):
+    """The stream has no finished sync yet, so there is no position to change: run it first."""
+
+    code = "no_position"
+
+
 class PipelineDisabled(Disabled):
     """The pipeline is disabled: enable it, or run it once with force."""
 

@@ -49,6 +49,12 @@ class EventsQuery(serializers.Serializer[Any]):
     ticket = serializers.CharField(required=False, max_length=100)
 
 
+class DownloadQuery(serializers.Serializer[Any]):
+    redirect = serializers.BooleanField(
+        default=True, help_text="false: pass the file through Drover, whatever the storage."
+    )
+
+
 class NamedSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -192,7 +198,7 @@ class StreamStateSerializer(serializers.Serializer[Any]):
     batches = serializers.IntegerField()
     written = serializers.IntegerField()
     rejected = serializers.IntegerField()
-    updated_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField()
 
 
 class PipelineStateSerializer(serializers.Serializer[Any]):

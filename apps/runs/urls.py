@@ -1,15 +1,19 @@
 from django.urls import path
 
-from apps.runs import event_views, views
+from apps.runs import event_views, output_views, position_views, views
 
 urlpatterns = [
     path("pipelines/<uuid:pk>/run", views.PipelineRunView.as_view()),
+    path("pipelines/<uuid:pk>/state", position_views.StateView.as_view()),
+    path("pipelines/<uuid:pk>/state/reset", position_views.StateResetView.as_view()),
     path("runs", views.RunListView.as_view()),
     path("runs/<uuid:pk>", views.RunView.as_view()),
     path("runs/<uuid:pk>/cancel", views.RunCancelView.as_view()),
     path("runs/<uuid:pk>/retry", views.RunRetryView.as_view()),
     path("runs/<uuid:pk>/logs", views.RunLogsView.as_view()),
     path("runs/<uuid:pk>/events", event_views.RunEventsView.as_view()),
+    path("runs/<uuid:pk>/outputs", output_views.OutputListView.as_view()),
+    path("runs/<uuid:pk>/outputs/<path:name>", output_views.OutputView.as_view()),
     path("events", event_views.OrgEventsView.as_view()),
     path("stats/overview", views.OverviewView.as_view()),
 ]

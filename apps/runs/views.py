@@ -80,7 +80,7 @@ class PipelineRunView(OrgView):
     @operation(
         "pipelines_run",
         tag="runs",
-        summary="Start a run of the pipeline.",
+        summary="Start a run of the pipeline",
         request=StartSerializer,
         answer=RunSerializer,
         status=201,
@@ -107,7 +107,7 @@ class RunListView(OrgView):
     @operation(
         "runs_list",
         tag="runs",
-        summary="Runs, newest first.",
+        summary="Runs, newest first",
         answer=page_of(RunRowSerializer),
         parameters=[
             RunListQuery,
@@ -127,7 +127,7 @@ class RunView(OrgView):
     @operation(
         "runs_get",
         tag="runs",
-        summary="A run: state, progress, attempts, failure.",
+        summary="A run: state, progress, attempts, failure",
         answer=RunSerializer,
         errors=(404,),
         example=EXAMPLE,
@@ -143,7 +143,7 @@ class RunCancelView(OrgView):
     @operation(
         "runs_cancel",
         tag="runs",
-        summary="End the run within ten seconds.",
+        summary="End the run within ten seconds",
         request=NothingSerializer,
         answer=RunSerializer,
         errors=(404, 409),
@@ -162,7 +162,7 @@ class RunRetryView(OrgView):
     @operation(
         "runs_retry",
         tag="runs",
-        summary="Try a failed or cancelled run again, from its last checkpoint.",
+        summary="Try a failed or cancelled run again, from its last checkpoint",
         request=NothingSerializer,
         answer=RunSerializer,
         errors=(404, 409),
@@ -179,7 +179,7 @@ class RunLogsView(OrgView):
     @operation(
         "runs_logs",
         tag="runs",
-        summary="Log lines from an offset on, also while the run goes on.",
+        summary="Log lines from an offset on, also while the run goes on",
         answer=LogPageSerializer,
         errors=(404,),
         parameters=[LogQuery],
@@ -226,7 +226,7 @@ class OverviewView(OrgView):
     @operation(
         "stats_overview",
         tag="runs",
-        summary="The last 24 hours at one glance, and what runs or waits now.",
+        summary="The last 24 hours at one glance, and what runs or waits now",
         answer=OverviewSerializer,
         example={
             "runs": 48,

@@ -91,7 +91,7 @@ def of_table(url: str, table: str) -> Facts:
 
 
 def of_frame(frame: pl.DataFrame) -> Facts:
-    """The facts of a frame; texts that are all RFC 3339 times count as times."""
+    """The facts of a frame."""
     return Facts(frame.height, {series.name: _of_series(series) for series in frame})
 
 
@@ -100,19 +100,8 @@ def _of_series(series: pl.Series) -> Column:
 
     values = series.len() - series.null_count()
     if series.dtype == pl.String:
-        times = _as_times(series)
-        if times is None:
-            return Column(values, float(series.str.len_chars().sum()))
-        series = times
+        return Column(values, float(series.str.len_chars().sum()))
     if series.dtype.is_temporal():
-        seconds = series.cast(pl.Datetime("us", getattr(series.dtype, "time_zone", None)))
-        return Column(values, float(seconds.dt.epoch("us").sum()) / 1e6)
+        seconds = series.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000  # sums pass 63 bits
+        return Column(values, float(seconds.sum() or 0))
     return Column(values, float(series.sum() or 0))
-
-
-def _as_times(series: pl.Series) -> pl.Series | None:
-    if not series.drop_nulls().str.contains(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$").all():
-        return None
-    if series.null_count() == series.len():
-        return None
-    return series.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")

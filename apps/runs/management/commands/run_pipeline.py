@@ -1,0 +1,136 @@
+"""`manage.py run_pipeline NAME --org SLUG [--wait]`: start a pipeline, watch it, exit by its outcome."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from apps.orgs.exceptions import Conflict, Disabled
+from apps.orgs.models import Org
+from apps.orgs.principals import Actor
+from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline
+from apps.runs import services, snapshots
+from apps.runs.models import Trigger
+from apps.runs.states import ENDED
+
+EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
+UNKNOWN, TIMED_OUT = 2, 4
+LOOK_EVERY = 0.3  # seconds
+OPERATOR = Actor(kind="operator", id=None, label="manage.py run_pipeline")
+
+
+class Command(BaseCommand):
+    help = (
+        "Start a pipeline. With --wait the exit code says how it ended: 0 succeeded, 1 failed, "
+        "2 not started, 3 cancelled, 4 still going after --timeout."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the pipeline's name")
+        parser.add_argument("--org", required=True, help="the organization's slug")
+        parser.add_argument("--wait", action="store_true", help="watch it until it ends")
+        parser.add_argument("--timeout", type=float, default=None, help="seconds to wait at most")
+        parser.add_argument("--force", action="store_true", help="although it is disabled")
+
+    def handle(
+        self,
+        *args: Any,
+        name: str,
+        org: str,
+        wait: bool,
+        timeout: float | None,
+        force: bool,
+        **options: Any,
+    ) -> None:
+        owner = _org(org)
+        run_id = _start(owner, name, force=force)
+        if not wait:
+            self.stdout.write(str(run_id))
+            return
+        run = _watch(owner, run_id, Console(), timeout)
+        if run["status"] not in ENDED:
+            self.stderr.write(f"{name} is still {run['status']} after {timeout:g} s.")
+            sys.exit(TIMED_OUT)
+        self.stdout.write(_summary(name, run))
+        sys.exit(EXIT_CODES[run["status"]])
+
+
+def _org(slug: str) -> Org:
+    """The org with this slug; operators may look across orgs."""
+    found = Org.objects.using("ops").filter(slug=slug).first()
+    if found is None:
+        raise CommandError(f"There is no organization {slug!r}.", returncode=UNKNOWN)
+    with org_scope(found.pk):
+        return Org.objects.get(pk=found.pk)
+
+
+def _start(org: Org, name: str, *, force: bool) -> UUID:
+    with org_scope(org.pk):
+        pipeline = Pipeline.objects.for_org(org).filter(name__iexact=name).first()
+        if pipeline is None:
+            raise CommandError(f"{org.slug} has no pipeline named {name!r}.", returncode=UNKNOWN)
+        try:
+            run = services.start(
+                org=org, pipeline=pipeline, by=OPERATOR, trigger=Trigger.MANUAL, force=force
+            )
+        except (Conflict, Disabled) as error:
+            raise CommandError(str(error), returncode=UNKNOWN) from error
+    return run.pk
+
+
+def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> dict[str, Any]:
+    """The run when it ended, or when `timeout` seconds are over; a bar meanwhile."""
+    deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as bar:
+        task = bar.add_task("pending", total=None, count="")
+        while True:
+            with org_scope(org.pk):
+                run = snapshots.run(org_id=org.pk, run_id=run_id)
+            connection.close()
+            _draw(bar, task, run)
+            if run["status"] in ENDED or time.monotonic() > deadline:
+                return run
+            time.sleep(LOOK_EVERY)
+
+
+def _draw(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
+    progress = run["progress"]
+    rate = f", {progress['rate']:,.0f}/s" if progress["rate"] else ""
+    words = run["waiting_reason"] or run["status"]
+    bar.update(
+        task,
+        description=words,
+        total=progress["total"],
+        completed=progress["read"],
+        count=f"{progress['read']:,} records{rate}",
+    )
+
+
+def _summary(name: str, run: dict[str, Any]) -> str:
+    progress = run["progress"]
+    text = (
+        f"{name} {run['status']}: {progress['read']:,} read, {progress['written']:,} written, "
+        f"{progress['rejected']:,} rejected"
+    )
+    if run["duration_seconds"] is not None:
+        text += f" in {run['duration_seconds']:.1f} s"
+    if failure := run["failure"]:
+        text += f"\n{failure['class']}: {failure['message']}\n{failure['next_step']}"
+    return text

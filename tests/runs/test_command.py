@@ -1,0 +1,54 @@
+"""`manage.py run_pipeline`: its exit code says how the run ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.runs.conftest import make_pipeline
+from tests.runs.processes import ROOT, worker
+from tests.world import World, make_world
+
+
+@pytest.fixture
+def acme(committed_db: None) -> World:
+    return make_world()
+
+
+def run_pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "manage.py", "run_pipeline", *arguments],
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_exit_code_says_how_it_ended(acme: World) -> None:
+    make_pipeline(acme, name="good", source={"rows": 300})
+    make_pipeline(acme, name="bad", source={"rows": 9, "fail_after": 0, "failure": "configuration"})
+
+    with worker():
+        good = run_pipeline("good", "--org", acme.org.slug, "--wait")
+        bad = run_pipeline("bad", "--org", acme.org.slug, "--wait")
+
+    assert good.returncode == 0, good.stderr
+    assert "good succeeded: 300 read, 300 written, 0 rejected" in good.stdout
+    assert bad.returncode == 1, bad.stderr
+    assert "configuration: " in bad.stdout
+
+
+def test_what_cannot_start_or_does_not_end_in_time_has_codes_of_its_own(acme: World) -> None:
+    make_pipeline(acme, name="patient")
+
+    assert run_pipeline("patient", "--org", "nobody").returncode == 2
+    assert run_pipeline("unknown", "--org", acme.org.slug).returncode == 2
+    waited = run_pipeline("patient", "--org", acme.org.slug, "--wait", "--timeout", "0.2")
+    assert waited.returncode == 4, waited.stderr
+    again = run_pipeline("patient", "--org", acme.org.slug)
+    assert again.returncode == 2
+    assert "has not ended yet" in again.stderr

@@ -1,0 +1,74 @@
+"""The demo's check: equal tables agree, whatever holds them, and any change of a value is noticed."""
+
+import math
+from datetime import UTC, datetime
+
+import polars as pl
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.runs.demo import facts
+from tests import database
+
+ROWS = [
+    (1, 1.5, "a", datetime(2013, 1, 1, tzinfo=UTC), True),
+    (None, None, "ünï", None, None),
+    (3, -2.25, None, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC), False),
+]
+NAMES = ["number", "double", "word", "moment", "flag"]
+
+
+def test_a_table_and_a_frame_of_the_same_rows_agree(db: None) -> None:
+    url = database.url_of(database.worker_database())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS public.demo_facts")
+        connection.execute(
+            "CREATE TABLE public.demo_facts (number int, double double precision, word text,"
+            " moment timestamptz, flag boolean)"
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    "INSERT INTO public.demo_facts VALUES (%s, %s, %s, %s, %s)", ROWS
+                )
+            stored = facts.of_table(url, "demo_facts")
+        finally:
+            connection.execute("DROP TABLE public.demo_facts")
+    frame = facts.of_frame(pl.DataFrame(ROWS, schema=NAMES, orient="row"))
+    assert stored.rows == 3
+    assert stored.differences(frame) == []
+    assert frame.differences(stored) == []
+
+
+numbers = st.lists(st.none() | st.integers(min_value=-(2**40), max_value=2**40), min_size=1)
+
+
+@given(numbers, st.data())
+def test_one_changed_number_is_noticed(values: list[int | None], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(values) - 1))
+    changed = list(values)
+    changed[place] = (values[place] or 0) + 2**40
+    before = facts.of_frame(pl.DataFrame({"n": values}, schema={"n": pl.Int64}))
+    after = facts.of_frame(pl.DataFrame({"n": changed}, schema={"n": pl.Int64}))
+    assert len(before.differences(after)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arrived", "sentence"),
+    [
+        (pl.DataFrame({"n": [1, 2], "x": [1, 1]}), "3 rows in the source, 2 in the destination"),
+        (pl.DataFrame({"x": [1, 2, 3]}), "n is missing"),
+        (pl.DataFrame({"n": [1, 2, None]}), "n: 3 values adding up to 6"),
+    ],
+)
+def test_what_differs_is_said(arrived: pl.DataFrame, sentence: str) -> None:
+    source = facts.of_frame(pl.DataFrame({"n": [1, 2, 3]}))
+    assert any(sentence in line for line in source.differences(facts.of_frame(arrived)))
+
+
+def test_a_sum_of_times_beyond_63_bits_is_right() -> None:
+    moments = pl.Series("t", [datetime(2013, 7, 1, tzinfo=UTC)] * 400_000)
+    column = facts.of_frame(moments.to_frame()).columns["t"]
+    assert math.isclose(column.measure, 400_000 * datetime(2013, 7, 1, tzinfo=UTC).timestamp())
