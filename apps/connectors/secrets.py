@@ -85,7 +85,8 @@ def merge(sent: Mapping[str, Any], stored: Secrets, patterns: frozenset[Pattern]
                 _resolve(result, holder, key, path, stored)
     for path, value in stored.items():
         steps = tuple(_steps(path))
-        if path not in result.kept and steps in patterns and _absent(result.config, steps):
+        fixed = "*" not in steps and steps in patterns
+        if fixed and path not in result.kept and _absent(result.config, steps):
             _put(result.config, path, value)
             result.kept.add(path)
             result.omitted.add(path)

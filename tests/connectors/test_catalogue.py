@@ -1,0 +1,44 @@
+"""The catalogue over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+from rest_framework.test import APIClient
+
+from apps.connectors import catalogue
+from apps.orgs.roles import Role
+from tests.world import World
+
+
+@pytest.mark.parametrize("role", ["source", "destination"])
+def test_every_kind_is_listed_with_its_schema(world: World, role: str) -> None:
+    answer = world.client(Role.VIEWER).get(f"/api/v1/catalog/{role}s")
+    listed = {entry["kind"]: entry for entry in answer.json()["results"]}
+    assert listed.keys() == catalogue.kinds(role).keys()
+    for kind, entry in listed.items():
+        assert entry["config_schema"]["type"] == "object"
+        one = world.client(Role.VIEWER).get(f"/api/v1/catalog/{role}s/{kind}")
+        assert one.json() == entry
+
+
+def test_whoever_has_it_is_told_so_without_a_body(world: World) -> None:
+    client = world.client(Role.VIEWER)
+    first = client.get("/api/v1/catalog/sources")
+    assert first.headers["Cache-Control"] == "private, max-age=300"
+    again = client.get("/api/v1/catalog/sources", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_unknown_kind_is_not_found(world: World) -> None:
+    assert world.client().get("/api/v1/catalog/sources/carrier-pigeon").status_code == 404
+
+
+def test_the_catalogue_takes_a_credential(db: None) -> None:
+    assert APIClient().get("/api/v1/catalog/sources").status_code == 401
+
+
+def test_secrets_of_every_kind_are_marked_in_its_schema() -> None:
+    for role in ("source", "destination"):
+        for kind in catalogue.kinds(role).values():
+            marked = {".".join(pattern) for pattern in kind.secrets}
+            assert marked == set(kind.entry.secret_paths), kind.name

@@ -1,0 +1,169 @@
+"""Checks and streams through the real engine: a child process, and no transaction that waits for it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from apps.connectors import engine
+from apps.connectors.models import Connector
+from apps.orgs.roles import Role
+from tests import database
+from tests.world import World, make_connector, make_world
+
+URL = "/api/v1/connectors"
+PASSWORD = "canary-of-a-checked-password-5t1b"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _supervisor() -> Iterator[None]:
+    yield
+    engine.supervisor().close()
+    engine.supervisor.cache_clear()
+
+
+@contextmanager
+def silent_server() -> Iterator[tuple[int, threading.Event]]:
+    """A server that accepts and never says a word; the event is set when somebody came."""
+    came = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    held.append(server.accept()[0])
+                    came.set()
+            except OSError:
+                return
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield server.getsockname()[1], came
+        finally:
+            server.close()
+            for connection in held:
+                connection.close()
+
+
+def postgres(port: int) -> dict[str, Any]:
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "database": "shop",
+        "user": "reader",
+        "password": PASSWORD,
+        "sslmode": "disable",
+        "connect_timeout": 2,
+    }
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_good_connector_passes_each_step_and_remembers_it(world: World) -> None:
+    made = make_connector(world)
+    answer = world.client().post(f"{URL}/{made.pk}/check", {})
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["ok"] is True
+    assert {"step", "ok", "message", "ms"} == answer.json()["steps"][0].keys()
+    assert world.client().get(f"{URL}/{made.pk}").json()["check_ok"] is True
+
+
+def test_a_refused_connection_is_a_step_that_failed(world: World) -> None:
+    sent = {"role": "source", "kind": "postgres", "config": postgres(closed_port())}
+    answer = world.client().post(f"{URL}/check", sent)
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["ok"] is False
+    assert [step["ok"] for step in answer.json()["steps"]][-1] is False
+    assert PASSWORD not in answer.content.decode()
+
+
+def test_unsaved_settings_are_checked_against_their_schema_first(world: World) -> None:
+    sent = {"role": "source", "kind": "postgres", "config": {"port": "x"}}
+    answer = world.client().post(f"{URL}/check", sent)
+    assert answer.status_code == 422
+    assert "config.port" in {error["field"] for error in answer.json()["errors"]}
+
+
+def test_streams_are_discovered_with_their_fields(world: World) -> None:
+    made = make_connector(world)
+    answer = world.client(Role.VIEWER).get(f"{URL}/{made.pk}/streams").json()
+    assert answer["ok"] is True
+    (generated,) = [s for s in answer["streams"] if s["name"] == "generated"]
+    assert generated["primary_key"] == ["id"]
+    assert {"name": "id", "type": "integer", "nullable": False} in generated["fields"]
+
+
+def test_a_source_that_does_not_answer_is_a_failure_not_an_error(world: World) -> None:
+    made = make_connector(world, kind="postgres", config=postgres(closed_port()))
+    answer = world.client().get(f"{URL}/{made.pk}/streams")
+    assert answer.status_code == 200
+    assert answer.json()["ok"] is False
+    assert answer.json()["failure"]["message"]
+    assert PASSWORD not in answer.content.decode()
+
+
+def test_a_destination_has_no_streams(world: World) -> None:
+    made = make_connector(world, role="destination", kind="logger")
+    answer = world.client().get(f"{URL}/{made.pk}/streams")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_a_source")
+
+
+def test_no_transaction_waits_for_a_slow_check(committed_db: None) -> None:
+    world = make_world()
+    client = world.client()
+    with silent_server() as (port, came):
+        made = make_connector(world, kind="postgres", config=postgres(port))
+        answers: list[Any] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(client.post(f"{URL}/{made.pk}/check", {}))
+        )
+        asking.start()
+        assert came.wait(30), "the check never reached the server"
+        open_transactions = waiting_in_transactions()
+        asking.join(30)
+    assert open_transactions == []
+    assert answers[0].json()["ok"] is False
+    with world.scope():
+        assert Connector.objects.for_org(world.org).get().check_ok is False
+
+
+def waiting_in_transactions() -> list[Any]:
+    """Backends of the runtime role that are inside a transaction right now."""
+    url = database.url_of(database.worker_database())
+    with psycopg.connect(url, autocommit=True) as admin:
+        return admin.execute(
+            "SELECT pid, state, query FROM pg_stat_activity "
+            "WHERE datname = current_database() AND usename = 'app_user' AND xact_start IS NOT NULL"
+        ).fetchall()
+
+
+def test_more_checks_at_once_than_there_are_seats_answer_429(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = threading.BoundedSemaphore(1)
+    taken.acquire()
+    monkeypatch.setattr(engine, "_seats", taken)
+    made = make_connector(world)
+    answer = world.client().post(f"{URL}/{made.pk}/check", {})
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"]
+
+
+def test_an_idempotency_key_does_not_freeze_a_check(world: World) -> None:
+    made = make_connector(world)
+    key = {"Idempotency-Key": f"check-{time.monotonic_ns()}"}
+    for _ in range(2):
+        answer = world.client().post(f"{URL}/{made.pk}/check", {}, headers=key)
+        assert answer.status_code == 200
+        assert "Idempotency-Replayed" not in answer.headers
