@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-import boto3
 import requests
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.session import Session
 from urllib3.exceptions import HTTPError
 
 from apps.engine.egress.http import PolicySession
@@ -146,12 +147,6 @@ class S3Store(Store):
 
 
 def _client(access: S3Access) -> Any:
-    session = boto3.Session(
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        aws_session_token=access.session_token,
-        region_name=access.region or "us-east-1",
-    )
     config = Config(
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=READ_TIMEOUT,
@@ -162,9 +157,23 @@ def _client(access: S3Access) -> Any:
         response_checksum_validation="when_required",
     )
     try:
-        return session.client("s3", endpoint_url=access.endpoint_url, config=config)
+        return _session().create_client(
+            "s3",
+            aws_access_key_id=access.access_key,
+            aws_secret_access_key=access.secret_key,
+            aws_session_token=access.session_token,
+            region_name=access.region or "us-east-1",
+            endpoint_url=access.endpoint_url,
+            config=config,
+        )
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError("The bucket's settings are not valid") from error
+
+
+@cache
+def _session() -> Any:
+    """Reads the description of the service once; credentials are each client's own."""
+    return Session()
 
 
 def _sender(session: PolicySession) -> Callable[..., AWSResponse]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 from uuid import uuid4
@@ -52,7 +53,8 @@ class Servers:
     @cached_property
     def gcs(self) -> str:
         """The endpoint of a Google Cloud Storage server that has BUCKET."""
-        server = create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
+        create: Callable[..., Any] = create_server
+        server = create("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
         server.start()
         self._stack.callback(server.stop)
         port = server._api._httpd.server_address[1]

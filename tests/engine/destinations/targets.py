@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import duckdb
 import orjson
 import polars as pl
 import psycopg
@@ -21,6 +22,7 @@ from psycopg.rows import dict_row
 from apps.engine.build import build_destination
 from apps.engine.contract import DestinationSpec, StorageRoot, WriteMode
 from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.destinations.duckdb.database import OPTIONS
 from apps.engine.frames import StreamSchema
 from apps.engine.stores import Store
 from apps.engine.stores.opening import open_root
@@ -271,6 +273,38 @@ class PostgresTarget(Target):
         self._reader.close()
 
 
+class DuckdbTarget(Target):
+    """A database file in Drover's own folder."""
+
+    kind = "duckdb"
+    merges = True
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(servers, folder)
+        self.store = open_root(self.data)
+        self.file = folder / self.data.prefix / "warehouse.duckdb"
+        self._reader: duckdb.DuckDBPyConnection | None = None
+
+    def rows(self) -> list[dict[str, Any]] | None:
+        if not self.file.exists():
+            return None
+        # One open reader shares the file with the writers of this process, as MVCC allows.
+        self._reader = self._reader or duckdb.connect(self.file, config=OPTIONS)
+        try:
+            cursor = self._reader.execute(f'FROM "{self.name}"')
+        except duckdb.CatalogException:
+            return None
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def staged(self) -> int:
+        return len(list(self.store.entries("warehouse.staging/")))
+
+    def close(self) -> None:
+        if self._reader:
+            self._reader.close()
+
+
 TARGETS: dict[str, Callable[[Servers, Path], Target]] = {
     "parquet": ParquetTarget,
     "parquet on s3": S3Target,
@@ -278,4 +312,5 @@ TARGETS: dict[str, Callable[[Servers, Path], Target]] = {
     "jsonl": JsonlTarget,
     "csv": CsvTarget,
     "postgres": PostgresTarget,
+    "duckdb": DuckdbTarget,
 }

@@ -141,9 +141,12 @@ def test_batches_without_rows_or_columns_are_harmless(target: Target) -> None:
 
 
 def test_a_new_column_and_wider_types_in_the_middle_of_a_sync(target: Target) -> None:
-    first = [{"id": 1, "x": 1, "gone": "a", "empty": None}, {"id": 2, "x": 2, "gone": "b"}]
-    second = [{"id": 3, "x": 2.5, "new": True}, {"id": 4, "x": 7}]
-    third = [{"id": 5, "x": "text", "empty": 12}]
+    first: list[dict[str, Any]] = [
+        {"id": 1, "x": 1, "gone": "a", "empty": None},
+        {"id": 2, "x": 2, "gone": "b"},
+    ]
+    second: list[dict[str, Any]] = [{"id": 3, "x": 2.5, "new": True}, {"id": 4, "x": 7}]
+    third: list[dict[str, Any]] = [{"id": 5, "x": "text", "empty": 12}]
     sync(target, first, second, third)
     assert bag(target.rows() or []) == bag(
         [

@@ -143,6 +143,7 @@ class FilesDestination(Destination):
         for batch in committed:
             if batch.rows or self._store.size(self._staging.key(batch)):
                 _widen(columns, self._staging.columns(batch))
+        columns = columns or dict(manifest.columns)  # an empty result keeps the columns
         while True:
             try:
                 older = self._older_parts(manifest, kept, columns)

@@ -69,6 +69,8 @@ class Publishing:
     def _may_swap(self, mode: WriteMode) -> bool:
         if self._found is None:
             return True
+        if not self._staging.columns(self._cursor):
+            return False  # an empty result: nothing says which columns another table would have
         untouched = self._ours and self._last.shape == shape_of(self._found)
         return mode == "replace" and untouched and stands_alone(self._cursor, self._found.oid)
 

@@ -1,0 +1,27 @@
+"""Settings of the DuckDB destination."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DuckdbConfig(BaseModel):
+    """Which database file the table is in."""
+
+    model_config = ConfigDict(extra="forbid", title="DuckDB")
+
+    database: str = Field(
+        "warehouse",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+        title="Database",
+        description="Name of the database file, without .duckdb. It is made if it is not there.",
+        examples=["warehouse"],
+    )
+    lock_timeout: int = Field(
+        30,
+        ge=0,
+        le=3600,
+        title="Lock timeout",
+        description="Seconds to wait while another program has the file open.",
+        examples=[30],
+    )

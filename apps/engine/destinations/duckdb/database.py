@@ -1,0 +1,84 @@
+"""Open a DuckDB file that can reach nothing but its own staging, and say what goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from apps.engine.failures import ConfigurationError, ContractError, DestinationError
+
+POLL = 0.2  # seconds between tries to get the file's lock
+OPTIONS: dict[str, Any] = {
+    "allow_community_extensions": False,
+    "allow_unsigned_extensions": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "memory_limit": "512MB",
+    "python_enable_replacements": False,
+    "threads": 2,
+}
+IN_USE = ("Could not set lock", "already attached")  # by another process; by a closing one of ours
+DISK_FULL = ("No space left", "disk quota", "File too large")
+
+
+@contextlib.contextmanager
+def database(
+    file: Path, *, staging: Path, lock_timeout: float
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection whose statements can read `staging` and no other file.
+
+    Raises DestinationError when another process keeps the file locked for `lock_timeout` seconds.
+    """
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        connection = _connect(file, lock_timeout)
+        try:
+            _confine(connection, staging)
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def explained(file: Path) -> Iterator[None]:
+    """Turn DuckDB's errors into ours, without the paths of this machine."""
+    try:
+        yield
+    except (duckdb.Error, OSError) as error:
+        line = f"{type(error).__name__}: {error}".replace(f"{file.parent}/", "")[:300]
+        if any(text in line for text in DISK_FULL):
+            raise DestinationError("The disk is full", evidence=(line,)) from error
+        if isinstance(error, duckdb.ConstraintException | duckdb.ConversionException):
+            raise ContractError("A record does not fit the table", evidence=(line,)) from error
+        if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
+            raise ConfigurationError("DuckDB refused a statement", evidence=(line,)) from error
+        raise DestinationError("DuckDB failed", evidence=(line,)) from error
+
+
+def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        try:
+            return duckdb.connect(file, config=OPTIONS)
+        except duckdb.Error as error:
+            if not any(text in str(error) for text in IN_USE):
+                raise
+            if time.monotonic() >= deadline:
+                raise DestinationError(
+                    f"Another program has {file.name} open",
+                    evidence=(f"waited {lock_timeout:g} s for its lock",),
+                ) from error
+        time.sleep(POLL)
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, staging: Path) -> None:
+    """Settings that a connection can only tighten, so that a second one in this process agrees."""
+    row = connection.execute("SELECT current_setting('enable_external_access')").fetchone()
+    if row and row[0]:
+        connection.execute("SET allowed_directories = [$folder]", {"folder": str(staging)})
+        connection.execute("SET enable_external_access = false")

@@ -1,0 +1,160 @@
+"""The DuckDB destination: staged Parquet parts, published in one transaction of one file."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot
+from apps.engine.destinations.base import Batch, Destination, Publication
+from apps.engine.destinations.checking import Step, run_steps
+from apps.engine.destinations.duckdb.config import DuckdbConfig
+from apps.engine.destinations.files.staging import Staging
+from apps.engine.destinations.names import file_set
+from apps.engine.failures import ConfigurationError, ContractError, DestinationError
+from apps.engine.stores.local import LocalStore
+from apps.engine.stores.opening import local_folder
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class DuckdbDestination(Destination):
+    """One table of one database file: `<data>/<database>.duckdb`.
+
+    The file is open, and locked, only while a job is published. With `replace` and a primary key
+    the last record of each key is kept, as `merge` would.
+    """
+
+    Config = DuckdbConfig
+    config: DuckdbConfig
+
+    def __init__(
+        self,
+        config: DuckdbConfig,
+        *,
+        spec: DestinationSpec,
+        job_id: str,
+        data: StorageRoot,
+        allow_private_networks: bool = False,
+    ) -> None:
+        super().__init__(
+            config,
+            spec=spec,
+            job_id=job_id,
+            data=data,
+            allow_private_networks=allow_private_networks,
+        )
+        folder = local_folder(data)
+        if folder is None:
+            raise ConfigurationError(
+                "DuckDB needs storage on this machine, and Drover's is in a bucket:"
+                " choose Parquet files instead"
+            )
+        if spec.write_mode == "merge" and not spec.primary_key:
+            raise ConfigurationError("Merging needs a primary key")
+        schema, _, table = file_set(spec.table).rpartition(".")
+        self._schema, self._table = schema or "main", table
+        self._key = () if spec.write_mode == "append" else spec.primary_key
+        self._file = folder / f"{config.database}.duckdb"
+        self._folder = f"{config.database}.staging/{spec.table}"
+        root = StorageRoot(data.url, "")
+        self._store = LocalStore(local_folder(root) or folder, data.prefix)
+        self._staging = Staging(self._store, self._folder, job_id, "lz4")
+
+    def check(self) -> Iterator[CheckStep]:
+        return run_steps(self._steps())
+
+    def open(self, committed: Sequence[Batch]) -> None:
+        self._staging.sweep()
+        try:
+            self._staging.roll_back(committed)
+        except DestinationError:
+            if self._published() is None:
+                raise
+
+    def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
+        self._require_keys(frame)
+        if frame.width:
+            self._staging.add(frame, batch)
+
+    def publish(self, committed: Sequence[Batch]) -> Publication:
+        rows = self._published()
+        if rows is None:
+            rows = self._publish(committed)
+        self._staging.clear()
+        return Publication(rows, (self._output(rows),))
+
+    def abandon(self) -> None:
+        self._staging.clear()
+
+    def _publish(self, committed: Sequence[Batch]) -> int:
+        from apps.engine.destinations.duckdb.incoming import Incoming
+        from apps.engine.destinations.duckdb.publishing import Publishing
+
+        try:
+            incoming = Incoming(self._store, self._staging, committed)
+        except FileNotFoundError as error:
+            raise DestinationError("Data that was staged for this sync is gone") from error
+        with self._database() as connection:
+            publishing = Publishing(
+                connection, incoming, schema=self._schema, table=self._table, key=self._key
+            )
+            return publishing.run(self.spec.write_mode, self.job_id)
+
+    def _published(self) -> int | None:
+        if not self._file.exists():
+            return None
+        from apps.engine.destinations.duckdb.publishing import published_rows
+
+        with self._database() as connection:
+            return published_rows(connection, self.job_id)
+
+    def _database(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        from apps.engine.destinations.duckdb.database import database
+
+        staging = self._store.path(self._folder)
+        return database(self._file, staging=staging, lock_timeout=self.config.lock_timeout)
+
+    def _output(self, rows: int) -> OutputFile:
+        return OutputFile(
+            name=self._file.name,
+            key=self._store.full_key(self._file.name),
+            bytes=self._store.size(self._file.name) or 0,
+            rows=rows,
+            media_type="application/vnd.duckdb",
+        )
+
+    def _require_keys(self, frame: pl.DataFrame) -> None:
+        for name in self._key if frame.height else ():
+            lacking = frame[name].null_count() if name in frame.columns else frame.height
+            if lacking:
+                raise ContractError(f"{lacking:,} records have no value for the key {name!r}")
+
+    # checking
+
+    def _steps(self) -> Iterator[Step]:
+        yield "write", self._write_and_remove
+        if self._file.exists():
+            yield "lock", self._take_the_lock
+
+    def _write_and_remove(self) -> str:
+        from apps.engine.destinations.duckdb.database import database
+
+        probe = self._file.with_name(f".check-{uuid.uuid4().hex}.duckdb")
+        try:
+            with database(probe, staging=probe.parent, lock_timeout=0) as connection:
+                connection.execute("CREATE TABLE probe AS SELECT 1 AS n")
+        finally:
+            for left in probe.parent.glob(f"{probe.name}*"):
+                left.unlink(missing_ok=True)
+        return "A database file was made and removed"
+
+    def _take_the_lock(self) -> str:
+        with self._database() as connection:
+            connection.execute("SELECT 1")
+        return f"{self._file.name} can be opened"
