@@ -19,7 +19,7 @@ from apps.engine.contract import CheckStep, OutputFile
 from apps.engine.destinations.base import Batch, Destination, Publication
 
 
-class Config(BaseModel):
+class LedgerConfig(BaseModel):
     folder: str
     fault: str = ""
     after: int = 0  # batches staged before the fault shows
@@ -29,8 +29,8 @@ class Config(BaseModel):
 
 
 class LedgerDestination(Destination):
-    Config: ClassVar[type[BaseModel]] = Config
-    config: Config
+    Config: ClassVar[type[BaseModel]] = LedgerConfig
+    config: LedgerConfig
 
     @property
     def staging(self) -> Path:
@@ -122,4 +122,5 @@ def rows_of(folder: Path) -> list[int]:
     return sorted(orjson.loads(line)["id"] for line in lines)
 
 
+Config = LedgerConfig
 Destination = LedgerDestination  # type: ignore[misc]

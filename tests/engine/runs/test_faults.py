@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from apps.engine import state
-from apps.engine.contract import Event, Failed, Progress, Started, Succeeded
+from apps.engine.contract import Event, Failed, Outcome, Progress, Started, Succeeded
 from apps.engine.failures import FailureClass
 from apps.engine.supervisor import EngineSupervisor
 from local.postgres import temporary_postgres
@@ -62,7 +62,7 @@ def test_a_child_killed_at_random_moments_resumes_without_losing_or_doubling_a_r
 ) -> None:
     run = rehearse(SLOWLY, **modes)
     killer = Killer(seed, within=0.9)
-    outcomes = []
+    outcomes: list[Outcome] = []
     while killer.hits < 4 and len(outcomes) < 12:
         outcomes.append(run.attempt(on_event=killer))
         if isinstance(outcomes[-1], Succeeded):

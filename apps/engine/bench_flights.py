@@ -1,0 +1,73 @@
+"""The rows the figures are taken with: made-up flights in the shape of nycflights13 (19 columns, ~150 bytes).
+
+Imported in the fork server of a bench, it registers them as the source kind `bench_flights`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+import polars as pl
+
+from apps.engine.sources import SOURCES
+from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, frame_page
+
+KIND = "bench_flights"
+_CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX")
+_AIRPORTS = ("ATL", "BOS", "DEN", "FLL", "IAH", "LAX", "MCO", "MIA", "ORD", "SEA", "SFO", "TPA")
+_ORIGINS = ("EWR", "JFK", "LGA")
+_FIRST = datetime(2013, 1, 1)  # noqa: DTZ001 - a column's origin; the zone is added to the column
+
+
+def flights(first: int, count: int) -> pl.DataFrame:
+    """Rows first .. first + count - 1, the same whoever asks."""
+    n = pl.col("id")
+    ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
+    hour = pl.lit(_FIRST, pl.Datetime("us")) + pl.duration(minutes=n)
+    delay = (n * 7919 % 180) - 20
+    return pl.DataFrame([ids]).select(
+        n,
+        (n % 12 + 1).alias("month"),
+        (n % 28 + 1).alias("day"),
+        pl.when(n % 40 != 0).then(n * 13 % 2400).alias("dep_time"),
+        (n * 13 % 2400).alias("sched_dep_time"),
+        pl.when(n % 40 != 0).then(delay.cast(pl.Float64)).alias("dep_delay"),
+        (n * 17 % 2400).alias("arr_time"),
+        (n * 19 % 2400).alias("sched_arr_time"),
+        pl.when(n % 40 != 0).then(delay * 1.5).alias("arr_delay"),
+        _chosen(_CARRIERS, ids).alias("carrier"),
+        (n % 6000).alias("flight"),
+        pl.format("N{}UA", n % 4000 + 10_000).alias("tailnum"),
+        _chosen(_ORIGINS, ids).alias("origin"),
+        _chosen(_AIRPORTS, ids).alias("dest"),
+        (n % 400 + 20).cast(pl.Float64).alias("air_time"),
+        (n % 2500 + 80).alias("distance"),
+        (n % 24).alias("hour"),
+        (n % 60).alias("minute"),
+        hour.dt.replace_time_zone("UTC").alias("time_hour"),
+    )
+
+
+def _chosen(names: tuple[str, ...], ids: pl.Series) -> pl.Series:
+    return pl.Series(names).gather((ids % len(names)).cast(pl.UInt32))
+
+
+class Config(Settings):
+    rows: int
+    page_size: int
+
+
+class FlightsSource(ConnectorSource[Config]):
+    Config: ClassVar[type[Config]] = Config
+
+    def get(self, pagination: Pagination = None) -> Page:
+        after = int((pagination or {}).get("after", 0))
+        count = min(self.settings.page_size, self.settings.rows - after)
+        reached = after + count
+        more = {"after": reached} if reached < self.settings.rows else {}
+        return frame_page(flights(after + 1, count), more)
+
+
+Source = FlightsSource
+SOURCES[KIND] = __name__

@@ -1,0 +1,77 @@
+"""The limit a destination is measured against: the same reader on a thread, the plainest possible writer.
+
+`python -m apps.engine.bench_raw parquet|postgres ROWS PAGE TARGET` prints the seconds it took, imports
+not counted. Nothing is checkpointed, staged or published.
+"""
+
+from __future__ import annotations
+
+import io
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import psycopg
+
+from apps.engine.batches import FLUSH_ROWS
+from apps.engine.bench_flights import flights
+
+_TYPES = {
+    pl.Int64(): "bigint",
+    pl.Float64(): "double precision",
+    pl.String(): "text",
+    pl.Datetime("us", "UTC"): "timestamptz",
+}
+
+
+def frames(rows: int, page: int) -> Iterator[pl.DataFrame]:
+    """Batches of FLUSH_ROWS, read a few pages ahead."""
+    pages: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=8)
+
+    def read() -> None:
+        for first in range(1, rows + 1, page):
+            pages.put(flights(first, min(page, rows + 1 - first)))
+        pages.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    gathered: list[pl.DataFrame] = []
+    while (frame := pages.get()) is not None:
+        gathered.append(frame)
+        if sum(part.height for part in gathered) >= FLUSH_ROWS:
+            yield pl.concat(gathered)
+            gathered = []
+    if gathered:
+        yield pl.concat(gathered)
+
+
+def to_parquet(rows: int, page: int, folder: str) -> None:
+    for number, frame in enumerate(frames(rows, page)):
+        frame.write_parquet(Path(folder) / f"part-{number:05}.parquet")
+
+
+def to_postgres(rows: int, page: int, dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("drop table if exists drover_bench_raw")
+        columns = flights(1, 1).schema
+        listed = ", ".join(f'"{name}" {_TYPES[dtype]}' for name, dtype in columns.items())
+        connection.execute(f"create table drover_bench_raw ({listed})".encode())
+        with connection.cursor().copy("copy drover_bench_raw from stdin (format csv)") as copy:
+            for frame in frames(rows, page):
+                text = io.BytesIO()
+                frame.write_csv(text, include_header=False)
+                copy.write(text.getbuffer())
+
+
+def main(kind: str, rows: str, page: str, target: str) -> None:
+    write = {"parquet": to_parquet, "postgres": to_postgres}[kind]
+    began = time.perf_counter()
+    write(int(rows), int(page), target)
+    sys.stdout.write(f"{time.perf_counter() - began}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,206 @@
+"""What real libraries raise, told apart: over HTTP, from PostgreSQL, from files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import duckdb
+import httpx
+import polars as pl
+import psycopg
+import pytest
+import requests
+
+from apps.engine.classify import classify, retry_after
+from apps.engine.contract import Failed
+from apps.engine.failures import FailureClass, RateLimitError
+from apps.engine.redaction import Redactor
+from local.postgres import EmbeddedPostgres
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers with the status that the path names."""
+
+    def do_GET(self) -> None:
+        body = b'{"error": "because of token-123456"}'
+        self.send_response(int(self.path.strip("/").split("?")[0]))
+        self.send_header("Retry-After", "7")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+def told(error: BaseException, side: str = "source") -> Failed:
+    return classify(error, side=side, redactor=Redactor(["token-123456"]))  # type: ignore[arg-type]
+
+
+STATUSES = [
+    (401, FailureClass.AUTHENTICATION, False),
+    (403, FailureClass.AUTHENTICATION, False),
+    (404, FailureClass.SOURCE, False),
+    (422, FailureClass.SOURCE, False),
+    (429, FailureClass.RATE_LIMIT, True),
+    (500, FailureClass.SOURCE, True),
+    (503, FailureClass.SOURCE, True),
+]
+
+
+@pytest.mark.parametrize(("status", "failure_class", "retryable"), STATUSES)
+@pytest.mark.parametrize("library", [requests, httpx])
+def test_an_http_status_decides_the_class_and_is_the_evidence(
+    server: str, library: object, status: int, failure_class: FailureClass, retryable: bool
+) -> None:
+    answer = library.get(f"{server}/{status}?api_key=token-123456")  # type: ignore[attr-defined]
+    with pytest.raises(Exception, match=str(status)) as raised:
+        answer.raise_for_status()
+    failed = told(raised.value)
+    assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
+    assert failed.retry_after == 7
+    assert any(line.startswith(str(status)) for line in failed.evidence)
+    assert any("because of •••" in line for line in failed.evidence)
+    assert "token-123456" not in str(failed)
+
+
+def test_a_status_wrapped_in_another_exception_is_found(server: str) -> None:
+    with pytest.raises(requests.HTTPError) as raised:
+        requests.get(f"{server}/401", timeout=5).raise_for_status()
+    wrapper = RuntimeError("could not list the customers")
+    wrapper.__cause__ = raised.value
+    assert told(wrapper).failure_class is FailureClass.AUTHENTICATION
+
+
+def test_repeated_429_of_a_retrying_session_is_a_rate_limit(server: str) -> None:
+    session = requests.Session()
+    retry = requests.adapters.Retry(
+        total=1, status_forcelist=[429], respect_retry_after_header=False
+    )
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+    with pytest.raises(requests.exceptions.RetryError) as raised:
+        session.get(f"{server}/429", timeout=5)
+    assert told(raised.value).failure_class is FailureClass.RATE_LIMIT
+
+
+def test_a_server_that_is_not_there_is_worth_a_retry() -> None:
+    with pytest.raises(requests.ConnectionError) as raised:
+        requests.get("http://127.0.0.1:1/", timeout=2)
+    failed = told(raised.value)
+    assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, True)
+    assert "could not be reached" in failed.message
+
+
+def test_an_address_that_is_none_is_a_configuration_failure() -> None:
+    with pytest.raises(requests.exceptions.MissingSchema) as raised:
+        requests.get("example.com/customers", timeout=2)
+    assert told(raised.value).failure_class is FailureClass.CONFIGURATION
+
+
+def test_a_wrong_password_is_an_authentication_failure(engine_postgres: EmbeddedPostgres) -> None:
+    with pytest.raises(psycopg.OperationalError) as raised:
+        psycopg.connect(engine_postgres.url(password="token-123456"))
+    failed = told(raised.value, "destination")
+    assert failed.failure_class is FailureClass.AUTHENTICATION
+    assert not failed.retryable
+
+
+def test_a_database_that_does_not_exist_is_a_configuration_failure(
+    engine_postgres: EmbeddedPostgres,
+) -> None:
+    with pytest.raises(psycopg.OperationalError) as raised:
+        psycopg.connect(engine_postgres.url("nowhere"))
+    assert told(raised.value, "destination").failure_class is FailureClass.CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    ("query", "failure_class", "retryable"),
+    [
+        ("select * from nothing_here", FailureClass.CONFIGURATION, False),
+        ("select 1/0", FailureClass.DESTINATION, False),
+        ("set statement_timeout = 1; select pg_sleep(1)", FailureClass.DESTINATION, True),
+        ("select pg_terminate_backend(pg_backend_pid())", FailureClass.DESTINATION, True),
+    ],
+)
+def test_what_postgresql_refuses_has_its_sqlstate_as_evidence(
+    engine_postgres: EmbeddedPostgres, query: str, failure_class: FailureClass, retryable: bool
+) -> None:
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
+        with pytest.raises(psycopg.Error) as raised:
+            connection.execute(query.encode())
+        failed = told(raised.value, "destination")
+    assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
+    assert any(str(raised.value.sqlstate) in line for line in failed.evidence)
+
+
+def test_a_full_disk_is_the_destinations_and_worth_a_retry() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.fail("this system has no /dev/full to rehearse a full disk with")
+    with pytest.raises(OSError, match="No space left") as raised:
+        full.write_text("x")
+    failed = told(raised.value, "destination")
+    assert (failed.failure_class, failed.retryable) == (FailureClass.DESTINATION, True)
+    assert failed.message == "The disk is full."
+    assert "ENOSPC" in failed.evidence[0]
+
+
+def test_a_folder_without_permission_is_a_configuration_failure() -> None:
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/data")
+    assert told(error, "destination").failure_class is FailureClass.CONFIGURATION
+
+
+def test_embedded_databases_and_frames_say_their_own_message(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.Error) as raised:
+        duckdb.sql("select * from nothing_here")
+    assert "nothing_here" in told(raised.value, "destination").message
+    with pytest.raises(pl.exceptions.PolarsError) as failed:
+        pl.DataFrame({"a": ["x"]}).select(pl.col("a").cast(pl.Int64))
+    assert told(failed.value).failure_class is FailureClass.SOURCE
+
+
+def test_our_own_exceptions_keep_what_they_say() -> None:
+    failed = told(RateLimitError("slow down", evidence=("429",), retry_after=3.5))
+    assert failed == Failed(FailureClass.RATE_LIMIT, "slow down", ("429",), True, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable"),
+    [(ZeroDivisionError("division by zero"), False), (ValueError("odd answer"), True)],
+)
+def test_a_bug_is_not_worth_a_retry_but_an_odd_answer_is(error: Exception, retryable: bool) -> None:
+    failed = told(error)
+    assert failed.failure_class is FailureClass.SOURCE
+    assert failed.retryable is retryable
+    assert type(error).__name__ in failed.message
+
+
+def test_a_failure_of_the_state_is_never_blamed_on_the_user() -> None:
+    assert told(psycopg.OperationalError("gone"), "state").failure_class is FailureClass.INTERNAL
+
+
+def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:
+    assert retry_after("120") == 120
+    assert retry_after("-5") == 0
+    assert retry_after("soon") is None
+    assert retry_after(None) is None
+    wait = retry_after(format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True))
+    assert wait is not None
+    assert 80 < wait <= 90

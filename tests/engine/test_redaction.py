@@ -1,0 +1,72 @@
+"""Secrets of the settings never come out again, however they are written."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.engine.redaction import MASK, Redactor, is_secret_name, secrets_of, without_secrets
+
+secrets = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=6)
+
+
+@given(secrets)
+def test_a_secret_is_masked_as_text_as_json_as_url_and_as_repr(secret: str) -> None:
+    redactor = Redactor(secrets_of({"password": secret}))
+    for written in (secret, json.dumps(secret), quote(secret, safe=""), repr(secret)):
+        assert secret not in redactor.text(f"before {written} after")
+        assert MASK in redactor.text(f"before {written} after")
+
+
+@pytest.mark.parametrize(
+    ("config", "secret"),
+    [
+        ({"auth": {"api_key": "k-123456"}}, "k-123456"),
+        ({"headers": {"Authorization": "Bearer abcdef"}}, "Bearer abcdef"),
+        ({"options": [{"client_secret": "xyz-xyz"}]}, "xyz-xyz"),
+        ({"dsn": "postgresql://u:p4ssw0rd@h/db"}, "p4ssw0rd"),
+        ({"url": "https://h/x?token=tok-tok&page=1"}, "tok-tok"),
+        ({"anything": "mysql://u:p4ssw0rd@h/db"}, "p4ssw0rd"),
+        ({"service_account_key": '{"private_key": "-----KEY-----"}'}, "-----KEY-----"),
+        ({"authentication": {"params": {"token": "t-0-k-e-n"}}}, "t-0-k-e-n"),
+    ],
+)
+def test_secrets_are_found_at_any_depth(config: dict[str, object], secret: str) -> None:
+    assert MASK in Redactor(secrets_of(config)).text(f"it was {secret}!")
+    assert secret not in Redactor(secrets_of(config)).text(f"it was {secret}!")
+
+
+def test_the_place_of_a_database_stays_readable() -> None:
+    redactor = Redactor(secrets_of({"url": "postgresql://u:p4ssw0rd@db.example.com/shop"}))
+    assert "db.example.com" in redactor.text("could not connect to db.example.com")
+
+
+def test_credentials_of_any_url_are_masked_even_if_unknown() -> None:
+    assert Redactor().text("GET https://me:unknown@h/x") == f"GET https://{MASK}@h/x"
+
+
+def test_text_inside_fields_is_masked_too() -> None:
+    redactor = Redactor(["s3cret"])
+    assert redactor.value({"a": ["s3cret", 1], "s3cret": None}) == {"a": [MASK, 1], MASK: None}
+
+
+@pytest.mark.parametrize("name", ["password", "apiKey", "api_key", "access_token", "client_secret"])
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["table", "primary_key", "cursor_field", "monkey", "keyset"])
+def test_other_names_are_not(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def test_a_digest_ignores_secrets_and_sees_everything_else() -> None:
+    first = {"host": "a", "password": "x", "auth": {"token": "y", "type": "bearer"}}
+    second = {"host": "a", "password": "z", "auth": {"token": "w", "type": "bearer"}}
+    assert without_secrets(first) == without_secrets(second)
+    assert without_secrets(first) == {"host": "a", "auth": {"type": "bearer"}}
+    assert "url" in without_secrets({"url": "https://h"})
