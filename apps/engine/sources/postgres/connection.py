@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from apps.engine.egress.policy import check_host
 from apps.engine.failures import (
@@ -81,6 +82,8 @@ def reading(connection: Connection, config: Config) -> Iterator[psycopg.Cursor[t
     with saying_why(config), connection.transaction(), connection.cursor() as cursor:
         cursor.execute(sql.SQL("SELECT {}").format(calls))
         yield cursor
+        if connection.info.transaction_status is TransactionStatus.INERROR:
+            raise psycopg.Rollback  # a page that was cut short cancelled the rest of its query
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -147,16 +148,23 @@ def _query(table: Relation, cut: Slice) -> sql.Composed:
 def _copied(cursor: Cursor, query: sql.Composed, cut: Slice, limit: int) -> tuple[bytes, int, bool]:
     """The page's CSV, its number of rows without the look-ahead one, and whether nothing follows."""
     lines: list[bytes | bytearray | memoryview] = []
-    size = 0
-    with cursor.copy(query) as copy:
-        for line in copy:
-            lines.append(line)
-            size += len(line)
-            if cut.divisible and size > MAX_PAGE_BYTES:
-                return b"".join(lines), len(lines), False
+    room = MAX_PAGE_BYTES if cut.divisible else sys.maxsize
+    try:
+        with cursor.copy(query) as copy:
+            for line in copy:
+                lines.append(line)
+                room -= len(line)
+                if room < 0:
+                    raise _PageFull  # psycopg cancels the rest only when the block ends with an error
+    except _PageFull:
+        return b"".join(lines), len(lines), False
     if cut.divisible and len(lines) > limit:
         return b"".join(lines), limit, False
     return b"".join(lines), len(lines), True
+
+
+class _PageFull(Exception):
+    """The page has as many bytes as it may."""
 
 
 def _place_plan(cursor: Cursor, table: Relation) -> PlacePlan:

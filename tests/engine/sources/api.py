@@ -1,0 +1,122 @@
+"""A real HTTP server whose answers a test scripts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass
+class Asked:
+    """A request as the server got it."""
+
+    method: str
+    path: str
+    params: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Reply:
+    """An answer. `declared` is a Content-Length that may be a lie; `silent` never answers."""
+
+    body: Any = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    declared: int | None = None
+    silent: bool = False
+
+    @property
+    def content(self) -> bytes:
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+
+Script = Callable[[Asked], Reply]
+
+
+class Api(ThreadingHTTPServer):
+    """Serves a script on loopback and remembers every request."""
+
+    daemon_threads = True
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: list[Asked] = []
+        self.closing = threading.Event()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Api
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        asked = Asked(
+            self.command,
+            parts.path,
+            dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers,
+            self.rfile.read(length),
+        )
+        self.server.asked.append(asked)
+        reply = self.server.script(asked)
+        if reply.silent:
+            self.server.closing.wait(30)
+            self.close_connection = True
+            return
+        content = reply.content
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(reply.declared or len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        if reply.declared:
+            self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[Api]:
+    """The server, until the block ends."""
+    api = Api(script)
+    thread = threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield api
+    finally:
+        api.closing.set()
+        api.shutdown()
+        api.server_close()
+        thread.join()
+
+
+def always(reply: Reply) -> Script:
+    return lambda _: reply

@@ -1,0 +1,60 @@
+"""Fixtures of the sources: a database to read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from local.postgres import EmbeddedPostgres
+
+READER = "source_reader"
+READER_PASSWORD = "reader p@ss/word:%'"
+
+
+@dataclass
+class SourceDatabase:
+    """A database whose owner makes tables, and settings of a user that only reads them."""
+
+    admin: psycopg.Connection[tuple[Any, ...]]
+    config: dict[str, Any]
+
+    def execute(self, *statements: str) -> None:
+        for statement in statements:
+            self.admin.execute(statement.encode())
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return self.admin.execute(query.encode()).fetchall()
+
+
+@pytest.fixture(scope="session")
+def reader(engine_postgres: EmbeddedPostgres) -> str:
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
+        quoted = READER_PASSWORD.replace("'", "''")
+        admin.execute(f"CREATE ROLE {READER} LOGIN PASSWORD '{quoted}'".encode())
+    return READER
+
+
+@pytest.fixture(scope="module")
+def database(engine_postgres: EmbeddedPostgres, reader: str) -> Iterator[SourceDatabase]:
+    """A database of this module's own; whatever is made in it may be read."""
+    name = f"source_{uuid4().hex[:12]}"
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}".encode())
+    admin = psycopg.connect(engine_postgres.url(name), autocommit=True)
+    admin.execute(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader}".encode())
+    config = {
+        "host": "127.0.0.1",
+        "port": engine_postgres.port,
+        "database": name,
+        "user": reader,
+        "password": READER_PASSWORD,
+    }
+    yield SourceDatabase(admin, config)
+    admin.close()
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -1,0 +1,478 @@
+"""The PostgreSQL source against a real server: every row once, typed, from any token, and named failures."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.engine.failures import (
+    AuthenticationError,
+    ConfigurationError,
+    EngineError,
+    SourceError,
+)
+from apps.engine.sources.postgres import pages
+from apps.engine.sources.postgres import source as postgres_source
+from tests.engine.sources.conftest import SourceDatabase
+from tests.engine.sources.reading import build, read
+
+on_the_same_database = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def reading(database: SourceDatabase, stream: str, *, page_size: int = 50_000, **spec: Any) -> Any:
+    return build("postgres", {**database.config, "page_size": page_size}, stream, **spec)
+
+
+def incremental(database: SourceDatabase, stream: str, cursor: str, page_size: int = 3) -> Any:
+    return reading(
+        database, stream, page_size=page_size, sync_mode="incremental", cursor_field=cursor
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables(database: SourceDatabase) -> None:
+    database.execute(
+        "CREATE TABLE numbers (id int PRIMARY KEY, name text)",
+        "INSERT INTO numbers SELECT n, 'name ' || n FROM generate_series(1, 100) n",
+        "CREATE TABLE pairs (a text, b numeric(10,2), n int, PRIMARY KEY (a, b))",
+        "INSERT INTO pairs SELECT chr(97 + n % 5), n / 4.0, n FROM generate_series(1, 97) n",
+        "CREATE TABLE loose (n int, filler text)",
+        "INSERT INTO loose SELECT n, repeat('x', 900) FROM generate_series(1, 500) n",
+        "CREATE VIEW seen AS SELECT n % 7 AS kind, n FROM loose WHERE n <= 60",
+        "CREATE TABLE parts (n int, at date) PARTITION BY RANGE (at)",
+        "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2020-01-01') TO ('2020-07-01')",
+        "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM ('2020-07-01') TO ('2021-01-01')",
+        "INSERT INTO parts SELECT n, date '2020-01-01' + n FROM generate_series(0, 300) n",
+        "CREATE TABLE parent (n int)",
+        "CREATE TABLE heir (extra text) INHERITS (parent)",
+        "INSERT INTO parent SELECT generate_series(1, 20)",
+        "INSERT INTO heir SELECT generate_series(21, 40), 'x'",
+        "CREATE TABLE changes (id int PRIMARY KEY, at timestamptz, v text)",
+        "CREATE TABLE stamps (at date, n int)",
+        "CREATE TABLE empty (id int PRIMARY KEY, at timestamptz)",
+        'CREATE SCHEMA "odd % schema"',
+        """CREATE TABLE "odd % schema"."od""d tab.le" ("sel ect" int PRIMARY KEY, "a%b" text, "C" int)""",
+        """INSERT INTO "odd % schema"."od""d tab.le" VALUES (1, '100% "sure"', 7), (2, E'a\\nb', 8)""",
+        f'GRANT USAGE ON SCHEMA "odd % schema" TO {database.config["user"]}',
+    )
+
+
+def test_every_type_arrives_with_its_value(database: SourceDatabase) -> None:
+    database.execute(
+        "CREATE TYPE mood AS ENUM ('calm', 'wild')",
+        "CREATE TYPE point2 AS (x int, y int)",
+        "CREATE DOMAIN price AS numeric(12,3)",
+        """CREATE TABLE types (
+            id bigint PRIMARY KEY, small int2, whole int4, single float4, double float8, exact numeric(38,10),
+            free numeric, priced price, yes bool, words text, fixed char(5), moment timestamptz,
+            local timestamp, day date, clock time, span interval, doc jsonb, raw json, many int[], tags text[],
+            bytes bytea, key uuid, felt mood, spot point2, reach int4range, address inet, coins money)""",
+        """INSERT INTO types VALUES (
+            9223372036854775807, -32768, 2147483647, 1.1, 0.1, 1234567890123456789012345678.0123456789,
+            12.50, 3.141, true, E'tab\\t"quoted", comma\\nline ☃', 'ab', '2024-03-31 02:30:00.123456+02',
+            '2024-03-31 02:30:00.1', '2024-02-29', '23:59:59.999999', '1 day 2 hours', '{"b": [1, null], "a": "x"}',
+            '{"kept":  1}', '{1,NULL,3}', ARRAY['a,b','"c"'], '\\x00ff10'::bytea,
+            'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'wild', ROW(1,2)::point2, '[1,5)', '10.0.0.1/8', 12.3)""",
+        "INSERT INTO types (id, words) VALUES (1, '')",
+    )
+    blank, full = read(reading(database, "types")).rows
+    assert {name: value for name, value in blank.items() if value is not None} == {
+        "id": 1,
+        "words": "",
+    }
+    assert full == {
+        "id": 9223372036854775807,
+        "small": -32768,
+        "whole": 2147483647,
+        "single": 1.1,
+        "double": 0.1,
+        "exact": Decimal("1234567890123456789012345678.0123456789"),
+        "free": Decimal("12.50"),
+        "priced": Decimal("3.141"),
+        "yes": True,
+        "words": 'tab\t"quoted", comma\nline ☃',
+        "fixed": "ab",
+        "moment": datetime(2024, 3, 31, 0, 30, 0, 123456, tzinfo=UTC),
+        "local": datetime(2024, 3, 31, 2, 30, 0, 100000, tzinfo=UTC).replace(tzinfo=None),
+        "day": date(2024, 2, 29),
+        "clock": time(23, 59, 59, 999999),
+        "span": "P1DT2H",
+        "doc": '{"a": "x", "b": [1, null]}',
+        "raw": '{"kept":  1}',
+        "many": "[1,null,3]",
+        "tags": '["a,b","\\"c\\""]',
+        "bytes": "AP8Q",
+        "key": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "felt": "wild",
+        "spot": '{"x":1,"y":2}',
+        "reach": "[1,5)",
+        "address": "10.0.0.1/8",
+        "coins": full["coins"],
+    }
+
+
+def test_values_beyond_a_type_become_their_exact_text(database: SourceDatabase) -> None:
+    database.execute(
+        "CREATE TABLE extremes (id int PRIMARY KEY, at timestamptz, day date, n numeric(10,2), huge numeric)",
+        """INSERT INTO extremes VALUES (1, 'infinity', '-infinity', 'NaN', 1e60),
+            (2, '0044-03-15 BC', '0044-03-15 BC', 1.5, 0.25), (3, NULL, NULL, NULL, NULL)""",
+    )
+    first, second, third = read(reading(database, "extremes")).rows
+    assert (first["at"], first["day"], first["n"]) == ("infinity", "-infinity", "NaN")
+    assert first["huge"] == "1" + "0" * 60
+    assert second["day"] == "0044-03-15 BC"
+    assert second["n"] == "1.50"
+    assert set(third.values()) == {3, None}
+
+
+@pytest.mark.parametrize(
+    ("stream", "column", "expected"),
+    [
+        ("numbers", "id", range(1, 101)),
+        ("pairs", "n", range(1, 98)),
+        ("loose", "n", range(1, 501)),
+        ("seen", "n", range(1, 61)),
+        ("parts", "n", range(301)),
+        ("parent", "n", range(1, 41)),
+    ],
+)
+@pytest.mark.parametrize("page_size", [1, 7, 100, 1000])
+def test_every_row_is_read_once_whatever_the_pages(
+    database: SourceDatabase, stream: str, column: str, expected: range, page_size: int
+) -> None:
+    if page_size == 1 and len(expected) > 100:
+        page_size = 2
+    found = read(reading(database, stream, page_size=page_size))
+    assert sorted(found.column(column)) == list(expected)
+    if stream != "loose":
+        assert all(len(page) <= page_size for page in found.pages)
+
+
+@on_the_same_database
+@given(st.sampled_from(["numbers", "pairs", "loose", "seen", "parts"]), st.integers(2, 60))
+def test_reading_again_from_any_token_gives_exactly_the_rest(
+    database: SourceDatabase, stream: str, page_size: int
+) -> None:
+    whole = read(reading(database, stream, page_size=page_size))
+    for position in {0, 1, len(whole.tokens) // 2, len(whole.tokens) - 1}:
+        if position >= len(whole.tokens):
+            continue
+        rest = read(reading(database, stream, page_size=page_size), token=whole.tokens[position])
+        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+
+
+def test_odd_names_are_names(database: SourceDatabase) -> None:
+    source = reading(database, 'odd % schema.od"d tab.le', page_size=1)
+    assert read(source).rows == [
+        {"sel ect": 1, "a%b": '100% "sure"', "C": 7},
+        {"sel ect": 2, "a%b": "a\nb", "C": 8},
+    ]
+
+
+def test_an_empty_table_is_one_empty_page_with_its_columns(database: SourceDatabase) -> None:
+    page = reading(database, "empty").get()
+    assert (page.frame.columns, page.frame.height, page.next_pagination) == (["id", "at"], 0, {})
+
+
+def test_wide_rows_make_short_pages_and_none_is_lost(
+    database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_source, "MAX_PAGE_BYTES", 20_000)
+    database.execute(
+        "CREATE TABLE wide (id int PRIMARY KEY, doc text)",
+        "INSERT INTO wide SELECT n, repeat(chr(65 + n % 26), 9000) FROM generate_series(1, 40) n",
+        "CREATE TABLE wide_loose AS TABLE wide",
+    )
+    for stream in ("wide", "wide_loose"):
+        found = read(reading(database, stream))
+        assert found.column("id") == list(range(1, 41))
+        assert len(found.pages) > 10, "the cut never happened"
+
+
+def test_a_keyless_table_that_was_rewritten_is_not_read_on(database: SourceDatabase) -> None:
+    database.execute("CREATE TABLE moved AS TABLE loose")
+    source = reading(database, "moved", page_size=10)
+    token = source.get().next_pagination
+    assert token
+    database.execute("VACUUM FULL moved")
+    with pytest.raises(SourceError, match="was rewritten"):
+        source.get(token)
+
+
+def test_incremental_runs_read_each_change_once_even_with_equal_cursor_values(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "TRUNCATE changes",
+        "INSERT INTO changes SELECT n, timestamptz '2024-01-01' + (n / 10) * interval '1 day', 'first' "
+        "FROM generate_series(100, 134) n",
+    )
+    first = read(incremental(database, "changes", "at"))
+    assert sorted(first.column("id")) == list(range(100, 135))
+    assert first.state is not None
+    # The same cursor value again, with keys before and after those that were read.
+    database.execute(
+        "INSERT INTO changes VALUES (1, '2024-01-14', 'late'), (999, '2024-01-14', 'late')",
+        "UPDATE changes SET at = '2024-01-20', v = 'changed' WHERE id = 105",
+    )
+    second = read(incremental(database, "changes", "at"), first.state)
+    assert sorted(second.column("id")) == [1, 105, 999]
+    third = read(incremental(database, "changes", "at"), second.state)
+    assert third.rows == []
+    assert third.state == second.state
+
+
+@on_the_same_database
+@given(
+    st.lists(st.lists(st.integers(0, 4), max_size=12), min_size=1, max_size=4), st.integers(1, 5)
+)
+def test_any_sequence_of_inserts_arrives_exactly_once(
+    database: SourceDatabase, rounds: list[list[int]], page_size: int
+) -> None:
+    """Cursor values never go back, but repeat as they like; keys arrive in no order."""
+    database.execute("TRUNCATE changes")
+    state: dict[str, Any] | None = None
+    arrived: list[int] = []
+    number = 0
+    day = 0
+    for batch in rounds:
+        for step in batch:
+            day += step // 2
+            number += 1
+            key = number * 7919 % 10_007
+            database.execute(f"INSERT INTO changes VALUES ({key}, date '2024-01-01' + {day}, '')")
+        found = read(incremental(database, "changes", "at", page_size), state)
+        arrived += found.column("id")
+        state = found.state or state
+    assert sorted(arrived) == sorted(row[0] for row in database.rows("SELECT id FROM changes"))
+
+
+def test_incremental_pages_can_be_read_again_from_any_token(database: SourceDatabase) -> None:
+    database.execute(
+        "TRUNCATE changes",
+        "INSERT INTO changes SELECT n, date '2024-01-01' + n % 3, '' FROM generate_series(1, 40) n",
+    )
+    state = read(incremental(database, "changes", "at")).state
+    database.execute(
+        "INSERT INTO changes SELECT n, date '2024-01-03' + n % 3, '' FROM generate_series(41, 80) n"
+    )
+    whole = read(incremental(database, "changes", "at"), state)
+    assert sorted(whole.column("id")) == list(range(41, 81))
+    for position, token in enumerate(whole.tokens):
+        rest = read(incremental(database, "changes", "at"), state, token)
+        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+        assert rest.state == whole.state
+
+
+def test_more_equal_cursor_values_than_are_remembered_are_told_apart_by_key(
+    database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MAX_TIES", 5)
+    database.execute(
+        "TRUNCATE changes",
+        "INSERT INTO changes SELECT n, '2024-01-01', '' FROM generate_series(1, 20) n",
+    )
+    first = read(incremental(database, "changes", "at"))
+    assert first.state is not None
+    assert first.state["ties"] is None
+    database.execute("INSERT INTO changes VALUES (21, '2024-01-01', ''), (22, '2024-01-02', '')")
+    second = read(incremental(database, "changes", "at"), first.state)
+    assert second.column("id") == [21, 22]
+
+
+def test_a_table_without_a_key_is_read_by_its_cursor_whole_values_at_a_time(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "TRUNCATE stamps",
+        "INSERT INTO stamps SELECT date '2024-01-01' + n / 10, n FROM generate_series(0, 54) n",
+    )
+    first = read(incremental(database, "stamps", "at"))
+    assert sorted(first.column("n")) == list(range(55))
+    database.execute("INSERT INTO stamps VALUES ('2024-02-01', 55), ('2024-02-01', 56)")
+    second = read(incremental(database, "stamps", "at"), first.state)
+    assert sorted(second.column("n")) == [55, 56]
+    assert read(incremental(database, "stamps", "at"), second.state).rows == []
+
+
+def test_an_empty_table_leaves_the_state_alone(database: SourceDatabase) -> None:
+    first = read(incremental(database, "empty", "at"))
+    assert first.state == {}
+    assert read(incremental(database, "empty", "at"), first.state).rows == []
+
+
+def test_another_cursor_field_asks_for_a_reset(database: SourceDatabase) -> None:
+    state = read(incremental(database, "changes", "at")).state
+    with pytest.raises(ConfigurationError, match="reset the stream"):
+        read(incremental(database, "changes", "id"), state)
+
+
+def test_discovery_tells_fields_keys_and_cursors(database: SourceDatabase) -> None:
+    streams = {stream.name: stream for stream in reading(database, "").discover()}
+    assert {"numbers", "seen", "parts", 'odd % schema.od"d tab.le'} <= streams.keys()
+    assert "parts_1" not in streams
+    changes = streams["changes"]
+    assert changes.primary_key == ("id",)
+    assert changes.cursor_fields == ("at", "id")
+    assert changes.sync_modes == ("full_refresh", "incremental")
+    assert [(f.name, f.type, f.nullable) for f in changes.fields] == [
+        ("id", "integer", False),
+        ("at", "timestamp", True),
+        ("v", "string", True),
+    ]
+    assert streams["pairs"].primary_key == ("a", "b")
+
+
+def test_only_the_schemas_that_were_named_are_offered(database: SourceDatabase) -> None:
+    source = build("postgres", {**database.config, "schemas": ["odd % schema"]}, "")
+    assert [stream.name for stream in source.discover()] == ['odd % schema.od"d tab.le']
+
+
+def test_the_number_of_rows_is_known_even_before_analyze(database: SourceDatabase) -> None:
+    assert reading(database, "numbers").get_total_records_count() == 100
+    assert reading(database, "empty").get_total_records_count() is None
+
+
+def test_columns_that_the_user_may_not_read_are_left_out(database: SourceDatabase) -> None:
+    database.execute(
+        "CREATE TABLE guarded (id int PRIMARY KEY, open text, closed text)",
+        "INSERT INTO guarded VALUES (1, 'a', 'b')",
+        f"REVOKE ALL ON guarded FROM {database.config['user']}",
+        f"GRANT SELECT (id, open) ON guarded TO {database.config['user']}",
+    )
+    assert read(reading(database, "guarded")).rows == [{"id": 1, "open": "a"}]
+
+
+def test_the_check_names_its_steps(database: SourceDatabase) -> None:
+    steps = list(reading(database, "").check())
+    assert [step.step for step in steps] == ["resolve", "connect", "authenticate", "read"]
+    assert all(step.ok for step in steps)
+
+
+def test_reading_leaves_no_transaction_open(database: SourceDatabase) -> None:
+    source = reading(database, "numbers", page_size=10)
+    source.get()
+    pid = source._connection.info.backend_pid
+    assert database.rows(f"SELECT state FROM pg_stat_activity WHERE pid = {pid}") == [("idle",)]
+
+
+def failing(
+    where: SourceDatabase, kind: type[EngineError], stream: str = "numbers", **changes: Any
+) -> EngineError:
+    source = build("postgres", {**where.config, **changes}, stream)
+    with pytest.raises(kind) as caught:
+        source.get()
+    return caught.value
+
+
+def test_a_wrong_password_is_an_authentication_failure(database: SourceDatabase) -> None:
+    error = failing(database, AuthenticationError, password="wrong-one")
+    assert any("password authentication failed" in line for line in error.evidence)
+    assert not error.retryable
+    steps = list(build("postgres", {**database.config, "password": "wrong-one"}, "").check())
+    assert [(step.step, step.ok) for step in steps] == [
+        ("resolve", True),
+        ("connect", True),
+        ("authenticate", False),
+    ]
+    assert "wrong-one" not in str(error.evidence) + str(steps)
+
+
+def test_an_unknown_database_is_a_configuration_failure(database: SourceDatabase) -> None:
+    error = failing(database, ConfigurationError, database="nowhere")
+    assert any("does not exist" in line for line in error.evidence)
+
+
+def test_tls_that_the_server_does_not_speak_is_a_configuration_failure(
+    database: SourceDatabase,
+) -> None:
+    error = failing(database, ConfigurationError, sslmode="require")
+    assert any("SSL" in line for line in error.evidence)
+
+
+def test_a_missing_table_is_a_configuration_failure(database: SourceDatabase) -> None:
+    error = failing(database, ConfigurationError, "no_such_table")
+    assert "no_such_table" in error.message
+
+
+def test_a_missing_cursor_field_is_a_configuration_failure(database: SourceDatabase) -> None:
+    with pytest.raises(ConfigurationError, match="no column 'gone'"):
+        incremental(database, "changes", "gone").get()
+
+
+def test_a_closed_port_is_a_source_failure(database: SourceDatabase) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        error = failing(database, SourceError, port=port)
+        steps = list(build("postgres", {**database.config, "port": port}, "").check())
+    assert any("refused" in line.lower() for line in error.evidence)
+    assert error.retryable
+    assert [(step.step, step.ok) for step in steps] == [("resolve", True), ("connect", False)]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(server.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for each in held:
+            each.close()
+
+
+def test_a_server_that_says_nothing_is_given_up(database: SourceDatabase, silent_port: int) -> None:
+    error = failing(database, SourceError, port=silent_port, connect_timeout=1)
+    assert "did not answer within 1 s" in error.message
+
+
+def test_a_query_that_takes_too_long_is_cancelled(database: SourceDatabase) -> None:
+    database.execute("CREATE VIEW slow AS SELECT 1 AS id, pg_sleep(60)::text AS nap")
+    error = failing(database, SourceError, "slow", statement_timeout=1)
+    assert any("57014" in line for line in error.evidence)
+
+
+def test_a_lost_connection_fails_the_page_and_the_next_try_reads_on(
+    database: SourceDatabase,
+) -> None:
+    source = reading(database, "numbers", page_size=30)
+    token = source.get().next_pagination
+    pid = source._connection.info.backend_pid
+    assert database.rows(f"SELECT pg_terminate_backend({pid}, 5000)") == [(True,)]
+    with pytest.raises(SourceError) as caught:
+        source.get(token)
+    assert caught.value.retryable
+    assert caught.value.evidence
+    assert read(source, token=token).column("id") == list(range(31, 101))
+
+
+def test_a_private_address_is_refused_without_connecting(database: SourceDatabase) -> None:
+    source = build("postgres", database.config, "numbers", private=False)
+    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1 is refused"):
+        source.get()
+
+
+def test_a_socket_path_is_not_a_host(database: SourceDatabase) -> None:
+    failing(database, ConfigurationError, host="/var/run/postgresql")
