@@ -29,11 +29,6 @@ test: dev ## check everything: style, types, imports, front end, tests
 	$(VENV)/python -m local.frontend test
 	$(VENV)/python -m pytest -n 2
 
-# The settings are imported for their types only; nothing is connected to.
-lint: export SECRET_KEY = types-only
-lint: export ENCRYPTION_KEYS = types-only
-lint: export API_KEY_PEPPER = types-only
-lint: export DATABASE_URL = postgresql://127.0.0.1/types-only
 lint: dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check

@@ -23,6 +23,9 @@ SERVER_OPTIONS = {
 }
 
 
+KEYS = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")  # read from the home's files only
+
+
 class Installation:
     """Keys, database and schema of a home, and how its programs are run.
 
@@ -68,7 +71,7 @@ class Installation:
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
         }
-        return {k: v for k, v in os.environ.items() if k != "DROVER_DB_ROLE"} | names
+        return {k: v for k, v in os.environ.items() if not _is_ours_to_say(k)} | names
 
     def manage(
         self, command: str, *words: str, role: str = "user", env: Mapping[str, str] | None = None
@@ -111,3 +114,8 @@ class Installation:
             self.supervisor.server = server
             server.start()
         self.admin_url = server.url("drover")
+
+
+def _is_ours_to_say(name: str) -> bool:
+    """Whether a variable of the caller must not reach the programs: it would contradict the home."""
+    return name in ("DROVER_DB_ROLE", "DJANGO_SETTINGS_MODULE") or name.startswith(KEYS)

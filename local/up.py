@@ -125,7 +125,7 @@ class Start:
         report = json.loads(self.home.report.read_text())
         say("")
         say(f"  Open      {report['url']}")
-        say(f"  Log in    {report['email']}  {report['password']}")
+        say(f"  Log in    {report['email']}  {report['password'] or '(the password you chose)'}")
         say(f"  Org       {report['organization']}")
         say(f"  Kept in   {self.home.root}   (demo.json says this again; logs/ has the logs)")
         say("")

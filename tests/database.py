@@ -29,6 +29,7 @@ _home: tempfile.TemporaryDirectory[str] | None = None
 def _start() -> None:
     global _server, _home
     _home = tempfile.TemporaryDirectory(prefix="drover-tests-")
+    Path(_home.name).chmod(0o711)  # as root the server runs as another user, who must pass
     os.environ.update(
         DROVER_HOME=_home.name,
         SECRET_KEY="tests-only-" + "s" * 50,
@@ -84,7 +85,7 @@ os.environ["DATABASE_URL"] = url_of(worker_database())
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     if _server is not None:
-        _server.stop()
+        _server.delete()
     if _home is not None:
         _home.cleanup()
         os.environ.pop(ADMIN, None)

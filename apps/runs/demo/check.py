@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from apps.orgs.models import Org
 from apps.runs import storage
@@ -23,6 +28,21 @@ def differences(stream: str, *, org: Org, run: Run, places: Places) -> tuple[int
     read_source, read_destination = _READERS[stream]
     arrived = read_destination(org, run, places)
     return arrived.rows, read_source(places).differences(arrived)
+
+
+def where(stream: str, *, org: Org, run: Run, places: Places) -> str:
+    """Where a person finds what arrived."""
+    if stream == "weather":
+        parts = urlsplit(places.warehouse_url)
+        place = f"{parts.hostname}:{parts.port or 5432}"
+        return f"table weather of database {parts.path.lstrip('/')} at {place}"
+    keys = sorted(Output.objects.for_org(org).filter(run=run).values_list("key", flat=True))
+    if not keys:
+        return "nowhere"
+    folder, _, name = keys[0].rpartition("/")
+    if settings.STORAGE_KIND == "local":
+        folder = str(Path(settings.STORAGE_OPTIONS["local"]["location"]) / folder)
+    return f"{len(keys)} files in {folder}" if len(keys) > 1 else f"{folder}/{name}"
 
 
 def _flights_in_source(places: Places) -> Facts:
@@ -64,9 +84,6 @@ def _airports_in_source(places: Places) -> Facts:
 
 
 def _airports_in_duckdb(org: Org, run: Run, places: Places) -> Facts:
-    import tempfile
-    from pathlib import Path
-
     import duckdb
     import polars as pl
 

@@ -9,12 +9,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline
 from apps.runs.demo import check
-from apps.runs.demo.org import ensure_org
+from apps.runs.demo.org import Login, ensure_org
 from apps.runs.demo.pipelines import ensure_pipelines
 from apps.runs.demo.places import Places
 from apps.runs.demo.watch import run_where_needed
+from apps.runs.models import Run
 from config import env
 
 
@@ -33,42 +36,32 @@ class Command(BaseCommand):
         with org_scope(org.pk):
             pipelines = ensure_pipelines(org, by, places)
         runs, fresh = run_where_needed(org, by, pipelines, self._say)
-        before = _checked_before(report)
-        shown: list[dict[str, Any]] = []
-        wrong: list[str] = []
+        known = _checked_before(report)
+        shown = []
         for stream, pipeline in pipelines.items():
             run = runs[stream]
-            row = before.get(str(run.pk)) if stream not in fresh else None
+            row = known.get(str(run.pk)) if stream not in fresh else None
             if row is None:
                 with org_scope(org.pk):
-                    rows, differences = check.differences(stream, org=org, run=run, places=places)
-                wrong += [f"{pipeline.name}: {difference}" for difference in differences]
-                row = _row(pipeline, run, rows)
+                    row = _checked(stream, pipeline, org=org, run=run, places=places)
             shown.append(row)
-            self._say(
-                f"    {row['name']:<26} {row['rows']:>9,} rows equal the source, in {row['destination']}"
-            )
-        if wrong:
-            raise CommandError("The demo's data differs from its source: " + "; ".join(wrong))
+            self._say(f"    {row['name']:<26} {row['rows']:>9,} rows equal the source")
+            self._say(f"        {row['where']}")
         if report:
-            _write(
-                report,
-                {
-                    "url": settings.PUBLIC_URL,
-                    "email": login.email,
-                    "password": login.password,
-                    "organization": org.name,
-                    "organization_id": str(org.pk),
-                    "pipelines": shown,
-                },
-            )
+            _write(report, org, login, shown)
 
     def _say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
 
-def _row(pipeline: Any, run: Any, rows: int) -> dict[str, Any]:
+def _checked(
+    stream: str, pipeline: Pipeline, *, org: Org, run: Run, places: Places
+) -> dict[str, Any]:
+    """What the report says of a pipeline. Raises CommandError when what arrived is not the source."""
+    rows, differences = check.differences(stream, org=org, run=run, places=places)
+    if differences:
+        raise CommandError(f"{pipeline.name} differs from its source: {'; '.join(differences)}")
     return {
         "id": str(pipeline.pk),
         "name": pipeline.name,
@@ -77,6 +70,7 @@ def _row(pipeline: Any, run: Any, rows: int) -> dict[str, Any]:
         "source": pipeline.source_kind,
         "destination": pipeline.destination_kind,
         "rows": rows,
+        "where": check.where(stream, org=org, run=run, places=places),
         "verified": True,
     }
 
@@ -92,9 +86,18 @@ def _checked_before(report: Path | None) -> dict[str, dict[str, Any]]:
     return {row["run_id"]: row for row in rows if row.get("verified")}
 
 
-def _write(report: Path, content: dict[str, Any]) -> None:
+def _write(report: Path, org: Org, login: Login, pipelines: list[dict[str, Any]]) -> None:
     """Whole or not at all, readable by its owner only: it holds the password."""
+    content = {
+        "url": settings.PUBLIC_URL,
+        "email": login.email,
+        "password": login.password,
+        "organization": org.name,
+        "organization_id": str(org.pk),
+        "pipelines": pipelines,
+    }
     draft = report.with_name(report.name + ".new")
+    draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(content, indent=2) + "\n")
     draft.replace(report)
