@@ -1,0 +1,217 @@
+"""The same bad luck with the destinations people use: their content equals the source, exactly."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+import orjson
+import polars as pl
+import psycopg
+import pytest
+
+from apps.engine import state
+from apps.engine.contract import Event, Failed, OutputFile, Started, Succeeded, WriteMode
+from apps.engine.failures import FailureClass
+from apps.engine.sources.dummy import generated
+from local.postgres import EmbeddedPostgres, temporary_postgres
+from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
+
+Rehearse = Callable[..., Rehearsal]
+ROWS = 40_000
+SOURCE = {"rows": ROWS, "page_size": 500, "delay": 0.012}  # about a second
+COLUMNS = ["id", "name", "category", "amount", "active"]
+
+
+def postgres_settings(server: EmbeddedPostgres) -> dict[str, Any]:
+    parts = urlsplit(server.url())
+    return {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "database": "postgres",
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "schema": "arrivals",
+    }
+
+
+class Arrivals:
+    """A destination of one kind, and what a reader finds in it."""
+
+    def __init__(self, kind: str, run: Rehearsal, server: EmbeddedPostgres) -> None:
+        self.kind, self.run, self.server = kind, run, server
+        self.files: list[OutputFile] = []
+
+    def remember(self) -> None:
+        self.files = self.run.outputs or self.files
+
+    def frame(self) -> pl.DataFrame:
+        return getattr(self, f"_{self.kind}")().select(COLUMNS).sort("id")  # type: ignore[no-any-return]
+
+    def _paths(self) -> Sequence[Path]:
+        return [self.run.folder / file.key for file in self.files]
+
+    def _parquet(self) -> pl.DataFrame:
+        return pl.concat([pl.read_parquet(path) for path in self._paths()])
+
+    def _jsonl(self) -> pl.DataFrame:
+        lines = [line for path in self._paths() for line in path.read_bytes().splitlines()]
+        return pl.DataFrame([orjson.loads(line) for line in lines])
+
+    def _csv(self) -> pl.DataFrame:
+        return pl.concat([pl.read_csv(path) for path in self._paths()])
+
+    def _duckdb(self) -> pl.DataFrame:
+        file = next(self.run.folder.rglob("*.duckdb"))
+        with duckdb.connect(file, read_only=True) as connection:
+            names = ", ".join(COLUMNS)
+            rows = connection.execute(f"select {names} from numbers").fetchall()
+        return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+
+    def _postgres(self) -> pl.DataFrame:
+        with psycopg.connect(self.server.url()) as connection:
+            names = ", ".join(COLUMNS)
+            rows = connection.execute(
+                f"select {names} from arrivals.{self.run.spec.destination.table}".encode()
+            ).fetchall()
+        return pl.DataFrame(rows, schema=COLUMNS, orient="row")
+
+
+def expected(rows: int = ROWS) -> pl.DataFrame:
+    return generated.frame(1, rows).select(COLUMNS)
+
+
+def prepared(
+    rehearse: Rehearse, server: EmbeddedPostgres, kind: str, write_mode: WriteMode
+) -> tuple[Rehearsal, Arrivals]:
+    modes = {
+        "write_mode": write_mode,
+        "sync_mode": "full_refresh" if write_mode == "replace" else "incremental",
+    }
+    config = postgres_settings(server) if kind == "postgres" else {}
+    run = rehearse(
+        SOURCE,
+        config,
+        source_kind="dummy",
+        stream="generated",
+        destination_kind=kind,
+        primary_key=("id",) if write_mode == "merge" else (),
+        **modes,
+    )
+    if kind == "postgres":
+        table = f"t{run.spec.pipeline_id.replace('-', '')[:12]}"
+        run.spec = replace(
+            run.spec,
+            destination=replace(run.spec.destination, table=table),
+            allow_private_networks=True,
+        )
+    return run, Arrivals(kind, run, server)
+
+
+KINDS = [
+    ("parquet", "replace"),
+    ("parquet", "append"),
+    ("jsonl", "replace"),
+    ("csv", "append"),
+    ("duckdb", "replace"),
+    ("duckdb", "merge"),
+    ("postgres", "replace"),
+    ("postgres", "append"),
+    ("postgres", "merge"),
+]
+
+
+@pytest.mark.parametrize(("kind", "write_mode"), KINDS)
+def test_kill_9_at_random_moments_and_the_content_is_exact(
+    rehearse: Rehearse, engine_postgres: EmbeddedPostgres, kind: str, write_mode: WriteMode
+) -> None:
+    run, arrivals = prepared(rehearse, engine_postgres, kind, write_mode)
+    chance = random.Random(f"{kind} {write_mode}")
+    hits = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Started):
+            pid = event.pid
+            threading.Timer(chance.uniform(0.05, 0.9), shoot, [pid]).start()
+
+    def shoot(pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        hits.append(pid)
+
+    for _ in range(4):
+        outcome = run.attempt(on_event=kill)
+        if isinstance(outcome, Succeeded):
+            break
+        assert outcome.failure_class is FailureClass.CRASHED
+    else:
+        outcome = run.attempt()
+    arrivals.remember()
+    assert hits, "the fault fired"
+    assert isinstance(outcome, Succeeded), outcome
+    assert outcome.written == ROWS
+    assert arrivals.frame().equals(expected())
+    _next_run_is_exact_too(run, arrivals, write_mode)
+
+
+def _next_run_is_exact_too(run: Rehearsal, arrivals: Arrivals, write_mode: WriteMode) -> None:
+    run.next_run()
+    outcome = run.attempt(source={"rows": ROWS + 1000, "delay": 0})
+    assert isinstance(outcome, Succeeded), outcome
+    arrivals.remember()
+    found = arrivals.frame() if arrivals.kind in {"duckdb", "postgres"} else None
+    if found is not None or write_mode == "replace":
+        assert arrivals.frame().equals(expected(ROWS + 1000))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_doubles_nothing(
+    rehearse: Rehearse, seed: int
+) -> None:
+    with temporary_postgres() as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
+        state.install(server.url(), role=ROLE)
+        run, arrivals = prepared(rehearse, server, "postgres", "append")
+        run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
+        chance = random.Random(seed)
+        for _ in range(3):
+            fired = _attempt_while_the_server_dies(run, server, chance.uniform(0.2, 0.9))
+            assert fired.wait(10)
+            assert server.process is not None
+            server.process.wait(10)
+            server.start()
+        outcome = run.attempt()
+        assert isinstance(outcome, Succeeded), outcome
+        assert arrivals.frame().equals(expected())
+
+
+def _attempt_while_the_server_dies(
+    run: Rehearsal, server: EmbeddedPostgres, after: float
+) -> threading.Event:
+    fired = threading.Event()
+
+    def crash() -> None:
+        assert server.process is not None
+        server.process.kill()
+        fired.set()
+
+    def arm(event: Event) -> None:
+        if isinstance(event, Started):
+            threading.Timer(after, crash).start()
+
+    outcome = run.attempt(on_event=arm)
+    if isinstance(outcome, Failed):
+        assert outcome.failure_class in {FailureClass.INTERNAL, FailureClass.DESTINATION}
+        assert outcome.retryable
+    return fired
