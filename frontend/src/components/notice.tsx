@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { describe } from "@/api/problem";
+import { describe, fieldMessages } from "@/api/problem";
 import { Button } from "./button";
 import { WarningIcon } from "./icons";
 
@@ -30,7 +30,20 @@ function Notice({ title, next, retry, children }: NoticeProps) {
 
 /** What happened, why, and the next step. */
 export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
-  return <Notice {...describe(error)} retry={retry} />;
+  const fields = Object.entries(fieldMessages(error));
+  return (
+    <Notice {...describe(error)} retry={retry}>
+      {fields.length > 0 && (
+        <ul className="text-soft">
+          {fields.map(([field, message]) => (
+            <li key={field}>
+              {field && <code className="text-[0.8125rem]">{field}</code>} {message}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Notice>
+  );
 }
 
 /** The other side of a connection refused or broke; the evidence is what it said. */

@@ -65,8 +65,8 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
         role="destination"
         connectorId={end?.connectorId ?? null}
         kind={end?.kind ?? null}
-        onConnector={({ id, kind }) => choose({ connectorId: id, kind, config: {} })}
-        onKind={({ kind }) => choose({ connectorId: null, kind, config: {} })}
+        onConnector={({ id, kind, name }) => choose({ connectorId: id, kind, config: {}, label: name })}
+        onKind={({ kind, name }) => choose({ connectorId: null, kind, config: {}, label: name })}
       />
       {end && (
         <>

@@ -5,12 +5,12 @@ describe("a new pipeline's draft", () => {
   it("a saved connector is named by id and inline settings are sent without empty fields", () => {
     const definition = definitionOf({
       ...EMPTY_DRAFT,
-      source: { connectorId: "c1", kind: "postgres", config: {} },
+      source: { connectorId: "c1", kind: "postgres", config: {}, label: "Shop" },
       stream: "flights",
       syncMode: "incremental",
       cursorField: "time_hour",
       primaryKey: ["id"],
-      destination: { connectorId: null, kind: "parquet", config: { bucket: "", compression: "zstd" } },
+      destination: { connectorId: null, kind: "parquet", config: { bucket: "", compression: "zstd" }, label: "Parquet" },
       table: "flights",
       writeMode: "merge",
     });

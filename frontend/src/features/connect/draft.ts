@@ -9,6 +9,8 @@ export interface End {
   connectorId: string | null;
   kind: string;
   config: Config;
+  /** What a person calls it. */
+  label: string;
 }
 
 export interface Draft {

@@ -67,9 +67,9 @@ export function NewPipelinePage() {
     <ReviewStep draft={draft} saving={create.isPending} error={create.error} errors={errors} onDone={finish} />,
   ];
   const summaries = [
-    draft.source?.kind ?? null,
+    draft.source?.label ?? null,
     draft.stream,
-    `${draft.destination?.kind ?? ""} · ${draft.table}`,
+    `${draft.destination?.label ?? ""} · ${draft.table}`,
     scheduleInWords(draft.schedule),
     null,
   ];

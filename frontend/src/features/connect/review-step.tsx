@@ -64,7 +64,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
 }
 
 function suggestedName({ stream, destination }: Draft): string {
-  return `${stream} to ${destination?.kind ?? ""}`;
+  return `${stream} to ${destination?.label ?? ""}`;
 }
 
 function tagsOf(text: string): string[] {

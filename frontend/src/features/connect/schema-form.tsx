@@ -3,12 +3,12 @@ import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { LockIcon, PlusIcon, CrossIcon } from "@/components/icons";
 import {
+  constantsOf,
   fieldsOf,
   isObject,
   isSetMarker,
   optionOf,
   shapeOf,
-  startOfOption,
   type Config,
   type FieldShape,
   type FormField,
@@ -28,8 +28,8 @@ interface FormProps {
 /** Settings as a form: what is required first, the rest folded away unless it has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
   const fields = fieldsOf(schema, root);
-  const foldable = fields.filter((field) => !field.required);
-  const folded = foldable.length < fields.length && foldable.length > 2 ? foldable : [];
+  const foldable = fields.filter((field) => !field.required && !isLogin(field, root));
+  const folded = foldable.length > 2 ? foldable : [];
   const shown = fields.filter((field) => !folded.includes(field));
   const pathOf = (name: string) => (path ? `${path}.${name}` : name);
   const wrong = folded.some(({ name }) => Object.keys(errors).some((key) => isAt(key, pathOf(name))));
@@ -39,7 +39,7 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
       field={field}
       root={root}
       value={value[field.name]}
-      onChange={(next) => onChange({ ...value, [field.name]: next })}
+      onChange={(next) => onChange({ ...constantsOf(schema, root), ...value, [field.name]: next })}
       errors={errors}
       path={pathOf(field.name)}
     />
@@ -50,13 +50,20 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
       {folded.length > 0 && (
         <details open={wrong || undefined} className="rounded-card border border-line">
           <summary className="rounded-card px-3 py-2 text-soft hover:bg-hover">
-            More settings <span className="text-faint">{folded.length}</span>
+            {shown.length > 0 ? "More settings" : "Settings, all optional"}{" "}
+            <span className="text-faint">{folded.length}</span>
           </summary>
           <div className="grid gap-4 border-t border-line p-3">{folded.map(render)}</div>
         </details>
       )}
     </div>
   );
+}
+
+/** A password that may be empty still belongs beside the user name. */
+function isLogin({ name, schema }: FormField, root: Schema): boolean {
+  const shape = shapeOf(name, schema, root);
+  return shape.kind === "secret" && !shape.nullable;
 }
 
 function isAt(key: string, path: string): boolean {
@@ -91,6 +98,21 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   if (shape.kind === "union") {
     return <Union shape={shape} root={root} value={value} onChange={onChange} errors={errors} path={path} />;
   }
+  if (shape.kind === "list") {
+    return (
+      <Group title={shape.title} description={shape.description} error={errors[path]}>
+        <Items
+          title={shape.title}
+          schema={shape.schema}
+          root={root}
+          value={Array.isArray(value) ? value : []}
+          onChange={onChange}
+          errors={errors}
+          path={path}
+        />
+      </Group>
+    );
+  }
   if (shape.kind === "switch") {
     return <Checkbox shape={shape} value={value} onChange={onChange} error={errors[path]} />;
   }
@@ -102,10 +124,15 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
     );
   }
   return (
-    <Field label={shape.title} hint={shape.description} error={errors[path]} optional={!field.required}>
+    <Field label={shape.title} hint={shape.description && <WithCode text={shape.description} />} error={errors[path]} optional={!field.required}>
       {(control) => <Control shape={shape} control={control} value={value} onChange={onChange} />}
     </Field>
   );
+}
+
+/** What descriptions put between backticks. */
+function WithCode({ text }: { text: string }) {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
 
 interface GroupProps {
@@ -119,7 +146,11 @@ function Group({ title, description, error, children }: GroupProps) {
   return (
     <fieldset className="grid gap-3 rounded-card border border-line p-3">
       <legend className="px-1 text-[0.8125rem] font-medium">{title}</legend>
-      {description && <p className="text-xs text-faint">{description}</p>}
+      {description && (
+        <p className="text-xs text-faint">
+          <WithCode text={description} />
+        </p>
+      )}
       {children}
       {error && <p className="text-xs text-bad">{error}</p>}
     </fieldset>
@@ -129,7 +160,7 @@ function Group({ title, description, error, children }: GroupProps) {
 type UnionProps = Omit<FieldProps, "field"> & { shape: Extract<FieldShape, { kind: "union" }> };
 
 function Union({ shape, root, value, onChange, errors, path }: UnionProps) {
-  const chosen = optionOf(value, shape.options);
+  const chosen = optionOf(value ?? shape.fallback, shape.options);
   const option = shape.options[chosen];
   return (
     <Group title={shape.title} description={shape.description} error={errors[path]}>
@@ -139,7 +170,7 @@ function Union({ shape, root, value, onChange, errors, path }: UnionProps) {
         value={chosen}
         onChange={({ target }) => {
           const next = shape.options[Number(target.value)];
-          onChange(next ? startOfOption(next) : undefined);
+          onChange(next ? constantsOf(next.schema, root) : undefined);
         }}
       >
         <option value={-1}>{shape.nullable ? "None" : "Choose…"}</option>
@@ -171,7 +202,7 @@ interface ControlProps {
 }
 
 function Control({ shape, control, value, onChange }: ControlProps) {
-  const fallback = shape.fallback == null ? undefined : String(shape.fallback);
+  const fallback = placeholderOf(shape);
   switch (shape.kind) {
     case "secret":
       return <SecretInput control={control} value={value} onChange={onChange} />;
@@ -219,6 +250,11 @@ function Control({ shape, control, value, onChange }: ControlProps) {
         />
       );
   }
+}
+
+function placeholderOf({ fallback, example }: FieldShape): string | undefined {
+  if (fallback !== undefined && fallback !== null && fallback !== "") return String(fallback);
+  return example === null ? undefined : `Such as ${example}`;
 }
 
 function asText(value: unknown): string {
@@ -343,11 +379,62 @@ function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
         />
         <span>
           <span className="text-[0.8125rem] font-medium">{shape.title}</span>
-          {shape.description && <span className="block text-xs text-faint">{shape.description}</span>}
+          {shape.description && (
+            <span className="block text-xs text-faint">
+              <WithCode text={shape.description} />
+            </span>
+          )}
         </span>
       </label>
       {error && <p className="text-xs text-bad">{error}</p>}
     </div>
+  );
+}
+
+interface ItemsProps extends Omit<FormProps, "value" | "onChange"> {
+  title: string;
+  root: Schema;
+  value: unknown[];
+  onChange: (value: unknown[] | undefined) => void;
+  path: string;
+}
+
+/** Several objects of one shape, such as the streams of an API. */
+function Items({ title, schema, root, value, onChange, errors, path }: ItemsProps) {
+  const put = (next: unknown[]) => onChange(next.length > 0 ? next : undefined);
+  return (
+    <>
+      {value.map((item, index) => (
+        <fieldset key={index} className="grid gap-3 rounded-card border border-line p-3">
+          <legend className="px-1 text-xs text-faint">
+            {title} {index + 1}
+          </legend>
+          <SchemaForm
+            schema={schema}
+            root={root}
+            value={isObject(item) ? item : {}}
+            onChange={(next) => put(value.map((old, other) => (other === index ? next : old)))}
+            errors={errors}
+            path={`${path}.${index}`}
+          />
+          <div>
+            <Button
+              size="small"
+              aria-label={`Remove ${title} ${index + 1}`}
+              onClick={() => put(value.filter((_, other) => other !== index))}
+            >
+              Remove
+            </Button>
+          </div>
+        </fieldset>
+      ))}
+      <div>
+        <Button size="small" aria-label={`Add to ${title}`} onClick={() => put([...value, {}])}>
+          <PlusIcon className="-ml-0.5" />
+          Add
+        </Button>
+      </div>
+    </>
   );
 }
 

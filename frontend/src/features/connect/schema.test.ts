@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fieldsOf, inWords, isSetMarker, missing, optionOf, pruned, shapeOf, startOfOption, type Schema } from "./schema";
+import { constantsOf, fieldsOf, inWords, isSetMarker, missing, optionOf, pruned, shapeOf, type Schema } from "./schema";
 
 /** As pydantic writes it: optional as anyOf with null, nested models as $ref, unions with a constant. */
 const REST: Schema = {
@@ -17,6 +17,12 @@ const REST: Schema = {
     tls: { allOf: [{ $ref: "#/$defs/Tls" }], description: "How to encrypt" },
     fields: { type: "array", items: { type: "string" } },
     streams: { type: "array", items: { $ref: "#/$defs/Tls" } },
+    params: { type: "object", additionalProperties: { anyOf: [{ type: "string" }, { type: "integer" }] } },
+    cookies: { type: "object", patternProperties: { "^[a-z]+$": { type: "string" } } },
+    proxy: { anyOf: [{ $ref: "#/$defs/Tls" }, { type: "null" }], default: null },
+    certificate: { anyOf: [{ type: "string", maxLength: 100000 }, { type: "null" }], default: null },
+    matrix: { type: "array", items: { type: "array" } },
+    max_response_mb: { type: "integer", title: "Max Response Mb", examples: [64] },
     verify: { type: "boolean", default: true },
     kind: { const: "rest" },
   },
@@ -57,26 +63,33 @@ describe("a settings schema as a form", () => {
     ["headers", "map"],
     ["tls", "group"],
     ["fields", "texts"],
-    ["streams", "json"],
+    ["streams", "list"],
+    ["params", "map"],
+    ["cookies", "map"],
+    ["proxy", "union"],
+    ["certificate", "long-text"],
+    ["matrix", "json"],
     ["verify", "switch"],
   ])("%s is a %s", (name, kind) => {
     expect(shape(name).kind).toBe(kind);
   });
 
   it("titles fall back to the name and optional values may be null", () => {
-    expect(shape("base_url").title).toBe("Base url");
+    expect(shape("base_url").title).toBe("Base URL");
     expect(shape("auth").title).toBe("Authentication");
+    expect(shape("max_response_mb")).toMatchObject({ title: "Max response MB", example: "64" });
+    expect(shape("proxy").title).toBe("Proxy");
     expect(shape("tls").description).toBe("How to encrypt");
     expect(shape("timeout").nullable).toBe(true);
     expect(shape("page_size")).toMatchObject({ whole: true, minimum: 1, maximum: 1000, fallback: 100, nullable: false });
-    expect(inWords("accessKeyId")).toBe("Access key id");
+    expect(inWords("accessKeyId")).toBe("Access key ID");
   });
 
   it("a union's option is known by its constant", () => {
     const auth = shape("auth");
     if (auth.kind !== "union") throw new Error("not a union");
     expect(auth.options.map(({ title }) => title)).toEqual(["Bearer token", "Basic auth"]);
-    expect(startOfOption(auth.options[1]!)).toEqual({ type: "basic_auth" });
+    expect(constantsOf(auth.options[1]!.schema, REST)).toEqual({ type: "basic_auth" });
     expect(optionOf({ type: "basic_auth", username: "x" }, auth.options)).toBe(1);
     expect(optionOf(undefined, auth.options)).toBe(-1);
   });
@@ -84,16 +97,19 @@ describe("a settings schema as a form", () => {
   it("names what is still missing by path", () => {
     expect(missing(REST, REST, {})).toEqual(["base_url", "auth"]);
     expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual(["auth.token", "tls.mode"]);
+    const streams = [{ mode: "a" }, {}];
+    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams })).toEqual(["streams.1.mode"]);
     expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } })).toEqual([]);
   });
 
   it("leaves out what is empty and keeps false, zero, null and stored secrets", () => {
     const secret = { set: true, last4: "1234" };
-    expect(pruned({ a: "", b: undefined, c: false, d: 0, e: null, tls: { ca: "", mode: "on" }, token: secret })).toEqual({
+    expect(pruned({ a: "", b: undefined, c: false, d: 0, e: null, tls: { ca: "", mode: "on" }, proxy: { ca: "" }, list: [{ a: "" }], token: secret })).toEqual({
       c: false,
       d: 0,
       e: null,
       tls: { mode: "on" },
+      list: [{}],
       token: secret,
     });
   });

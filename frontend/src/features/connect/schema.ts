@@ -9,6 +9,7 @@ export type Config = Record<string, unknown>;
 interface Base {
   title: string;
   description: string | null;
+  example: string | null;
   /** null is a valid value and stands for "not given". */
   nullable: boolean;
   fallback: unknown;
@@ -23,6 +24,7 @@ export type FieldShape = Base &
     | { kind: "texts" }
     | { kind: "map"; secret: boolean }
     | { kind: "group"; schema: Schema }
+    | { kind: "list"; schema: Schema }
     | { kind: "union"; options: UnionOption[] }
     | { kind: "json" }
   );
@@ -74,12 +76,16 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
   const real = options.filter((option) => option.type !== "null");
   const nullable = options.length > real.length || (Array.isArray(node.type) && node.type.includes("null"));
   const base = {
-    title: text(node.title) ?? inWords(name),
+    title: titleOf(name, schema),
     description: text(node.description),
+    example: exampleOf(node),
     nullable,
     fallback: node.default,
   };
-  if (real.length === 1) return { ...shapeOf(name, { ...real[0], ...titled(node) }, root), nullable, fallback: node.default };
+  if (real.length === 1 && isObject(real[0]!.properties)) {
+    return { ...base, kind: "union", options: [unionOption(real[0]!, root)] };
+  }
+  if (real.length === 1) return { ...shapeOf(name, { ...real[0], ...kept(schema) }, root), nullable, fallback: node.default };
   if (real.length > 1 && real.every((option) => isObject(option.properties))) {
     return { ...base, kind: "union", options: real.map((option) => unionOption(option, root)) };
   }
@@ -87,10 +93,22 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
   return { ...base, ...plainShape(node, root) } as FieldShape;
 }
 
-function titled(node: Schema): Schema {
-  return Object.fromEntries(
-    ["title", "description", "writeOnly"].filter((key) => node[key] !== undefined).map((key) => [key, node[key]]),
-  );
+/** What a property says of itself outranks what its only alternative says. */
+function kept(schema: Schema): Schema {
+  const words = ["title", "description", "writeOnly", "examples"];
+  return Object.fromEntries(words.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]));
+}
+
+/** The property's own title; that of a shared definition names its class, not this use of it. */
+function titleOf(name: string, schema: Schema): string {
+  const own = text(schema.title);
+  const generated = own === null || own.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
+  return generated ? inWords(name) : own;
+}
+
+function exampleOf(node: Schema): string | null {
+  const first: unknown = Array.isArray(node.examples) ? node.examples[0] : null;
+  return typeof first === "string" || typeof first === "number" ? String(first) : null;
 }
 
 function plainShape(node: Schema, root: Schema): object {
@@ -105,7 +123,7 @@ function plainShape(node: Schema, root: Schema): object {
     case "boolean":
       return { kind: "switch" };
     case "array":
-      return isObject(node.items) && resolved(node.items, root).type === "string" ? { kind: "texts" } : { kind: "json" };
+      return listShape(node, root);
     case "object":
       return objectShape(node, root);
     default:
@@ -113,10 +131,24 @@ function plainShape(node: Schema, root: Schema): object {
   }
 }
 
+function listShape(node: Schema, root: Schema): object {
+  const items = isObject(node.items) ? resolved(node.items, root) : {};
+  if (items.type === "string") return { kind: "texts" };
+  return isObject(items.properties) ? { kind: "list", schema: items } : { kind: "json" };
+}
+
 function objectShape(node: Schema, root: Schema): object {
   if (isObject(node.properties)) return { kind: "group", schema: node };
-  const values = isObject(node.additionalProperties) ? resolved(node.additionalProperties, root) : null;
-  return values?.type === "string" ? { kind: "map", secret: isSecret(values) } : { kind: "json" };
+  const patterns = isObject(node.patternProperties) ? Object.values(node.patternProperties) : [];
+  const values = [node.additionalProperties, ...patterns].filter(isObject).map((value) => resolved(value, root));
+  const plain = values.length === 1 && isScalar(values[0]!);
+  return plain ? { kind: "map", secret: isSecret(values[0]!) } : { kind: "json" };
+}
+
+const SCALARS: unknown[] = ["string", "integer", "number", "boolean"];
+
+function isScalar(schema: Schema): boolean {
+  return SCALARS.includes(schema.type) || (alternatives(schema).length > 0 && alternatives(schema).every(isScalar));
 }
 
 function alternatives(node: Schema): Schema[] {
@@ -125,12 +157,11 @@ function alternatives(node: Schema): Schema[] {
 }
 
 function unionOption(option: Schema, root: Schema): UnionOption {
-  const properties = isObject(option.properties) ? option.properties : {};
-  const constant = Object.entries(properties)
-    .map(([name, property]) => [name, isObject(property) ? resolved(property, root) : {}] as const)
-    .find(([, property]) => "const" in property);
-  const marker = constant ? { name: constant[0], value: constant[1].const } : null;
-  return { title: text(option.title) ?? inWords(String(marker?.value ?? "Option")), schema: option, marker };
+  const constant = Object.entries(constantsOf(option, root))[0];
+  const marker = constant ? { name: constant[0], value: constant[1] } : null;
+  const title = text(option.title);
+  const named = title?.includes(" ") ? title : inWords(String(marker?.value ?? title ?? "Option"));
+  return { title: named, schema: option, marker };
 }
 
 /** The option that `value` belongs to, by its marker; -1 when it belongs to none. */
@@ -139,9 +170,13 @@ export function optionOf(value: unknown, options: UnionOption[]): number {
   return options.findIndex(({ marker }) => marker === null || value[marker.name] === marker.value);
 }
 
-/** The value a union starts with when `option` is chosen. */
-export function startOfOption({ marker }: UnionOption): Config {
-  return marker ? { [marker.name]: marker.value } : {};
+/** What an object must say that nobody is asked for. */
+export function constantsOf(schema: Schema, root: Schema): Config {
+  const properties = isObject(schema.properties) ? schema.properties : {};
+  const constants = Object.entries(properties)
+    .map(([name, property]) => [name, isObject(property) ? resolved(property, root) : {}] as const)
+    .filter(([, property]) => "const" in property);
+  return Object.fromEntries(constants.map(([name, property]) => [name, property.const]));
 }
 
 export function isSecret(schema: Schema): boolean {
@@ -155,10 +190,17 @@ export function isSetMarker(value: unknown): value is { set: boolean; last4?: st
 
 /** `value` without what was left empty: the server's defaults apply there. */
 export function pruned(value: Config): Config {
-  const kept = Object.entries(value)
-    .map(([key, inner]) => [key, isObject(inner) && !isSetMarker(inner) ? pruned(inner) : inner] as const)
-    .filter(([, inner]) => inner !== undefined && inner !== "");
-  return Object.fromEntries(kept);
+  const entries = Object.entries(value).map(([key, inner]) => [key, prunedValue(inner)] as const);
+  return Object.fromEntries(entries.filter(([, inner]) => !isEmpty(inner)));
+}
+
+function prunedValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(prunedValue);
+  return isObject(value) && !isSetMarker(value) ? pruned(value) : value;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === "" || (isObject(value) && Object.keys(value).length === 0);
 }
 
 /** Names of required fields that are still empty, as paths below `path`. */
@@ -174,23 +216,33 @@ export function missing(schema: Schema, root: Schema, value: Config, path = ""):
       const option = shape.options[optionOf(given, shape.options)];
       return option ? missing(option.schema, root, given, here) : [here];
     }
+    if (shape.kind === "list" && Array.isArray(given) && given.length > 0) {
+      return given.flatMap((item: unknown, index) =>
+        missing(shape.schema, root, isObject(item) ? item : {}, `${here}.${index}`),
+      );
+    }
     const empty = given === undefined || given === "" || (given === null && !shape.nullable);
     return required && empty && shape.fallback === undefined ? [here] : [];
   });
 }
 
-/** `base_url` and `pageSize` as `Base url` and `Page size`. */
+const CAPITALS = new Set(["api", "csv", "gb", "http", "id", "ip", "json", "kb", "mb", "sql", "ssl", "tls", "uri", "url", "utf"]);
+
+/** `base_url` and `pageSize` as `Base URL` and `Page size`. */
 export function inWords(name: string): string {
-  const words = name.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim().toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const words = name.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim().toLowerCase().split(" ");
+  const text = words.map((word) => (CAPITALS.has(word) ? word.toUpperCase() : word)).join(" ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function allTexts(options: Schema[]): boolean {
   return options.every((option) => option.type === "string" || option.const !== undefined || Array.isArray(option.enum));
 }
 
+const LONG = 5_000; // characters: a certificate, a query
+
 function isLong(node: Schema): boolean {
-  return node.format === "textarea" || node.contentMediaType !== undefined;
+  return node.format === "textarea" || (numeric(node.maxLength) ?? 0) >= LONG;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

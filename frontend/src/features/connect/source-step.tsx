@@ -22,6 +22,7 @@ export function SourceStep({ source, onDone }: Props) {
   const [connectorId, setConnectorId] = useState(source?.connectorId ?? null);
   const [entry, setEntry] = useState<CatalogueEntry | null>(null);
   const [kind, setKind] = useState(source?.kind ?? null);
+  const [label, setLabel] = useState(source?.label ?? "");
   return (
     <div className="grid gap-5">
       <EndPicker
@@ -31,6 +32,7 @@ export function SourceStep({ source, onDone }: Props) {
         onConnector={(connector) => {
           setConnectorId(connector.id);
           setKind(connector.kind);
+          setLabel(connector.name);
           setEntry(null);
         }}
         onKind={(chosen) => {
@@ -41,7 +43,7 @@ export function SourceStep({ source, onDone }: Props) {
       />
       {entry && <NewSource key={entry.kind} entry={entry} onDone={onDone} />}
       {connectorId && kind && (
-        <SavedSource key={connectorId} id={connectorId} onDone={() => onDone({ connectorId, kind, config: {} })} />
+        <SavedSource key={connectorId} id={connectorId} onDone={() => onDone({ connectorId, kind, config: {}, label })} />
       )}
     </div>
   );
@@ -107,7 +109,7 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
           attempt(() =>
             save.mutate(
               { ...settings, name: name.trim() },
-              { onSuccess: ({ id, kind }) => onDone({ connectorId: id, kind, config: {} }) },
+              { onSuccess: (made) => onDone({ connectorId: made.id, kind: made.kind, config: {}, label: made.name }) },
             ),
           )
         }

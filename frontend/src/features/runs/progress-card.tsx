@@ -4,7 +4,7 @@ import { useNow } from "@/components/clock";
 import { classNames } from "@/components/class-names";
 import { isLive } from "@/components/status";
 import { duration, secondsBetween } from "@/format/duration";
-import { bytes, count, shortCount } from "@/format/number";
+import { bytes, count } from "@/format/number";
 
 /** Fixed places for every figure, so that nothing moves while they change. */
 export function ProgressCard({ run }: { run: Run }) {
@@ -14,10 +14,7 @@ export function ProgressCard({ run }: { run: Run }) {
   return (
     <section aria-label="Progress" className="card overflow-hidden">
       <dl className="grid grid-cols-2 gap-px bg-line sm:grid-cols-3 xl:grid-cols-6">
-        <Figure name="Read">
-          {count(progress?.read ?? 0)}
-          {total !== null && <Small title={count(total)}> of {shortCount(total)}</Small>}
-        </Figure>
+        <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress?.read ?? 0)}</Figure>
         <Figure name="Written">{count(progress?.written ?? 0)}</Figure>
         <Figure name="Rejected" loud={(progress?.rejected ?? 0) > 0}>
           {count(progress?.rejected ?? 0)}
@@ -41,20 +38,22 @@ export function ProgressCard({ run }: { run: Run }) {
 function Figure({ name, loud, children }: { name: string; loud?: boolean; children: ReactNode }) {
   return (
     <div className="bg-surface px-4 py-3">
-      <dt className="text-xs text-faint">{name}</dt>
+      <dt className="truncate text-xs text-faint">{name}</dt>
       <dd className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", loud && "text-wait")}>{children}</dd>
     </div>
   );
 }
 
-function Small({ children, title }: { children: ReactNode; title?: string }) {
-  return <span title={title} className="text-[0.8125rem] font-normal text-faint">{children}</span>;
+function Small({ children }: { children: ReactNode }) {
+  return <span className="text-[0.8125rem] font-normal text-faint">{children}</span>;
 }
 
 function Elapsed({ run }: { run: Run }) {
   const now = useNow();
   if (!run.started_at) return "–";
-  return duration(secondsBetween(run.started_at, isLive(run.status) ? null : run.finished_at, now));
+  const live = isLive(run.status);
+  const seconds = secondsBetween(run.started_at, live ? null : run.finished_at, now);
+  return duration(live ? Math.floor(seconds) : seconds);
 }
 
 /** Done part from 0 to 1; null when the source does not say how much there is. */
