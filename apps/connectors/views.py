@@ -48,14 +48,15 @@ CREATE_EXAMPLE = {
     "kind": "postgres",
     "config": {**CONFIG_EXAMPLE, "password": "correct-horse-9f2c"},
 }
+SHOWN = [name for name in ROW_EXAMPLE if name != "domain"]
 ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
 
 
 def row(values: dict[str, Any]) -> dict[str, Any]:
     """A connector in a list, from `.rows()`."""
-    name = values.pop("domain__name")
-    domain_id = values.pop("domain_id")
-    return {**values, "domain": {"id": domain_id, "name": name} if domain_id else None}
+    shown = {name: values[name] for name in SHOWN}
+    domain = {"id": values["domain_id"], "name": values["domain__name"]}
+    return {**shown, "domain": domain if values["domain_id"] else None}
 
 
 def detail(connector: Connector) -> dict[str, Any]:

@@ -161,8 +161,11 @@ class Restore(VersionView):
 
 
 def _row(values: dict[str, Any]) -> dict[str, Any]:
-    values.pop("id")
-    pk, name, email = (
-        values.pop(field) for field in ("created_by", "created_by__name", "created_by__email")
-    )
-    return {**values, "created_by": {"id": pk, "name": name or email} if pk else None}
+    pk = values["created_by"]
+    name = values["created_by__name"] or values["created_by__email"]
+    return {
+        "number": values["number"],
+        "note": values["note"],
+        "created_at": values["created_at"],
+        "created_by": {"id": pk, "name": name} if pk else None,
+    }

@@ -1,0 +1,174 @@
+"""The list of pipelines: filters, orders, cursors, and a cost that does not grow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from apps.auth.models import new_id
+from apps.orgs.models import Domain
+from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
+from tests.world import World, make_connector, make_pipeline
+
+URL = "/api/v1/pipelines"
+
+
+def plant(world: World, count: int) -> None:
+    """Rows as the list sees them, made quickly; some share their moment."""
+    now = timezone.now()
+    with world.scope():
+        rows = [
+            Pipeline(
+                org=world.org,
+                name=f"P {n:04}" if n % 2 else f"p {n:04}",
+                source_kind="dummy",
+                destination_kind="logger",
+                stream="generated",
+                tags=["even"] if n % 2 == 0 else ["odd", "third"] if n % 3 == 0 else ["odd"],
+            )
+            for n in range(count)
+        ]
+        Pipeline.unscoped.bulk_create(rows)
+        for n, row in enumerate(rows):
+            row.created_at = now - timedelta(seconds=n // 3)
+        Pipeline.unscoped.bulk_update(rows, ["created_at"])
+
+
+def walk(client: Any, **query: Any) -> list[str]:
+    """All names, page by page; on the way back the same pages are seen again."""
+    seen, pages, cursor = [], [], None
+    while True:
+        page = client.get(URL, {**query, **({"cursor": cursor} if cursor else {})}).json()
+        pages.append(page)
+        seen += [row["name"] for row in page["results"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    for earlier, later in zip(pages[-2::-1], pages[:0:-1], strict=True):
+        back = client.get(URL, {**query, "cursor": later["previous"]}).json()
+        assert [row["id"] for row in back["results"]] == [row["id"] for row in earlier["results"]]
+        assert back["next"] is not None
+    assert pages[0]["previous"] is None
+    return seen
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest", "name", "updated"])
+def test_every_row_is_seen_once_whatever_the_page_and_order(world: World, order: str) -> None:
+    plant(world, 23)
+    names = walk(world.client(Role.VIEWER), limit=4, order=order)
+    assert len(names) == len(set(names)) == 23
+    if order == "name":
+        assert names == sorted(names, key=str.lower)
+    if order == "newest":
+        oldest_first = walk(world.client(Role.VIEWER), limit=5, order="oldest")
+        assert names == oldest_first[::-1]
+
+
+def test_listing_many_costs_as_many_queries_as_listing_one(
+    world: World, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+) -> None:
+    client = world.client(Role.VIEWER)
+    make_pipeline(world, schedule="0 0 * * *")
+    with django_assert_max_num_queries(12) as one:
+        client.get(URL)
+    plant(world, 120)
+    with django_assert_num_queries(len(one)):
+        answer = client.get(URL, {"limit": 100}).json()
+    assert (len(answer["results"]), answer["count"]) == (100, 121)
+
+
+def test_the_count_is_exact_and_comes_with_an_empty_page(world: World, stranger: World) -> None:
+    plant(world, 7)
+    plant(stranger, 5)
+    client = world.client()
+    assert client.get(URL, {"limit": 1}).json()["count"] == 7
+    empty = client.get(URL, {"q": "nothing like it"}).json()
+    assert empty == {"results": [], "next": None, "previous": None, "count": 0}
+
+
+def test_rows_can_be_filtered_by_everything_named(world: World) -> None:
+    with world.scope():
+        domain = Domain.unscoped.create(org=world.org, name="Marketing")
+    saved = make_connector(world)
+    config = {
+        "source": {"connector_id": str(saved.pk), "stream": "creatures"},
+        "destination": {"kind": "jsonl", "config": {}},
+    }
+    make_pipeline(world, name="A 100% case_", domain_id=domain.pk, tags=["x", "y"], config=config)
+    make_pipeline(world, name="B", description="about a CASE", tags=["x"], enabled=False)
+    with world.scope():
+        Pipeline.objects.for_org(world.org).filter(name="B").update(
+            last_run_id=new_id(), last_run_status="failed"
+        )
+    client = world.client(Role.VIEWER)
+
+    def names(**query: Any) -> list[str]:
+        answer = client.get(URL, {"order": "name", **query}).json()
+        assert answer["count"] == len(answer["results"])
+        return [row["name"][0] for row in answer["results"]]
+
+    assert names() == ["A", "B"]
+    assert names(domain=str(domain.pk)) == ["A"]
+    assert names(tag="x") == ["A", "B"]
+    assert names(tag=" X , y") == ["A"]
+    assert names(enabled="false") == ["B"]
+    assert names(status="failed") == ["B"]
+    assert names(source="dummy") == ["A", "B"]
+    assert names(destination="jsonl") == ["A"]
+    assert names(connector=str(saved.pk)) == ["A"]
+    assert names(q="case") == ["A", "B"]
+    assert names(q="100%") == ["A"]
+    assert names(q="e_") == ["A"]
+    assert names(q="\\") == []
+    assert names(q="", tag="x", enabled="true") == ["A"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"cursor": "nonsense"},
+        {"cursor": "WyJuZXdlc3QiLGZhbHNlLCJ4IiwiMDE5N2QyYTAtNWE0ZS03YzYwLTlhNDEtMGQ5YjZhOWYyZjIwIl0"},
+        {"cursor": "WyJuZXdlc3QiLGZhbHNlLCIwMDAxLTAxLTAxIiwiMDE5N2QyYTAtNWE0ZS03YzYwLTlhNDEtMGQ5YjZhOWYyZjIwIl0"},
+        {"order": "created_at; DROP TABLE"},
+        {"limit": "0"},
+        {"limit": "201"},
+        {"limit": "9" * 26},
+        {"status": "asleep"},
+        {"domain": "x"},
+        {"enabled": "maybe"},
+        {"colour": "red"},
+        {"q": "nul\0"},
+        {"tag": "nul\0"},
+    ],
+)  # fmt: skip
+def test_a_bad_query_is_a_400_that_names_the_parameter(world: World, query: Any) -> None:
+    answer = world.client().get(URL, query)
+    assert answer.status_code in (400, 422), answer.content
+    assert answer.json()["errors"][0]["field"] in query
+
+
+def test_a_row_comes_with_its_schedule_last_run_and_domain(world: World) -> None:
+    made = make_pipeline(
+        world,
+        schedule={"interval_seconds": 900, "timezone": "Asia/Tokyo", "jitter_seconds": 5},
+    )
+    run_id = new_id()
+    with world.scope():
+        Pipeline.objects.for_org(world.org).filter(pk=made.pk).update(
+            last_run_id=run_id, last_run_status="succeeded", last_run_records=2**40
+        )
+    (row,) = world.client().get(URL).json()["results"]
+    assert row["last_run"] == {
+        "id": str(run_id),
+        "status": "succeeded",
+        "finished_at": None,
+        "records": 2**40,
+    }
+    assert row["schedule"]["interval_seconds"] == 900
+    assert row["schedule"]["cron"] is None
+    assert row["next_run_at"].endswith("Z")
+    assert row["domain"] is None
