@@ -21,7 +21,7 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
-from apps.runs import admission, leases, queue, retries, states, storage
+from apps.runs import admission, leases, positions, queue, retries, states, storage
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
@@ -58,7 +58,10 @@ def attempt(worker: Worker, claim: Claim) -> None:
     log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
     try:
         outcome = _run(worker, claim, recorder)
-        end = _End(claim, outcome, recorder.stop_reason(), recorder.latest)
+        reached = recorder.latest
+        if isinstance(outcome, Failed):  # what is committed counts, not what was last heard
+            reached = positions.checkpointed(claim.org_id, claim.pipeline_id) or reached
+        end = _End(claim, outcome, recorder.stop_reason(), reached)
         patiently(end.conclude, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("run was taken over; nothing more is written")
@@ -129,7 +132,7 @@ class _End:
     claim: Claim
     outcome: Outcome
     reason: StopReason | None
-    latest: Progress | None
+    reached: Progress | None
 
     def conclude(self) -> None:
         """Raises LeaseLost."""
@@ -183,8 +186,8 @@ class _End:
 
     def _move(self, after: Status, **changes: Any) -> None:
         claim = self.claim
-        if self.latest and after is not Status.SUCCEEDED:
-            changes |= columns_of(self.latest)
+        if self.reached and after is not Status.SUCCEEDED:
+            changes |= columns_of(self.reached)
         moved = states.move(
             org_id=claim.org_id,
             run_id=claim.run_id,
@@ -198,7 +201,7 @@ class _End:
             raise LeaseLost
 
     def _moved(self) -> bool:
-        return self.latest is not None and self.latest.read > self.claim.records_read
+        return self.reached is not None and self.reached.read > self.claim.records_read
 
     def _note_attempt(
         self,
@@ -208,7 +211,7 @@ class _End:
         *,
         failed: Failed | None = None,
     ) -> None:
-        latest = self.latest or Progress(0, 0, 0, 0, 0)
+        reached = self.reached or Progress(0, 0, 0, 0, 0)
         Attempt.objects.for_org(self.claim.org_id).filter(
             run_id=self.claim.run_id, number=self.claim.attempt
         ).update(
@@ -216,6 +219,6 @@ class _End:
             outcome=outcome,
             failure_class=failed.failure_class if failed else "",
             failure_message=failed.message[:2000] if failed else "",
-            records_read=latest.read if read is None else read,
-            records_written=latest.written if written is None else written,
+            records_read=reached.read if read is None else read,
+            records_written=reached.written if written is None else written,
         )

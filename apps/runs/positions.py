@@ -6,9 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
+import structlog
 from django.conf import settings
 
-from apps.engine import state
+from apps.engine import Progress, state
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -16,11 +18,28 @@ from apps.pipelines.models import Pipeline
 from apps.runs.exceptions import NoPosition, RunInProgress
 from apps.runs.models import LIVE, Run
 
+logger = structlog.get_logger(__name__)
+
+UNFINISHED = frozenset({"started", "running"})
+
 
 def shown(org_id: UUID, pipeline_id: UUID) -> dict[str, Any]:
     """Each stream's position; none before the first run."""
     found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     return {"streams": [_rendered(found)] if found else []}
+
+
+def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
+    """What an unfinished sync has committed so far; None when there is none, or it cannot be asked now."""
+    try:
+        found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    except psycopg.OperationalError as error:
+        logger.warning("engine state cannot be read now", error=str(error).partition("\n")[0])
+        return None
+    if found is None or found.status not in UNFINISHED:
+        return None
+    read = found.written + found.rejected
+    return Progress(read, found.written, found.rejected, found.bytes, found.batches)
 
 
 def put(*, org: Org, pipeline: Pipeline, by: Principal, position: dict[str, Any]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from apps.engine import EngineSupervisor
 from apps.pipelines.models import Pipeline, PipelineVersion
-from tests.world import World
+from apps.runs.execute import Worker
+from tests.world import World, make_world
 
 
 def make_pipeline(
@@ -60,3 +64,24 @@ def make_pipeline(
 @pytest.fixture
 def pipeline(world: World) -> Pipeline:
     return make_pipeline(world, name="flights")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[EngineSupervisor]:
+    """One warm fork server for all tests that run children from this process."""
+    supervisor = EngineSupervisor()
+    supervisor.start(wait=60)
+    yield supervisor
+    supervisor.close()
+
+
+@pytest.fixture
+def this_worker(engine: EngineSupervisor) -> Worker:
+    """A worker without a queue: the test says when it works."""
+    return Worker("tests", engine, threading.Event())
+
+
+@pytest.fixture
+def acme(committed_db: None) -> World:
+    """An org whose rows are really committed, for children and other processes to see."""
+    return make_world()

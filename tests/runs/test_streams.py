@@ -69,11 +69,6 @@ def server(django_db_setup: None) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def acme(committed_db: None) -> World:
-    return make_world()
-
-
 class Listener:
     """A client of one stream."""
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ended, start, wait_for, worker
-from tests.world import World, make_world
-
-
-@pytest.fixture
-def acme(committed_db: None) -> World:
-    return make_world()
+from tests.world import World
 
 
 def test_a_run_ends_with_its_rows_its_log_and_its_outputs(acme: World) -> None:
