@@ -1,11 +1,10 @@
 import createClient from "openapi-fetch";
-import type { MissingPaths } from "./interim";
 import type { paths } from "./schema";
 import { ProblemError } from "./problem";
 import { authorizedFetch } from "./session";
 
 /** Typed calls: `answer(api.GET("/api/v1/runs", {...}))`. */
-export const api = createClient<paths & MissingPaths>({ baseUrl: globalThis.location?.origin, fetch: authorizedFetch });
+export const api = createClient<paths>({ baseUrl: globalThis.location?.origin, fetch: authorizedFetch });
 
 interface Result<T> {
   data?: T;

@@ -54,6 +54,11 @@ export interface Described {
   next: string | null;
 }
 
+/** The message when a name is already another's, which belongs to the name's field. */
+export function nameTaken(error: unknown): string | null {
+  return error instanceof ProblemError && error.code === "name_taken" ? error.message : null;
+}
+
 /** What to show for anything that was thrown. */
 export function describe(error: unknown): Described {
   if (error instanceof ProblemError) return { title: error.message, next: error.next };

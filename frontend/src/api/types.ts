@@ -20,4 +20,4 @@ export type CatalogueEntry = Schemas["CatalogueKind"];
 export type CheckStep = Schemas["CheckStep"];
 export type Preview = Schemas["PreviewAnswer"];
 export type StreamInfo = Schemas["Stream"];
-export type { Output } from "./interim";
+export type Output = Schemas["Output"];

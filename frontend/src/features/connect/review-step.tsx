@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { nameTaken } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
@@ -28,7 +29,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           value={name}
           maxLength={120}
           required
-          error={errors.name ?? (name.trim() === "" ? "This is needed." : null)}
+          error={errors.name ?? nameTaken(error) ?? (name.trim() === "" ? "This is needed." : null)}
           onChange={({ target }) => setName(target.value)}
         />
         <TextField
@@ -49,7 +50,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           <PreviewTable preview={preview.data} />
         </div>
       )}
-      {error != null && <ErrorNotice error={error} />}
+      {error != null && !nameTaken(error) && <ErrorNotice error={error} />}
       <StepActions
         next={saving ? "Creating…" : "Create pipeline"}
         blocked={saving ? "Creating" : name.trim() === "" ? "It needs a name" : null}

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { CatalogueEntry } from "@/api/types";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, nameTaken } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
@@ -91,12 +91,12 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
         hint="The connector can be used by other pipelines too."
         value={name}
         onChange={({ target }) => setName(target.value)}
-        error={messages.name}
+        error={messages.name ?? nameTaken(save.error)}
         maxLength={120}
         required
       />
       {check.data && <CheckSteps steps={check.data.steps} />}
-      {general && <ErrorNotice error={general} />}
+      {general && !nameTaken(general) && <ErrorNotice error={general} />}
       {tried && empty.length > 0 && (
         <p role="alert" className="text-bad">
           Still needed: {empty.map((path) => inWords(path.split(".").at(-1)!)).join(", ")}.

@@ -179,7 +179,7 @@ function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
       </time>
       <span className={classNames("w-[7ch] shrink-0", COLOURS[line.level])}>{line.level}</span>
       <span className={line.level === "error" || line.level === "warning" ? COLOURS[line.level] : undefined}>
-        {line.message}
+        {line.message.trimEnd()}
         {fields && <span className="text-faint"> {fields}</span>}
       </span>
     </div>
@@ -188,8 +188,9 @@ function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
 
 /** Rows of text the line takes; lines are not wrapped, but a trace back has many. */
 function heightOf(line: LogLine): number {
+  const text = line.message.trimEnd();
   let height = 1;
-  for (let at = line.message.indexOf("\n"); at >= 0; at = line.message.indexOf("\n", at + 1)) height += 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) height += 1;
   return height;
 }
 
