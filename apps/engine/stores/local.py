@@ -7,6 +7,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from polars.exceptions import PolarsError
+
 from apps.engine.failures import DestinationError
 from apps.engine.stores import Entry, Store, SwapConflict
 
 NO_SPACE = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _TEMPORARY = ".tmp-"
 
 
@@ -165,6 +169,16 @@ def explained(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = NO_SPACE.get(error.errno or 0) or error.strerror or str(error)
-        number = errno.errorcode.get(error.errno or 0, "OSError")
-        raise DestinationError(f"{what}: {why}", evidence=(f"{number}: {why}",)) from error
+        raise _failure(what, error) from error
+    except PolarsError as error:  # its writers wrap the operating system's
+        found = OS_ERROR.search(str(error))
+        if found is None:
+            raise
+        number = int(found[1])
+        raise _failure(what, OSError(number, os.strerror(number))) from error
+
+
+def _failure(what: str, error: OSError) -> DestinationError:
+    why = NO_SPACE.get(error.errno or 0) or error.strerror or str(error)
+    number = errno.errorcode.get(error.errno or 0, "OSError")
+    return DestinationError(f"{what}: {why}", evidence=(f"{number}: {why}",))

@@ -36,6 +36,7 @@ class Target(ABC):
 
     kind: str
     merges = False
+    tries = 6  # moments at which the crash tests kill; fewer where each costs many requests
     name = "flights"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -51,10 +52,13 @@ class Target(ABC):
         key: Sequence[str] = (),
         **settings: Any,
     ) -> Destination:
-        spec = DestinationSpec(
+        spec = self.spec(mode, key, **settings)
+        return build_destination(spec, job_id=job, data=self.data, allow_private_networks=True)
+
+    def spec(self, mode: WriteMode, key: Sequence[str] = (), **settings: Any) -> DestinationSpec:
+        return DestinationSpec(
             self.kind, self.config() | settings, self.name, mode, primary_key=tuple(key)
         )
-        return build_destination(spec, job_id=job, data=self.data, allow_private_networks=True)
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]] | None:
@@ -63,6 +67,9 @@ class Target(ABC):
     @abstractmethod
     def staged(self) -> int:
         """How many staged things are left, of whatever job."""
+
+    def release(self) -> None:  # noqa: B027 - most targets hold nothing
+        """Let other processes have what reading holds."""
 
     def close(self) -> None:  # noqa: B027 - most targets hold nothing
         """Release what reading needed."""
@@ -185,6 +192,8 @@ class CsvTarget(FileTarget):
 class S3Target(ParquetTarget):
     """A bucket of the user's own on an S3 server."""
 
+    tries = 3
+
     def __init__(self, servers: Servers, folder: Path) -> None:
         self._endpoint, self._prefix = servers.s3, uuid4().hex
         self.data = StorageRoot(f"file://{folder}", "unused")
@@ -207,6 +216,8 @@ class S3Target(ParquetTarget):
 
 class GcsTarget(ParquetTarget):
     """Drover's own storage in Google Cloud Storage."""
+
+    tries = 3
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self.data = StorageRoot(
@@ -300,9 +311,12 @@ class DuckdbTarget(Target):
     def staged(self) -> int:
         return len(list(self.store.entries("warehouse.staging/")))
 
-    def close(self) -> None:
+    def release(self) -> None:
         if self._reader:
             self._reader.close()
+        self._reader = None
+
+    close = release
 
 
 TARGETS: dict[str, Callable[[Servers, Path], Target]] = {

@@ -11,7 +11,7 @@ from uuid import uuid4
 import polars as pl
 import pytest
 
-from apps.engine.destinations.base import Batch, Destination
+from apps.engine.destinations.base import Batch
 from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import Sync, Target, sync
 
@@ -278,29 +278,3 @@ def test_checking_writes_and_leaves_nothing(target: Target) -> None:
     assert all(step.ok and step.message and step.ms >= 0 for step in steps)
     assert not target.rows()
     assert target.staged() == 0
-
-
-def test_a_crash_inside_publish_loses_and_doubles_nothing(
-    target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for point in range(1, 40):
-        sync(target, numbered(0, 3))
-        job = Sync(target, "append")
-        job.write(numbered(10, 20))
-        job.write(numbered(20, 25, extra=1))
-        if not crashes(job.destination, point):
-            break
-        job.attempt()
-        job.publish()
-        assert bag(target.rows() or []) == bag(
-            numbered(0, 3) + numbered(10, 20) + numbered(20, 25, extra=1)
-        )
-    assert point > 3, "the crash points were not reached"
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-def crashes(destination: Destination, point: int) -> bool:
-    raise NotImplementedError

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+from loguru import logger
 
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 
@@ -58,6 +59,17 @@ def explained(file: Path) -> Iterator[None]:
         if isinstance(error, duckdb.CatalogException | duckdb.BinderException):
             raise ConfigurationError("DuckDB refused a statement", evidence=(line,)) from error
         raise DestinationError("DuckDB failed", evidence=(line,)) from error
+
+
+def fold_in(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring what was committed from the write-ahead log into the file, so that the file alone is whole.
+
+    While somebody reads it, the log stays beside it.
+    """
+    try:
+        connection.execute("CHECKPOINT")
+    except duckdb.TransactionException:
+        logger.info("The database is being read: its write-ahead log stays beside it for now")
 
 
 def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:

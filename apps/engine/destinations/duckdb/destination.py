@@ -93,6 +93,7 @@ class DuckdbDestination(Destination):
         self._staging.clear()
 
     def _publish(self, committed: Sequence[Batch]) -> int:
+        from apps.engine.destinations.duckdb.database import fold_in
         from apps.engine.destinations.duckdb.incoming import Incoming
         from apps.engine.destinations.duckdb.publishing import Publishing
 
@@ -104,15 +105,21 @@ class DuckdbDestination(Destination):
             publishing = Publishing(
                 connection, incoming, schema=self._schema, table=self._table, key=self._key
             )
-            return publishing.run(self.spec.write_mode, self.job_id)
+            rows = publishing.run(self.spec.write_mode, self.job_id)
+            fold_in(connection)
+            return rows
 
     def _published(self) -> int | None:
         if not self._file.exists():
             return None
+        from apps.engine.destinations.duckdb.database import fold_in
         from apps.engine.destinations.duckdb.publishing import published_rows
 
         with self._database() as connection:
-            return published_rows(connection, self.job_id)
+            rows = published_rows(connection, self.job_id)
+            if rows is not None:
+                fold_in(connection)
+            return rows
 
     def _database(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
         from apps.engine.destinations.duckdb.database import database

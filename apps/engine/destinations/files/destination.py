@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import polars as pl
 
 from apps.engine.columns import NULL, STRING, Column, InexactCast, fitted
-from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot
+from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, StorageRoot, WriteMode
 from apps.engine.destinations import checking
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
@@ -38,6 +39,7 @@ class FilesDestination(Destination):
     """Subclasses name their settings and format."""
 
     Format: ClassVar[type[FileFormat]]
+    write_modes: ClassVar[tuple[WriteMode, ...]] = ("replace", "append")
     config: BucketSettings
 
     def __init__(
@@ -129,7 +131,14 @@ class FilesDestination(Destination):
         found = self._store.read_version(self._manifest_key)
         if found is None:
             return Manifest(self._format.name), None
-        return Manifest.from_bytes(found[0], expected=self._format.name), found[1]
+        manifest, version = Manifest.from_bytes(found[0]), found[1]
+        if manifest.format == self._format.name:
+            return manifest, version
+        if self.spec.write_mode == "append":
+            raise ConfigurationError(
+                f"The folder holds {manifest.format} files: choose another name for the data"
+            )
+        return replace(manifest, format=self._format.name, columns={}), version
 
     def _published(self) -> Published | None:
         return self._read_manifest()[0].publication(self.job_id)

@@ -85,11 +85,11 @@ class Manifest:
         return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, expected: str) -> Manifest:
-        """Raises DestinationError if it is not a manifest of the expected format."""
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Raises DestinationError if it is not a manifest."""
         try:
             document = orjson.loads(data)
-            manifest = cls(
+            return cls(
                 format=document["format"],
                 columns={
                     item["name"]: Column(ColumnType(item["type"]), scale=item["scale"])
@@ -103,11 +103,6 @@ class Manifest:
                 "manifest.json was changed by something else and cannot be read",
                 evidence=(f"{type(error).__name__}: {error}"[:200],),
             ) from error
-        if manifest.format != expected:
-            raise DestinationError(
-                f"The folder holds {manifest.format} files: choose another name for the data"
-            )
-        return manifest
 
 
 def _published(item: Mapping[str, Any]) -> Published:
