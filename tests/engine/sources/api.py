@@ -67,6 +67,7 @@ class Api(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
     server: Api
 
     def do_GET(self) -> None:

@@ -18,7 +18,7 @@ ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 class NoAuth(Settings):
     """The API is open."""
 
-    type: Literal["none"] = "none"
+    type: Literal["none"]
 
 
 class ApiKeyAuth(Settings):
@@ -56,7 +56,7 @@ Auth = Annotated[NoAuth | ApiKeyAuth | BearerAuth | BasicAuth, Field(discriminat
 class NoPagination(Settings):
     """One answer holds everything."""
 
-    type: Literal["none"] = "none"
+    type: Literal["none"]
 
 
 class PageNumber(Settings):
@@ -158,17 +158,19 @@ class Config(Settings):
         description="Address that all paths start from",
         examples=["https://api.example.com/v1"],
     )
-    auth: Auth = Field(default_factory=NoAuth, description="How to log in")
+    auth: Auth = Field(default_factory=lambda: NoAuth(type="none"), description="How to log in")
     headers: dict[Annotated[str, Field(pattern=HEADER_NAME)], str] = Field(
         default_factory=dict,
         description="Headers to send with each request; credentials belong into `auth`",
+        json_schema_extra={"additionalProperties": False},
     )
     params: dict[str, Scalar] = Field(
         default_factory=dict, description="Query parameters to send with each request"
     )
     streams: list[Stream] = Field(min_length=1, max_length=500, description="What the API offers")
     pagination: Pagination = Field(
-        default_factory=NoPagination, description="How one page follows another"
+        default_factory=lambda: NoPagination(type="none"),
+        description="How one page follows another",
     )
     timeout: float = Field(60, gt=0, le=3600, description="Seconds to wait for one whole answer")
     retries: int = Field(3, ge=0, le=20, description="Further tries when a request fails")
