@@ -27,6 +27,7 @@ def test_someone_logs_in_starts_a_run_and_watches_it_succeed(
 
     row = rows.filter(has_text="flights").first
     row.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="Recent runs")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Run ")).click()
 
     expect(page).to_have_url(RUN_ADDRESS)
