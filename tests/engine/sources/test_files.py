@@ -1,0 +1,552 @@
+"""The files source: CSV, JSON Lines and Parquet from a folder, a bucket and a web address."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+
+from apps.engine.contract import StorageRoot
+from apps.engine.failures import (
+    AuthenticationError,
+    ConfigurationError,
+    EngineError,
+    SourceError,
+)
+from apps.engine.frames import StreamSchema
+from apps.engine.sources.files import readers
+from apps.engine.sources.files.delimited import record_end, typed, without_blank_lines
+from apps.engine.sources.files.patterns import check_path, format_of, matches, stream_name
+from tests.engine.sources.api import Asked, Reply, always, serving
+from tests.engine.sources.reading import build, read
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> StorageRoot:
+    (tmp_path / "org" / "1").mkdir(parents=True)
+    return StorageRoot(tmp_path.as_uri(), "org/1")
+
+
+@pytest.fixture
+def folder(root: StorageRoot, tmp_path: Path) -> Path:
+    return tmp_path / root.prefix
+
+
+def source(root: StorageRoot, path: str, bound_to: str | None = None, **config: Any) -> Any:
+    name = bound_to or config.get("stream") or stream_name(path)
+    return build("files", {"path": path, **config}, name, files=root)
+
+
+def table(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+ROWS = [
+    {"faa": f"A{n}", "lat": n / 8, "alt": n, "note": 'a,\n"b"' if n % 5 == 0 else "plain"}
+    for n in range(1, 2001)
+]
+
+
+def test_csv_arrives_typed(root: StorageRoot, folder: Path) -> None:
+    (folder / "airports.csv").write_bytes(
+        b"\xef\xbb\xbfcode,lat,alt,open,since,seen,seen_utc,note,nothing\r\n"
+        b'007,1.5,10,true,2020-02-29,2020-01-01 10:00:00,2020-01-01T10:00:00Z,"a ""b"", c",\r\n'
+        b"1e3,-2,NA,false,1999-12-31,2020-01-01T10:00:00.5,2020-01-01T12:00:00+02:00,,NA\r\n"
+    )
+    found = read(source(root, "airports.csv", csv={"null_values": ["NA"]}))
+    assert found.rows == [
+        {
+            "code": "007",
+            "lat": 1.5,
+            "alt": 10,
+            "open": True,
+            "since": date(2020, 2, 29),
+            "seen": datetime(2020, 1, 1, 10, tzinfo=UTC).replace(tzinfo=None),
+            "seen_utc": datetime(2020, 1, 1, 10, tzinfo=UTC),
+            "note": 'a "b", c',
+            "nothing": None,
+        },
+        {
+            "code": "1e3",
+            "lat": -2.0,
+            "alt": None,
+            "open": False,
+            "since": date(1999, 12, 31),
+            "seen": datetime(2020, 1, 1, 10, 0, 0, 500000, tzinfo=UTC).replace(tzinfo=None),
+            "seen_utc": datetime(2020, 1, 1, 10, tzinfo=UTC),
+            "note": None,
+            "nothing": None,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "dtype"),
+    [
+        (["1", "-2", None], pl.Int64),
+        (["0", "00"], pl.String),
+        (["+1"], pl.String),
+        (["9223372036854775808"], pl.String),
+        (["1", "2.5", "1e-3"], pl.Float64),
+        (["0.1234567890123456789"], pl.String),
+        (["NaN"], pl.String),
+        (["1 "], pl.String),
+        (["true", "FALSE"], pl.Boolean),
+        (["true", "yes"], pl.String),
+        (["2024-02-30"], pl.String),
+        (["2024-02-28"], pl.Date),
+        (["2024-02-28T00:00:00", "2024-02-28 00:00:00.123456"], pl.Datetime("us")),
+        (["2024-02-28T00:00:00Z", "2024-02-28T00:00:00"], pl.String),
+        (["2024-02-28T00:00:00Z", "2024-02-28 00:00:00-0330"], pl.Datetime("us", "UTC")),
+        (["", "x"], pl.String),
+        ([None], pl.Null),
+    ],
+)
+def test_a_column_is_typed_only_when_every_value_keeps_its_meaning(
+    texts: list[str | None], dtype: pl.DataType
+) -> None:
+    assert typed(pl.Series(texts, dtype=pl.String)).dtype == dtype
+
+
+@given(st.lists(st.one_of(st.none(), st.text("0123456789.-+eTZ: ", max_size=12)), max_size=6))
+def test_typing_loses_no_value_and_integers_keep_their_text(texts: list[str | None]) -> None:
+    found = typed(pl.Series(texts, dtype=pl.String))
+    assert found.is_null().to_list() == [text is None for text in texts]
+    if found.dtype == pl.Int64:
+        assert found.cast(pl.String).to_list() == texts
+    if found.dtype == pl.Float64:
+        assert found.to_list() == [None if text is None else float(text) for text in texts]
+
+
+def test_a_late_word_among_numbers_widens_the_column_and_fails_nothing(
+    root: StorageRoot, folder: Path
+) -> None:
+    lines = [f"{n},x" for n in range(200_000)]
+    lines[199_990] = "unknown,x"
+    (folder / "late.csv").write_text("n,filler\n" + "\n".join(lines) + "\n")
+    reader, schema, frames = source(root, "late.csv", page_size=10_000), StreamSchema(), []
+    token: dict[str, Any] = {}
+    while True:
+        page = reader.get(token)
+        frames.append(schema.conform(page.frame))
+        token = page.next_pagination
+        if not token:
+            break
+    assert len(frames) > 1
+    assert frames[0]["n"].dtype == pl.Int64
+    whole = pl.concat([schema.conform(frame) for frame in frames])
+    assert whole.height == 200_000
+    assert whole["n"][199_990] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("plain.csv", table(ROWS), {}),
+        ("packed.csv.gz", gzip.compress(table(ROWS)), {}),
+        ("semi.txt", table(ROWS).replace(b"plain", b"pl;n"), {"csv": {"delimiter": ","}}),
+        ("lines.jsonl", b"\n".join(json.dumps(row).encode() for row in ROWS), {}),
+        ("lines.ndjson.gz", gzip.compress(b"\n\n".join(json.dumps(r).encode() for r in ROWS)), {}),
+    ],
+)
+def test_every_record_is_read_once_and_again_from_any_token(
+    root: StorageRoot,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: bytes,
+    options: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    (folder / name).write_bytes(content)
+    whole = read(source(root, name, page_size=40, **options))
+    assert [row["faa"] for row in whole.rows] == [row["faa"] for row in ROWS]
+    assert [row["note"] for row in whole.rows if row["alt"] % 5 == 0] == ['a,\n"b"'] * 400
+    assert len(whole.pages) > 5
+    for position in (1, len(whole.tokens) // 2, len(whole.tokens) - 1):
+        rest = read(source(root, name, page_size=40, **options), token=whole.tokens[position])
+        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+
+
+CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=30), st.integers(20, 200))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_text_in_any_piece_size_comes_back_as_it_was(
+    root: StorageRoot, folder: Path, rows: list[tuple[str, str]], size: int
+) -> None:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([("a", "b"), *rows])
+    (folder / "any.csv").write_bytes(text.getvalue().encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(readers, "SMALLEST_PIECE", size)
+        patch.setattr(readers, "BYTES_PER_ROW", 1)
+        found = read(source(root, "any.csv", page_size=1, csv={"infer_types": False}))
+    assert [(row["a"], row["b"]) for row in found.rows] == rows
+
+
+def test_blank_lines_are_no_records() -> None:
+    data = b'\n1,"a\n\n b"\n\n\r\n  \n2,"x"\n\n'
+    assert without_blank_lines(data, '"') == b'1,"a\n\n b"\n2,"x"\n'
+    assert without_blank_lines(b"\n1,2\n\n\n3,4", None) == b"1,2\n3,4"
+
+
+@given(st.binary(max_size=60))
+def test_a_record_never_ends_inside_quotes(data: bytes) -> None:
+    end = record_end(data, '"')
+    assert data[:end].count(b'"') % 2 == 0
+    assert end == 0 or data[end - 1 : end] == b"\n"
+
+
+def test_a_file_without_a_header_has_numbered_columns(root: StorageRoot, folder: Path) -> None:
+    (folder / "bare.csv").write_bytes(b"1,a\n2,b\n")
+    found = read(source(root, "bare.csv", csv={"header": False}))
+    assert found.rows == [
+        {"column_1": 1, "column_2": "a"},
+        {"column_1": 2, "column_2": "b"},
+    ]
+
+
+def test_other_encodings_and_tabs_are_read(root: StorageRoot, folder: Path) -> None:
+    (folder / "alt.tsv").write_bytes("n\tname\n1\tZürich\n".encode("latin-1"))
+    assert read(source(root, "alt.tsv", csv={"encoding": "latin-1"})).rows == [
+        {"n": 1, "name": "Zürich"}
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a,b\n", b"a,b"])
+def test_a_file_without_records_is_one_empty_page(
+    root: StorageRoot, folder: Path, content: bytes
+) -> None:
+    (folder / "empty.csv").write_bytes(content)
+    found = read(source(root, "empty.csv"))
+    assert (found.rows, len(found.pages)) == ([], 1)
+
+
+def parquet(rows: int, group: int) -> bytes:
+    buffer = io.BytesIO()
+    frame = pl.DataFrame({"n": range(rows), "at": [datetime(2024, 1, 1, tzinfo=UTC)] * rows})
+    frame.write_parquet(buffer, row_group_size=group)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("page_size", [1, 30, 64, 100, 1000])
+def test_parquet_is_read_by_row_groups_from_any_token(
+    root: StorageRoot, folder: Path, page_size: int
+) -> None:
+    (folder / "data.parquet").write_bytes(parquet(200, 64))
+    reader = source(root, "data.parquet", page_size=page_size)
+    assert reader.get_total_records_count() == 200
+    whole = read(reader)
+    assert whole.column("n") == list(range(200))
+    for position in {0, 1, 2, len(whole.tokens) - 1} & set(range(len(whole.tokens))):
+        token = whole.tokens[position]
+        rest = read(source(root, "data.parquet", page_size=page_size), token=token)
+        assert rest.rows == [row for page in whole.pages[position:] for row in page]
+
+
+def test_a_token_of_another_page_size_still_reads_exactly_the_rest(
+    root: StorageRoot, folder: Path
+) -> None:
+    (folder / "data.parquet").write_bytes(parquet(200, 64))
+    whole = read(source(root, "data.parquet", page_size=30))
+    rest = read(source(root, "data.parquet", page_size=7), token=whole.tokens[2])
+    assert rest.column("n") == list(range(60, 200))
+
+
+def test_a_pattern_reads_its_files_in_order_as_one_stream(root: StorageRoot, folder: Path) -> None:
+    (folder / "logs" / "deep").mkdir(parents=True)
+    for name, content in {
+        "logs/b.csv": b"n,m\n3,x\n4,x\n",
+        "logs/a.csv": b"n\n1\n2\n",
+        "logs/deep/c.csv": b"n\n5\n",
+        "logs/readme.md": b"no",
+        "other.csv": b"n\n9\n",
+    }.items():
+        (folder / name).write_bytes(content)
+    flat = read(source(root, "logs/*.csv", "logs"))
+    assert flat.column("n") == [1, 2, 3, 4]
+    deep = read(source(root, "logs/**/*.csv", "logs"))
+    assert deep.column("n") == [1, 2, 3, 4, 5]
+    assert read(source(root, "logs/*.csv", "logs"), token=flat.tokens[1]).column("n") == [3, 4]
+    assert read(source(root, "logs/[b-z].csv", stream="mine")).column("n") == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("logs/*.csv", "logs/a.csv", True),
+        ("logs/*.csv", "logs/x/a.csv", False),
+        ("**/*.csv", "a.csv", True),
+        ("**/*.csv", "x/y/a.csv", True),
+        ("logs/**", "logs/x/a", True),
+        ("a?.csv", "ab.csv", True),
+        ("a?.csv", "a/.csv", False),
+        ("[!a].csv", "b.csv", True),
+        ("[!a].csv", "a.csv", False),
+        ("[ab", "[ab", True),
+        ("a+b.csv", "a+b.csv", True),
+        ("*", ".hidden", True),
+    ],
+)
+def test_patterns_match_as_shells_do(pattern: str, path: str, fits: bool) -> None:
+    assert matches(pattern, path) is fits
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../x.csv",
+        "a/../../x.csv",
+        "a/./b.csv",
+        "a//b.csv",
+        "~/x.csv",
+        "a\\b.csv",
+        "a\x00b.csv",
+        "file:///etc/passwd",
+        "s3://bucket/x.csv",
+        "*" * 11,
+    ],
+)
+def test_paths_out_of_the_area_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match=r"must|wildcards"):
+        check_path(path)
+    with pytest.raises(ConfigurationError):
+        build("files", {"path": path}, "x")
+
+
+def test_links_out_of_the_area_are_not_followed(
+    root: StorageRoot, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.csv").write_bytes(b"n\n1\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.csv").write_bytes(b"n\n1\n")
+    (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    (folder / "inside").symlink_to(tmp_path / "elsewhere")
+    (folder / "good.csv").write_bytes(b"n\n7\n")
+    for path in ("link.csv", "inside/x.csv"):
+        with pytest.raises(ConfigurationError, match="leads out"):
+            source(root, path).get()
+    assert read(source(root, "*.csv", "files")).column("n") == [7]
+    assert read(source(root, "**/*.csv", "files")).column("n") == [7]
+
+
+def test_another_orgs_files_are_not_there(root: StorageRoot, folder: Path) -> None:
+    other = StorageRoot(root.url, "org/2")
+    (folder / "mine.csv").write_bytes(b"n\n1\n")
+    with pytest.raises(ConfigurationError, match="no uploaded file"):
+        source(other, "mine.csv").get()
+    with pytest.raises(ConfigurationError, match="no uploaded file matches"):
+        source(other, "**", "files", format="csv").get()
+
+
+def failure(
+    reader: Any, kind: type[EngineError], token: dict[str, Any] | None = None
+) -> EngineError:
+    with pytest.raises(kind) as caught:
+        reader.get(token or {})
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "evidence"),
+    [
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "more fields"),
+        ("a.csv", b"a,b\n1,\xff\n", "utf-8"),
+        ("a.jsonl", b'{"n": 1}\n{"n": \n', "at byte 9"),
+        ("a.parquet", b"PAR1 not really", "Parquet"),
+        ("a.parquet", parquet(100, 100)[:-50], "Parquet"),
+        ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999)[:-20], "end-of-stream"),
+        ("a.csv.gz", b"a,b\n1,2\n", "gzip"),
+    ],
+)
+def test_a_broken_file_is_a_source_failure_that_trying_again_does_not_help(
+    root: StorageRoot, folder: Path, name: str, content: bytes, evidence: str
+) -> None:
+    (folder / name).write_bytes(content)
+    error = failure(source(root, name), SourceError)
+    assert not error.retryable
+    assert evidence.lower() in f"{error.message} {error.evidence}".lower()
+
+
+def test_a_record_without_end_is_given_up(
+    root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "LONGEST_RECORD", 200_000)
+    (folder / "a.csv").write_bytes(b'a,b\n1,"' + b"x\n" * 500_000)
+    error = failure(source(root, "a.csv", page_size=1), SourceError)
+    assert "longer than" in error.message
+
+
+def test_a_missing_file_and_an_unknown_format_are_configuration_failures(
+    root: StorageRoot, folder: Path
+) -> None:
+    failure(source(root, "gone.csv"), ConfigurationError)
+    (folder / "data.bin").write_bytes(b"?")
+    failure(source(root, "data.bin"), ConfigurationError)
+    (folder / "a.csv").write_bytes(b"a\n1\n")
+    assert "there is a" in failure(source(root, "a.csv", "b"), ConfigurationError).message
+
+
+def test_a_file_that_changed_is_not_read_on(
+    root: StorageRoot, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "SMALLEST_PIECE", 1000)
+    (folder / "a.csv").write_bytes(table(ROWS))
+    token = source(root, "a.csv", page_size=10).get().next_pagination
+    (folder / "a.csv").write_bytes(table(ROWS[:-1]))
+    assert "changed" in failure(source(root, "a.csv", page_size=10), SourceError, token).message
+    (folder / "a.csv").unlink()
+    (folder / "b.csv").write_bytes(table(ROWS))
+    gone = source(root, "*.csv", "files", page_size=10)
+    assert "was removed" in failure(gone, SourceError, token).message
+
+
+def test_discovery_and_check_read_the_beginning(root: StorageRoot, folder: Path) -> None:
+    (folder / "a.csv").write_bytes(table(ROWS))
+    reader = build("files", {"path": "a.csv"}, files=root)
+    (stream,) = reader.discover()
+    assert stream.name == "a"
+    assert [(field.name, field.type) for field in stream.fields] == [
+        ("faa", "string"),
+        ("lat", "number"),
+        ("alt", "integer"),
+        ("note", "string"),
+    ]
+    assert [(step.step, step.ok) for step in reader.check()] == [("find", True), ("read", True)]
+    missing = list(build("files", {"path": "b.csv"}, files=root).check())
+    assert [(step.step, step.ok) for step in missing] == [("find", False)]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "name"),
+    [
+        ("a.csv", "csv", "a"),
+        ("x/b.data.CSV.gz", "csv", "b"),
+        ("https://h.test/d/c.parquet?sig=1", "parquet", "c"),
+        ("logs/**/*.ndjson", "jsonl", "logs"),
+        ("*.txt", "csv", "files"),
+        ("noending", None, "noending"),
+    ],
+)
+def test_names_tell_format_and_stream(path: str, kind: str | None, name: str) -> None:
+    assert format_of(path) == kind
+    assert stream_name(path) == name
+
+
+def test_a_file_at_a_web_address_is_read_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    content = table(ROWS)
+    with serving(always(Reply(content, headers={"ETag": '"1"'}))) as api:
+        url = f"{api.url}/data/airports.csv?signature=s3cret-canary"
+        whole = read(build("files", {"path": url, "page_size": 40}, "airports"))
+        assert len(whole.rows) == len(ROWS)
+        assert len(api.asked) == 1
+        again = build("files", {"path": url, "page_size": 40}, "airports")
+        rest = read(again, token=whole.tokens[3])
+        assert rest.rows == [row for page in whole.pages[3:] for row in page]
+        assert "s3cret-canary" not in json.dumps(whole.tokens)
+
+
+def test_a_web_file_that_changed_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    marks = ['"1"', '"2"']
+
+    def script(_: Asked) -> Reply:
+        return Reply(table(ROWS), headers={"ETag": marks.pop(0)})
+
+    with serving(script) as api:
+        config = {"path": f"{api.url}/a.csv", "page_size": 40}
+        token = build("files", config, "a").get().next_pagination
+        assert "changed" in failure(build("files", config, "a"), SourceError, token).message
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Reply(b"no", 403), AuthenticationError),
+        (Reply(b"no", 404), ConfigurationError),
+        (Reply(b"no", 500), SourceError),
+        (Reply(b"a,b\n", declared=999), SourceError),
+        (Reply(b"x" * (2 << 20)), SourceError),
+        (Reply(b"", 302, {"Location": "http://169.254.169.254/"}), ConfigurationError),
+    ],
+)
+def test_a_download_that_fails_says_why(reply: Reply, kind: type[EngineError]) -> None:
+    with serving(always(reply)) as api:
+        config = {"path": f"{api.url}/a.csv?key=s3cret-canary", "max_download_mb": 1}
+        error = failure(build("files", config, "a"), kind)
+        assert api.asked
+    assert "s3cret-canary" not in f"{error.message} {error.evidence}"
+
+
+def test_a_private_web_address_is_refused() -> None:
+    with serving(always(Reply(b"a\n1\n"))) as api:
+        reader = build("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
+        failure(reader, ConfigurationError)
+        assert api.asked == []
+
+
+@pytest.fixture(scope="module")
+def s3_root() -> Iterator[StorageRoot]:
+    import boto3
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    options = {
+        "endpoint_override": f"http://{host}:{port}",
+        "access_key": "key",
+        "secret_key": "secret",
+        "region": "us-east-1",
+    }
+    client = boto3.client(
+        "s3",
+        endpoint_url=options["endpoint_override"],
+        aws_access_key_id="key",
+        aws_secret_access_key="secret",
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket="uploads")
+    for name, body in {
+        "org/1/a.csv": table(ROWS),
+        "org/1/logs/x.jsonl": b'{"n": 1}\n',
+        "org/1/logs/y.jsonl": b'{"n": 2}\n',
+        "org/1/data.parquet": parquet(200, 64),
+        "org/2/secret.csv": b"n\n1\n",
+    }.items():
+        client.put_object(Bucket="uploads", Key=name, Body=body)
+    yield StorageRoot("s3://uploads", "org/1", options)
+    server.stop()
+
+
+def test_files_in_a_bucket_are_read_like_those_in_a_folder(
+    s3_root: StorageRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "SMALLEST_PIECE", 4000)
+    whole = read(source(s3_root, "a.csv", page_size=40))
+    assert len(whole.rows) == len(ROWS)
+    rest = read(source(s3_root, "a.csv", page_size=40), token=whole.tokens[2])
+    assert rest.rows == [row for page in whole.pages[2:] for row in page]
+    assert read(source(s3_root, "logs/*.jsonl", "logs")).column("n") == [1, 2]
+    assert read(source(s3_root, "data.parquet", page_size=50)).column("n") == list(range(200))
+    failure(source(s3_root, "secret.csv"), ConfigurationError)
