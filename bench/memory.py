@@ -18,15 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figure, bound
-from bench.scratch import ROOT
+from bench.scratch import ROOT, Scratch
 
 SETTLE_SECONDS = 20.0
-SAMPLES = 3
 START_SECONDS = 600.0
 
 
-def measure() -> Iterator[Figure]:
-    """Start `make up`'s supervisor in an empty home, let it settle after the demo, sum three times."""
+def measure(_place: Scratch, rounds: int) -> Iterator[Figure]:
+    """Start `make up`'s supervisor in an empty home, let it settle after the demo, sum it `rounds` times."""
     with tempfile.TemporaryDirectory(prefix="drover-bench-home-") as home, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -43,7 +42,7 @@ def measure() -> Iterator[Figure]:
             _wait_for(Path(home) / "demo.json", process)
             time.sleep(SETTLE_SECONDS)
             values = []
-            for _ in range(SAMPLES):
+            for _ in range(rounds):
                 values.append(sum(pss_bytes(pid) for pid in tree(process.pid)) / 2**20)
                 time.sleep(1)
         finally:

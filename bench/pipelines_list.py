@@ -16,10 +16,9 @@ from bench.scratch import ROOT, Scratch, server
 
 CLIENTS = 16
 SECONDS = 4.0
-ROUNDS = 5
 
 
-def measure(place: Scratch) -> Iterator[Figure]:
+def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     """Paired rounds, ours then theirs; yields the ratio of requests per second."""
     few, many = plant(place, 10), plant(place, 1000)
     yield Figure(
@@ -50,7 +49,7 @@ def measure(place: Scratch) -> Iterator[Figure]:
         same_rows(drover, fastapi, headers)
         for address in (drover, fastapi):
             drive(_list(address), headers=headers, clients=CLIENTS, seconds=1.0)  # warm
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             ours.append(
                 drive(_list(drover), headers=headers, clients=CLIENTS, seconds=SECONDS).per_second
             )
