@@ -372,8 +372,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow the organization: every change of every run's state, as server-sent events.
-         * @description Follow the organization: every change of every run's state, as server-sent events..
+         * Follow the organization: every change of every run's state, as server-sent events
+         * @description Follow the organization: every change of every run's state, as server-sent events.
          */
         get: operations["events"];
         put?: never;
@@ -798,8 +798,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start a run of the pipeline.
-         * @description Start a run of the pipeline..
+         * Start a run of the pipeline
+         * @description Start a run of the pipeline.
          */
         post: operations["pipelines_run"];
         delete?: never;
@@ -862,6 +862,50 @@ export interface paths {
          * @description Resume the schedule from now on.
          */
         post: operations["pipelines_schedule_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the pipeline's stream is
+         * @description Where the pipeline's stream is.
+         */
+        get: operations["pipelines_state_get"];
+        /**
+         * Continue the next incremental sync from another position
+         * @description Continue the next incremental sync from another position.
+         */
+        put: operations["pipelines_state_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{id}/state/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read everything again with the next run
+         * @description Read everything again with the next run.
+         */
+        post: operations["pipelines_state_reset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -996,8 +1040,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Runs, newest first.
-         * @description Runs, newest first..
+         * Runs, newest first
+         * @description Runs, newest first.
          */
         get: operations["runs_list"];
         put?: never;
@@ -1016,8 +1060,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A run: state, progress, attempts, failure.
-         * @description A run: state, progress, attempts, failure..
+         * A run: state, progress, attempts, failure
+         * @description A run: state, progress, attempts, failure.
          */
         get: operations["runs_get"];
         put?: never;
@@ -1038,8 +1082,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * End the run within ten seconds.
-         * @description End the run within ten seconds..
+         * End the run within ten seconds
+         * @description End the run within ten seconds.
          */
         post: operations["runs_cancel"];
         delete?: never;
@@ -1056,8 +1100,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow a run: its states, progress, log and end, as server-sent events.
-         * @description Follow a run: its states, progress, log and end, as server-sent events..
+         * Follow a run: its states, progress, log and end, as server-sent events
+         * @description Follow a run: its states, progress, log and end, as server-sent events.
          */
         get: operations["runs_events"];
         put?: never;
@@ -1076,10 +1120,50 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Log lines from an offset on, also while the run goes on.
-         * @description Log lines from an offset on, also while the run goes on..
+         * Log lines from an offset on, also while the run goes on
+         * @description Log lines from an offset on, also while the run goes on.
          */
         get: operations["runs_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/outputs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Files the run published into Drover's storage
+         * @description Files the run published into Drover's storage.
+         */
+        get: operations["runs_outputs_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/outputs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download one file
+         * @description The file as an attachment, or a redirect to a link of the object store that works for a few minutes.
+         */
+        get: operations["runs_outputs_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1098,8 +1182,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try a failed or cancelled run again, from its last checkpoint.
-         * @description Try a failed or cancelled run again, from its last checkpoint..
+         * Try a failed or cancelled run again, from its last checkpoint
+         * @description Try a failed or cancelled run again, from its last checkpoint.
          */
         post: operations["runs_retry"];
         delete?: never;
@@ -1136,8 +1220,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The last 24 hours at one glance, and what runs or waits now.
-         * @description The last 24 hours at one glance, and what runs or waits now..
+         * The last 24 hours at one glance, and what runs or waits now
+         * @description The last 24 hours at one glance, and what runs or waits now.
          */
         get: operations["stats_overview"];
         put?: never;
@@ -1558,6 +1642,17 @@ export interface components {
             slug: string;
             role: components["schemas"]["RoleEnum"];
         };
+        Output: {
+            name: string;
+            bytes: number;
+            rows: number;
+            media_type: string;
+            /** Format: date-time */
+            created_at: string;
+        };
+        OutputList: {
+            results: components["schemas"]["Output"][];
+        };
         /** @enum {string} */
         OverlapEnum: "skip" | "queue" | "cancel_other";
         /** @description Today is the last 24 hours. */
@@ -1799,6 +1894,9 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        PipelineState: {
+            streams: components["schemas"]["StreamState"][];
+        };
         PreviewAnswer: {
             ok: boolean;
             records: {
@@ -1884,6 +1982,12 @@ export interface components {
             eta_seconds: number | null;
             /** Format: date-time */
             at: string | null;
+        };
+        PutStreamStateRequest: {
+            /** @description What the next incremental sync continues from. */
+            state: {
+                [key: string]: unknown;
+            };
         };
         RefreshRequest: {
             /**
@@ -2053,6 +2157,19 @@ export interface components {
             name: string;
             type: string;
             nullable: boolean;
+        };
+        /** @description Where the engine is in the pipeline's stream. */
+        StreamState: {
+            stream: string;
+            sync_mode: string;
+            status: string;
+            /** @description What an incremental sync continues from. */
+            state: unknown;
+            batches: number;
+            written: number;
+            rejected: number;
+            /** Format: date-time */
+            updated_at: string;
         };
         StreamTicketAnswer: {
             /** @description Send as ?ticket= once. */
@@ -4156,7 +4273,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Follow the organization: every change of every run's state, as server-sent events. */
+            /** @description Follow the organization: every change of every run's state, as server-sent events */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6976,7 +7093,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Start a run of the pipeline. */
+            /** @description Start a run of the pipeline */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -7313,6 +7430,313 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PipelineDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_state_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where the pipeline's stream is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineState"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_state_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutStreamStateRequest"];
+            };
+        };
+        responses: {
+            /** @description Continue the next incremental sync from another position */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineState"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pipelines_state_reset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body replays the first answer for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Read everything again with the next run */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineState"];
                 };
             };
             /** @description The request is malformed */
@@ -7987,7 +8411,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Runs, newest first. */
+            /** @description Runs, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8054,7 +8478,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A run: state, progress, attempts, failure. */
+            /** @description A run: state, progress, attempts, failure */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8133,7 +8557,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description End the run within ten seconds. */
+            /** @description End the run within ten seconds */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8253,7 +8677,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Follow a run: its states, progress, log and end, as server-sent events. */
+            /** @description Follow a run: its states, progress, log and end, as server-sent events */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8335,13 +8759,169 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Log lines from an offset on, also while the run goes on. */
+            /** @description Log lines from an offset on, also while the run goes on */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_outputs_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Files the run published into Drover's storage */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutputList"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runs_outputs_get: {
+        parameters: {
+            query?: {
+                /** @description false: pass the file through Drover, whatever the storage. */
+                redirect?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Download one file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                 };
             };
             /** @description The request is malformed */
@@ -8414,7 +8994,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Try a failed or cancelled run again, from its last checkpoint. */
+            /** @description Try a failed or cancelled run again, from its last checkpoint */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8623,7 +9203,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The last 24 hours at one glance, and what runs or waits now. */
+            /** @description The last 24 hours at one glance, and what runs or waits now */
             200: {
                 headers: {
                     [name: string]: unknown;
