@@ -16,7 +16,7 @@ from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
 from apps.engine.frames import StreamSchema
 from apps.engine.sources.answers import UnhelpfulSourceError
-from apps.engine.sources.bizon.guard import Watch, answer_of, explained, under_policy
+from apps.engine.sources.bizon.guard import Watch, answer_of, under_policy
 from apps.engine.sources.connector import (
     ConnectorSource,
     Page,
@@ -127,7 +127,7 @@ class BizonSource(ConnectorSource[SettingsT]):
         except requests.exceptions.JSONDecodeError as error:
             raise self._misunderstood("the source did not answer with complete JSON") from error
         except requests.RequestException as error:
-            raise explained(error) from error
+            raise self.watch.explained(error) from error
         except UNEXPECTED as error:
             raise self._misunderstood(
                 f"the answer of the source is not as expected ({type(error).__name__})"
@@ -149,7 +149,7 @@ class BizonSource(ConnectorSource[SettingsT]):
         if not self.tolerates_gaps():
             raise failure
         for failed in self.watch.failed:
-            error = explained(failed)
+            error = self.watch.explained(failed)
             logger.warning("Passed over: {} {}", error.message, " | ".join(error.evidence))
 
     def _fields(self, stream: str) -> tuple[FieldInfo, ...]:

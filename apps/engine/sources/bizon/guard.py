@@ -49,7 +49,13 @@ class Watch:
 
     def failure(self) -> EngineError | None:
         """The first request that failed, as our error."""
-        return explained(self.failed[0]) if self.failed else None
+        return self.explained(self.failed[0]) if self.failed else None
+
+    def explained(self, failed: requests.Response | requests.RequestException) -> EngineError:
+        """Our error for a request that failed; what broke off later has no request of its own."""
+        if isinstance(failed, requests.RequestException) and failed.request is None:
+            failed.request = self.last.request if self.last is not None else None
+        return explained(failed)
 
 
 class WatchingAdapter(PolicyAdapter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
+from bizon.connectors.sources.hubspot.src import hubspot_base
 from bizon.connectors.sources.hubspot.src import hubspot_objects as upstream
 from bizon.source.models import SourceIteration, SourceRecord
 from pydantic import Field
@@ -64,5 +65,5 @@ class Source(BizonSource[Config]):
         settings = super().bizon_settings()
         authentication = settings["authentication"]
         if authentication["type"] == "oauth":
-            authentication["params"]["token_refresh_endpoint"] = upstream.URL_TOKEN_REFRESH
+            authentication["params"]["token_refresh_endpoint"] = hubspot_base.URL_TOKEN_REFRESH
         return settings
