@@ -17,7 +17,7 @@ from apps.engine.frames import Rejected, StreamSchema
 from apps.engine.pages import Page
 
 MAX_OBJECTS = 10_000  # rows held as Python objects; then they are typed
-FLUSH_ROWS = 100_000
+FLUSH_ROWS = 200_000
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
 # A slow source shows its first rows soon; the interval doubles from there.

@@ -56,7 +56,7 @@ _COMMIT = text(
         select :id, :job, :first, :last, :rows, :rejected, :bytes, :staged from mine
         returning 1
     ), job as (
-        update engine_job set columns = cast(:columns as jsonb),
+        update engine_job set columns = coalesce(cast(:columns as jsonb), columns),
                next_state = coalesce(cast(:state as jsonb), next_state)
         where job_id = :job and exists (select 1 from mine)
     ), total as (
@@ -119,7 +119,7 @@ class Checkpoint:
     rejected: int
     bytes: int
     pagination: Mapping[str, Any]  # of the page after the batch; empty when there is none
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Any] | None  # when they changed since the last checkpoint
     next_state: Mapping[str, Any] | None
     total: int | None
 
@@ -183,7 +183,7 @@ class StateBackend(SQLAlchemyBackend):
                 },
             ).scalar()
         if taken is None:
-            raise LeaseLost("A later attempt of this run owns the stream already.")
+            raise LeaseLost("A later attempt of this run owns this stream already.")
         self._lock_stream(identity.key)
 
     def _lock_stream(self, key: str) -> None:
@@ -216,8 +216,10 @@ class StateBackend(SQLAlchemyBackend):
             pass
 
     def was_taken_over(self) -> bool:
-        """Asked on a fresh connection, after ours broke: a new owner disconnects the one before."""
-        identity, lease = self._owner()
+        """Asked on a fresh connection after a failure: a new owner disconnects the one before it."""
+        if self._identity is None or self._lease is None:
+            return False
+        identity, lease = self._identity, self._lease
         try:
             with psycopg.connect(self._conninfo) as fresh:
                 row = fresh.execute(
@@ -388,8 +390,8 @@ class StateBackend(SQLAlchemyBackend):
                     "rejected": checkpoint.rejected,
                     "bytes": checkpoint.bytes,
                     "staged": checkpoint.staged,
-                    "columns": json.dumps(checkpoint.columns),
-                    "state": json.dumps(checkpoint.next_state) if checkpoint.next_state else None,
+                    "columns": _json(checkpoint.columns),
+                    "state": _json(checkpoint.next_state),
                     "total": checkpoint.total,
                 },
             ).scalar()
@@ -510,6 +512,10 @@ def _since(
         state=json.loads(previous.incremental_state) if previous.incremental_state else {},
         run_started_at=started_at,
     )
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return json.dumps(value) if value else None
 
 
 def _now() -> datetime:

@@ -51,7 +51,9 @@ class ForkServerProcess:
         self._children: dict[int, Child] = {}
         self._last_used = time.monotonic()
         self.ready = threading.Event()
-        self.gone = threading.Event()
+        self.gone = threading.Event()  # nobody can ask it any more
+        self.buried = threading.Event()  # and it is known why
+        self._last_words: tuple[str, ...] = ()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -68,7 +70,7 @@ class ForkServerProcess:
         """A new child that owns the three descriptors. Raises `ForkServerGone`."""
         with self._lock:
             if self.gone.is_set():
-                raise self.why_gone()
+                raise ForkServerGone("The engine's fork server ended.")
             child = Child(next(self._numbers))
             self._children[child.number] = child
             self._last_used = time.monotonic()
@@ -77,7 +79,7 @@ class ForkServerProcess:
                 socket.send_fds(self._socket, [message], [request_fd, events_fd, stderr_fd])
             except OSError as error:
                 self._children.pop(child.number)
-                raise self.why_gone() from error
+                raise ForkServerGone("The engine's fork server does not listen.") from error
         return child
 
     def signal(self, child: Child, signum: int) -> None:
@@ -95,7 +97,7 @@ class ForkServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self.gone.wait(QUIT_SECONDS)
+        self.buried.wait(QUIT_SECONDS)
 
     # the listening thread
 
@@ -150,15 +152,19 @@ class ForkServerProcess:
             child.ended.set()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(QUIT_SECONDS)
+        self._stderr.seek(0)
+        said = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._last_words = tuple(said[-5:])
+        self._stderr.close()
+        self.buried.set()
 
     def why_gone(self) -> ForkServerGone:
         """Its exit code, and its last words as evidence."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
-        self._stderr.seek(0)
-        said = self._stderr.read().decode(errors="replace").strip().splitlines()[-5:]
-        code = self._process.poll()
-        return ForkServerGone(f"The engine's fork server ended ({code}).", evidence=tuple(said))
+        self.buried.wait(QUIT_SECONDS)
+        code = self._process.returncode
+        return ForkServerGone(
+            f"The engine's fork server ended ({code}).", evidence=self._last_words
+        )
 
 
 def _spawn(

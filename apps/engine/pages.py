@@ -16,7 +16,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 from apps.engine.failures import SourceError
 from apps.engine.sources.base import FrameIteration, RowsIteration, Source
 
-MAX_ROWS = 100_000
+MAX_ROWS = 200_000
 MAX_OBJECTS = 10_000
 MAX_BYTES = 24 << 20
 _OBJECT_FACTOR = 4  # a dict in memory against the same as JSON

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import orjson
 
@@ -16,9 +16,10 @@ MASK = "•••"
 SHORTEST = 4  # characters; masking shorter secrets would mask half of the language
 _NAMED_SECRET = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|(api|access|private|service_account|signing)_?key|^key$"
-    r"|credential|authorization|cookie|dsn$|_url$|^url$|connection_string|session",
+    r"|credential|authorization|cookie|session",
     re.IGNORECASE,
 )
+_KEYWORD_PASSWORD = re.compile(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 
 
@@ -82,16 +83,11 @@ def without_secrets(config: Any) -> Any:
         return {
             name: without_secrets(value)
             for name, value in config.items()
-            if not _only_secret(str(name))
+            if not is_secret_name(str(name))
         }
     if isinstance(config, (list, tuple)):
         return [without_secrets(item) for item in config]
-    return config
-
-
-def _only_secret(name: str) -> bool:
-    """Secret names that do not also say where the data is, as a URL does."""
-    return is_secret_name(name) and not re.search(r"url$|dsn$|connection_string", name, re.I)
+    return _USERINFO.sub("", config) if isinstance(config, str) else config
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -106,10 +102,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """A URL's secret is its password and its query, a service account's what its JSON holds."""
-    if "://" in secret:
-        yield from _password_of(secret)
-        return
+    """The secret, what a service account's JSON holds, and the lines of a key."""
     if secret.lstrip().startswith("{"):
         yield from _of_json(secret)
     yield secret
@@ -127,6 +120,9 @@ def _of_json(text: str) -> Iterator[str]:
 
 
 def _password_of(text: str) -> Iterator[str]:
+    """The password of a URL, secrets in its query, the password of a keyword connection string."""
+    for found in _KEYWORD_PASSWORD.findall(text):
+        yield found.strip("'")
     if "://" not in text:
         return
     try:
@@ -136,10 +132,12 @@ def _password_of(text: str) -> Iterator[str]:
         return
     if password:
         yield password
+        yield unquote(password)
     for pair in parts.query.split("&"):
         name, _, value = pair.partition("=")
         if value and is_secret_name(name):
             yield value
+            yield unquote(value)
 
 
 def _spellings(secret: str) -> Iterator[str]:

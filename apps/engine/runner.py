@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from loguru import logger
-from sqlalchemy.exc import DBAPIError
 
 from apps.engine.build import build_destination, build_source
 from apps.engine.checkpoints import Job, Lease, StateBackend
@@ -22,7 +21,6 @@ from apps.engine.classify import classify
 from apps.engine.contract import (
     DestinationSpec,
     Event,
-    Failed,
     Outcome,
     Progress,
     RunSpec,
@@ -67,15 +65,15 @@ class Runner:
         """Whatever a source, a destination or a database raises becomes a `Failed` with its class."""
         try:
             return self._run()
-        except DBAPIError as error:
-            if self._backend is not None and self._backend.was_taken_over():
-                return self._failed(LeaseLost("Another attempt took this stream over."))
-            return self._failed(error)
         except Exception as error:  # the edge of the run
-            return self._failed(error)
+            reason = self._taken_over() or error
+            return classify(reason, side=self._blame.side, redactor=self._redactor)
 
-    def _failed(self, error: Exception) -> Failed:
-        return classify(error, side=self._blame.side, redactor=self._redactor)
+    def _taken_over(self) -> LeaseLost | None:
+        """A new owner removes our staging and our connection: whatever that broke, it is the reason."""
+        if self._backend is None or not self._backend.was_taken_over():
+            return None
+        return LeaseLost("Another attempt owns this stream now.")
 
     def _run(self) -> Succeeded:
         spec = self._spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from loguru import logger
@@ -62,6 +63,7 @@ class Writer:
         self._job = job
         self._blame = blame
         columns = job.columns
+        self._known_columns = columns
         self._schema = StreamSchema.from_json(columns) if columns else StreamSchema()
         self._gathering = Gathering(self._schema)
 
@@ -98,12 +100,19 @@ class Writer:
                     rejected=len(gathered.rejected),
                     bytes=size,
                     pagination=gathered.pagination,
-                    columns=self._schema.to_json(),
+                    columns=self._changed_columns(),
                     next_state=gathered.next_state,
                     total=self.expected,
                 ),
             )
         self._count(gathered, batch, size, staged=staged)
+
+    def _changed_columns(self) -> dict[str, Any] | None:
+        columns = self._schema.to_json()
+        if columns == self._known_columns:
+            return None
+        self._known_columns = columns
+        return columns
 
     def _stage(self, gathered: Gathered, batch: Batch) -> bool:
         """An empty batch is staged only to show the destination the columns of an empty stream."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.engine import catalogue
 from apps.engine.redaction import MASK, Redactor, is_secret_name, secrets_of, without_secrets
 
 secrets = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=6)
@@ -29,6 +30,8 @@ def test_a_secret_is_masked_as_text_as_json_as_url_and_as_repr(secret: str) -> N
         ({"headers": {"Authorization": "Bearer abcdef"}}, "Bearer abcdef"),
         ({"options": [{"client_secret": "xyz-xyz"}]}, "xyz-xyz"),
         ({"dsn": "postgresql://u:p4ssw0rd@h/db"}, "p4ssw0rd"),
+        ({"dsn": "postgresql://u:p4ss%40word@h/db"}, "p4ss@word"),
+        ({"dsn": "host=h user=u password=p4ssw0rd"}, "p4ssw0rd"),
         ({"url": "https://h/x?token=tok-tok&page=1"}, "tok-tok"),
         ({"anything": "mysql://u:p4ssw0rd@h/db"}, "p4ssw0rd"),
         ({"service_account_key": '{"private_key": "-----KEY-----"}'}, "-----KEY-----"),
@@ -38,6 +41,12 @@ def test_a_secret_is_masked_as_text_as_json_as_url_and_as_repr(secret: str) -> N
 def test_secrets_are_found_at_any_depth(config: dict[str, object], secret: str) -> None:
     assert MASK in Redactor(secrets_of(config)).text(f"it was {secret}!")
     assert secret not in Redactor(secrets_of(config)).text(f"it was {secret}!")
+
+
+def test_every_secret_of_the_catalogue_is_known_by_its_name() -> None:
+    for kind in [*catalogue.sources(), *catalogue.destinations()]:
+        for path in kind.secret_paths:
+            assert any(map(is_secret_name, path.split("."))), f"{kind.kind}: {path}"
 
 
 def test_the_place_of_a_database_stays_readable() -> None:
@@ -69,4 +78,5 @@ def test_a_digest_ignores_secrets_and_sees_everything_else() -> None:
     second = {"host": "a", "password": "z", "auth": {"token": "w", "type": "bearer"}}
     assert without_secrets(first) == without_secrets(second)
     assert without_secrets(first) == {"host": "a", "auth": {"type": "bearer"}}
-    assert "url" in without_secrets({"url": "https://h"})
+    assert without_secrets({"url": "https://u:p@h"}) == without_secrets({"url": "https://u:q@h"})
+    assert without_secrets({"url": "https://h"}) != without_secrets({"url": "https://i"})

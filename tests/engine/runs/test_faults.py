@@ -131,7 +131,7 @@ def test_an_older_attempt_cannot_take_the_stream_from_a_newer_one(rehearse: Rehe
     run.spec = replace(run.spec, attempt=2)
     outcome = run.attempt()
     assert isinstance(outcome, Failed)
-    assert "later attempt" in outcome.message
+    assert "owns this stream" in outcome.message
 
 
 def test_two_runs_of_one_stream_at_once_leave_one_winner_and_the_right_rows(
