@@ -32,7 +32,7 @@ class Node:
     node: Path
     npm: tuple[str, ...]
 
-    def script(self, *words: str, doing: str) -> None:
+    def script(self, *words: str, doing: str, remedy: str = "put right what they name") -> None:
         """Run an npm command in the folder of the front end."""
         path = f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         quiet = {"npm_config_fund": "false", "npm_config_audit": "false", "CI": "1"}
@@ -40,6 +40,7 @@ class Node:
             [*self.npm, *words],
             doing=doing,
             folder=FOLDER,  # not --prefix, which would also move the machine's own npm settings
+            remedy=remedy,
             env=quiet | {"PATH": path, "npm_config_update_notifier": "false"},
         )
 
@@ -61,7 +62,11 @@ def ready_node() -> Node:
     lock = fingerprint([FOLDER / "package-lock.json", FOLDER / "package.json"]) + "\n"
     if not says(PACKAGES_STAMP, lock):
         _say("Installing front-end packages ...")
-        node.script("ci", doing="Installing the front-end packages")
+        node.script(
+            "ci",
+            doing="Installing the front-end packages",
+            remedy="check the network to the package registries, then try again",
+        )
         PACKAGES_STAMP.write_text(lock)
     return node
 

@@ -14,6 +14,7 @@ FLAGS = (
 # lock file -> what it is compiled from; the order matters where one constrains the next
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements.lock": ("--extra", "local", "pyproject.toml"),
+    "requirements-image.lock": ("pyproject.toml", "--constraints", "requirements.lock"),
     "requirements-dev.lock": (
         *("--extra", "local", "--group", "dev", "pyproject.toml"),
         *("--constraints", "requirements.lock"),

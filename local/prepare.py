@@ -1,20 +1,28 @@
-"""Steps of `make up` that talk to PostgreSQL, each a short-lived process: `python -m local.prepare STEP`.
+"""Steps that prepare an installation, each a short-lived process: `python -m local.prepare STEP`.
 
-They read DATABASE_URL, the administrator's address, which no long-lived process is given.
+They read DATABASE_URL, the administrator's address, which no long-lived process is given. `make up`
+runs them, and so does the `prepare` service of docker-compose.yml.
 """
 
-import os
 import sys
 
 import psycopg
 
+from config import env
 from local.demo import prepare_demo
 from local.errors import LocalError
 from local.home import Home
-from local.keys import read_key
+from local.keys import ensure_keys
 from local.roles import OWNER, prepare_database, role_url
 from local.supervisor import SENTENCE
 from local.terminal import complain
+
+
+def keys() -> None:
+    """The keys of this home, where none are given in the environment."""
+    home = Home.from_environment()
+    home.make()
+    ensure_keys(home.keys)
 
 
 def database(address: str, secret_key: str) -> None:
@@ -48,10 +56,12 @@ STEPS = {"database": database, "engine": engine, "demo": demo}
 
 def main(arguments: list[str]) -> int:
     """Run one step; SENTENCE when it failed in a way that is explained."""
-    home = Home.from_environment()
     try:
-        STEPS[arguments[0]](os.environ["DATABASE_URL"], read_key(home.keys, "secret_key"))
-    except LocalError as failure:
+        if arguments == ["keys"]:
+            keys()
+        else:
+            STEPS[arguments[0]](env.text("DATABASE_URL"), env.secret("SECRET_KEY"))
+    except (LocalError, env.SettingMissing) as failure:
         complain(str(failure))
         return SENTENCE
     return 0

@@ -36,6 +36,7 @@ def run(
     doing: str,
     env: Mapping[str, str] | None = None,
     folder: Path = CHECKOUT,
+    remedy: str = "check the network to the package registries, then try again",
 ) -> None:
     """Run a tool in `folder`; its output is shown only when it fails.
 
@@ -54,11 +55,9 @@ def run(
     if done.returncode == 0:
         return
     sys.stderr.write(done.stdout)
-    reason = "the disk is full" if "No space left" in done.stdout else "see the lines above"
-    raise LocalError(
-        f"{doing} failed ({reason}): check the network to the package registries and the free "
-        "space, then try again."
-    )
+    if "No space left" in done.stdout:
+        remedy = "the disk is full: free some space, then try again"
+    raise LocalError(f"{doing} failed, see the lines above; {remedy}.")
 
 
 def environment() -> dict[str, str]:

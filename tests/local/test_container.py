@@ -1,0 +1,119 @@
+"""The production shape, as far as it can be tried without a container engine."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.roles import role_url
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return document
+
+
+def test_the_services_are_those_of_the_design(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"db", "prepare", "web", "worker", "egress"}
+    assert compose["services"]["egress"]["profiles"] == ["reserved"]
+
+
+def test_workers_can_be_many(compose: dict[str, Any]) -> None:
+    worker = compose["services"]["worker"]
+    assert "container_name" not in worker
+    assert "ports" not in worker
+
+
+def test_only_the_preparation_has_the_administrators_password(compose: dict[str, Any]) -> None:
+    holders = {
+        name
+        for name, service in compose["services"].items()
+        if "POSTGRES_PASSWORD" in str(service.get("environment"))
+    }
+    assert holders == {"db", "prepare"}
+
+
+def test_the_database_is_reached_from_inside_only(compose: dict[str, Any]) -> None:
+    assert compose["services"]["db"]["networks"] == ["inside"]
+    assert compose["networks"]["inside"]["internal"] is True
+    assert "ports" not in compose["services"]["db"]
+
+
+def test_every_volume_and_network_that_is_used_is_declared(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        used = {volume.partition(":")[0] for volume in service.get("volumes", [])}
+        assert used <= set(compose["volumes"])
+        assert set(service.get("networks", [])) <= set(compose["networks"])
+
+
+def test_everything_the_image_copies_exists_and_is_sent_to_the_build() -> None:
+    sent = [
+        line.removeprefix("!").rstrip("/")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
+    copied = [
+        word.rstrip("/")
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for word in shlex.split(line)[1:-1]
+    ]
+    assert copied
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert name in sent or name.partition("/")[0] in sent, name
+
+
+def test_the_image_is_not_root_and_has_no_embedded_postgres() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
+    assert "embedded-postgres" not in (ROOT / "requirements-image.lock").read_text()
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    def pins(name: str) -> set[str]:
+        lines = (ROOT / name).read_text().splitlines()
+        return {line.split(" ")[0] for line in lines if "==" in line and line[0].isalnum()}
+
+    assert pins("requirements-image.lock") <= pins("requirements.lock")
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_the_preparation_makes_a_database_that_web_and_worker_can_enter(
+    compose: dict[str, Any], tmp_path: Path
+) -> None:
+    shell, flags, script = compose["services"]["prepare"]["command"]
+    with temporary_postgres() as server:
+        home = tmp_path / "home"
+        for _ in range(2):  # it runs at every start
+            _prepare([shell, flags, script], server, home)
+        address = server.url("drover")
+        secret = (home / "keys" / "secret_key").read_text().strip()
+        with psycopg.connect(role_url(address, secret, "app_user")) as connection:
+            connection.execute("SELECT count(*) FROM django_migrations")
+        with psycopg.connect(role_url(address, secret, "app_engine")) as connection:
+            connection.execute("SELECT count(*) FROM engine.stream_jobs")
+
+
+def _prepare(command: list[str], server: EmbeddedPostgres, home: Path) -> None:
+    kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
+    environment = kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DATABASE_URL": server.url("drover"),
+        "DROVER_HOME": str(home),
+        "DROVER_DEPLOYMENT": "production",
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
