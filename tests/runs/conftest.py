@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pytest_django.plugin import DjangoDbBlocker
 
 from apps.engine import EngineSupervisor
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.runs.execute import Worker
+from tests.runs.own_server import OwnServer, own_server
 from tests.world import World, make_world
 
 
@@ -79,6 +83,21 @@ def engine() -> Iterator[EngineSupervisor]:
 def this_worker(engine: EngineSupervisor) -> Worker:
     """A worker without a queue: the test says when it works."""
     return Worker("tests", engine, threading.Event())
+
+
+@pytest.fixture
+def own_postgres(
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[OwnServer]:
+    """A PostgreSQL that may be killed; this process and its children use it during the test."""
+    with (
+        TemporaryDirectory(prefix="drover-own-") as folder,
+        django_db_blocker.unblock(),
+        own_server(Path(folder), monkeypatch) as server,
+    ):
+        yield server
 
 
 @pytest.fixture

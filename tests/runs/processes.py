@@ -52,6 +52,20 @@ def worker(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[byt
             raise
 
 
+def wait_for_workers(processes: int, seconds: float = 40) -> None:
+    """Until so many worker processes fetch jobs; each has one registration per queue."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM procrastinate_workers")
+            (registered,) = cursor.fetchone()
+        connection.close()
+        if registered >= 2 * processes:
+            return
+        assert time.monotonic() < deadline, f"only {registered} registered"
+        time.sleep(0.05)
+
+
 def start(world: World, pipeline: Any) -> UUID:
     """A run of the pipeline, as a person would start it."""
     with world.scope():
