@@ -92,9 +92,7 @@ class ConnectorRow(serializers.Serializer[Any]):
 
 
 class ConnectorDetail(ConnectorRow):
-    config = serializers.JSONField(
-        help_text='Settings; each secret reads {"set": true, "last4": "…"}.'
-    )
+    config = SettingsField(help_text='Each secret reads {"set": true, "last4": "…"}.')
     version = serializers.IntegerField()
 
 

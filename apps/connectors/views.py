@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from apps.connectors import services
 from apps.connectors.access import placed, visible
 from apps.connectors.models import Connector
+from apps.connectors.ordering import ordering
 from apps.connectors.serializers import (
     ConnectorCreate,
     ConnectorDetail,
@@ -101,7 +102,7 @@ class Connectors(ConnectorView):
         tag="connectors",
         summary="Saved connectors, without their settings",
         answer=page_of(ConnectorRow),
-        parameters=[ConnectorFilter, *PAGE_PARAMETERS],
+        parameters=[ConnectorFilter, *PAGE_PARAMETERS, ordering(ORDERS, "newest")],
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:

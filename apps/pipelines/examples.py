@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter
-
-from apps.pipelines import listing
-
 ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
 CONNECTOR_ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
 
@@ -77,6 +73,3 @@ CREATE: dict[str, Any] = {
         "destination": {"kind": "parquet", "config": {}, "table": "flights"},
     },
 }
-ORDER = OpenApiParameter(
-    "order", {"type": "string", "enum": list(listing.ORDERS), "default": listing.DEFAULT}
-)

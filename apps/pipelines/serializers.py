@@ -14,6 +14,7 @@ from apps.connectors.serializers import (
     SettingsField,
     StreamField,
 )
+from apps.pipelines import documents
 from apps.pipelines.models import Misfire, Overlap
 
 MOST_TAGS = 20
@@ -41,36 +42,6 @@ SCHEDULE_SCHEMA = {
         },
     ]
 }  # fmt: skip
-CONFIG_SCHEMA = {
-    "type": "object",
-    "properties": {
-        "source": {
-            "type": "object",
-            "description": "A saved connector, or a kind with its settings.",
-            "properties": {
-                "connector_id": {"type": ["string", "null"], "format": "uuid"},
-                "kind": {"type": ["string", "null"]},
-                "config": {"type": ["object", "null"], "additionalProperties": True},
-                "stream": {"type": "string", "maxLength": 200},
-                "sync_mode": {"enum": ["full_refresh", "incremental"]},
-                "cursor_field": {"type": ["string", "null"], "maxLength": 200},
-                "primary_key": {"type": "array", "items": {"type": "string"}, "maxItems": 32},
-            },
-            "required": ["stream"],
-        },
-        "destination": {
-            "type": "object",
-            "properties": {
-                "connector_id": {"type": ["string", "null"], "format": "uuid"},
-                "kind": {"type": ["string", "null"]},
-                "config": {"type": ["object", "null"], "additionalProperties": True},
-                "table": {"type": ["string", "null"], "description": "Made from the stream's."},
-                "write_mode": {"enum": ["replace", "append", "merge"]},
-            },
-        },
-    },
-    "required": ["source", "destination"],
-}
 
 
 @extend_schema_field(SCHEDULE_SCHEMA)
@@ -84,9 +55,24 @@ class ScheduleField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(CONFIG_SCHEMA)
+@extend_schema_field(documents.sent())
 class ConfigField(SettingsField):
     """A definition document."""
+
+
+@extend_schema_field(documents.patched())
+class ConfigPatchField(SettingsField):
+    """Parts of a definition document."""
+
+
+@extend_schema_field(documents.source_only())
+class ConfigSourceField(SettingsField):
+    """A definition document of which the source is enough."""
+
+
+@extend_schema_field(documents.shown())
+class ConfigShown(serializers.JSONField):
+    """A definition document with its secrets masked."""
 
 
 @extend_schema_field(
@@ -122,7 +108,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
 
 class PipelineUpdate(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=NAME, required=False)
-    config = ConfigField(
+    config: serializers.Field[Any, Any, Any, Any] = ConfigPatchField(
         required=False,
         help_text="Merged into the present definition (RFC 7396); secrets left out are kept.",
     )
@@ -223,9 +209,7 @@ class PipelineRow(serializers.Serializer[Any]):
 
 class PipelineDetail(PipelineRow):
     schedule = ScheduleDetail(allow_null=True)
-    config = serializers.JSONField(
-        help_text='The definition; each secret reads {"set": true, "last4": "…"}.'
-    )
+    config = ConfigShown()
     timeout_seconds = serializers.IntegerField()
     max_attempts = serializers.IntegerField()
 
@@ -238,7 +222,7 @@ class VersionRow(serializers.Serializer[Any]):
 
 
 class VersionDetail(VersionRow):
-    config = serializers.JSONField()
+    config = ConfigShown()
 
 
 class FieldChange(serializers.Serializer[Any]):
@@ -286,7 +270,7 @@ class PreviewRequest(serializers.Serializer[Any]):
 
 
 class PreviewUnsaved(PreviewRequest):
-    config = ConfigField()
+    config = ConfigSourceField()
 
 
 class PreviewAnswer(serializers.Serializer[Any]):

@@ -8,6 +8,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import NotFound
 from apps.orgs.roles import Permission
@@ -71,7 +72,7 @@ class Versions(VersionView):
         summary="Versions of the definition, newest first",
         answer=page_of(VersionRow),
         errors=(404,),
-        parameters=[*PAGE_PARAMETERS],
+        parameters=[*PAGE_PARAMETERS, ordering(ORDERS, "newest")],
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.access import placed, visible
+from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services
@@ -64,7 +65,7 @@ class Pipelines(PipelineView):
         tag="pipelines",
         summary="Pipelines, without their definitions",
         answer=page_of(PipelineRow),
-        parameters=[PipelineFilter, *PAGE_PARAMETERS, examples.ORDER],
+        parameters=[PipelineFilter, *PAGE_PARAMETERS, ordering(listing.ORDERS, listing.DEFAULT)],
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
