@@ -20,7 +20,7 @@ from local.toolbox import TOOLS, fingerprint, run, says
 
 FOLDER = CHECKOUT / "frontend"
 BUILT = FOLDER / "dist"
-STAMP = BUILT / ".built-from"
+STAMP = FOLDER / "node_modules" / ".built-from"  # not in dist, which is served
 PACKAGES_STAMP = FOLDER / "node_modules" / ".installed-from"
 NODE_LOCK = "requirements-node.lock"
 
@@ -48,7 +48,7 @@ class Node:
 def build() -> None:
     """Build `frontend/dist` unless it is of these very sources."""
     wanted = fingerprint(_sources()) + "\n"
-    if says(STAMP, wanted):
+    if (BUILT / "index.html").exists() and says(STAMP, wanted):
         return
     node = ready_node()
     _say("Building the front end ...")
