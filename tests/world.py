@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, ForceAuthClientHandler
 
 from apps.auth import sessions, tokens
 from apps.auth.models import User
@@ -49,9 +50,21 @@ def make_world(name: str = "Acme") -> World:
 
 
 def client_for(user: User, org: Org) -> APIClient:
-    client = APIClient()
+    client = new_client()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_for(user, org)}")
     return client
+
+
+def new_client() -> APIClient:
+    """An anonymous client. All share one handler, because each would load the middleware anew."""
+    client = APIClient()
+    client.handler = _handler()
+    return client
+
+
+@cache
+def _handler() -> ForceAuthClientHandler:
+    return ForceAuthClientHandler(enforce_csrf_checks=False)
 
 
 def token_for(user: User, org: Org) -> str:
@@ -64,7 +77,9 @@ def token_for(user: User, org: Org) -> str:
     )
 
 
-def make_connector(world: World, *, role: str = "source", kind: str = "dummy", **fields: Any) -> Any:
+def make_connector(
+    world: World, *, role: str = "source", kind: str = "dummy", **fields: Any
+) -> Any:
     """A saved connector of the world's org, made by its owner; `config` defaults to a kind's own defaults."""
     from apps.connectors import services
 

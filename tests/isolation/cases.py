@@ -1,0 +1,210 @@
+"""How to call each operation of the OpenAPI document once, as it should be called.
+
+To add one: give `CASES["<operationId>"]` a `Case` that names a planted thing for every id in its path and
+query, and a body that holds every id its schema has. Plant what is missing in `planted.py`. The matrix does the rest:
+it replaces each id by another org's and by one that nobody has, for every kind of caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.orgs.roles import Role
+from tests.isolation.planted import PASSWORD, Planted, refresh_token
+
+
+def nothing(planted: Planted) -> None:
+    """No preparation."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One good call. `path` and `query` map a parameter to the name of a planted thing."""
+
+    status: int = 200
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # parameters that are no ids
+    body: Callable[[Planted], dict[str, Any]] | None = None
+    differs: Mapping[str, int] = field(default_factory=dict)  # actor -> status, when its own
+    unknown: int = 404  # what an id that nobody has answers in a body
+    unread: Mapping[str, int] = field(
+        default_factory=dict
+    )  # place -> status, where no id is looked up
+    varies: bytes = b""  # what is never the same twice, as a regular expression
+    headers: Callable[[Planted], dict[str, Any]] = lambda planted: {}
+    cookies: Callable[[Planted], dict[str, str]] = lambda planted: {}
+
+
+OURS = {"HTTP_X_REQUESTED_WITH": "drover"}
+
+
+def with_cookie(planted: Planted) -> dict[str, str]:
+    return {"drover_refresh": refresh_token(planted)}
+
+
+def our_page(planted: Planted) -> dict[str, Any]:
+    return dict(OURS)
+
+
+AUTH = {
+    "auth_register": Case(
+        201,
+        body=lambda p: {
+            "email": "new@example.com",
+            "password": PASSWORD,
+            "organization_name": "New",
+        },
+    ),
+    "auth_login": Case(body=lambda p: {"email": p["email"], "password": PASSWORD, "org": p["org"]}),
+    "auth_refresh": Case(body=lambda p: {"org": p["org"]}, headers=our_page, cookies=with_cookie),
+    "auth_logout": Case(204, headers=our_page, cookies=with_cookie),
+    "auth_switch": Case(body=lambda p: {"org": p["org"]}),
+    "auth_stream_ticket": Case(201),
+    "auth_me": Case(),
+    "auth_me_update": Case(body=lambda p: {"name": "Somebody"}),
+    "auth_password_change": Case(
+        204,
+        body=lambda p: {"current_password": PASSWORD, "new_password": PASSWORD + "!"},
+        differs=dict.fromkeys((Role.ADMIN, Role.MEMBER, Role.VIEWER), 422),  # they have none
+    ),
+}
+ORGS = {
+    "org_get": Case(),
+    "org_update": Case(body=lambda p: {"name": "Renamed"}),
+    "org_leave": Case(204, differs={Role.OWNER: 409}),
+    "members_list": Case(),
+    "members_update": Case(path={"id": "member"}, body=lambda p: {"role": "member"}),
+    "members_remove": Case(204, path={"id": "member"}),
+    "domains_list": Case(),
+    "domains_create": Case(201, body=lambda p: {"name": "Another"}),
+    "domains_get": Case(path={"id": "domain"}),
+    "domains_update": Case(path={"id": "domain"}, body=lambda p: {"name": "Another"}),
+    "domains_delete": Case(204, path={"id": "domain"}),
+    "domains_members_set": Case(
+        path={"id": "domain", "member_id": "member"}, body=lambda p: {"role": "admin"}
+    ),
+    "domains_members_clear": Case(204, path={"id": "domain", "member_id": "raised_member"}),
+    "api_keys_list": Case(),
+    "api_keys_create": Case(
+        201,
+        body=lambda p: {"name": "Another", "role": "viewer", "domain_id": p["domain"]},
+        unknown=422,
+    ),
+    "api_keys_revoke": Case(204, path={"id": "api_key"}),
+    "api_keys_rotate": Case(201, path={"id": "api_key"}, body=lambda p: {}),
+    "audit_list": Case(query={"actor": "user", "object": "domain"}),
+    "audit_export": Case(query={"actor": "user", "object": "domain"}),
+}
+
+DUMMY = {"rows": 3}
+
+
+def definition(planted: Planted, key: str = "connector_id") -> dict[str, Any]:
+    return {
+        "source": {key: planted["connector"], "stream": "generated"},
+        "destination": {key: planted["destination"]},
+    }
+
+
+CONNECTORS = {
+    "catalog_sources_list": Case(),
+    "catalog_destinations_list": Case(),
+    "catalog_sources_retrieve": Case(fixed={"kind": "postgres"}),
+    "catalog_destinations_retrieve": Case(fixed={"kind": "parquet"}),
+    "connectors_list": Case(query={"domain": "domain"}),
+    "connectors_create": Case(
+        201,
+        body=lambda p: {
+            "name": "Another",
+            "role": "source",
+            "kind": "dummy",
+            "config": DUMMY,
+            "domain_id": p["domain"],
+        },
+        unknown=422,
+    ),
+    "connectors_retrieve": Case(path={"id": "sealed_connector"}),
+    "connectors_replace": Case(
+        path={"id": "connector"},
+        body=lambda p: {"name": "Another", "config": DUMMY, "domain_id": p["domain"]},
+        unknown=422,
+    ),
+    "connectors_update": Case(
+        path={"id": "connector"}, body=lambda p: {"domain_id": p["domain"]}, unknown=422
+    ),
+    "connectors_delete": Case(204, path={"id": "connector"}),
+    "connectors_check": Case(path={"id": "connector"}),
+    "connectors_check_unsaved": Case(
+        body=lambda p: {
+            "role": "source",
+            "kind": "dummy",
+            "config": DUMMY,
+        },
+    ),
+    "connectors_streams": Case(path={"id": "connector"}),
+}
+PIPELINES = {
+    "pipelines_list": Case(query={"domain": "domain", "connector": "connector"}),
+    "pipelines_create": Case(
+        201,
+        body=lambda p: {"name": "Another", "config": definition(p), "domain_id": p["domain"]},
+        unknown=422,
+    ),
+    "pipelines_retrieve": Case(path={"id": "pipeline"}),
+    "pipelines_replace": Case(
+        path={"id": "pipeline"},
+        body=lambda p: {"name": "Another", "config": definition(p), "domain_id": p["domain"]},
+        unknown=422,
+    ),
+    "pipelines_update": Case(
+        path={"id": "pipeline"},
+        body=lambda p: {"config": definition(p), "domain_id": p["domain"]},
+        unknown=422,
+    ),
+    "pipelines_delete": Case(204, path={"id": "pipeline"}),
+    "pipelines_disable": Case(path={"id": "pipeline"}),
+    "pipelines_enable": Case(path={"id": "pipeline"}),
+    "pipelines_duplicate": Case(201, path={"id": "pipeline"}, body=lambda p: {"name": "Copy"}),
+    "pipelines_preview": Case(path={"id": "pipeline"}, body=lambda p: {"max_records": 2}),
+    "pipelines_preview_unsaved": Case(
+        body=lambda p: {"config": definition(p), "max_records": 2},
+        unknown=422,
+        unread={"body config.destination.connector_id": 200},  # nothing is written
+        varies=rb'"ms":[0-9.e-]+',
+    ),
+    "pipelines_validate": Case(
+        body=lambda p: {"name": "Another", "config": definition(p), "domain_id": p["domain"]},
+        unknown=200,  # {"valid": false, "errors": [...]}
+    ),
+    "pipelines_schedule_pause": Case(path={"id": "pipeline"}, body=lambda p: {"note": "Audit"}),
+    "pipelines_schedule_preview": Case(path={"id": "pipeline"}),
+    "pipelines_schedule_resume": Case(path={"id": "paused"}),
+    "pipelines_versions_list": Case(path={"id": "pipeline"}),
+    "pipelines_versions_retrieve": Case(path={"id": "pipeline"}, fixed={"number": 1}),
+    "pipelines_versions_diff": Case(path={"id": "pipeline"}, fixed={"number": 2}),
+    "pipelines_versions_restore": Case(path={"id": "pipeline"}, fixed={"number": 1}),
+    "schedules_preview": Case(body=lambda p: {"schedule": {"cron": "0 6 * * *"}}),
+}
+RUNS = {
+    "pipelines_run": Case(201, path={"id": "pipeline"}, body=lambda p: {}),
+    "pipelines_state_get": Case(path={"id": "pipeline"}),
+    "pipelines_state_put": Case(  # 409: nothing was synced yet
+        409, path={"id": "pipeline"}, body=lambda p: {"state": {}}
+    ),
+    "pipelines_state_reset": Case(path={"id": "pipeline"}, body=lambda p: {}),
+    "runs_list": Case(query={"pipeline": "pipeline", "domain": "domain"}),
+    "runs_get": Case(path={"id": "run"}),
+    "runs_cancel": Case(path={"id": "live_run"}),
+    "runs_retry": Case(path={"id": "run"}),
+    "runs_logs": Case(path={"id": "run"}),
+    "runs_events": Case(path={"id": "live_run"}),
+    "runs_outputs_list": Case(path={"id": "run"}),
+    "runs_outputs_get": Case(path={"id": "run", "name": "output"}),
+    "events": Case(),
+    "stats_overview": Case(),
+}
+
+CASES: dict[str, Case] = {**AUTH, **ORGS, **CONNECTORS, **PIPELINES, **RUNS}

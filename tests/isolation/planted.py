@@ -1,0 +1,187 @@
+"""One of everything in an org, each text carrying the org's canary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.utils import timezone
+
+from apps.auth import sessions
+from apps.auth.models import User
+from apps.engine.contract import LogLine
+from apps.orgs import api_keys, services
+from apps.orgs.models import Membership
+from apps.orgs.principals import SYSTEM, Actor, Principal
+from apps.orgs.roles import Permission, Role
+from apps.runs import logs, storage
+from apps.runs.models import LogPart, Output, Run
+from tests.world import World, make_connector, make_pipeline, make_user, make_world
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class Planted:
+    """Ids and texts by name: a case says `pipeline` and gets this org's."""
+
+    world: World
+    removed: User
+    canary: str
+    ids: dict[str, UUID]
+    texts: dict[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.texts[name] if name in self.texts else str(self.ids[name])
+
+
+def principal(world: World, role: Role) -> Principal:
+    user = world.users[role]
+    return Principal(
+        org_id=world.org.pk,
+        user_id=user.pk,
+        role=role,
+        actor=Actor("user", user.pk, user.email),
+        membership_id=membership(world, user).pk,
+    )
+
+
+def membership(world: World, user: User) -> Membership:
+    found: Membership = Membership.objects.for_org(world.org).get(user=user)
+    return found
+
+
+def plant() -> Planted:
+    """An org with members, a removed member, and one of every object the API knows."""
+    canary = f"canary-{uuid4().hex}"
+    world = make_world(canary)
+    removed = make_user("removed")
+    world.users[Role.OWNER].set_password(PASSWORD)
+    world.users[Role.OWNER].save()
+    with world.scope():
+        texts = {"removed_id": str(removed.pk)}
+        ids = _people(world, removed) | _domain(world, canary) | _keys(world, canary, texts)
+    ids |= _connectors(world, canary, ids["domain"])
+    ids |= _pipelines(world, canary, ids["domain"])
+    with world.scope():
+        ids |= _runs(world, canary, ids)
+    texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
+    return Planted(world, removed, canary, ids, texts)
+
+
+def _people(world: World, removed: User) -> dict[str, UUID]:
+    Membership.unscoped.create(org=world.org, user=removed, role=Role.OWNER).delete()
+    spare = make_user("spare")
+    member = Membership.unscoped.create(org=world.org, user=spare, role=Role.VIEWER)
+    return {"org": world.org.pk, "member": member.pk, "user": world.users[Role.ADMIN].pk}
+
+
+def _domain(world: World, canary: str) -> dict[str, UUID]:
+    owner = principal(world, Role.OWNER)
+    domain = services.create_domain(org=world.org, by=owner, name=f"{canary} domain")
+    raised = membership(world, world.users[Role.MEMBER])
+    services.set_domain_role(org=world.org, by=owner, domain=domain, member=raised, role=Role.ADMIN)
+    return {"domain": domain.pk, "raised_member": raised.pk}
+
+
+def _keys(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
+    owner = principal(world, Role.OWNER)
+
+    def key(name: str, role: Role, **more: Any) -> api_keys.MadeKey:
+        return api_keys.create(org=world.org, by=owner, name=f"{canary} {name}", role=role, **more)
+
+    full, reader = key("full", Role.ADMIN), key("reader", Role.ADMIN, scopes=[Permission.READ])
+    texts |= {"key": full.text, "reading_key": reader.text}
+    own = api_keys.create(
+        org=world.org, by=principal(world, Role.MEMBER), name=f"{canary} own", role=Role.VIEWER
+    )
+    return {"api_key": own.row.pk}
+
+
+def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
+    database = {
+        "host": "db.example.com",
+        "port": 5432,
+        "database": "shop",
+        "user": canary,
+        "password": f"{canary} password",
+    }
+    source = make_connector(world, name=f"{canary} source", domain_id=domain)
+    sealed = make_connector(
+        world, name=f"{canary} sealed", kind="postgres", config=database, description=canary
+    )
+    target = make_connector(
+        world, name=f"{canary} target", role="destination", kind="logger", domain_id=domain
+    )
+    return {
+        "connector": source.pk,
+        "sealed_connector": sealed.pk,
+        "destination": target.pk,
+    }
+
+
+def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
+    from apps.pipelines import services as pipelines
+
+    schedule = {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}
+    pipeline = make_pipeline(
+        world,
+        name=f"{canary} pipeline",
+        description=canary,
+        tags=[canary[:40]],
+        schedule=schedule,
+        domain_id=domain,
+    )
+    with world.scope():
+        change = {"source": {"config": {"rows": 11}}}
+        pipelines.update(org=world.org, by=SYSTEM, pipeline=pipeline, changes={"config": change})
+    paused = make_pipeline(world, name=f"{canary} paused", schedule=schedule)
+    busy = make_pipeline(world, name=f"{canary} busy")
+    return {"pipeline": pipeline.pk, "paused": paused.pk, "busy": busy.pk}
+
+
+def _runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
+    now = timezone.now()
+    ended = Run.unscoped.create(
+        org=world.org,
+        pipeline_id=ids["pipeline"],
+        version=1,
+        status="failed",
+        trigger="manual",
+        attempt=1,
+        started_at=now - timedelta(minutes=1),
+        finished_at=now,
+        failure_class="source",
+        failure_message=f"{canary} failed",
+        failure_evidence=[canary],
+        failure_retryable=True,
+        log_lines=1,
+    )
+    line = LogLine(at=now.isoformat(), level="info", message=f"{canary} line")
+    part: LogPart = logs.store(
+        org_id=world.org.pk, run_id=ended.pk, attempt=1, first_line=0, lines=[line]
+    )
+    part.save()
+    key = f"org/{world.org.pk}/run/{ended.pk}/{canary}"
+    storage.write(key, canary.encode())
+    Output.unscoped.create(
+        org=world.org,
+        run=ended,
+        name=f"{canary}.parquet",
+        key=key,
+        bytes=len(canary),
+        rows=1,
+        media_type="application/octet-stream",
+    )
+    live = Run.unscoped.create(
+        org=world.org, pipeline_id=ids["busy"], version=1, status="pending", trigger="manual"
+    )
+    return {"run": ended.pk, "live_run": live.pk}
+
+
+def refresh_token(planted: Planted) -> str:
+    """The refresh cookie of a new session of the org's owner."""
+    owner = planted.world.users[Role.OWNER]
+    return sessions.begin(user=owner, ip=None, user_agent="tests").refresh_token or ""

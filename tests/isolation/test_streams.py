@@ -1,0 +1,128 @@
+"""The streams as the server runs them (ASGI): the same rules as for every other operation, and tickets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from apps.orgs.models import Membership
+from apps.orgs.roles import Role
+from config.asgi import application
+from tests.isolation.planted import Planted, plant
+from tests.isolation.test_matrix import ACTORS
+from tests.world import new_client, token_for
+
+
+@pytest.fixture
+def orgs(committed_db: None) -> Iterator[tuple[Planted, Planted]]:
+    yield plant(), plant()
+    connection.close()
+
+
+async def listen(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Open a stream, take its first part, hang up."""
+    sent: list[dict[str, Any]] = []
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+        if message["type"] == "http.response.body":
+            gone.set()
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("localhost", 80),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await asyncio.wait_for(application(scope, receive, send), 20)
+    shown = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+    return sent[0]["status"], shown, b"".join(m.get("body", b"") for m in sent[1:])
+
+
+def bearer(planted: Planted, actor: str) -> dict[str, str]:
+    if actor == "anonymous":
+        return {}
+    if actor in {"key", "reading_key"}:
+        return {"X-API-Key": planted[actor]}
+    user = planted.removed if actor == "removed" else planted.world.users[Role(actor)]
+    return {"Authorization": f"Bearer {token_for(user, planted.world.org)}"}
+
+
+def test_every_caller_on_own_foreign_and_unknown_streams(orgs: tuple[Planted, Planted]) -> None:
+    ours, theirs = orgs
+    callers = {actor: bearer(ours, actor) for actor in ACTORS}
+
+    async def all_calls() -> dict[tuple[str, str], Any]:
+        paths = {
+            "org": "/api/v1/events",
+            "own": f"/api/v1/runs/{ours['live_run']}/events",
+            "foreign": f"/api/v1/runs/{theirs['live_run']}/events",
+            "unknown": f"/api/v1/runs/{uuid4()}/events",
+        }
+        return {
+            (actor, name): await listen(path, **headers)
+            for actor, headers in callers.items()
+            for name, path in paths.items()
+        }
+
+    answers = asyncio.run(all_calls())
+    for actor in ACTORS:
+        may = actor not in {"anonymous", "removed"}
+        assert answers[actor, "org"][0] == answers[actor, "own"][0] == (200 if may else 401)
+        assert answers[actor, "foreign"][0] == (404 if may else 401)
+        assert answers[actor, "foreign"] == answers[actor, "unknown"]
+        for _, headers, body in (answers[actor, name] for name in ("org", "own", "foreign")):
+            assert theirs.canary not in body.decode() + str(headers)
+            assert theirs["live_run"] not in body.decode() + str(headers)
+
+
+def ticket(planted: Planted) -> str:
+    client = new_client()
+    client.credentials(HTTP_AUTHORIZATION=bearer(planted, "viewer")["Authorization"])
+    made: str = client.post("/api/v1/auth/stream-ticket").json()["ticket"]
+    return made
+
+
+def test_a_ticket_opens_one_stream_of_its_own_org(orgs: tuple[Planted, Planted]) -> None:
+    ours, theirs = orgs
+    first, second, third = ticket(ours), ticket(ours), ticket(ours)
+    connection.close()
+
+    async def calls() -> list[int]:
+        own, foreign = ours["live_run"], theirs["live_run"]
+        return [
+            (await listen(f"/api/v1/runs/{own}/events", f"ticket={first}"))[0],
+            (await listen(f"/api/v1/runs/{own}/events", f"ticket={first}"))[0],
+            (await listen(f"/api/v1/runs/{foreign}/events", f"ticket={second}"))[0],
+            (await listen("/api/v1/events", f"ticket={third}"))[0],
+            (await listen("/api/v1/events", "ticket=made-up"))[0],
+        ]
+
+    assert asyncio.run(calls()) == [200, 401, 404, 200, 401]
+
+
+def test_a_ticket_of_a_removed_member_opens_nothing(orgs: tuple[Planted, Planted]) -> None:
+    ours, _ = orgs
+    given = ticket(ours)
+    with ours.world.scope():
+        viewer = ours.world.users[Role.VIEWER]
+        Membership.objects.for_org(ours.world.org).filter(user=viewer).delete()
+    connection.close()
+    status, _, _ = asyncio.run(listen("/api/v1/events", f"ticket={given}"))
+    assert status == 401
