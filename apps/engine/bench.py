@@ -289,6 +289,25 @@ def bench(state_dsn: str) -> Iterator[Bench]:
             engine.close()
 
 
+def figures(
+    state_dsn: str,
+    *,
+    target: Mapping[str, Any],
+    dsn: str,
+    rows: int = MILLION,
+    rounds: int = 3,
+) -> list[dict[str, Any]]:
+    """All figures of the engine as JSON. `target` and `dsn` as in `Bench.frames_to_postgres`."""
+    with bench(state_dsn) as taking:
+        taken = [
+            taking.start_up(rounds=rounds),
+            taking.frames_to_postgres(target, dsn, rows=rows, rounds=rounds),
+            taking.frames_to_parquet(rows=rows, rounds=rounds),
+            *taking.records_to_jsonl(rows=rows, rounds=rounds),
+        ]
+    return [figure.to_json() for figure in taken]
+
+
 def _stock_tales() -> dict[str, Any]:
     token = {"type": "api_key", "params": {"token": "none"}}
     return {

@@ -224,3 +224,36 @@ def test_an_unknown_kind_is_a_configuration_failure(rehearse: Rehearse) -> None:
     outcome = run.attempt()
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CONFIGURATION
+
+
+def test_a_position_set_by_hand_is_where_the_next_run_continues(rehearse: Rehearse) -> None:
+    run = rehearse({"rows": 50}, sync_mode="incremental", write_mode="append")
+    assert not state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
+    run.attempt()
+    assert state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
+    run.next_run()
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded)
+    assert outcome.read == 10
+    assert rows_of(run.folder) == sorted([*range(1, 51), *range(41, 51)])
+
+
+def test_old_jobs_are_pruned_and_the_newest_are_kept(rehearse: Rehearse) -> None:
+    run = rehearse({"rows": 5}, sync_mode="incremental", write_mode="append")
+    for _ in range(3):
+        run.attempt()
+        run.next_run()
+    where = "where name = %s"
+    with psycopg.connect(run.spec.state_dsn) as connection:
+        connection.execute(
+            f"update engine.stream_jobs set created_at = created_at - interval '90 days' {where}",
+            (run.spec.stream_key,),
+        )
+    state.prune(run.spec.state_dsn, keep_jobs=2)
+    with psycopg.connect(run.spec.state_dsn) as connection:
+        left = connection.execute(
+            f"select count(*) from engine.stream_jobs {where}", (run.spec.stream_key,)
+        ).fetchone()
+    assert left == (2,)
+    run.attempt(source={"rows": 8})
+    assert rows_of(run.folder) == list(range(1, 9)), "the state of the newest was kept"
