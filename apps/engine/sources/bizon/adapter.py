@@ -97,7 +97,7 @@ class BizonSource(ConnectorSource[SettingsT]):
         values: Mapping[str, Any] = {
             **self.bizon_settings(),
             "name": self.spec.kind,
-            "stream": self.spec.stream or self.streams()[0],
+            "stream": self.spec.stream or next(iter(self.streams()), "any"),
             "sync_mode": self.spec.sync_mode,
             "cursor_field": self.spec.cursor_field,
         }

@@ -75,6 +75,11 @@ class Source(BizonSource[Config]):
     def _asking(self, ask: Any) -> Any:
         try:
             return super()._asking(ask)
+        except PermissionError as error:  # gspread's word for 403
+            raise AuthenticationError(
+                "the spreadsheet is not shared with the service account",
+                evidence=(str(error.__cause__)[:300],),
+            ) from error
         except gspread.exceptions.APIError as error:
             raise explained(error.response) from error
         except gspread.exceptions.GSpreadException as error:
