@@ -26,7 +26,11 @@ function Frame() {
   );
 }
 
-const root = createRootRoute({ component: Frame, notFoundComponent: NotFoundPage, errorComponent: PageError });
+const root = createRootRoute({
+  component: Frame,
+  notFoundComponent: NotFoundPage,
+  errorComponent: PageError,
+});
 
 /** Only a path of our own: a full address here would let a link send people elsewhere. */
 function parseNext(search: Record<string, unknown>): { next?: string } {

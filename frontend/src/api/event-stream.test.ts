@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { EventParser, defaultBackOff, follow, StreamRefused, type ServerEvent } from "./event-stream";
 
 const WIRE =
-  "retry: 10\n\n: heartbeat\n\nid: 1\nevent: run\ndata: {\"status\":\"running\"}\n\n" +
+  'retry: 10\n\n: heartbeat\n\nid: 1\nevent: run\ndata: {"status":"running"}\n\n' +
   "id: 2\nevent: log\ndata: line é one\ndata: line 𝄞 two\n\n";
 
 const EVENTS: ServerEvent[] = [

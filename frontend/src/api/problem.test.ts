@@ -18,16 +18,21 @@ group("problem answers", () => {
     expect(error.extra.run).toBe("r1");
   });
 
-  it.each([null, "<html>Bad gateway</html>", [], 5])("a body that is no problem (%j) still gives a sentence", (body) => {
-    const error = new ProblemError(502, body);
-    expect(error.message).toBe("The server could not answer.");
-    expect(error.next).toContain("Try again");
-    expect(fieldMessages(error)).toEqual({});
-  });
+  it.each([null, "<html>Bad gateway</html>", [], 5])(
+    "a body that is no problem (%j) still gives a sentence",
+    (body) => {
+      const error = new ProblemError(502, body);
+      expect(error.message).toBe("The server could not answer.");
+      expect(error.next).toContain("Try again");
+      expect(fieldMessages(error)).toEqual({});
+    },
+  );
 
   it("says how long to wait when the server does", () => {
     expect(new ProblemError(429, null, "12").next).toBe("Try again in 12 seconds.");
-    expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").next).toBe("Wait a little, then try again.");
+    expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").next).toBe(
+      "Wait a little, then try again.",
+    );
   });
 
   it("anything else thrown is described without its inner words", () => {

@@ -1394,8 +1394,10 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Settings; each secret reads {"set": true, "last4": "…"}. */
-            config: unknown;
+            /** @description Each secret reads {"set": true, "last4": "…"}. */
+            config: {
+                [key: string]: unknown;
+            };
             version: number;
         };
         ConnectorReplaceRequest: {
@@ -1697,30 +1699,37 @@ export interface components {
             name?: string;
             /** @description Merged into the present definition (RFC 7396); secrets left out are kept. */
             config?: {
-                /** @description A saved connector, or a kind with its settings. */
-                source: {
-                    /** Format: uuid */
+                source?: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
                     connector_id?: string | null;
                     kind?: string | null;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    stream: string;
-                    /** @enum {unknown} */
+                    stream?: string;
+                    /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
                     cursor_field?: string | null;
                     primary_key?: string[];
                 };
-                destination: {
-                    /** Format: uuid */
+                destination?: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
                     connector_id?: string | null;
                     kind?: string | null;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's. */
+                    /** @description Made from the stream's name when left out. */
                     table?: string | null;
-                    /** @enum {unknown} */
+                    /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
                 };
             };
@@ -1775,30 +1784,37 @@ export interface components {
         PipelineCreateRequest: {
             name: string;
             config: {
-                /** @description A saved connector, or a kind with its settings. */
                 source: {
-                    /** Format: uuid */
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
                     connector_id?: string | null;
                     kind?: string | null;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
                     stream: string;
-                    /** @enum {unknown} */
+                    /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
                     cursor_field?: string | null;
                     primary_key?: string[];
                 };
                 destination: {
-                    /** Format: uuid */
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
                     connector_id?: string | null;
                     kind?: string | null;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's. */
+                    /** @description Made from the stream's name when left out. */
                     table?: string | null;
-                    /** @enum {unknown} */
+                    /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
                 };
             };
@@ -1860,8 +1876,42 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description The definition; each secret reads {"set": true, "last4": "…"}. */
-            config: unknown;
+            /** @description Each secret reads {"set": true, "last4": "…"}. */
+            config: {
+                source: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
+                    connector_id: string | null;
+                    kind: string;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    config: {
+                        [key: string]: unknown;
+                    } | null;
+                    stream: string;
+                    /** @enum {string} */
+                    sync_mode: "full_refresh" | "incremental";
+                    cursor_field: string | null;
+                    primary_key: string[];
+                };
+                destination: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
+                    connector_id: string | null;
+                    kind: string;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    config: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** @description Made from the stream's name when left out. */
+                    table: string;
+                    /** @enum {string} */
+                    write_mode: "replace" | "append" | "merge";
+                };
+            };
             timeout_seconds: number;
             max_attempts: number;
         };
@@ -1915,30 +1965,37 @@ export interface components {
             /** @default 10 */
             max_records?: number;
             config: {
-                /** @description A saved connector, or a kind with its settings. */
                 source: {
-                    /** Format: uuid */
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
                     connector_id?: string | null;
                     kind?: string | null;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
                     stream: string;
-                    /** @enum {unknown} */
+                    /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
                     cursor_field?: string | null;
                     primary_key?: string[];
                 };
-                destination: {
-                    /** Format: uuid */
+                destination?: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
                     connector_id?: string | null;
                     kind?: string | null;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's. */
+                    /** @description Made from the stream's name when left out. */
                     table?: string | null;
-                    /** @enum {unknown} */
+                    /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
                 };
             };
@@ -2235,7 +2292,42 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             created_by: components["schemas"]["Person"] | null;
-            config: unknown;
+            /** @description Each secret reads {"set": true, "last4": "…"}. */
+            config: {
+                source: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
+                    connector_id: string | null;
+                    kind: string;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    config: {
+                        [key: string]: unknown;
+                    } | null;
+                    stream: string;
+                    /** @enum {string} */
+                    sync_mode: "full_refresh" | "incremental";
+                    cursor_field: string | null;
+                    primary_key: string[];
+                };
+                destination: {
+                    /**
+                     * Format: uuid
+                     * @description A saved connector; else `kind` with `config`.
+                     */
+                    connector_id: string | null;
+                    kind: string;
+                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    config: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** @description Made from the stream's name when left out. */
+                    table: string;
+                    /** @enum {string} */
+                    write_mode: "replace" | "append" | "merge";
+                };
+            };
         };
         VersionDiff: {
             /** @description The version compared against. */
@@ -3366,6 +3458,7 @@ export interface operations {
                 kind?: string;
                 /** @description Rows a page. */
                 limit?: number;
+                order?: "newest" | "name" | "updated";
                 q?: string;
                 role?: "source" | "destination";
             };
@@ -7838,6 +7931,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows a page. */
                 limit?: number;
+                order?: "newest" | "oldest";
             };
             header?: never;
             path: {

@@ -16,7 +16,8 @@ async function fresh(answers: (request: Request) => Response | Promise<Response>
   vi.resetModules();
   const calls: { path: string; token: string | null; body: string }[] = [];
   vi.stubGlobal("fetch", async (input: RequestInfo, init?: RequestInit) => {
-    const request = input instanceof Request ? input : new Request(new URL(input, "http://drover.test"), init);
+    const request =
+      input instanceof Request ? input : new Request(new URL(input, "http://drover.test"), init);
     calls.push({
       path: new URL(request.url).pathname,
       token: request.headers.get("Authorization"),
@@ -83,7 +84,10 @@ describe("the session", () => {
     );
     await module.resume();
     expect(calls.map(({ body }) => body)).toEqual(['{"org":"o2"}', "{}"]);
-    expect(module.currentSession()).toMatchObject({ status: "known", session: { organization: { id: "o1" } } });
+    expect(module.currentSession()).toMatchObject({
+      status: "known",
+      session: { organization: { id: "o1" } },
+    });
   });
 
   it("asks nothing when there was never a session here, and stores no token", async () => {

@@ -6,9 +6,7 @@ import { OfflineError, ProblemError } from "./problem";
  * survives a reload is the HttpOnly refresh cookie, which scripts cannot read.
  */
 export type SessionState =
-  | { status: "unknown" }
-  | { status: "anonymous" }
-  | { status: "known"; session: Session };
+  { status: "unknown" } | { status: "anonymous" } | { status: "known"; session: Session };
 
 const ORG_KEY = "drover.org"; // an id, so that each tab comes back to its own organization
 const HINT_KEY = "drover.remembered"; // that a refresh cookie may be there; says nothing about whom

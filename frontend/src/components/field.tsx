@@ -22,7 +22,11 @@ export function Field({ label, hint, error, optional, children }: FieldProps) {
         {label}
         {optional && <span className="ml-1.5 font-normal text-faint">optional</span>}
       </label>
-      {children({ id, "aria-describedby": describedBy || undefined, "aria-invalid": error ? true : undefined })}
+      {children({
+        id,
+        "aria-describedby": describedBy || undefined,
+        "aria-invalid": error ? true : undefined,
+      })}
       {hint && (
         <p id={`${id}-hint`} className="text-xs text-faint">
           {hint}

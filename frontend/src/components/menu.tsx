@@ -3,7 +3,15 @@ import type { ReactNode } from "react";
 import { CheckIcon } from "./icons";
 
 /** Not modal: a modal one locks scrolling with an injected style element, which our policy blocks. */
-export function Menu({ trigger, label, children }: { trigger: ReactNode; label: string; children: ReactNode }) {
+export function Menu({
+  trigger,
+  label,
+  children,
+}: {
+  trigger: ReactNode;
+  label: string;
+  children: ReactNode;
+}) {
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
@@ -42,7 +50,11 @@ interface ChoiceProps<T extends string> {
 
 export function MenuChoice<T extends string>({ label, value, choices, onChange }: ChoiceProps<T>) {
   return (
-    <DropdownMenu.RadioGroup aria-label={label} value={value} onValueChange={(chosen) => onChange(chosen as T)}>
+    <DropdownMenu.RadioGroup
+      aria-label={label}
+      value={value}
+      onValueChange={(chosen) => onChange(chosen as T)}
+    >
       <DropdownMenu.Label className="px-2.5 pt-1.5 pb-1 text-xs text-faint">{label}</DropdownMenu.Label>
       {choices.map((choice) => (
         <DropdownMenu.RadioItem key={choice.value} value={choice.value} className={ITEM}>

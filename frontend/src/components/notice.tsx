@@ -12,7 +12,10 @@ interface NoticeProps {
 
 function Notice({ title, next, retry, children }: NoticeProps) {
   return (
-    <div role="alert" className="flex items-start gap-3 rounded-card border border-line bg-bad-wash px-4 py-3">
+    <div
+      role="alert"
+      className="flex items-start gap-3 rounded-card border border-line bg-bad-wash px-4 py-3"
+    >
       <WarningIcon className="mt-0.5 shrink-0 text-bad" />
       <div className="min-w-0 flex-1">
         <p className="font-medium break-words">{title}</p>
@@ -47,18 +50,36 @@ export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => vo
 }
 
 /** The other side of a connection refused or broke; the evidence is what it said. */
-export function FailureNotice({ message, evidence, retry }: { message: string; evidence: string[]; retry?: () => void }) {
+export function FailureNotice({
+  message,
+  evidence,
+  retry,
+}: {
+  message: string;
+  evidence: string[];
+  retry?: () => void;
+}) {
   return (
     <Notice title={message} retry={retry}>
       {evidence.length > 0 && (
-        <pre className="mt-1 font-mono text-[0.78rem] break-words whitespace-pre-wrap text-soft">{evidence.join("\n")}</pre>
+        <pre className="mt-1 font-mono text-[0.78rem] break-words whitespace-pre-wrap text-soft">
+          {evidence.join("\n")}
+        </pre>
       )}
     </Notice>
   );
 }
 
 /** Says what this place is for and what to do next. */
-export function EmptyState({ title, children, action }: { title: string; children: ReactNode; action?: ReactNode }) {
+export function EmptyState({
+  title,
+  children,
+  action,
+}: {
+  title: string;
+  children: ReactNode;
+  action?: ReactNode;
+}) {
   return (
     <div className="grid justify-items-center gap-2 px-6 py-14 text-center">
       <h2 className="text-base font-semibold">{title}</h2>

@@ -69,7 +69,13 @@ export function Toasts() {
           >
             {toast.text} {toast.more}
           </div>
-          <Button look="quiet" size="icon" className="-my-1" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>
+          <Button
+            look="quiet"
+            size="icon"
+            className="-my-1"
+            aria-label="Dismiss"
+            onClick={() => dismiss(toast.id)}
+          >
             <CrossIcon />
           </Button>
         </div>

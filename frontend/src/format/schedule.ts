@@ -6,8 +6,18 @@ export interface Schedule {
 
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS = [
-  "January", "February", "March", "April", "May", "June",
-  "July", "August", "September", "October", "November", "December",
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
 ];
 const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
@@ -20,7 +30,11 @@ export function scheduleInWords(schedule: Schedule | null | undefined): string {
 }
 
 const UNITS: [size: number, word: string][] = [
-  [604800, "week"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"],
+  [604800, "week"],
+  [86400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+  [1, "second"],
 ];
 
 function interval(seconds: number): string {

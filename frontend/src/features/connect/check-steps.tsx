@@ -6,7 +6,10 @@ import { inWords } from "./schema";
 /** What a connection check did, step by step, up to the first that failed. */
 export function CheckSteps({ steps }: { steps: CheckStep[] }) {
   return (
-    <ol aria-label="Connection check" className="grid gap-1 rounded-card border border-line p-3 text-[0.8125rem]">
+    <ol
+      aria-label="Connection check"
+      className="grid gap-1 rounded-card border border-line p-3 text-[0.8125rem]"
+    >
       {steps.map(({ step, ok, message, ms }) => (
         <li key={step} className="grid grid-cols-[1.25rem_6.5rem_1fr_auto] items-start gap-x-2">
           {ok ? <CheckIcon className="mt-0.5 text-good" /> : <CrossIcon className="mt-0.5 text-bad" />}
@@ -14,7 +17,9 @@ export function CheckSteps({ steps }: { steps: CheckStep[] }) {
             {inWords(step)}
             <span className="sr-only">{ok ? " succeeded" : " failed"}</span>
           </span>
-          <span className={ok ? "min-w-0 break-words text-soft" : "min-w-0 break-words text-bad"}>{message}</span>
+          <span className={ok ? "min-w-0 break-words text-soft" : "min-w-0 break-words text-bad"}>
+            {message}
+          </span>
           <span className="text-faint tabular-nums">{duration(ms / 1000)}</span>
         </li>
       ))}

@@ -38,7 +38,9 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   const checkSaved = useCheckConnector();
 
   const entry = catalogue?.results.find(({ kind }) => kind === end?.kind);
-  const modes = writeModes(draft.syncMode, draft.primaryKey).filter((each) => entry?.write_modes.includes(each) ?? true);
+  const modes = writeModes(draft.syncMode, draft.primaryKey).filter(
+    (each) => entry?.write_modes.includes(each) ?? true,
+  );
   const mode = modes.includes(chosenMode) ? chosenMode : modes[0];
   const schema = end && !end.connectorId && entry ? (entry.config_schema as Schema) : null;
   const empty = schema ? missing(schema, schema, end!.config) : [];
@@ -109,11 +111,18 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
           <StepActions
             next="Continue"
             blocked={mode ? null : "This destination cannot take what the stream gives"}
-            onNext={() => attempt(() => table.trim() && mode && onDone({ destination: end, table: table.trim(), writeMode: mode }))}
+            onNext={() =>
+              attempt(
+                () =>
+                  table.trim() && mode && onDone({ destination: end, table: table.trim(), writeMode: mode }),
+              )
+            }
           >
             <Button
               blocked={check.isPending ? "Checking" : null}
-              onClick={() => attempt(() => (end.connectorId ? checkSaved.mutate(end.connectorId) : checkNew.mutate(end)))}
+              onClick={() =>
+                attempt(() => (end.connectorId ? checkSaved.mutate(end.connectorId) : checkNew.mutate(end)))
+              }
             >
               {check.isPending ? "Checking…" : "Check connection"}
             </Button>

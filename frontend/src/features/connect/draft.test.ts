@@ -10,7 +10,12 @@ describe("a new pipeline's draft", () => {
       syncMode: "incremental",
       cursorField: "time_hour",
       primaryKey: ["id"],
-      destination: { connectorId: null, kind: "parquet", config: { bucket: "", compression: "zstd" }, label: "Parquet" },
+      destination: {
+        connectorId: null,
+        kind: "parquet",
+        config: { bucket: "", compression: "zstd" },
+        label: "Parquet",
+      },
       table: "flights",
       writeMode: "merge",
     });
@@ -50,7 +55,11 @@ describe("a new pipeline's draft", () => {
   });
 
   it("errors are handed to the part they belong to", () => {
-    const errors = { "destination.config.port": "Must be a number.", "destination.table": "Bad.", name: "Taken." };
+    const errors = {
+      "destination.config.port": "Must be a number.",
+      "destination.table": "Bad.",
+      name: "Taken.",
+    };
     expect(errorsBelow(errors, "destination")).toEqual({ "config.port": "Must be a number.", table: "Bad." });
     expect(errorsBelow(errors, "destination.config")).toEqual({ port: "Must be a number." });
   });

@@ -62,8 +62,16 @@ function endOf(end: End) {
 
 /** A table name that every destination takes: `Budget 2026!A1` becomes `budget_2026_a1`. */
 export function tableName(stream: string): string {
-  const plain = stream.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "_");
-  return plain.replace(/^_+|_+$/g, "").replace(/^(\d)/, "_$1").slice(0, 60) || "records";
+  const plain = stream
+    .toLowerCase()
+    .normalize("NFKD")
+    .replace(/[^a-z0-9]+/g, "_");
+  return (
+    plain
+      .replace(/^_+|_+$/g, "")
+      .replace(/^(\d)/, "_$1")
+      .slice(0, 60) || "records"
+  );
 }
 
 /** The ways to write that fit how the stream is read. */

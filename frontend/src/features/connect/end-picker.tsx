@@ -20,11 +20,15 @@ export function EndPicker({ role, connectorId, kind, onConnector, onKind }: Prop
   const saved = useQuery(connectorsQuery(role));
   const [text, setText] = useState("");
   const error = catalogue.error ?? saved.error;
-  if (error) return <ErrorNotice error={error} retry={() => void Promise.all([catalogue.refetch(), saved.refetch()])} />;
+  if (error)
+    return (
+      <ErrorNotice error={error} retry={() => void Promise.all([catalogue.refetch(), saved.refetch()])} />
+    );
   if (!catalogue.data || !saved.data) return <Skeletons rows={3} />;
 
   const titles = new Map(catalogue.data.results.map((entry) => [entry.kind, entry.name]));
-  const fits = (...words: (string | undefined)[]) => words.some((word) => word?.toLowerCase().includes(text.toLowerCase()));
+  const fits = (...words: (string | undefined)[]) =>
+    words.some((word) => word?.toLowerCase().includes(text.toLowerCase()));
   const connectors = saved.data.results.filter(({ name, kind }) => fits(name, kind));
   const kinds = catalogue.data.results.filter((entry) => fits(entry.name, entry.kind, entry.description));
   return (
@@ -100,7 +104,13 @@ export function Choice({ group, title, text, checked, onChoose }: ChoiceProps) {
         checked ? "border-live bg-live-wash" : "border-line bg-surface hover:bg-hover",
       )}
     >
-      <input type="radio" name={group} className="mt-1 accent-live outline-none" checked={checked} onChange={onChoose} />
+      <input
+        type="radio"
+        name={group}
+        className="mt-1 accent-live outline-none"
+        checked={checked}
+        onChange={onChoose}
+      />
       <span className="min-w-0">
         <span className="block truncate font-medium">{title}</span>
         {text && <span className="line-clamp-2 text-xs text-soft">{text}</span>}

@@ -64,7 +64,13 @@ export function NewPipelinePage() {
       errors={errorsBelow(errors, "schedule")}
       onDone={(schedule) => done(3, { schedule })}
     />,
-    <ReviewStep draft={draft} saving={create.isPending} error={create.error} errors={errors} onDone={finish} />,
+    <ReviewStep
+      draft={draft}
+      saving={create.isPending}
+      error={create.error}
+      errors={errors}
+      onDone={finish}
+    />,
   ];
   const summaries = [
     draft.source?.label ?? null,

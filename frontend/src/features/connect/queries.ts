@@ -41,7 +41,9 @@ export function streamsQuery(connectorId: string) {
 export function useCheckSettings(role: Role) {
   return useMutation({
     mutationFn: (end: { kind: string; config: Config }) =>
-      answer(api.POST("/api/v1/connectors/check", { body: { role, kind: end.kind, config: pruned(end.config) } })),
+      answer(
+        api.POST("/api/v1/connectors/check", { body: { role, kind: end.kind, config: pruned(end.config) } }),
+      ),
   });
 }
 
@@ -83,7 +85,9 @@ export function timesQuery(schedule: Schedule | null) {
 export function usePreview() {
   return useMutation({
     mutationFn: (draft: Draft) =>
-      answer(api.POST("/api/v1/pipelines/preview", { body: { config: definitionOf(draft), max_records: 10 } })),
+      answer(
+        api.POST("/api/v1/pipelines/preview", { body: { config: definitionOf(draft), max_records: 10 } }),
+      ),
   });
 }
 

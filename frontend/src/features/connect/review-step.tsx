@@ -43,10 +43,14 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
       </div>
       {preview.isPending && <Skeletons rows={4} />}
       {preview.error && <ErrorNotice error={preview.error} retry={() => preview.mutate(draft)} />}
-      {preview.data?.failure && <FailureNotice {...preview.data.failure} retry={() => preview.mutate(draft)} />}
+      {preview.data?.failure && (
+        <FailureNotice {...preview.data.failure} retry={() => preview.mutate(draft)} />
+      )}
       {preview.data?.ok && (
         <div className="grid gap-1.5">
-          <p className="text-soft">{plural(preview.data.records.length, "record")} read now. Nothing was written.</p>
+          <p className="text-soft">
+            {plural(preview.data.records.length, "record")} read now. Nothing was written.
+          </p>
           <PreviewTable preview={preview.data} />
         </div>
       )}
@@ -69,5 +73,12 @@ function suggestedName({ stream, destination }: Draft): string {
 }
 
 function tagsOf(text: string): string[] {
-  return [...new Set(text.split(",").map((tag) => tag.trim()).filter(Boolean))];
+  return [
+    ...new Set(
+      text
+        .split(",")
+        .map((tag) => tag.trim())
+        .filter(Boolean),
+    ),
+  ];
 }

@@ -33,7 +33,12 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
       <div className="grid gap-4 sm:grid-cols-2">
         <Field label="It runs">
           {(control) => (
-            <select className="control" {...control} value={manner} onChange={({ target }) => setManner(target.value as Manner)}>
+            <select
+              className="control"
+              {...control}
+              value={manner}
+              onChange={({ target }) => setManner(target.value as Manner)}
+            >
               <option value="never">Only when someone starts it</option>
               <option value="interval">Again and again</option>
               <option value="daily">Once a day</option>
@@ -44,7 +49,12 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
         {manner === "interval" && (
           <Field label="How often" error={messages.interval_seconds}>
             {(control) => (
-              <select className="control" {...control} value={seconds} onChange={({ target }) => setSeconds(Number(target.value))}>
+              <select
+                className="control"
+                {...control}
+                value={seconds}
+                onChange={({ target }) => setSeconds(Number(target.value))}
+              >
                 {INTERVALS.map((each) => (
                   <option key={each} value={each}>
                     {scheduleInWords({ interval_seconds: each })}
@@ -55,12 +65,20 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
           </Field>
         )}
         {manner === "daily" && (
-          <TextField label="At" type="time" required value={time} onChange={({ target }) => setTime(target.value)} />
+          <TextField
+            label="At"
+            type="time"
+            required
+            value={time}
+            onChange={({ target }) => setTime(target.value)}
+          />
         )}
         {manner === "cron" && (
           <TextField
             label="Cron pattern"
-            hint={bad ? "Five fields: minute, hour, day of month, month, day of week." : cronInWords(cron, zone)}
+            hint={
+              bad ? "Five fields: minute, hour, day of month, month, day of week." : cronInWords(cron, zone)
+            }
             error={messages.cron}
             value={cron}
             spellCheck={false}
@@ -70,7 +88,12 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
         {(manner === "daily" || manner === "cron") && (
           <Field label="Time zone" error={messages.timezone}>
             {(control) => (
-              <select className="control" {...control} value={zone} onChange={({ target }) => setZone(target.value)}>
+              <select
+                className="control"
+                {...control}
+                value={zone}
+                onChange={({ target }) => setZone(target.value)}
+              >
                 {zones(zone).map((each) => (
                   <option key={each}>{each}</option>
                 ))}
@@ -80,7 +103,11 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
         )}
       </div>
       {result && !bad && <NextTimes times={times.data?.times ?? []} />}
-      <StepActions next="Continue" blocked={bad ? "The pattern needs five fields" : null} onNext={() => onDone(result)} />
+      <StepActions
+        next="Continue"
+        blocked={bad ? "The pattern needs five fields" : null}
+        onNext={() => onDone(result)}
+      />
     </div>
   );
 }
@@ -99,7 +126,13 @@ function mannerOf(schedule: Schedule | null): Manner {
   return schedule.interval_seconds ? "interval" : "cron";
 }
 
-function build(manner: Manner, seconds: number, time: string, cron: string, timezone: string): Schedule | null {
+function build(
+  manner: Manner,
+  seconds: number,
+  time: string,
+  cron: string,
+  timezone: string,
+): Schedule | null {
   if (manner === "never") return null;
   if (manner === "interval") return { interval_seconds: seconds, timezone };
   if (manner === "cron") return { cron: cron.trim(), timezone };

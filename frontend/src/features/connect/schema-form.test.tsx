@@ -23,8 +23,21 @@ const SCHEMA: Schema = {
     method: { title: "Method", oneOf: [{ $ref: "#/$defs/Key" }, { $ref: "#/$defs/User" }] },
   },
   $defs: {
-    Key: { title: "Key", type: "object", required: ["kind", "key"], properties: { kind: { const: "key" }, key: { type: "string", title: "Secret key", format: "password" } } },
-    User: { title: "User", type: "object", required: ["kind", "user"], properties: { kind: { const: "user" }, user: { type: "string", title: "User name" } } },
+    Key: {
+      title: "Key",
+      type: "object",
+      required: ["kind", "key"],
+      properties: {
+        kind: { const: "key" },
+        key: { type: "string", title: "Secret key", format: "password" },
+      },
+    },
+    User: {
+      title: "User",
+      type: "object",
+      required: ["kind", "user"],
+      properties: { kind: { const: "user" }, user: { type: "string", title: "User name" } },
+    },
   },
 };
 

@@ -119,12 +119,22 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   if (shape.kind === "map") {
     return (
       <Group title={shape.title} description={shape.description} error={errors[path]}>
-        <MapRows title={shape.title} value={isObject(value) ? value : {}} secret={shape.secret} onChange={onChange} />
+        <MapRows
+          title={shape.title}
+          value={isObject(value) ? value : {}}
+          secret={shape.secret}
+          onChange={onChange}
+        />
       </Group>
     );
   }
   return (
-    <Field label={shape.title} hint={shape.description && <WithCode text={shape.description} />} error={errors[path]} optional={!field.required}>
+    <Field
+      label={shape.title}
+      hint={shape.description && <WithCode text={shape.description} />}
+      error={errors[path]}
+      optional={!field.required}
+    >
       {(control) => <Control shape={shape} control={control} value={value} onChange={onChange} />}
     </Field>
   );
@@ -261,7 +271,12 @@ function asText(value: unknown): string {
   return value === undefined || value === null ? "" : String(value);
 }
 
-function Choice({ shape, control, value, onChange }: ControlProps & { shape: Extract<FieldShape, { kind: "choice" }> }) {
+function Choice({
+  shape,
+  control,
+  value,
+  onChange,
+}: ControlProps & { shape: Extract<FieldShape, { kind: "choice" }> }) {
   const unset = shape.fallback === undefined || shape.fallback === null;
   return (
     <select
@@ -325,7 +340,10 @@ function TextsInput({ control, value, fallback, onChange }: InputProps & { fallb
       placeholder={Array.isArray(fallback) && fallback.length > 0 ? fallback.join("\n") : "One a line"}
       onChange={({ target }) => {
         setRaw(target.value);
-        const entries = target.value.split("\n").map((line) => line.trim()).filter(Boolean);
+        const entries = target.value
+          .split("\n")
+          .map((line) => line.trim())
+          .filter(Boolean);
         onChange(entries.length > 0 ? entries : undefined);
       }}
     />
@@ -453,7 +471,8 @@ function MapRows({ title, value, secret, onChange }: MapProps) {
     const named = next.filter(([name]) => name !== "");
     onChange(named.length > 0 ? Object.fromEntries(named) : undefined);
   }
-  const put = (at: number, row: [string, unknown]) => change(rows.map((old, index) => (index === at ? row : old)));
+  const put = (at: number, row: [string, unknown]) =>
+    change(rows.map((old, index) => (index === at ? row : old)));
   return (
     <div className="grid gap-2">
       {rows.map(([name, inner], index) => (

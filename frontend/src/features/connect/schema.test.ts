@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { constantsOf, fieldsOf, inWords, isSetMarker, missing, optionOf, pruned, shapeOf, type Schema } from "./schema";
+import {
+  constantsOf,
+  fieldsOf,
+  inWords,
+  isSetMarker,
+  missing,
+  optionOf,
+  pruned,
+  shapeOf,
+  type Schema,
+} from "./schema";
 
 /** As pydantic writes it: optional as anyOf with null, nested models as $ref, unions with a constant. */
 const REST: Schema = {
@@ -9,7 +19,10 @@ const REST: Schema = {
     page_size: { type: "integer", default: 100, minimum: 1, maximum: 1000, title: "Page size" },
     base_url: { type: "string", format: "uri" },
     token: { type: "string", writeOnly: true },
-    refresh_token: { anyOf: [{ type: "string", format: "password", writeOnly: true }, { type: "null" }], default: null },
+    refresh_token: {
+      anyOf: [{ type: "string", format: "password", writeOnly: true }, { type: "null" }],
+      default: null,
+    },
     timeout: { anyOf: [{ type: "number", minimum: 0 }, { type: "null" }], default: null },
     compression: { $ref: "#/$defs/Compression", default: "zstd" },
     auth: { anyOf: [{ $ref: "#/$defs/Bearer" }, { $ref: "#/$defs/Basic" }], title: "Authentication" },
@@ -28,7 +41,11 @@ const REST: Schema = {
   },
   $defs: {
     Compression: { enum: ["zstd", "none"], type: "string" },
-    Tls: { type: "object", required: ["mode"], properties: { mode: { type: "string" }, ca: { type: "string" } } },
+    Tls: {
+      type: "object",
+      required: ["mode"],
+      properties: { mode: { type: "string" }, ca: { type: "string" } },
+    },
     Bearer: {
       title: "Bearer token",
       type: "object",
@@ -81,7 +98,13 @@ describe("a settings schema as a form", () => {
     expect(shape("proxy").title).toBe("Proxy");
     expect(shape("tls").description).toBe("How to encrypt");
     expect(shape("timeout").nullable).toBe(true);
-    expect(shape("page_size")).toMatchObject({ whole: true, minimum: 1, maximum: 1000, fallback: 100, nullable: false });
+    expect(shape("page_size")).toMatchObject({
+      whole: true,
+      minimum: 1,
+      maximum: 1000,
+      fallback: 100,
+      nullable: false,
+    });
     expect(inWords("accessKeyId")).toBe("Access key ID");
   });
 
@@ -96,15 +119,34 @@ describe("a settings schema as a form", () => {
 
   it("names what is still missing by path", () => {
     expect(missing(REST, REST, {})).toEqual(["base_url", "auth"]);
-    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual(["auth.token", "tls.mode"]);
+    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual([
+      "auth.token",
+      "tls.mode",
+    ]);
     const streams = [{ mode: "a" }, {}];
-    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams })).toEqual(["streams.1.mode"]);
-    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } })).toEqual([]);
+    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams })).toEqual([
+      "streams.1.mode",
+    ]);
+    expect(
+      missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } }),
+    ).toEqual([]);
   });
 
   it("leaves out what is empty and keeps false, zero, null and stored secrets", () => {
     const secret = { set: true, last4: "1234" };
-    expect(pruned({ a: "", b: undefined, c: false, d: 0, e: null, tls: { ca: "", mode: "on" }, proxy: { ca: "" }, list: [{ a: "" }], token: secret })).toEqual({
+    expect(
+      pruned({
+        a: "",
+        b: undefined,
+        c: false,
+        d: 0,
+        e: null,
+        tls: { ca: "", mode: "on" },
+        proxy: { ca: "" },
+        list: [{ a: "" }],
+        token: secret,
+      }),
+    ).toEqual({
       c: false,
       d: 0,
       e: null,

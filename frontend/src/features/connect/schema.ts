@@ -85,7 +85,8 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
   if (real.length === 1 && isObject(real[0]!.properties)) {
     return { ...base, kind: "union", options: [unionOption(real[0]!, root)] };
   }
-  if (real.length === 1) return { ...shapeOf(name, { ...real[0], ...kept(schema) }, root), nullable, fallback: node.default };
+  if (real.length === 1)
+    return { ...shapeOf(name, { ...real[0], ...kept(schema) }, root), nullable, fallback: node.default };
   if (real.length > 1 && real.every((option) => isObject(option.properties))) {
     return { ...base, kind: "union", options: real.map((option) => unionOption(option, root)) };
   }
@@ -96,13 +97,16 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
 /** What a property says of itself outranks what its only alternative says. */
 function kept(schema: Schema): Schema {
   const words = ["title", "description", "writeOnly", "examples"];
-  return Object.fromEntries(words.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]));
+  return Object.fromEntries(
+    words.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]),
+  );
 }
 
 /** The property's own title; that of a shared definition names its class, not this use of it. */
 function titleOf(name: string, schema: Schema): string {
   const own = text(schema.title);
-  const generated = own === null || own.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
+  const generated =
+    own === null || own.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
   return generated ? inWords(name) : own;
 }
 
@@ -112,14 +116,20 @@ function exampleOf(node: Schema): string | null {
 }
 
 function plainShape(node: Schema, root: Schema): object {
-  if (isSecret(node)) return isObject(node.additionalProperties) ? { kind: "map", secret: true } : { kind: "secret" };
+  if (isSecret(node))
+    return isObject(node.additionalProperties) ? { kind: "map", secret: true } : { kind: "secret" };
   if (Array.isArray(node.enum)) return { kind: "choice", choices: node.enum };
   switch (Array.isArray(node.type) ? node.type.find((type) => type !== "null") : node.type) {
     case "string":
       return { kind: isLong(node) ? "long-text" : "text" };
     case "integer":
     case "number":
-      return { kind: "number", whole: node.type === "integer", minimum: numeric(node.minimum), maximum: numeric(node.maximum) };
+      return {
+        kind: "number",
+        whole: node.type === "integer",
+        minimum: numeric(node.minimum),
+        maximum: numeric(node.maximum),
+      };
     case "boolean":
       return { kind: "switch" };
     case "array":
@@ -140,7 +150,9 @@ function listShape(node: Schema, root: Schema): object {
 function objectShape(node: Schema, root: Schema): object {
   if (isObject(node.properties)) return { kind: "group", schema: node };
   const patterns = isObject(node.patternProperties) ? Object.values(node.patternProperties) : [];
-  const values = [node.additionalProperties, ...patterns].filter(isObject).map((value) => resolved(value, root));
+  const values = [node.additionalProperties, ...patterns]
+    .filter(isObject)
+    .map((value) => resolved(value, root));
   const plain = values.length === 1 && isScalar(values[0]!);
   return plain ? { kind: "map", secret: isSecret(values[0]!) } : { kind: "json" };
 }
@@ -148,7 +160,9 @@ function objectShape(node: Schema, root: Schema): object {
 const SCALARS: unknown[] = ["string", "integer", "number", "boolean"];
 
 function isScalar(schema: Schema): boolean {
-  return SCALARS.includes(schema.type) || (alternatives(schema).length > 0 && alternatives(schema).every(isScalar));
+  return (
+    SCALARS.includes(schema.type) || (alternatives(schema).length > 0 && alternatives(schema).every(isScalar))
+  );
 }
 
 function alternatives(node: Schema): Schema[] {
@@ -185,7 +199,11 @@ export function isSecret(schema: Schema): boolean {
 
 /** A stored secret, as the server shows it: `{"set": true, "last4": "1234"}`. */
 export function isSetMarker(value: unknown): value is { set: boolean; last4?: string } {
-  return isObject(value) && typeof value.set === "boolean" && Object.keys(value).every((key) => key === "set" || key === "last4");
+  return (
+    isObject(value) &&
+    typeof value.set === "boolean" &&
+    Object.keys(value).every((key) => key === "set" || key === "last4")
+  );
 }
 
 /** `value` without what was left empty: the server's defaults apply there. */
@@ -226,17 +244,40 @@ export function missing(schema: Schema, root: Schema, value: Config, path = ""):
   });
 }
 
-const CAPITALS = new Set(["api", "csv", "gb", "http", "id", "ip", "json", "kb", "mb", "sql", "ssl", "tls", "uri", "url", "utf"]);
+const CAPITALS = new Set([
+  "api",
+  "csv",
+  "gb",
+  "http",
+  "id",
+  "ip",
+  "json",
+  "kb",
+  "mb",
+  "sql",
+  "ssl",
+  "tls",
+  "uri",
+  "url",
+  "utf",
+]);
 
 /** `base_url` and `pageSize` as `Base URL` and `Page size`. */
 export function inWords(name: string): string {
-  const words = name.replace(/([a-z\d])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim().toLowerCase().split(" ");
+  const words = name
+    .replace(/([a-z\d])([A-Z])/g, "$1 $2")
+    .replace(/[_-]+/g, " ")
+    .trim()
+    .toLowerCase()
+    .split(" ");
   const text = words.map((word) => (CAPITALS.has(word) ? word.toUpperCase() : word)).join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function allTexts(options: Schema[]): boolean {
-  return options.every((option) => option.type === "string" || option.const !== undefined || Array.isArray(option.enum));
+  return options.every(
+    (option) => option.type === "string" || option.const !== undefined || Array.isArray(option.enum),
+  );
 }
 
 const LONG = 5_000; // characters: a certificate, a query

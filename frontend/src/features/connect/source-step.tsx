@@ -43,7 +43,11 @@ export function SourceStep({ source, onDone }: Props) {
       />
       {entry && <NewSource key={entry.kind} entry={entry} onDone={onDone} />}
       {connectorId && kind && (
-        <SavedSource key={connectorId} id={connectorId} onDone={() => onDone({ connectorId, kind, config: {}, label })} />
+        <SavedSource
+          key={connectorId}
+          id={connectorId}
+          onDone={() => onDone({ connectorId, kind, config: {}, label })}
+        />
       )}
     </div>
   );
@@ -109,7 +113,10 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
           attempt(() =>
             save.mutate(
               { ...settings, name: name.trim() },
-              { onSuccess: (made) => onDone({ connectorId: made.id, kind: made.kind, config: {}, label: made.name }) },
+              {
+                onSuccess: (made) =>
+                  onDone({ connectorId: made.id, kind: made.kind, config: {}, label: made.name }),
+              },
             ),
           )
         }

@@ -21,7 +21,11 @@ export function Step({ number, title, summary, state, onOpen, children }: StepPr
           aria-hidden="true"
           className={classNames(
             "grid size-6 shrink-0 place-items-center rounded-full text-xs font-semibold",
-            state === "done" ? "bg-good-wash text-good" : state === "open" ? "bg-primary text-on-primary" : "bg-picked text-soft",
+            state === "done"
+              ? "bg-good-wash text-good"
+              : state === "open"
+                ? "bg-primary text-on-primary"
+                : "bg-picked text-soft",
           )}
         >
           {state === "done" ? <CheckIcon width="14" height="14" /> : number}
@@ -29,7 +33,13 @@ export function Step({ number, title, summary, state, onOpen, children }: StepPr
         <span className={classNames("font-semibold", state === "later" && "text-faint")}>{title}</span>
         {state === "done" && <span className="min-w-0 truncate text-soft">{summary}</span>}
         {state === "done" && (
-          <Button look="quiet" size="small" className="ml-auto" aria-label={`Change ${title.toLowerCase()}`} onClick={onOpen}>
+          <Button
+            look="quiet"
+            size="small"
+            className="ml-auto"
+            aria-label={`Change ${title.toLowerCase()}`}
+            onClick={onOpen}
+          >
             Change
           </Button>
         )}

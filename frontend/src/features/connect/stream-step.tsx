@@ -13,7 +13,13 @@ export type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "
 
 const MOST_SHOWN = 60;
 
-export function StreamStep({ connectorId, onDone }: { connectorId: string; onDone: (choice: StreamChoice) => void }) {
+export function StreamStep({
+  connectorId,
+  onDone,
+}: {
+  connectorId: string;
+  onDone: (choice: StreamChoice) => void;
+}) {
   const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState<StreamInfo | null>(null);
@@ -95,7 +101,12 @@ function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: St
         {syncMode === "incremental" && cursors.length > 0 && (
           <Field label="New means a higher" hint="A field that only grows, such as a time of change.">
             {(control) => (
-              <select className="control" {...control} value={cursor} onChange={({ target }) => setCursor(target.value)}>
+              <select
+                className="control"
+                {...control}
+                value={cursor}
+                onChange={({ target }) => setCursor(target.value)}
+              >
                 {cursors.map((name) => (
                   <option key={name}>{name}</option>
                 ))}

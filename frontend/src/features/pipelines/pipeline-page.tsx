@@ -9,6 +9,7 @@ import { When } from "@/components/when";
 import { runsQuery } from "@/features/runs/queries";
 import { RunsTable } from "@/features/runs/runs-table";
 import { useMay } from "@/features/session/use-session";
+import { PageProblem } from "@/features/shell/error-pages";
 import { useOrgEvents } from "@/features/shell/org-events";
 import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
@@ -24,7 +25,7 @@ export function PipelinePage() {
   usePageTitle(pipeline?.name ?? "Pipeline");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !pipeline && <ErrorNotice error={error} retry={() => void refetch()} />}
+      {error && !pipeline && <PageProblem error={error} retry={() => void refetch()} />}
       {!pipeline && !error && <Skeletons />}
       {pipeline && (
         <>
@@ -55,7 +56,11 @@ function Header({ pipeline }: { pipeline: Pipeline }) {
           </Link>
         </nav>
         <h1 className="text-xl font-semibold tracking-tight break-words">{pipeline.name}</h1>
-        <RouteLine source={pipeline.source_kind} destination={pipeline.destination_kind} stream={pipeline.stream} />
+        <RouteLine
+          source={pipeline.source_kind}
+          destination={pipeline.destination_kind}
+          stream={pipeline.stream}
+        />
       </div>
       {mayEdit && <EnabledSwitch pipeline={pipeline} />}
       {mayRun && (
@@ -94,12 +99,14 @@ function RecentRuns({ pipelineId }: { pipelineId: string }) {
         Recent runs
       </h2>
       {query.isPending && <Skeletons rows={4} />}
-      {query.isError && runs.length === 0 && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
+      {query.isError && runs.length === 0 && (
+        <ErrorNotice error={query.error} retry={() => void query.refetch()} />
+      )}
       {runs.length > 0 && <RunsTable runs={runs} />}
       {query.isSuccess && runs.length === 0 && (
         <EmptyState title="It has not run yet">
-          Start it with Run, or wait for its schedule. Its runs, with what they moved and how long they took, will be
-          listed here.
+          Start it with Run, or wait for its schedule. Its runs, with what they moved and how long they took,
+          will be listed here.
         </EmptyState>
       )}
     </section>

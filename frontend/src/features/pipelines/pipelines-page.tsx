@@ -73,8 +73,8 @@ function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
       }
     >
       <p>
-        A pipeline copies one stream, such as a table or an API resource, from a source to a destination, once or on a
-        schedule.
+        A pipeline copies one stream, such as a table or an API resource, from a source to a destination, once
+        or on a schedule.
       </p>
       <p className="mt-2">
         {mayEdit

@@ -16,11 +16,19 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
       <thead>
         <tr>
           <th scope="col">Pipeline</th>
-          <th scope="col" className="hidden lg:table-cell">Domain, tags</th>
-          <th scope="col" className="hidden sm:table-cell">Schedule</th>
-          <th scope="col" className="hidden xl:table-cell">Next run</th>
+          <th scope="col" className="hidden lg:table-cell">
+            Domain, tags
+          </th>
+          <th scope="col" className="hidden sm:table-cell">
+            Schedule
+          </th>
+          <th scope="col" className="hidden xl:table-cell">
+            Next run
+          </th>
           <th scope="col">Last run</th>
-          <th scope="col" className="hidden text-right! sm:table-cell">Records</th>
+          <th scope="col" className="hidden text-right! sm:table-cell">
+            Records
+          </th>
           {mayRun && (
             <th scope="col">
               <span className="sr-only">Actions</span>
@@ -42,7 +50,12 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
     <tr>
       <td className="w-2/5 max-w-0">
         <div className={classNames("truncate font-medium", !row.enabled && "text-faint")}>
-          <Link to="/pipelines/$pipelineId" params={{ pipelineId: row.id }} className="py-1 hover:underline" title={row.name}>
+          <Link
+            to="/pipelines/$pipelineId"
+            params={{ pipelineId: row.id }}
+            className="py-1 hover:underline"
+            title={row.name}
+          >
             {row.name}
           </Link>
           {!row.enabled && <DisabledMark />}
@@ -53,7 +66,12 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
         <div className="flex flex-wrap items-center gap-1">
           {row.domain && <span className="mr-1">{row.domain.name}</span>}
           {row.tags.map((tag) => (
-            <Link key={tag} to="/pipelines" search={(now) => ({ ...now, tag })} title={`Only pipelines tagged ${tag}`}>
+            <Link
+              key={tag}
+              to="/pipelines"
+              search={(now) => ({ ...now, tag })}
+              title={`Only pipelines tagged ${tag}`}
+            >
               <Tag>{tag}</Tag>
             </Link>
           ))}

@@ -60,7 +60,9 @@ export function useStartRun() {
       ),
     onMutate: async ({ id }) => {
       await client.cancelQueries({ queryKey: ["pipelines", "list"] });
-      const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: ["pipelines", "list"] });
+      const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({
+        queryKey: ["pipelines", "list"],
+      });
       const starting = { id: "", status: "pending" as const, finished_at: null, records: null };
       client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: ["pipelines", "list"] }, (data) =>
         withRow(data, id, (row) => ({ ...row, last_run: starting })),

@@ -2,14 +2,29 @@ import type { PipelineRow } from "@/api/types";
 import { ArrowIcon } from "@/components/icons";
 
 /** `postgres -> parquet`, with the stream when it is known. */
-export function RouteLine({ source, destination, stream }: { source: string; destination: string; stream?: string }) {
+export function RouteLine({
+  source,
+  destination,
+  stream,
+}: {
+  source: string;
+  destination: string;
+  stream?: string;
+}) {
   return (
     <span className="flex max-w-full min-w-0 items-center gap-1.5 text-[0.8125rem] text-soft">
       <span className="truncate">
         {source}
         {stream && <span className="text-faint max-sm:hidden"> · {stream}</span>}
       </span>
-      <ArrowIcon className="shrink-0 text-faint" width="13" height="13" role="img" aria-hidden={undefined} aria-label="to" />
+      <ArrowIcon
+        className="shrink-0 text-faint"
+        width="13"
+        height="13"
+        role="img"
+        aria-hidden={undefined}
+        aria-label="to"
+      />
       <span className="truncate">{destination}</span>
     </span>
   );
@@ -26,7 +41,10 @@ export function Tag({ children }: { children: string }) {
 export function PausedMark({ schedule }: Pick<PipelineRow, "schedule">) {
   if (!schedule?.paused_at) return null;
   return (
-    <span className="ml-2 rounded border border-line px-1.5 text-xs text-wait" title={schedule.paused_note || "No note was left"}>
+    <span
+      className="ml-2 rounded border border-line px-1.5 text-xs text-wait"
+      title={schedule.paused_note || "No note was left"}
+    >
       Paused
     </span>
   );

@@ -15,13 +15,18 @@ const CLASS_WORDS: Record<string, string> = {
 
 export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> }) {
   return (
-    <section aria-labelledby="failure-title" className="overflow-hidden rounded-card border border-line bg-bad-wash">
+    <section
+      aria-labelledby="failure-title"
+      className="overflow-hidden rounded-card border border-line bg-bad-wash"
+    >
       <div className="flex gap-3 px-4 py-3">
         <WarningIcon className="mt-0.5 shrink-0 text-bad" />
         <div className="min-w-0 flex-1">
           <h2 id="failure-title" className="font-semibold">
             {CLASS_WORDS[failure.class] ?? failure.class}
-            {!failure.retryable && <span className="ml-2 font-normal text-soft">trying again unchanged will not help</span>}
+            {!failure.retryable && (
+              <span className="ml-2 font-normal text-soft">trying again unchanged will not help</span>
+            )}
           </h2>
           <p className="mt-0.5 break-words">{failure.message}</p>
           <p className="mt-2 text-soft">

@@ -130,5 +130,5 @@ export function useLogVersion(log: LiveLog): number {
 
 function withProgress(run: Run | undefined, body: unknown): Run | undefined {
   if (!run) return run;
-  return { ...run, progress: { ...run.progress, ...(body as Run["progress"]) } as Run["progress"] };
+  return { ...run, progress: { ...run.progress, ...(body as Partial<Run["progress"]>) } };
 }

@@ -43,7 +43,11 @@ describe("the log book", () => {
 
   it("filters by level and by text in message or fields, and extends a filter as lines come", () => {
     const book = new LogBook();
-    book.add(0, [line("Staged a batch"), line("slow page", "warning"), { ...line("x"), fields: { table: "Flights" } }]);
+    book.add(0, [
+      line("Staged a batch"),
+      line("slow page", "warning"),
+      { ...line("x"), fields: { table: "Flights" } },
+    ]);
     const flights = { level: "debug" as const, text: "flights" };
     expect(book.matching(flights)).toEqual([2]);
     expect(book.matching({ level: "warning", text: "" })).toEqual([1]);

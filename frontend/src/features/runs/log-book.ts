@@ -73,5 +73,7 @@ function passes(line: LogLine, least: number, wanted: string): boolean {
 /** The extra fields of a line as `key=value`. */
 export function fieldsText(line: LogLine): string {
   const fields = Object.entries(line.fields);
-  return fields.map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`).join(" ");
+  return fields
+    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
 }

@@ -65,7 +65,8 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
     <section aria-labelledby="log-title" className="card flex min-h-0 flex-col">
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
         <h2 id="log-title" className="mr-auto font-semibold">
-          Log <span className="font-normal text-faint tabular-nums">{linesWord(shown.length, lines.length)}</span>
+          Log{" "}
+          <span className="font-normal text-faint tabular-nums">{linesWord(shown.length, lines.length)}</span>
         </h2>
         {firstError !== null && (
           <Button size="small" look="danger" onClick={jumpToError}>
@@ -111,7 +112,13 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
           aria-label="Log lines"
           tabIndex={0}
           onScroll={onScroll}
-          className="h-[26rem] overflow-auto py-1 font-mono text-[0.78rem] leading-5 lg:h-[calc(100dvh-17.5rem)] lg:min-h-80"
+          className={classNames(
+            "overflow-auto py-1 font-mono text-[0.78rem] leading-5",
+            // while lines come the room is fixed, so that nothing moves
+            live
+              ? "h-[26rem] lg:h-[calc(100dvh-17.5rem)] lg:min-h-80"
+              : "max-h-[26rem] min-h-32 lg:max-h-[max(20rem,calc(100dvh-17.5rem))]",
+          )}
         >
           {shown.length === 0 && <p className="p-3 font-sans text-faint">{nothing(lines.length, live)}</p>}
           <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>

@@ -9,22 +9,27 @@ import { bytes, count } from "@/format/number";
 /** Fixed places for every figure, so that nothing moves while they change. */
 export function ProgressCard({ run }: { run: Run }) {
   const progress = run.progress;
-  const total = progress?.total ?? null;
+  const total = progress.total;
   const live = run.status === "running";
+  const rate = live ? progress.rate : averageRate(run);
   return (
     <section aria-label="Progress" className="card overflow-hidden">
       <dl className="grid grid-cols-2 gap-px bg-line sm:grid-cols-3 xl:grid-cols-6">
-        <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress?.read ?? 0)}</Figure>
-        <Figure name="Written">{count(progress?.written ?? 0)}</Figure>
-        <Figure name="Rejected" loud={(progress?.rejected ?? 0) > 0}>
-          {count(progress?.rejected ?? 0)}
+        <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress.read)}</Figure>
+        <Figure name="Written">{count(progress.written)}</Figure>
+        <Figure name="Rejected" loud={progress.rejected > 0}>
+          {count(progress.rejected)}
         </Figure>
-        <Figure name="Rate">
-          {progress?.rate == null ? "–" : count(Math.round(progress.rate))}
-          {progress?.rate != null && <Small> /s</Small>}
+        <Figure name={live ? "Rate" : "Average rate"}>
+          {rate === null ? "–" : count(Math.round(rate))}
+          {rate !== null && <Small> /s</Small>}
         </Figure>
         <Figure name={live ? "Time left" : "Volume"}>
-          {live ? (progress?.eta_seconds == null ? "–" : duration(progress.eta_seconds)) : bytes(progress?.bytes ?? 0)}
+          {live
+            ? progress.eta_seconds === null
+              ? "–"
+              : duration(progress.eta_seconds)
+            : bytes(progress.bytes)}
         </Figure>
         <Figure name="Duration">
           <Elapsed run={run} />
@@ -35,11 +40,20 @@ export function ProgressCard({ run }: { run: Run }) {
   );
 }
 
+/** Records per second over the whole run; null when it moved nothing or took no time. */
+function averageRate({ progress, duration_seconds: seconds }: Run): number | null {
+  return progress.read > 0 && seconds ? progress.read / seconds : null;
+}
+
 function Figure({ name, loud, children }: { name: string; loud?: boolean; children: ReactNode }) {
   return (
     <div className="bg-surface px-4 py-3">
       <dt className="truncate text-xs text-faint">{name}</dt>
-      <dd className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", loud && "text-wait")}>{children}</dd>
+      <dd
+        className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", loud && "text-wait")}
+      >
+        {children}
+      </dd>
     </div>
   );
 }
@@ -59,7 +73,7 @@ function Elapsed({ run }: { run: Run }) {
 /** Done part from 0 to 1; null when the source does not say how much there is. */
 function share(run: Run): number | null {
   if (run.status === "succeeded") return 1;
-  const { total, written = 0, rejected = 0 } = run.progress ?? {};
+  const { total, written, rejected } = run.progress;
   if (!total) return null;
   return Math.min(1, (written + rejected) / total);
 }
@@ -84,7 +98,11 @@ function Bar({ run, share }: { run: Run; share: number | null }) {
       className="h-1.5 bg-hover"
     >
       <div
-        className={classNames("h-full transition-[width] duration-500", COLOURS[run.status], unknown && "animate-breathe")}
+        className={classNames(
+          "h-full transition-[width] duration-500",
+          COLOURS[run.status],
+          unknown && "animate-breathe",
+        )}
         style={{ width: unknown ? "100%" : `${(share ?? 0) * 100}%` }}
       />
     </div>

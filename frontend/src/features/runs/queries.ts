@@ -17,7 +17,8 @@ export function runQuery(id: string) {
 export function outputsQuery(id: string) {
   return queryOptions({
     queryKey: ["runs", "outputs", id],
-    queryFn: ({ signal }) => answer(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) =>
+      answer(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
   });
 }
 

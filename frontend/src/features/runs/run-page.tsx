@@ -6,12 +6,13 @@ import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
-import { ErrorNotice, Skeletons } from "@/components/notice";
+import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { isLive, StatusBadge } from "@/components/status";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
 import { useMay } from "@/features/session/use-session";
+import { PageProblem } from "@/features/shell/error-pages";
 import { count } from "@/format/number";
 import { FailureCard } from "./failure-card";
 import { useLiveRun } from "./live-run";
@@ -28,7 +29,7 @@ export function RunPage() {
   usePageTitle(run ? `Run of ${run.pipeline.name}` : "Run");
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      {error && !run && <ErrorNotice error={error} retry={() => void refetch()} />}
+      {error && !run && <PageProblem error={error} retry={() => void refetch()} />}
       {!run && !error && <Skeletons />}
       {run && (
         <>
@@ -67,7 +68,11 @@ function Header({ run }: { run: Run }) {
             Pipelines
           </Link>{" "}
           /{" "}
-          <Link to="/pipelines/$pipelineId" params={{ pipelineId: run.pipeline.id }} className="hover:underline">
+          <Link
+            to="/pipelines/$pipelineId"
+            params={{ pipelineId: run.pipeline.id }}
+            className="hover:underline"
+          >
             {run.pipeline.name}
           </Link>
         </nav>
@@ -90,7 +95,11 @@ function CancelButton({ run }: { run: Run }) {
   const going = cancel.isPending || cancel.isSuccess || run.cancel_requested;
   return (
     <>
-      <Button look="danger" blocked={going ? "Stopping at the next safe point" : null} onClick={() => setAsking(true)}>
+      <Button
+        look="danger"
+        blocked={going ? "Stopping at the next safe point" : null}
+        onClick={() => setAsking(true)}
+      >
         <StopIcon className="-ml-0.5" />
         {going ? "Cancelling…" : "Cancel run"}
       </Button>
@@ -105,8 +114,8 @@ function CancelButton({ run }: { run: Run }) {
           cancel.mutate(undefined, { onError: (error) => complain(error) });
         }}
       >
-        It stops within ten seconds and publishes nothing. What was read so far is kept, so that a retry goes on from
-        there.
+        It stops within ten seconds and publishes nothing. What was read so far is kept, so that a retry goes
+        on from there.
       </ConfirmDialog>
     </>
   );
@@ -134,7 +143,10 @@ function RetryButton({ run }: { run: Run }) {
 
 function WaitingCard({ run }: { run: Run }) {
   return (
-    <section aria-label="Why it waits" className="flex gap-3 rounded-card border border-line bg-wait-wash px-4 py-3">
+    <section
+      aria-label="Why it waits"
+      className="flex gap-3 rounded-card border border-line bg-wait-wash px-4 py-3"
+    >
       <ClockIcon className="mt-0.5 shrink-0 text-wait" />
       <div>
         <p className="font-medium">{run.waiting_reason || "Waiting for a free worker"}</p>

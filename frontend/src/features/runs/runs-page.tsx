@@ -22,7 +22,10 @@ export function RunsPage() {
           className="control w-auto!"
           value={filter.status ?? ""}
           onChange={({ target }) =>
-            void navigate({ search: isRunStatus(target.value) ? { status: target.value } : {}, replace: true })
+            void navigate({
+              search: isRunStatus(target.value) ? { status: target.value } : {},
+              replace: true,
+            })
           }
         >
           <option value="">Any status</option>
@@ -51,7 +54,10 @@ export function RunsPage() {
       </div>
       {query.hasNextPage && (
         <div className="mt-3 text-center">
-          <Button blocked={query.isFetchingNextPage ? "Loading" : null} onClick={() => void query.fetchNextPage()}>
+          <Button
+            blocked={query.isFetchingNextPage ? "Loading" : null}
+            onClick={() => void query.fetchNextPage()}
+          >
             {query.isFetchingNextPage ? "Loading…" : "Load more"}
           </Button>
         </div>

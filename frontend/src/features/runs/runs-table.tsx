@@ -14,10 +14,18 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
           <th scope="col">Status</th>
           {withPipeline && <th scope="col">Pipeline</th>}
           <th scope="col">Made</th>
-          <th scope="col" className="hidden sm:table-cell">Duration</th>
-          <th scope="col" className="text-right!">Records</th>
-          <th scope="col" className="hidden md:table-cell">Started by</th>
-          <th scope="col" className="hidden lg:table-cell">Note</th>
+          <th scope="col" className="hidden sm:table-cell">
+            Duration
+          </th>
+          <th scope="col" className="text-right!">
+            Records
+          </th>
+          <th scope="col" className="hidden md:table-cell">
+            Started by
+          </th>
+          <th scope="col" className="hidden lg:table-cell">
+            Note
+          </th>
         </tr>
       </thead>
       <tbody>
@@ -42,8 +50,10 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
             <td className="hidden text-soft tabular-nums sm:table-cell">
               <RunDuration run={run} />
             </td>
-            <td className="text-right tabular-nums">{count(run.progress?.written ?? 0)}</td>
-            <td className="hidden max-w-48 truncate text-soft md:table-cell">{run.triggered_by ?? run.trigger}</td>
+            <td className="text-right tabular-nums">{count(run.progress.written)}</td>
+            <td className="hidden max-w-48 truncate text-soft md:table-cell">
+              {run.triggered_by ?? run.trigger}
+            </td>
             <td className="hidden max-w-0 truncate text-soft lg:table-cell lg:w-1/3">
               {run.failure?.message ?? run.waiting_reason ?? ""}
             </td>

@@ -2,7 +2,15 @@ import type { ReactNode } from "react";
 import logo from "@/logo.svg";
 
 /** The frame of the pages before one is logged in. */
-export function Entrance({ title, children, footer }: { title: string; children: ReactNode; footer: ReactNode }) {
+export function Entrance({
+  title,
+  children,
+  footer,
+}: {
+  title: string;
+  children: ReactNode;
+  footer: ReactNode;
+}) {
   return (
     <main className="grid min-h-dvh place-items-center px-4 py-10">
       <div className="w-full max-w-[23rem]">

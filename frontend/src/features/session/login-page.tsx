@@ -42,8 +42,19 @@ export function LoginPage() {
       <form onSubmit={submit} className="grid gap-4">
         {login.error && <LoginProblem error={login.error} />}
         <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
-        <TextField label="Password" name="password" type="password" autoComplete="current-password" required />
-        <Button type="submit" look="primary" className="justify-center" blocked={login.isPending ? "Logging in" : null}>
+        <TextField
+          label="Password"
+          name="password"
+          type="password"
+          autoComplete="current-password"
+          required
+        />
+        <Button
+          type="submit"
+          look="primary"
+          className="justify-center"
+          blocked={login.isPending ? "Logging in" : null}
+        >
           {login.isPending ? "Logging in…" : "Log in"}
         </Button>
       </form>

@@ -56,7 +56,14 @@ export function SignupPage() {
     >
       <form onSubmit={submit} className="grid gap-4">
         {general && <ErrorNotice error={signup.error} />}
-        <TextField label="Your name" name="name" autoComplete="name" required autoFocus error={messages.name} />
+        <TextField
+          label="Your name"
+          name="name"
+          autoComplete="name"
+          required
+          autoFocus
+          error={messages.name}
+        />
         <TextField
           label="Organization"
           name="organization_name"
@@ -65,7 +72,14 @@ export function SignupPage() {
           hint="Your team or company. Everything you make belongs to it."
           error={messages.organization_name}
         />
-        <TextField label="E-mail" name="email" type="email" autoComplete="username" required error={messages.email} />
+        <TextField
+          label="E-mail"
+          name="email"
+          type="email"
+          autoComplete="username"
+          required
+          error={messages.email}
+        />
         <TextField
           label="Password"
           name="password"
@@ -77,7 +91,12 @@ export function SignupPage() {
           hint="Long beats complicated: a few words are fine."
           error={messages.password}
         />
-        <Button type="submit" look="primary" className="justify-center" blocked={signup.isPending ? "Creating" : null}>
+        <Button
+          type="submit"
+          look="primary"
+          className="justify-center"
+          blocked={signup.isPending ? "Creating" : null}
+        >
           {signup.isPending ? "Creating…" : "Create organization"}
         </Button>
       </form>

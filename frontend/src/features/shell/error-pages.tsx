@@ -1,28 +1,41 @@
 import { Link, useRouter } from "@tanstack/react-router";
+import { ProblemError } from "@/api/problem";
 import { buttonLook } from "@/components/button";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 
 export function NotFoundPage() {
   return (
-    <main id="main">
-      <EmptyState
-        title="Nothing is here"
-        action={
-          <Link to="/pipelines" className={buttonLook("primary")}>
-            Go to the pipelines
-          </Link>
-        }
-      >
-        The address may be mistyped, or what it named was removed or belongs to another organization.
-      </EmptyState>
+    <main>
+      <NothingHere />
     </main>
+  );
+}
+
+/** What a page shows when what it was asked for cannot be had. */
+export function PageProblem({ error, retry }: { error: unknown; retry: () => void }) {
+  if (error instanceof ProblemError && error.status === 404) return <NothingHere />;
+  return <ErrorNotice error={error} retry={retry} />;
+}
+
+function NothingHere() {
+  return (
+    <EmptyState
+      title="Nothing is here"
+      action={
+        <Link to="/pipelines" className={buttonLook("primary")}>
+          Go to the pipelines
+        </Link>
+      }
+    >
+      The address may be mistyped, or what it named was removed or belongs to another organization.
+    </EmptyState>
   );
 }
 
 export function PageError({ error, reset }: { error: unknown; reset: () => void }) {
   const router = useRouter();
   return (
-    <main id="main" className="mx-auto max-w-2xl p-6">
+    <main className="mx-auto max-w-2xl p-6">
       <ErrorNotice
         error={error}
         retry={() => {

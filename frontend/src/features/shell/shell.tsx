@@ -5,7 +5,16 @@ import { answer, api } from "@/api/client";
 import { begin, end } from "@/api/session";
 import { buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
-import { BuildingIcon, ChevronIcon, MoonIcon, PipelineIcon, RunsIcon, ScreenIcon, SunIcon, UserIcon } from "@/components/icons";
+import {
+  BuildingIcon,
+  ChevronIcon,
+  MoonIcon,
+  PipelineIcon,
+  RunsIcon,
+  ScreenIcon,
+  SunIcon,
+  UserIcon,
+} from "@/components/icons";
 import { Menu, MenuChoice, MenuItem, MenuLine } from "@/components/menu";
 import { complain } from "@/components/toast";
 import { useSession } from "@/features/session/use-session";
@@ -21,7 +30,10 @@ export function Shell() {
     <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
       <a
         href="#main"
-        className={classNames(buttonLook("primary"), "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0")}
+        className={classNames(
+          buttonLook("primary"),
+          "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0",
+        )}
       >
         Skip to the content
       </a>
@@ -52,7 +64,17 @@ export function Shell() {
   );
 }
 
-function NavLink({ to, keys, icon, children }: { to: "/pipelines" | "/runs"; keys: string; icon: ReactNode; children: ReactNode }) {
+function NavLink({
+  to,
+  keys,
+  icon,
+  children,
+}: {
+  to: "/pipelines" | "/runs";
+  keys: string;
+  icon: ReactNode;
+  children: ReactNode;
+}) {
   return (
     <Link
       to={to}
@@ -116,7 +138,8 @@ function UserMenu() {
   const router = useRouter();
   const [theme, setTheme] = useState(chosenTheme);
   const logout = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
+    mutationFn: () =>
+      answer(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
     onSuccess: async () => {
       await router.navigate({ to: "/login", search: {} }); // first: who logs out wants no way back
       end();
@@ -129,10 +152,7 @@ function UserMenu() {
     <Menu
       label="You"
       trigger={
-        <button
-          type="button"
-          className={classNames(buttonLook("quiet"), "w-full gap-2.5!")}
-        >
+        <button type="button" className={classNames(buttonLook("quiet"), "w-full gap-2.5!")}>
           <span
             aria-hidden="true"
             className="grid size-6 shrink-0 place-items-center rounded-full bg-line text-xs font-semibold text-ink"
@@ -161,9 +181,30 @@ function UserMenu() {
           setTheme(chosen);
         }}
         choices={[
-          { value: "system", label: <><ScreenIcon className="text-faint" /> Like the system</> },
-          { value: "light", label: <><SunIcon className="text-faint" /> Light</> },
-          { value: "dark", label: <><MoonIcon className="text-faint" /> Dark</> },
+          {
+            value: "system",
+            label: (
+              <>
+                <ScreenIcon className="text-faint" /> Like the system
+              </>
+            ),
+          },
+          {
+            value: "light",
+            label: (
+              <>
+                <SunIcon className="text-faint" /> Light
+              </>
+            ),
+          },
+          {
+            value: "dark",
+            label: (
+              <>
+                <MoonIcon className="text-faint" /> Dark
+              </>
+            ),
+          },
         ]}
       />
       <MenuLine />
