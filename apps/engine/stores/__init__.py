@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,8 +49,11 @@ class Store(ABC):
         """The object's size in bytes, or None when there is none."""
 
     @abstractmethod
-    def copy(self, source: str, target: str) -> None:
-        """Give an object a second key; it may share its bytes, so neither is ever written in place."""
+    def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Give objects a second key; both may share their bytes, so neither is ever written in place.
+
+        Raises FileNotFoundError when a source is gone.
+        """
 
     @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:

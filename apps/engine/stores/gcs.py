@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -97,15 +97,19 @@ class GcsStore(Store):
             blob = self._bucket.get_blob(self.full_key(key), timeout=TIMEOUT, retry=RETRY)
             return None if blob is None else int(blob.size)
 
-    def copy(self, source: str, target: str) -> None:
-        with _explained(f"{target} could not be written"):
-            self._bucket.copy_blob(
-                self._bucket.blob(self.full_key(source)),
-                self._bucket,
-                self.full_key(target),
-                timeout=TIMEOUT,
-                retry=RETRY,
-            )
+    def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for source, target in pairs:
+            with _explained(f"{target} could not be written"):
+                try:
+                    self._bucket.copy_blob(
+                        self._bucket.blob(self.full_key(source)),
+                        self._bucket,
+                        self.full_key(target),
+                        timeout=TIMEOUT,
+                        retry=RETRY,
+                    )
+                except NotFound as error:
+                    raise FileNotFoundError(source) from error
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -191,6 +195,8 @@ def _explained(what: str) -> Iterator[None]:
         raise DestinationError(
             f"{what}: the bucket answered with an error", evidence=(_line(error),)
         ) from error
+    except FileNotFoundError:
+        raise
     except (requests.RequestException, OSError) as error:
         raise DestinationError(
             f"{what}: the bucket cannot be reached", evidence=(_line(error),)

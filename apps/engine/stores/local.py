@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -65,22 +65,29 @@ class LocalStore(Store):
         except FileNotFoundError:
             return None
 
-    def copy(self, source: str, target: str) -> None:
-        """Hard link where the file system has them, else copy."""
-        origin, destination = self.path(source), self.path(target)
-        with explained(f"{target} could not be written"):
-            made = _make_folder(destination.parent)
-            draft = _draft(destination)
-            try:
-                os.link(origin, draft)
-            except FileNotFoundError:
-                raise
-            except OSError:
-                with self._replacing(destination) as file, origin.open("rb") as original:
-                    shutil.copyfileobj(original, file, 1 << 20)
-                return
-            draft.replace(destination)
-            _sync_folders(destination.parent, made)
+    def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Hard links where the file system has them, else copies; each folder is synced once."""
+        folders: dict[Path, Path] = {}
+        for source, target in pairs:
+            origin, path = self.path(source), self.path(target)
+            if not origin.exists():
+                raise FileNotFoundError(source)
+            with explained(f"{target} could not be written"):
+                folders.setdefault(path.parent, _make_folder(path.parent))
+                self._link(origin, path)
+        for folder, made in folders.items():
+            _sync_folders(folder, made)
+
+    def _link(self, origin: Path, path: Path) -> None:
+        draft = _draft(path)
+        try:
+            os.link(origin, draft)
+        except OSError:
+            with self._replacing(path) as file, origin.open("rb") as original:
+                shutil.copyfileobj(original, file, 1 << 20)
+            return
+        draft.replace(path)
+        draft.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -115,10 +122,9 @@ class LocalStore(Store):
 
     @contextlib.contextmanager
     def _replacing(self, path: Path) -> Iterator[BinaryIO]:
-        made = _make_folder(path.parent)
-        draft = _draft(path)
+        made, draft = _make_folder(path.parent), _draft(path)
         try:
-            with draft.open("xb") as file:
+            with _created(draft) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -139,6 +145,15 @@ class LocalStore(Store):
 
 def _draft(path: Path) -> Path:
     return path.with_name(f".{path.name}{_TEMPORARY}{uuid.uuid4().hex[:12]}")
+
+
+def _created(draft: Path) -> BinaryIO:
+    """Open the draft, making its folder again if another process found it empty and removed it."""
+    try:
+        return draft.open("xb")
+    except FileNotFoundError:
+        _make_folder(draft.parent)
+        return draft.open("xb")
 
 
 def _make_folder(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -106,9 +106,15 @@ class S3Store(Store):
                     return None
                 raise
 
-    def copy(self, source: str, target: str) -> None:
-        with _explained(f"{target} could not be written"):
-            self._client.copy_object(**self._at(target), CopySource=self._at(source))
+    def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for source, target in pairs:
+            with _explained(f"{target} could not be written"):
+                try:
+                    self._client.copy_object(**self._at(target), CopySource=self._at(source))
+                except ClientError as error:
+                    if _code(error) in MISSING:
+                        raise FileNotFoundError(source) from error
+                    raise
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -219,6 +225,8 @@ def _explained(what: str) -> Iterator[None]:
             f"{what}: the bucket answered {_code(error)}",
             evidence=(f"HTTP {status} {_code(error)}: {message}",),
         ) from error
+    except FileNotFoundError:
+        raise
     except (BotoCoreError, HTTPError, OSError) as error:
         raise DestinationError(
             f"{what}: the bucket cannot be reached", evidence=(f"{type(error).__name__}: {error}",)

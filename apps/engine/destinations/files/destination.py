@@ -171,15 +171,22 @@ class FilesDestination(Destination):
         batches = [batch for batch in committed if batch.rows]
         if not batches and empty and columns:
             return (self._written("part-00000", pl.DataFrame(schema=target), 0, self.job_id),)
-        return tuple(self._part(f"part-{i:05}", batch, target) for i, batch in enumerate(batches))
+        finished = {
+            self._staging.key(batch): self._key(f"part-{i:05}")
+            for i, batch in enumerate(batches)
+            if self._format.stages_itself and self._staging.is_finished(batch, target)
+        }
+        self._store.copy([(staged, self._at(key)) for staged, key in finished.items()])
+        return tuple(
+            self._made(finished[self._staging.key(batch)], batch.rows, self.job_id)
+            if self._staging.key(batch) in finished
+            else self._rendered(f"part-{i:05}", batch, target)
+            for i, batch in enumerate(batches)
+        )
 
-    def _part(self, name: str, batch: Batch, target: pl.Schema) -> Part:
-        if not (self._format.stages_itself and self._staging.is_finished(batch, target)):
-            frame = fitted(self._staging.frame(batch), target)
-            return self._written(name, frame, batch.rows, self.job_id)
-        key = self._key(name)
-        self._store.copy(self._staging.key(batch), self._at(key))
-        return self._made(key, batch.rows, self.job_id)
+    def _rendered(self, name: str, batch: Batch, target: pl.Schema) -> Part:
+        frame = fitted(self._staging.frame(batch), target)
+        return self._written(name, frame, batch.rows, self.job_id)
 
     def _older_parts(
         self, manifest: Manifest, kept: tuple[Part, ...], columns: Mapping[str, Column]

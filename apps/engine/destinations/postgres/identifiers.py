@@ -13,6 +13,7 @@ from apps.engine.failures import ConfigurationError
 LONGEST = 63  # bytes
 BATCH, ROW = "_drover_batch", "_drover_row"  # of staging tables
 PUBLICATIONS = "_drover_publications"
+BATCHES = "_drover_batches"
 _TAKEN = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH, ROW}
 
 

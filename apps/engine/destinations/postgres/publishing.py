@@ -89,6 +89,7 @@ class Publishing:
         for name in (BATCH, ROW):
             self._do("ALTER TABLE {} DROP COLUMN IF EXISTS {}", staging, sql.Identifier(name))
         self._do("ALTER TABLE {} RENAME TO {}", staging, sql.Identifier(self._name.name))
+        self._staging.forget(self._cursor)
         if keyed and mode == "merge":
             self._do("ALTER TABLE {} ADD PRIMARY KEY ({})", self._name.quoted(), self._listed_key)
         return unknown

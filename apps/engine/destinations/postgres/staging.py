@@ -1,4 +1,8 @@
-"""The job's staging table: LOGGED, beside the target, each row marked with its batch."""
+"""The job's staging table: LOGGED, beside the target, each row marked with its batch.
+
+`_drover_batches` lists the batches of every staging table of the schema and how many rows each has,
+written in the transaction that copies them, so that nothing needs to be counted.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,14 @@ from apps.engine.columns import Column, ColumnType, cast, column_of
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.copying import csv_slices
-from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
+from apps.engine.destinations.postgres.identifiers import BATCH, BATCHES, ROW, TableName
 from apps.engine.destinations.postgres.tables import Table, add_column, look, widen_column
 from apps.engine.failures import DestinationError
+
+MAKE_BATCHES = """
+CREATE TABLE IF NOT EXISTS {} (
+    staging text, batch uuid, rows bigint NOT NULL, PRIMARY KEY (staging, batch)
+)"""
 
 
 class Staging:
@@ -25,6 +34,8 @@ class Staging:
         self._ordered = ordered  # keep the order of records, which merging needs
 
     def make(self, cursor: Cursor) -> None:
+        if look(cursor, self.name.beside(BATCHES)) is None:
+            cursor.execute(sql.SQL(MAKE_BATCHES).format(self._batches))
         order = sql.SQL(", {} bigint").format(sql.Identifier(ROW))
         cursor.execute(
             sql.SQL("CREATE TABLE IF NOT EXISTS {} ({} uuid{})").format(
@@ -34,6 +45,15 @@ class Staging:
 
     def drop(self, cursor: Cursor) -> None:
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self.name.quoted()))
+        self.forget(cursor)
+
+    def forget(self, cursor: Cursor) -> None:
+        """The table is not a staging table any more."""
+        if look(cursor, self.name.beside(BATCHES)) is not None:
+            cursor.execute(
+                sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches),
+                (self.name.name,),
+            )
 
     def lock(self, cursor: Cursor) -> None:
         """Wait for whoever is writing to it, and keep others out. Raises DestinationError if it is gone."""
@@ -59,6 +79,10 @@ class Staging:
         with cursor.copy(command.format(self.name.quoted(), names)) as copy:
             for piece in csv_slices(frame):
                 copy.write(piece)
+        cursor.execute(
+            sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches),
+            (self.name.name, mark, frame.height),
+        )
 
     def columns(self, cursor: Cursor) -> dict[str, Column]:
         """The staged columns, by name."""
@@ -76,28 +100,34 @@ class Staging:
 
     def keep_only(self, cursor: Cursor, committed: Sequence[Batch]) -> None:
         """Delete the rows of other batches. Raises DestinationError if committed rows are missing."""
-        rows: dict[uuid.UUID, int] = dict(
-            cursor.execute(
-                sql.SQL("SELECT {0}, count(*) FROM {1} GROUP BY {0}").format(
-                    sql.Identifier(BATCH), self.name.quoted()
-                )
-            ).fetchall()
-        )
-        expected = {batch_mark(batch): batch.rows for batch in committed}
-        missing = [batch for mark, batch in expected.items() if rows.get(mark, 0) != batch]
+        listed = sql.SQL("SELECT batch, rows FROM {} WHERE staging = %s").format(self._batches)
+        rows: dict[uuid.UUID, int] = dict(cursor.execute(listed, (self.name.name,)).fetchall())
+        kept = {batch_mark(batch): batch.rows for batch in committed}
+        missing = [count for mark, count in kept.items() if rows.get(mark, 0) != count]
         if missing:
             raise DestinationError(
                 "Data that was staged for this sync is gone: reset the sync to read it again",
                 evidence=(f"{len(missing)} of {len(committed)} staged batches are not whole",),
             )
-        if rows.keys() - expected.keys():
-            cursor.execute(
-                sql.SQL(
-                    "DELETE FROM {0} WHERE NOT EXISTS"
-                    " (SELECT FROM unnest(%s::uuid[]) AS kept (id) WHERE kept.id = {0}.{1})"
-                ).format(self.name.quoted(), sql.Identifier(BATCH)),
-                ([*expected],),
-            )
+        others = [*(rows.keys() - kept.keys())]
+        if others:
+            self._delete(cursor, others)
+
+    def _delete(self, cursor: Cursor, marks: list[uuid.UUID]) -> None:
+        cursor.execute(
+            sql.SQL("DELETE FROM {} WHERE {} = ANY (%s)").format(
+                self.name.quoted(), sql.Identifier(BATCH)
+            ),
+            (marks,),
+        )
+        cursor.execute(
+            sql.SQL("DELETE FROM {} WHERE staging = %s AND batch = ANY (%s)").format(self._batches),
+            (self.name.name, marks),
+        )
+
+    @property
+    def _batches(self) -> sql.Identifier:
+        return self.name.beside(BATCHES).quoted()
 
     def _fitted(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
         """Widen the table to the frame, and the frame to the table; columns without values stay out."""
