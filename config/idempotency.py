@@ -26,7 +26,7 @@ from config.wire import JSONRenderer, dumps
 
 LIFETIME = timedelta(hours=24)
 HEADER = "Idempotency-Key"
-KEPT_HEADERS = {"ETag", "Location", "Content-Type"}
+KEPT_HEADERS = {"ETag", "Location"}  # the content type is known only once an answer is rendered
 
 
 def answer_once(

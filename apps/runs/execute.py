@@ -61,7 +61,7 @@ def attempt(worker: Worker, claim: Claim) -> None:
         reached = recorder.latest
         if isinstance(outcome, Failed):  # what is committed counts, not what was last heard
             reached = positions.checkpointed(claim.org_id, claim.pipeline_id) or reached
-        end = _End(claim, outcome, recorder.stop_reason(), reached)
+        end = End(claim, outcome, recorder.stop_reason(), reached)
         patiently(end.conclude, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("run was taken over; nothing more is written")
@@ -126,7 +126,7 @@ def _spec(claim: Claim) -> RunSpec | Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class End:
     """How an attempt ended, to be written in one transaction under its lease."""
 
     claim: Claim
