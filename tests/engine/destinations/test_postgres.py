@@ -1,0 +1,371 @@
+"""What is special about PostgreSQL: other people's objects, types, names and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import polars as pl
+import psycopg
+import pytest
+from loguru import logger
+from psycopg import sql
+
+from apps.engine.build import build_destination
+from apps.engine.destinations.base import Destination
+from apps.engine.failures import (
+    AuthenticationError,
+    ConfigurationError,
+    ContractError,
+    DestinationError,
+    EngineError,
+)
+from tests.engine.destinations.servers import Servers
+from tests.engine.destinations.spelling import bag
+from tests.engine.destinations.targets import PostgresTarget, Sync, sync
+
+
+@pytest.fixture
+def target(servers: Servers, tmp_path: Path) -> Iterator[PostgresTarget]:
+    made = PostgresTarget(servers, tmp_path)
+    made.query("CREATE SCHEMA {schema}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def role(target: PostgresTarget) -> Iterator[str]:
+    name = f"reader_{uuid4().hex[:8]}"
+    target.query(f"CREATE ROLE {name}")
+    yield name
+    target.query(f"DROP OWNED BY {name}")
+    target.query(f"DROP ROLE {name}")
+
+
+def oid(target: PostgresTarget) -> int:
+    return int(
+        target.query(
+            "SELECT '{schema}.flights'::regclass::oid AS oid".replace("{schema}", target.schema)
+        )[0]["oid"]
+    )
+
+
+def types(target: PostgresTarget) -> dict[str, str]:
+    found = target.query(
+        "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        f"{target.schema}.flights",
+    )
+    return {row["attname"]: row["type"] for row in found}
+
+
+def test_a_table_of_drover_s_is_swapped_and_keeps_its_grants(
+    target: PostgresTarget, role: str
+) -> None:
+    sync(target, [{"id": 1}])
+    target.query(f"GRANT SELECT ON {{table}} TO {role} WITH GRANT OPTION")
+    target.query("GRANT INSERT ON {table} TO PUBLIC")
+    before = oid(target)
+    sync(target, [{"id": 2}])
+    assert oid(target) != before
+    assert bag(target.rows() or []) == bag([{"id": 2}])
+    granted = target.query(
+        "SELECT has_table_privilege(%s, %s, 'SELECT WITH GRANT OPTION') AS reads,"
+        " has_table_privilege(%s, %s, 'INSERT') AS writes,"
+        " has_table_privilege(%s, %s, 'DELETE') AS deletes",
+        *(role, f"{target.schema}.flights") * 3,
+    )
+    assert granted == [{"reads": True, "writes": True, "deletes": False}]
+
+
+@pytest.mark.parametrize(
+    "attachment",
+    [
+        "CREATE VIEW {schema}.totals AS SELECT count(*) AS n FROM {table}",
+        "CREATE INDEX mine ON {table} (id)",
+        "ALTER TABLE {table} ADD CONSTRAINT positive CHECK (id > 0)",
+        "COMMENT ON TABLE {table} IS 'hands off'",
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        "CREATE TABLE {schema}.child () INHERITS ({table})",
+        "ALTER TABLE {table} SET (fillfactor = 50)",
+        "ALTER TABLE {table} ADD COLUMN note text DEFAULT 'mine'",
+        "GRANT SELECT (id) ON {table} TO PUBLIC",
+    ],
+)
+def test_replacing_keeps_what_others_attached_to_the_table(
+    target: PostgresTarget, attachment: str
+) -> None:
+    sync(target, [{"id": 1, "v": 1}])
+    target.query(attachment)
+    before = oid(target)
+    sync(target, [{"id": 2, "v": 2.5}], [{"id": 3, "w": "new"}])
+    assert oid(target) == before
+    rows = [{k: v for k, v in row.items() if k != "note"} for row in target.rows() or []]
+    assert bag(rows) == bag([{"id": 2, "v": 2.5}, {"id": 3, "w": "new"}])
+    if "note" in attachment:
+        assert {row["note"] for row in target.rows() or []} == {"mine"}
+
+
+def test_replacing_a_table_that_others_reference_deletes_instead_of_truncating(
+    target: PostgresTarget,
+) -> None:
+    target.query("CREATE TABLE {table} (id bigint PRIMARY KEY)")
+    target.query("CREATE TABLE {schema}.booking (flight bigint REFERENCES {table})")
+    sync(target, [{"id": 1}, {"id": 2}])
+    sync(target, [{"id": 3}])
+    assert bag(target.rows() or []) == bag([{"id": 3}])
+
+
+def test_a_table_of_the_user_s_keeps_its_columns_and_types(target: PostgresTarget) -> None:
+    target.query(
+        "CREATE TABLE {table} (small smallint, whole integer, code varchar(5), price numeric(8, 2),"
+        " doc jsonb, ref uuid, single real, at timestamptz(3), loaded timestamptz DEFAULT now())"
+    )
+    ref = str(uuid4())
+    row = {
+        "small": 7,
+        "whole": 2**40,
+        "code": "abc",
+        "price": 12.5,
+        "doc": {"a": [1]},
+        "ref": ref,
+        "single": 0.1,
+        "extra": True,
+    }
+    sync(target, [row], mode="append")
+    assert types(target) == {
+        "small": "smallint",
+        "whole": "bigint",
+        "code": "character varying(5)",
+        "price": "numeric(8,2)",
+        "doc": "jsonb",
+        "ref": "uuid",
+        "single": "double precision",
+        "at": "timestamp(3) with time zone",
+        "loaded": "timestamp with time zone",
+        "extra": "boolean",
+    }
+    found = (target.rows() or [])[0]
+    assert (found["whole"], found["single"], found["doc"]) == (2**40, 0.1, {"a": [1]})
+    assert found["loaded"] is not None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("code varchar(3)", "too long"), ("doc jsonb", "no json"), ("n integer NOT NULL", None)],
+)
+def test_a_value_that_the_user_s_table_refuses_breaks_the_contract(
+    target: PostgresTarget, column: str, value: Any
+) -> None:
+    target.query(f"CREATE TABLE {{table}} (id bigint, {column})")
+    name = column.split()[0]
+    job = Sync(target, "append")
+    job.write([{"id": 1, name: value}, {"id": 2, "other": 1}])
+    with pytest.raises(ContractError) as caught:
+        job.publish()
+    assert caught.value.evidence[0].startswith("SQLSTATE 2")
+    assert target.rows() == []
+
+
+def test_a_column_without_values_takes_the_type_of_the_first_one(target: PostgresTarget) -> None:
+    sync(target, [{"id": 1, "later": None}], mode="append")
+    assert types(target) == {"id": "bigint", "later": "text"}
+    sync(target, [{"id": 2, "later": None}], mode="append")
+    sync(target, [{"id": 3, "later": 5}], mode="append")
+    assert types(target) == {"id": "bigint", "later": "bigint"}
+    assert bag(target.rows() or []) == bag([{"id": 1}, {"id": 2}, {"id": 3, "later": 5}])
+
+
+def test_merging_keeps_the_user_s_other_columns(target: PostgresTarget) -> None:
+    target.query("CREATE TABLE {table} (id bigint, v text, note text)")
+    target.query("INSERT INTO {table} VALUES (1, 'old', 'mine'), (2, 'old', 'mine')")
+    sync(target, [{"id": 1, "v": "new"}, {"id": 3, "v": "new"}], mode="merge", key=["id"])
+    assert bag(target.rows() or []) == bag(
+        [
+            {"id": 1, "v": "new", "note": "mine"},
+            {"id": 2, "v": "old", "note": "mine"},
+            {"id": 3, "v": "new"},
+        ]
+    )
+
+
+def test_merging_into_a_table_that_holds_a_key_twice(target: PostgresTarget) -> None:
+    target.query("CREATE TABLE {table} (id bigint, v text)")
+    target.query("INSERT INTO {table} VALUES (1, 'a'), (1, 'b'), (2, 'c'), (2, 'd')")
+    sync(target, [{"id": 1, "v": "new"}], mode="merge", key=["id"])
+    assert bag(target.rows() or []) == bag(
+        [{"id": 1, "v": "new"}, {"id": 2, "v": "c"}, {"id": 2, "v": "d"}]
+    )
+
+
+def test_characters_that_postgresql_lacks_are_replaced_and_told(target: PostgresTarget) -> None:
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{level} {message}")
+    try:
+        sync(target, [{"id": 1, "a": "x\0y", "b": "\0"}, {"id": 2, "a": "fine", "b": "z"}])
+    finally:
+        logger.remove(sink)
+    rows = [{"id": 1, "a": "x�y", "b": "�"}, {"id": 2, "a": "fine", "b": "z"}]
+    assert bag(target.rows() or []) == bag(rows)
+    assert next(line for line in lines if "U+0000" in line).startswith("WARNING 2 texts")
+
+
+def test_names_that_postgresql_cannot_have_get_another(target: PostgresTarget) -> None:
+    long = "é" * 40
+    row = {long + "1": 1, long + "2": 2, "": 3, "ctid": 4, "nul\0": 5, "_drover_batch": 6, "ok": 7}
+    sync(target, [row])
+    sync(target, [row], mode="append")
+    found = target.rows() or []
+    assert [sorted(each.values()) for each in found] == [[1, 2, 3, 4, 5, 6, 7]] * 2
+    assert "ok" in found[0]
+
+
+def test_one_column_whose_text_would_end_a_copy(target: PostgresTarget) -> None:
+    texts = ["\\.", "", "\\N", None, " ", '"']
+    sync(target, pl.DataFrame({"only": texts}).to_dicts())
+    found = [row["only"] for row in target.rows() or []]
+    assert sorted(map(repr, found)) == sorted(map(repr, texts))
+
+
+def test_rows_of_nothing_but_nulls_are_rows(target: PostgresTarget) -> None:
+    for _ in range(2):
+        sync(target, [{"a": None, "b": None}] * 3, mode="append")
+    assert target.rows() == [{"a": None, "b": None}] * 6
+
+
+def test_quoting_holds(target: PostgresTarget) -> None:
+    target.name = 'x"; DROP SCHEMA public; --'
+    sync(target, [{'a"; DROP TABLE x; --': 1}])
+    assert target.rows() == [{'a"; DROP TABLE x; --': 1}]
+
+
+def test_a_table_may_name_its_schema(target: PostgresTarget) -> None:
+    schema = target.schema
+    target.name = f"{schema}_other.flights"
+    sync(target, [{"id": 1}])
+    target.name, target.schema = "flights", f"{schema}_other"
+    assert target.rows() == [{"id": 1}]
+    target.query("DROP SCHEMA {schema} CASCADE")
+    target.schema = schema
+
+
+def test_staging_survives_a_crash_of_the_server(target: PostgresTarget) -> None:
+    job = Sync(target)
+    job.write([{"id": 1}])
+    found = target.query(
+        "SELECT relpersistence FROM pg_class WHERE relnamespace = %s::regnamespace"
+        " AND relname LIKE '\\_drover\\_stg%%'",
+        target.schema,
+    )
+    assert found == [{"relpersistence": "p"}]
+    job.destination.abandon()
+
+
+def test_a_lost_connection_costs_one_batch_and_no_row(target: PostgresTarget) -> None:
+    job = Sync(target)
+    job.write([{"id": 1}])
+    killed = target.query(
+        "SELECT pg_terminate_backend(pid) AS killed FROM pg_stat_activity"
+        " WHERE application_name = 'drover' AND datname = current_database()"
+    )
+    assert {"killed": True} in killed
+    with pytest.raises(DestinationError):
+        job.stage([{"id": 2}])
+    job.attempt()
+    job.write([{"id": 2}])
+    job.publish()
+    assert bag(target.rows() or []) == bag([{"id": 1}, {"id": 2}])
+
+
+def test_a_locked_table_fails_the_publication_whole(target: PostgresTarget) -> None:
+    sync(target, [{"id": 1}])
+    job = Sync(target, lock_timeout=1)
+    job.write([{"id": 2}])
+    with psycopg.connect(target.url) as other:
+        other.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(target.schema, "flights")))
+        with pytest.raises(DestinationError, match="locked"):
+            job.publish()
+    assert bag(target.rows() or []) == bag([{"id": 1}])
+    job.publish()
+    assert bag(target.rows() or []) == bag([{"id": 2}])
+
+
+def test_a_full_disk_is_the_destination_s_failure_and_publishes_nothing(
+    target: PostgresTarget,
+) -> None:
+    """The server's own SQLSTATE, raised in the middle of the insert."""
+    sync(target, [{"id": 1}], mode="append")
+    target.query(
+        "CREATE FUNCTION {schema}.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.id = 3 THEN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END IF;"
+        " RETURN NEW; END $$"
+    )
+    target.query(
+        "CREATE TRIGGER full_disk BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {schema}.full_disk()"
+    )
+    job = Sync(target, "append")
+    job.write([{"id": 2}, {"id": 3}])
+    with pytest.raises(DestinationError, match="disk of the database is full") as caught:
+        job.publish()
+    assert caught.value.evidence[0] == "SQLSTATE 53100: could not extend file"
+    assert target.rows() == [{"id": 1}]
+
+
+def test_a_view_is_no_table(target: PostgresTarget) -> None:
+    target.query("CREATE VIEW {table} AS SELECT 1 AS id")
+    steps = list(target.make(uuid4().hex).check())
+    assert (steps[-1].step, steps[-1].ok) == ("write", False)
+    job = Sync(target)
+    job.write([{"id": 1}])
+    with pytest.raises(ConfigurationError, match="is not a table"):
+        job.publish()
+
+
+def made(target: PostgresTarget, *, allow_private: bool = True, **settings: Any) -> Destination:
+    spec = target.spec("replace", (), **settings)
+    return build_destination(
+        spec, job_id="a", data=target.data, allow_private_networks=allow_private
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "failure", "step"),
+    [
+        ({"user": "nobody-here"}, AuthenticationError, "authenticate"),
+        ({"password": "wrong-secret"}, AuthenticationError, "authenticate"),
+        ({"database": "nowhere"}, ConfigurationError, "authenticate"),
+        ({"sslmode": "require"}, ConfigurationError, "authenticate"),
+        ({"port": 1}, DestinationError, "connect"),
+        ({"host": "no-such-host.invalid"}, ConfigurationError, "resolve"),
+        ({"host": "/var/run"}, ConfigurationError, "resolve"),
+    ],
+)
+def test_refusals_have_a_class_a_step_and_no_secret(
+    target: PostgresTarget, settings: dict[str, Any], failure: type[EngineError], step: str
+) -> None:
+    destination = made(target, **settings)
+    with pytest.raises(failure) as caught:
+        destination.open(())
+    told = " ".join([caught.value.message, *caught.value.evidence])
+    secrets = [str(settings.get("password")), str(target.config()["password"])]
+    assert not any(secret in told for secret in secrets)
+    last = list(made(target, **settings).check())[-1]
+    assert (last.step, last.ok) == (step, False)
+
+
+def test_private_addresses_are_refused_unless_allowed(target: PostgresTarget) -> None:
+    destination = made(target, allow_private=False)
+    with pytest.raises(ConfigurationError, match="refused"):
+        destination.open(())
+    steps = list(destination.check())
+    assert [(step.step, step.ok) for step in steps] == [("resolve", False)]
+
+
+def test_a_user_who_may_not_create_is_told_so(target: PostgresTarget, role: str) -> None:
+    target.query(f"ALTER ROLE {role} LOGIN PASSWORD 'reader-secret'")
+    target.query(f"GRANT USAGE ON SCHEMA {{schema}} TO {role}")
+    steps = list(made(target, user=role, password="reader-secret").check())
+    assert [(step.step, step.ok) for step in steps][-1] == ("write", False)
+    assert "42501" in steps[-1].message
