@@ -27,8 +27,7 @@ OLDEST_UV = (0, 5)
 
 def install(kind: str) -> None:
     """Bring `.venv` to the lock of `kind`. An environment for development is never reduced."""
-    if kind == "runtime" and _made_for_development():
-        kind = "dev"
+    kind = kind_to_install(kind)
     stamp = _stamp(kind)
     if PYTHON.exists() and says(STAMP, stamp):
         return
@@ -41,8 +40,10 @@ def install(kind: str) -> None:
     STAMP.write_text(stamp)
 
 
-def _made_for_development() -> bool:
-    return any((VENV / "lib").glob("python*/site-packages/pytest"))
+def kind_to_install(kind: str) -> str:
+    """`dev` where `.venv` has the tools of development already, else `kind`."""
+    has_tools = any((VENV / "lib").glob("python*/site-packages/pytest"))
+    return "dev" if has_tools else kind
 
 
 def _stamp(kind: str) -> str:
