@@ -1,12 +1,10 @@
-import { useState } from "react";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
-import { LockIcon, PlusIcon, CrossIcon } from "@/components/icons";
+import { PlusIcon } from "@/components/icons";
 import {
   constantsOf,
   fieldsOf,
   isObject,
-  isSetMarker,
   optionOf,
   shapeOf,
   type Config,
@@ -14,6 +12,7 @@ import {
   type FormField,
   type Schema,
 } from "./schema";
+import { Checkbox, Control, MapRows, WithCode } from "./setting-inputs";
 
 interface FormProps {
   schema: Schema;
@@ -140,11 +139,6 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   );
 }
 
-/** What descriptions put between backticks. */
-function WithCode({ text }: { text: string }) {
-  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
-}
-
 interface GroupProps {
   title: string;
   description: string | null;
@@ -204,211 +198,6 @@ function Union({ shape, root, value, onChange, errors, path }: UnionProps) {
   );
 }
 
-interface ControlProps {
-  shape: FieldShape;
-  control: object;
-  value: unknown;
-  onChange: (value: unknown) => void;
-}
-
-function Control({ shape, control, value, onChange }: ControlProps) {
-  const fallback = placeholderOf(shape);
-  switch (shape.kind) {
-    case "secret":
-      return <SecretInput control={control} value={value} onChange={onChange} />;
-    case "long-text":
-      return (
-        <textarea
-          className="control"
-          rows={4}
-          {...control}
-          value={asText(value)}
-          placeholder={fallback}
-          onChange={({ target }) => onChange(target.value)}
-        />
-      );
-    case "number":
-      return (
-        <input
-          className="control"
-          type="number"
-          step={shape.whole ? 1 : "any"}
-          min={shape.minimum ?? undefined}
-          max={shape.maximum ?? undefined}
-          {...control}
-          value={asText(value)}
-          placeholder={fallback}
-          onChange={({ target }) => onChange(target.value === "" ? undefined : Number(target.value))}
-        />
-      );
-    case "choice":
-      return <Choice shape={shape} control={control} value={value} onChange={onChange} />;
-    case "texts":
-      return <TextsInput control={control} value={value} fallback={shape.fallback} onChange={onChange} />;
-    case "json":
-      return <JsonInput control={control} value={value} onChange={onChange} />;
-    default:
-      return (
-        <input
-          className="control"
-          autoComplete="off"
-          spellCheck={false}
-          {...control}
-          value={asText(value)}
-          placeholder={fallback}
-          onChange={({ target }) => onChange(target.value)}
-        />
-      );
-  }
-}
-
-function placeholderOf({ fallback, example }: FieldShape): string | undefined {
-  if (fallback !== undefined && fallback !== null && fallback !== "") return String(fallback);
-  return example === null ? undefined : `Such as ${example}`;
-}
-
-function asText(value: unknown): string {
-  return value === undefined || value === null ? "" : String(value);
-}
-
-function Choice({
-  shape,
-  control,
-  value,
-  onChange,
-}: ControlProps & { shape: Extract<FieldShape, { kind: "choice" }> }) {
-  const unset = shape.fallback === undefined || shape.fallback === null;
-  return (
-    <select
-      className="control"
-      {...control}
-      value={asText(value ?? shape.fallback)}
-      onChange={({ target }) => onChange(shape.choices.find((choice) => String(choice) === target.value))}
-    >
-      {(unset || shape.nullable) && <option value="">{shape.nullable ? "None" : "Choose…"}</option>}
-      {shape.choices.map((choice) => (
-        <option key={choice}>{choice}</option>
-      ))}
-    </select>
-  );
-}
-
-interface InputProps {
-  control: object;
-  value: unknown;
-  onChange: (value: unknown) => void;
-}
-
-/** Write-only: what is stored is never shown, only that it is there and how it ends. */
-function SecretInput({ control, value, onChange }: InputProps) {
-  const [stored] = useState(() => (isSetMarker(value) && value.set ? value : null));
-  if (isSetMarker(value) && value.set) {
-    return (
-      <div className="flex items-center gap-2">
-        <span className="control flex items-center gap-2 bg-hover! text-soft!">
-          <LockIcon className="shrink-0 text-faint" />
-          {value.last4 ? `Set, ends with ${value.last4}` : "Set"}
-        </span>
-        <Button onClick={() => onChange("")}>Replace</Button>
-      </div>
-    );
-  }
-  return (
-    <div className="flex items-center gap-2">
-      <input
-        className="control"
-        type="password"
-        autoComplete="new-password"
-        {...control}
-        value={typeof value === "string" ? value : ""}
-        onChange={({ target }) => onChange(target.value)}
-      />
-      {stored && <Button onClick={() => onChange(stored)}>Keep</Button>}
-    </div>
-  );
-}
-
-/** A list of short texts, one a line. */
-function TextsInput({ control, value, fallback, onChange }: InputProps & { fallback: unknown }) {
-  const [raw, setRaw] = useState(() => (Array.isArray(value) ? value.join("\n") : ""));
-  return (
-    <textarea
-      className="control"
-      rows={Math.min(6, Math.max(2, raw.split("\n").length))}
-      {...control}
-      value={raw}
-      placeholder={Array.isArray(fallback) && fallback.length > 0 ? fallback.join("\n") : "One a line"}
-      onChange={({ target }) => {
-        setRaw(target.value);
-        const entries = target.value
-          .split("\n")
-          .map((line) => line.trim())
-          .filter(Boolean);
-        onChange(entries.length > 0 ? entries : undefined);
-      }}
-    />
-  );
-}
-
-function JsonInput({ control, value, onChange }: InputProps) {
-  const [raw, setRaw] = useState(() => (value === undefined ? "" : JSON.stringify(value, null, 2)));
-  const [wrong, setWrong] = useState(false);
-  function type(next: string) {
-    setRaw(next);
-    try {
-      onChange(next.trim() === "" ? undefined : JSON.parse(next));
-      setWrong(false);
-    } catch {
-      setWrong(true); // said below the field; the last good value stays
-    }
-  }
-  return (
-    <>
-      <textarea
-        className="control font-mono text-[0.78rem]!"
-        rows={Math.min(12, Math.max(3, raw.split("\n").length))}
-        spellCheck={false}
-        placeholder="JSON"
-        {...control}
-        value={raw}
-        onChange={({ target }) => type(target.value)}
-      />
-      {wrong && <p className="text-xs text-bad">This is not JSON yet.</p>}
-    </>
-  );
-}
-
-interface CheckboxProps {
-  shape: FieldShape;
-  value: unknown;
-  onChange: (value: unknown) => void;
-  error?: string;
-}
-
-function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
-  return (
-    <div>
-      <label className="flex items-start gap-2">
-        <input
-          type="checkbox"
-          className="mt-1 size-4 accent-live"
-          checked={Boolean(value ?? shape.fallback)}
-          onChange={({ target }) => onChange(target.checked)}
-        />
-        <span>
-          <span className="text-[0.8125rem] font-medium">{shape.title}</span>
-          {shape.description && (
-            <span className="block text-xs text-faint">
-              <WithCode text={shape.description} />
-            </span>
-          )}
-        </span>
-      </label>
-      {error && <p className="text-xs text-bad">{error}</p>}
-    </div>
-  );
-}
-
 interface ItemsProps extends Omit<FormProps, "value" | "onChange"> {
   title: string;
   root: Schema;
@@ -453,68 +242,5 @@ function Items({ title, schema, root, value, onChange, errors, path }: ItemsProp
         </Button>
       </div>
     </>
-  );
-}
-
-interface MapProps {
-  title: string;
-  value: Config;
-  secret: boolean;
-  onChange: (value: Config | undefined) => void;
-}
-
-/** Names and values, such as HTTP headers. */
-function MapRows({ title, value, secret, onChange }: MapProps) {
-  const [rows, setRows] = useState<[string, unknown][]>(() => Object.entries(value));
-  function change(next: [string, unknown][]) {
-    setRows(next);
-    const named = next.filter(([name]) => name !== "");
-    onChange(named.length > 0 ? Object.fromEntries(named) : undefined);
-  }
-  const put = (at: number, row: [string, unknown]) =>
-    change(rows.map((old, index) => (index === at ? row : old)));
-  return (
-    <div className="grid gap-2">
-      {rows.map(([name, inner], index) => (
-        <div key={index} className="flex gap-2">
-          <input
-            aria-label={`${title}: name ${index + 1}`}
-            className="control"
-            placeholder="Name"
-            value={name}
-            onChange={({ target }) => put(index, [target.value, inner])}
-          />
-          {secret ? (
-            <SecretInput
-              control={{ "aria-label": `${title}: value ${index + 1}` }}
-              value={inner}
-              onChange={(next) => put(index, [name, next])}
-            />
-          ) : (
-            <input
-              aria-label={`${title}: value ${index + 1}`}
-              className="control"
-              placeholder="Value"
-              value={asText(inner)}
-              onChange={({ target }) => put(index, [name, target.value])}
-            />
-          )}
-          <Button
-            look="quiet"
-            size="icon"
-            aria-label={`Remove ${name || `row ${index + 1}`}`}
-            onClick={() => change(rows.filter((_, other) => other !== index))}
-          >
-            <CrossIcon />
-          </Button>
-        </div>
-      ))}
-      <div>
-        <Button size="small" onClick={() => setRows([...rows, ["", ""]])}>
-          <PlusIcon className="-ml-0.5" />
-          Add
-        </Button>
-      </div>
-    </div>
   );
 }
