@@ -20,7 +20,7 @@ from local.postgres import free_port
 from local.processes import is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 420.0  # a cold machine installs, builds and loads
+READY_SECONDS = 900.0  # a cold and busy machine installs, builds and loads
 STOP_SECONDS = 15.0
 ROWS = {
     "Flights to Parquet": 336_776,
