@@ -14,10 +14,11 @@ from typing import Any
 import polars as pl
 
 from apps.engine.frames import Rejected, StreamSchema
-from apps.engine.pages import Page
+from apps.engine.pages import OBJECT_FACTOR, Page
 
 MAX_OBJECTS = 10_000  # rows held as Python objects; then they are typed
-FLUSH_ROWS = 200_000
+FLUSH_ROWS = 200_000  # of frames
+FLUSH_RECORDS = 50_000  # of pages of records, which cost more memory on their way
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
 # A slow source shows its first rows soon; the interval doubles from there.
@@ -58,13 +59,11 @@ class _Raw(_Span):
 
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
-    count: int = 0
-    bytes: int = 0
+    fullness: float = 0.0
 
     def add(self, page: Page) -> None:
         self.reach(page.iteration, page.iteration, page.next, page.next_state)
-        self.count += page.count
-        self.bytes += page.size
+        self.fullness += _fullness(page)
         if page.frame is None:
             self.rows.extend(page.rows)
         elif page.frame.width:
@@ -83,21 +82,19 @@ class _Batch(_Span):
 
     frames: list[pl.DataFrame] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    rows: int = 0
-    bytes: int = 0
+    fullness: float = 0.0  # 1 is worth a checkpoint
     since: float = field(default_factory=time.monotonic)
 
     def accepts(self, frame: pl.DataFrame) -> bool:
         return not frame.width or not self.frames or self.frames[0].schema == frame.schema
 
-    def add(self, span: _Span, frame: pl.DataFrame, rejected: list[Rejected]) -> None:
-        assert span.first is not None  # noqa: S101 - only pages that were read are typed
-        self.reach(span.first, span.last, span.pagination, span.next_state)
+    def add(self, raw: _Raw, frame: pl.DataFrame, rejected: list[Rejected]) -> None:
+        assert raw.first is not None  # noqa: S101 - only pages that were read are typed
+        self.reach(raw.first, raw.last, raw.pagination, raw.next_state)
         self.rejected.extend(rejected)
+        self.fullness += raw.fullness
         if frame.width:
             self.frames.append(frame)
-            self.rows += frame.height
-            self.bytes += int(frame.estimated_size())
 
 
 class Gathering:
@@ -121,7 +118,7 @@ class Gathering:
     def due(self) -> bool:
         """Whether it is time for a checkpoint."""
         batch, raw = self._batch, self._raw
-        if batch.rows + raw.count >= FLUSH_ROWS or batch.bytes + raw.bytes >= FLUSH_BYTES:
+        if batch.fullness + raw.fullness >= 1:
             return True
         waiting = batch.first is not None or raw.first is not None
         return waiting and time.monotonic() - batch.since >= self._interval
@@ -162,3 +159,10 @@ class Gathering:
         if not raw.frames:
             return pl.DataFrame(), []
         return self._schema.conform(pl.concat(raw.frames)), []
+
+
+def _fullness(page: Page) -> float:
+    """The part of a batch that the page makes up."""
+    if page.frame is None:
+        return max(page.count / FLUSH_RECORDS, page.size / OBJECT_FACTOR / FLUSH_BYTES)
+    return max(page.count / FLUSH_ROWS, page.size / FLUSH_BYTES)

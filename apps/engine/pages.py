@@ -19,7 +19,7 @@ from apps.engine.sources.base import FrameIteration, RowsIteration, Source
 MAX_ROWS = 200_000
 MAX_OBJECTS = 10_000
 MAX_BYTES = 24 << 20
-_OBJECT_FACTOR = 4  # a dict in memory against the same as JSON
+OBJECT_FACTOR = 4  # a dict in memory against the same as JSON
 
 
 class BrokenSource(SourceError):
@@ -223,7 +223,7 @@ def _size(rows: Sequence[Any]) -> int:
         return 0
     sample = {0, len(rows) // 2, len(rows) - 1}
     measured = sum(_measured(rows[index]) for index in sample)
-    return _OBJECT_FACTOR * measured * len(rows) // len(sample)
+    return OBJECT_FACTOR * measured * len(rows) // len(sample)
 
 
 def _measured(row: Any) -> int:
