@@ -18,7 +18,7 @@ from google.api_core.exceptions import (
     Unauthorized,
 )
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import AuthorizedSession, Request
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -183,7 +183,11 @@ def _explained(what: str) -> Iterator[None]:
     """Turn Google's answers into failures with a class, the code and the message as evidence."""
     try:
         yield
-    except (Unauthorized, Forbidden, RefreshError) as error:
+    except (requests.RequestException, TransportError) as error:
+        raise DestinationError(
+            f"{what}: the bucket cannot be reached", evidence=(_line(error),)
+        ) from error
+    except (Unauthorized, Forbidden, GoogleAuthError) as error:
         raise AuthenticationError(
             f"{what}: the bucket refused the credentials", evidence=(_line(error),)
         ) from error
@@ -191,15 +195,9 @@ def _explained(what: str) -> Iterator[None]:
         raise ConfigurationError(
             f"{what}: there is no such bucket", evidence=(_line(error),)
         ) from error
-    except (GoogleAPIError, GoogleAuthError) as error:
+    except GoogleAPIError as error:
         raise DestinationError(
             f"{what}: the bucket answered with an error", evidence=(_line(error),)
-        ) from error
-    except FileNotFoundError:
-        raise
-    except (requests.RequestException, OSError) as error:
-        raise DestinationError(
-            f"{what}: the bucket cannot be reached", evidence=(_line(error),)
         ) from error
 
 

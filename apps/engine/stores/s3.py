@@ -199,6 +199,11 @@ def _sender(session: PolicySession) -> Callable[..., AWSResponse]:
             )
         except requests.RequestException as error:
             raise HTTPClientError(error=error) from error
+        if answer.is_redirect and "x-amz-bucket-region" not in answer.headers:
+            # botocore would ask where the bucket is, be redirected again, and never end.
+            raise ConfigurationError(
+                "The endpoint sends us elsewhere", evidence=(f"HTTP {answer.status_code}",)
+            )
         return AWSResponse(request.url, answer.status_code, answer.headers, answer.raw)
 
     return send

@@ -51,7 +51,6 @@ class CsvFormat(FileFormat):
             separator=self._delimiter,
             infer_schema=False,
             new_columns=before,
-            empty_string_is_null=False,
         ).slice(1)
         absent = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
         return pl.DataFrame({name: frame[name] if name in before else absent for name in target})

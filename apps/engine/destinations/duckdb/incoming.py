@@ -23,6 +23,7 @@ class Incoming:
         self._batches = [batch for batch in committed if batch.rows]
         self.rows = sum(batch.rows for batch in self._batches)
         self.columns = self._joined(committed)
+        self.stored = _stored(self.columns)  # each field's column in the files
         self.files = self._prepared()
 
     def _joined(self, committed: Sequence[Batch]) -> dict[str, Column]:
@@ -43,12 +44,21 @@ class Incoming:
     def _fitted(self, target: pl.Schema) -> Iterator[Path]:
         for batch in self._batches:
             key = self._staging.key(batch)
-            if not self._staging.is_finished(batch, target):
-                frame = fitted(self._staging.frame(batch), target)
+            renamed = self.stored.keys() != set(self.stored.values())
+            if renamed or not self._staging.is_finished(batch, target):
+                frame = fitted(self._staging.frame(batch), target).rename(self.stored)
                 key = key.replace(".parquet", ".fitted.parquet")
                 with self._store.sink(key) as sink:
                     frame.write_parquet(sink, compression="lz4")
             yield self._store.path(key)
+
+
+def _stored(columns: Mapping[str, Column]) -> dict[str, str]:
+    """Names that DuckDB tells apart when it reads the files: numbers, unless the fields' own will do."""
+    folded = {name.lower() for name in columns}
+    if len(folded) == len(columns) and not folded & {"", "filename", "file_row_number"}:
+        return {name: name for name in columns}
+    return {name: f"c{number}" for number, name in enumerate(columns)}
 
 
 def column_names(names: Mapping[str, Column], taken: Sequence[str]) -> dict[str, str]:

@@ -154,7 +154,7 @@ class Publishing:
         if type_of(column) == type_of(wanted) or not self._incoming.files:
             return False
         files = [str(file) for file in self._incoming.files]
-        condition = unfit(quoted(field), column, wanted)
+        condition = unfit(quoted(self._incoming.stored[field]), column, wanted)
         query = f"SELECT count(*) FROM read_parquet(?) WHERE {condition}"  # noqa: S608 - quoted
         row = self._do(query, [files]).fetchone()
         return bool(row and row[0])
@@ -180,7 +180,7 @@ class Publishing:
         expressions = []
         for field, column in self._incoming.columns.items():
             to = column_of_type(types[self._names[field]])
-            value = quoted(field)
+            value = quoted(self._incoming.stored[field])
             expressions.append(widened(value, column, to) if to else value)
         option = ", file_row_number = true" if more else ""
         return f"SELECT {', '.join(expressions)}{more} FROM read_parquet(?{option})"  # noqa: S608 - quoted

@@ -1,0 +1,287 @@
+"""What is special about files: the manifest, the formats, the folder and its limits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from apps.engine.contract import StorageRoot
+from apps.engine.failures import ConfigurationError, DestinationError
+from apps.engine.stores import SwapConflict
+from apps.engine.stores.opening import open_root
+from tests.engine.destinations.killed import Zygote
+from tests.engine.destinations.servers import Servers
+from tests.engine.destinations.spelling import bag
+from tests.engine.destinations.targets import (
+    TARGETS,
+    CsvTarget,
+    FileTarget,
+    JsonlTarget,
+    ParquetTarget,
+    S3Target,
+    Sync,
+    sync,
+)
+
+FILES = ["parquet", "parquet on s3", "parquet on gcs", "jsonl", "csv"]
+
+
+@pytest.fixture(params=FILES)
+def files(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[FileTarget]:
+    made = TARGETS[request.param](servers, tmp_path)
+    assert isinstance(made, FileTarget)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def parquet(servers: Servers, tmp_path: Path) -> ParquetTarget:
+    return ParquetTarget(servers, tmp_path)
+
+
+def test_the_manifest_lists_exactly_what_is_visible(files: FileTarget) -> None:
+    sync(files, [{"id": 1}], mode="append")
+    sync(files, [{"id": 2, "x": 0.5}], [{"id": 3, "x": None}], mode="append")
+    manifest = files.manifest()
+    assert manifest is not None
+    assert manifest["rows"] == 3 == sum(part["rows"] for part in manifest["parts"])
+    assert [(c["name"], c["type"]) for c in manifest["schema"]] == [
+        ("id", "integer"),
+        ("x", "number"),
+    ]
+    sizes = [len(part) for part in files.parts() or []]
+    assert sizes == [part["bytes"] for part in manifest["parts"]]
+    there = {entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key}
+    listed = {f"{files.name}/{part['key']}" for part in manifest["parts"]}
+    assert there == listed | {f"{files.name}/manifest.json"}
+
+
+def test_replaced_files_are_gone(files: FileTarget) -> None:
+    sync(files, [{"id": 1}], [{"id": 2}])
+    sync(files, [{"id": 3}])
+    keys = [entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key]
+    assert len(keys) == 2
+
+
+def test_all_parquet_parts_of_a_manifest_have_one_schema(parquet: ParquetTarget) -> None:
+    sync(parquet, [{"id": 1, "x": 1, "never": None}], mode="append")
+    sync(parquet, [{"id": 2, "x": 2.5}], [{"id": 3, "y": "new", "x": 1}], mode="append")
+    schemas = [pl.read_parquet_schema(io.BytesIO(part)) for part in parquet.parts() or []]
+    assert len(schemas) == 3
+    assert schemas[0] == {"id": pl.Int64, "x": pl.Float64, "never": pl.String, "y": pl.String}
+    assert schemas[1] == schemas[2] == schemas[0]
+
+
+def test_all_csv_parts_of_a_manifest_have_one_header(servers: Servers, tmp_path: Path) -> None:
+    target = CsvTarget(servers, tmp_path)
+    sync(
+        target,
+        [{"id": 1, "t": 'a "quoted",\r\nline'}, {"id": 2, "t": ""}, {"id": 3}],
+        mode="append",
+    )
+    sync(target, [{"id": 4, "more": True}], mode="append")
+    parts = target.parts() or []
+    assert {part.splitlines()[0] for part in parts} == {b"id,t,more"}
+    assert parts[0] == b'id,t,more\r\n1,"a ""quoted"",\r\nline",\r\n2,"",\r\n3,,\r\n'
+
+
+def test_an_empty_result_is_a_file_with_the_columns(files: FileTarget) -> None:
+    sync(files, pl.DataFrame(schema={"id": pl.Int64, "at": pl.Date}).to_dicts())
+    job = Sync(files)
+    job.write(pl.DataFrame(schema={"id": pl.Int64, "at": pl.Date}))
+    published = job.publish()
+    assert published.rows == 0
+    parts = files.parts() or []
+    assert len(parts) == 1
+    if files.kind == "csv":
+        assert parts == [b"id,at\r\n"]
+    if files.kind == "parquet":
+        assert pl.read_parquet_schema(io.BytesIO(parts[0])) == {"id": pl.Int64, "at": pl.Date}
+
+
+def test_outputs_lie_under_drover_s_prefix_and_a_user_s_bucket_has_none(files: FileTarget) -> None:
+    outputs = sync(files, [{"id": 1}], [{"id": 2}, {"id": 3}]).outputs
+    if isinstance(files, S3Target):
+        assert outputs == ()
+        return
+    assert [output.rows for output in outputs] == [1, 2]
+    root = open_root(StorageRoot(files.data.url, "", files.data.options))
+    for output in outputs:
+        assert output.key.startswith(f"{files.data.prefix}/")
+        assert root.size(output.key) == output.bytes
+    root.close()
+
+
+def test_publications_at_the_same_time_lose_nothing(files: FileTarget) -> None:
+    jobs = [Sync(files, "append") for _ in range(4)]
+    for number, job in enumerate(jobs):
+        job.write([{"id": number * 10 + i} for i in range(3)])
+    if files.data.url.startswith("gs://"):
+        pytest.xfail("the emulator does not check generations; Google's servers do")
+    threads = [threading.Thread(target=job.publish) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bag(files.rows() or []) == bag({"id": n * 10 + i} for n in range(4) for i in range(3))
+
+
+def test_a_swap_needs_the_version_that_was_read(files: FileTarget) -> None:
+    store = files.store
+    store.swap("x.json", b"1", None)
+    found = store.read_version("x.json")
+    assert found is not None
+    store.swap("x.json", b"2", found[1])
+    if files.data.url.startswith("gs://"):
+        return  # the emulator does not check generations
+    for version in (found[1], None):
+        with pytest.raises(SwapConflict):
+            store.swap("x.json", b"3", version)
+    assert store.read("x.json") == b"2"
+
+
+def test_a_folder_of_another_format(servers: Servers, tmp_path: Path) -> None:
+    parquet, lines = ParquetTarget(servers, tmp_path), JsonlTarget(servers, tmp_path)
+    sync(parquet, [{"id": 1}])
+    with pytest.raises(ConfigurationError, match="parquet"):
+        sync(lines, [{"id": 2}], mode="append")
+    sync(lines, [{"id": 2}])
+    assert lines.rows() == [{"id": 2}]
+    assert not [entry for entry in lines.store.entries("flights/") if "parquet" in entry.key]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../up", "a/b", "/etc", ".hidden", "a\0", "é" * 101]
+)
+def test_names_that_are_no_folder_are_refused(parquet: ParquetTarget, name: str) -> None:
+    parquet.name = name
+    with pytest.raises(ConfigurationError):
+        Sync(parquet)
+
+
+def test_staged_data_that_vanished_is_an_error_not_a_shorter_result(files: FileTarget) -> None:
+    job = Sync(files)
+    job.write([{"id": 1}])
+    job.write([{"id": 2}])
+    files.store.delete([next(iter(files.store.entries(f"{files.name}/_staging/"))).key])
+    with pytest.raises(DestinationError, match="gone"):
+        job.attempt()
+    with pytest.raises(DestinationError, match="gone"):
+        job.target.make(job.job).publish(job.committed)
+    assert files.rows() is None
+
+
+def test_staging_of_others_is_swept_after_a_week(parquet: ParquetTarget, tmp_path: Path) -> None:
+    old, fresh = Sync(parquet), Sync(parquet)
+    old.write([{"id": 1}])
+    fresh.write([{"id": 2}])
+    past = (datetime.now(UTC) - timedelta(days=8)).timestamp()
+    for path in tmp_path.rglob(f"*/{old.job}/*.parquet"):
+        os.utime(path, (past, past))
+    Sync(parquet)
+    assert not list(tmp_path.rglob(f"*/{old.job}/*"))
+    assert list(tmp_path.rglob(f"*/{fresh.job}/*"))
+
+
+def test_a_manifest_that_somebody_broke_is_not_overwritten(parquet: ParquetTarget) -> None:
+    sync(parquet, [{"id": 1}])
+    parquet.store.write("flights/manifest.json", b'{"version": 1}')
+    with pytest.raises(DestinationError, match=r"manifest\.json was changed"):
+        Sync(parquet)
+    assert parquet.store.read("flights/manifest.json") == b'{"version": 1}'
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    made = Zygote()
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl", "duckdb"])
+def test_a_disk_that_takes_no_more_fails_the_batch_and_nothing_else(
+    kind: str, servers: Servers, tmp_path: Path, zygote: Zygote
+) -> None:
+    """The kernel refuses files above a size, as a full disk would: in the middle of a write."""
+    target = TARGETS[kind](servers, tmp_path)
+    job = Sync(target, "append")
+    job.write([{"id": 1, "text": "fits"}])
+    large = [{"id": i, "text": os.urandom(40).hex()} for i in range(2000)]
+    ending = zygote.stage(job, large, kill_at=0, file_limit=20_000)
+    assert ending.failure is not None
+    assert ending.failure["class"] == "DestinationError"
+    assert ending.failure["evidence"] == ["EFBIG: File too large"]
+    job.attempt()
+    job.write(large)
+    job.publish()
+    assert len(target.rows() or []) == 2001
+    assert target.staged() == 0
+    target.close()
+
+
+def csv_of(servers: Servers, folder: Path, rows: list[dict[str, Any]], **settings: Any) -> bytes:
+    target = CsvTarget(servers, folder)
+    sync(target, rows, **settings)
+    return (target.parts() or [b""])[0]
+
+
+def test_csv_distinguishes_nothing_from_empty_text(servers: Servers, tmp_path: Path) -> None:
+    written = csv_of(servers, tmp_path, [{"a": "", "b": None}, {"a": None, "b": ""}])
+    assert written == b'a,b\r\n"",\r\n,""\r\n'
+
+
+def test_csv_of_one_column_has_no_empty_lines(servers: Servers, tmp_path: Path) -> None:
+    written = csv_of(servers, tmp_path, [{"a": "x"}, {"a": None}, {"a": ""}])
+    assert len(list(csv.reader(io.StringIO(written.decode(), newline="")))) == 4
+    assert b"\r\n\r\n" not in written
+
+
+def test_csv_escapes_formulas_when_asked_and_only_text(servers: Servers, tmp_path: Path) -> None:
+    rows = [{"=a": "=1+1", "n": -5}, {"=a": "@x", "n": 6}, {"=a": "plain - text", "n": 0}]
+    plain = csv_of(servers, tmp_path / "plain", rows)
+    escaped = csv_of(servers, tmp_path / "escaped", rows, escape_formulas=True)
+    assert plain == b"=a,n\r\n=1+1,-5\r\n@x,6\r\nplain - text,0\r\n"
+    assert escaped == b"'=a,n\r\n'=1+1,-5\r\n'@x,6\r\nplain - text,0\r\n"
+
+
+def test_widening_csv_does_not_escape_twice(servers: Servers, tmp_path: Path) -> None:
+    target = CsvTarget(servers, tmp_path)
+    for row in ({"a": "=1"}, {"a": "=2", "b": 1}):
+        sync(target, [row], mode="append", escape_formulas=True)
+    assert [part.splitlines()[1] for part in target.parts() or []] == [b"'=1,", b"'=2,1"]
+
+
+def test_csv_takes_another_delimiter(servers: Servers, tmp_path: Path) -> None:
+    assert csv_of(servers, tmp_path, [{"a": "x;y", "b": 1}], delimiter=";") == b'a;b\r\n"x;y";1\r\n'
+
+
+def test_json_lines_write_what_json_lacks_as_text(servers: Servers, tmp_path: Path) -> None:
+    target = JsonlTarget(servers, tmp_path)
+    sync(target, [{"f": float("nan"), "i": 1}, {"f": float("-inf"), "i": 2}, {"f": 0.5, "i": 3}])
+    assert [row["f"] for row in target.rows() or []] == ["NaN", "-inf", 0.5]
+
+
+def test_parquet_is_compressed_as_asked(servers: Servers, tmp_path: Path) -> None:
+    sizes = {}
+    for compression in ("zstd", "uncompressed"):
+        target = ParquetTarget(servers, tmp_path / compression)
+        sync(target, [{"t": "x" * 500 + str(i)} for i in range(300)], compression=compression)
+        sizes[compression] = len((target.parts() or [b""])[0])
+    assert sizes["zstd"] * 4 < sizes["uncompressed"]
+
+
+def test_a_manifest_stays_readable_json(parquet: ParquetTarget) -> None:
+    sync(parquet, [{"id": 1}])
+    data = parquet.store.read("flights/manifest.json")
+    assert data is not None
+    assert orjson.loads(data)["job"]
