@@ -8,8 +8,6 @@ from collections.abc import Iterator
 import polars as pl
 from polars import selectors as cs
 
-from apps.engine.columns import as_text
-
 SLICE = 10_000  # rows encoded while the server reads the ones before
 REPLACEMENT = "�"
 
@@ -31,9 +29,8 @@ def without_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def _texts(frame: pl.DataFrame) -> pl.DataFrame:
-    binary = [
-        pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name)
-        for name in frame.select(cs.binary()).columns
-    ]
-    times = [as_text(series) for series in frame.select(cs.temporal())]
-    return frame.with_columns(*binary, *times) if binary or times else frame
+    """Bytes as PostgreSQL spells them; times are ISO 8601 as they are."""
+    binary = frame.select(cs.binary()).columns
+    return frame.with_columns(
+        pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name) for name in binary
+    )
