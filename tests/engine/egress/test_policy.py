@@ -6,7 +6,7 @@ import ipaddress
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.engine.egress.policy import METADATA_ADDRESSES, check_host, refusal
@@ -179,6 +179,7 @@ def test_a_port_out_of_range_is_refused(port: int) -> None:
         check_host("1.1.1.1", port, allow_private=False)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_a_v4_address_is_judged_the_same_in_every_ipv6_disguise(
     address: ipaddress.IPv4Address,
@@ -195,6 +196,7 @@ def test_a_v4_address_is_judged_the_same_in_every_ipv6_disguise(
     assert all(refusal(disguise, allow_private=False) for disguise in disguises)
 
 
+@settings(deadline=None)
 @given(st.ip_addresses())
 def test_what_is_public_is_also_fine_when_private_is_allowed(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
@@ -203,6 +205,7 @@ def test_what_is_public_is_also_fine_when_private_is_allowed(
         assert refusal(address, allow_private=True) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.booleans())
 def test_no_text_reaches_the_resolver_unless_it_is_a_plain_name(host: str, private: bool) -> None:
     asked: list[str] = []

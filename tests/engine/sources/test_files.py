@@ -123,6 +123,7 @@ def test_a_column_is_typed_only_when_every_value_keeps_its_meaning(
     assert typed(pl.Series(texts, dtype=pl.String)).dtype == dtype
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text("0123456789.-+eTZ: ", max_size=12)), max_size=6))
 def test_typing_loses_no_value_and_integers_keep_their_text(texts: list[str | None]) -> None:
     found = typed(pl.Series(texts, dtype=pl.String))
@@ -209,6 +210,7 @@ def test_blank_lines_are_no_records() -> None:
     assert without_blank_lines(b"\n1,2\n\n\n3,4", None) == b"1,2\n3,4"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_a_record_never_ends_inside_quotes(data: bytes) -> None:
     end = record_end(data, '"')
