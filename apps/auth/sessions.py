@@ -66,11 +66,9 @@ def end_by_token(token: str, *, reason: str) -> None:
         end(row[0], reason=reason)
 
 
-def still_open(session_id: UUID, user_id: UUID | OuterRef) -> Exists:
-    """SQL condition: this session exists, is this user's, and was not ended."""
-    return Exists(
-        RefreshFamily.objects.filter(pk=session_id, user_id=user_id, revoked_at__isnull=True)
-    )
+# SQL condition on %(session)s and %(user)s: the session exists, is this user's, and was not ended.
+STILL_OPEN = """EXISTS (SELECT 1 FROM identity_refreshfamily f
+    WHERE f.id = %(session)s AND f.user_id = %(user)s AND f.revoked_at IS NULL)"""
 
 
 def _spend(token: str) -> bool:

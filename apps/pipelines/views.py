@@ -13,7 +13,7 @@ from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services
-from apps.pipelines.models import Pipeline
+from apps.pipelines.models import Pipeline, Schedule
 from apps.pipelines.serializers import (
     DuplicateRequest,
     PipelineCreate,
@@ -39,7 +39,11 @@ class PipelineView(OrgView):
         return found
 
     def changeable(self, pk: UUID, permission: Permission = Permission.PIPELINES_EDIT) -> Pipeline:
-        """The pipeline, locked, if the principal holds `permission` on it."""
+        """The pipeline, locked, if the principal holds `permission` on it.
+
+        Its schedule is locked first, as the scheduler does, so that neither waits for the other.
+        """
+        list(Schedule.objects.for_org(self.org).filter(pipeline_id=pk).select_for_update())
         found: Pipeline = one(self.pipelines().select_related("domain"), pk, lock=True)
         self.principal.require(permission, domain_id=found.domain_id)
         return found
