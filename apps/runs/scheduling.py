@@ -36,12 +36,13 @@ def tick() -> int:
     return sum(fire(org_id=org, schedule_id=schedule) for org, schedule in due)
 
 
-def fire(*, org_id: UUID, schedule_id: UUID) -> bool:
-    """Handle one due schedule in one transaction; True when it started a run."""
+def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:
+    """Handle one due schedule in one transaction, as of `now`; True when it started a run."""
+    now = now or timezone.now()
     with org_scope(org_id):
         schedule = (
             Schedule.objects.for_org(org_id)
-            .filter(pk=schedule_id, next_run_at__lte=timezone.now())
+            .filter(pk=schedule_id, next_run_at__lte=now)
             .select_for_update(skip_locked=True, of=("self",))
             .first()
         )
@@ -49,12 +50,12 @@ def fire(*, org_id: UUID, schedule_id: UUID) -> bool:
             return False
         org = Org.objects.get(pk=org_id)
         pipeline = Pipeline.objects.for_org(org).get(pk=schedule.pipeline_id)
-        return _handle(org, pipeline, schedule, schedule.next_run_at)
+        return _handle(org, pipeline, schedule, now)
 
 
-def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime) -> bool:
-    now = timezone.now()
-    if not pipeline.enabled or schedule.paused_at is not None:
+def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> bool:
+    slot = schedule.next_run_at
+    if slot is None or not pipeline.enabled or schedule.paused_at is not None:
         _set_next(schedule, None)
         return False
     if _missed(pipeline, schedule, slot, now):
@@ -64,7 +65,7 @@ def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime) ->
     if live is not None and schedule.overlap != Overlap.SKIP:
         _make_room(org, schedule, live)
         return False  # the slot stays due and is looked at again when the run has ended
-    started = live is None and _start(org, pipeline, schedule, slot)
+    started = live is None and _start(org, pipeline, schedule, slot, now)
     _set_next(schedule, schedules.advance(schedule, now))
     return started
 
@@ -89,7 +90,7 @@ def _make_room(org: Org, schedule: Schedule, live: Run) -> None:
         logger.debug("run ended before its schedule cancelled it", run=str(live.pk))
 
 
-def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime) -> bool:
+def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
     held_back = schedules.jitter(schedule.pk, slot, schedule.jitter_seconds)
     if Run.objects.for_org(org).filter(schedule=schedule, slot=slot).exists():
         return False
@@ -101,7 +102,7 @@ def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime) -> 
             trigger=Trigger.SCHEDULE,
             schedule=schedule,
             slot=slot,
-            not_before=timezone.now() + held_back if held_back else None,
+            not_before=now + held_back if held_back else None,
         )
     except RunInProgress:  # started by hand this very moment
         return False

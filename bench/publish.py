@@ -1,0 +1,45 @@
+"""`python -m bench.publish URL SECONDS`: two events a second to every run, as 1,000 busy workers would.
+
+Evenly spread: every 50 ms a tenth of the runs get one, in one statement that does what
+apps.runs.events.publish does for one run.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import orjson
+import psycopg
+
+EVERY = 0.05  # seconds
+GROUPS = 10  # so each run has its turn every half second
+
+PUBLISH = """
+WITH bumped AS (
+    UPDATE runs_run SET event_sequence = event_sequence + 1 WHERE id = ANY(%(runs)s)
+    RETURNING id, org_id, event_sequence
+), made AS (
+    INSERT INTO runs_event (id, org_id, run_id, sequence, kind, body, at)
+    SELECT gen_random_uuid(), org_id, id, event_sequence, 'progress', %(body)s::jsonb, now() FROM bumped
+    RETURNING org_id, run_id, sequence
+)
+SELECT count(pg_notify('drover_events', org_id || '|' || run_id || '|' || sequence || '||progress|' || %(body)s))
+FROM made
+"""
+
+
+def main(url: str, seconds: float) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        runs = [row[0] for row in connection.execute("SELECT id FROM runs_run ORDER BY id")]
+        began = time.monotonic()
+        turn = 0
+        while (due := turn * EVERY) < seconds:
+            time.sleep(max(0.0, began + due - time.monotonic()))
+            body = orjson.dumps({"read": turn, "sent": time.time()}).decode()
+            connection.execute(PUBLISH, {"runs": runs[turn % GROUPS :: GROUPS], "body": body})
+            turn += 1
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]))

@@ -1,0 +1,119 @@
+"""The log and the outputs in object stores, against real local emulators."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+from tests.runs.conftest import make_pipeline
+from tests.runs.processes import ended, start, wait_for, worker
+from tests.runs.test_streams import token_of, web_server
+from tests.world import World
+
+
+@contextmanager
+def emulator(command: list[str], port: int, **environment: str) -> Iterator[str]:
+    """A server of its own process; yields its address once it answers."""
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def s3() -> Iterator[dict[str, str]]:
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with emulator(command, port) as address:
+        keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+        client: Any = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
+        client.create_bucket(Bucket="drover")
+        yield {
+            "DROVER_STORAGE": "s3",
+            "DROVER_STORAGE_BUCKET": "drover",
+            "DROVER_S3_ENDPOINT_URL": address,
+            "DROVER_S3_ACCESS_KEY": "key",
+            "DROVER_S3_SECRET_KEY": "secret",
+            "DROVER_S3_REGION": "us-east-1",
+        }
+
+
+@contextmanager
+def gcs() -> Iterator[dict[str, str]]:
+    port = free_port()
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start"]
+    options = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--in-memory",
+        "--default-bucket",
+        "drover",
+    ]
+    with emulator([*command, *options], port) as address:
+        yield {
+            "DROVER_STORAGE": "gcs",
+            "DROVER_STORAGE_BUCKET": "drover",
+            "DROVER_GCS_ENDPOINT_URL": address,
+            "STORAGE_EMULATOR_HOST": address,
+        }
+
+
+@pytest.mark.parametrize("store", [s3, gcs])
+def test_a_run_whose_log_and_files_live_in_an_object_store(acme: World, store: Any) -> None:
+    pipeline = make_pipeline(acme, source={"rows": 700}, destination={"kind": "jsonl"})
+
+    with store() as environment, web_server(**environment) as server:
+        run_id = start(acme, pipeline)
+        with worker(**environment):
+            run = wait_for(acme, run_id, ended)
+        assert run["status"] == "succeeded", run
+        headers = {"Authorization": f"Bearer {token_of(acme)}"}
+        with httpx.Client(base_url=f"{server}/api/v1/runs/{run_id}", headers=headers) as client:
+            log = client.get("/logs").json()
+            assert log["complete"]
+            assert len(log["lines"]) == run["log_lines"] > 0
+            outputs = client.get("/outputs").json()["results"]
+            assert sum(output["rows"] for output in outputs) == 700
+            path = f"/outputs/{outputs[0]['name']}"
+            content = client.get(path, params={"redirect": "false"})
+            assert len(content.content) == outputs[0]["bytes"]
+            assert content.headers["content-disposition"].startswith("attachment")
+            redirected = client.get(path)
+            if environment["DROVER_STORAGE"] == "s3":
+                assert redirected.status_code == 302
+                direct = httpx.get(redirected.headers["location"])
+                assert direct.content == content.content
+    assert not list((Path(os.environ["DROVER_HOME"]) / "storage").glob(f"org/{acme.org.pk}/**/*"))
