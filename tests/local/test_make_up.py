@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.postgres import free_port
+from local.postgres import EmbeddedPostgres, free_port
 from local.processes import is_alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +32,10 @@ ROWS = {
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder for the clone and its home; everything in it goes."""
+    """A private folder for the clone and its home, like a home of root's; everything in it goes."""
     folder = Path(tempfile.mkdtemp(prefix="drover-clone-"))
-    folder.chmod(0o711)
     yield folder
+    EmbeddedPostgres(folder / "home" / "pg").delete()
     shutil.rmtree(folder)
 
 
@@ -109,6 +110,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert took < STOP_SECONDS
     assert [pid for pid in processes if is_alive(pid)] == []
     assert not (home / "run" / "lock").exists()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
     second = MakeUp(clone, home, free_port())
     try:

@@ -1,6 +1,7 @@
 """The embedded server: made, started, killed and started again, for root and for anyone else."""
 
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -215,3 +216,29 @@ def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
     finally:
         server.delete()
         shutil.rmtree(server.binaries.parents[2])
+
+
+@as_root
+def test_somebody_who_is_not_root_runs_it_as_themselves() -> None:
+    program = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(binaries.wheel_binaries().parents[2])!r}]\n"
+        "import os\n"
+        "from local.postgres import temporary_postgres\n"
+        "with temporary_postgres() as server:\n"
+        "    print(os.geteuid() == server.data_dir.stat().st_uid)\n"
+    )
+    somebody = pwd.getpwnam("nobody")
+    python = "/usr/bin/python3"  # not ours, which may be in a home that is closed to others
+    command = ["/bin/sh", "-c", 'cd / && exec "$0" -c "$1"', python, program]
+    done = subprocess.run(
+        command,
+        user=somebody.pw_uid,
+        group=somebody.pw_gid,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "ImportError" in done.stderr or "No such file" in done.stderr:
+        pytest.skip("the system's Python is too old or the checkout is closed to other users")
+    assert done.stdout == "True\n", done.stderr
