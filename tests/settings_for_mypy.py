@@ -7,4 +7,4 @@ os.environ.setdefault("ENCRYPTION_KEYS", "type-checks-only")
 os.environ.setdefault("API_KEY_PEPPER", "type-checks-only")
 os.environ.setdefault("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
 
-from config.settings import *  # noqa: E402, F403
+from config.settings import *  # noqa: F403
