@@ -5,10 +5,10 @@ MAKEFLAGS += --no-print-directory
 PYTHON = $(shell local/find-python)
 VENV = .venv/bin
 
-.PHONY: help up install dev frontend test lint format bench lock clean python-found
+.PHONY: help up install install-dev frontend test lint format bench lock clean python-found
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 # The last line is one plain command, so that make runs it without a shell in between and hands signals on.
 up: install frontend ## run Drover here with a demo: PORT, DATABASE_URL and DROVER_HOME are honoured
@@ -17,19 +17,19 @@ up: install frontend ## run Drover here with a demo: PORT, DATABASE_URL and DROV
 install: python-found ## install the locked Python packages into .venv
 	@$(PYTHON) -m local.install runtime
 
-dev: python-found
+install-dev: python-found ## the same with the tools of `make test`
 	@$(PYTHON) -m local.install dev
 
 frontend: install ## build the front end if its sources changed
 	@$(VENV)/python -m local.frontend
 
-test: dev ## check everything: style, types, imports, front end, tests
+test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(VENV)/python -m local.frontend
 	@$(MAKE) lint
 	$(VENV)/python -m local.frontend test
 	$(VENV)/python -m pytest -n 2
 
-lint: dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
+lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict apps config local tests manage.py
@@ -37,14 +37,14 @@ lint: dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
 	$(VENV)/hadolint Dockerfile
 	$(VENV)/python -m local.frontend lint
 
-format: dev ## let ruff format and fix what it can
+format: install-dev ## let ruff format and fix what it can
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-bench: install frontend ## print the figures of `manage.py bench` on a fresh database
+bench: install-dev frontend ## print the figures of `manage.py bench`, about 15 minutes
 	@$(VENV)/python -m local bench
 
-lock: dev ## write the lock files anew from pyproject.toml
+lock: install-dev ## write the lock files anew from pyproject.toml
 	@$(VENV)/python -m local.lock
 
 clean: ## remove what was built, and this installation's data after asking
