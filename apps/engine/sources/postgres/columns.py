@@ -7,7 +7,7 @@ numeric, a year before 1) turns the column of that page into the exact text; not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -129,16 +129,32 @@ class ReadRows:
     order: pl.DataFrame
 
 
-def decoded(body: bytes, columns: list[PgColumn], order: int) -> ReadRows:
-    """Rows of PostgreSQL's CSV: the columns, then `order` texts. Raises SourceError for broken text."""
-    names = [str(position) for position in range(len(columns) + order)]
-    dtypes = [column.dtype for column in columns] + [pl.String()] * order
+def order_texts(order: Sequence[PgColumn]) -> list[PgColumn]:
+    """The order columns to select as texts beside themselves: integers are their own exact text."""
+    return [column for column in order if column.base not in INTEGERS]
+
+
+def decoded(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColumn]) -> ReadRows:
+    """Rows of PostgreSQL's CSV: the columns, then the `order_texts`. Raises SourceError for broken text."""
+    extra = order_texts(order)
+    names = [str(position) for position in range(len(columns) + len(extra))]
+    dtypes = [column.dtype for column in columns] + [pl.String()] * len(extra)
     raw = _read_csv(body, dict(zip(names, dtypes, strict=True)))
     series = [
         column.typed(raw[name]).alias(column.name)
         for name, column in zip(names, columns, strict=False)
     ]
-    return ReadRows(pl.DataFrame(series), raw.select(names[len(columns) :]))
+    texts = {
+        column.name: raw[name] for name, column in zip(names[len(columns) :], extra, strict=True)
+    }
+    whole = {column.name: raw[name] for name, column in zip(names, columns, strict=False)}
+    ordering = [
+        texts[column.name].alias(str(position))
+        if column.name in texts
+        else whole[column.name].cast(pl.String).alias(str(position))
+        for position, column in enumerate(order)
+    ]
+    return ReadRows(pl.DataFrame(series), pl.DataFrame(ordering))
 
 
 def _read_csv(body: bytes, schema: dict[str, pl.DataType]) -> pl.DataFrame:

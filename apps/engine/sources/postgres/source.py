@@ -20,9 +20,10 @@ from apps.engine.sources.connector import (
     checked,
     frame_page,
 )
-from apps.engine.sources.postgres.columns import ROW, decoded
+from apps.engine.sources.postgres.columns import ROW, decoded, order_texts
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import Connection, connect, reading
+from apps.engine.sources.postgres.copying import copy_lines
 from apps.engine.sources.postgres.pages import (
     CursorPlan,
     KeyPlan,
@@ -96,9 +97,11 @@ class PostgresSource(ConnectorSource[Config]):
             if not token and isinstance(plan, CursorPlan | TiedCursorPlan):
                 _warn_of_nulls(cursor, table, plan)
             cut = plan.slice(token, limit)
-            body, rows, whole = _copied(cursor, _query(table, cut), cut, limit)
-        read = decoded(body, list(table.columns), len(cut.order))
-        reached = Reached(rows, read.order.head(rows), more=not whole)
+            room = MAX_PAGE_BYTES if cut.divisible else sys.maxsize
+            copied = copy_lines(cursor, _query(table, cut), room)
+        rows = min(copied.rows, limit) if cut.divisible else copied.rows
+        read = decoded(copied.body, table.columns, cut.order)
+        reached = Reached(rows, read.order.head(rows), more=copied.cut or rows < copied.rows)
         following = plan.following(token, limit, reached)
         next_state = None
         if not following and isinstance(plan, CursorPlan | TiedCursorPlan):
@@ -138,33 +141,11 @@ class PostgresSource(ConnectorSource[Config]):
 
 def _query(table: Relation, cut: Slice) -> sql.Composed:
     columns = [column.expression for column in table.columns]
-    columns += [sql.SQL("{}::text").format(column.sql) for column in cut.order]
+    columns += [sql.SQL("{}::text").format(column.sql) for column in order_texts(cut.order)]
     query = sql.SQL("SELECT {} FROM {} AS {} {}").format(
         sql.SQL(", ").join(columns), table.sql, sql.Identifier(ROW), cut.clauses
     )
     return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
-
-
-def _copied(cursor: Cursor, query: sql.Composed, cut: Slice, limit: int) -> tuple[bytes, int, bool]:
-    """The page's CSV, its number of rows without the look-ahead one, and whether nothing follows."""
-    lines: list[bytes | bytearray | memoryview] = []
-    room = MAX_PAGE_BYTES if cut.divisible else sys.maxsize
-    try:
-        with cursor.copy(query) as copy:
-            for line in copy:
-                lines.append(line)
-                room -= len(line)
-                if room < 0:
-                    raise _PageFull  # psycopg cancels the rest only when the block ends with an error
-    except _PageFull:
-        return b"".join(lines), len(lines), False
-    if cut.divisible and len(lines) > limit:
-        return b"".join(lines), limit, False
-    return b"".join(lines), len(lines), True
-
-
-class _PageFull(Exception):
-    """The page has as many bytes as it may."""
 
 
 def _place_plan(cursor: Cursor, table: Relation) -> PlacePlan:

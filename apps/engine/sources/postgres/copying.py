@@ -1,0 +1,62 @@
+"""Take the lines of a COPY out of libpq as fast as it has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Whole lines, one a row; `cut` when more would have followed."""
+
+    body: bytes
+    rows: int
+    cut: bool
+
+
+class _Full(Exception):
+    """There is no room for more lines."""
+
+
+def copy_lines(cursor: Cursor, query: sql.Composed, room: int) -> Copied:
+    """The output of a COPY, cancelled after the line that goes beyond `room` bytes."""
+    lines: list[Any] = []
+    try:
+        with cursor.copy(query) as copy:
+            _collect(copy, cursor.connection.pgconn, lines, room)
+    except _Full:  # psycopg cancels the rest of a query only when its block ends with an error
+        return Copied(b"".join(lines), len(lines), cut=True)
+    return Copied(b"".join(lines), len(lines), cut=False)
+
+
+def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int) -> None:
+    """Lines that libpq holds cost a C call each; only waiting for more goes through psycopg."""
+    while True:
+        size, line = connection.get_copy_data(1)
+        if size == 0:
+            line = copy.read()
+            size = len(line)
+            if size == 0:
+                return None
+        elif size < 0:
+            return _finish(connection)
+        lines.append(line)
+        room -= size
+        if room < 0:
+            raise _Full
+
+
+def _finish(connection: PGconn) -> None:
+    """Take the results that end a COPY. Raises what the server failed with."""
+    while (result := connection.get_result()) is not None:
+        if result.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(result)
