@@ -32,7 +32,7 @@ test: install-dev ## check everything: style, types, imports, front end, tests
 lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
-	$(VENV)/mypy --strict apps config local tests manage.py
+	$(VENV)/mypy --strict apps bench config local tests manage.py
 	$(VENV)/lint-imports
 	$(VENV)/hadolint Dockerfile
 	$(VENV)/python -m local.frontend lint
@@ -47,7 +47,7 @@ bench: install-dev frontend ## print the figures of `manage.py bench`, about 15 
 lock: install-dev ## write the lock files anew from pyproject.toml
 	@$(VENV)/python -m local.lock
 
-clean: ## remove what was built, and this installation's data after asking
+clean: ## remove what was built; with DATA=yes this installation's data too
 	@$(PYTHON) -m local clean
 
 python-found:
