@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import psycopg.abc
 from psycopg import sql
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
@@ -40,6 +41,7 @@ def copy_lines(cursor: Cursor, query: sql.Composed, room: int) -> Copied:
 
 def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int) -> None:
     """Lines that libpq holds cost a C call each; only waiting for more goes through psycopg."""
+    line: psycopg.abc.Buffer
     while True:
         size, line = connection.get_copy_data(1)
         if size == 0:
