@@ -20,7 +20,7 @@ from local.home import CHECKOUT
 from local.postgres import free_port
 from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
-READY_SECONDS = 300.0
+READY_SECONDS = 420.0
 STOP_SECONDS = 20.0
 PATIENCE = 30_000  # milliseconds a step of a journey may take
 

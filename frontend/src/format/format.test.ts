@@ -89,7 +89,7 @@ describe("schedules", () => {
     expect(scheduleInWords({ cron: "0 9 * * *", timezone: "America/New_York" })).toBe(
       "Daily at 09:00, America/New York",
     );
-    expect(scheduleInWords(null)).toBe("Only when started");
+    expect(scheduleInWords(null)).toBe("On demand");
   });
 });
 

@@ -23,9 +23,9 @@ const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /** A schedule as one would say it; a cron pattern too odd for words is shown as it is. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
-  if (!schedule) return "Only when started";
+  if (!schedule) return "On demand";
   if (schedule.interval_seconds) return `Every ${interval(schedule.interval_seconds)}`;
-  if (!schedule.cron) return "Only when started";
+  if (!schedule.cron) return "On demand";
   return cronInWords(schedule.cron, schedule.timezone ?? "UTC");
 }
 

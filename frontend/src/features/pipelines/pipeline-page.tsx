@@ -94,7 +94,7 @@ function RecentRuns({ pipelineId }: { pipelineId: string }) {
   const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, RECENT));
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
-    <section aria-labelledby="runs-title" className="card min-w-0 self-start overflow-x-auto">
+    <section aria-labelledby="runs-title" className="card @container min-w-0 self-start overflow-x-auto">
       <h2 id="runs-title" className="px-3 pt-3 pb-1 font-semibold">
         Recent runs
       </h2>

@@ -31,7 +31,7 @@ export function PipelinesPage() {
         )}
       </PageHeader>
       {!untouched && <FilterBar filter={filter} tags={tagsOf(rows)} />}
-      <div className="card mt-3 overflow-x-auto">
+      <div className="card @container mt-3 overflow-x-auto">
         {query.isPending && <Skeletons />}
         {query.isError && rows.length === 0 && (
           <div className="p-3">

@@ -16,17 +16,19 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
       <thead>
         <tr>
           <th scope="col">Pipeline</th>
-          <th scope="col" className="hidden lg:table-cell">
+          <th scope="col" className="hidden @5xl:table-cell">
             Domain, tags
           </th>
-          <th scope="col" className="hidden sm:table-cell">
+          <th scope="col" className="hidden @2xl:table-cell">
             Schedule
           </th>
-          <th scope="col" className="hidden xl:table-cell">
+          <th scope="col" className="hidden @4xl:table-cell">
             Next run
           </th>
-          <th scope="col">Last run</th>
-          <th scope="col" className="hidden text-right! sm:table-cell">
+          <th scope="col" className="@max-md:px-1!">
+            Last run
+          </th>
+          <th scope="col" className="hidden text-right! @2xl:table-cell">
             Records
           </th>
           {mayRun && (
@@ -48,7 +50,7 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
 function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
   return (
     <tr>
-      <td className="w-2/5 max-w-0">
+      <td className="w-1/2 max-w-0 @2xl:w-1/3">
         <div className={classNames("truncate font-medium", !row.enabled && "text-faint")}>
           <Link
             to="/pipelines/$pipelineId"
@@ -62,7 +64,7 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
         </div>
         <RouteLine source={row.source_kind} destination={row.destination_kind} stream={row.stream} />
       </td>
-      <td className="hidden lg:table-cell">
+      <td className="hidden min-w-44 @5xl:table-cell">
         <div className="flex flex-wrap items-center gap-1">
           {row.domain && <span className="mr-1">{row.domain.name}</span>}
           {row.tags.map((tag) => (
@@ -77,17 +79,17 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
           ))}
         </div>
       </td>
-      <td className="hidden text-soft sm:table-cell">
+      <td className="hidden min-w-36 text-soft @2xl:table-cell">
         {scheduleInWords(row.schedule)}
         <PausedMark schedule={row.schedule} />
       </td>
-      <td className="hidden text-soft xl:table-cell">
+      <td className="hidden text-soft @4xl:table-cell">
         <When at={row.enabled ? row.next_run_at : null} />
       </td>
-      <td className="whitespace-nowrap max-sm:px-1!">
+      <td className="whitespace-nowrap @max-md:px-1!">
         <LastRun row={row} />
       </td>
-      <td className="hidden text-right tabular-nums sm:table-cell">
+      <td className="hidden text-right tabular-nums @2xl:table-cell">
         {row.last_run?.records == null ? (
           <span className="text-faint">–</span>
         ) : (
@@ -95,7 +97,7 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
         )}
       </td>
       {mayRun && (
-        <td className="w-0 text-right max-sm:pl-1!">
+        <td className="w-0 text-right @max-md:pl-1!">
           <RunButton pipeline={row} />
         </td>
       )}
@@ -122,7 +124,7 @@ function LastRun({ row }: { row: PipelineRow }) {
     <Link
       to="/runs/$runId"
       params={{ runId: run.id }}
-      className="inline-flex items-center gap-x-2 gap-y-0.5 rounded-full max-lg:flex-wrap"
+      className="inline-flex items-center gap-x-2 gap-y-0.5 rounded-full @max-5xl:flex-col @max-5xl:items-start"
     >
       <span className="sr-only">Last run of {row.name}:</span>
       <StatusBadge status={run.status} />

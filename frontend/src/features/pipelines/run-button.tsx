@@ -44,8 +44,8 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
         blocked={reason}
         onClick={run}
       >
-        <PlayIcon className="-ml-0.5" />
-        Run
+        <PlayIcon className={look === "primary" ? "-ml-0.5" : "@md:-ml-0.5"} />
+        <span className={look === "primary" ? undefined : "@max-md:sr-only"}>Run</span>
       </Button>
     </Hint>
   );

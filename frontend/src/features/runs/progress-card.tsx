@@ -13,8 +13,8 @@ export function ProgressCard({ run }: { run: Run }) {
   const live = run.status === "running";
   const rate = live ? progress.rate : averageRate(run);
   return (
-    <section aria-label="Progress" className="card overflow-hidden">
-      <dl className="grid grid-cols-2 gap-px bg-line sm:grid-cols-3 xl:grid-cols-6">
+    <section aria-label="Progress" className="card @container overflow-hidden">
+      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @4xl:grid-cols-6">
         <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress.read)}</Figure>
         <Figure name="Written">{count(progress.written)}</Figure>
         <Figure name="Rejected" loud={progress.rejected > 0}>

@@ -36,7 +36,7 @@ export function RunsPage() {
           <option value="cancelled">Cancelled</option>
         </select>
       </PageHeader>
-      <div className="card overflow-x-auto">
+      <div className="card @container overflow-x-auto">
         {query.isPending && <Skeletons />}
         {query.isError && runs.length === 0 && (
           <div className="p-3">

@@ -1,29 +1,34 @@
 import { Link } from "@tanstack/react-router";
 import type { RunRow } from "@/api/types";
 import { useNow } from "@/components/clock";
+import { classNames } from "@/components/class-names";
 import { isLive, StatusBadge } from "@/components/status";
 import { When } from "@/components/when";
 import { duration, secondsBetween } from "@/format/duration";
-import { count } from "@/format/number";
+import { count, plural } from "@/format/number";
 
 export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
+  // where there is little room, the pipeline's cell says these in a second line
+  const narrow = withPipeline ? "hidden @lg:table-cell" : undefined;
   return (
     <table className="table w-full border-collapse">
       <thead>
         <tr>
           <th scope="col">Status</th>
           {withPipeline && <th scope="col">Pipeline</th>}
-          <th scope="col">Made</th>
-          <th scope="col" className="hidden sm:table-cell">
+          <th scope="col" className={narrow}>
+            Made
+          </th>
+          <th scope="col" className="hidden @2xl:table-cell">
             Duration
           </th>
-          <th scope="col" className="text-right!">
+          <th scope="col" className={classNames("text-right!", narrow)}>
             Records
           </th>
-          <th scope="col" className="hidden md:table-cell">
+          <th scope="col" className="hidden @3xl:table-cell">
             Started by
           </th>
-          <th scope="col" className="hidden lg:table-cell">
+          <th scope="col" className="hidden @5xl:table-cell">
             Note
           </th>
         </tr>
@@ -38,23 +43,30 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
               </Link>
             </td>
             {withPipeline && (
-              <td className="w-2/5 max-w-0 min-w-32 truncate">
-                <Link to="/runs/$runId" params={{ runId: run.id }} className="font-medium hover:underline">
+              <td className="w-full max-w-0 @lg:w-2/5">
+                <Link
+                  to="/runs/$runId"
+                  params={{ runId: run.id }}
+                  className="block truncate py-0.5 font-medium hover:underline"
+                >
                   {run.pipeline.name}
                 </Link>
+                <p className="truncate text-[0.8125rem] text-soft @lg:hidden">
+                  <When at={run.created_at} />, {plural(run.progress.written, "record")}
+                </p>
               </td>
             )}
-            <td className="text-soft">
+            <td className={classNames("text-soft", narrow)}>
               <When at={run.created_at} />
             </td>
-            <td className="hidden text-soft tabular-nums sm:table-cell">
+            <td className="hidden text-soft tabular-nums @2xl:table-cell">
               <RunDuration run={run} />
             </td>
-            <td className="text-right tabular-nums">{count(run.progress.written)}</td>
-            <td className="hidden max-w-48 truncate text-soft md:table-cell">
+            <td className={classNames("text-right tabular-nums", narrow)}>{count(run.progress.written)}</td>
+            <td className="hidden max-w-48 truncate text-soft @3xl:table-cell">
               {run.triggered_by ?? run.trigger}
             </td>
-            <td className="hidden max-w-0 truncate text-soft lg:table-cell lg:w-1/3">
+            <td className="hidden max-w-0 truncate text-soft @5xl:table-cell @5xl:w-1/3">
               {run.failure?.message ?? run.waiting_reason ?? ""}
             </td>
           </tr>

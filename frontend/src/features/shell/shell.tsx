@@ -27,7 +27,7 @@ export function Shell() {
   useShortcuts();
   const org = useSession()?.organization.id;
   return (
-    <div className="min-h-dvh md:grid md:grid-cols-[15rem_1fr]">
+    <div className="min-h-dvh lg:grid lg:grid-cols-[15rem_1fr]">
       <a
         href="#main"
         className={classNames(
@@ -37,14 +37,14 @@ export function Shell() {
       >
         Skip to the content
       </a>
-      <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 md:h-dvh md:flex-col md:items-stretch md:gap-4 md:border-r md:border-b-0 md:p-3">
-        <div className="flex min-w-0 items-center gap-2 md:px-1">
+      <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
+        <div className="flex min-w-0 items-center gap-2 lg:px-1">
           <Link to="/pipelines" className="shrink-0" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
           </Link>
           <OrganizationMenu />
         </div>
-        <nav aria-label="Main" className="flex gap-0.5 md:flex-col">
+        <nav aria-label="Main" className="flex gap-0.5 lg:flex-col">
           <NavLink to="/pipelines" keys="g p" icon={<PipelineIcon />}>
             Pipelines
           </NavLink>
@@ -52,7 +52,7 @@ export function Shell() {
             Runs
           </NavLink>
         </nav>
-        <div className="ml-auto md:mt-auto md:ml-0">
+        <div className="ml-auto lg:mt-auto lg:ml-0">
           <UserMenu />
         </div>
       </header>
@@ -79,7 +79,7 @@ function NavLink({
     <Link
       to={to}
       title={`Keys: ${keys}`}
-      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink md:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
+      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
       activeProps={{ "aria-current": "page" }}
     >
       <span className="text-faint max-sm:hidden">{icon}</span>
@@ -110,7 +110,7 @@ function OrganizationMenu() {
       label="Organizations"
       trigger={
         <button type="button" className={classNames(buttonLook("quiet"), "min-w-0 px-1.5! text-ink!")}>
-          <span className="max-w-[5rem] truncate md:max-w-[8.5rem] font-semibold">{organization.name}</span>
+          <span className="max-w-[5rem] truncate lg:max-w-[8.5rem] font-semibold">{organization.name}</span>
           <ChevronIcon className="shrink-0 text-faint" />
         </button>
       }
@@ -160,7 +160,7 @@ function UserMenu() {
             {initials(user.name || user.email)}
           </span>
           <span className="sr-only">Account of </span>
-          <span className="min-w-0 flex-1 truncate text-left max-md:sr-only">{user.name || user.email}</span>
+          <span className="min-w-0 flex-1 truncate text-left max-lg:sr-only">{user.name || user.email}</span>
         </button>
       }
     >
