@@ -1,0 +1,127 @@
+"""Whole runs of real sources whose child is killed while it reads: the next attempt reads exactly the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.engine.contract import Event, Failed, Progress, StorageRoot, Succeeded
+from tests.engine.conftest import Rehearsal
+from tests.engine.sources.api import Asked, Reply, serving
+from tests.engine.sources.conftest import SourceDatabase
+
+ROWS = 6000
+PAGE = 20
+
+Rehearse = Callable[..., Rehearsal]
+
+
+def killed_once(run: Rehearsal) -> Failed:
+    """An attempt whose child is killed as soon as something of it was checkpointed."""
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Progress) and event.written and not killed:
+            os.kill(run.pid, signal.SIGKILL)
+            killed.append(event.written)
+
+    outcome = run.attempt(on_event=kill)
+    assert killed, "the fault never fired"
+    assert killed[0] < ROWS, "the fault came too late"
+    assert isinstance(outcome, Failed)
+    return outcome
+
+
+def published(run: Rehearsal) -> list[int]:
+    lines = (run.folder / "published.jsonl").read_text().splitlines()
+    return sorted(int(json.loads(line)["n"]) for line in lines)
+
+
+def resumes_exactly(run: Rehearsal) -> None:
+    run.spec = replace(run.spec, allow_private_networks=True)
+    killed_once(run)
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded), outcome
+    assert (outcome.read, outcome.written, outcome.rejected) == (ROWS, ROWS, 0)
+    assert published(run) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("table", ["keyed", "keyless", "seen"])
+def test_a_killed_read_of_a_table_resumes(
+    rehearse: Rehearse, database: SourceDatabase, table: str
+) -> None:
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS keyed AS SELECT n, repeat('x', 400) AS filler "
+        f"FROM generate_series(0, {ROWS - 1}) n",
+        "CREATE TABLE IF NOT EXISTS keyless AS TABLE keyed",
+        "CREATE OR REPLACE VIEW seen AS SELECT * FROM keyless",
+        "ALTER TABLE keyed DROP CONSTRAINT IF EXISTS keyed_pkey",
+        "ALTER TABLE keyed ADD CONSTRAINT keyed_pkey PRIMARY KEY (n)",
+    )
+    page = PAGE * 5 if table == "seen" else PAGE
+    config = {**database.config, "page_size": page}
+    resumes_exactly(rehearse(config, source_kind="postgres", stream=table))
+
+
+def test_a_killed_incremental_read_resumes_and_the_next_run_reads_the_news(
+    rehearse: Rehearse, database: SourceDatabase
+) -> None:
+    database.execute(
+        "CREATE TABLE events (n int PRIMARY KEY, at timestamptz NOT NULL, filler text)",
+        "INSERT INTO events SELECT n, timestamptz '2024-01-01' + (n / 100) * interval '1 hour', "
+        f"repeat('x', 400) FROM generate_series(0, {ROWS - 1}) n",
+    )
+    run = rehearse(
+        {**database.config, "page_size": PAGE},
+        source_kind="postgres",
+        stream="events",
+        sync_mode="incremental",
+        write_mode="append",
+    )
+    run.spec = replace(run.spec, source=replace(run.spec.source, cursor_field="at"))
+    resumes_exactly(run)
+    database.execute(
+        f"INSERT INTO events SELECT n, (SELECT max(at) FROM events), '' FROM generate_series({ROWS}, {ROWS + 9}) n"
+    )
+    run.next_run()
+    outcome = run.attempt()
+    assert isinstance(outcome, Succeeded), outcome
+    assert outcome.read == 10
+
+
+def test_a_killed_read_of_an_api_resumes(rehearse: Rehearse) -> None:
+    def script(asked: Asked) -> Reply:
+        time.sleep(0.01)  # an API is never faster
+        start = int(asked.params.get("offset", 0))
+        return Reply([{"n": n} for n in range(start, min(start + 100, ROWS))])
+
+    with serving(script) as api:
+        config = {
+            "base_url": api.url,
+            "streams": [{"name": "items"}],
+            "pagination": {"type": "offset", "page_size": 100},
+        }
+        resumes_exactly(rehearse(config, source_kind="rest", stream="items"))
+
+
+@pytest.mark.parametrize("name", ["numbers.csv", "numbers.jsonl"])
+def test_a_killed_read_of_a_file_resumes(rehearse: Rehearse, name: str, tmp_path: Path) -> None:
+    filler = "x" * 2000
+    if name.endswith(".csv"):
+        text = "n,filler\n" + "".join(f"{n},{filler}\n" for n in range(ROWS))
+    else:
+        text = "".join(json.dumps({"n": n, "filler": filler}) + "\n" for n in range(ROWS))
+    (tmp_path / "area").mkdir()
+    (tmp_path / "area" / name).write_text(text)
+    config: dict[str, Any] = {"path": name, "page_size": 1}
+    run = rehearse(config, source_kind="files", stream="numbers")
+    run.spec = replace(run.spec, files=StorageRoot(tmp_path.as_uri(), "area"))
+    resumes_exactly(run)
