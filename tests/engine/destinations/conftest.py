@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.destinations.killed import Zygote
 from tests.engine.destinations.servers import Servers
 from tests.engine.destinations.targets import TARGETS, Target
 
@@ -17,6 +18,14 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     started = Servers()
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Forks processes that are killed, or run out of disk, while they write."""
+    made = Zygote()
+    yield made
+    made.stop()
 
 
 @pytest.fixture(params=list(TARGETS))

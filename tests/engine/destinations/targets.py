@@ -35,8 +35,7 @@ class Target(ABC):
     """One destination and the place it writes to."""
 
     kind: str
-    merges = False
-    tries = 6  # moments at which the crash tests kill; fewer where each costs many requests
+    tries = 5  # moments at which the crash tests kill; fewer where each costs many requests
     name = "flights"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -176,6 +175,7 @@ class ParquetTarget(FileTarget):
 
 class JsonlTarget(FileTarget):
     kind = "jsonl"
+    tries = 3
 
     def decode(self, part: bytes) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in part.splitlines()]
@@ -183,6 +183,7 @@ class JsonlTarget(FileTarget):
 
 class CsvTarget(FileTarget):
     kind = "csv"
+    tries = 3
 
     def decode(self, part: bytes) -> list[dict[str, Any]]:
         rows = csv.DictReader(io.StringIO(part.decode(), newline=""), strict=True)
@@ -230,7 +231,6 @@ class PostgresTarget(Target):
     """A schema of its own in a real server."""
 
     kind = "postgres"
-    merges = True
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)
@@ -288,7 +288,7 @@ class DuckdbTarget(Target):
     """A database file in Drover's own folder."""
 
     kind = "duckdb"
-    merges = True
+    tries = 4
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,13 +10,6 @@ from apps.engine.contract import WriteMode
 from tests.engine.destinations.killed import AT_THE_END, Zygote
 from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import Sync, Target, sync
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    made = Zygote()
-    yield made
-    made.stop()
 
 
 def rows(start: int, count: int, **more: Any) -> list[dict[str, Any]]:
