@@ -35,7 +35,14 @@ class Scratch:
 
     def owner_url(self) -> str:
         """The tables' owner, who is not held by row-level security."""
-        return role_url(self.database_url, read_key(self.home / "keys", "secret_key"), "app_owner")
+        return self._role_url("app_owner")
+
+    def engine_url(self) -> str:
+        """The engine's role, which sees its own schema only."""
+        return self._role_url("app_engine")
+
+    def _role_url(self, role: str) -> str:
+        return role_url(self.database_url, read_key(self.home / "keys", "secret_key"), role)
 
 
 @contextlib.contextmanager
