@@ -28,7 +28,7 @@ from urllib.parse import quote
 from local.binaries import reachable_binaries
 from local.errors import ServerFailed, ServerRunning
 from local.processes import command_line, dies_with_parent, is_alive, wait_until_gone
-from local.unprivileged import Account, account_for_servers, private_shelter
+from local.unprivileged import Account, account_for_servers, shelter_for
 
 ADMINISTRATOR = "drover_admin"
 START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes its time
@@ -210,9 +210,7 @@ class EmbeddedPostgres:
             self.data_dir.unlink()
         if self.account.reaches(self.data_dir.parent):
             return self.data_dir
-        place = private_shelter("clusters") / "pg"
-        place.with_name("belongs-to").write_text(f"{self.data_dir}\n")
-        return place
+        return shelter_for(self.data_dir) / "pg"
 
     def _initdb(self, draft: Path) -> None:
         password = draft.with_name(draft.name + ".password")

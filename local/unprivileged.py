@@ -6,8 +6,10 @@ cannot reach (a checkout below a private home, say) is answered by putting our f
 
 import os
 import pwd
+import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -16,6 +18,8 @@ from local.errors import LocalError
 
 CANDIDATES = ("postgres", "nobody")
 SHELTERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked for owner before use
+OWNER = "belongs-to"  # the file that names the path a folder stands in for
+SETTLED_SECONDS = 600.0  # making a cluster takes seconds, and its link comes last
 
 
 class Identity(TypedDict, total=False):
@@ -109,6 +113,28 @@ def private_shelter(label: str) -> Path:
     made = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
     made.chmod(0o711)
     return made
+
+
+def shelter_for(path: Path) -> Path:
+    """A new folder that stands in for `path` and remembers it; abandoned ones are swept away."""
+    _sweep(shelter("clusters"))
+    made = private_shelter("clusters")
+    (made / OWNER).write_text(f"{path}\n")
+    return made
+
+
+def _sweep(clusters: Path) -> None:
+    """Remove what stood in for temporary paths that are gone. Anything else may have been moved."""
+    temporary = (Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - compared, not written to
+    for note in clusters.glob(f"*/{OWNER}"):
+        try:
+            path = Path(note.read_text().strip())
+            settled = time.time() - note.stat().st_mtime > SETTLED_SECONDS
+        except OSError:  # swept by another start
+            continue
+        gone = not os.path.lexists(path) and any(folder in path.parents for folder in temporary)
+        if gone and settled:
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def open_to_everyone(folder: Path) -> None:

@@ -7,13 +7,14 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from local import binaries
+from local import binaries, unprivileged
 from local.errors import ServerFailed, ServerRunning
 from local.postgres import EmbeddedPostgres, temporary_postgres
 from local.processes import is_alive, wait_until_gone
@@ -194,6 +195,24 @@ def test_data_below_a_private_folder_is_sheltered_and_no_mode_changes(folder: Pa
     finally:
         server.delete()
     assert not place.exists()
+
+
+@as_root
+def test_what_stood_in_for_a_temporary_path_is_swept_away_later(folder: Path) -> None:
+    abandoned, kept = (unprivileged.shelter_for(folder / name) for name in ("gone", "there"))
+    (folder / "there").symlink_to(kept)
+    long_ago = time.time() - 2 * unprivileged.SETTLED_SECONDS
+    for place in (abandoned, kept):
+        os.utime(place / unprivileged.OWNER, (long_ago, long_ago))
+    fresh = unprivileged.shelter_for(folder / "just-begun")
+    unprivileged.shelter_for(folder / "another").joinpath(unprivileged.OWNER).touch()
+    assert not abandoned.exists()
+    assert kept.exists()
+    assert fresh.exists()
+    for place in unprivileged.shelter("clusters").iterdir():
+        owner = place / unprivileged.OWNER
+        if owner.exists() and str(folder) in owner.read_text():
+            shutil.rmtree(place)
 
 
 @as_root
