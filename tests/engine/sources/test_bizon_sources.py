@@ -331,6 +331,20 @@ def test_a_dashboard_that_periscope_refuses_fails_the_run(point: Any) -> None:
     assert len(tolerant.rows) == 11
 
 
+def test_a_redirect_to_another_host_carries_no_cookies_or_tokens(point: Any) -> None:
+    with serving(always(Reply([]))) as other:
+
+        def script(asked: Asked) -> Reply:
+            return Reply(b"", 302, {"Location": f"{other.url}/users"})
+
+        with serving(script) as api:
+            point(api, periscope, "BASE_URL")
+            read(build("periscope", PERISCOPE, "users"))
+        assert other.asked
+        assert SECRET not in str(other.asked)
+        assert "csrf" not in str(other.asked)
+
+
 def failure(
     kind: str, config: dict[str, Any], stream: str, expected: type[EngineError]
 ) -> EngineError:

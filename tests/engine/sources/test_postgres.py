@@ -57,6 +57,10 @@ def tables(database: SourceDatabase) -> None:
         "CREATE TABLE heir (extra text) INHERITS (parent)",
         "INSERT INTO parent SELECT generate_series(1, 20)",
         "INSERT INTO heir SELECT generate_series(21, 40), 'x'",
+        "CREATE TABLE keyed_parent (n int PRIMARY KEY)",
+        "CREATE TABLE keyed_heir () INHERITS (keyed_parent)",
+        "INSERT INTO keyed_parent SELECT generate_series(1, 9)",
+        "INSERT INTO keyed_heir SELECT generate_series(5, 14)",
         "CREATE TABLE changes (id int PRIMARY KEY, at timestamptz, v text)",
         "CREATE TABLE stamps (at date, n int)",
         "CREATE TABLE empty (id int PRIMARY KEY, at timestamptz)",
@@ -169,6 +173,24 @@ def test_reading_again_from_any_token_gives_exactly_the_rest(
             continue
         rest = read(reading(database, stream, page_size=page_size), token=whole.tokens[position])
         assert rest.rows == [row for page in whole.pages[position:] for row in page]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5])
+def test_rows_of_heirs_that_repeat_a_key_are_not_lost(
+    database: SourceDatabase, page_size: int
+) -> None:
+    found = read(reading(database, "keyed_parent", page_size=page_size))
+    assert sorted(found.column("n")) == sorted([*range(1, 10), *range(5, 15)])
+
+
+def test_the_key_itself_can_be_the_cursor(database: SourceDatabase) -> None:
+    first = read(incremental(database, "pairs", "a", 10))
+    assert sorted(first.column("n")) == list(range(1, 98))
+    numbers = read(incremental(database, "numbers", "id", 7))
+    assert numbers.column("id") == list(range(1, 101))
+    database.execute("INSERT INTO numbers VALUES (101, 'new')")
+    assert read(incremental(database, "numbers", "id"), numbers.state).column("id") == [101]
+    database.execute("DELETE FROM numbers WHERE id = 101")
 
 
 def test_odd_names_are_names(database: SourceDatabase) -> None:

@@ -19,6 +19,7 @@ from apps.engine.egress.http import (
     READ_TIMEOUT,
     PolicyAdapter,
     PolicySession,
+    drop_credentials,
     obey_policy,
     shown_url,
 )
@@ -94,6 +95,7 @@ class GuardMixin:
                 watch=self.watch, allow_private=self.allow_private, max_retries=_retries()
             )
             session.mount(scheme, adapter)
+        session.rebuild_auth = _without_credentials_elsewhere
         return session
 
     def get_authenticator(self) -> AuthBase | None:
@@ -147,6 +149,12 @@ def answer_of(response: requests.Response) -> Answer:
     request = response.request
     asked = f"{request.method} {shown_url(request.url or '')}"
     return Answer(status_line(response), asked, response.headers, response.content[:SHOWN_BODY], {})
+
+
+def _without_credentials_elsewhere(
+    request: requests.PreparedRequest, response: requests.Response
+) -> None:
+    drop_credentials(request, came_from=response.request.url or "")
 
 
 def _retries() -> CappedRetry:

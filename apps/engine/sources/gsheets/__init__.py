@@ -63,6 +63,7 @@ class Guarded(GsheetsSource):
         tokens = PolicySession(allow_private=self.allow_private, timeout=TIMEOUT)
         session = _untyped(AuthorizedSession)(credentials, auth_request=Request(tokens))
         obey_policy(session, allow_private=self.allow_private)
+        session.max_redirects = 0
         client = gspread.Client(credentials, session=session)
         client.set_timeout(TIMEOUT)
         return client

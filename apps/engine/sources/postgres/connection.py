@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+import certifi
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
@@ -51,6 +52,7 @@ def connect(config: Config, *, allow_private: bool) -> Connection:
             passfile="/dev/null",  # nobody's stored passwords
             sslmode=config.sslmode,
             sslrootcert=certificate,
+            sslcertmode="disable",  # nor certificates of whoever runs this
             gssencmode="disable",
             connect_timeout=config.connect_timeout,
             keepalives_idle=30,
@@ -136,8 +138,7 @@ def _connection_failure(error: psycopg.Error, config: Config) -> EngineError:
 @contextlib.contextmanager
 def _certificate_file(config: Config) -> Iterator[str | None]:
     if config.ssl_root_certificate is None:
-        # Without one libpq would look into the home folder of whoever runs this.
-        yield "system" if config.sslmode == "verify-full" else None
+        yield certifi.where() if config.sslmode == "verify-full" else None
         return
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(config.ssl_root_certificate)

@@ -119,6 +119,8 @@ class CursorPlan:
 
     def _position(self, token: Token, reached: Reached) -> dict[str, Any]:
         after = reached.last()
+        if not self.key:  # the cursor is the key: no two rows share a value
+            return {"after": after, "ties": None}
         names = reached.order.columns
         tied = reached.order.filter(pl.col(names[0]) == after[0]).select(names[1:])
         before = token or self.state
@@ -221,7 +223,8 @@ def cursor_plan(table: Relation, name: str, state: Token) -> CursorPlan | TiedCu
         )
     if not table.key:
         return TiedCursorPlan(cursor, state)
-    return CursorPlan(cursor, tuple(table.column(each) for each in table.key), state)
+    key = tuple(table.column(each) for each in table.key if each != name)
+    return CursorPlan(cursor, key, state)
 
 
 def _block(token: Token) -> int:

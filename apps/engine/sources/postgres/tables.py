@@ -142,9 +142,11 @@ def relations(cursor: Cursor, schemas: list[str], name: str | None = None) -> li
 def _relation(
     row: tuple[Any, ...], columns: tuple[PgColumn, ...], key: list[str], primary: bool
 ) -> Relation:
-    readable = {column.name for column in columns}
-    usable = tuple(key) if readable.issuperset(key) else ()
     oid, schema, name, kind, inherited = row
+    readable = {column.name for column in columns}
+    # The key of a table with heirs holds for its own rows, not for theirs.
+    whole = readable.issuperset(key) and not (kind == "r" and inherited)
+    usable = tuple(key) if whole else ()
     primary_key = usable if primary else ()
     return Relation(oid, schema, name, kind, inherited, columns, usable, primary_key)
 
