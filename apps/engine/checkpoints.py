@@ -225,8 +225,8 @@ class StateBackend(SQLAlchemyBackend):
                 row = fresh.execute(
                     "select lease from engine_stream where stream_key = %s", (identity.key,)
                 ).fetchone()
-        except psycopg.OperationalError:
-            return False  # the whole database is away: nobody took anything over
+        except psycopg.Error:
+            return False  # nothing can be learnt, so the first failure is the one to tell
         return row is None or row[0] != lease.token
 
     @contextmanager

@@ -193,6 +193,9 @@ def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
             assert server.process is not None
             server.process.wait(10)
             server.start()
+            # somebody may have taken its port while it was down
+            address = server.url(user=ROLE, password=ROLE_PASSWORD)
+            run.spec = replace(run.spec, state_dsn=address)
         assert isinstance(run.attempt(), Succeeded)
         assert rows_of(run.folder) == WANTED
 

@@ -183,7 +183,7 @@ def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_double
             admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
         state.install(server.url(), role=ROLE)
         run, arrivals = prepared(rehearse, server, "postgres", "append")
-        run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
+        point_at(run, server)
         chance = random.Random(seed)
         for _ in range(3):
             fired = _attempt_while_the_server_dies(run, server, chance.uniform(0.2, 0.9))
@@ -191,9 +191,16 @@ def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_double
             assert server.process is not None
             server.process.wait(10)
             server.start()
+            point_at(run, server)
         outcome = run.attempt()
         assert isinstance(outcome, Succeeded), outcome
         assert arrivals.frame().equals(expected())
+
+
+def point_at(run: Rehearsal, server: EmbeddedPostgres) -> None:
+    """Somebody may have taken the server's port while it was down."""
+    run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
+    run.change(destination={"port": server.port})
 
 
 def _attempt_while_the_server_dies(
