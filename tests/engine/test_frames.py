@@ -55,18 +55,12 @@ def canonical(value: Any) -> str:
         value = frames_json(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):
-        try:
-            value = Decimal(value)
-        except ArithmeticError:
-            return value
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-    if isinstance(value, int):
-        value = Decimal(value)
-    return str(
-        value.normalize() if value.is_finite() and abs(value.adjusted()) < 20 else value
-    ).lower()
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except ArithmeticError:
+        return str(value)
+    short = number.is_finite() and abs(number.adjusted()) < 20
+    return str(number.normalize() if short else number).lower()
 
 
 def frames_json(value: Any) -> str:
