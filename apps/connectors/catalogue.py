@@ -83,7 +83,7 @@ def find(role: str, name: str) -> Kind | None:
 
 def unknown(role: str, name: str, field: str) -> Error:
     """The error for a kind that does not exist, with the nearest one that does."""
-    near = get_close_matches(name, kinds(role), n=1)
+    near = get_close_matches(name[:60], kinds(role), n=1)
     hint = f"; did you mean {near[0]}?" if near else "."
     return field, f"There is no {role} of this kind{hint}", "unknown"
 

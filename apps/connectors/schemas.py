@@ -5,7 +5,7 @@ Messages never repeat a value, because any value may be a secret typed into the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,6 +17,7 @@ Error = tuple[str, str, str]  # field path, message, code
 Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or place in a list
 
 MOST_ERRORS = 50
+LONGEST_GUESS = 60  # characters of a name that are compared with the known ones
 TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -41,8 +42,14 @@ def errors(schema: Schema, config: Any, path: str = "") -> list[Error]:
 
 def unknown_field(name: str, known: Sequence[str]) -> str:
     """The sentence for a field that does not exist, with the nearest one that does."""
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name[:LONGEST_GUESS], known, n=1)
     return f"Unknown field; did you mean {near[0]}?" if near else "Unknown field."
+
+
+def unknown_fields(given: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:
+    """An error for each field that does not exist, of the first few: a body may hold thousands."""
+    strange = sorted(set(given) - set(known))[:MOST_ERRORS]
+    return [(joined(path, name), unknown_field(name, known), "unknown") for name in strange]
 
 
 def secret_patterns(schema: Schema) -> frozenset[Pattern]:
@@ -100,8 +107,7 @@ def _explained(root: Schema, error: ValidationError) -> Iterator[Error]:
     elif error.validator == "additionalProperties":
         instance: Any = error.instance
         known = sorted(_node(error.schema).get("properties", {}))
-        for name in sorted(set(instance) - set(known)):
-            yield joined(path, name), unknown_field(name, known), "unknown"
+        yield from unknown_fields(instance, known, path)
     elif error.validator == "required":
         needed: Any = error.validator_value
         given: Any = error.instance

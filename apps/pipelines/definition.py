@@ -80,9 +80,7 @@ def settle(
 
     With `patch` each side is merged into what it was before, else only its stored secrets are kept.
     """
-    errors: list[Error] = []
-    for name in sorted(set(sent) - set(SIDES)):
-        errors.append((name, schemas.unknown_field(name, SIDES), "unknown"))
+    errors = schemas.unknown_fields(sent, SIDES)
     document: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for side in SIDES:
@@ -164,8 +162,7 @@ class _Side:
             self.fail("", "Must be an object.", "type")
             return {}, {}
         given = dict(sent or {})
-        for name in sorted(set(given) - set(FIELDS[self.side])):
-            self.fail(name, schemas.unknown_field(name, FIELDS[self.side]), "unknown")
+        self.errors += schemas.unknown_fields(given, FIELDS[self.side], self.side)
         if self.patch:
             given = self._patched(given)
         part: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
@@ -181,7 +178,8 @@ class _Side:
             connector = connectors.find(self.side, UUID(part["connector_id"]))
             config = connector.config if connector else None
         defined = (config or {}).get("streams")
-        named = [s.get("name") for s in defined if isinstance(s, dict)] if defined else []
+        listed = defined if isinstance(defined, list) else []
+        named = [stream.get("name") for stream in listed if isinstance(stream, dict)]
         return kind.streams or [name for name in named if isinstance(name, str)]
 
     def _patched(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +267,7 @@ class _Side:
         if len(name) > 200:
             self.fail("stream", "At most 200 characters.", "max_length")
         if known and name not in known:
-            near = get_close_matches(name, known, n=1)
+            near = get_close_matches(name[:200], known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known[:10])}."
             self.fail("stream", f"This source has no such stream; {hint}", "unknown")
         return name

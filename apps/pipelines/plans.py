@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from apps.connectors.schemas import Error, joined, unknown_field
+from apps.connectors.schemas import Error, joined, unknown_fields
 from apps.pipelines.cron import CronError, parse
 from apps.pipelines.models import Misfire, Overlap, Schedule
 from apps.pipelines.schedules import LONGEST_INTERVAL, LONGEST_JITTER, SHORTEST_INTERVAL, zones
@@ -66,8 +66,7 @@ class _Reading:
         self.errors.append((joined(self.path, name), message, code))
 
     def plan(self, sent: Mapping[str, Any], before: Plan) -> Plan:
-        for name in sorted(set(sent) - set(FIELDS)):
-            self.fail(name, unknown_field(name, FIELDS), "unknown")
+        self.errors += unknown_fields(sent, FIELDS, self.path)
         plan = replace(
             before,
             timezone=self._zone(sent.get("timezone"), before.timezone),
