@@ -76,8 +76,7 @@ def test_no_setting_of_bizons_engine_leaks_in(kind: ConnectorKind) -> None:
     engine = set(SourceConfig.model_fields) - {"authentication"}
     assert engine == catalogue.ENGINE_FIELDS
     offered = set(kind.config_schema.get("properties", {}))
-    # Where files are read as one stream, its name is the person's to choose.
-    assert offered & engine <= ({"stream"} if kind.kind == "files" else set())
+    assert not offered & engine
     assert "transforms" not in offered
 
 

@@ -44,7 +44,7 @@ def folder(root: StorageRoot, tmp_path: Path) -> Path:
 
 
 def source(root: StorageRoot, path: str, bound_to: str | None = None, **config: Any) -> Any:
-    name = bound_to or config.get("stream") or stream_name(path)
+    name = bound_to or config.get("stream_name") or stream_name(path)
     return build("files", {"path": path, **config}, name, files=root)
 
 
@@ -289,7 +289,7 @@ def test_a_pattern_reads_its_files_in_order_as_one_stream(root: StorageRoot, fol
     deep = read(source(root, "logs/**/*.csv", "logs"))
     assert deep.column("n") == [1, 2, 3, 4, 5]
     assert read(source(root, "logs/*.csv", "logs"), token=flat.tokens[1]).column("n") == [3, 4]
-    assert read(source(root, "logs/[b-z].csv", stream="mine")).column("n") == [3, 4]
+    assert read(source(root, "logs/[b-z].csv", stream_name="mine")).column("n") == [3, 4]
 
 
 @pytest.mark.parametrize(

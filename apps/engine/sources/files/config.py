@@ -49,7 +49,7 @@ class Config(Settings):
     format: Literal["auto", "csv", "jsonl", "parquet"] = Field(
         "auto", description="Format; `auto` goes by the file's name"
     )
-    stream: str | None = Field(
+    stream_name: str | None = Field(
         None, min_length=1, max_length=200, description="Name of the stream, if not the file's own"
     )
     csv: CsvOptions = Field(default_factory=CsvOptions, description="How to read CSV")

@@ -87,7 +87,7 @@ class FilesSource(ConnectorSource[Config]):
 
     @property
     def name(self) -> str:
-        return self.settings.stream or stream_name(self.settings.path)
+        return self.settings.stream_name or stream_name(self.settings.path)
 
     @cached_property
     def area(self) -> Area:

@@ -38,6 +38,7 @@ REFUSED = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
+WAIT = 0.2  # seconds for a batch to fill up
 QUIET_ROUNDS = 3  # pages' worth of silence before we say that the brokers do not answer
 
 Offsets = dict[str, int]  # partition (JSON has no integer keys) -> offset
@@ -189,7 +190,7 @@ class KafkaTopicSource(BizonSource[Config]):
         wanted: list[Message] = []
         deadline = time.monotonic() + QUIET_ROUNDS * self.settings.consumer_timeout
         while not wanted and any(reached[part] < last[part] for part in open_parts):
-            for message in self._consumer.consume(self.settings.batch_size, timeout=0.5):
+            for message in self._consumer.consume(self.settings.batch_size, timeout=WAIT):
                 if self._takes(message, reached, last):
                     wanted.append(message)
             if not wanted and time.monotonic() > deadline:
