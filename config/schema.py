@@ -110,9 +110,11 @@ def operation(
     example: Any = None,
     request_example: Any = None,
     media_type: str = "application/json",
+    other_media_types: Sequence[str] = (),
     public: bool = False,
+    unready: bool = False,
 ) -> Callable[[F], F]:
-    """Describe one method of a view.
+    """Describe one method of a view. `unready` says that its 503 has the form of its good answer.
 
     What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
     where there is a body, and Idempotency-Key on every POST inside an org.
@@ -120,20 +122,23 @@ def operation(
 
     def describe(handler: F) -> F:
         once = handler.__name__ == "post" and not public
+        codes = {*errors, *_always(request is not None, public, once)}
+        shown = _good(answer, summary, media_type)
+        good: dict[Any, Any] = {status: shown}
+        if answer is not None:
+            good = {(status, kind): shown for kind in (media_type, *other_media_types)}
+        if unready:
+            codes.discard(503)
+            good[(503, media_type)] = OpenApiResponse(answer, description=TITLES[503])
         described = extend_schema(
             operation_id=operation_id,
             tags=[tag],
             summary=summary,
             description=inspect.getdoc(handler) or f"{summary}.",
             request=request,
-            responses={
-                (status, media_type) if answer is not None else status: _good(
-                    answer, summary, media_type
-                ),
-                **_problems({*errors, *_always(request is not None, public, once)}),
-            },
+            responses={**_problems(codes), **good},
             parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
-            examples=_examples(example, request_example, status, media_type),
+            examples=_examples(example, request_example, status, (media_type, *other_media_types)),
         )
         return described(handler)
 
@@ -163,11 +168,11 @@ def _good(answer: Any, summary: str, media_type: str) -> OpenApiResponse:
 
 
 def _examples(
-    example: Any, request_example: Any, status: int, media_type: str
+    example: Any, request_example: Any, status: int, media_types: Sequence[str]
 ) -> list[OpenApiExample]:
     examples = []
     if example is not None:
-        examples.append(
+        examples = [
             OpenApiExample(
                 "Answer",
                 value=example,
@@ -175,7 +180,8 @@ def _examples(
                 status_codes=[str(status)],
                 media_type=media_type,
             )
-        )
+            for media_type in media_types
+        ]
     if request_example is not None:
         examples.append(OpenApiExample("Request", value=request_example, request_only=True))
     return examples

@@ -55,7 +55,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- What it is made of ---------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "config.operators.OperatorsConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -98,6 +98,7 @@ TEMPLATES = [
 
 # --- Identity -------------------------------------------------------------------------------
 AUTH_USER_MODEL = "identity.User"
+AUTHENTICATION_BACKENDS = ["apps.auth.backends.PasswordBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.BCryptSHA256PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -214,6 +215,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # none: /metrics is closed
 WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from config import reader, site
+from config import health_views, reader, site
 from config.admin import ADMIN_PATH
 
 urlpatterns = [
@@ -11,6 +11,9 @@ urlpatterns = [
     path("api/v1/", include("apps.connectors.urls")),
     path("api/v1/", include("apps.pipelines.urls")),
     path("api/v1/", include("apps.runs.urls")),
+    path("api/v1/health/live", health_views.Live.as_view()),
+    path("api/v1/health/ready", health_views.Ready.as_view()),
+    path("api/v1/metrics", health_views.Metrics.as_view()),
     path("api/v1/openapi.json", site.openapi_document, name="openapi"),
     path("api/v1/docs", reader.docs, name="docs"),
     path(ADMIN_PATH.lstrip("/"), admin.site.urls),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -64,6 +65,14 @@ def end_by_token(token: str, *, reason: str) -> None:
     row = RefreshToken.objects.filter(digest=_digest(token)).values_list("family_id").first()
     if row:
         end(row[0], reason=reason)
+
+
+def forget_dead(before: datetime) -> None:
+    """Remove sessions that ended, or whose last refresh token expired, before this time."""
+    alive = RefreshToken.objects.filter(family_id=OuterRef("pk"), expires_at__gte=before)
+    unused = RefreshFamily.objects.filter(~Exists(alive), last_used_at__lt=before)
+    unused.delete()
+    RefreshFamily.objects.filter(revoked_at__lt=before).delete()
 
 
 # SQL condition on %(session)s and %(user)s: the session exists, is this user's, and was not ended.

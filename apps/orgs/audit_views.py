@@ -68,6 +68,7 @@ class AuditExport(OrgView):
         summary="The trail as a file, the oldest first",
         answer=str,
         media_type="text/csv",
+        other_media_types=("application/jsonl",),
         parameters=[forms.AuditExportFilter],
         example="id,at,actor_kind,actor_id,actor_label,action",
     )

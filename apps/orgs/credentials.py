@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
 from apps.auth import keys, sessions, tickets, tokens
+from apps.auth.addresses import client_ip
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Permission, Role
@@ -216,21 +215,3 @@ def _note_use(key_id: UUID, last: datetime | None) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute("SELECT auth_key_used(%s)", [key_id])
-
-
-def client_ip(request: HttpRequest) -> str | None:
-    """The caller's address; X-Forwarded-For only as many hops deep as settings trust."""
-    hops = settings.TRUSTED_PROXIES
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-    if hops and len(forwarded) >= hops and _is_address(forwarded[-hops]):
-        return forwarded[-hops]
-    direct = request.META.get("REMOTE_ADDR", "")
-    return direct if _is_address(direct) else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text  # a zone is no part of an address PostgreSQL stores

@@ -10,10 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import accounts, attempts, sessions, tickets, tokens
+from apps.auth.addresses import client_ip
 from apps.auth.exceptions import SessionEnded
 from apps.orgs import sign_in
 from apps.orgs import sign_in_serializers as forms
-from apps.orgs.credentials import client_ip
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission

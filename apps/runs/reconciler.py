@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.auth import sessions
 from apps.auth.models import LoginAttempt, StreamTicket
 from apps.engine import Failed, FailureClass
 from apps.engine import state as engine_state
@@ -34,6 +35,7 @@ EVENTS_KEPT = timedelta(days=1)  # of runs that have ended; the log stays in sto
 ANSWERS_KEPT = timedelta(hours=24)  # to Idempotency-Keys
 JOBS_KEPT = timedelta(days=7)
 LOGINS_KEPT = timedelta(days=1)
+SESSIONS_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def sweep() -> None:
     _remove("orgs_remove_old_idempotency", now - ANSWERS_KEPT)
     StreamTicket.objects.filter(expires_at__lt=now).delete()
     LoginAttempt.objects.filter(at__lt=now - LOGINS_KEPT).delete()
+    sessions.forget_dead(now - SESSIONS_KEPT)
     engine_state.prune(settings.ENGINE_DATABASE_URL)
 
 

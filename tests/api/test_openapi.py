@@ -72,7 +72,7 @@ def test_every_operation_is_whole(path: str, method: str, operation: dict[str, A
         assert "412" in answers
     for status, answer in answers.items():
         content = answer.get("content", {})
-        if status >= "4":
+        if status >= "4" and (path, status) != ("/api/v1/health/ready", "503"):
             assert list(content) == ["application/problem+json"], status
         elif status != "204":
             assert content, status
@@ -84,7 +84,8 @@ def test_every_operation_has_an_example_of_what_it_takes_and_answers(
 ) -> None:
     for status, answer in operation["responses"].items():
         for media_type, content in answer.get("content", {}).items():
-            if status < "4" and media_type != "text/event-stream":
+            file = content["schema"].get("format") == "binary"
+            if status < "4" and media_type != "text/event-stream" and not file:
                 assert content.get("examples"), f"{status} has no example"
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content.get("examples"), "the body has no example"

@@ -417,3 +417,20 @@ def test_signing_a_token_with_another_key_or_algorithm_gives_nothing(world: Worl
     assert me(jwt.encode(claims, "another key of thirty-two bytes...", "HS256")).status_code == 401
     assert me(jwt.encode(claims, "", "none")).status_code == 401
     assert client_for(world.users[Role.OWNER], world.org).get("/api/v1/auth/me").status_code == 200
+
+
+def test_dead_sessions_are_forgotten_and_living_ones_kept(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
+    from apps.auth import sessions
+
+    log_in(APIClient(), "ada@example.com")
+    log_in(APIClient(), "ada@example.com")
+    long_ago = timezone.now() - timedelta(days=40)
+    first, second, _ = RefreshFamily.objects.order_by("pk")
+    RefreshFamily.objects.filter(pk=first.pk).update(revoked_at=long_ago)
+    RefreshFamily.objects.filter(pk=second.pk).update(last_used_at=long_ago)
+    RefreshToken.objects.filter(family=second).update(expires_at=long_ago)
+    sessions.forget_dead(timezone.now() - timedelta(days=30))
+    assert RefreshFamily.objects.count() == 1
+    assert refresh(ada[0]).status_code == 401

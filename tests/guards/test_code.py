@@ -20,6 +20,8 @@ UNSCOPED = {
 CURSORS = {
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
     "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
+    "config/health.py": "Asks about the installation: version, queue, roles; no row of an org.",
+    "config/health_views.py": "Counts over all orgs, by the operators' role.",
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
     "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",

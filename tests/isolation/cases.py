@@ -207,4 +207,10 @@ RUNS = {
     "stats_overview": Case(),
 }
 
-CASES: dict[str, Case] = {**AUTH, **ORGS, **CONNECTORS, **PIPELINES, **RUNS}
+HEALTH = {
+    "health_live": Case(),
+    "health_ready": Case(503),  # the suite has no worker
+    "metrics": Case(401),  # and no token
+}
+
+CASES: dict[str, Case] = {**HEALTH, **AUTH, **ORGS, **CONNECTORS, **PIPELINES, **RUNS}

@@ -98,17 +98,20 @@ def expected(name: str, actor: str) -> int | None:
 
 
 def client_of(actor: str, planted: Planted) -> APIClient:
-    world = planted.world
     client = new_client()
     client.raise_request_exception = False
-    if actor == "anonymous":
-        return client
-    if actor in {"key", "reading_key"}:
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {planted[actor]}")
-        return client
-    user = planted.removed if actor == "removed" else world.users[Role(actor)]
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_for(user, world.org)}")
+    if actor != "anonymous":
+        client.credentials(HTTP_AUTHORIZATION=bearer_of(actor, planted))
     return client
+
+
+def bearer_of(actor: str, planted: Planted) -> str:
+    """The Authorization header of this kind of caller."""
+    if actor in {"key", "reading_key"}:
+        return f"Bearer {planted[actor]}"
+    world = planted.world
+    user = planted.removed if actor == "removed" else world.users[Role(actor)]
+    return f"Bearer {token_for(user, world.org)}"
 
 
 def own_call(name: str, case: Case, planted: Planted) -> Call:

@@ -1,0 +1,37 @@
+"""How operators log in to their pages: the same credential check, and the same brake, as everyone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.backends import BaseBackend
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from apps.auth.accounts import recognise
+from apps.auth.addresses import client_ip
+from apps.auth.exceptions import BadCredentials, TooManyAttempts
+from apps.auth.models import User
+
+
+class PasswordBackend(BaseBackend):
+    """E-mail address and password, counted per account and address."""
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **_: Any,
+    ) -> User | None:
+        if request is None or not username or not password:
+            return None
+        try:
+            return recognise(email=username, password=password, ip=client_ip(request))
+        except BadCredentials:
+            return None
+        except TooManyAttempts as error:
+            raise PermissionDenied(str(error)) from error
+
+    def get_user(self, user_id: Any) -> User | None:
+        return User.objects.filter(pk=user_id, is_active=True).first()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from django.contrib import admin
+
+from apps.auth.models import LoginAttempt, RefreshFamily, User
+from apps.orgs.models import ApiKey, AuditEvent, Domain, DomainRole, Membership, Org
+from apps.orgs.operators import OperatorAdmin
+
+
+@admin.register(User)
+class UserAdmin(OperatorAdmin):
+    list_display = ("email", "name", "is_active", "is_staff", "created_at")
+    search_fields = ("email",)
+    org_column = ""
+
+
+@admin.register(RefreshFamily)
+class SessionAdmin(OperatorAdmin):
+    list_display = ("user", "ip", "last_used_at", "revoked_at", "revoked_reason")
+    list_select_related = ("user",)
+    org_column = ""
+
+
+@admin.register(LoginAttempt)
+class LoginAttemptAdmin(OperatorAdmin):
+    list_display = ("key", "at")
+    org_column = ""
+
+
+@admin.register(Org)
+class OrgAdmin(OperatorAdmin):
+    list_display = ("name", "slug", "max_running", "created_at")
+    search_fields = ("name", "slug")
+    org_column = "pk"
+
+
+@admin.register(Membership)
+class MembershipAdmin(OperatorAdmin):
+    list_display = ("org", "user", "role", "created_at")
+    list_select_related = ("org", "user")
+
+
+@admin.register(Domain)
+class DomainAdmin(OperatorAdmin):
+    list_display = ("org", "name", "created_at")
+    list_select_related = ("org",)
+
+
+@admin.register(DomainRole)
+class DomainRoleAdmin(OperatorAdmin):
+    list_display = ("org", "domain_id", "membership_id", "role")
+    list_select_related = ("org",)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(OperatorAdmin):
+    list_display = ("org", "name", "prefix", "role", "last_used_at", "expires_at", "revoked_at")
+    list_select_related = ("org",)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(OperatorAdmin):
+    list_display = ("at", "org", "actor_label", "action", "object_kind", "object_label")
+    list_select_related = ("org",)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+
+from apps.auth.models import User
+from apps.orgs.passwords import new_password
+from config.admin import ADMIN_PATH
+
+
+class Command(BaseCommand):
+    """Make an operator, who may look at everything under /operators/. The password is printed once."""
+
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--password-file", help="read the password from a file; - is stdin")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email = options["email"].strip().lower()
+        try:
+            validate_email(email)
+        except ValidationError:
+            raise CommandError(f"{email!r} is not an e-mail address.") from None
+        if User.objects.filter(email=email).exists():
+            raise CommandError(f"{email} has an account already: operators need one of their own.")
+        password = new_password(options["password_file"], email)
+        User.objects.create_user(email=email, password=password, is_staff=True)
+        self.stdout.write(f"Operator {email}; log in at {ADMIN_PATH}.")
+        if not options["password_file"]:
+            self.stdout.write(f"Password, shown this once: {password}")

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+from django.db import transaction
+
+from apps.auth.models import User
+from apps.orgs.passwords import new_password
+from apps.orgs.principals import SYSTEM
+from apps.orgs.services import create_org
+
+
+class Command(BaseCommand):
+    """Make an organization. Its owner is made too, with a password that is printed once, unless there already."""
+
+    help = __doc__ or ""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name")
+        parser.add_argument("--owner", required=True, metavar="EMAIL")
+        parser.add_argument("--password-file", help="read the new owner's password; - is stdin")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        email, name = options["owner"].strip().lower(), options["name"].strip()
+        if not 1 <= len(name) <= 120:
+            raise CommandError("A name has 1 to 120 characters.")
+        try:
+            validate_email(email)
+        except ValidationError:
+            raise CommandError(f"{email!r} is not an e-mail address.") from None
+        with transaction.atomic():
+            owner = User.objects.filter(email=email).first()
+            password = None
+            if owner is None:
+                password = new_password(options["password_file"], email)
+                owner = User.objects.create_user(email=email, password=password)
+            org = create_org(name=name, owner=owner, by=SYSTEM)
+        self.stdout.write(f"Organization {org.name} ({org.slug}), owner {email}.")
+        if password and not options["password_file"]:
+            self.stdout.write(f"Password, shown this once: {password}")

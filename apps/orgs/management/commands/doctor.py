@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    """Look at everything Drover needs and say the next step for what is not well. Exit code 1 then."""
+
+    help = __doc__ or ""
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from config import diagnosis
+
+        findings = list(diagnosis.all_findings())
+        width = max(len(finding.part) for finding in findings)
+        for finding in findings:
+            word = self.style.SUCCESS("ok    ") if finding.ok else self.style.ERROR("failed")
+            self.stdout.write(f"{word}  {finding.part.ljust(width)}  {finding.seen}")
+            if not finding.ok:
+                self.stdout.write(f"        {' ' * width}  -> {finding.next_step}")
+        failed = sum(not finding.ok for finding in findings)
+        if failed:
+            self.stdout.write(f"{failed} of {len(findings)} need care.")
+            raise SystemExit(1)
+        self.stdout.write("Everything is well.")

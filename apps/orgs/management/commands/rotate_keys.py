@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from apps.orgs import key_rotation
+
+
+class Command(BaseCommand):
+    """Wrap every organization's data key with the newest platform key, while runs go on.
+
+    Put the new key first in ENCRYPTION_KEYS, restart every process, run this, then remove the old key.
+    """
+
+    help = __doc__ or ""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        done = key_rotation.rotate_all()
+        self.stdout.write(
+            f"{done.rewrapped} re-wrapped, {done.already} already under the newest key, "
+            f"{done.unreadable} could not be opened."
+        )
+        if done.unreadable:
+            self.stdout.write("Add the key they were wrapped with to ENCRYPTION_KEYS and repeat.")
+            raise SystemExit(1)
+        self.stdout.write("The older keys can be removed from ENCRYPTION_KEYS.")

@@ -1,0 +1,155 @@
+"""What `manage.py doctor` looks at, one function a part: database, roles, walls, keys, queue, storage, time, space."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import psycopg
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.apps import apps
+from django.conf import settings
+from django.db import connections
+
+from apps.orgs import vault
+from apps.orgs.models import Org
+from apps.orgs.tenancy import OrgOwned
+from config import env, health
+from config.health import Finding, attempt
+
+SKEW_ALLOWED = 2.0  # seconds
+SPACE_WANTED = 1 << 30  # bytes
+PREPARE = "Prepare the database again: `make up`, or local.roles.prepare_database on your server."
+
+
+def all_findings() -> Iterator[Finding]:
+    """Everything, the database first: without it most of the rest cannot be asked."""
+    first = health.database()
+    yield first
+    yield deployment()
+    yield health.try_storage()
+    yield space()
+    if not first.ok:
+        return
+    looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
+        ("roles", roles),
+        ("log-ins", logins),
+        ("row security", row_security),
+        ("migrations", health.migrations),
+        ("keys", keys),
+        ("clock", clock),
+    )
+    for part, look in looks:
+        yield attempt(part, look, PREPARE)
+    yield from health.queue_findings()
+
+
+def roles() -> Finding:
+    """The four roles are there and none stands above row-level security."""
+    names = list(settings.DATABASE_ROLES.values())
+    found = dict(
+        health.rows(
+            """SELECT rolname, rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb
+               FROM pg_roles WHERE rolname = ANY (%s)""",
+            names,
+        )
+    )
+    missing = sorted(set(names) - set(found))
+    strong = sorted(name for name, too_strong in found.items() if too_strong)
+    if missing:
+        return Finding("roles", False, f"missing: {', '.join(missing)}", PREPARE)
+    if strong:
+        step = "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB for each."
+        return Finding("roles", False, f"too strong: {', '.join(strong)}", step)
+    return Finding("roles", True, f"{', '.join(sorted(found))}; none passes row security by")
+
+
+def logins() -> Finding:
+    """Each role can log in with the password derived from SECRET_KEY."""
+    refused = []
+    for role in settings.DATABASE_ROLES.values():
+        url = env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, role)
+        try:
+            psycopg.connect(url, connect_timeout=5).close()
+        except psycopg.OperationalError:
+            refused.append(role)
+    step = "Is SECRET_KEY the one this database was prepared with? " + PREPARE
+    seen = f"refused: {', '.join(refused)}" if refused else "every role logs in"
+    return Finding("log-ins", not refused, seen, step)
+
+
+def row_security() -> Finding:
+    """Every table of an org has row-level security on, and a policy for the runtime role."""
+    tables = sorted(m._meta.db_table for m in apps.get_models() if issubclass(m, OrgOwned))
+    open_ones = health.rows(
+        """SELECT t.name FROM unnest(%s::text[]) t (name)
+           LEFT JOIN pg_class c ON c.oid = to_regclass('public.' || t.name) AND c.relrowsecurity
+           LEFT JOIN pg_policies p ON p.tablename = t.name AND 'app_user' = ANY (p.roles)
+           WHERE c.oid IS NULL OR p.policyname IS NULL GROUP BY 1 ORDER BY 1""",
+        tables,
+    )
+    names = ", ".join(name for (name,) in open_ones)
+    step = "Run `manage.py migrate`; if it stays so, restore the policies from a backup's schema."
+    seen = f"not protected: {names}" if names else f"on for all {len(tables)} tables of orgs"
+    return Finding("row security", not names, seen, step)
+
+
+def keys() -> Finding:
+    """Every org's data key opens with the platform keys of these settings."""
+    newest = Fernet(settings.ENCRYPTION_KEYS[0])
+    lost, old, count = 0, 0, 0
+    try:
+        for data_key in Org.objects.using("ops").values_list("data_key", flat=True).iterator():
+            count += 1
+            if _opens(newest, data_key):
+                continue
+            old += 1
+            lost += not _opens(vault.platform(), data_key)
+    finally:
+        connections["ops"].close()
+    if lost:
+        step = "Add the key they were wrapped with to ENCRYPTION_KEYS, after the newest."
+        return Finding("keys", False, f"{lost} of {count} organizations cannot be opened", step)
+    later = f"; {old} under an older key, `manage.py rotate_keys` re-wraps them" if old else ""
+    return Finding("keys", True, f"{count} organizations can be opened{later}")
+
+
+def _opens(key: Fernet | MultiFernet, wrapped: str) -> bool:
+    try:
+        key.decrypt(wrapped.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def clock() -> Finding:
+    """This machine and the database agree on the time: leases and schedules depend on it."""
+    ((theirs,),) = health.rows("SELECT clock_timestamp()")
+    skew = abs((datetime.now(UTC) - theirs).total_seconds())
+    step = "Set both clocks by NTP."
+    return Finding("clock", skew <= SKEW_ALLOWED, f"{skew:.3f} s from the database's", step)
+
+
+def deployment() -> Finding:
+    """Settings that must not reach production."""
+    faults = []
+    if settings.DEPLOYMENT not in {"local", "production"}:
+        faults.append(f"DROVER_DEPLOYMENT is {settings.DEPLOYMENT!r}, not local or production")
+    if settings.BEHIND_TLS and settings.DEBUG:
+        faults.append("DROVER_DEBUG is on")
+    if settings.BEHIND_TLS and not settings.PUBLIC_URL.startswith("https://"):
+        faults.append("DROVER_PUBLIC_URL is not https")
+    seen = "; ".join(faults) or f"{settings.DEPLOYMENT}, {settings.PUBLIC_URL}"
+    return Finding("settings", not faults, seen, "Correct the environment of every process.")
+
+
+def space() -> Finding:
+    """Room on the disk that holds keys, files and the local database."""
+    try:
+        free = shutil.disk_usage(settings.DROVER_HOME).free
+    except OSError as error:
+        step = "Make the folder, or set DROVER_HOME."
+        return Finding("disk", False, f"{settings.DROVER_HOME}: {error.strerror}", step)
+    step = "Free some space, or set DROVER_HOME to another disk."
+    return Finding("disk", free >= SPACE_WANTED, f"{free / (1 << 30):.1f} GB free", step)

@@ -1,0 +1,162 @@
+"""Is everything here that Drover needs? Asked by `/health/ready`, `/metrics` and `manage.py doctor`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.migrations.executor import MigrationExecutor
+
+TICK = "runs.tick"  # the periodic task whose last time says that a scheduler lives
+TICK_LATE = 60.0  # seconds
+QUEUE_LATE = 60.0  # seconds a short job may wait
+WORKER_SILENT = 60.0  # seconds without a heartbeat
+STORAGE_TRUSTED = 30.0  # seconds a good answer of the storage is believed
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: what was seen, and what to do when it is not well."""
+
+    part: str
+    ok: bool
+    seen: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The queue's state; ages in seconds, None when there is nothing to measure."""
+
+    waiting: int
+    oldest_short: float
+    workers: int
+    tick_age: float | None
+
+
+def ready() -> list[Finding]:
+    """What a node needs to serve: each part, well or not. Stops at a database that is away."""
+    found = [database()]
+    if found[0].ok:
+        found += [migrations(), *queue_findings(), storage()]
+    return found
+
+
+def database() -> Finding:
+    """Whether the database answers, and which one it is."""
+    try:
+        ((version,),) = rows("SELECT current_setting('server_version')")
+    except DatabaseError as error:
+        why = str(error).partition("\n")[0]
+        return Finding("database", False, why, "Start PostgreSQL or correct DATABASE_URL.")
+    old = int(str(version).partition(".")[0]) < 14
+    return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 14 or later.")
+
+
+_migrated = False  # applied migrations stay applied; asking costs 50 ms
+
+
+def migrations() -> Finding:
+    """Whether the tables are those of this code."""
+    global _migrated
+    if not _migrated:
+        executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            seen = f"{len(missing)} not applied, the first is {missing[0][0]}"
+            return Finding("migrations", False, seen, "Run `manage.py migrate` as app_owner.")
+        _migrated = True
+    return Finding("migrations", True, "all applied")
+
+
+def queue() -> Queue:
+    """Waiting jobs, living workers and the scheduler's last tick."""
+    ((waiting, oldest, workers, tick),) = rows(
+        """SELECT
+               (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'
+                AND coalesce(scheduled_at, now()) <= now()),
+               (SELECT extract(epoch FROM now() - min(greatest(e.at, j.scheduled_at)))
+                FROM procrastinate_jobs j
+                JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'
+                WHERE j.status = 'todo' AND j.queue_name = 'system'
+                AND coalesce(j.scheduled_at, now()) <= now()),
+               (SELECT count(*) FROM procrastinate_workers
+                WHERE last_heartbeat > now() - make_interval(secs => %s)),
+               (SELECT extract(epoch FROM now()) - max(defer_timestamp)
+                FROM procrastinate_periodic_defers WHERE task_name = %s)""",
+        WORKER_SILENT,
+        TICK,
+    )
+    age = None if tick is None else max(0.0, float(tick))
+    return Queue(int(waiting), float(oldest or 0.0), int(workers), age)
+
+
+def queue_findings() -> list[Finding]:
+    """Whether somebody works, and whether schedules are looked at."""
+    state = queue()
+    start = "Start `manage.py worker`, or look at its log."
+    tick = "never" if state.tick_age is None else f"{state.tick_age:.0f} s ago"
+    return [
+        Finding(
+            "queue",
+            state.oldest_short <= QUEUE_LATE,
+            f"{state.waiting} jobs wait, a short one {state.oldest_short:.0f} s",
+            start,
+        ),
+        Finding("workers", state.workers > 0, f"{state.workers} alive", start),
+        Finding(
+            "scheduler",
+            state.tick_age is not None and state.tick_age <= TICK_LATE,
+            f"last tick {tick}",
+            start,
+        ),
+    ]
+
+
+_storage_trusted_until = 0.0
+
+
+def storage() -> Finding:
+    """Whether a small object can be written, read back and deleted; believed for half a minute."""
+    global _storage_trusted_until
+    if time.monotonic() < _storage_trusted_until:
+        return Finding("storage", True, "written, read and deleted a moment ago")
+    found = try_storage()
+    if found.ok:
+        _storage_trusted_until = time.monotonic() + STORAGE_TRUSTED
+    return found
+
+
+def try_storage() -> Finding:
+    """The same, tried now."""
+    next_step = "Check DROVER_STORAGE and its settings, the folder's owner, and free space."
+    content = uuid4().bytes
+    try:
+        key = default_storage.save(f"health/{uuid4()}", ContentFile(content))
+        with default_storage.open(key, "rb") as file:
+            same = file.read() == content
+        default_storage.delete(key)
+    except Exception as error:  # each backend raises its own kind, and each is an answer here
+        return Finding("storage", False, f"{type(error).__name__}: {error}"[:200], next_step)
+    return Finding("storage", same, "written, read and deleted", next_step)
+
+
+def attempt(part: str, look: Callable[[], Finding], next_step: str) -> Finding:
+    """What `look` finds; an error of the database is a finding too."""
+    try:
+        return look()
+    except DatabaseError as error:
+        return Finding(part, False, str(error).partition("\n")[0], next_step)
+
+
+def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Rows of a statement that belongs to no org, asked as the runtime role."""
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(sql, list(values))
+        return list(cursor.fetchall())
