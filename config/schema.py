@@ -136,7 +136,7 @@ def operation(
             summary=summary,
             description=inspect.getdoc(handler) or f"{summary}.",
             request=request,
-            responses={**_problems(codes), **good},
+            responses={**good, **_problems(codes)},
             parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
             examples=_examples(example, request_example, status, (media_type, *other_media_types)),
         )
