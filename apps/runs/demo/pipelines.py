@@ -112,7 +112,7 @@ def _weather(places: Places) -> Demo:
 
 
 def _airports() -> Demo:
-    csv = {"path": AIRPORTS_FILE, "stream": "airports", "csv": {"null_values": ["NA"]}}
+    csv = {"path": AIRPORTS_FILE, "stream_name": "airports", "csv": {"null_values": ["NA"]}}
     return Demo(
         name="Airports to DuckDB",
         description="The airports flown to, from an uploaded CSV file to a DuckDB database.",
