@@ -116,7 +116,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
             "overflow-auto py-1 font-mono text-[0.78rem] leading-5",
             // while lines come the room is fixed, so that nothing moves
             live
-              ? "h-[26rem] lg:h-[calc(100dvh-17.5rem)] lg:min-h-80"
+              ? "h-[26rem] lg:h-[calc(100dvh-22rem)] 2xl:h-[calc(100dvh-17.5rem)] lg:min-h-80"
               : "max-h-[26rem] min-h-32 lg:max-h-[max(20rem,calc(100dvh-17.5rem))]",
           )}
         >

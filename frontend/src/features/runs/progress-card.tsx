@@ -14,7 +14,7 @@ export function ProgressCard({ run }: { run: Run }) {
   const rate = live ? progress.rate : averageRate(run);
   return (
     <section aria-label="Progress" className="card @container overflow-hidden">
-      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @4xl:grid-cols-6">
+      <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @3xl:grid-cols-6">
         <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress.read)}</Figure>
         <Figure name="Written">{count(progress.written)}</Figure>
         <Figure name="Rejected" loud={progress.rejected > 0}>
@@ -98,6 +98,7 @@ function Bar({ run, share }: { run: Run; share: number | null }) {
       className="h-1.5 bg-hover"
     >
       <div
+        key={String(unknown)} // a new element, so that it does not shrink from full to the first known share
         className={classNames(
           "h-full transition-[width] duration-500",
           COLOURS[run.status],
