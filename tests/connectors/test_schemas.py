@@ -1,0 +1,80 @@
+"""Wrong settings of real kinds are named by their place, in words, without their value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from apps.connectors import catalogue, schemas
+
+SECRET = "s3cret-canary"
+POSTGRES = {"host": "db.test", "database": "d", "user": "u"}
+STREAMS = [{"name": "a"}]
+REST = {"base_url": "https://api.test", "streams": STREAMS}
+
+
+def judged(role: str, kind: str, config: Any) -> dict[str, str]:
+    """The sentence for each field that is wrong."""
+    found = catalogue.find(role, kind)
+    assert found is not None
+    return {field: message for field, message, _ in schemas.errors(found.schema, config, "config")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "field", "words"),
+    [
+        ("postgres", {**POSTGRES, "port": SECRET}, "config.port", "a whole number"),
+        ("postgres", {**POSTGRES, "port": 0}, "config.port", "at least 1"),
+        ("postgres", {**POSTGRES, "prot": 1}, "config.prot", "did you mean port?"),
+        ("postgres", {"host": "h"}, "config.database", "required"),
+        ("postgres", {**POSTGRES, "sslmode": SECRET}, "config.sslmode", "one of disable"),
+        ("rest", {**REST, "base_url": SECRET}, "config.base_url", "match"),
+        ("rest", {**REST, "auth": {"type": "bearer"}}, "config.auth.token", "required"),
+        (
+            "rest",
+            {**REST, "auth": {"type": "bearer", "token": SECRET, "tken": SECRET}},
+            "config.auth.tken",
+            "did you mean token?",
+        ),
+        (
+            "rest",
+            {**REST, "auth": {"type": SECRET}},
+            "config.auth.type",
+            "one of none, api_key, bearer, basic",
+        ),
+        ("rest", {**REST, "auth": {"token": SECRET}}, "config.auth.type", "required"),
+        ("rest", {**REST, "streams": []}, "config.streams", "At least 1 entries"),
+        (
+            "rest",
+            {**REST, "streams": [{"name": "a", "pagination": {"type": "page", "page_size": 0}}]},
+            "config.streams.0.pagination.page_size",
+            "at least 1",
+        ),
+        ("rest", {**REST, "headers": {"A b": SECRET}}, "config.headers.A b", "Unknown field"),
+        ("files", {"path": "", "csv": {}}, "config.path", "empty"),
+        ("dummy", {"rows": 10**26}, "config.rows", "at most"),
+        ("dummy", [SECRET], "config", "an object"),
+    ],
+)
+def test_wrong_settings_are_named_in_words_without_their_value(
+    kind: str, config: Any, field: str, words: str
+) -> None:
+    found = judged("source", kind, config)
+    assert words in found[field]
+    assert SECRET not in str(found.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("postgres", POSTGRES),
+        ("rest", REST),
+        ("files", {"path": "a.csv"}),
+        ("dummy", {}),
+        ("pokeapi", {}),
+        ("hubspot", {"authentication": {"type": "api_key", "params": {"token": "x"}}}),
+    ],
+)
+def test_good_settings_have_no_errors(kind: str, config: dict[str, Any]) -> None:
+    assert judged("source", kind, config) == {}
