@@ -9,7 +9,6 @@ import resource
 import signal
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import FrameType
@@ -151,8 +150,6 @@ def _log_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Forward(say)]
     root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING))
-    logging.captureWarnings(True)
-    warnings.simplefilter("default")
 
 
 class _Forward(logging.Handler):

@@ -90,7 +90,7 @@ class Runner:
         with self._blame.on("destination"):
             destination = self._destination(job)
             destination.open(job.batches)
-        _say_where(job)
+        _say_where(spec, job)
         writer = Writer(destination, backend, job, self._blame)
         if not job.exhausted:
             self._transfer(source, writer, job)
@@ -141,6 +141,7 @@ class Runner:
         reader.start()
         try:
             self._pump(queue, reader, writer)
+            source.close()  # not on the way out of a failure: the reader may still be using it
         finally:
             queue.close()
 
@@ -196,7 +197,13 @@ class Runner:
         logger.info("Published {} rows", publication.rows)
 
 
-def _say_where(job: Job) -> None:
+def _say_where(spec: RunSpec, job: Job) -> None:
+    source, target = spec.source, spec.destination
+    logger.info(
+        "{} of {} ({}) to {} of {} ({})",
+        *(source.stream, source.kind, source.sync_mode.replace("_", " ")),
+        *(target.table, target.kind, "replace" if job.replaces else target.write_mode),
+    )
     if not job.resumed:
         logger.info("Starting a new sync")
     elif job.exhausted:

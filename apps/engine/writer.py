@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from apps.engine.frames import StreamSchema
 from apps.engine.pages import Page
 
 SHOWN_REJECTS = 5  # samples logged per batch
+SAY_EVERY = 5.0  # seconds between lines about how far it is
 
 
 class Blame:
@@ -66,6 +68,7 @@ class Writer:
         self._known_columns = columns
         self._schema = StreamSchema.from_json(columns) if columns else StreamSchema()
         self._gathering = Gathering(self._schema)
+        self._said = time.monotonic()
 
     def take(self, page: Page) -> None:
         """Gather a page, and write what it cannot be gathered with."""
@@ -132,7 +135,15 @@ class Writer:
         logger.debug(
             "Checkpoint after page {}: {} rows in {} bytes", gathered.last, batch.rows, size
         )
+        self._say_now_and_then()
         for rejected in gathered.rejected[:SHOWN_REJECTS]:
             logger.warning("Rejected a record: {} ({})", rejected.reason, rejected.sample)
         if len(gathered.rejected) > SHOWN_REJECTS:
             logger.warning("{} records of this batch were rejected", len(gathered.rejected))
+
+    def _say_now_and_then(self) -> None:
+        moment = time.monotonic()
+        if moment - self._said < SAY_EVERY:
+            return
+        self._said = moment
+        logger.info("{:,} rows read, {:,} of them staged", self.totals.read, self.totals.written)

@@ -64,3 +64,7 @@ class Source(AbstractSource):
     def discover(self) -> list[StreamInfo]:
         """The streams behind this connection with their fields, keys and possible cursor fields."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Release connections, after the last page. Safe to call twice."""
+        self.session.close()

@@ -84,10 +84,6 @@ class ConnectorSource(Source, Generic[SettingsT]):
     def get_total_records_count(self) -> int | None:
         return None
 
-    def close(self) -> None:
-        """Release connections. Safe to call twice."""
-        self.session.close()
-
 
 def frame_page(
     frame: pl.DataFrame,
