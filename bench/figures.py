@@ -19,6 +19,14 @@ class Figure:
     runs: str  # every single value, so a reader sees the spread
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One measured execution."""
+
+    seconds: float
+    peak: int  # bytes of memory
+
+
 def ratio(
     name: str,
     against: str,
@@ -35,7 +43,7 @@ def ratio(
     reached = middle >= at_least if at_least is not None else middle <= (at_most or 0.0)
     bar = f">= {at_least:g} x" if at_least is not None else f"<= {at_most:g} x"
     spread = ", ".join(f"{m:.4g}/{o:.4g}" for m, o in zip(ours, theirs, strict=True))
-    return Figure(name, against, f"{middle:.2f} x", bar, reached, f"{spread} {unit}")
+    return Figure(name, against, f"{middle:.3f} x", bar, reached, f"{spread} {unit}")
 
 
 def bound(name: str, against: str, values: Sequence[float], *, at_most: float, unit: str) -> Figure:

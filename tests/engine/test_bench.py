@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from apps.engine.bench import figures
+from bench.engine import (
+    frames_to_parquet,
+    frames_to_postgres,
+    records_to_jsonl,
+    start_up,
+    warm_engine,
+)
 from local.postgres import EmbeddedPostgres
 from tests.engine.runs.test_real_destinations import postgres_settings
 
+ROWS = 20_000
 
-def test_every_figure_can_be_taken(engine_postgres: EmbeddedPostgres, state_dsn: str) -> None:
-    taken = figures(
-        state_dsn,
-        target=postgres_settings(engine_postgres),
-        dsn=engine_postgres.url(),
-        rows=20_000,
-        rounds=1,
-    )
-    assert [figure["name"] for figure in taken] == [
-        "engine start-up",
-        "frames to PostgreSQL",
-        "frames to Parquet",
-        "records to JSONL",
-        "peak memory",
-    ]
+
+def test_every_figure_of_the_engine_can_be_taken(
+    engine_postgres: EmbeddedPostgres, state_dsn: str
+) -> None:
+    settings, dsn = postgres_settings(engine_postgres), engine_postgres.url()
+    with warm_engine(state_dsn) as engine:
+        taken = [
+            start_up(engine, rounds=1),
+            frames_to_postgres(engine, settings, dsn, rounds=1, rows=ROWS),
+            frames_to_parquet(engine, rounds=1, rows=ROWS),
+            *records_to_jsonl(engine, rounds=1, rows=ROWS),
+        ]
     for figure in taken:
-        assert figure["ours"] > 0
-        assert figure["rival"] > 0
-        assert figure["rounds"]
+        assert float(figure.value.removesuffix(" x")) > 0
+        assert figure.runs

@@ -1,6 +1,6 @@
 """The limit a destination is measured against: the same reader on a thread, the plainest possible writer.
 
-`python -m apps.engine.bench_raw parquet|postgres ROWS PAGE TARGET` prints the seconds it took, imports
+`python -m bench.raw_writers parquet|postgres ROWS PAGE TARGET` prints the seconds it took, imports
 not counted. Nothing is checkpointed, staged or published.
 """
 
@@ -18,7 +18,7 @@ import polars as pl
 import psycopg
 
 from apps.engine.batches import FLUSH_ROWS
-from apps.engine.bench_flights import flights
+from bench.flights import flights
 
 _TYPES = {
     pl.Int64(): "bigint",

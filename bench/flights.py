@@ -1,6 +1,6 @@
 """The rows the figures are taken with: made-up flights in the shape of nycflights13 (19 columns, ~150 bytes).
 
-Imported in the fork server of a bench, it registers them as the source kind `bench_flights`.
+Imported in the fork server of a measurement, it registers them as the source kind `bench_flights`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,124 @@
+"""What the engine is measured against, each in a fresh process: stock `bizon`, and raw writers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from apps.engine import confinement
+from bench.figures import Taken
+from bench.scratch import ROOT
+
+_NUMBERS = """
+from bizon.source.config import SourceConfig
+from bizon.source.models import SourceIteration, SourceRecord
+from bizon.source.source import AbstractSource
+from apps.engine.sources.dummy import generated
+
+ROWS, PAGE = {rows}, {page}
+
+
+class Numbers(AbstractSource):
+    @staticmethod
+    def streams():
+        return ["numbers"]
+
+    @staticmethod
+    def get_config_class():
+        return SourceConfig
+
+    def get_authenticator(self):
+        return None
+
+    def check_connection(self):
+        return True, None
+
+    def get_total_records_count(self):
+        return None
+
+    def get(self, pagination=None):
+        after = (pagination or {{}}).get("after", 0)
+        rows = generated.rows(after + 1, min(PAGE, ROWS - after))
+        reached = after + len(rows)
+        return SourceIteration(
+            records=[SourceRecord(id=row["id"], data=row) for row in rows],
+            next_pagination={{"after": reached}} if reached < ROWS else {{}},
+        )
+"""
+
+# Without the waits of the stock configuration (2 s before the consumer starts), to compare work with work.
+_ENGINE = {
+    "backend": {"type": "sqlite", "config": {"database": "state", "schema": "none"}},
+    "runner": {
+        "type": "thread",
+        "config": {"consumer_start_delay": 0, "is_alive_check_interval": 1},
+    },
+}
+
+
+def stock_tales(folder: Path) -> Taken:
+    """`bizon run` of five records to its log, timed with imports, as its users wait for it."""
+    token = {"type": "api_key", "params": {"token": "none"}}
+    config = {
+        "name": "tales",
+        "source": {"name": "dummy", "stream": "creatures", "authentication": token},
+        "destination": {"name": "logger", "config": {}},
+    }
+    return _bizon(folder, config)
+
+
+def stock_numbers(folder: Path, *, rows: int, page: int) -> Taken:
+    """`bizon run` of the dummy source's rows to its file destination, timed with imports."""
+    source = folder / "numbers.py"
+    source.write_text(_NUMBERS.format(rows=rows, page=page))
+    config = {
+        "name": "numbers",
+        "source": {"name": "numbers", "stream": "numbers"},
+        "destination": {"name": "file", "config": {"destination_id": "out"}},
+    }
+    taken = _bizon(folder, config, "--custom-source", str(source))
+    with (folder / "out.json").open("rb") as lines:
+        if sum(1 for _ in lines) != rows:
+            raise RuntimeError("stock bizon did not write every row")
+    return taken
+
+
+def raw_seconds(kind: str, *, rows: int, page: int, target: str) -> float:
+    """What `bench.raw_writers` took, its imports not counted."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.raw_writers", kind, str(rows), str(page), target],
+        cwd=ROOT,
+        env=_environment(),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return float(done.stdout)
+
+
+def _bizon(folder: Path, config: dict[str, Any], *options: str) -> Taken:
+    (folder / "bench.yml").write_text(json.dumps({**config, "engine": _ENGINE}))
+    bizon = str(Path(sys.executable).with_name("bizon"))
+    command = [bizon, "run", "bench.yml", *options, "--log-level", "WARNING"]
+    began = time.perf_counter()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=_environment(), stdout=log, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        said = (folder / "log").read_text(errors="replace").splitlines()[-5:]
+        raise RuntimeError("\n".join(["stock bizon failed:", *said]))
+    return Taken(seconds, usage.ru_maxrss * 1024)
+
+
+def _environment() -> dict[str, str]:
+    return {**confinement.environment(), "PYTHONPATH": str(ROOT), "HOME": tempfile.gettempdir()}
