@@ -100,20 +100,40 @@ def page(
     found = _window(rows, order, cursor, limit)
     more = len(found) > limit
     found = found[:limit]
-    backwards = cursor is not None and cursor.backwards
-    if backwards:
+    if cursor and cursor.backwards:
         found.reverse()
-    has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
+    after, before = _ways(found, more, cursor, name, order)
     return Response(
         {
             "results": [render(row) for row in found],
-            "next": _cursor_at(found[-1:], name, order, backwards=False) if has_next else None,
-            "previous": _cursor_at(found[:1], name, order, backwards=True)
-            if has_previous
-            else None,
+            "next": after,
+            "previous": before,
             "count": rows.order_by().values("id").count(),
         }
     )
+
+
+def _ways(
+    found: list[dict[str, Any]], more: bool, cursor: Cursor | None, name: str, order: Order
+) -> tuple[str | None, str | None]:
+    """The cursors after and before this page; where its rows have gone meanwhile, at least the way back."""
+    backwards = cursor is not None and cursor.backwards
+    if not found:
+        back = _turned(cursor, order) if cursor else None
+        return (back, None) if backwards else (None, back)
+    has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
+    return (
+        _cursor_at(found[-1], name, order, backwards=False) if has_next else None,
+        _cursor_at(found[0], name, order, backwards=True) if has_previous else None,
+    )
+
+
+def _turned(cursor: Cursor, order: Order) -> str:
+    """The same place seen from the other side, the row at it included: its id becomes the utmost one."""
+    last = order.descending == cursor.backwards
+    return Cursor(
+        cursor.order, not cursor.backwards, cursor.value, UUID(int=-last % 2**128)
+    ).encode()
 
 
 def _window(
@@ -134,14 +154,10 @@ def _window(
     return list(rows.order_by(f"{sign}{order.column}", f"{sign}id")[: limit + 1])
 
 
-def _cursor_at(
-    edge: list[dict[str, Any]], name: str, order: Order, *, backwards: bool
-) -> str | None:
-    if not edge:
-        return None
-    value = edge[0][order.column]
+def _cursor_at(edge: dict[str, Any], name: str, order: Order, *, backwards: bool) -> str:
+    value = edge[order.column]
     text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return Cursor(name, backwards, text, edge[0]["id"]).encode()
+    return Cursor(name, backwards, text, edge["id"]).encode()
 
 
 def _bad_query(field: str, message: str) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
@@ -85,6 +85,11 @@ IDEMPOTENCY = OpenApiParameter(
 IF_MATCH = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, description="ETag of the version you read; else 412."
 )
+
+
+def order_of(words: Iterable[str], default: str) -> OpenApiParameter:
+    """The `order` parameter of a list; `words` are what it may say."""
+    return OpenApiParameter("order", {"type": "string", "enum": list(words), "default": default})
 
 
 def header(

@@ -16,7 +16,7 @@ from apps.orgs.models import ApiKey, Domain
 from apps.orgs.roles import Permission, Role
 from config.api import OrgView, data_of, one, query_of
 from config.paging import Order, newest, page
-from config.schema import PAGE_PARAMETERS, operation, page_of
+from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
 
 KEY_EXAMPLE: dict[str, Any] = {
     "id": "01936c62-4d5e-7f31-8a20-1b2c3d4e5f60",
@@ -32,6 +32,7 @@ KEY_EXAMPLE: dict[str, Any] = {
     "revoked_at": None,
 }
 MADE_EXAMPLE = {**KEY_EXAMPLE, "key": "drv_3f9a1c0b7d2e_…_1a2b3c4d"}
+ORDERS = {"newest": newest(), "name": Order("name")}
 
 
 def key_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class ApiKeys(KeyView):
         tag="api keys",
         summary="One's own keys, or everyone's for who manages keys; never the keys themselves",
         answer=page_of(forms.ApiKeyRow),
-        parameters=[forms.ApiKeyFilter, *PAGE_PARAMETERS],
+        parameters=[forms.ApiKeyFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [KEY_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
@@ -69,8 +70,7 @@ class ApiKeys(KeyView):
         rows = self.keys().rows()
         if "revoked" in wanted:
             rows = rows.filter(revoked_at__isnull=not wanted["revoked"])
-        orders = {"newest": newest(), "name": Order("name")}
-        return page(request, rows, orders=orders, default="newest", render=key_row)
+        return page(request, rows, orders=ORDERS, default="newest", render=key_row)
 
     @operation(
         "api_keys_create",

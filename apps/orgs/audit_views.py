@@ -20,7 +20,7 @@ from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 from config.api import OrgView, query_of
 from config.paging import newest, oldest, page
-from config.schema import PAGE_PARAMETERS, operation, page_of
+from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
 from config.wire import dumps
 
 EXPORT_CHUNK = 1000  # rows a transaction
@@ -37,6 +37,7 @@ EVENT_EXAMPLE = {
     "changes": {"name": [None, "Marketing"]},
     "ip": "192.0.2.7",
 }
+ORDERS = {"newest": newest("at"), "oldest": oldest("at")}
 COLUMNS = tuple(EVENT_EXAMPLE)
 
 
@@ -48,15 +49,13 @@ class AuditTrail(OrgView):
         tag="audit",
         summary="Who did what, with secrets masked",
         answer=page_of(forms.AuditRow),
-        parameters=[forms.AuditFilter, *PAGE_PARAMETERS],
+        parameters=[forms.AuditFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [EVENT_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
         wanted = query_of(forms.AuditFilter, request)
         rows = AuditEvent.objects.for_org(self.org).matching(**wanted).rows()
-        return page(
-            request, rows, orders={"newest": newest("at"), "oldest": oldest("at")}, default="newest"
-        )
+        return page(request, rows, orders=ORDERS, default="newest")
 
 
 class AuditExport(OrgView):

@@ -14,7 +14,7 @@ from apps.orgs.models import Domain, DomainRole, Membership, Org
 from apps.orgs.roles import Permission, Role
 from config.api import OrgView, data_of, etag, one, require_match
 from config.paging import Order, newest, oldest, page
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 
 ORG_EXAMPLE = {
     "id": "01936c5e-8d10-7b11-8f0e-2f6a4c5d6e7f",
@@ -44,6 +44,8 @@ OVERRIDE_EXAMPLE = {
     "role": "admin",
 }
 DOMAIN_DETAIL_EXAMPLE = {**DOMAIN_EXAMPLE, "members": [OVERRIDE_EXAMPLE]}
+MEMBER_ORDERS = {"oldest": oldest(), "newest": newest(), "email": Order("user__email")}
+DOMAIN_ORDERS = {"name": Order("name"), "newest": newest()}
 
 
 def page_example(row: dict[str, Any]) -> dict[str, Any]:
@@ -97,17 +99,17 @@ class Members(OrgView):
         tag="members",
         summary="Who belongs to the organization",
         answer=page_of(forms.Member),
-        parameters=PAGE_PARAMETERS,
+        parameters=[*PAGE_PARAMETERS, order_of(MEMBER_ORDERS, "oldest")],
         example=page_example(MEMBER_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        orders = {"oldest": oldest(), "newest": newest(), "email": Order("user__email")}
         rows = Membership.objects.for_org(self.org).rows()
-        return page(request, rows, orders=orders, default="oldest", render=member_row)
+        return page(request, rows, orders=MEMBER_ORDERS, default="oldest", render=member_row)
 
 
 def member_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "email": row.pop("user__email"), "name": row.pop("user__name")}
+    email, name = row.pop("user__email"), row.pop("user__name")
+    return {**row, "email": email, "name": name}
 
 
 class Member(OrgView):
@@ -172,13 +174,12 @@ class Domains(OrgView):
         tag="domains",
         summary="The organization's domains",
         answer=page_of(forms.DomainRow),
-        parameters=PAGE_PARAMETERS,
+        parameters=[*PAGE_PARAMETERS, order_of(DOMAIN_ORDERS, "name")],
         example=page_example(DOMAIN_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        orders = {"name": Order("name"), "newest": newest()}
         rows = Domain.objects.for_org(self.org).rows()
-        return page(request, rows, orders=orders, default="name")
+        return page(request, rows, orders=DOMAIN_ORDERS, default="name")
 
     @operation(
         "domains_create",

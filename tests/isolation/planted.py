@@ -13,7 +13,7 @@ from apps.auth import sessions
 from apps.auth.models import User
 from apps.engine.contract import LogLine
 from apps.orgs import api_keys, services
-from apps.orgs.models import Membership
+from apps.orgs.models import ApiKey, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.runs import logs, storage
@@ -185,3 +185,31 @@ def refresh_token(planted: Planted) -> str:
     """The refresh cookie of a new session of the org's owner."""
     owner = planted.world.users[Role.OWNER]
     return sessions.begin(user=owner, ip=None, user_agent="tests").refresh_token or ""
+
+
+def fill(planted: Planted, count: int) -> None:
+    """`count` more rows of everything that is listed."""
+    world, canary = planted.world, planted.canary
+    owner_id = world.users[Role.OWNER].pk
+    for number in range(count):
+        domain_id = planted.ids["domain"]
+        make_connector(world, name=f"{canary} {number}", domain_id=domain_id)
+        pipeline = make_pipeline(world, name=f"{canary} {number}", domain_id=domain_id)
+        with world.scope():
+            services.create_domain(
+                org=world.org, by=principal(world, Role.OWNER), name=f"{canary} {number}"
+            )
+            member = make_user("many")
+            Membership.unscoped.create(org=world.org, user=member, role=Role.VIEWER)
+            ApiKey.unscoped.create(
+                org=world.org,
+                name=f"{canary} {number}",
+                prefix=uuid4().hex[:12],
+                hash="x",
+                tag=b"x",
+                role=Role.VIEWER,
+                created_by_id=owner_id,
+            )
+            Run.unscoped.create(
+                org=world.org, pipeline=pipeline, version=1, status="pending", trigger="manual"
+            )

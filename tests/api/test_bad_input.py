@@ -1,0 +1,304 @@
+"""Bad bodies, parameters and paths: a problem that names what is wrong, never a 500.
+
+Every operation of the document gets each broken body, and each field of its body each wrong value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+from django.db import transaction
+from pytest_django.plugin import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from apps.orgs.roles import Role
+from config import openapi
+from tests.isolation.cases import CASES
+from tests.isolation.planted import Planted, plant
+from tests.isolation.test_matrix import DOCUMENTED, OPERATIONS, client_of, own_call, undone
+from tests.world import World
+
+WITH_BODY = sorted(name for name, operation in DOCUMENTED.items() if "requestBody" in operation)
+MEGABYTE = "x" * 1_000_000
+DEEP = b'{"a":' * 200 + b"1" + b"}" * 200
+
+
+@pytest.fixture(scope="module")
+def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Planted]:
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield plant()
+        transaction.set_rollback(True)
+
+
+def send(planted: Planted, name: str, body: bytes, kind: str = "application/json") -> Any:
+    _, method = OPERATIONS[name]
+    case = CASES[name]
+    path = own_call(name, case, planted).path
+    with undone():
+        client: APIClient = client_of(Role.OWNER, planted)
+        client.cookies.load(case.cookies(planted))
+        more: dict[str, Any] = case.headers(planted)
+        sent: Any = body
+        return client.generic(method, path, sent, content_type=kind, **more)
+
+
+def problem(answer: Any, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.content[:500]
+    assert answer["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["status"] == status
+    assert body["detail"]
+    return body
+
+
+def fields(body: dict[str, Any]) -> list[str]:
+    return [error["field"] for error in body["errors"]]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"{", id="cut off"),
+        pytest.param(b'{"a": NaN}', id="NaN"),
+        pytest.param(b'{"a": 1e999}', id="infinity"),
+        pytest.param(b'{"a": "\xff\xfe"}', id="not UTF-8"),
+        pytest.param(b'{"a": "\\ud800"}', id="lone surrogate"),
+        pytest.param(b"[]", id="array"),
+        pytest.param(b'"text"', id="text"),
+        pytest.param(b"null", id="null"),
+        pytest.param(DEEP, id="deep"),
+        pytest.param(b"[" * 100_000, id="deeper"),
+    ],
+)
+@pytest.mark.parametrize("name", WITH_BODY)
+def test_a_broken_body_answers_400(planted: Planted, name: str, body: bytes) -> None:
+    problem(send(planted, name, body), 400)
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+def test_a_body_that_is_too_large_answers_413(planted: Planted, name: str) -> None:
+    problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "a/b/c"])
+@pytest.mark.parametrize("name", WITH_BODY)
+def test_a_body_of_another_kind_answers_415(planted: Planted, name: str, kind: str) -> None:
+    problem(send(planted, name, b'{"name": "x"}', kind), 415)
+
+
+@pytest.mark.parametrize("name", WITH_BODY)
+def test_an_unknown_field_and_nul_are_named(planted: Planted, name: str) -> None:
+    answer = send(planted, name, b'{"no_such_field": 1}')
+    assert "no_such_field" in fields(invalid(answer, name))
+    nul = send(planted, name, b'{"name": {"x": ["a", "b\\u0000"]}}')
+    assert fields(invalid(nul, name)) == ["name.x.1"]
+    key = send(planted, name, b'{"a\\u0000": 1}')
+    assert fields(invalid(key, name)) == ["a\\0"]
+
+
+def invalid(answer: Any, name: str) -> dict[str, Any]:
+    """The 422, or the good answer of the operation whose answer is what is invalid."""
+    if name == "pipelines_validate":
+        shown: dict[str, Any] = answer.json()
+        return shown
+    return problem(answer, 422)
+
+
+WRONG: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    10**26,
+    -(2**63) - 1,
+    "",
+    " ",
+    MEGABYTE,
+    "🦉" * 2000,
+    "\u202e\u0007\x7f",
+    str(uuid4()),
+    [],
+    [[]],
+    [MEGABYTE],
+    {},
+    {"a": {"b": []}},
+    "9" * 400,
+    "2024-13-45T99:99:99Z",
+)
+
+
+def body_fields(name: str) -> list[str]:
+    content = DOCUMENTED[name]["requestBody"]["content"]["application/json"]
+    reference = content["schema"].get("$ref", "").rpartition("/")[2]
+    schema = openapi.document()["components"]["schemas"].get(reference, {})
+    return sorted(schema.get("properties", {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [(name, field) for name in WITH_BODY for field in body_fields(name)]
+)
+def test_a_wrong_value_never_answers_500_and_its_problem_names_the_field(
+    planted: Planted, name: str, field: str
+) -> None:
+    good = own_call(name, CASES[name], planted).body or {}
+    for value in WRONG:
+        answer = send(planted, name, orjson.dumps({**good, field: _exact(value)}))
+        assert answer.status_code < 500, (value, answer.content[:300])
+        if answer.status_code == 422:
+            named = fields(problem(answer, 422))
+            definition = (
+                field == "config"
+            )  # its errors are paths inside it, like source.config.port
+            assert definition or any(one.startswith(field) for one in named), (value, named)
+            assert all(named)
+
+
+def _exact(value: Any) -> Any:
+    """orjson writes integers up to 64 bits; larger ones are written as they are."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return orjson.Fragment(str(value).encode())
+    return value
+
+
+QUERIES = [
+    (name, parameter["name"])
+    for name, operation in sorted(DOCUMENTED.items())
+    for parameter in operation.get("parameters", [])
+    if parameter["in"] == "query" and parameter["name"] != "ticket"
+]
+
+
+@pytest.mark.parametrize(("name", "parameter"), QUERIES)
+def test_a_wrong_parameter_never_answers_500(planted: Planted, name: str, parameter: str) -> None:
+    path = own_call(name, CASES[name], planted).path
+    for value in ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null", "[]", "\ud800"):
+        with undone():
+            client = client_of(Role.OWNER, planted)
+            text = value.encode("utf-8", "surrogatepass")
+            answer: Any = client.get(path, {parameter: text})
+        assert answer.status_code < 500, value
+        if answer.status_code >= 400:
+            body = problem(answer, answer.status_code)
+            assert answer.status_code in {400, 404, 422}
+            assert fields(body) in ([parameter], []), value
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"metrics", "health_ready", "events"}))
+def test_an_unknown_parameter_of_a_list_is_named(planted: Planted, name: str) -> None:
+    _, method = OPERATIONS[name]
+    given = {p["name"] for p in DOCUMENTED[name].get("parameters", []) if p["in"] == "query"}
+    if method != "get" or not given - {"cursor", "limit", "order"}:
+        return
+    with undone():
+        call = own_call(name, CASES[name], planted)
+        answer = client_of(Role.OWNER, planted).get(call.path, {"no_such_parameter": "1"})
+    if name not in {"runs_events"}:  # streams pass by what they do not know, as EventSource needs
+        assert fields(problem(answer, 400)) == ["no_such_parameter"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/nothing",
+        "/api/v1/org/domains/not-a-uuid",
+        "/api/v1/org/domains/%00",
+        "/api/v1/runs/%F0%9F%A6%89",
+        "/api/v1/runs/" + "9" * 5000,
+        "/api/v1/pipelines/00000000-0000-0000-0000-000000000000/versions/" + "9" * 26,
+        "/api/v1/pipelines/00000000-0000-0000-0000-000000000000/versions/-1",
+        "/api/v1/catalog/sources/%00",
+    ],
+)
+def test_a_path_that_is_nothing_answers_404(world: World, path: str) -> None:
+    problem(world.client(Role.OWNER).get(path), 404)
+
+
+def test_a_file_name_that_cannot_be_answers_404_or_422(planted: Planted) -> None:
+    with undone():
+        client = client_of(Role.OWNER, planted)
+        answer = client.get(f"/api/v1/runs/{planted['run']}/outputs/%00")
+        assert answer.status_code in {404, 422}
+        answer = client.get(f"/api/v1/runs/{planted['run']}/outputs/../../../etc/passwd")
+        assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer " + "x" * 9000,
+        "Bearer a.b.c",
+        "Bearer drv_",
+        "Basic YTpi",
+        "bearer \x80",
+        "Bearer eyJhbGciOiJIUzI1NiJ9.e30.",
+    ],
+)
+def test_a_broken_credential_answers_401(db: None, header: str) -> None:
+    answer = APIClient().get("/api/v1/org", HTTP_AUTHORIZATION=header)
+    assert "WWW-Authenticate" in answer
+    problem(answer, 401)
+
+
+@pytest.mark.parametrize("method", ["options", "put", "delete", "trace", "patch"])
+def test_a_method_that_is_not_there_answers_405(world: World, method: str) -> None:
+    answer = world.client(Role.OWNER).generic(method.upper(), "/api/v1/org/members")
+    problem(answer, 405)
+    assert "GET" in answer["Allow"]
+
+
+def test_accept_and_format_do_not_matter(world: World) -> None:
+    client = world.client(Role.OWNER)
+    for wanted in ("text/html", "nonsense"):
+        answer = client.get("/api/v1/org", HTTP_ACCEPT=wanted)
+        assert answer["Content-Type"] == "application/json"
+
+
+def test_a_stranger_host_cannot_use_the_cookie(db: None) -> None:
+    """DNS rebinding: the page's origin is its own, and the host it names is not ours."""
+    answer = APIClient().post(
+        "/api/v1/auth/refresh",
+        {},
+        HTTP_HOST="evil.example",
+        HTTP_ORIGIN="http://evil.example",
+        HTTP_X_REQUESTED_WITH="drover",
+    )
+    problem(answer, 400)
+
+
+def test_our_mistake_is_a_problem_without_a_trace(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.orgs import views
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(views, "version", broken)
+    client = world.client(Role.OWNER)
+    client.raise_request_exception = False
+    answer = client.get("/api/v1/org")
+    problem(answer, 500)
+    assert "secret detail" not in answer.content.decode()
+
+
+def test_a_database_that_is_away_answers_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError
+
+    from apps.orgs import credentials
+
+    def away(*_: Any) -> None:
+        raise OperationalError("connection refused\nDETAIL: password=hunter2")
+
+    monkeypatch.setattr(credentials, "load", away)
+    answer = world.client(Role.OWNER).get("/api/v1/org")
+    body = problem(answer, 503)
+    assert "hunter2" not in str(body)
+    assert answer["Retry-After"] == "5"

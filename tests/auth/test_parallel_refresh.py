@@ -1,0 +1,42 @@
+"""Eight requests with one refresh token at the same moment, over real connections."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from apps.auth.models import RefreshFamily, RefreshToken
+from tests.auth.test_sign_in import me, refresh, register
+from tests.world import new_client
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_one_of_eight_gets_the_next_token_and_nobody_is_logged_out(
+    committed_db: None, attempt: int
+) -> None:
+    first = new_client()
+    register(first, "ada@example.com")
+    token = first.cookies["drover_refresh"].value
+    together = threading.Barrier(8)
+    answers: list[Any] = []
+
+    def use_it() -> None:
+        client = new_client()
+        client.cookies["drover_refresh"] = token
+        together.wait()
+        answers.append(refresh(client))
+        connection.close()
+
+    threads = [threading.Thread(target=use_it) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert sum("drover_refresh" in answer.cookies for answer in answers) == 1
+    assert all(me(answer.json()["access"]).status_code == 200 for answer in answers)
+    assert RefreshToken.objects.count() == 2
+    assert not RefreshFamily.objects.filter(revoked_at__isnull=False).exists()
