@@ -54,7 +54,7 @@ class RunEventsView(OrgView):
         parameters=PARAMETERS,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return _answer(request, source_for(self.org.pk, pk))
+        return _answer(request, source_for(self.principal, pk))
 
 
 class OrgEventsView(OrgView):
@@ -69,7 +69,7 @@ class OrgEventsView(OrgView):
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        return _answer(request, source_for(self.org.pk, None))
+        return _answer(request, source_for(self.principal, None))
 
 
 def _answer(request: Request, source: Source) -> Response:

@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.exceptions import NotFound
-from apps.runs import storage
-from apps.runs.models import Output, Run
+from apps.runs import access, storage
+from apps.runs.models import Output
 from apps.runs.serializers import DownloadQuery, OutputListSerializer
 from config.api import OrgView, one, query_of
 from config.schema import operation
@@ -42,7 +42,7 @@ class OutputListView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(Run.objects.for_org(self.org), pk)
+        one(access.runs(self.principal), pk)
         rows = Output.objects.for_org(self.org).filter(run_id=pk).order_by("name")
         shown = rows.values("name", "bytes", "rows", "media_type", "created_at")
         return Response({"results": list(shown)})
@@ -73,6 +73,7 @@ class OutputView(OrgView):
     def get(self, request: Request, pk: UUID, name: str) -> Slowly:
         """The file as an attachment, or a redirect to a link of the object store that works for a few minutes."""
         wanted = query_of(DownloadQuery, request)
+        one(access.runs(self.principal), pk)
         output = Output.objects.for_org(self.org).filter(run_id=pk, name=name).first()
         if output is None:
             raise NotFound

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
-from apps.runs import positions
+from apps.runs import access, positions
 from apps.runs.serializers import (
     NothingSerializer,
     PipelineStateSerializer,
@@ -47,7 +47,7 @@ class StateView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(Pipeline.objects.for_org(self.org), pk)
+        one(access.pipelines(self.principal), pk)
         return Response(positions.shown(self.org.pk, pk))
 
     @operation(
@@ -86,6 +86,6 @@ class StateResetView(OrgView):
 
 
 def _editable(view: OrgView, pk: UUID) -> Pipeline:
-    pipeline = one(Pipeline.objects.for_org(view.org), pk)
+    pipeline = one(access.pipelines(view.principal), pk)
     view.principal.require(Permission.STATE_EDIT, domain_id=pipeline.domain_id)
     return cast(Pipeline, pipeline)

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from apps.orgs.models import Org
 from apps.runs import admission
 from apps.runs.models import Run, Status
 from apps.runs.snapshots import COLUMNS
@@ -17,9 +16,8 @@ from apps.runs.snapshots import COLUMNS
 TODAY = timedelta(hours=24)
 
 
-def filtered(org: Org, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
-    """Rows for the list of runs; `wanted` holds the validated query parameters."""
-    rows = Run.objects.for_org(org)
+def filtered(rows: Any, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
+    """Of these runs, rows for the list; `wanted` holds the validated query parameters."""
     for parameter, lookup in (
         ("pipeline", "pipeline_id"),
         ("domain", "pipeline__domain_id"),
@@ -34,11 +32,11 @@ def filtered(org: Org, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
     return found
 
 
-def overview(org: Org) -> dict[str, Any]:
-    """The org at one glance: what ended in the last 24 hours, what runs, what waits and why."""
+def overview(runs: Any, *, org_id: UUID) -> dict[str, Any]:
+    """These runs of an org at one glance: what ended in the last 24 hours, what runs, what waits and why."""
     day = Q(finished_at__gte=timezone.now() - TODAY)
     live = Q(status__in=(Status.PENDING, Status.RUNNING))
-    rows = Run.objects.for_org(org).filter(day | live)
+    rows = runs.filter(day | live)
     counts = rows.aggregate(
         **{str(status): Count("id", filter=day & Q(status=status)) for status in Status},
         records=Sum("records_written", filter=day & Q(status=Status.SUCCEEDED)),
@@ -55,17 +53,16 @@ def overview(org: Org) -> dict[str, Any]:
         "records": counts["records"] or 0,
         "running": counts["now_running"],
         "waiting": counts["now_waiting"],
-        "waiting_reason": _first_reason(org) if counts["now_waiting"] else None,
+        "waiting_reason": _first_reason(runs, org_id) if counts["now_waiting"] else None,
     }
 
 
-def _first_reason(org: Org) -> str | None:
+def _first_reason(runs: Any, org_id: UUID) -> str | None:
     """Why the first in line waits."""
     first = (
-        Run.objects.for_org(org)
-        .filter(status=Status.PENDING)
+        runs.filter(status=Status.PENDING)
         .order_by("created_at", "id")
         .values("id", "not_before", "attempt")[:1]
     )
-    explained: dict[UUID, admission.Waiting] = admission.explain(org.pk, first)
+    explained: dict[UUID, admission.Waiting] = admission.explain(org_id, first)
     return next((waiting.reason for waiting in explained.values()), None)

@@ -27,11 +27,12 @@ from rest_framework.exceptions import APIException
 
 from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound, PermissionMissing
+from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
+from apps.runs import access
 from apps.runs.feeds import Missed, OrgSource, RunSource, Source, unheard
 from apps.runs.hub import BEAT, Hub, Notice, Subscription, TooSlow
-from apps.runs.models import Run
 from config.headers import CONTENT_SECURITY_POLICY
 from config.problems import Problem, as_problem
 from config.wire import JSONRenderer
@@ -84,16 +85,20 @@ def open_stream(request: HttpRequest, run_id: UUID | None) -> Opening:
     """Read the credential, check the permission, find the run. Raises what becomes a problem answer."""
     credential = credentials.read_stream(request)
     with org_scope(credential.org_id):
-        _check(credential)
-        source = source_for(credential.org_id, run_id)
+        source = source_for(_check(credential), run_id)
     return Opening(source, last_event_id(request), credential, request)
 
 
-def source_for(org_id: UUID, run_id: UUID | None) -> Source:
-    """The stream of a run, or of the org. Raises NotFound. Call it inside the org's scope."""
+def source_for(principal: Principal, run_id: UUID | None) -> Source:
+    """The stream of a run, or of the org. Raises NotFound, and 403 for what is wider than the principal's
+    domain. Call it inside the org's scope."""
+    org_id = principal.org_id
     if run_id is None:
+        if principal.only_domain is not None:
+            message = "This key is limited to one domain: follow its runs one by one."
+            raise Problem(403, message, "domain_only")
         return OrgSource(org_id, org_id)
-    if not Run.objects.for_org(org_id).filter(pk=run_id).exists():
+    if not access.runs(principal).filter(pk=run_id).exists():
         raise NotFound
     return RunSource(org_id, run_id)
 
@@ -229,9 +234,10 @@ class Streams:
             )
 
 
-def _check(credential: credentials.Credential) -> None:
+def _check(credential: credentials.Credential) -> Principal:
     _, principal = credentials.load(credential)
     principal.require(Permission.READ)
+    return principal
 
 
 async def _until_gone(receive: Receive, inbox: Subscription) -> None:

@@ -10,8 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.roles import Permission
-from apps.pipelines.models import Pipeline
-from apps.runs import logs, queries, services, snapshots
+from apps.runs import access, logs, queries, services, snapshots
 from apps.runs.models import Run, Trigger
 from apps.runs.serializers import (
     LogPageSerializer,
@@ -90,7 +89,7 @@ class PipelineRunView(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         wanted = data_of(StartSerializer, request)
-        pipeline = one(Pipeline.objects.for_org(self.org), pk)
+        pipeline = one(access.pipelines(self.principal), pk)
         self.principal.require(Permission.PIPELINES_RUN, domain_id=pipeline.domain_id)
         trigger = Trigger.API if self.principal.actor.kind == "api_key" else Trigger.MANUAL
         run = services.start(
@@ -117,7 +116,7 @@ class RunListView(OrgView):
         example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        rows = queries.filtered(self.org, query_of(RunListQuery, request))
+        rows = queries.filtered(access.runs(self.principal), query_of(RunListQuery, request))
         answer = paging.page(request, rows, orders=ORDERS, default="-created_at")
         answer.data["results"] = snapshots.listed(self.org.pk, answer.data["results"])
         return answer
@@ -133,7 +132,7 @@ class RunView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(Run.objects.for_org(self.org), pk)
+        one(access.runs(self.principal), pk)
         return _shown(self, pk)
 
 
@@ -200,7 +199,7 @@ class RunLogsView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Slowly:
-        run = one(Run.objects.for_org(self.org), pk)
+        run = one(access.runs(self.principal), pk)
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
         offset, level = wanted["offset"], wanted["level"]
         found = logs.parts(org_id=self.org.pk, run_id=pk, offset=offset, level=level)
@@ -241,12 +240,12 @@ class OverviewView(OrgView):
         },
     )
     def get(self, request: Request) -> Response:
-        return Response(queries.overview(self.org))
+        return Response(queries.overview(access.runs(self.principal), org_id=self.org.pk))
 
 
 def _run_for(view: OrgView, pk: UUID, permission: Permission) -> Run:
     """The run, if the caller may do this to the pipeline it belongs to."""
-    run = one(Run.objects.for_org(view.org).select_related("pipeline"), pk)
+    run = one(access.runs(view.principal).select_related("pipeline"), pk)
     view.principal.require(permission, domain_id=run.pipeline.domain_id)
     return cast(Run, run)
 
