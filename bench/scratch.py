@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from config.env import role_url
 from local.keys import ensure_keys, read_key
 from local.postgres import EmbeddedPostgres
-from local.roles import prepare_database, role_url
+from local.roles import prepare_database
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0

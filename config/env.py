@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 from pathlib import Path
@@ -65,9 +64,8 @@ def words(name: str, default: str = "") -> list[str]:
 
 def role_password(secret_key: str, role: str) -> str:
     """The database password of one of Drover's roles, the same on every node with the same SECRET_KEY."""
-    return hmac.digest(secret_key.encode(), f"database-role:{role}".encode(), hashlib.sha256).hex()[
-        :32
-    ]
+    message = f"database-role:{role}".encode()
+    return hmac.digest(secret_key.encode(), message, "sha256").hex()[:32]
 
 
 def role_url(database_url: str, secret_key: str, role: str) -> str:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import errors, sql
 
+from config import env
 from local.demo_places import LOADER, READER, SOURCE, WAREHOUSE
-from local.keys import database_password
 from local.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
 from local.roles import ensure_role
 
@@ -21,7 +21,7 @@ def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
     """Make both databases, load the tables that are missing, and return the rows of each table."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for role in (READER, LOADER):
-            ensure_role(connection, role, database_password(secret_key, role))
+            ensure_role(connection, role, env.role_password(secret_key, role))
         for name in (SOURCE, WAREHOUSE):
             _ensure_database(connection, name)
     with psycopg.connect(_beside(admin_url, WAREHOUSE), autocommit=True) as connection:

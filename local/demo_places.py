@@ -2,8 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from config import env
 from local.home import Home
-from local.keys import database_password, read_key
+from local.keys import read_key
 from local.nycflights import path_of
 
 SOURCE = "drover_demo"
@@ -27,7 +28,5 @@ def environment(home: Home, *, database_url: str, api_port: int) -> dict[str, st
 
 def _address(database_url: str, secret_key: str, name: str, user: str) -> str:
     """The demo's database `name`, on the same server as Drover's own."""
-    place = urlsplit(database_url)
-    host = place.netloc.rpartition("@")[2]
-    password = database_password(secret_key, user)
-    return place._replace(netloc=f"{user}:{password}@{host}", path=f"/{name}").geturl()
+    beside = urlsplit(database_url)._replace(path=f"/{name}").geturl()
+    return env.role_url(beside, secret_key, user)

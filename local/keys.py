@@ -1,8 +1,6 @@
 """The secrets of one installation, generated once: files of mode 0600 in `DROVER_HOME/keys`."""
 
 import base64
-import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Callable
@@ -46,12 +44,6 @@ def ensure_keys(folder: Path) -> list[str]:
 def read_key(folder: Path, name: str) -> str:
     """The content of one key file."""
     return (folder / name).read_text().strip()
-
-
-def database_password(secret_key: str, role: str) -> str:
-    """The password of one of our database roles, derived so that it is stored nowhere."""
-    message = b"database-role:" + role.encode()
-    return hmac.new(secret_key.encode(), message, hashlib.sha256).hexdigest()[:32]
 
 
 def write_private(path: Path, text: str) -> None:

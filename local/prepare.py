@@ -13,7 +13,7 @@ from local.demo import prepare_demo
 from local.errors import LocalError
 from local.home import Home
 from local.keys import ensure_keys
-from local.roles import OWNER, prepare_database, role_url
+from local.roles import ENGINE, OWNER, prepare_database
 from local.supervisor import SENTENCE
 from local.terminal import complain
 
@@ -34,7 +34,7 @@ def engine(address: str, secret_key: str) -> None:
     """The tables of the engine's own state."""
     from apps.engine.state import install
 
-    install(role_url(address, secret_key, OWNER), role="app_engine")
+    install(env.role_url(address, secret_key, OWNER), role=ENGINE)
 
 
 def demo(address: str, secret_key: str) -> None:

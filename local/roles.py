@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 from psycopg import errors, sql
 
+from config import env
 from local.errors import LocalError
-from local.keys import database_password
 
 OWNER, USER, OPERATIONS, ENGINE = ROLES = ("app_owner", "app_user", "app_ops", "app_engine")
 REPLACE_ROLES = "DROVER_REPLACE_ROLES"
@@ -52,15 +52,6 @@ def database_name(url: str) -> str:
     return name
 
 
-def role_url(admin_url: str, secret_key: str, role: str, *, dbname: str | None = None) -> str:
-    """The address of the same server and database for one of our roles."""
-    parts = urlsplit(admin_url)
-    host = parts.netloc.rpartition("@")[2]
-    password = database_password(secret_key, role)
-    path = f"/{dbname}" if dbname else parts.path
-    return parts._replace(netloc=f"{role}:{password}@{host}", path=path).geturl()
-
-
 def _create_database(admin_url: str, name: str) -> None:
     try:
         _connect(admin_url).close()
@@ -84,7 +75,7 @@ def _create_roles(admin_url: str, secret_key: str) -> None:
         for role in ROLES:
             if not may_replace:
                 _refuse_roles_of_another(connection, admin_url, secret_key, role)
-            ensure_role(connection, role, database_password(secret_key, role))
+            ensure_role(connection, role, env.role_password(secret_key, role))
         _grant(connection)
 
 
@@ -95,7 +86,7 @@ def _refuse_roles_of_another(
     if not _exists(connection, role):
         return
     try:
-        _connect(role_url(admin_url, secret_key, role)).close()
+        _connect(env.role_url(admin_url, secret_key, role)).close()
     except psycopg.OperationalError as refused:
         if "authentication failed" not in str(refused):
             return

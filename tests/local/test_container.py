@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import yaml
 
+from config.env import role_url
 from local.postgres import EmbeddedPostgres, temporary_postgres
-from local.roles import role_url
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from config import env
 from local.errors import LocalError
 from local.home import Home
-from local.keys import GENERATED, database_password, ensure_keys, read_key
+from local.keys import GENERATED, ensure_keys, read_key
 
 
 def test_keys_are_generated_once_with_private_modes(tmp_path: Path) -> None:
@@ -51,8 +50,3 @@ def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LocalError, match=r"DROVER_HOME .* cannot be written"):
         Home(tmp_path / "file" / "home").make()
-
-
-def test_the_product_derives_the_same_database_passwords() -> None:
-    for role in ("app_owner", "app_user", "app_ops", "app_engine"):
-        assert database_password("k" * 50, role) == env.role_password("k" * 50, role)

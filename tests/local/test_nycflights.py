@@ -4,9 +4,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from config.env import role_password
 from local.demo import prepare_demo
 from local.demo_places import LOADER, READER, SOURCE, WAREHOUSE
-from local.keys import database_password
 from local.nycflights import COLUMNS, rows
 from local.postgres import EmbeddedPostgres
 
@@ -21,7 +21,7 @@ def loaded(shared_server: EmbeddedPostgres) -> EmbeddedPostgres:
 
 
 def connect(server: EmbeddedPostgres, name: str, user: str) -> psycopg.Connection:
-    return psycopg.connect(server.url(name, user, database_password(SECRET, user)))
+    return psycopg.connect(server.url(name, user, role_password(SECRET, user)))
 
 
 @pytest.mark.parametrize("table", ["airlines", "airports", "planes", "weather"])

@@ -7,9 +7,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from config.env import role_url
 from local.errors import LocalError
 from local.postgres import EmbeddedPostgres
-from local.roles import REPLACE_ROLES, prepare_database, role_url
+from local.roles import REPLACE_ROLES, prepare_database
 
 SECRET = "s" * 50
 
