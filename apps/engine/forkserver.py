@@ -30,7 +30,6 @@ from apps.engine import confinement
 PRELOADED = (
     "apps.engine.child",
     "psycopg",
-    "sqlalchemy.dialects.postgresql.psycopg",
 )
 # Behind these are tens of megabytes that most runs never touch; the children that do import them.
 COSTLY = {
@@ -50,14 +49,11 @@ class ThreadsStarted(RuntimeError):
 
 def preload(extra: list[str]) -> None:
     """Import what children need, once. Raises `ThreadsStarted`."""
-    from sqlalchemy.orm import configure_mappers
-
     for name in (*PRELOADED, *extra):
         importlib.import_module(name)
     for name in _connectors():
         with contextlib.suppress(ImportError):  # an optional dependency of one connector
             importlib.import_module(name)
-    configure_mappers()
     require_single_thread()
     gc.collect()
     gc.freeze()

@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import psycopg
 import pytest
+from bizon.engine.backend.adapters.sqlalchemy.backend import SQLAlchemyBackend
+from bizon.engine.backend.adapters.sqlalchemy.config import PostgresConfigDetails
+from bizon.engine.backend.config import BackendTypes
+from sqlalchemy import Engine, NullPool, create_engine
 
 from apps.engine import state
 from apps.engine.contract import Failed, Started, Succeeded
@@ -257,3 +262,38 @@ def test_old_jobs_are_pruned_and_the_newest_are_kept(rehearse: Rehearse) -> None
     assert left == (2,)
     run.attempt(source={"rows": 8})
     assert rows_of(run.folder) == list(range(1, 9)), "the state of the newest was kept"
+
+
+def test_bizons_own_backend_reads_what_we_write(rehearse: Rehearse) -> None:
+    run = rehearse({"rows": 300, "answer": "zero_division", "after": 200, "while_exists": "x"})
+    run.attempt()
+    names = (run.spec.stream_key, "unruly", "numbers")
+    backend: Any = BizonsBackend(run.spec.state_dsn)
+    job = backend.get_running_stream_job(*names)
+    last = backend.get_last_cursor_by_job_id(job.id)
+    assert (last.to_source_iteration, last.pagination) == (1, '{"after": 200}')
+    assert backend.get_number_of_written_rows_for_job(job.id) == 200
+    backend.session.remove()
+    run.trouble.unlink()
+    run.attempt()
+    done = backend.get_last_successful_stream_job(*names)
+    assert (done.id, done.incremental_state) == (job.id, '{"after": 300}')
+    assert backend.get_running_stream_job(*names) is None
+    backend.session.remove()
+
+
+class BizonsBackend(SQLAlchemyBackend):
+    """bizon's, with a connection string that can hold any password."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        details = PostgresConfigDetails(
+            database="", schema="engine", host="", port=0, username="", password=""
+        )
+        super().__init__(details, BackendTypes.POSTGRES)
+
+    def _get_engine_postgres(self) -> Engine:
+        def connect() -> psycopg.Connection:
+            return psycopg.connect(state.engine_conninfo(self._dsn))
+
+        return create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)

@@ -1,0 +1,145 @@
+"""The SQL of a running stream. Parameters named like the stream's identity and lease are always given."""
+
+from __future__ import annotations
+
+TAKE = """
+insert into engine_stream as mine (stream_key, lease, run_id, attempt)
+values (%(key)s, %(lease)s, %(run_id)s, %(attempt)s)
+on conflict (stream_key) do update
+   set lease = excluded.lease, run_id = excluded.run_id, attempt = excluded.attempt, taken_at = now()
+   where not (mine.run_id = excluded.run_id and mine.attempt > excluded.attempt)
+returning 1
+"""
+
+TRY_LOCK = "select pg_try_advisory_lock(hashtextextended(%(key)s, 0)) as locked"
+
+DISCONNECT_HOLDERS = """
+select pg_terminate_backend(pid) from pg_locks
+where locktype = 'advisory' and objsubid = 1 and granted and pid <> pg_backend_pid()
+  and ((classid::bigint << 32) | objid::bigint) = hashtextextended(%(key)s, 0)
+  and database = (select oid from pg_database where datname = current_database())
+"""
+
+OWNER = "select lease from engine_stream where stream_key = %(key)s"
+
+HOLD = "select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update"
+
+LIVE_JOB = """
+select j.id, e.fingerprint,
+       exists (select 1 from stream_resets r where r.consumed_by_job_id = j.id) as is_reset
+from stream_jobs j left join engine_job e on e.job_id = j.id
+where j.name = %(key)s and j.status in ('started', 'running')
+"""
+
+PENDING_RESET = "select 1 from stream_resets where name = %(key)s and consumed_at is null limit 1"
+
+RESUME = """
+update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = now() at time zone 'utc'
+where id = %(job)s
+"""
+
+CANCEL = """
+update stream_jobs set status = 'cancelled', updated_at = now() at time zone 'utc'
+where id = %(job)s
+"""
+
+# The job whose state an incremental one continues from.
+PREVIOUS = """
+select id from stream_jobs
+where name = %(key)s and source_name = %(source)s and stream_name = %(stream)s
+  and status = 'succeeded' and (sync_mode = 'incremental' or incremental_state is not null)
+order by created_at desc limit 1
+"""
+
+# Whether an earlier job published to this very destination, so that replacing it loses nothing.
+IS_OURS = """
+select 1 from stream_jobs j join engine_job e on e.job_id = j.id
+where j.name = %(key)s and j.status = 'succeeded' and e.destination = %(destination)s limit 1
+"""
+
+CREATE_JOB = """
+insert into stream_jobs (id, name, source_name, stream_name, sync_mode, status, attempt, created_at)
+values (%(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() at time zone 'utc')
+"""
+
+DESCRIBE_JOB = """
+insert into engine_job (job_id, fingerprint, destination, replaces, since_job, columns)
+values (%(job)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(since)s,
+        (select columns from engine_job where job_id = %(since)s))
+"""
+
+# Tie the request for a reset to the job that honours it, so that it outlives a crash.
+BIND_RESET = """
+update stream_resets set consumed_at = now() at time zone 'utc', consumed_by_job_id = %(job)s
+where name = %(key)s and consumed_at is null returning id
+"""
+
+REPEAT_RESET = """
+insert into stream_resets
+       (id, name, source_name, stream_name, requested_at, consumed_at, consumed_by_job_id)
+values (%(reset)s, %(key)s, %(source)s, %(stream)s,
+        now() at time zone 'utc', now() at time zone 'utc', %(job)s)
+"""
+
+JOB = """
+select j.created_at, j.total_records_to_fetch, e.replaces, e.since_job, e.columns,
+       c.to_source_iteration as last, c.pagination
+from stream_jobs j
+join engine_job e on e.job_id = j.id
+left join lateral (
+    select to_source_iteration, pagination from destination_cursors
+    where job_id = j.id and success order by to_source_iteration desc limit 1
+) c on true
+where j.id = %(job)s
+"""
+
+BATCHES = """
+select id, first, last, rows, rejected, bytes, staged from engine_batch
+where job_id = %(job)s order by first
+"""
+
+POSITION = "select created_at, incremental_state from stream_jobs where id = %(job)s"
+
+COMMIT = """
+with mine as (
+    select 1 from engine_stream where stream_key = %(key)s and lease = %(lease)s for update
+), batch as (
+    insert into engine_batch (id, job_id, first, last, rows, rejected, bytes, staged)
+    select %(id)s, %(job)s, %(first)s, %(last)s, %(rows)s, %(rejected)s, %(bytes)s, %(staged)s
+    from mine
+), job as (
+    update engine_job
+       set columns = coalesce(%(columns)s::jsonb, columns),
+           next_state = coalesce(%(state)s::jsonb, next_state)
+    where job_id = %(job)s and exists (select 1 from mine)
+), total as (
+    update stream_jobs set total_records_to_fetch = %(total)s::bigint
+    where id = %(job)s and exists (select 1 from mine)
+      and total_records_to_fetch is distinct from %(total)s::bigint
+)
+insert into destination_cursors
+       (id, job_id, name, source_name, stream_name, destination_name, from_source_iteration,
+        to_source_iteration, rows_written, success, created_at, pagination)
+select %(cursor)s, %(job)s, %(key)s, %(source)s, %(stream)s, %(kind)s, %(first)s,
+       %(last)s, %(rows)s, true, now() at time zone 'utc', %(pagination)s
+from mine
+returning 1
+"""
+
+SUCCEED = """
+update stream_jobs j
+   set status = 'succeeded', updated_at = now() at time zone 'utc',
+       incremental_state = coalesce(e.next_state::text,
+           (select p.incremental_state from stream_jobs p where p.id = e.since_job))
+from engine_job e where e.job_id = j.id and j.id = %(job)s
+"""
+
+UNSWEPT = """
+select j.id from stream_jobs j join engine_job e on e.job_id = j.id
+where j.name = %(key)s and j.status = 'cancelled' and not e.swept
+  and e.destination = %(destination)s
+"""
+
+FORGET_BATCHES = "delete from engine_batch where job_id = %(job)s"
+
+MARK_SWEPT = "update engine_job set swept = true where job_id = %(job)s"
