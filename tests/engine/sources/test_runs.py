@@ -18,7 +18,7 @@ from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import Asked, Reply, serving
 from tests.engine.sources.conftest import SourceDatabase
 
-ROWS = 6000
+ROWS = 20_000
 PAGE = 20
 FILE_ROWS = 15_000  # a file is read so quickly that fewer might be over before the first checkpoint
 
@@ -60,14 +60,14 @@ def test_a_killed_read_of_a_table_resumes(
     rehearse: Rehearse, database: SourceDatabase, table: str
 ) -> None:
     database.execute(
-        "CREATE TABLE IF NOT EXISTS keyed AS SELECT n, repeat('x', 400) AS filler "
+        "CREATE TABLE IF NOT EXISTS keyed AS SELECT n, repeat('x', 100) AS filler "
         f"FROM generate_series(0, {ROWS - 1}) n",
         "CREATE TABLE IF NOT EXISTS keyless AS TABLE keyed",
         "CREATE OR REPLACE VIEW seen AS SELECT * FROM keyless",
         "ALTER TABLE keyed DROP CONSTRAINT IF EXISTS keyed_pkey",
         "ALTER TABLE keyed ADD CONSTRAINT keyed_pkey PRIMARY KEY (n)",
     )
-    page = PAGE * 5 if table == "seen" else PAGE
+    page = PAGE * 20 if table == "seen" else PAGE
     config = {**database.config, "page_size": page}
     resumes_exactly(rehearse(config, source_kind="postgres", stream=table))
 
@@ -78,7 +78,7 @@ def test_a_killed_incremental_read_resumes_and_the_next_run_reads_the_news(
     database.execute(
         "CREATE TABLE events (n int PRIMARY KEY, at timestamptz NOT NULL, filler text)",
         "INSERT INTO events SELECT n, timestamptz '2024-01-01' + (n / 100) * interval '1 hour', "
-        f"repeat('x', 400) FROM generate_series(0, {ROWS - 1}) n",
+        f"repeat('x', 100) FROM generate_series(0, {ROWS - 1}) n",
     )
     run = rehearse(
         {**database.config, "page_size": PAGE},
