@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
@@ -124,9 +124,3 @@ def _refuse_never(cron: Cron) -> None:
         return
     if all(min(cron.days) > _DAYS_OF_MONTH[month] for month in cron.months):
         raise CronError("No month has such a day, so it would never run.")
-
-
-def days_from(cron: Cron, start: date, *, at_most: int) -> list[date]:
-    """The days on which it runs among the `at_most` days from `start`."""
-    span = (start + timedelta(days=n) for n in range(at_most))
-    return [day for day in span if cron.on(day)]

@@ -44,11 +44,6 @@ class LogQuery(serializers.Serializer[Any]):
     )
 
 
-class EventsQuery(serializers.Serializer[Any]):
-    last_event_id = serializers.CharField(required=False, max_length=20)
-    ticket = serializers.CharField(required=False, max_length=100)
-
-
 class DownloadQuery(serializers.Serializer[Any]):
     redirect = serializers.BooleanField(
         default=True, help_text="false: pass the file through Drover, whatever the storage."
