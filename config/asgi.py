@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote_from_bytes
 from uuid import UUID
@@ -16,6 +16,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STREAM = re.compile(
@@ -41,13 +42,18 @@ def build() -> Application:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send, streams.close)
-        elif scope["type"] == "websocket":
+            return
+        if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
-        elif scope["method"] == "GET" and (found := STREAM.fullmatch(scope["path"])):
+            return
+        scope = {**scope, "headers": _unambiguous(scope["headers"])}
+        if scope["method"] == "GET" and (found := STREAM.fullmatch(scope["path"])):
             run = found["run"]
             await streams(scope, receive, send, UUID(run) if run else None)
+        elif _length(scope) > settings.API_BODY_LIMIT:
+            await _refuse_body(send)
         else:
-            body = await _whole_body(scope, receive, settings.API_BODY_LIMIT)
+            body = await _whole_body(scope, receive)
             query = _ascii(scope["query_string"])
             await pages({**scope, "query_string": query}, body, send)
 
@@ -67,10 +73,39 @@ def _ascii(query: bytes) -> bytes:
     return query if query.isascii() else quote_from_bytes(query, safe="=&+%/?;:@,!$'()*[]").encode()
 
 
-async def _whole_body(scope: Scope, receive: Receive, limit: int) -> Receive:
-    """Read the body here, up to `limit` bytes, so that a slow sender does not occupy a thread."""
+def _unambiguous(headers: Iterable[Header]) -> list[Header]:
+    """Without names like `X_Forwarded_For`: CGI's spelling would take them for the proxy's own headers."""
+    return [(name, value) for name, value in headers if b"_" not in name]
+
+
+def _length(scope: Scope) -> int:
+    """What Content-Length says, in bytes; 0 for a body in chunks, which WSGI does not read."""
     length = dict(scope["headers"]).get(b"content-length", b"0")
-    if not length.isdigit() or not 0 < int(length) <= limit:
+    return int(length[:18]) if length.isdigit() else 0
+
+
+async def _refuse_body(send: Send) -> None:
+    """413 before the body has come: a thread that waited for it would be missed by others."""
+    from django.core.exceptions import RequestDataTooBig
+
+    from config.problems import as_problem
+    from config.wire import dumps
+
+    problem = as_problem(RequestDataTooBig())
+    body = dumps(problem.response().data) if problem else b""
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _whole_body(scope: Scope, receive: Receive) -> Receive:
+    """Read the body here, so that a slow sender does not occupy a thread."""
+    if not _length(scope):
         return receive
     parts: list[bytes] = []
     message: Message = {"more_body": True}

@@ -1,0 +1,98 @@
+"""The server's outer edge: what a hostile client sends before any view looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from apps.auth.models import LoginAttempt
+from config.asgi import application
+
+Answer = tuple[int, bytes]
+
+
+async def call(
+    method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes | None = b""
+) -> Answer:
+    """One request; with `body` None the client promises one and never sends it."""
+    sent: list[dict[str, Any]] = []
+    asked = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal asked
+        if body is None or asked:
+            await asyncio.Event().wait()
+        asked = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": headers,
+        "client": ("192.0.2.1", 1),
+        "server": ("localhost", 80),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await application(scope, receive, send)
+    return sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:])
+
+
+JSON = (b"content-type", b"application/json")
+HOST = (b"host", b"localhost")
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
+    async def crowd() -> tuple[list[Answer], Answer]:
+        length = str(settings.API_BODY_LIMIT + 1).encode()
+        slow = [(b"content-length", length), JSON, HOST]
+        calls = [
+            call("POST", "/api/v1/auth/login", slow, None) for _ in range(settings.WEB_THREADS)
+        ]
+        tasks = [asyncio.create_task(each) for each in calls]
+        await asyncio.sleep(0.2)
+        try:
+            other = await asyncio.wait_for(call("GET", "/api/v1/health/live", [HOST]), 10)
+            return [await asyncio.wait_for(task, 10) for task in tasks], other
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    refused, other = asyncio.run(crowd())
+    assert other[0] == 200
+    assert {status for status, _ in refused} == {413}
+    assert b'"code":"too_large"' in refused[0][1]
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_an_address_cannot_be_made_up_with_an_underscore(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`X_Forwarded_For` is not the proxy's header, though CGI would spell both the same."""
+    monkeypatch.setattr(settings, "TRUSTED_PROXIES", 1)
+    body = b'{"email": "ada@example.com", "password": "wrong"}'
+
+    async def guess(claimed: bytes) -> Answer:
+        headers = [
+            (b"x-forwarded-for", b"198.51.100.7"),  # what the proxy saw
+            (b"x_forwarded_for", claimed),
+            (b"content-length", str(len(body)).encode()),
+            JSON,
+            HOST,
+        ]
+        return await call("POST", "/api/v1/auth/login", headers, body)
+
+    asyncio.run(guess(b"203.0.113.1"))
+    asyncio.run(guess(b"203.0.113.2"))
+    addresses = {row.key for row in LoginAttempt.objects.filter(key__startswith="address:")}
+    assert len(addresses) == 1
