@@ -21,7 +21,7 @@ SECRET_KEY = env.secret("SECRET_KEY")
 ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEYS").split()  # Fernet keys, newest first
 API_KEY_PEPPER = env.secret("API_KEY_PEPPER")
 
-# --- Database: one database, three roles (docs/adr) -----------------------------------------
+# --- Database: one database, four roles (docs/adr/0003) -------------------------------------
 DATABASE_URL = env.text("DATABASE_URL", hint="`make up` starts a PostgreSQL and sets it.")
 DATABASE_ROLES = {
     "user": "app_user",
