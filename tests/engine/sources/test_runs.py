@@ -18,7 +18,7 @@ from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import Asked, Reply, serving
 from tests.engine.sources.conftest import SourceDatabase
 
-ROWS = 20_000
+ROWS = 6000
 PAGE = 20
 FILE_ROWS = 15_000  # a file is read so quickly that fewer might be over before the first checkpoint
 
@@ -67,7 +67,7 @@ def test_a_killed_read_of_a_table_resumes(
         "ALTER TABLE keyed DROP CONSTRAINT IF EXISTS keyed_pkey",
         "ALTER TABLE keyed ADD CONSTRAINT keyed_pkey PRIMARY KEY (n)",
     )
-    page = PAGE * 20 if table == "seen" else PAGE
+    page = PAGE * 5 if table == "seen" else PAGE
     config = {**database.config, "page_size": page}
     resumes_exactly(rehearse(config, source_kind="postgres", stream=table))
 
