@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -64,6 +65,7 @@ def redactor_of(spec: RunSpec) -> Redactor:
 def secrets_of(config: Any) -> Iterator[str]:
     """Values of settings whose names speak of a secret, at any depth, and passwords inside URLs."""
     if isinstance(config, Mapping):
+        yield from _basic_login(config)
         for name, value in config.items():
             yield from _strings(value) if is_secret_name(str(name)) else secrets_of(value)
     elif isinstance(config, (list, tuple)):
@@ -88,6 +90,15 @@ def without_secrets(config: Any) -> Any:
     if isinstance(config, (list, tuple)):
         return [without_secrets(item) for item in config]
     return _USERINFO.sub("", config) if isinstance(config, str) else config
+
+
+def _basic_login(config: Mapping[Any, Any]) -> Iterator[str]:
+    """A user name with its password as HTTP's Basic login writes them (RFC 7617): servers echo headers."""
+    password = config.get("password")
+    for name in ("username", "user"):
+        if isinstance(config.get(name), str) and isinstance(password, str) and password:
+            pair = f"{config[name]}:{password}".encode("utf-8", "replace")
+            yield base64.b64encode(pair).decode()
 
 
 def _strings(value: Any) -> Iterator[str]:

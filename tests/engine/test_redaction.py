@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from urllib.parse import quote
 
@@ -47,6 +48,13 @@ def test_every_secret_of_the_catalogue_is_known_by_its_name() -> None:
     for kind in [*catalogue.sources(), *catalogue.destinations()]:
         for path in kind.secret_paths:
             assert any(map(is_secret_name, path.split("."))), f"{kind.kind}: {path}"
+
+
+def test_a_basic_login_that_a_server_echoes_is_masked() -> None:
+    config = {"auth": {"type": "basic", "username": "ada", "password": "päss:word"}}
+    header = base64.b64encode("ada:päss:word".encode()).decode()
+    said = Redactor(secrets_of(config)).text(f"you sent Authorization: Basic {header}")
+    assert header not in said
 
 
 def test_the_place_of_a_database_stays_readable() -> None:
