@@ -167,6 +167,15 @@ def test_a_next_link_to_another_host_is_not_followed() -> None:
         assert other.asked == []
 
 
+@pytest.mark.parametrize("link", ["http://[", "http://x:99999999/", "//h:abc/"])
+def test_a_next_link_that_is_no_address_is_a_source_failure_that_shows_it(link: str) -> None:
+    with serving(always(Reply({"data": ITEMS, "next": link}))) as api:
+        reader = source(api, pagination={"type": "next_link", "link_path": "next"})
+        with pytest.raises(SourceError, match="not an address") as raised:
+            reader.get()
+    assert raised.value.evidence == (link,)
+
+
 def test_a_server_that_ignores_the_page_number_is_found_out() -> None:
     with serving(always(Reply({"data": ITEMS}))) as api:
         with pytest.raises(SourceError, match="same page again") as caught:

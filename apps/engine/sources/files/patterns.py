@@ -40,6 +40,10 @@ def check_path(path: str) -> str:
         raise ValueError("must not contain empty, `.` or `..` parts")
     if len(WILDCARD.findall(path)) > MAX_WILDCARDS:
         raise ValueError(f"has more than {MAX_WILDCARDS} wildcards")
+    try:
+        _compiled(path)
+    except re.error as error:
+        raise ValueError("holds a range of characters that ends before it begins") from error
     return path
 
 

@@ -82,9 +82,15 @@ def following(style: Style, token: Token, answered: Answered) -> dict[str, Any]:
 
 def same_host(link: str, url: str) -> str:
     """The link as a whole address. Raises when it leads to another host, which would get our credentials."""
-    target = urlsplit(urljoin(url, link))
     origin = urlsplit(url)
-    if (target.hostname, target.port or origin.port) != (origin.hostname, origin.port):
+    try:
+        target = urlsplit(urljoin(url, link))
+        place = (target.hostname, target.port or origin.port)
+    except ValueError as error:
+        raise UnhelpfulSourceError(
+            "the link to the next page is not an address", evidence=(link[:300],)
+        ) from error
+    if place != (origin.hostname, origin.port):
         raise UnhelpfulSourceError(
             "the link to the next page leads to another host", evidence=(str(target.hostname),)
         )
