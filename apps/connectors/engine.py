@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -44,7 +45,7 @@ def check(*, org_id: UUID, role: str, kind: str, config: Mapping[str, Any]) -> A
         **_of(org_id),
     }
     try:
-        return _ask("check", payload, CHECK_SECONDS)
+        return _ask("check", org_id, payload, CHECK_SECONDS)
     except EngineError as error:
         step = {"step": str(error.failure_class), "ok": False, "message": error.message, "ms": 0.0}
         return {"ok": False, "steps": [step]}
@@ -54,7 +55,7 @@ def discover(*, org_id: UUID, kind: str, config: Mapping[str, Any]) -> Answer:
     """`{ok, streams, failure}`."""
     payload = {"role": "source", "kind": kind, "config": config, **_of(org_id)}
     try:
-        found = _ask("discover", payload, CHECK_SECONDS)
+        found = _ask("discover", org_id, payload, CHECK_SECONDS)
     except EngineError as error:
         return {"ok": False, "streams": [], "failure": _failure(error)}
     return {"ok": True, "streams": found["streams"], "failure": None}
@@ -64,7 +65,7 @@ def preview(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
     """`{ok, records, columns, ms, failure}` with at most `limit` records. Writes nothing anywhere."""
     payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
     try:
-        found = _ask("preview", payload, PREVIEW_SECONDS)
+        found = _ask("preview", org_id, payload, PREVIEW_SECONDS)
     except EngineError as error:
         return {"ok": False, "records": [], "columns": [], "ms": 0.0, "failure": _failure(error)}
     return {
@@ -84,27 +85,38 @@ def supervisor() -> EngineSupervisor:
     return made
 
 
-_seats = threading.BoundedSemaphore(max(2, settings.WEB_THREADS // 2))
+SEATS = max(2, settings.WEB_THREADS // 2)
+SEATS_OF_AN_ORG = max(1, SEATS // 2)  # one org's slow servers leave room for the others
+
+_seats = threading.BoundedSemaphore(SEATS)
+_taken: Counter[UUID] = Counter()
+_taking = threading.Lock()
 
 
 @contextmanager
-def _seat() -> Iterator[None]:
-    """A place among the questions asked at once. Raises Problem 429 when all are taken."""
-    if not _seats.acquire(blocking=False):
-        raise Problem(
-            429,
-            "Too many connections are being looked at; try again in a few seconds.",
-            "busy",
-            headers={"Retry-After": RETRY_AFTER},
-        )
+def _seat(org_id: UUID) -> Iterator[None]:
+    """A place among the questions asked at once. Raises Problem 429 when all, or the org's, are taken."""
+    with _taking:
+        if _taken[org_id] >= SEATS_OF_AN_ORG or not _seats.acquire(blocking=False):
+            raise Problem(
+                429,
+                "Too many connections are being looked at; try again in a few seconds.",
+                "busy",
+                headers={"Retry-After": RETRY_AFTER},
+            )
+        _taken[org_id] += 1
     try:
         yield
     finally:
+        with _taking:
+            _taken[org_id] -= 1
+            if not _taken[org_id]:
+                del _taken[org_id]
         _seats.release()
 
 
-def _ask(name: str, payload: Mapping[str, Any], seconds: float) -> Answer:
-    with _seat():
+def _ask(name: str, org_id: UUID, payload: Mapping[str, Any], seconds: float) -> Answer:
+    with _seat(org_id):
         try:
             return supervisor().call(name, payload, seconds)
         except EngineError as error:

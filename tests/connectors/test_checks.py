@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -158,6 +159,15 @@ def test_more_checks_at_once_than_there_are_seats_answer_429(
     answer = world.client().post(f"{URL}/{made.pk}/check", {})
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]
+
+
+def test_an_org_that_takes_all_its_seats_leaves_some_for_others(
+    world: World, stranger: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_taken", Counter({world.org.pk: engine.SEATS_OF_AN_ORG}))
+    ours, theirs = make_connector(world), make_connector(stranger)
+    assert world.client().post(f"{URL}/{ours.pk}/check", {}).status_code == 429
+    assert stranger.client().post(f"{URL}/{theirs.pk}/check", {}).status_code == 200
 
 
 def test_an_idempotency_key_does_not_freeze_a_check(world: World) -> None:
