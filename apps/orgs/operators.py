@@ -56,6 +56,12 @@ class OperatorAdmin(ReadOnly):
         rows: models.QuerySet[Any] = manager.using("ops")
         return rows.order_by("-pk")
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """A filter in the address must not let anyone guess, letter by letter, what is never shown."""
+        if NEVER_SHOWN.intersection(lookup.split("__")):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return [f.name for f in self.model._meta.concrete_fields if f.name not in NEVER_SHOWN]
 

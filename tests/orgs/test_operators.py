@@ -75,6 +75,23 @@ def test_every_page_opens_and_shows_nothing_that_seals_or_proves(
             assert value not in shown, field.name
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "identity/user/?password__startswith=bcrypt",
+        "orgs/org/?data_key__startswith=g",
+        "orgs/apikey/?hash__startswith=$2b$",
+        "orgs/membership/?user__password__startswith=bcrypt",
+    ],
+)
+def test_what_is_never_shown_cannot_be_guessed_by_filtering(
+    planted: Planted, operator: Client, path: str
+) -> None:
+    answer = operator.get(f"/operators/{path}")
+    assert answer.status_code == 400
+    assert planted.canary not in answer.content.decode()
+
+
 def test_nothing_can_be_changed_there(planted: Planted, operator: Client) -> None:
     base = f"/operators/pipelines/pipeline/{planted['pipeline']}"
     assert operator.post(f"{base}/change/", {"name": "mine"}).status_code == 403
