@@ -94,8 +94,10 @@ def ask(case: Any, planted: Planted) -> None:
     with undone():
         headers = {"Authorization": bearer_of(actor, planted)} if actor != "anonymous" else {}
         response = case.call(headers=headers)
+    away = name == "health_ready" and response.status_code == 503  # the suite has no worker
     stream = response.headers.get("content-type", [""])[0].startswith("text/event-stream")
-    checks = [check for check in CHECKS if not (stream and check is response_schema_conformance)]
+    passed_by = {response_schema_conformance} if stream else {not_a_server_error} if away else set()
+    checks = [check for check in CHECKS if check not in passed_by]
     case.validate_response(response, checks=checks)
 
 

@@ -27,11 +27,12 @@ def files(*folders: str) -> tuple[Path, ...]:
     return tuple(path for path in found if "migrations" not in path.parts)
 
 
-def mentions(*folders: str) -> Iterator[Mention]:
-    """Every node of every file below these folders, migrations aside."""
+def mentions(*folders: str, of: tuple[str, ...]) -> Iterator[Mention]:
+    """Every node of the files below these folders that hold one of the words, migrations aside."""
     for path in files(*folders):
-        place = str(path.relative_to(ROOT))
-        yield from _walk(ast.parse(path.read_text()), place, (), ())
+        text = path.read_text()
+        if any(word in text for word in of):
+            yield from _walk(ast.parse(text), str(path.relative_to(ROOT)), (), ())
 
 
 def _walk(
