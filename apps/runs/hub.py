@@ -26,13 +26,9 @@ from apps.runs.events import CHANNEL, OF_ORG
 logger = structlog.get_logger(__name__)
 
 HEARTBEAT = 15.0  # seconds between comments on a quiet stream
-LONGEST_QUEUE = 500  # notices a slow client may be behind before its stream is closed
+LONGEST_QUEUE = 256  # notices a slow client may be behind before its stream is closed
 PROOF_OF_LIFE = 10.0  # seconds without a notice after which the connection is tried
 RECONNECT = (0.1, 5.0)  # seconds, first and longest wait
-
-
-class TooSlow(Exception):
-    """The client does not keep up; it reconnects and resumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +51,23 @@ def frame(number: int | None, kind: str, body: str) -> bytes:
 
 
 class Subscription:
-    """A stream's inbox."""
+    """A stream's inbox. Made by the task that serves the stream, which is cancelled when the inbox overflows."""
 
     def __init__(self) -> None:
         self._inbox: deque[Notice] = deque()
         self._arrived = asyncio.Event()
-        self._too_slow = False
+        self._server = asyncio.current_task()
         self.closed = False
+        self.too_slow = False  # the client does not keep up; it reconnects and resumes
         self.beat_at = time.monotonic() + HEARTBEAT * random.uniform(0.5, 1)  # noqa: S311 - spreads load
 
     def put(self, notice: Notice) -> None:
-        if len(self._inbox) >= LONGEST_QUEUE:
-            self._too_slow = True
-        else:
+        if len(self._inbox) < LONGEST_QUEUE:
             self._inbox.append(notice)
-        self._arrived.set()
+            self._arrived.set()
+        elif not self.too_slow and self._server is not None:
+            self.too_slow = True
+            self._server.cancel()  # it waits for the client to read
 
     def close(self) -> None:
         """The client is gone."""
@@ -77,11 +75,9 @@ class Subscription:
         self._arrived.set()
 
     async def take(self) -> list[Notice]:
-        """What arrived, waiting for at least one; empty once closed. Raises TooSlow."""
+        """What arrived, waiting for at least one; empty once closed."""
         await self._arrived.wait()
         self._arrived.clear()
-        if self._too_slow:
-            raise TooSlow
         if self.closed:
             return []
         found = list(self._inbox)

@@ -32,7 +32,7 @@ from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 from apps.runs import access
 from apps.runs.feeds import Missed, OrgSource, RunSource, Source, unheard
-from apps.runs.hub import BEAT, Hub, Notice, Subscription, TooSlow
+from apps.runs.hub import BEAT, Hub, Notice, Subscription
 from config.headers import CONTENT_SECURITY_POLICY
 from config.problems import Problem, as_problem
 from config.wire import JSONRenderer
@@ -158,7 +158,7 @@ class Streams:
             watch = asyncio.create_task(_until_gone(receive, inbox))
             try:
                 await self.hub.listening()
-                first = await self._unit(lambda: missed(opening.source, opening.last_seen))
+                first = await self._all_missed(opening.source, opening.last_seen)
                 if first.ended and not first.frames:
                     await _answer_nothing_more(send)
                     return
@@ -166,7 +166,9 @@ class Streams:
                 if not first.ended:
                     await self._follow(opening, inbox, first.last, send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
-            except TooSlow:
+            except asyncio.CancelledError:
+                if not inbox.too_slow:
+                    raise
                 logger.info("stream closed: client too slow", stream=str(opening.source.key))
             finally:
                 watch.cancel()
@@ -206,13 +208,13 @@ class Streams:
                 seen, ended = found.last, found.ended
         return frames, seen, ended
 
-    async def _all_missed(self, source: Source, seen: int) -> Missed:
-        """Rows after `seen`, in as many reads as it takes."""
+    async def _all_missed(self, source: Source, seen: int | None) -> Missed:
+        """What came after `seen`, in as many reads as it takes."""
         frames: list[bytes] = []
         while True:
-            found = await self._unit(partial(source.after, seen))
+            found = await self._unit(partial(missed, source, seen))
             frames += found.frames
-            if not found.frames or found.ended or found.last <= seen:
+            if seen is None or found.ended or found.last <= seen:
                 return Missed(tuple(frames), found.last, found.ended)
             seen = found.last
 

@@ -39,7 +39,9 @@ class OwnServer:
         assert process.wait(10) == -signal.SIGKILL
 
     def start_again(self) -> None:
+        """Back with all that was committed; this process forgets the connections that died."""
         self._postgres.start()
+        close_connections()
 
     @property
     def recovered(self) -> bool:

@@ -49,6 +49,26 @@ def test_what_cannot_start_or_does_not_end_in_time_has_codes_of_its_own(acme: Wo
     assert code_of("patient", org=slug) == 2  # that run has not ended yet
 
 
+def test_the_organization_goes_by_its_slug_or_by_a_name_that_is_its_own(acme: World) -> None:
+    make_pipeline(acme, name="patient")
+
+    with pytest.raises(CommandError, match=acme.org.slug):  # what could have been meant
+        start("patient", org="nobody")
+    started = start("patient", org=acme.org.name.upper())
+    assert UUID(started)
+
+    with transaction.atomic():
+        create_org(name=acme.org.name, owner=acme.owner, by=SYSTEM)
+    with pytest.raises(CommandError, match="2 organizations"):
+        start("patient", org=acme.org.name)
+
+
+def start(name: str, *, org: str) -> str:
+    out = StringIO()
+    call_command("run_pipeline", name, org=org, stdout=out)
+    return out.getvalue().strip()
+
+
 def code_of(name: str, **options: Any) -> int:
     """The exit code, in this process."""
     try:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +24,7 @@ from apps.pipelines.models import Pipeline
 from apps.runs import events
 from apps.runs.models import Event
 from tests.runs.conftest import make_pipeline
+from tests.runs.own_server import OwnServer
 from tests.world import World, make_world
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -76,7 +77,7 @@ class Listener:
         self.response = response
         self._lines = response.iter_lines()
 
-    def next(self) -> tuple[int | None, str, Any]:
+    def next(self) -> tuple[Any, str, Any]:
         """The next event: (id, kind, body)."""
         found: dict[str, str] = {}
         for line in self._lines:
@@ -238,6 +239,60 @@ def test_a_stream_closes_when_its_member_is_removed(server: str, acme: World) ->
         say(acme, run_id, {"read": 1})
         assert stream.next()[0] == 2
         assert stream.ended()
+
+
+def test_a_client_that_does_not_read_is_cut_off_and_resumes_where_it_was(
+    server: str, acme: World
+) -> None:
+    run_id = start(acme, make_pipeline(acme))
+    path = f"/api/v1/runs/{run_id}/events"
+    large = "x" * 6500  # of which the sockets' buffers hold some hundreds
+
+    narrow = httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)])
+    headers = {"Authorization": f"Bearer {token_of(acme)}"}
+    with (
+        httpx.Client(transport=narrow, timeout=20) as client,
+        client.stream("GET", server + path, headers=headers) as response,
+    ):
+        stream = Listener(response)
+        first, _, _ = stream.next()
+        last = first + 2000
+        for _ in range(20):
+            say(acme, run_id, *({"read": n, "note": large} for n in range(100)))
+        seen = [first]
+        with suppress(httpx.RemoteProtocolError, EOFError):
+            while seen[-1] != last:
+                seen.append(stream.next()[0])
+    assert last not in seen
+    with listen(server, path, acme, **{"Last-Event-ID": str(seen[-1])}) as stream:
+        while seen[-1] != last:
+            seen.append(stream.next()[0])
+
+    assert seen == list(range(first, last + 1))
+
+
+def test_nothing_is_lost_or_doubled_when_postgresql_is_killed_and_comes_back(
+    own_postgres: OwnServer,
+) -> None:
+    acme = make_world()
+    run_id = start(acme, make_pipeline(acme))
+
+    with (
+        web_server() as server,
+        listen(server, f"/api/v1/runs/{run_id}/events", acme) as stream,
+    ):
+        first, _, _ = stream.next()
+        say(acme, run_id, {"read": 1})
+        assert stream.next()[0] == first + 1
+        own_postgres.kill()
+        own_postgres.start_again()
+        say(acme, run_id, {"read": 2})  # mostly before the server listens again
+        say(acme, run_id, {"read": 3})
+        assert [stream.next()[0] for _ in range(2)] == [first + 2, first + 3]
+        say(acme, run_id, {"read": 4})
+        assert stream.next() == (first + 4, "progress", {"read": 4})
+
+    assert own_postgres.recovered
 
 
 def test_a_malformed_place_is_a_bad_request(server: str, acme: World) -> None:

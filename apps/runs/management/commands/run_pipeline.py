@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +27,7 @@ from apps.runs.states import ENDED
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 UNKNOWN, TIMED_OUT = 2, 4
 LOOK_EVERY = 0.3  # seconds
+SLUGS_SHOWN = 10
 OPERATOR = Actor(kind="operator", id=None, label="manage.py run_pipeline")
 
 
@@ -36,7 +39,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the pipeline's name")
-        parser.add_argument("--org", required=True, help="the organization's slug")
+        parser.add_argument(
+            "--org", required=True, help="the organization's slug, or its name if no other has it"
+        )
         parser.add_argument("--wait", action="store_true", help="watch it until it ends")
         parser.add_argument("--timeout", type=float, default=None, help="seconds to wait at most")
         parser.add_argument("--force", action="store_true", help="although it is disabled")
@@ -64,13 +69,30 @@ class Command(BaseCommand):
         sys.exit(EXIT_CODES[run["status"]])
 
 
-def _org(slug: str) -> Org:
-    """The org with this slug; operators may look across orgs."""
-    found = Org.objects.using("ops").filter(slug=slug).first()
-    if found is None:
-        raise CommandError(f"There is no organization {slug!r}.", returncode=UNKNOWN)
-    with org_scope(found.pk):
-        return Org.objects.get(pk=found.pk)
+def _org(named: str) -> Org:
+    """The org with this slug or, if it is the only one, this name; operators may look across orgs."""
+    every = Org.objects.using("ops")
+    found = list(every.filter(slug=named)) or list(every.filter(name__iexact=named))
+    if not found:
+        raise CommandError(
+            f"There is no organization {named!r}. {_slugs(every.order_by('name'))}",
+            returncode=UNKNOWN,
+        )
+    if len(found) > 1:
+        raise CommandError(
+            f"{len(found)} organizations are named {named!r}: say which by its slug. "
+            f"{_slugs(found)}",
+            returncode=UNKNOWN,
+        )
+    with org_scope(found[0].pk):
+        return Org.objects.get(pk=found[0].pk)
+
+
+def _slugs(orgs: Iterable[Org]) -> str:
+    """The first few slugs, so that one can be copied."""
+    known = [org.slug for org in islice(orgs, SLUGS_SHOWN + 1)]
+    more = ", …" if len(known) > SLUGS_SHOWN else ""
+    return f"Slugs: {', '.join(known[:SLUGS_SHOWN]) or 'none yet'}{more}."
 
 
 def _start(org: Org, name: str, *, force: bool) -> UUID:
