@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Iterator
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connections
 from django.http import HttpResponse
@@ -17,6 +18,10 @@ from rest_framework.response import Response
 from config import health
 from config.api import PublicView
 from config.schema import operation
+
+logger = structlog.get_logger(__name__)
+
+REASONED = frozenset({"database", "storage"})  # parts whose findings hold another program's words
 
 
 class Alive(serializers.Serializer[Any]):
@@ -65,9 +70,17 @@ class Ready(PublicView):
     )
     def get(self, request: Request) -> Response:
         found = health.ready()
-        parts = [{"part": one.part, "ok": one.ok, "seen": one.seen} for one in found]
+        parts = [{"part": one.part, "ok": one.ok, "seen": _for_anyone(one)} for one in found]
         well = all(one.ok for one in found)
         return Response({"ready": well, "parts": parts}, status=200 if well else 503)
+
+
+def _for_anyone(found: health.Finding) -> str:
+    """Errors name hosts, users and folders: whoever may read the log finds them there."""
+    if found.ok or found.part not in REASONED:
+        return found.seen
+    logger.warning("not ready", part=found.part, seen=found.seen)
+    return "not well; the log says why, or `manage.py doctor`"
 
 
 class Metrics(PublicView):

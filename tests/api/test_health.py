@@ -41,6 +41,19 @@ def test_a_node_without_a_scheduler_is_not_ready_and_names_it(db: None) -> None:
     assert failing == {"workers", "scheduler"}
 
 
+def test_a_part_that_fails_is_named_to_anyone_but_explained_in_the_log_only(
+    db: None, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = "/dev/null/inner-place"
+    storage = {**settings.STORAGES["default"], "OPTIONS": {"location": place}}
+    settings.STORAGES = {**settings.STORAGES, "default": storage}
+    answer = new_client().get("/api/v1/health/ready")
+    (found,) = [part for part in answer.json()["parts"] if part["part"] == "storage"]
+    assert found["ok"] is False
+    assert place not in answer.content.decode()
+    assert place in caplog.text
+
+
 def test_the_gauges_need_the_operators_token(db: None, settings: Any) -> None:
     client = new_client()
     assert client.get("/api/v1/metrics").status_code == 401
