@@ -62,7 +62,7 @@ def roles() -> Finding:
     if strong:
         step = "ALTER ROLE … NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB for each."
         return Finding("roles", False, f"too strong: {', '.join(strong)}", step)
-    return Finding("roles", True, f"{', '.join(sorted(found))}; none passes row security by")
+    return Finding("roles", True, f"{', '.join(sorted(found))}; none bypasses row security")
 
 
 def logins() -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import os
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -36,6 +37,19 @@ def secret(name: str) -> str:
         return _read(generated, name)
     hint = f"Set {name} or {name}_FILE, or let `make up` generate {generated}."
     return text(name, hint=hint)
+
+
+def adopt_installation() -> None:
+    """Let a command typed by hand find what `make up` runs in this home, unless it names a database."""
+    note = home() / "run" / "addresses.json"
+    if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE") or not note.exists():
+        return
+    try:
+        addresses = dict(json.loads(_read(note, "DATABASE_URL")))
+    except ValueError as error:
+        raise SettingMissing(f"{note} is damaged: `make up` writes it anew.") from error
+    for name, value in addresses.items():
+        os.environ.setdefault(name, str(value))
 
 
 def flag(name: str, *, default: bool) -> bool:

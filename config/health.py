@@ -109,7 +109,7 @@ def queue_findings() -> list[Finding]:
             f"{state.waiting} jobs wait, a short one {state.oldest_short:.0f} s",
             start,
         ),
-        Finding("workers", state.workers > 0, f"{state.workers} alive", start),
+        Finding("workers", state.workers > 0, f"{state.workers} queue workers alive", start),
         Finding(
             "scheduler",
             state.tick_age is not None and state.tick_age <= TICK_LATE,

@@ -22,7 +22,9 @@ ENCRYPTION_KEYS = env.secret("ENCRYPTION_KEYS").split()  # Fernet keys, newest f
 API_KEY_PEPPER = env.secret("API_KEY_PEPPER")
 
 # --- Database: one database, four roles (docs/adr/0003) -------------------------------------
-DATABASE_URL = env.text("DATABASE_URL", hint="`make up` starts a PostgreSQL and sets it.")
+DATABASE_URL = env.text(
+    "DATABASE_URL", hint="Start `make up` once, or give the address of a PostgreSQL."
+)
 DATABASE_ROLES = {
     "user": "app_user",
     "owner": "app_owner",

@@ -33,8 +33,13 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """The lock of the running supervisor."""
+        """The lock of the running supervisor, and where its parts are."""
         return self.root / "run"
+
+    @property
+    def addresses(self) -> Path:
+        """Where database and dashboard are, for commands typed by hand. No secrets."""
+        return self.run / "addresses.json"
 
     @property
     def logs(self) -> Path:

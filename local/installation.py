@@ -1,5 +1,6 @@
 """One home brought to the point where Drover's programs can run on it."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from local.home import Home
-from local.keys import ensure_keys
+from local.keys import ensure_keys, write_private
 from local.ports import kept_port
 from local.postgres import EmbeddedPostgres
 from local.supervisor import Supervisor
@@ -52,6 +53,7 @@ class Installation:
         self._start_database()
         with phase("Database and roles"):
             self.prepare("database")
+        write_private(self.home.addresses, json.dumps(self._addresses()) + "\n")
         with phase("Migrations"):
             self.manage("migrate", "--no-input", "--verbosity", "0", role="owner")
             self.prepare("engine")
@@ -62,16 +64,14 @@ class Installation:
 
     def environment(self) -> dict[str, str]:
         """What the programs see: the database's place, without the administrator's password."""
+        names = {"DROVER_HOME": str(self.home.root), "PYTHONUNBUFFERED": "1"} | self._addresses()
+        return {k: v for k, v in os.environ.items() if not _is_ours_to_say(k)} | names
+
+    def _addresses(self) -> dict[str, str]:
+        """Where database and dashboard are."""
         parts = urlsplit(self.admin_url)
         place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        names = {
-            "DATABASE_URL": place,
-            "DROVER_HOME": str(self.home.root),
-            "DROVER_PUBLIC_URL": self.url,
-            "PORT": str(self.port),
-            "PYTHONUNBUFFERED": "1",
-        }
-        return {k: v for k, v in os.environ.items() if not _is_ours_to_say(k)} | names
+        return {"DATABASE_URL": place, "DROVER_PUBLIC_URL": self.url, "PORT": str(self.port)}
 
     def manage(
         self, command: str, *words: str, role: str = "user", env: Mapping[str, str] | None = None

@@ -102,6 +102,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
             assert 'id="root"' in httpx.get(told["url"]).text
             runs = client.get("runs").json()["results"]
             assert [run["status"] for run in runs] == ["succeeded"] * 3
+            assert "Everything is well." in _by_hand(clone, home, "doctor")
             killed = _run_through_a_killed_worker(client, told["pipelines"][0]["id"], first)
         processes = _descendants(first.make.pid)
         assert len(processes) > 5
@@ -125,6 +126,19 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert sorted(kept) == sorted([killed, *(run["id"] for run in runs)])
     assert [row["id"] for row in again["pipelines"]] == [row["id"] for row in told["pipelines"]]
     assert (again["email"], again["password"]) == (told["email"], told["password"])
+
+
+def _by_hand(clone: Path, home: Path, *words: str) -> str:
+    """What a command says that somebody types while Drover runs, with nothing but its home named."""
+    done = subprocess.run(
+        [clone / ".venv/bin/python", "manage.py", *words],
+        cwd=clone,
+        env=_environment() | {"DROVER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _run_through_a_killed_worker(client: httpx.Client, pipeline_id: str, up: MakeUp) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
@@ -30,6 +31,6 @@ class Command(BaseCommand):
             raise CommandError(f"{email} has an account already: operators need one of their own.")
         password = new_password(options["password_file"], email)
         User.objects.create_user(email=email, password=password, is_staff=True)
-        self.stdout.write(f"Operator {email}; log in at {ADMIN_PATH}.")
+        self.stdout.write(f"Operator {email}; log in at {settings.PUBLIC_URL}{ADMIN_PATH}")
         if not options["password_file"]:
             self.stdout.write(f"Password, shown this once: {password}")
