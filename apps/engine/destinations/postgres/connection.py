@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import tempfile
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
-from psycopg import sql
 
+from apps.engine import postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
-from apps.engine.egress.policy import check_host
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
@@ -20,20 +16,8 @@ from apps.engine.failures import (
     DestinationError,
     EngineError,
 )
+from apps.engine.postgres import Connection, Cursor
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-Cursor = psycopg.Cursor[tuple[Any, ...]]
-
-# Failures to connect carry no SQLSTATE, only libpq's text.
-AUTHENTICATION = re.compile(
-    r"authentication failed|no pg_hba\.conf entry|no password supplied|is not permitted to log in"
-    r'|role ".*" does not exist|pg_hba\.conf rejects',
-    re.IGNORECASE,
-)
-CONFIGURATION = re.compile(
-    r'database ".*" does not exist|does not support SSL|certificate|root\.crt|SSL error|sslmode',
-    re.IGNORECASE,
-)
 # SQLSTATEs, the longest prefix wins: the failure and what to say.
 STATES: dict[str, tuple[type[EngineError], str]] = {
     "0A000": (ConfigurationError, "PostgreSQL cannot change the table as needed"),
@@ -59,28 +43,9 @@ STATES: dict[str, tuple[type[EngineError], str]] = {
 
 def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
     """A connection to an address the egress policy judged. Raises EngineError."""
-    addresses = check_host(config.host, config.port, allow_private=allow_private)
-    with _certificate_file(config) as certificate, saying_why(config):
-        return psycopg.connect(
-            host=",".join([config.host] * len(addresses)),
-            hostaddr=",".join(addresses),
-            port=config.port,
-            dbname=config.database,
-            user=config.user,
-            password=config.password.get_secret_value(),
-            passfile="/dev/null",  # nobody's stored passwords
-            sslmode=config.sslmode,
-            sslrootcert=certificate,
-            gssencmode="disable",
-            connect_timeout=config.connect_timeout,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            tcp_user_timeout=60_000,
-            application_name="drover",
-            prepare_threshold=None,  # poolers between us and the server forget them
-            autocommit=True,
-        )
+    with saying_why(config):
+        password = config.password.get_secret_value()
+        return postgres.connect(config, password, allow_private=allow_private, autocommit=True)
 
 
 @contextlib.contextmanager
@@ -97,11 +62,8 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         "statement_timeout": f"{config.statement_timeout}s",
         "lock_timeout": f"{config.lock_timeout}s",
     }
-    calls = sql.SQL(", ").join(
-        sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()
-    )
     with saying_why(config), connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(sql.SQL("SELECT {}").format(calls))
+        postgres.set_for_transaction(cursor, settings)
         yield cursor
 
 
@@ -118,7 +80,7 @@ def explained(error: psycopg.Error, config: PostgresConfig) -> EngineError:
     """Our error for one of psycopg's."""
     state = error.sqlstate
     if state is None:
-        return _connection_failure(error, config)
+        return postgres.connection_failure(error, config, otherwise=DestinationError)
     said = [error.diag.message_primary or "no message"]
     for label, name in (
         ("column", error.diag.column_name),
@@ -132,33 +94,3 @@ def explained(error: psycopg.Error, config: PostgresConfig) -> EngineError:
             failure, message = STATES[state[:length]]
             return failure(message, evidence=evidence)
     return DestinationError("PostgreSQL failed", evidence=evidence)
-
-
-def _connection_failure(error: psycopg.Error, config: PostgresConfig) -> EngineError:
-    where = f"{config.host}:{config.port}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    evidence = tuple(line[:300] for line in lines[:3])
-    text = " ".join(lines)
-    if AUTHENTICATION.search(text):
-        return AuthenticationError(
-            f"PostgreSQL at {where} refused the user {config.user!r}", evidence=evidence
-        )
-    if CONFIGURATION.search(text):
-        return ConfigurationError(f"Cannot connect to {where} this way", evidence=evidence)
-    if isinstance(error, psycopg.errors.ConnectionTimeout):
-        return DestinationError(
-            f"{where} did not answer within {config.connect_timeout} s", evidence=evidence
-        )
-    return DestinationError(f"The connection to {where} failed", evidence=evidence)
-
-
-@contextlib.contextmanager
-def _certificate_file(config: PostgresConfig) -> Iterator[str | None]:
-    if config.ssl_root_certificate is None:
-        # Without one libpq would look into the home folder of whoever runs this.
-        yield "system" if config.sslmode == "verify-full" else None
-        return
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(config.ssl_root_certificate)
-        file.flush()
-        yield file.name

@@ -16,7 +16,6 @@ from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.postgres import connection as postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
-from apps.engine.destinations.postgres.connection import Connection, Cursor
 from apps.engine.destinations.postgres.copying import without_nul
 from apps.engine.destinations.postgres.identifiers import (
     TableName,
@@ -30,6 +29,7 @@ from apps.engine.destinations.postgres.publishing import Publishing
 from apps.engine.destinations.postgres.staging import Staging
 from apps.engine.destinations.postgres.tables import look
 from apps.engine.failures import ConfigurationError, ContractError
+from apps.engine.postgres import Connection, Cursor
 
 
 class PostgresDestination(Destination):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
-from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
 from apps.engine.destinations.postgres.tables import Table
+from apps.engine.postgres import Cursor
 
 UNIQUE = """
 SELECT EXISTS (

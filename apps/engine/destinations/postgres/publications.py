@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.identifiers import PUBLICATIONS, TableName
 from apps.engine.destinations.postgres.tables import Table, look
+from apps.engine.postgres import Cursor
 
 MAKE = """
 CREATE TABLE IF NOT EXISTS {} (

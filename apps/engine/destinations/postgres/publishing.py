@@ -20,7 +20,6 @@ from apps.engine.columns import STRING, Column, ColumnType
 from apps.engine.contract import WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
-from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.identifiers import BATCH, ROW, TableName
 from apps.engine.destinations.postgres.publications import LastPublication, shape_of
 from apps.engine.destinations.postgres.staging import Staging, batch_mark
@@ -33,6 +32,7 @@ from apps.engine.destinations.postgres.tables import (
     widen_column,
 )
 from apps.engine.destinations.postgres.types import widened
+from apps.engine.postgres import Cursor
 
 Pairs = list[tuple[str, sql.Composable]]
 

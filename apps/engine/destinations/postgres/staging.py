@@ -14,11 +14,11 @@ from psycopg import sql
 
 from apps.engine.columns import Column, ColumnType, cast, column_of
 from apps.engine.destinations.base import Batch
-from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.copying import csv_slices
 from apps.engine.destinations.postgres.identifiers import BATCH, BATCHES, ROW, TableName
 from apps.engine.destinations.postgres.tables import Table, add_column, look, widen_column
 from apps.engine.failures import DestinationError
+from apps.engine.postgres import Cursor
 
 MAKE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (

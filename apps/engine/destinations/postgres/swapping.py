@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.tables import Table
+from apps.engine.postgres import Cursor
 
 ALONE = """
 SELECT c.relkind = 'r' AND c.relpersistence = 'p' AND NOT c.relrowsecurity

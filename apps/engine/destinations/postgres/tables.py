@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from apps.engine.columns import STRING, Column, ColumnType
-from apps.engine.destinations.postgres.connection import Cursor
 from apps.engine.destinations.postgres.identifiers import TableName
 from apps.engine.destinations.postgres.types import (
     KINDS,
@@ -18,6 +17,7 @@ from apps.engine.destinations.postgres.types import (
     widened,
 )
 from apps.engine.failures import ConfigurationError
+from apps.engine.postgres import Cursor
 
 LOOK = """
 SELECT c.oid, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod),

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from apps.engine.contract import CheckStep, StreamInfo
 from apps.engine.failures import SourceError
+from apps.engine.postgres import Connection
 from apps.engine.sources import reach
 from apps.engine.sources.connector import (
     ConnectorSource,
@@ -22,7 +23,7 @@ from apps.engine.sources.connector import (
 )
 from apps.engine.sources.postgres.columns import ROW, decoded, order_texts
 from apps.engine.sources.postgres.config import Config
-from apps.engine.sources.postgres.connection import Connection, connect, reading
+from apps.engine.sources.postgres.connection import connect, reading
 from apps.engine.sources.postgres.copying import copy_lines
 from apps.engine.sources.postgres.pages import (
     CursorPlan,

@@ -1,0 +1,118 @@
+"""Connections to a PostgreSQL of somebody's, and in our words why one failed. Source and destination share them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import certifi
+import psycopg
+from psycopg import sql
+
+from apps.engine.egress.policy import check_host
+from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+# Failures to connect carry no SQLSTATE, only libpq's text.
+AUTHENTICATION = re.compile(
+    r"authentication failed|no pg_hba\.conf entry|no password supplied|is not permitted to log in"
+    r'|role ".*" does not exist|pg_hba\.conf rejects',
+    re.IGNORECASE,
+)
+CONFIGURATION = re.compile(
+    r'database ".*" does not exist|does not support SSL|certificate|root\.crt|SSL error|sslmode',
+    re.IGNORECASE,
+)
+
+
+class Server(Protocol):
+    """The settings that say where a database is and who enters it; `connect_timeout` in seconds."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def database(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def sslmode(self) -> str: ...
+    @property
+    def ssl_root_certificate(self) -> str | None: ...
+    @property
+    def connect_timeout(self) -> int: ...
+
+
+def connect(
+    server: Server, password: str, *, allow_private: bool, autocommit: bool = False
+) -> Connection:
+    """A connection to an address the egress policy judged. Raises EngineError and psycopg.Error."""
+    addresses = check_host(server.host, server.port, allow_private=allow_private)
+    with _certificate_file(server) as certificate:
+        return psycopg.connect(
+            host=",".join([server.host] * len(addresses)),
+            hostaddr=",".join(addresses),
+            port=server.port,
+            dbname=server.database,
+            user=server.user,
+            password=password,
+            passfile="/dev/null",  # nobody's stored passwords
+            sslmode=server.sslmode,
+            sslrootcert=certificate,
+            sslcertmode="disable",  # nor certificates of whoever runs this
+            gssencmode="disable",
+            connect_timeout=server.connect_timeout,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+            tcp_user_timeout=60_000,
+            application_name="drover",
+            prepare_threshold=None,  # poolers between us and the server forget them
+            autocommit=autocommit,
+        )
+
+
+def set_for_transaction(cursor: Cursor, settings: Mapping[str, str]) -> None:
+    """Settings of the server that hold until the transaction ends."""
+    calls = sql.SQL(", ").join(
+        sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()
+    )
+    cursor.execute(sql.SQL("SELECT {}").format(calls))
+
+
+def connection_failure(
+    error: psycopg.Error, server: Server, *, otherwise: type[EngineError]
+) -> EngineError:
+    """Our error for one without a SQLSTATE; `otherwise` when neither the login nor a setting is to blame."""
+    where = f"{server.host}:{server.port}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    evidence = tuple(line[:300] for line in lines[:3])
+    text = " ".join(lines)
+    if AUTHENTICATION.search(text):
+        return AuthenticationError(
+            f"PostgreSQL at {where} refused the user {server.user!r}", evidence=evidence
+        )
+    if CONFIGURATION.search(text):
+        return ConfigurationError(f"Cannot connect to {where} this way", evidence=evidence)
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return otherwise(
+            f"{where} did not answer within {server.connect_timeout} s", evidence=evidence
+        )
+    return otherwise(f"The connection to {where} failed", evidence=evidence)
+
+
+@contextlib.contextmanager
+def _certificate_file(server: Server) -> Iterator[str | None]:
+    if server.ssl_root_certificate is None:
+        yield certifi.where() if server.sslmode == "verify-full" else None
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(server.ssl_root_certificate)
+        file.flush()
+        yield file.name
