@@ -35,8 +35,10 @@ def build() -> Application:
     from django.conf import settings
 
     from apps.runs.streams import Streams
+    from config import files
 
-    pages: Any = WSGIMiddleware(wsgi, workers=settings.WEB_THREADS)
+    sending: Any = files.handing_over(wsgi)
+    pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
     streams = Streams()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,8 +56,8 @@ def build() -> Application:
             await _refuse_body(send)
         else:
             body = await _whole_body(scope, receive)
-            query = _ascii(scope["query_string"])
-            await pages({**scope, "query_string": query}, body, send)
+            asked = {**scope, "query_string": _ascii(scope["query_string"])}
+            await pages(asked, body, files.following(asked, receive, send))
 
     return application
 

@@ -9,15 +9,24 @@ import pytest
 from django.conf import settings
 
 from apps.auth.models import LoginAttempt
+from apps.orgs.roles import Role
+from apps.runs import storage
+from apps.runs.models import Output, Run
 from config.asgi import application
+from tests.world import World, make_pipeline, make_world, token_for
 
 Answer = tuple[int, bytes]
 
 
 async def call(
-    method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes | None = b""
+    method: str,
+    path: str,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes | None = b"",
+    *,
+    reads: bool = True,
 ) -> Answer:
-    """One request; with `body` None the client promises one and never sends it."""
+    """One request; with `body` None the client promises one and never sends it, or it `reads` no answer."""
     sent: list[dict[str, Any]] = []
     asked = False
 
@@ -30,6 +39,8 @@ async def call(
 
     async def send(message: Any) -> None:
         sent.append(dict(message))
+        if not reads and message["type"] == "http.response.body":
+            await asyncio.Event().wait()
 
     scope = {
         "type": "http",
@@ -72,6 +83,53 @@ def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
     assert other[0] == 200
     assert {status for status, _ in refused} == {413}
     assert b'"code":"too_large"' in refused[0][1]
+
+
+@pytest.mark.usefixtures("committed_db")
+def test_downloads_that_nobody_reads_leave_room_for_others() -> None:
+    world = make_world()
+    path, content = published(world)
+    caller = (b"authorization", f"Bearer {token_for(world.users[Role.VIEWER], world.org)}".encode())
+
+    async def crowd() -> tuple[Answer, Answer]:
+        stalled = [
+            call("GET", path, [caller, HOST], reads=False) for _ in range(settings.WEB_THREADS)
+        ]
+        tasks = [asyncio.create_task(each) for each in stalled]
+        await asyncio.sleep(1)
+        try:
+            other = await asyncio.wait_for(call("GET", "/api/v1/health/live", [HOST]), 10)
+            return other, await asyncio.wait_for(call("GET", path, [caller, HOST]), 20)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    other, whole = asyncio.run(crowd())
+    assert other[0] == 200
+    assert whole == (200, content)
+
+
+def published(world: World) -> tuple[str, bytes]:
+    """The address of a file that fills every buffer on the way, and what is in it."""
+    content = bytes(range(256)) * 4096
+    pipeline = make_pipeline(world)
+    with world.scope():
+        run = Run.unscoped.create(
+            org=world.org, pipeline=pipeline, version=1, status="succeeded", trigger="manual"
+        )
+        key = f"org/{world.org.pk}/run/{run.pk}/rows"
+        storage.write(key, content)
+        Output.unscoped.create(
+            org=world.org,
+            run=run,
+            name="rows",
+            key=key,
+            bytes=len(content),
+            rows=1,
+            media_type="a/b",
+        )
+    return f"/api/v1/runs/{run.pk}/outputs/rows", content
 
 
 @pytest.mark.usefixtures("committed_db")
