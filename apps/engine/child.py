@@ -47,10 +47,19 @@ class Channel:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing more will be said: whoever listens need not wait until this process is taken apart."""
+        with self._lock:
+            os.close(self._fd)
+            self._closed = True
 
     def send(self, message: Message) -> None:
         line = memoryview(encode(message))
         with self._lock:
+            if self._closed:
+                return  # a thread that outlives the run
             try:
                 while line:
                     line = line[os.write(self._fd, line) :]
@@ -75,6 +84,8 @@ def serve(request_fd: int, events_fd: int) -> None:
             _call(request["name"], request["payload"], channel)
     except Exception as error:  # the edge of the process
         channel.send(classify(error, side="state", redactor=Redactor()))
+    _flush_standard_streams()
+    channel.close()
 
 
 def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
@@ -163,6 +174,6 @@ class _Forward(logging.Handler):
         self._say(record.levelname, record.getMessage(), {"logger": record.name})
 
 
-def flush_standard_streams() -> None:
+def _flush_standard_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -71,10 +71,11 @@ class Conversation:
 
     @property
     def over(self) -> bool:
-        """The child has exited and everything it said was heard, or it cannot be killed."""
+        """It has said its last word, or ended without one and was heard out, or cannot be killed."""
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
             return True
-        return self._child.ended.is_set() and not self._is_open(self._events_fd)
+        ended = self.last_word is not None or self._child.ended.is_set()
+        return ended and not self._is_open(self._events_fd)
 
     def stop(self) -> None:
         """Ask it to stop at its next checkpoint; it is killed when it does not."""
@@ -117,6 +118,8 @@ class Conversation:
 
     def _hear_events(self) -> Iterator[Message]:
         data = self._read(self._events_fd)
+        if data == b"":
+            yield from self._hear_standard()  # what it printed before
         if not data:
             return
         try:
@@ -134,7 +137,7 @@ class Conversation:
             self._forget(self._events_fd)
 
     def _hear_standard(self) -> Iterator[Message]:
-        data = self._read(self._stderr_fd)
+        data = self._read(self._stderr_fd) if self._is_open(self._stderr_fd) else None
         if data is None:
             return
         *lines, self._standard = (self._standard + data).split(b"\n")

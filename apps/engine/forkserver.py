@@ -184,7 +184,6 @@ def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
         from apps.engine import child
 
         child.serve(request_fd, events_fd)
-        child.flush_standard_streams()
         status = 0
     except BaseException:
         import traceback

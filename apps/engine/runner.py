@@ -68,6 +68,9 @@ class Runner:
         except Exception as error:  # the edge of the run
             reason = self._taken_over() or error
             return classify(reason, side=self._blame.side, redactor=self._redactor)
+        finally:
+            if self._backend is not None:
+                self._backend.close()
 
     def _taken_over(self) -> LeaseLost | None:
         """A new owner removes our staging and our connection: whatever that broke, it is the reason."""
