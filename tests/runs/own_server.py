@@ -53,7 +53,7 @@ class OwnServer:
 def own_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
     """A migrated database on a fresh server; Django's connections point there meanwhile."""
     folder.chmod(0o711)
-    with EmbeddedPostgres(folder / "pg", durable=False) as postgres:
+    with EmbeddedPostgres(folder / "pg") as postgres:  # durable: what was committed must survive
         url = postgres.url(DATABASE)
         prepare_database(url, settings.SECRET_KEY)
         environment = {**os.environ, "DATABASE_URL": url, "DROVER_DB_ROLE": "owner"}
