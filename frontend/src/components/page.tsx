@@ -13,8 +13,8 @@ export function PageHeader({ title, count, children }: Props) {
   return (
     <div className="mb-4 flex min-h-8.5 flex-wrap items-center justify-between gap-x-4 gap-y-2">
       <h1 className="text-xl font-semibold tracking-tight">
-        {title}
-        {count != null && <span className="ml-2 font-normal text-faint tabular-nums">{grouped(count)}</span>}
+        {title}{" "}
+        {count != null && <span className="ml-1 font-normal text-faint tabular-nums">{grouped(count)}</span>}
       </h1>
       <div className="flex gap-2">{children}</div>
     </div>

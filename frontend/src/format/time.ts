@@ -10,12 +10,14 @@ const STEPS: [limit: number, size: number, unit: Intl.RelativeTimeFormatUnit][] 
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
+const SKEW = 2; // seconds that a server's moment may seem to lie ahead of us
+
 /** `just now`, `3 min. ago`, `in 2 hr.`: the largest unit that fits, rounded down. */
 export function relativeTime(at: string, now: number): string {
   const seconds = (Date.parse(at) - now) / 1000;
   if (Number.isNaN(seconds)) return "–";
   const size = Math.abs(seconds);
-  if (size < 10) return seconds > 0 ? "any moment" : "just now";
+  if (size < 10) return seconds > SKEW ? "any moment" : "just now";
   const step = STEPS.find(([limit]) => size < limit)!;
   const [, unitSize, unit] = step;
   return relative.format(Math.trunc(seconds / unitSize), unit);

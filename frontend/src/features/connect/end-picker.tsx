@@ -113,7 +113,7 @@ export function Choice({ group, title, text, checked, onChoose }: ChoiceProps) {
       />
       <span className="min-w-0">
         <span className="block truncate font-medium">{title}</span>
-        {text && <span className="line-clamp-2 text-xs text-soft">{text}</span>}
+        {text && <span className="line-clamp-3 text-xs text-soft">{text}</span>}
       </span>
     </label>
   );

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { PlusIcon } from "@/components/icons";
@@ -26,6 +27,7 @@ interface FormProps {
 
 /** Settings as a form: what is required first, the rest folded away unless it has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
+  const [open, setOpen] = useState(false); // what an error unfolded stays so while it is corrected
   const fields = fieldsOf(schema, root);
   const foldable = fields.filter((field) => !field.required && !isLogin(field, root));
   const folded = foldable.length > 2 ? foldable : [];
@@ -47,7 +49,11 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
     <div className="grid gap-4">
       {shown.map(render)}
       {folded.length > 0 && (
-        <details open={wrong || undefined} className="rounded-card border border-line">
+        <details
+          open={open || wrong}
+          onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
+          className="rounded-card border border-line"
+        >
           <summary className="rounded-card px-3 py-2 text-soft hover:bg-hover">
             {shown.length > 0 ? "More settings" : "Settings, all optional"}{" "}
             <span className="text-faint">{folded.length}</span>
@@ -95,7 +101,17 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
     );
   }
   if (shape.kind === "union") {
-    return <Union shape={shape} root={root} value={value} onChange={onChange} errors={errors} path={path} />;
+    return (
+      <Union
+        shape={shape}
+        required={field.required}
+        root={root}
+        value={value}
+        onChange={onChange}
+        errors={errors}
+        path={path}
+      />
+    );
   }
   if (shape.kind === "list") {
     return (
@@ -161,11 +177,14 @@ function Group({ title, description, error, children }: GroupProps) {
   );
 }
 
-type UnionProps = Omit<FieldProps, "field"> & { shape: Extract<FieldShape, { kind: "union" }> };
+type UnionProps = Omit<FieldProps, "field"> & { required: boolean; shape: Extract<FieldShape, { kind: "union" }> };
 
-function Union({ shape, root, value, onChange, errors, path }: UnionProps) {
-  const chosen = optionOf(value ?? shape.fallback, shape.options);
+function Union({ shape, required, root, value, onChange, errors, path }: UnionProps) {
+  const none = shape.options.findIndex((option) => option.title === "None");
+  const given = optionOf(value ?? shape.fallback, shape.options);
+  const chosen = given < 0 && !shape.nullable && !required ? none : given;
   const option = shape.options[chosen];
+  const unset = !shape.nullable ? "Choose…" : none < 0 ? "None" : "Not set";
   return (
     <Group title={shape.title} description={shape.description} error={errors[path]}>
       <select
@@ -177,7 +196,7 @@ function Union({ shape, root, value, onChange, errors, path }: UnionProps) {
           onChange(next ? constantsOf(next.schema, root) : undefined);
         }}
       >
-        <option value={-1}>{shape.nullable ? "None" : "Choose…"}</option>
+        {(shape.nullable || none < 0 || required) && <option value={-1}>{unset}</option>}
         {shape.options.map((each, index) => (
           <option key={index} value={index}>
             {each.title}

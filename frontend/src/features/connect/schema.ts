@@ -75,9 +75,10 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
   const options = alternatives(node).map((option) => resolved(option, root));
   const real = options.filter((option) => option.type !== "null");
   const nullable = options.length > real.length || (Array.isArray(node.type) && node.type.includes("null"));
+  const title = titleOf(name, schema);
   const base = {
-    title: titleOf(name, schema),
-    description: text(node.description),
+    title,
+    description: beyond(title, text(node.description)),
     example: exampleOf(node),
     nullable,
     fallback: node.default,
@@ -92,6 +93,11 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
   }
   if (real.length > 1) return { ...base, kind: isSecret(node) ? "secret" : allTexts(real) ? "text" : "json" };
   return { ...base, ...plainShape(node, root) } as FieldShape;
+}
+
+/** A description that only repeats the title says nothing. */
+function beyond(title: string, description: string | null): string | null {
+  return description?.replace(/\.$/, "").toLowerCase() === title.toLowerCase() ? null : description;
 }
 
 /** What a property says of itself outranks what its only alternative says. */

@@ -91,7 +91,9 @@ function Choice({
     >
       {(unset || shape.nullable) && <option value="">{shape.nullable ? "None" : "Choose…"}</option>}
       {shape.choices.map((choice) => (
-        <option key={choice}>{choice}</option>
+        <option key={choice} value={choice}>
+          {choice === "\t" ? "tab" : choice}
+        </option>
       ))}
     </select>
   );

@@ -1,8 +1,9 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { isRunStatus } from "@/api/run-status";
 import { Button } from "@/components/button";
 import { SearchIcon } from "@/components/icons";
-import { isRunStatus, type PipelineFilter } from "./filter";
+import type { PipelineFilter } from "./filter";
 
 const TYPING = 250; // milliseconds of rest before what is typed becomes the address
 

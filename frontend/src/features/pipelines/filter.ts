@@ -1,3 +1,4 @@
+import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
 
 /** What the address of the list may say; anything else in it is dropped. */
@@ -7,8 +8,6 @@ export interface PipelineFilter {
   tag?: string;
 }
 
-const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed", "cancelled"];
-
 export function parsePipelineFilter(search: Record<string, unknown>): PipelineFilter {
   const filter: PipelineFilter = {};
   const q = word(search.q);
@@ -17,10 +16,6 @@ export function parsePipelineFilter(search: Record<string, unknown>): PipelineFi
   if (tag) filter.tag = tag;
   if (isRunStatus(search.status)) filter.status = search.status;
   return filter;
-}
-
-export function isRunStatus(value: unknown): value is RunStatus {
-  return typeof value === "string" && STATUSES.includes(value);
 }
 
 /** The router reads `q=2024` as a number. */

@@ -28,7 +28,7 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
               <span className="ml-2 font-normal text-soft">trying again unchanged will not help</span>
             )}
           </h2>
-          <p className="mt-0.5 break-words">{failure.message}</p>
+          <p className="mt-0.5 break-words first-letter:uppercase">{failure.message}</p>
           <p className="mt-2 text-soft">
             <span className="font-medium text-ink">Next: </span>
             {failure.next_step}

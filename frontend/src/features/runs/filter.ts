@@ -1,5 +1,5 @@
+import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
-import { isRunStatus } from "@/features/pipelines/filter";
 
 export interface RunFilter {
   status?: RunStatus;

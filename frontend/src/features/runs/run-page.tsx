@@ -35,7 +35,7 @@ export function RunPage() {
         <>
           <Header run={run} />
           <p role="status" className="sr-only">
-            The run is {run.status}.
+            Status: {run.status}.
           </p>
           <div className="grid gap-4 xl:grid-cols-[1fr_20rem]">
             <div className="grid min-w-0 content-start gap-4">
@@ -142,6 +142,7 @@ function RetryButton({ run }: { run: Run }) {
 }
 
 function WaitingCard({ run }: { run: Run }) {
+  const last = run.attempts?.at(-1);
   return (
     <section
       aria-label="Why it waits"
@@ -149,8 +150,23 @@ function WaitingCard({ run }: { run: Run }) {
     >
       <ClockIcon className="mt-0.5 shrink-0 text-wait" />
       <div>
-        <p className="font-medium">{run.waiting_reason || "Waiting for a free worker"}</p>
-        {run.place_in_line != null && <p className="text-soft">Place in line: {count(run.place_in_line)}</p>}
+        <p className="font-medium first-letter:uppercase">
+          {run.not_before && run.attempt > 0 ? (
+            <>
+              Next try <When at={run.not_before} />
+            </>
+          ) : (
+            run.waiting_reason || "Waiting for a free worker"
+          )}
+        </p>
+        {!run.not_before && run.place_in_line != null && (
+          <p className="text-soft">Place in line: {count(run.place_in_line)}</p>
+        )}
+        {last?.failure && (
+          <p className="text-soft">
+            Attempt {last.number} failed: {last.failure.message}
+          </p>
+        )}
       </div>
     </section>
   );
@@ -174,11 +190,11 @@ function Facts({ run }: { run: Run }) {
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-[0.8125rem]">
         <dt className="text-faint">Started by</dt>
         <dd className="truncate">{run.triggered_by ?? run.trigger}</dd>
-        <dt className="text-faint">Made</dt>
+        <dt className="text-faint">Created</dt>
         <dd>
           <When at={run.created_at} />
         </dd>
-        <dt className="text-faint">Began</dt>
+        <dt className="text-faint">Started</dt>
         <dd>
           <When at={run.started_at} />
         </dd>
@@ -211,7 +227,7 @@ function Attempts({ run }: { run: Run }) {
             <span className="text-faint tabular-nums">{attempt.number}</span>
             <span>
               {attempt.status || "running"}, <When at={attempt.started_at} />
-              {attempt.failure && <span className="block text-soft">{attempt.failure.message}</span>}
+              {attempt.failure && <span className="block text-soft first-letter:uppercase">{attempt.failure.message}</span>}
             </span>
           </li>
         ))}

@@ -1,9 +1,9 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { isRunStatus } from "@/api/run-status";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { isRunStatus } from "@/features/pipelines/filter";
 import { useOrgEvents } from "@/features/shell/org-events";
 import { runsQuery } from "./queries";
 import { RunsTable } from "./runs-table";

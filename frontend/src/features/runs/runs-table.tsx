@@ -17,7 +17,7 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
           <th scope="col">Status</th>
           {withPipeline && <th scope="col">Pipeline</th>}
           <th scope="col" className={narrow}>
-            Made
+            Created
           </th>
           <th scope="col" className="hidden @2xl:table-cell">
             Duration

@@ -88,7 +88,7 @@ export function SignupPage() {
           required
           minLength={8}
           maxLength={1024}
-          hint="Long beats complicated: a few words are fine."
+          hint="At least 8 characters. Long beats complicated: a few words are fine."
           error={messages.password}
         />
         <Button

@@ -1,0 +1,7 @@
+import type { RunStatus } from "./types";
+
+const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed", "cancelled"];
+
+export function isRunStatus(value: unknown): value is RunStatus {
+  return typeof value === "string" && STATUSES.includes(value);
+}
