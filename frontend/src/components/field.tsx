@@ -19,8 +19,7 @@ export function Field({ label, hint, error, optional, children }: FieldProps) {
   return (
     <div className="grid content-start gap-1">
       <label htmlFor={id} className="text-[0.8125rem] font-medium">
-        {label}{" "}
-        {optional && <span className="ml-0.5 font-normal text-faint">optional</span>}
+        {label} {optional && <span className="ml-0.5 font-normal text-faint">optional</span>}
       </label>
       {children({
         id,

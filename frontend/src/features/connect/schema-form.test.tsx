@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { cleanup, render, screen } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { afterEach, describe, expect, it } from "vitest";
@@ -21,8 +21,16 @@ const SCHEMA: Schema = {
       default: null,
     },
     method: { title: "Method", oneOf: [{ $ref: "#/$defs/Key" }, { $ref: "#/$defs/User" }] },
+    paging: { title: "Paging", oneOf: [{ $ref: "#/$defs/None" }, { $ref: "#/$defs/User" }] },
+    own_paging: {
+      title: "Own paging",
+      description: "Own paging.",
+      anyOf: [{ $ref: "#/$defs/None" }, { $ref: "#/$defs/User" }, { type: "null" }],
+      default: null,
+    },
   },
   $defs: {
+    None: { title: "None", type: "object", properties: { kind: { const: "none" } } },
     Key: {
       title: "Key",
       type: "object",
@@ -93,6 +101,28 @@ describe("the settings form", () => {
     expect(current.method).toEqual({ kind: "user", user: "ada" });
     await user.selectOptions(screen.getByLabelText("Method"), "Key");
     expect(current.method).toEqual({ kind: "key" });
+  });
+
+  it("what may be left out shows what that means, once", () => {
+    render(<Harness />);
+    const shown = (label: string) => {
+      const select = screen.getByLabelText<HTMLSelectElement>(label);
+      return [select.selectedOptions[0]!.text, [...select.options].map((option) => option.text)];
+    };
+    expect(shown("Paging")).toEqual(["None", ["None", "User"]]);
+    expect(shown("Own paging")).toEqual(["Not set", ["Not set", "None", "User"]]);
+    expect(shown("Method")).toEqual(["Choose…", ["Choose…", "Key", "User"]]);
+    expect(screen.queryByText("Own paging.")).toBeNull(); // it only repeats the title
+  });
+
+  it("what an error unfolded stays open when it is corrected", async () => {
+    const { rerender } = render(<Harness errors={{ port: "Must be at most 65535." }} />);
+    const more = screen.getByText("More settings").closest("details")!;
+    await waitFor(() => expect(more.open).toBe(true));
+    await Promise.resolve();
+    fireEvent(more, new Event("toggle"));
+    rerender(<Harness />);
+    expect(more.open).toBe(true);
   });
 
   it("shows the server's messages at their fields and unfolds what hides one", () => {

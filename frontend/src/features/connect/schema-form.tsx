@@ -177,7 +177,10 @@ function Group({ title, description, error, children }: GroupProps) {
   );
 }
 
-type UnionProps = Omit<FieldProps, "field"> & { required: boolean; shape: Extract<FieldShape, { kind: "union" }> };
+type UnionProps = Omit<FieldProps, "field"> & {
+  required: boolean;
+  shape: Extract<FieldShape, { kind: "union" }>;
+};
 
 function Union({ shape, required, root, value, onChange, errors, path }: UnionProps) {
   const none = shape.options.findIndex((option) => option.title === "None");

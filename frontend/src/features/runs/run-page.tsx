@@ -227,7 +227,9 @@ function Attempts({ run }: { run: Run }) {
             <span className="text-faint tabular-nums">{attempt.number}</span>
             <span>
               {attempt.status || "running"}, <When at={attempt.started_at} />
-              {attempt.failure && <span className="block text-soft first-letter:uppercase">{attempt.failure.message}</span>}
+              {attempt.failure && (
+                <span className="block text-soft first-letter:uppercase">{attempt.failure.message}</span>
+              )}
             </span>
           </li>
         ))}
