@@ -17,7 +17,6 @@ from apps.auth import keys
 from tests import database
 from tests.world import World, make_world
 
-
 # A busy machine is no failure; in CI the same examples every time, so that a red build is the change's doing.
 hypothesis.settings.register_profile("drover", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("drover")
