@@ -45,6 +45,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
 MOST_STREAMS = 5000  # of one process
+MOST_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events held in memory for one client
 RETRY = b"retry: 1000\n\n"  # milliseconds an EventSource waits before it reconnects
 
 _HEADERS = (
@@ -209,11 +210,15 @@ class Streams:
         return frames, seen, ended
 
     async def _all_missed(self, source: Source, seen: int | None) -> Missed:
-        """What came after `seen`, in as many reads as it takes."""
+        """What came after `seen`, in as many reads as it takes; after too much of it, how things are now."""
         frames: list[bytes] = []
+        held = 0
         while True:
             found = await self._unit(partial(missed, source, seen))
             frames += found.frames
+            held += sum(map(len, found.frames))
+            if held > MOST_CAUGHT_UP:
+                return await self._unit(source.begin)
             if seen is None or found.ended or found.last <= seen:
                 return Missed(tuple(frames), found.last, found.ended)
             seen = found.last

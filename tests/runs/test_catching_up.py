@@ -1,0 +1,44 @@
+"""A client that claims a long absence costs the process a bounded amount of memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from apps.orgs.exceptions import NotFound
+from apps.runs import streams
+from apps.runs.feeds import ROWS_AT_ONCE, Missed, OrgSource
+from apps.runs.hub import frame
+from apps.runs.models import Feed
+from tests.world import make_world
+
+LARGE = "x" * 7000
+
+
+class Busy(OrgSource):
+    """The stream of an org whose kept events never seem to end."""
+
+    def __init__(self, org_id: UUID) -> None:
+        super().__init__(org_id, org_id)
+        self.reads = 0
+
+    def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
+        self.reads += 1
+        if self.reads > 100:
+            raise NotFound  # it would go on for ever
+        return [(after + n, "run", LARGE) for n in range(1, ROWS_AT_ONCE + 1)]
+
+
+def test_more_than_a_client_can_be_told_is_summed_up(committed_db: None) -> None:
+    world = make_world()
+    with world.scope():
+        Feed.unscoped.create(org=world.org, sequence=10**9)
+    source = Busy(world.org.pk)
+
+    async def catch_up() -> Missed:
+        return await streams.Streams()._all_missed(source, 1)
+
+    found = asyncio.run(catch_up())
+    assert found.frames == (frame(10**9, "hello", '{"sequence":1000000000}'),)
+    assert source.reads <= streams.MOST_CAUGHT_UP // (ROWS_AT_ONCE * len(LARGE)) + 1
