@@ -4826,6 +4826,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows a page. */
                 limit?: number;
+                order?: "newest" | "name";
                 /** @description Only keys that were revoked, or only keys that were not. */
                 revoked?: boolean;
             };
@@ -5188,6 +5189,7 @@ export interface operations {
                 /** @description Id of what was changed. */
                 object?: string;
                 object_kind?: string;
+                order?: "newest" | "oldest";
                 since?: string;
                 until?: string;
             };
@@ -5337,6 +5339,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows a page. */
                 limit?: number;
+                order?: "name" | "newest";
             };
             header?: never;
             path?: never;
@@ -6072,6 +6075,7 @@ export interface operations {
                 cursor?: string;
                 /** @description Rows a page. */
                 limit?: number;
+                order?: "oldest" | "newest" | "email";
             };
             header?: never;
             path?: never;
