@@ -23,7 +23,9 @@ def compose() -> dict[str, Any]:
     return document
 
 
-def test_the_broker_is_reserved_beside_the_four_services_that_start(compose: dict[str, Any]) -> None:
+def test_the_broker_is_reserved_beside_the_four_services_that_start(
+    compose: dict[str, Any],
+) -> None:
     assert set(compose["services"]) == {"db", "prepare", "web", "worker", "egress"}
     assert compose["services"]["egress"]["profiles"] == ["reserved"]
 
