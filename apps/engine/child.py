@@ -18,7 +18,8 @@ import orjson
 from loguru import logger
 
 from apps.engine.classify import Side, classify
-from apps.engine.contract import Event, LogLevel, LogLine, RunSpec, Started
+from apps.engine.contract import Event, Failed, LogLevel, LogLine, RunSpec, Started
+from apps.engine.failures import FailureClass
 from apps.engine.protocol import VERSION, Message, ProtocolError, Result, encode
 from apps.engine.redaction import Redactor, redactor_of, secrets_of
 from apps.engine.runner import Runner
@@ -97,9 +98,21 @@ def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
         channel.send(event)
 
     outcome = Runner(spec, emit=emit, stop=stop, redactor=redactor).run()
+    if isinstance(outcome, Failed):
+        _say_why(outcome)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     logger.bind(peak_memory_bytes=peak).debug("Peak memory: {:,} MB", peak // 1_000_000)
     channel.send(outcome)
+
+
+def _say_why(failed: Failed) -> None:
+    """The log says how an attempt ended, because the run may go on with another."""
+    if failed.failure_class is FailureClass.CANCELLED:
+        logger.info("Stopped: {}", failed.message)
+        return
+    logger.error("Failed ({}): {}", failed.failure_class.replace("_", " "), failed.message)
+    for line in failed.evidence:
+        logger.error("{}", line)
 
 
 def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:

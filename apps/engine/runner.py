@@ -197,7 +197,7 @@ class Runner:
         for output in publication.outputs:
             self._emit(output)
         backend.succeed(job)
-        logger.info("Published {} rows", publication.rows)
+        logger.info("Published {:,} rows", publication.rows)
 
 
 def _say_where(spec: RunSpec, job: Job) -> None:
@@ -211,5 +211,7 @@ def _say_where(spec: RunSpec, job: Job) -> None:
         logger.info("Starting a new sync")
     elif job.exhausted:
         logger.info("The source was read to its end before: publishing what is staged")
+    elif not job.next_iteration:
+        logger.info("Starting again: nothing was staged before")
     else:
-        logger.info("Continuing at page {} with {} rows staged", job.next_iteration, job.written)
+        logger.info("Continuing at page {} with {:,} rows staged", job.next_iteration, job.written)

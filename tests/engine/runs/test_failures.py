@@ -90,6 +90,19 @@ def test_secrets_of_the_settings_are_masked_in_messages_evidence_and_logs(
     assert "s3cret" not in f"{outcome}{run.events}"
 
 
+def test_the_log_says_why_an_attempt_failed_and_that_the_next_starts_again(
+    rehearse: Rehearse,
+) -> None:
+    run = rehearse({"rows": 1000, "answer": "zero_division", "while_exists": "trouble"})
+    failed = run.attempt()
+    assert isinstance(failed, Failed)
+    errors = [line.message for line in run.log if line.level == "error"]
+    assert errors == [f"Failed ({failed.failure_class}): {failed.message}", *failed.evidence]
+    run.trouble.unlink()
+    assert isinstance(run.attempt(), Succeeded)
+    assert any("Starting again" in line.message for line in run.log)
+
+
 def test_wrong_settings_are_named_and_their_values_are_not(rehearse: Rehearse) -> None:
     outcome = rehearse({"rows": "s3cret-value"}).attempt()
     assert isinstance(outcome, Failed)
