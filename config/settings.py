@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,7 @@ STATICFILES_DIRS: list[Any] = [("docs", BASE_DIR / "static" / "docs")]
 if FRONTEND_DIST.is_dir():
     STATICFILES_DIRS.append(FRONTEND_DIST)
 WHITENOISE_USE_FINDERS = True
+warnings.filterwarnings("ignore", "No directory at", UserWarning)  # nothing collected: finders
 WHITENOISE_AUTOREFRESH = False
 APPEND_SLASH = False
 USE_TZ = True

@@ -74,3 +74,6 @@ class Connector(OrgOwned):
             ),
         ]
         indexes = [models.Index(fields=["org", "-created_at", "-id"], name="connectors_newest")]
+
+    def __str__(self) -> str:
+        return self.name

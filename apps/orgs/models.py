@@ -63,6 +63,9 @@ class Domain(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [models.UniqueConstraint("org", Lower("name"), name="orgs_domain_name")]
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class DomainRole(OrgOwned):
     """Raises one member's role for the objects of one domain; never lowers it."""

@@ -14,11 +14,11 @@ class PipelineAdmin(OperatorAdmin):
 
 @admin.register(PipelineVersion)
 class PipelineVersionAdmin(OperatorAdmin):
-    list_display = ("org", "pipeline_id", "number", "created_at")
-    list_select_related = ("org",)
+    list_display = ("org", "pipeline", "number", "created_at")
+    list_select_related = ("org", "pipeline")
 
 
 @admin.register(Schedule)
 class ScheduleAdmin(OperatorAdmin):
-    list_display = ("org", "pipeline_id", "cron", "interval_seconds", "timezone", "next_run_at")
-    list_select_related = ("org",)
+    list_display = ("org", "pipeline", "cron", "interval_seconds", "timezone", "next_run_at")
+    list_select_related = ("org", "pipeline")

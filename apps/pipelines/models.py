@@ -54,6 +54,9 @@ class Pipeline(OrgOwned):
             GinIndex(fields=["tags"], name="pipelines_tags"),
         ]
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class PipelineVersion(OrgOwned):
     """One definition, never changed once written. Secrets of inline settings are sealed apart."""

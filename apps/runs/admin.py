@@ -9,8 +9,8 @@ from apps.runs.models import Attempt, Run
 
 @admin.register(Run)
 class RunAdmin(OperatorAdmin):
-    list_display = ("org", "pipeline_id", "status", "trigger", "created_at", "failure_class")
-    list_select_related = ("org",)
+    list_display = ("org", "pipeline", "status", "trigger", "created_at", "failure_class")
+    list_select_related = ("org", "pipeline")
     list_filter = ("status",)
 
 

@@ -13,6 +13,7 @@ from apps.auth.models import User
 from apps.orgs.models import AuditEvent
 from apps.orgs.operators import NEVER_SHOWN, OperatorAdmin
 from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
 from tests.isolation.planted import Planted, plant
 
 PASSWORD = "correct horse battery staple"
@@ -56,6 +57,12 @@ def test_an_operator_sees_lists_and_objects_and_each_look_is_in_the_orgs_trail(
         assert found[0] == ("operator.list", "org", None)
         assert [str(part) for part in found[-1]] == ["operator.view", "pipeline", pipeline]
         assert {event.actor_label for event in events} == {"op@example.com"}
+
+
+def test_the_list_of_runs_names_their_pipelines(planted: Planted, operator: Client) -> None:
+    with planted.world.scope():
+        pipeline = Pipeline.objects.for_org(planted.world.org).get(pk=planted["pipeline"])
+    assert pipeline.name in operator.get("/operators/runs/run/").content.decode()
 
 
 @pytest.mark.parametrize("model", pages())

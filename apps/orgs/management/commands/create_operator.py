@@ -18,7 +18,7 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email")
+        parser.add_argument("email", help="of nobody who is a member of an organization")
         parser.add_argument("--password-file", help="read the password from a file; - is stdin")
 
     def handle(self, *args: Any, **options: Any) -> None:

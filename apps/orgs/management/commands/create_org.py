@@ -19,8 +19,10 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name")
-        parser.add_argument("--owner", required=True, metavar="EMAIL")
+        parser.add_argument("name", help="what people call it")
+        parser.add_argument(
+            "--owner", required=True, metavar="EMAIL", help="an account, or one to be made"
+        )
         parser.add_argument("--password-file", help="read the new owner's password; - is stdin")
 
     def handle(self, *args: Any, **options: Any) -> None:
