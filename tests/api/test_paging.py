@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import orjson
 import pytest
@@ -165,10 +165,10 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(db: None, path: s
         "x",
         "W10",
         "bnVsbA",
-        Cursor("nosuch", False, "x", uuid4()).encode(),
-        Cursor("newest", False, "not a time", uuid4()).encode(),
-        Cursor("newest", False, "2026-01-01T00:00:00", uuid4()).encode(),
-        Cursor("name", False, "a\0b", uuid4()).encode(),
+        Cursor("nosuch", False, "x", UUID(int=1)).encode(),
+        Cursor("newest", False, "not a time", UUID(int=1)).encode(),
+        Cursor("newest", False, "2026-01-01T00:00:00", UUID(int=1)).encode(),
+        Cursor("name", False, "a\0b", UUID(int=1)).encode(),
         "A" * 5000,
     ],
 )
