@@ -129,17 +129,33 @@ async def _listen(
     publisher = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.publish", place.owner_url(), str(SECONDS)), cwd=ROOT
     )
-    while publisher.returncode is None:
-        await asyncio.sleep(1)
-        for one in returning:
-            one.hang_up()
-        await asyncio.gather(*(one.connect(one.last) for one in returning))
+    comings = [
+        asyncio.create_task(_come_and_go(one, number / RECONNECTING))
+        for number, one in enumerate(returning)
+    ]
+    await publisher.wait()
     if publisher.returncode:
         raise RuntimeError("the publisher failed")
     await asyncio.sleep(1.5)
+    for task in comings:
+        task.cancel()
+    await asyncio.gather(*comings, return_exceptions=True)
+    for one in returning:
+        one.hang_up()
+        await one.connect(one.last)  # once more, for what came while it was away
+    await asyncio.sleep(0.5)
     for one in (*steady, *returning):
         one.hang_up()
     return steady, returning
+
+
+async def _come_and_go(one: Listener, offset: float) -> None:
+    """Hang up and come back every second, `offset` seconds after the full one."""
+    await asyncio.sleep(offset)
+    while True:
+        await asyncio.sleep(1)
+        one.hang_up()
+        await one.connect(one.last)
 
 
 def _p99(listeners: Sequence[Listener]) -> float:
