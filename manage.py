@@ -3,14 +3,18 @@
 
 import os
 import sys
+from typing import NoReturn
+
+NOT_STARTED = 2  # as run_pipeline says it; what a command itself found out is 1
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         from django.core.management import execute_from_command_line
+        from django.db.utils import OperationalError
     except ModuleNotFoundError:
-        sys.exit("Django is not installed here: `make up` installs it, then use .venv/bin/python.")
+        refuse("Django is not installed here: `make up` installs it, then use .venv/bin/python.")
 
     from config.env import SettingMissing, adopt_installation
 
@@ -18,7 +22,20 @@ def main() -> None:
         adopt_installation()
         execute_from_command_line(sys.argv)
     except SettingMissing as missing:
-        sys.exit(str(missing))
+        refuse(str(missing))
+    except OperationalError as lost:
+        if "connection failed" not in str(lost):
+            raise
+        reason = str(lost).splitlines()[0]
+        refuse(
+            f"The database cannot be used ({reason}): does `make up` run, is DATABASE_URL right?"
+        )
+
+
+def refuse(sentence: str) -> NoReturn:
+    """One sentence instead of a traceback."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(NOT_STARTED)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ def database() -> Finding:
         ((version,),) = rows("SELECT current_setting('server_version')")
     except DatabaseError as error:
         why = str(error).partition("\n")[0]
-        return Finding("database", False, why, "Start PostgreSQL or correct DATABASE_URL.")
+        return Finding(
+            "database", False, why, "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
+        )
     old = int(str(version).partition(".")[0]) < 14
     return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 14 or later.")
 

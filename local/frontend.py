@@ -16,7 +16,7 @@ from pathlib import Path
 from local.errors import LocalError
 from local.home import CHECKOUT
 from local.install import PYTHON, find_uv, python_with_pip
-from local.toolbox import TOOLS, fingerprint, run, says
+from local.toolbox import INTERRUPTED, TOOLS, fingerprint, run, says
 
 FOLDER = CHECKOUT / "frontend"
 BUILT = FOLDER / "dist"
@@ -137,6 +137,9 @@ def main(scripts: list[str]) -> int:
     except OSError as failure:
         sys.stderr.write(f"The front end could not be built ({failure}): free some space.\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped; the next start goes on from here.\n")
+        return INTERRUPTED
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.home import CHECKOUT
-from local.toolbox import TOOLS, environment, fingerprint, run, says
+from local.toolbox import INTERRUPTED, TOOLS, environment, fingerprint, run, says
 
 VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
@@ -166,6 +166,9 @@ def main(arguments: list[str]) -> int:
     except OSError as failure:
         sys.stderr.write(f"Installing failed ({failure}): free some space or fix the folder.\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped; the next start goes on from here.\n")
+        return INTERRUPTED
     return 0
 
 

@@ -11,6 +11,7 @@ from local.errors import LocalError
 from local.home import CHECKOUT
 
 TOOLS = CHECKOUT / ".tools"
+INTERRUPTED = 130  # what a shell says after Ctrl-C
 
 
 def fingerprint(paths: Iterable[Path], *words: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.env import SettingMissing, adopt_installation
+from local.postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {"DATABASE_URL": "postgresql://127.0.0.1:5999/drover", "PORT": "8123"}
@@ -56,8 +57,21 @@ def test_without_an_installation_a_command_says_what_to_start(note: Path) -> Non
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "`make up`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_not_there_is_one_sentence(note: Path) -> None:
+    nowhere = f"postgresql://127.0.0.1:{free_port()}/drover"
+    done = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "run_pipeline", "any", "--org", "acme"],
+        env=dict(os.environ) | {"DATABASE_URL": nowhere},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -65,5 +79,5 @@ def test_a_python_without_the_packages_says_which_one_has_them() -> None:
     done = subprocess.run(
         [sys.executable, "-S", ROOT / "manage.py", "doctor"], capture_output=True, text=True
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert ".venv/bin/python" in done.stderr

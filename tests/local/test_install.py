@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local import install, toolbox
+from local import frontend, install, toolbox
 from local.errors import LocalError
 from local.home import CHECKOUT
 
@@ -34,6 +34,19 @@ def test_an_environment_for_development_is_not_reduced_by_make_up() -> None:
     assert installed, "the tests run in an environment for development"
     assert install.kind_to_install("runtime") == "dev"
     assert (install.STAMP.read_text() if install.STAMP.exists() else None) == before
+
+
+def test_ctrl_c_while_something_is_installed_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_words: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "install", interrupted)
+    monkeypatch.setattr(frontend, "build", interrupted)
+    for main in (lambda: install.main(["runtime"]), lambda: frontend.main([])):
+        assert main() == 130
+        assert "Stopped" in capfd.readouterr().err
 
 
 def test_a_tool_that_fails_shows_its_output_and_says_what_to_do(
