@@ -4,7 +4,7 @@ from apps.orgs import rls
 
 
 class Migration(migrations.Migration):
-    dependencies = [("connectors", "0002_initial"), ("orgs", "0002_walls")]
+    dependencies = [("connectors", "0002_owners"), ("orgs", "0002_walls")]
 
     operations = [
         rls.protect("connectors_connector"),
