@@ -13,7 +13,7 @@ from apps.auth import sessions
 from apps.auth.models import User
 from apps.engine.contract import LogLine
 from apps.orgs import api_keys, services
-from apps.orgs.models import ApiKey, Membership
+from apps.orgs.models import ApiKey, Domain, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.runs import logs, storage
@@ -62,7 +62,8 @@ def plant() -> Planted:
     world.users[Role.OWNER].save()
     with world.scope():
         texts = {"removed_id": str(removed.pk)}
-        ids = _people(world, removed) | _domain(world, canary) | _keys(world, canary, texts)
+        ids = _people(world, removed) | _domain(world, canary)
+        ids |= _keys(world, canary, texts, ids["elsewhere"])
     ids |= _connectors(world, canary, ids["domain"])
     ids |= _pipelines(world, canary, ids["domain"])
     with world.scope():
@@ -83,17 +84,21 @@ def _domain(world: World, canary: str) -> dict[str, UUID]:
     domain = services.create_domain(org=world.org, by=owner, name=f"{canary} domain")
     raised = membership(world, world.users[Role.MEMBER])
     services.set_domain_role(org=world.org, by=owner, domain=domain, member=raised, role=Role.ADMIN)
-    return {"domain": domain.pk, "raised_member": raised.pk}
+    elsewhere = services.create_domain(org=world.org, by=owner, name=f"{canary} elsewhere")
+    return {"domain": domain.pk, "raised_member": raised.pk, "elsewhere": elsewhere.pk}
 
 
-def _keys(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
+def _keys(world: World, canary: str, texts: dict[str, str], elsewhere: UUID) -> dict[str, UUID]:
     owner = principal(world, Role.OWNER)
 
     def key(name: str, role: Role, **more: Any) -> api_keys.MadeKey:
         return api_keys.create(org=world.org, by=owner, name=f"{canary} {name}", role=role, **more)
 
     full, reader = key("full", Role.ADMIN), key("reader", Role.ADMIN, scopes=[Permission.READ])
-    texts |= {"key": full.text, "reading_key": reader.text}
+    limited = key(
+        "elsewhere", Role.ADMIN, domain=Domain.objects.for_org(world.org).get(pk=elsewhere)
+    )
+    texts |= {"key": full.text, "reading_key": reader.text, "elsewhere_key": limited.text}
     own = api_keys.create(
         org=world.org, by=principal(world, Role.MEMBER), name=f"{canary} own", role=Role.VIEWER
     )

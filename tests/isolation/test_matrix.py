@@ -107,7 +107,7 @@ def client_of(actor: str, planted: Planted) -> APIClient:
 
 def bearer_of(actor: str, planted: Planted) -> str:
     """The Authorization header of this kind of caller."""
-    if actor in {"key", "reading_key"}:
+    if actor.endswith("key"):
         return f"Bearer {planted[actor]}"
     world = planted.world
     user = planted.removed if actor == "removed" else world.users[Role(actor)]
@@ -283,3 +283,24 @@ def test_an_operation_does_what_the_table_says_and_nothing_for_strangers(
         usual = {"path": 404, "query": case.status, "body": case.unknown}[place.split()[0]]
         wanted = refused or case.unread.get(place, usual)
         assert foreign.status_code == wanted, (place, foreign.whole)
+
+
+IN_A_DOMAIN = ("connector", "sealed_connector", "destination", "pipeline", "paused", "busy")
+OF_A_PIPELINE = ("run", "live_run")
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATIONS) & set(CASES)))
+def test_a_key_for_one_domain_sees_and_touches_nothing_of_the_others(
+    name: str, stage: Stage
+) -> None:
+    case, ours = CASES[name], stage.ours
+    if issubclass(view_of(name), PublicView):
+        return
+    answer = make(own_call(name, case, ours), "elsewhere_key", name, case, ours)
+    assert answer.status_code < 500
+    hidden = {*IN_A_DOMAIN, *OF_A_PIPELINE}
+    if hidden & set(case.path.values()):
+        assert answer.status_code in {403, 404}, answer.whole
+    sent = str(own_call(name, case, ours).body)
+    for thing in hidden:
+        assert ours[thing] in sent or ours[thing].encode() not in answer.whole, thing
