@@ -15,6 +15,7 @@ from apps.runs import storage
 from apps.runs.models import LogPart
 
 LEVELS = ("debug", "info", "warning", "error")
+PART_BYTES = 64 * 1024  # of content after which a part is closed
 MOST_PARTS = 500  # read for one page; a page may end earlier than its limit, never skip a line
 
 
@@ -49,21 +50,53 @@ def shown(line: LogLine) -> dict[str, Any]:
     }
 
 
-def store(
-    *, org_id: UUID, run_id: UUID, attempt: int, first_line: int, lines: Sequence[LogLine]
-) -> LogPart:
-    """Write one part to storage. Answers its row, not saved yet: that belongs to the lease's transaction."""
-    content = encode(lines)
-    key = storage.log_key(org_id, run_id, attempt, first_line)
-    storage.write(key, content)
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The part being written. It is stored again with each addition until it is PART_BYTES long.
+
+    So the log is never more than a second behind in storage, and still does not end up in
+    thousands of objects that a reader would have to fetch one by one.
+    """
+
+    first_line: int
+    content: bytes = b""
+    levels: tuple[str, ...] = ()  # of each line
+
+    @property
+    def lines(self) -> int:
+        return len(self.levels)
+
+    @property
+    def full(self) -> bool:
+        return len(self.content) >= PART_BYTES
+
+    def plus(self, lines: Sequence[LogLine]) -> Draft:
+        levels = (*self.levels, *(line.level for line in lines))
+        return Draft(self.first_line, self.content + encode(lines), levels)
+
+
+def store(draft: Draft, *, org_id: UUID, run_id: UUID, attempt: int) -> LogPart:
+    """Write the part to storage. Answers its row, not saved yet: that belongs to the lease's transaction."""
+    key = storage.log_key(org_id, run_id, attempt, draft.first_line)
+    storage.write(key, draft.content)
     return LogPart(
         org_id=org_id,
         run_id=run_id,
-        first_line=first_line,
-        lines=len(lines),
-        bytes=len(content),
+        first_line=draft.first_line,
+        lines=draft.lines,
+        bytes=len(draft.content),
         key=key,
-        levels=dict(Counter(line.level for line in lines)),
+        levels=dict(Counter(draft.levels)),
+    )
+
+
+def save(part: LogPart) -> None:
+    """Add the part's row, or say that the part has become longer."""
+    LogPart.unscoped.bulk_create(
+        [part],
+        update_conflicts=True,
+        unique_fields=["org", "run", "first_line"],
+        update_fields=["lines", "bytes", "key", "levels"],
     )
 
 
@@ -108,7 +141,7 @@ def reader(
 
 
 def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:
-    rows = storage.read(part.key).splitlines()
+    rows = storage.read(part.key).splitlines()[: part.lines]  # it may have grown meanwhile
     for number, raw in enumerate(rows, start=part.first_line):
         if number >= offset:
             line: Mapping[str, Any] = orjson.loads(raw)

@@ -28,7 +28,6 @@ from apps.runs.models import Attempt, LogPart, Output
 logger = structlog.get_logger(__name__)
 
 EVERY = 1.0  # seconds between writes
-PART_BYTES = 256 * 1024  # of log lines after which a part is written at once
 MOST_WAITING = 8 * 1024 * 1024  # bytes of log lines kept while storage is away; the oldest go first
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -46,7 +45,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
-        self._written_lines = claim.log_lines
+        self._draft = logs.Draft(claim.log_lines)
         self._outputs: list[OutputFile] = []
         self._launched = False
         self._unwritten = False  # progress, outputs or the launch
@@ -92,7 +91,7 @@ class Recorder:
         self._bytes += _size(line)
         while self._bytes > MOST_WAITING:
             self._bytes -= _size(self._lines.popleft())
-        if self._bytes >= PART_BYTES:
+        if self._bytes >= logs.PART_BYTES:
             self._wake.set()
 
     def _work(self) -> None:
@@ -135,11 +134,12 @@ class Recorder:
 
     def _write(self) -> None:
         """Everything new in one transaction under the lease. What fails is kept for the next turn."""
+        lines = self._take_lines()
         with self._lock:
-            lines = list(self._lines)
             latest, outputs, launched = self.latest, list(self._outputs), self._launched
             had_news, self._unwritten = self._unwritten, False
-        part = self._store(lines) if lines else None
+        draft = self._draft.plus(lines)
+        part = self._store(draft) if lines else None
         try:
             with leases.held(self.claim) as mine:
                 if launched:
@@ -151,29 +151,41 @@ class Recorder:
                 self._note_outputs(outputs)
                 events.publish(org_id=self.claim.org_id, run_id=self.claim.run_id, news=news)
         except BaseException:
+            self._put_back(lines)
             self._unwritten = self._unwritten or had_news
             raise
         self._renewed = time.monotonic()
-        self._forget(lines if part else [], outputs)
+        if part:
+            end = draft.first_line + draft.lines
+            self._draft = logs.Draft(end) if draft.full else draft
+        else:
+            self._put_back(lines)
+        self._forget(outputs)
 
-    def _forget(self, lines: list[LogLine], outputs: list[OutputFile]) -> None:
+    def _forget(self, outputs: list[OutputFile]) -> None:
         """They are written now."""
         with self._lock:
-            for _ in lines:
-                self._bytes -= _size(self._lines.popleft())
             del self._outputs[: len(outputs)]
             self._launched = False
-        self._written_lines += len(lines)
 
-    def _store(self, lines: list[LogLine]) -> LogPart | None:
-        """The lines as a part in storage; None while storage does not take it."""
+    def _take_lines(self) -> list[LogLine]:
+        with self._lock:
+            lines = list(self._lines)
+            self._lines.clear()
+            self._bytes = 0
+        return lines
+
+    def _put_back(self, lines: list[LogLine]) -> None:
+        with self._lock:
+            self._lines.extendleft(reversed(lines))
+            self._bytes += sum(map(_size, lines))
+
+    def _store(self, draft: logs.Draft) -> LogPart | None:
+        """The draft as a part in storage; None while storage does not take it."""
+        claim = self.claim
         try:
             return logs.store(
-                org_id=self.claim.org_id,
-                run_id=self.claim.run_id,
-                attempt=self.claim.attempt,
-                first_line=self._written_lines,
-                lines=lines,
+                draft, org_id=claim.org_id, run_id=claim.run_id, attempt=claim.attempt
             )
         except Exception as error:  # any backend's own: the log must not end the run it tells about
             logger.warning("log part cannot be stored now", error=repr(error))
@@ -187,9 +199,10 @@ class Recorder:
         states.announce(org_id=claim.org_id, run_id=claim.run_id)
 
     def _note_part(self, part: LogPart, lines: list[LogLine], mine: Any) -> list[events.New]:
-        part.save(force_insert=True)
-        mine.update(log_lines=part.first_line + part.lines)
-        body = {"first_line": part.first_line, "lines": [logs.shown(line) for line in lines]}
+        logs.save(part)
+        total = part.first_line + part.lines
+        mine.update(log_lines=total)
+        body = {"first_line": total - len(lines), "lines": [logs.shown(line) for line in lines]}
         return [events.New("log", body)]
 
     def _note_progress(self, latest: Progress, mine: Any) -> list[events.New]:

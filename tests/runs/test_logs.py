@@ -1,0 +1,142 @@
+"""Logs: what is written in parts is read whole, from any line, at any level."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from apps.engine.contract import LogLine
+from apps.runs import execute, logs, storage
+from apps.runs.execute import Worker
+from apps.runs.models import LogPart
+from tests.runs.conftest import make_pipeline
+from tests.runs.processes import ended, shown, start, wait_for
+from tests.world import World
+
+LEVELS = st.sampled_from(logs.LEVELS)
+MESSAGES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+LINES = st.builds(LogLine, at=st.just("2026-03-01T06:00:00Z"), level=LEVELS, message=MESSAGES)
+WRITES = st.lists(st.lists(LINES, min_size=1, max_size=6), max_size=8)
+
+
+@pytest.fixture
+def run_id(world: World) -> UUID:
+    return start(world, make_pipeline(world))
+
+
+def write(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: int) -> None:
+    """As a recorder does, with parts of `part_bytes`."""
+    LogPart.objects.for_org(world.org).filter(run_id=run_id).delete()
+    draft = logs.Draft(0)
+    for lines in writes:
+        draft = draft.plus(lines)
+        logs.save(logs.store(draft, org_id=world.org.pk, run_id=run_id, attempt=1))
+        if len(draft.content) >= part_bytes:
+            draft = logs.Draft(draft.first_line + draft.lines)
+
+
+def read(
+    world: World, run_id: UUID, *, total: int, limit: int, level: str | None
+) -> list[dict[str, Any]]:
+    """Page by page to the end."""
+    found: list[dict[str, Any]] = []
+    offset = 0
+    while offset < total:
+        parts = logs.parts(org_id=world.org.pk, run_id=run_id, offset=offset, level=level)
+        page = logs.page(parts, offset=offset, limit=limit, level=level, total=total)
+        assert len(page.lines) <= limit
+        assert page.next_offset > offset
+        found += page.lines
+        offset = page.next_offset
+    return found
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    writes=WRITES,
+    part_bytes=st.sampled_from([1, 200, 100_000]),
+    limit=st.integers(1, 10),
+    level=st.none() | LEVELS,
+)
+def test_every_line_is_read_once_in_order(
+    world: World,
+    run_id: UUID,
+    writes: list[list[LogLine]],
+    part_bytes: int,
+    limit: int,
+    level: str | None,
+) -> None:
+    with world.scope():
+        write(world, run_id, writes, part_bytes)
+        lines = [line for some in writes for line in some]
+
+        found = read(world, run_id, total=len(lines), limit=limit, level=level)
+
+    grave = logs.LEVELS[logs.LEVELS.index(level) :] if level else logs.LEVELS
+    wanted = [
+        (number, line.level, line.message)
+        for number, line in enumerate(lines)
+        if line.level in grave
+    ]
+    assert [(line["line"], line["level"], line["message"]) for line in found] == wanted
+
+
+def test_a_part_that_grew_since_it_was_looked_up_shows_what_was_there(
+    world: World, run_id: UUID
+) -> None:
+    line = LogLine("2026-03-01T06:00:00Z", "info", "hello")
+    with world.scope():
+        write(world, run_id, [[line]], 100_000)
+        parts = logs.parts(org_id=world.org.pk, run_id=run_id, offset=0, level=None)
+        write(world, run_id, [[line], [line]], 100_000)
+
+        page = logs.page(parts, offset=0, limit=10, level=None, total=1)
+
+    assert [line["line"] for line in page.lines] == [0]
+    assert page.next_offset == 1
+
+
+def test_a_long_log_is_few_objects(world: World, run_id: UUID) -> None:
+    line = LogLine("2026-03-01T06:00:00Z", "info", "x" * 100)
+    with world.scope():
+        write(world, run_id, [[line]] * 600, logs.PART_BYTES)
+
+        assert LogPart.objects.for_org(world.org).filter(run_id=run_id).count() == 2
+
+
+def test_while_storage_takes_nothing_the_run_goes_on_and_the_log_follows_later(
+    acme: World, this_worker: Worker, settings: Settings
+) -> None:
+    settings.RUN_RETRY_WAIT = timedelta(0)
+    run_id = start(acme, make_pipeline(acme, source={"rows": 600, "page_size": 100, "delay": 0.4}))
+    key = storage.log_key(acme.org.pk, run_id, 1, 0)
+    folder = (Path(os.environ["DROVER_HOME"]) / "storage" / key).parent
+    folder.parent.mkdir(parents=True)
+    folder.write_text("in the way")  # where the folder of the log should be
+
+    thread = threading.Thread(target=lambda: execute.work_once(this_worker))
+    thread.start()
+    run = wait_for(acme, run_id, lambda run: run["progress"]["read"] >= 200)
+    assert run["log_lines"] == 0
+    folder.unlink()
+    thread.join(30)
+
+    run = shown(acme, run_id)
+    assert ended(run)
+    assert run["status"] == "succeeded"
+    log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
+    assert [line["line"] for line in log["lines"]] == list(range(run["log_lines"]))
+    assert log["lines"][0]["message"].startswith("generated of dummy")
+    shutil.rmtree(folder)
