@@ -22,6 +22,12 @@ hypothesis.settings.register_profile("drover", deadline=None, derandomize="CI" i
 hypothesis.settings.load_profile("drover")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named after their argument: compressed ones hold a time stamp, and parallel processes must
+    agree on every name."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cheap_bcrypt() -> Iterator[None]:
     """The same hash with fewer rounds: at the real cost half of the suite's time is bcrypt."""
