@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 
 from local.home import CHECKOUT
 from local.postgres import free_port
@@ -110,8 +110,10 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         pytest.fail(f"Drover did not stop within {STOP_SECONDS:.0f} s of SIGTERM")
 
 
-@pytest.fixture(scope="session")
-def _context() -> Iterator[BrowserContext]:
+@pytest.fixture
+def visitor() -> Iterator[Visitor]:
+    """A browser of its own for each journey: while Playwright runs, its event loop occupies this thread, and
+    Django would refuse the database to whatever test came next."""
     with sync_playwright() as playwright:
         try:
             path = find_browser(playwright.chromium.executable_path)
@@ -120,13 +122,7 @@ def _context() -> Iterator[BrowserContext]:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         context.set_default_timeout(PATIENCE)
-        yield context
+        visitor = Visitor(context.new_page())
+        visitor.listen()
+        yield visitor
         browser.close()
-
-
-@pytest.fixture
-def visitor(_context: BrowserContext) -> Iterator[Visitor]:
-    visitor = Visitor(_context.new_page())
-    visitor.listen()
-    yield visitor
-    visitor.page.close()
