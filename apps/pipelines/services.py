@@ -13,7 +13,7 @@ from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
-from apps.pipelines import definition, diffs, plans, versions
+from apps.pipelines import definition, diffs, plans, removal, versions
 from apps.pipelines.definition import Definition
 from apps.pipelines.exceptions import PipelineNameTaken, RunGoingOn
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
@@ -98,7 +98,10 @@ def update(
 
 
 def delete(*, org: Org, by: By, pipeline: Pipeline) -> None:
-    """Remove it with its versions, schedule and runs. Raises RunGoingOn while one is live."""
+    """Remove it with its versions, schedule and runs, and ask that what they left in storage be removed.
+
+    What it published into a bucket or database of the user's own stays. Raises RunGoingOn while a run is live.
+    """
     if pipeline.last_run_status in RUNNING:
         raise RunGoingOn(run=str(pipeline.last_run_id))
     with transaction.atomic():
@@ -112,6 +115,7 @@ def delete(*, org: Org, by: By, pipeline: Pipeline) -> None:
                 "DELETE FROM pipelines_pipeline WHERE org_id = %s AND id = %s",
                 [org.pk, pipeline.pk],
             )
+        removal.ask(org_id=org.pk, pipeline_id=pipeline.pk)
 
 
 def duplicate(*, org: Org, by: By, pipeline: Pipeline, name: str | None = None) -> Pipeline:

@@ -21,7 +21,7 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
-from apps.runs import admission, leases, positions, queue, retries, states, storage
+from apps.runs import admission, leases, positions, queue, remains, retries, states, storage
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
@@ -65,6 +65,7 @@ def attempt(worker: Worker, claim: Claim) -> None:
         patiently(end.conclude, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("run was taken over; nothing more is written")
+        remains.ask_again_if_gone(claim)
     finally:
         connection.close()
 

@@ -17,6 +17,8 @@ from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 from procrastinate.types import JSONDict
 
+from apps.pipelines import removal
+
 RUNS = "runs"  # long work: one run each
 SYSTEM = "system"  # short work: ticks, reconciling, enforcing
 EXECUTE = "runs.execute"
@@ -66,15 +68,30 @@ def tickets() -> int:
 
 
 def remove_zombies(silent_for: timedelta) -> int:
-    """Delete jobs whose worker has died: the rows they served say what is to be done."""
+    """Delete jobs whose worker has died: the rows they served say what is to be done.
+
+    A removal serves no row any more, so it is given to another worker instead.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """DELETE FROM procrastinate_jobs j WHERE j.status = 'doing' AND NOT EXISTS (
-                   SELECT 1 FROM procrastinate_workers w
-                   WHERE w.id = j.worker_id AND w.last_heartbeat >= %s)""",
-            [timezone.now() - silent_for],
+            """WITH zombies AS (
+                   SELECT j.id, j.task_name = %s AS goes_on FROM procrastinate_jobs j
+                   WHERE j.status = 'doing' AND NOT EXISTS (
+                       SELECT 1 FROM procrastinate_workers w
+                       WHERE w.id = j.worker_id AND w.last_heartbeat >= %s)
+               ), given AS (
+                   UPDATE procrastinate_jobs j SET status = 'todo', attempts = attempts + 1
+                   FROM zombies z WHERE z.id = j.id AND z.goes_on AND j.status = 'doing'
+                   RETURNING j.id
+               ), removed AS (
+                   DELETE FROM procrastinate_jobs j USING zombies z
+                   WHERE z.id = j.id AND NOT z.goes_on AND j.status = 'doing'
+                   RETURNING j.id
+               )
+               SELECT (SELECT count(*) FROM given) + (SELECT count(*) FROM removed)""",
+            [removal.REMOVE, timezone.now() - silent_for],
         )
-        return int(cursor.rowcount)
+        return int(cursor.fetchone()[0])
 
 
 def remove_ended(older_than: timedelta) -> int:

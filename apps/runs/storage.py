@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,12 +15,38 @@ from django.core.files.storage import Storage, default_storage
 
 from apps.connectors.storage import data_root, files_root
 
-__all__ = ["data_root", "files_root", "log_key", "read", "signed_url", "write"]
+__all__ = [
+    "data_root",
+    "files_root",
+    "log_key",
+    "read",
+    "remove",
+    "run_folder",
+    "run_ids",
+    "signed_url",
+    "write",
+]
+
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as keys spell it
 
 
 def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
     """Each attempt writes keys of its own, so a thawed one cannot overwrite its successor's."""
-    return f"org/{org_id}/run/{run_id}/log/{attempt:04d}-{first_line:012d}.jsonl"
+    return f"{run_folder(org_id, run_id)}/log/{attempt:04d}-{first_line:012d}.jsonl"
+
+
+def run_folder(org_id: UUID, run_id: UUID) -> str:
+    return f"org/{org_id}/run/{run_id}"
+
+
+def run_ids(org_id: UUID) -> list[UUID]:
+    """Every run of the org that keeps anything here."""
+    try:
+        folders, _ = default_storage.listdir(f"org/{org_id}/run")
+    except FileNotFoundError:  # on a disk: the org has not run anything yet
+        return []
+    return [UUID(name) for name in folders if _ID.fullmatch(name)]
 
 
 def write(key: str, content: bytes) -> None:
@@ -36,6 +65,14 @@ def read(key: str) -> bytes:
     return content
 
 
+def remove(folder: str) -> None:
+    """Everything below the folder, which may be gone already."""
+    if settings.STORAGE_KIND == "local":
+        _remove_folder(Path(default_storage.path(folder)))
+    else:
+        _remove_objects(folder)
+
+
 def signed_url(key: str, *, name: str) -> str | None:
     """A link that works for a few minutes and downloads as `name`; None where the backend has none."""
     disposition = f'attachment; filename="{name}"'
@@ -51,6 +88,21 @@ def signed_url(key: str, *, name: str) -> str | None:
 def _can_sign() -> bool:
     """An emulator, or a machine without a service account's key, cannot sign: stream the file instead."""
     return not settings.STORAGE_OPTIONS["gcs"].get("custom_endpoint")
+
+
+def _remove_folder(path: Path) -> None:
+    """Somebody else may be removing the same: what they took is no error, and no reason to leave the rest."""
+    while path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+
+def _remove_objects(folder: str) -> None:
+    folders, names = default_storage.listdir(folder)
+    for name in filter(None, names):
+        default_storage.delete(f"{folder}/{name}")
+    for name in folders:
+        _remove_objects(f"{folder}/{name}")
 
 
 def _write_file(path: Path, content: bytes) -> None:

@@ -1,13 +1,20 @@
-"""What Procrastinate calls: an id and one call each. Safe to run twice, never retried by the queue itself."""
+"""What Procrastinate calls: an id and one call each. Safe to run twice.
+
+The queue itself retries none of them but removals, of which no row is left that could be asked.
+"""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
+from apps.pipelines import removal
 from apps.runs import execute as attempts
-from apps.runs import queue, reconciler, scheduling, workers
+from apps.runs import queue, reconciler, remains, scheduling, workers
+
+PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)  # a minute later each time: three days
 
 
 @app.task(name=queue.EXECUTE, queue=queue.RUNS)
@@ -19,6 +26,11 @@ def execute(*, org_id: str, run_id: str) -> None:
 @app.task(name=queue.ENFORCE_CANCEL, queue=queue.SYSTEM)
 def enforce_cancel(*, org_id: str, run_id: str) -> None:
     reconciler.enforce_cancel(org_id=UUID(org_id), run_id=UUID(run_id))
+
+
+@app.task(name=removal.REMOVE, queue=removal.QUEUE, retry=PATIENTLY)
+def remove_remains(*, org_id: str, pipeline_id: str) -> None:
+    remains.remove(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
 
 
 @app.periodic(cron="* * * * * */5")

@@ -1,8 +1,8 @@
 """The worker process: Procrastinate's workers around one engine, kept going while PostgreSQL comes and goes.
 
-Two queues, so that ticks and rescues do not wait behind runs. Procrastinate's worker stops itself
-when its connection to the database breaks; here a new one takes over at once, while the jobs of the
-old one come to their end.
+A queue for each kind of work, so that ticks and rescues wait neither behind runs nor behind
+removals. Procrastinate's worker stops itself when its connection to the database breaks; here a new
+one takes over at once, while the jobs of the old one come to their end.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.worker import Worker as QueueWorker
 
 from apps.engine import EngineSupervisor
+from apps.pipelines import removal
 from apps.runs import queue, reconciler
 from apps.runs.execute import Worker
 
@@ -35,6 +36,7 @@ logger = structlog.get_logger(__name__)
 
 POLL = 1.0  # seconds between looks for jobs nobody announced
 SYSTEM_JOBS = 3  # of the short kind at once
+REMOVALS = 1  # at once
 SPARE_THREADS = 4
 GIVE_UP = 30.0  # seconds after which a stopping worker leaves its jobs to the reconciler
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
@@ -77,7 +79,7 @@ def release_dead() -> int:
 async def serve(worker: Worker, *, concurrency: int) -> None:
     """Work until told to stop by SIGTERM or SIGINT. Runs get time to checkpoint, then are given back."""
     loop = asyncio.get_running_loop()
-    threads = concurrency + SYSTEM_JOBS + SPARE_THREADS
+    threads = concurrency + SYSTEM_JOBS + REMOVALS + SPARE_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -96,6 +98,7 @@ async def _until_stopped(app: App, stop: asyncio.Event, concurrency: int) -> Non
     generations = [
         asyncio.create_task(_generations(app, stop, queue.RUNS, concurrency)),
         asyncio.create_task(_generations(app, stop, queue.SYSTEM, SYSTEM_JOBS)),
+        asyncio.create_task(_generations(app, stop, removal.QUEUE, REMOVALS)),
     ]
     try:
         await asyncio.gather(*generations)

@@ -60,7 +60,7 @@ def wait_for_workers(processes: int, seconds: float = 40) -> None:
             cursor.execute("SELECT count(*) FROM procrastinate_workers")
             (registered,) = cursor.fetchone()
         connection.close()
-        if registered >= 2 * processes:
+        if registered >= 3 * processes:
             return
         assert time.monotonic() < deadline, f"only {registered} registered"
         time.sleep(0.05)

@@ -56,9 +56,7 @@ def s3() -> Iterator[dict[str, str]]:
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with emulator(command, port) as address:
-        keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-        client: Any = boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
-        client.create_bucket(Bucket="drover")
+        s3_client(address).create_bucket(Bucket="drover")
         yield {
             "DROVER_STORAGE": "s3",
             "DROVER_STORAGE_BUCKET": "drover",
@@ -91,8 +89,26 @@ def gcs() -> Iterator[dict[str, str]]:
         }
 
 
+def keys_in(environment: dict[str, str]) -> list[str]:
+    """Everything in the bucket."""
+    if environment["DROVER_STORAGE"] == "s3":
+        client = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
+        found = client.list_objects_v2(Bucket="drover").get("Contents", ())
+        return [item["Key"] for item in found]
+    address = environment["DROVER_GCS_ENDPOINT_URL"]
+    listed = httpx.get(f"{address}/storage/v1/b/drover/o").json()
+    return [item["name"] for item in listed.get("items", ())]
+
+
+def s3_client(address: str) -> Any:
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
+    return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
+
+
 @pytest.mark.parametrize("store", [s3, gcs])
-def test_a_run_whose_log_and_files_live_in_an_object_store(acme: World, store: Any) -> None:
+def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is_deleted(
+    acme: World, store: Any
+) -> None:
     pipeline = make_pipeline(acme, source={"rows": 700}, destination={"kind": "jsonl"})
 
     with store() as environment, web_server(**environment) as server:
@@ -116,4 +132,11 @@ def test_a_run_whose_log_and_files_live_in_an_object_store(acme: World, store: A
                 assert redirected.status_code == 302
                 direct = httpx.get(redirected.headers["location"])
                 assert direct.content == content.content
+        assert keys_in(environment)
+        assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
+        with worker(**environment):
+            deadline = time.monotonic() + 30
+            while keys_in(environment):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
     assert not list((Path(os.environ["DROVER_HOME"]) / "storage").glob(f"org/{acme.org.pk}/**/*"))
