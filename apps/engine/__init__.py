@@ -14,6 +14,7 @@ from apps.engine.contract import (
     StopReason,
     StorageRoot,
     Succeeded,
+    Withdrawn,
 )
 from apps.engine.failures import EngineError, FailureClass
 from apps.engine.supervisor import EngineSupervisor
@@ -35,4 +36,5 @@ __all__ = [
     "StopReason",
     "StorageRoot",
     "Succeeded",
+    "Withdrawn",
 ]

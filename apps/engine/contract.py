@@ -136,6 +136,13 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Files whose key starts with `prefix` are no longer what earlier syncs published; those of this one follow."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
     """Published. read == written + rejected, counted over the whole sync, earlier attempts included."""
 
@@ -156,7 +163,7 @@ class Failed:
     retry_after: float | None = None  # seconds
 
 
-Event = Started | Progress | LogLine | OutputFile | Succeeded | Failed
+Event = Started | Progress | LogLine | OutputFile | Withdrawn | Succeeded | Failed
 Outcome = Succeeded | Failed
 
 StopReason = Literal["cancelled", "timeout", "lease_lost", "shutdown"]

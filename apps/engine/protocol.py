@@ -13,7 +13,16 @@ from typing import Any
 
 import orjson
 
-from apps.engine.contract import Event, Failed, LogLine, OutputFile, Progress, Started, Succeeded
+from apps.engine.contract import (
+    Event,
+    Failed,
+    LogLine,
+    OutputFile,
+    Progress,
+    Started,
+    Succeeded,
+    Withdrawn,
+)
 from apps.engine.failures import EngineError, FailureClass
 
 VERSION = 1
@@ -38,6 +47,7 @@ _NAMES: dict[type, str] = {
     Progress: "progress",
     LogLine: "log",
     OutputFile: "output",
+    Withdrawn: "withdrawn",
     Succeeded: "succeeded",
     Failed: "failed",
     Result: "result",
@@ -54,6 +64,7 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
         OutputFile,
         {"name": _STR, "key": _STR, "bytes": _INT, "rows": _INT, "media_type": _STR},
     ),
+    "withdrawn": (Withdrawn, {"prefix": _STR}),
     "succeeded": (Succeeded, _COUNTS),
     "failed": (
         Failed,

@@ -25,6 +25,7 @@ from apps.engine.contract import (
     Progress,
     RunSpec,
     Succeeded,
+    Withdrawn,
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import Crashed, LeaseLost
@@ -194,6 +195,8 @@ class Runner:
         with self._blame.on("destination"):
             publication = destination.publish(writer.committed)
             destination.close()
+        if publication.withdrawn is not None:
+            self._emit(Withdrawn(publication.withdrawn))
         for output in publication.outputs:
             self._emit(output)
         backend.succeed(job)

@@ -19,7 +19,15 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from apps.engine.contract import Event, LogLine, OutputFile, Progress, Started, StopReason
+from apps.engine.contract import (
+    Event,
+    LogLine,
+    OutputFile,
+    Progress,
+    Started,
+    StopReason,
+    Withdrawn,
+)
 from apps.runs import events, leases, logs, snapshots, states
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
@@ -46,7 +54,7 @@ class Recorder:
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
         self._draft = logs.Draft(claim.log_lines)
-        self._outputs: list[OutputFile] = []
+        self._outputs: list[OutputFile | Withdrawn] = []
         self._launched = False
         self._unwritten = False  # progress, outputs or the launch
         self._rate = Rate()
@@ -65,7 +73,7 @@ class Recorder:
                 self._add_line(event)
             elif isinstance(event, Progress):
                 self.latest, self._unwritten = event, True
-            elif isinstance(event, OutputFile):
+            elif isinstance(event, OutputFile | Withdrawn):
                 self._outputs.append(event)
                 self._unwritten = True
             elif isinstance(event, Started):
@@ -162,7 +170,7 @@ class Recorder:
             self._put_back(lines)
         self._forget(outputs)
 
-    def _forget(self, outputs: list[OutputFile]) -> None:
+    def _forget(self, outputs: list[OutputFile | Withdrawn]) -> None:
         """They are written now."""
         with self._lock:
             del self._outputs[: len(outputs)]
@@ -221,21 +229,34 @@ class Recorder:
         }
         return [events.New("progress", body)]
 
-    def _note_outputs(self, outputs: list[OutputFile]) -> None:
+    def _note_outputs(self, outputs: list[OutputFile | Withdrawn]) -> None:
+        for output in outputs:
+            if isinstance(output, Withdrawn):
+                self._withdraw(output.prefix)
+            else:
+                self._note_output(output)
+
+    def _note_output(self, output: OutputFile) -> None:
         """A name that is published again replaces the earlier one."""
         claim = self.claim
-        for output in outputs:
-            Output.unscoped.update_or_create(
-                org_id=claim.org_id,
-                run_id=claim.run_id,
-                name=output.name[-255:],
-                defaults={
-                    "key": output.key,
-                    "bytes": output.bytes,
-                    "rows": output.rows,
-                    "media_type": output.media_type,
-                },
-            )
+        Output.unscoped.update_or_create(
+            org_id=claim.org_id,
+            run_id=claim.run_id,
+            name=output.name[-255:],
+            defaults={
+                "key": output.key,
+                "bytes": output.bytes,
+                "rows": output.rows,
+                "media_type": output.media_type,
+            },
+        )
+
+    def _withdraw(self, prefix: str) -> None:
+        """Other runs of the pipeline list no file that is gone, or is ours now."""
+        claim = self.claim
+        Output.objects.for_org(claim.org_id).filter(
+            run__pipeline_id=claim.pipeline_id, key__startswith=prefix
+        ).exclude(run_id=claim.run_id).delete()
 
 
 class Rate:

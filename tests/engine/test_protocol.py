@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.engine.contract import Failed, LogLine, OutputFile, Progress, Started, Succeeded
+from apps.engine.contract import (
+    Failed,
+    LogLine,
+    OutputFile,
+    Progress,
+    Started,
+    Succeeded,
+    Withdrawn,
+)
 from apps.engine.failures import FailureClass
 from apps.engine.protocol import VERSION, LineReader, Message, ProtocolError, Result, decode, encode
 
@@ -30,6 +38,7 @@ messages = st.one_of(
         LogLine, words, st.sampled_from(["debug", "info", "warning", "error"]), words, mappings
     ),
     st.builds(OutputFile, words, words, counts, counts, words),
+    st.builds(Withdrawn, words),
     st.builds(Succeeded, counts, counts, counts, counts),
     st.builds(
         Failed,

@@ -15,7 +15,7 @@ UNSCOPED = {
     "apps/orgs/sign_in.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/logs.py:save": "bulk_create has no for_org; the row names its org.",
-    "apps/runs/recording.py:Recorder._note_outputs": "update_or_create with org_id= among the look-up values.",
+    "apps/runs/recording.py:Recorder._note_output": "update_or_create with org_id= among the look-up values.",
     "config/idempotency.py:_reserve": "bulk_create has no for_org; the row names its org.",
 }
 RAW = ("cursor", "raw", "RawSQL", "extra")

@@ -30,10 +30,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What became visible: rows published now, and files when the destination makes files."""
+    """What became visible: rows published now, and files when the destination makes files.
+
+    `withdrawn` is the prefix of files of earlier publications that are gone or are this one's now.
+    """
 
     rows: int
     outputs: tuple[OutputFile, ...] = ()
+    withdrawn: str | None = None
 
 
 class Destination(ABC):

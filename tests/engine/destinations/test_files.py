@@ -122,6 +122,25 @@ def test_outputs_lie_under_drover_s_prefix_and_a_user_s_bucket_has_none(files: F
     root.close()
 
 
+def test_a_publication_says_whether_the_files_before_it_are_gone(files: FileTarget) -> None:
+    folder = None if isinstance(files, S3Target) else f"{files.data.prefix}/flights/"
+    assert sync(files, [{"id": 1}]).withdrawn == folder
+    assert sync(files, [{"id": 2}]).withdrawn == folder
+    assert sync(files, [{"id": 3}], mode="append").withdrawn is None
+    widened = sync(files, [{"id": 4, "x": 0.5}], mode="append")
+    assert widened.withdrawn == (None if files.kind == "jsonl" else folder)
+
+
+def test_a_publication_that_is_repeated_says_the_same(parquet: ParquetTarget) -> None:
+    sync(parquet, [{"id": 1}])
+    job = Sync(parquet, "append")
+    job.write([{"id": 2, "x": 0.5}])
+    first = job.publish()
+    job.attempt()
+    assert job.publish() == first
+    assert first.withdrawn is not None
+
+
 @pytest.mark.parametrize(
     "kind", ["parquet", "parquet on s3", "csv"]
 )  # the GCS emulator checks no generations

@@ -87,7 +87,8 @@ class DuckdbDestination(Destination):
         if rows is None:
             rows = self._publish(committed)
         self._staging.clear()
-        return Publication(rows, (self._output(rows),))
+        output = self._output(rows)
+        return Publication(rows, (output,), withdrawn=output.key)
 
     def abandon(self) -> None:
         self._staging.clear()

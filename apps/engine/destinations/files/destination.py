@@ -88,7 +88,7 @@ class FilesDestination(Destination):
             done = manifest.publication(self.job_id)
             if done is not None:
                 self._clean_up(manifest, manifest)
-                return self._publication(done)
+                return self._publication(done, manifest)
             try:
                 new = self._next(manifest, committed)
                 self._store.swap(self._manifest_key, new.to_bytes(), version)
@@ -239,7 +239,7 @@ class FilesDestination(Destination):
             if key.split("/")[0] in published and key not in visible:
                 yield entry.key
 
-    def _publication(self, done: Published) -> Publication:
+    def _publication(self, done: Published, manifest: Manifest) -> Publication:
         if self.config.bucket_url is not None:
             return Publication(done.rows)
         outputs = tuple(
@@ -252,7 +252,12 @@ class FilesDestination(Destination):
             )
             for i, part in enumerate(done.parts)
         )
-        return Publication(done.rows, outputs)
+        return Publication(done.rows, outputs, self._withdrawn(manifest))
+
+    def _withdrawn(self, manifest: Manifest) -> str | None:
+        """Our folder, unless parts of others are still visible: they are kept or rewritten all together."""
+        kept = any(not part.key.startswith(f"{self._own}/") for part in manifest.parts)
+        return None if kept else self._store.full_key(self._at(""))
 
     # checking
 
