@@ -8,10 +8,10 @@ exception rolls everything back and becomes a problem answer; a returned answer 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import connection
 from django.http import HttpRequest
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
@@ -35,7 +35,6 @@ __all__ = [
     "JSONRenderer",
     "OrgView",
     "PublicView",
-    "close_connection",
     "data_of",
     "etag",
     "one",
@@ -143,6 +142,8 @@ def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, A
     values = {
         k: v for k, v in request.query_params.items() if k not in {"cursor", "limit", "order"}
     }
+    if not values and (defaults := _defaults(serializer)) is not None:
+        return dict(defaults)
     refuse_nul(values)
     form = serializer(data=values)
     unknown = sorted(set(values) - set(form.fields))
@@ -151,6 +152,14 @@ def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, A
         flat = [(str(name), str(messages[0]), "invalid") for name, messages in errors.items()]
         raise Problem(400, "Some query parameters are invalid.", "malformed", flat)
     return dict(form.validated_data)
+
+
+@lru_cache(maxsize=64)
+def _defaults(serializer: type[Serializer[Any]]) -> dict[str, Any] | None:
+    """What no parameters at all come to; None when one is required. Building the form anew each time would
+    be an eighth of a list's whole cost."""
+    form = serializer(data={})
+    return dict(form.validated_data) if form.is_valid() else None
 
 
 def one(queryset: Any, pk: UUID, *, lock: bool = False) -> Any:
@@ -173,8 +182,3 @@ def require_match(request: Request, version: int | str) -> None:
     raise Problem(
         412, "The object changed since you read it; read it again.", "precondition_failed"
     )
-
-
-def close_connection() -> None:
-    """Give the connection back before a long answer begins."""
-    connection.close()

@@ -140,6 +140,8 @@ def deployment() -> Finding:
         faults.append("DROVER_DEBUG is on")
     if settings.BEHIND_TLS and not settings.PUBLIC_URL.startswith("https://"):
         faults.append("DROVER_PUBLIC_URL is not https")
+    if settings.BEHIND_TLS and settings.TRUSTED_PROXIES < 1:
+        faults.append("DROVER_TRUSTED_PROXIES is 0, so everyone has the proxy's address")
     seen = "; ".join(faults) or f"{settings.DEPLOYMENT}, {settings.PUBLIC_URL}"
     return Finding("settings", not faults, seen, "Correct the environment of every process.")
 

@@ -90,6 +90,11 @@ def role_url(database_url: str, secret_key: str, role: str) -> str:
     return parts._replace(netloc=f"{role}:{password}@{place}").geturl()
 
 
+def database_options(url: str) -> dict[str, str]:
+    """What the URL asks of the driver besides the address: sslmode, sslrootcert and the like."""
+    return {name: value for name, value in _query(url).items() if name not in {"host", "port"}}
+
+
 def database_parts(url: str) -> dict[str, str]:
     """Django's NAME, USER, PASSWORD, HOST and PORT of a PostgreSQL URL."""
     parts = urlsplit(url)
@@ -97,14 +102,19 @@ def database_parts(url: str) -> dict[str, str]:
         raise SettingMissing(
             "DATABASE_URL must look like postgresql://user:password@host:5432/database."
         )
-    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    query = _query(url)
     return {
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(query.get("host", parts.hostname or "")),
+        "HOST": query.get("host") or unquote(parts.hostname or ""),
         "PORT": query.get("port", str(parts.port or "")),
     }
+
+
+def _query(url: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&") if pair)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def _read(path: Path, name: str) -> str:

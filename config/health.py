@@ -57,8 +57,8 @@ def database() -> Finding:
         return Finding(
             "database", False, why, "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
         )
-    old = int(str(version).partition(".")[0]) < 14
-    return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 14 or later.")
+    old = int(str(version).partition(".")[0]) < 15
+    return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 15 or later.")
 
 
 _migrated = False  # applied migrations stay applied; asking costs 50 ms

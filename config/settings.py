@@ -37,10 +37,10 @@ ENGINE_DATABASE_URL = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["eng
 
 
 def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
-    options: dict[str, Any] = {"connect_timeout": 5}
+    url = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role])
+    options: dict[str, Any] = {"connect_timeout": 5, **env.database_options(url)}
     if pool_size:
         options["pool"] = {"min_size": 0, "max_size": pool_size, "timeout": 10}
-    url = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role])
     return {
         "ENGINE": "django.db.backends.postgresql",
         **env.database_parts(url),

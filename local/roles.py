@@ -20,6 +20,7 @@ from local.errors import LocalError
 OWNER, USER, OPERATIONS, ENGINE = ROLES = ("app_owner", "app_user", "app_ops", "app_engine")
 REPLACE_ROLES = "DROVER_REPLACE_ROLES"
 CONNECT_SECONDS = 5
+OLDEST_SERVER = 150_000  # the composite keys use ON DELETE SET NULL of one column
 TRIES = 5
 _LOCK = 0x44524F56  # "DROV": one preparation at a time on a server
 
@@ -71,12 +72,21 @@ def _create_database(admin_url: str, name: str) -> None:
 def _create_roles(admin_url: str, secret_key: str) -> None:
     may_replace = os.environ.get(REPLACE_ROLES) == "yes"
     with _connect(admin_url) as connection, connection.transaction():
+        _refuse_old_server(connection)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         for role in ROLES:
             if not may_replace:
                 _refuse_roles_of_another(connection, admin_url, secret_key, role)
             ensure_role(connection, role, env.role_password(secret_key, role))
         _grant(connection)
+
+
+def _refuse_old_server(connection: psycopg.Connection) -> None:
+    version = connection.info.server_version
+    if version < OLDEST_SERVER:
+        raise LocalError(
+            f"PostgreSQL {version // 10_000} is too old: use {OLDEST_SERVER // 10_000} or later."
+        )
 
 
 def _refuse_roles_of_another(

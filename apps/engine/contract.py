@@ -104,7 +104,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Totals of this attempt so far. `total` is what the source says it holds, when it knows."""
+    """Totals of the sync so far, earlier attempts included. `total` is what the source says it holds, when it knows."""
 
     read: int
     written: int

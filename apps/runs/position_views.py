@@ -86,6 +86,7 @@ class StateResetView(OrgView):
 
 
 def _editable(view: OrgView, pk: UUID) -> Pipeline:
-    pipeline = one(access.pipelines(view.principal), pk)
+    """The pipeline, locked: a run of it cannot start before the position has changed."""
+    pipeline = one(access.pipelines(view.principal), pk, lock=True)
     view.principal.require(Permission.STATE_EDIT, domain_id=pipeline.domain_id)
     return cast(Pipeline, pipeline)

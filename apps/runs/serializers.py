@@ -90,8 +90,10 @@ class AttemptSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="When its child process reported in."
     )
     finished_at = serializers.DateTimeField(allow_null=True)
-    records_read = serializers.IntegerField()
-    records_written = serializers.IntegerField()
+    records_read = serializers.IntegerField(
+        help_text="By the run when this attempt ended, earlier attempts included."
+    )
+    records_written = serializers.IntegerField(help_text="Likewise.")
     failure = FailureSerializer(allow_null=True)
 
 

@@ -1,6 +1,7 @@
 """The production shape, as far as it can be tried without a container engine."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -119,3 +120,26 @@ def _prepare(command: list[str], server: EmbeddedPostgres, home: Path) -> None:
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_setting_of_a_server_reaches_the_containers(compose: dict[str, Any]) -> None:
+    """What an operator reads about in the settings and sets in .env must arrive."""
+    settings = (ROOT / "config/settings.py").read_text()
+    asked = set(re.findall(r'env\.\w+\(\s*"(DROVER_\w+)"', settings))
+    for name in ("web", "worker"):
+        given = set(compose["services"][name]["environment"])
+        assert asked - given - SET_ELSEWHERE == set()
+
+
+# Set by the image or by a command, or tuned in tests only.
+SET_ELSEWHERE = {
+    "DROVER_DEPLOYMENT",
+    "DROVER_DB_ROLE",
+    "DROVER_DEBUG",
+    "DROVER_DB_POOL",
+    "DROVER_WEB_THREADS",
+    "DROVER_RUN_LEASE_SECONDS",
+    "DROVER_RUN_HEARTBEAT_SECONDS",
+    "DROVER_RUN_RETRY_SECONDS",
+    "DROVER_STREAM_RECHECK_SECONDS",
+}
