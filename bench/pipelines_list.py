@@ -23,7 +23,9 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     """Paired rounds, ours then theirs; yields the ratio of requests per second."""
     few, many = plant(place, 10), plant(place, 1000)
     with psycopg.connect(place.owner_url(), autocommit=True) as owner:
-        owner.execute("ANALYZE")  # as autovacuum does within a minute; else the plan depends on its timing
+        owner.execute(
+            "ANALYZE"
+        )  # as autovacuum does within a minute; else the plan depends on its timing
     yield Figure(
         "queries of GET /pipelines with 1,000 pipelines",
         "with 10 pipelines",

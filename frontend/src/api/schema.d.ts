@@ -1345,7 +1345,9 @@ export interface components {
             launched_at: string | null;
             /** Format: date-time */
             finished_at: string | null;
+            /** @description By the run when this attempt ended, earlier attempts included. */
             records_read: number;
+            /** @description Likewise. */
             records_written: number;
             failure: components["schemas"]["Failure"] | null;
         };
