@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, LiteralString
 from uuid import uuid4
@@ -106,7 +106,7 @@ class StateBackend:
         """
         self._identity, self._lease = identity, lease
         with self._connection.transaction():
-            if self._one(statements.TAKE, run_id=lease.run_id, attempt=lease.attempt) is None:
+            if self._one(statements.TAKE, attempt=lease.attempt) is None:
                 raise LeaseLost("A later attempt of this run owns this stream already.")
         deadline = time.monotonic() + _LOCK_WAIT
         while not self._try_lock():
@@ -147,13 +147,20 @@ class StateBackend:
     # jobs
 
     def resolve_job(self) -> Job:
-        """Continue the stream's unfinished job if its settings still hold, else begin a new one."""
+        """Continue the stream's unfinished job if its settings still hold, else begin a new one.
+
+        A job that an earlier attempt of this run finished is published once more, which changes nothing,
+        instead of being followed by another: the worker died before it could say that the run had ended.
+        """
         with self._fenced():
             live = self._one(statements.LIVE_JOB)
             asked = self._one(statements.PENDING_RESET) is not None
             if live is not None and not asked and live.fingerprint == self._mine.fingerprint:
                 self._all(statements.RESUME, job=live.id)
                 return self._load(live.id, resumed=True)
+            finished = self._one(statements.FINISHED) if live is None and not asked else None
+            if finished is not None:
+                return replace(self._load(finished.id, resumed=True), exhausted=True)
             again = asked or (live is not None and live.is_reset)
             if live is not None:
                 self._all(statements.CANCEL, job=live.id)
@@ -266,6 +273,7 @@ class StateBackend:
         named = {
             "key": mine.key,
             "lease": lease.token if lease else None,
+            "run_id": lease.run_id if lease else None,
             "source": mine.source,
             "stream": mine.stream,
             "mode": mine.sync_mode,

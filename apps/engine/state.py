@@ -112,6 +112,7 @@ create table if not exists engine.engine_job (
     next_state jsonb,
     swept boolean not null default false
 );
+alter table engine.engine_job add column if not exists run_id text;  -- the last run that worked on it
 
 create table if not exists engine.engine_batch (
     id text primary key,

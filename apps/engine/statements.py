@@ -34,8 +34,18 @@ where j.name = %(key)s and j.status in ('started', 'running')
 PENDING_RESET = "select 1 from stream_resets where name = %(key)s and consumed_at is null limit 1"
 
 RESUME = """
+with job as (update engine_job set run_id = %(run_id)s where job_id = %(job)s)
 update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = now() at time zone 'utc'
 where id = %(job)s
+"""
+
+# The newest finished job, if this very run finished it: its end was not written down by the worker.
+FINISHED = """
+select newest.id from (
+    select id from stream_jobs where name = %(key)s and status = 'succeeded'
+    order by created_at desc limit 1
+) newest join engine_job e on e.job_id = newest.id
+where e.run_id = %(run_id)s and e.fingerprint = %(fingerprint)s
 """
 
 CANCEL = """
@@ -43,12 +53,15 @@ update stream_jobs set status = 'cancelled', updated_at = now() at time zone 'ut
 where id = %(job)s
 """
 
-# The job whose state an incremental one continues from.
+# The job whose state an incremental one continues from: the newest, and no older one behind it, because
+# what the newest published is there now.
 PREVIOUS = """
-select id from stream_jobs
-where name = %(key)s and source_name = %(source)s and stream_name = %(stream)s
-  and status = 'succeeded' and (sync_mode = 'incremental' or incremental_state is not null)
-order by created_at desc limit 1
+select id from (
+    select id, source_name, stream_name, sync_mode, incremental_state from stream_jobs
+    where name = %(key)s and status = 'succeeded' order by created_at desc limit 1
+) newest
+where source_name = %(source)s and stream_name = %(stream)s
+  and (sync_mode = 'incremental' or incremental_state is not null)
 """
 
 # Whether an earlier job published to this very destination, so that replacing it loses nothing.
@@ -63,8 +76,8 @@ values (%(job)s, %(key)s, %(source)s, %(stream)s, %(mode)s, 'running', 1, now() 
 """
 
 DESCRIBE_JOB = """
-insert into engine_job (job_id, fingerprint, destination, replaces, since_job, columns)
-values (%(job)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(since)s,
+insert into engine_job (job_id, run_id, fingerprint, destination, replaces, since_job, columns)
+values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(since)s,
         (select columns from engine_job where job_id = %(since)s))
 """
 

@@ -88,6 +88,40 @@ def test_a_death_between_two_commits_is_made_good(rehearse: Rehearse, point: str
     assert rows_of(run.folder) == list(range(1, 301))
 
 
+@pytest.mark.parametrize("rows", [300, 0])
+@pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
+def test_a_finished_sync_whose_end_nobody_wrote_down_is_not_run_again(
+    rehearse: Rehearse, sync_mode: str, rows: int
+) -> None:
+    """The worker died after the last word of the child: the run's next attempt finds the work done."""
+    run = rehearse({"rows": rows}, sync_mode=sync_mode, write_mode="append")
+    first = run.attempt()
+    assert isinstance(first, Succeeded)
+    again = run.attempt()
+    assert again == first
+    assert rows_of(run.folder) == list(range(1, rows + 1))
+
+    run.next_run()
+    assert isinstance(run.attempt(), Succeeded)
+    assert len(rows_of(run.folder)) == rows * (2 if sync_mode == "full_refresh" else 1)
+
+
+def test_an_incremental_sync_does_not_go_on_from_before_a_full_refresh(rehearse: Rehearse) -> None:
+    run = rehearse({"rows": 100}, sync_mode="incremental", write_mode="append")
+    assert isinstance(run.attempt(), Succeeded)
+    for mode, rows in (("full_refresh", 150), ("incremental", 200)):
+        run.next_run()
+        run.spec = replace(
+            run.spec,
+            source=replace(run.spec.source, sync_mode=mode),
+            destination=replace(
+                run.spec.destination, write_mode="replace" if mode == "full_refresh" else "append"
+            ),
+        )
+        assert isinstance(run.attempt(source={"rows": rows}), Succeeded)
+        assert rows_of(run.folder) == list(range(1, rows + 1))
+
+
 def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -> None:
     """The negative control: the test above can fail."""
     run = rehearse({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})

@@ -312,6 +312,22 @@ def test_more_equal_cursor_values_than_are_remembered_are_told_apart_by_key(
     assert second.column("id") == [21, 22]
 
 
+def test_rows_that_vanish_before_the_last_page_do_not_throw_the_position_back(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "TRUNCATE changes",
+        "INSERT INTO changes SELECT n, date '2024-01-01' + n, '' FROM generate_series(1, 20) n",
+    )
+    source = incremental(database, "changes", "at", 10)
+    first = source.get()
+    database.execute("DELETE FROM changes WHERE id > 10")
+    last = source.get(first.next_pagination)
+    assert last.records == []
+    assert last.next_state == {"cursor_field": "at", **(first.next_pagination or {})}
+    assert read(incremental(database, "changes", "at"), last.next_state).rows == []
+
+
 def test_a_table_without_a_key_is_read_by_its_cursor_whole_values_at_a_time(
     database: SourceDatabase,
 ) -> None:

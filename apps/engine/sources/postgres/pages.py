@@ -102,8 +102,8 @@ class CursorPlan:
         return self._position(token, reached) if reached.more else {}
 
     def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
-        if not reached.rows:
-            return dict(self.state)
+        if not reached.rows:  # where the page before ended, though its rows are gone meanwhile
+            return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
         return {"cursor_field": self.cursor.name, **self._position(token, reached)}
 
     def _new_since_state(self) -> sql.Composable:
