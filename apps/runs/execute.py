@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import Progress, StopReason
@@ -126,6 +127,11 @@ def _spec(claim: Claim) -> RunSpec | Failed:
     )
 
 
+def _began(run: Run) -> datetime:
+    """When the run, or its last retry by hand, began."""
+    return run.started_at or timezone.now()
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """How an attempt ended, to be written in one transaction under its lease."""
@@ -170,14 +176,23 @@ class End:
     def _fail(self, run: Run, failed: Failed) -> None:
         crashed = failed.failure_class is FailureClass.CRASHED
         idle = 0 if self._moved() else run.idle_attempts + 1
-        record = retries.Record(run.attempt, idle, run.crashes + crashed, run.max_attempts)
+        failures = self._failures_before(run) + 1
+        record = retries.Record(failures, idle, run.crashes + crashed, run.max_attempts)
+        wait = retries.wait_before_next(failed, record)
+        left = run.timeout_seconds - (timezone.now() - _began(run)).total_seconds()
+        if wait is not None and wait > left:
+            wait, failed = None, retries.too_late(failed, wait=wait, left=left)
         self._note_attempt("failed", failed=failed)
         counts = {"idle_attempts": idle, "crashes": record.crashes, **failure_columns(failed)}
-        wait = retries.wait_before_next(failed, record)
         if wait is not None:
             self._again(wait=wait, **counts)
         else:
             self._move(Status.FAILED, finished_at=Now(), **counts)
+
+    def _failures_before(self, run: Run) -> int:
+        """Failed attempts since somebody, or the schedule, last began the run; none that a worker gave back."""
+        attempts = Attempt.objects.for_org(self.claim.org_id).filter(run_id=run.pk)
+        return attempts.filter(outcome="failed", started_at__gte=_began(run)).count()
 
     def _again(self, *, wait: float, **changes: Any) -> None:
         at = Now() + timedelta(seconds=wait)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
@@ -20,7 +20,7 @@ LONGEST_RETRY_AFTER = 24 * 3600.0  # seconds; who asks for more is not believed
 class Record:
     """What happened to a run so far, the attempt that just ended included."""
 
-    attempts: int
+    attempts: int  # that failed
     idle: int  # of them in a row, those that moved no record
     crashes: int
     most_idle: int  # the pipeline's limit
@@ -42,6 +42,15 @@ def wait_before_next(failed: Failed, record: Record) -> float | None:
     if record.attempts - record.idle >= MOVING_ATTEMPTS:
         return None
     return max(_back_off(max(record.idle, 1)), _asked_for(failed))
+
+
+def too_late(failed: Failed, *, wait: float, left: float) -> Failed:
+    """The same failure, saying why it is the last: it would be over before its next try."""
+    reason = (
+        f"Not tried again: the next attempt would have to wait {wait:.0f} s, and the time limit of the "
+        f"run leaves {max(left, 0):.0f} s."
+    )
+    return replace(failed, evidence=(*failed.evidence, reason))
 
 
 def _back_off(number: int) -> float:

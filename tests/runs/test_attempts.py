@@ -19,7 +19,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.orgs.principals import SYSTEM
-from apps.runs import execute, services
+from apps.runs import execute, retries, services
 from apps.runs.execute import Worker
 from apps.runs.models import Run
 from tests.runs.conftest import make_pipeline
@@ -154,6 +154,33 @@ def test_retry_after_is_honoured(acme: World, this_worker: Worker) -> None:
     assert run["failure"]["class"] == "rate_limit"
     assert run["not_before"] > before
     assert not execute.work_once(this_worker)
+
+
+def test_a_wait_that_outlasts_the_time_limit_ends_the_run_for_its_own_reason(
+    acme: World, this_worker: Worker, settings: Settings
+) -> None:
+    settings.RUN_RETRY_WAIT = timedelta(hours=1)
+    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}
+    run_id = start(acme, make_pipeline(acme, source=source, timeout_seconds=60))
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"]) == ("failed", "rate_limit")
+    assert "Not tried again" in run["failure"]["evidence"][-1]
+
+
+def test_a_run_retried_by_hand_is_tried_as_often_as_a_new_one(
+    acme: World, this_worker: Worker
+) -> None:
+    source = {"rows": 10, "fail_after": 0, "failure": "source"}
+    run_id = start(acme, make_pipeline(acme, source=source, max_attempts=2))
+    for tries in range(1, retries.MOVING_ATTEMPTS // 2 + 3):
+        work_until_idle(this_worker)
+        assert shown(acme, run_id)["attempt"] == 2 * tries
+        with acme.scope():
+            run = Run.objects.for_org(acme.org).get(pk=run_id)
+            services.retry(org=acme.org, run=run, by=SYSTEM)
 
 
 def test_a_stopping_worker_gives_its_run_back_and_another_goes_on(
