@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -36,6 +36,8 @@ from apps.runs.models import Attempt, LogPart, Output
 logger = structlog.get_logger(__name__)
 
 EVERY = 1.0  # seconds between writes
+PUT_PATIENCE = 0.5  # seconds a turn waits for storage to take a part
+LAST_PATIENCE = 5.0  # seconds the end of an attempt waits for it
 MOST_WAITING = 8 * 1024 * 1024  # bytes of log lines kept while storage is away; the oldest go first
 DATABASE_AWAY = (OperationalError, InterfaceError)
 
@@ -54,6 +56,7 @@ class Recorder:
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
         self._draft = logs.Draft(claim.log_lines)
+        self._put: Put | None = None  # on its way to storage, or there and not in the database yet
         self._outputs: list[OutputFile | Withdrawn] = []
         self._launched = False
         self._unwritten = False  # progress, outputs or the launch
@@ -108,8 +111,7 @@ class Recorder:
                 self._wake.wait(EVERY)
                 self._wake.clear()
                 self._turn()
-            if self._has_news():
-                patiently(self._write, give_up=self._shutdown)
+            self._finish()
         except LeaseLost:
             self._reason = self._reason or "lease_lost"
         except Exception as error:  # the outermost edge of this thread
@@ -132,9 +134,19 @@ class Recorder:
         finally:
             connection.close()  # back to the pool between looks
 
+    def _finish(self) -> None:
+        """Write what is left; lines that storage does not take for LAST_PATIENCE are given up."""
+        deadline = time.monotonic() + LAST_PATIENCE
+        while self._has_news():
+            patiently(self._write, give_up=self._shutdown)
+            if time.monotonic() > deadline and self._has_news():
+                logger.warning("the end of the log is lost: storage does not take it")
+                return
+            time.sleep(0.05)
+
     def _has_news(self) -> bool:
         with self._lock:
-            return self._unwritten or bool(self._lines)
+            return self._unwritten or bool(self._lines) or self._put is not None
 
     def _renew(self) -> None:
         with leases.held(self.claim):
@@ -142,39 +154,51 @@ class Recorder:
 
     def _write(self) -> None:
         """Everything new in one transaction under the lease. What fails is kept for the next turn."""
-        lines = self._take_lines()
+        put = self._stored()
         with self._lock:
             latest, outputs, launched = self.latest, list(self._outputs), self._launched
             had_news, self._unwritten = self._unwritten, False
-        draft = self._draft.plus(lines)
-        part = self._store(draft) if lines else None
         try:
             with leases.held(self.claim) as mine:
                 if launched:
                     self._note_launch()
                 news = [
-                    *(self._note_part(part, lines, mine) if part else ()),
+                    *(self._note_part(put, mine) if put else ()),
                     *(self._note_progress(latest, mine) if latest and had_news else ()),
                 ]
                 self._note_outputs(outputs)
                 events.publish(org_id=self.claim.org_id, run_id=self.claim.run_id, news=news)
         except BaseException:
-            self._put_back(lines)
             self._unwritten = self._unwritten or had_news
             raise
         self._renewed = time.monotonic()
-        if part:
-            end = draft.first_line + draft.lines
-            self._draft = logs.Draft(end) if draft.full else draft
-        else:
-            self._put_back(lines)
+        if put:
+            self._put = None
+            end = put.draft.first_line + put.draft.lines
+            self._draft = logs.Draft(end) if put.draft.full else put.draft
         self._forget(outputs)
 
-    def _forget(self, outputs: list[OutputFile | Withdrawn]) -> None:
+    def _forget(self, outputs: list[OutputFile]) -> None:
         """They are written now."""
         with self._lock:
             del self._outputs[: len(outputs)]
             self._launched = False
+
+    def _stored(self) -> Put | None:
+        """The waiting lines as a part in storage; None while there are none, or storage has not taken them.
+
+        The part travels on a thread of its own: a storage that hangs must not cost the run its lease.
+        """
+        if self._put is None and (lines := self._take_lines()):
+            self._put = Put(self.claim, self._draft.plus(lines), lines)
+        put = self._put
+        if put is None or not put.done.wait(PUT_PATIENCE):
+            return None
+        if put.part is None:
+            self._put_back(put.lines)
+            self._put = None
+            return None
+        return put
 
     def _take_lines(self) -> list[LogLine]:
         with self._lock:
@@ -183,21 +207,10 @@ class Recorder:
             self._bytes = 0
         return lines
 
-    def _put_back(self, lines: list[LogLine]) -> None:
+    def _put_back(self, lines: Sequence[LogLine]) -> None:
         with self._lock:
             self._lines.extendleft(reversed(lines))
             self._bytes += sum(map(_size, lines))
-
-    def _store(self, draft: logs.Draft) -> LogPart | None:
-        """The draft as a part in storage; None while storage does not take it."""
-        claim = self.claim
-        try:
-            return logs.store(
-                draft, org_id=claim.org_id, run_id=claim.run_id, attempt=claim.attempt
-            )
-        except Exception as error:  # any backend's own: the log must not end the run it tells about
-            logger.warning("log part cannot be stored now", error=repr(error))
-            return None
 
     def _note_launch(self) -> None:
         claim = self.claim
@@ -206,11 +219,13 @@ class Recorder:
         ).update(launched_at=Now())
         states.announce(org_id=claim.org_id, run_id=claim.run_id)
 
-    def _note_part(self, part: LogPart, lines: list[LogLine], mine: Any) -> list[events.New]:
-        logs.save(part)
-        total = part.first_line + part.lines
+    def _note_part(self, put: Put, mine: Any) -> list[events.New]:
+        if put.part is not None:
+            logs.save(put.part)
+        total = put.draft.first_line + put.draft.lines
         mine.update(log_lines=total)
-        body = {"first_line": total - len(lines), "lines": [logs.shown(line) for line in lines]}
+        lines = [logs.shown(line) for line in put.lines]
+        body = {"first_line": total - len(lines), "lines": lines}
         return [events.New("log", body)]
 
     def _note_progress(self, latest: Progress, mine: Any) -> list[events.New]:
@@ -257,6 +272,29 @@ class Recorder:
         Output.objects.for_org(claim.org_id).filter(
             run__pipeline_id=claim.pipeline_id, key__startswith=prefix
         ).exclude(run_id=claim.run_id).delete()
+
+
+class Put:
+    """A part on its way to storage. `done` is set at the end; `part` stays None when storage refused it."""
+
+    def __init__(self, claim: Claim, draft: logs.Draft, lines: Sequence[LogLine]) -> None:
+        self.draft = draft
+        self.lines = lines
+        self.part: LogPart | None = None
+        self.done = threading.Event()
+        self._claim = claim
+        threading.Thread(target=self._work, name=f"log {claim.run_id}", daemon=True).start()
+
+    def _work(self) -> None:
+        claim = self._claim
+        try:
+            self.part = logs.store(
+                self.draft, org_id=claim.org_id, run_id=claim.run_id, attempt=claim.attempt
+            )
+        except Exception as error:  # any backend's own: the log must not end the run it tells about
+            logger.warning("log part cannot be stored now", error=repr(error))
+        finally:
+            self.done.set()
 
 
 class Rate:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from apps.engine.contract import LogLine
-from apps.runs import execute, logs, storage
+from apps.runs import execute, logs, reconciler, storage
 from apps.runs.execute import Worker
 from apps.runs.models import LogPart
 from tests.runs.conftest import make_pipeline
@@ -140,3 +140,35 @@ def test_while_storage_takes_nothing_the_run_goes_on_and_the_log_follows_later(
     assert [line["line"] for line in log["lines"]] == list(range(run["log_lines"]))
     assert log["lines"][0]["message"].startswith("generated of dummy")
     shutil.rmtree(folder)
+
+
+def test_a_storage_that_hangs_does_not_cost_a_run_its_lease(
+    acme: World, this_worker: Worker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RUN_LEASE, settings.RUN_HEARTBEAT = timedelta(seconds=2), timedelta(seconds=1)
+    released, hung, write = threading.Event(), threading.Event(), storage.write
+
+    def hang(key: str, content: bytes) -> None:
+        hung.set()
+        released.wait(60)
+        write(key, content)
+
+    monkeypatch.setattr(storage, "write", hang)
+    source = {"rows": 800, "page_size": 100, "delay": 1.0}
+    run_id = start(acme, make_pipeline(acme, source=source))
+    thread = threading.Thread(target=lambda: execute.work_once(this_worker))
+    thread.start()
+    try:
+        run = wait_for(acme, run_id, lambda run: run["progress"]["read"] >= 500)
+        assert hung.is_set()
+        assert reconciler.recover_expired() == 0
+        assert (run["status"], run["log_lines"]) == ("running", 0)
+    finally:
+        released.set()
+        thread.join(30)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["attempt"]) == ("succeeded", 1)
+    log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
+    assert [line["line"] for line in log["lines"]] == list(range(run["log_lines"]))
+    assert "Published" in log["lines"][-1]["message"]
