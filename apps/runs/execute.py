@@ -181,7 +181,8 @@ class End:
         wait = retries.wait_before_next(failed, record)
         left = run.timeout_seconds - (timezone.now() - _began(run)).total_seconds()
         if wait is not None and wait > left:
-            wait, failed = None, retries.too_late(failed, wait=wait, left=left)
+            failed = retries.too_late(failed, wait=wait, left=left)
+            wait = None
         self._note_attempt("failed", failed=failed)
         counts = {"idle_attempts": idle, "crashes": record.crashes, **failure_columns(failed)}
         if wait is not None:
@@ -192,7 +193,8 @@ class End:
     def _failures_before(self, run: Run) -> int:
         """Failed attempts since somebody, or the schedule, last began the run; none that a worker gave back."""
         attempts = Attempt.objects.for_org(self.claim.org_id).filter(run_id=run.pk)
-        return attempts.filter(outcome="failed", started_at__gte=_began(run)).count()
+        failed: int = attempts.filter(outcome="failed", started_at__gte=_began(run)).count()
+        return failed
 
     def _again(self, *, wait: float, **changes: Any) -> None:
         at = Now() + timedelta(seconds=wait)

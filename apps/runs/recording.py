@@ -178,7 +178,7 @@ class Recorder:
             self._draft = logs.Draft(end) if put.draft.full else put.draft
         self._forget(outputs)
 
-    def _forget(self, outputs: list[OutputFile]) -> None:
+    def _forget(self, outputs: list[OutputFile | Withdrawn]) -> None:
         """They are written now."""
         with self._lock:
             del self._outputs[: len(outputs)]

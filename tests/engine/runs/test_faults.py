@@ -14,7 +14,15 @@ import psycopg
 import pytest
 
 from apps.engine import state
-from apps.engine.contract import Event, Failed, Outcome, Progress, Started, Succeeded
+from apps.engine.contract import (
+    Event,
+    Failed,
+    Outcome,
+    Progress,
+    Started,
+    Succeeded,
+    SyncMode,
+)
 from apps.engine.failures import FailureClass
 from apps.engine.supervisor import EngineSupervisor
 from local.postgres import temporary_postgres
@@ -109,7 +117,8 @@ def test_a_finished_sync_whose_end_nobody_wrote_down_is_not_run_again(
 def test_an_incremental_sync_does_not_go_on_from_before_a_full_refresh(rehearse: Rehearse) -> None:
     run = rehearse({"rows": 100}, sync_mode="incremental", write_mode="append")
     assert isinstance(run.attempt(), Succeeded)
-    for mode, rows in (("full_refresh", 150), ("incremental", 200)):
+    syncs: list[tuple[SyncMode, int]] = [("full_refresh", 150), ("incremental", 200)]
+    for mode, rows in syncs:
         run.next_run()
         run.spec = replace(
             run.spec,
