@@ -341,6 +341,13 @@ def test_a_table_without_a_key_is_read_by_its_cursor_whole_values_at_a_time(
     second = read(incremental(database, "stamps", "at"), first.state)
     assert sorted(second.column("n")) == [55, 56]
     assert read(incremental(database, "stamps", "at"), second.state).rows == []
+    # More of the newest value, and of it only those that are new.
+    database.execute("INSERT INTO stamps VALUES ('2024-02-01', 57), ('2024-02-02', 58)")
+    third = read(incremental(database, "stamps", "at", 1), second.state)
+    assert third.column("n") == [57, 58]
+    database.execute("INSERT INTO stamps VALUES ('2024-02-02', 59)")
+    whole = read(incremental(database, "stamps", "at", 1), third.state)
+    assert whole.column("n") == [59]
 
 
 def test_an_empty_table_leaves_the_state_alone(database: SourceDatabase) -> None:

@@ -26,6 +26,7 @@ def connect(config: Config, *, allow_private: bool) -> Connection:
     with saying_why(config):
         connection = postgres.connect(config, config.password, allow_private=allow_private)
         connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # a page is one moment
         return connection
 
 

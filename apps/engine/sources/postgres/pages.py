@@ -4,11 +4,13 @@ A pagination token says where a page begins in terms of the data itself, so a pa
 
     {"after": [texts]}  rows after a key, in key order
     {"after": [cursor, key], "ties": []}  rows after a cursor value and key, in that order
+    {"after": [cursor], "ties": []}  rows from a cursor value on, but for those with these digests (no key)
     {"place": "(7,0)", "blocks": 100, "file": 1}  rows in a range of the table's file (no key)
     {"offset": 50000}  rows in the order of all their texts (a view: slow but repeatable)
 
-Incremental state keeps the last cursor value and the keys of the rows that had it, so rows that
-arrive later with the very same cursor value are read, and none is read twice.
+Incremental state keeps the last cursor value and the keys (or digests) of the rows that had it, so rows
+that arrive later with the very same cursor value are read, and none is read twice. Rows without a key that
+are alike in every column cannot be told apart: one that arrives later than its twin is not read.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ import polars as pl
 from psycopg import sql
 
 from apps.engine.failures import ConfigurationError, SourceError
-from apps.engine.sources.postgres.columns import PgColumn
+from apps.engine.sources.postgres.columns import ROW, PgColumn
 from apps.engine.sources.postgres.tables import Relation
 
-MAX_TIES = 1000  # keys remembered for one cursor value; beyond it rows are told apart by key order
+MAX_TIES = 10_000  # keys remembered for one cursor value; beyond it rows are told apart by key order
 FIRST_BLOCKS = 256  # 2 MB of the table's file, until the width of its rows is known
 
 PLACE = PgColumn("ctid", "tid", "tid", "b", nullable=False)
+DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all a row's values
 
 Token = Mapping[str, Any]
 
@@ -48,6 +51,7 @@ class Reached:
     rows: int
     order: pl.DataFrame
     more: bool
+    border: tuple[str, ...] = ()  # digests of the rows that have the last cursor value, without a key
 
     def last(self) -> list[str]:
         return [str(value) for value in self.order.row(-1)]
@@ -141,23 +145,41 @@ class TiedCursorPlan:
 
     def slice(self, token: Token, limit: int) -> Slice:
         conditions: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(self.cursor.sql)]
-        after = (token or self.state).get("after")
-        if after:
-            conditions.append(_beyond((self.cursor,), after))
+        if before := (token or self.state):
+            conditions.append(self._new_since(before))
         clauses = sql.SQL("{} ORDER BY {} FETCH FIRST {} ROWS WITH TIES").format(
             _where(conditions), self.cursor.sql, sql.Literal(limit)
         )
         return Slice(clauses, (self.cursor,), divisible=False)
 
+    def border(self, table: sql.Composable, value: str) -> sql.Composed:
+        """The query for the digests of the rows with this cursor value; one too many shows that there are
+        too many."""
+        return sql.SQL("SELECT {} FROM {} AS {} WHERE {} = {} LIMIT {}").format(
+            *(DIGEST, table, sql.Identifier(ROW), self.cursor.sql),
+            *(_literal(self.cursor, value), sql.Literal(MAX_TIES + 1)),
+        )
+
     def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        return {"after": reached.last()} if reached.rows >= limit else {}
+        return self._position(reached) if reached.rows >= limit else {}
 
     def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
-        if not reached.rows:
-            before = token or self.state
-            after = before.get("after")
-            return {"cursor_field": self.cursor.name, "after": after} if after else {}
-        return {"cursor_field": self.cursor.name, "after": reached.last()}
+        if reached.rows:
+            return {"cursor_field": self.cursor.name, **self._position(reached)}
+        return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
+
+    def _position(self, reached: Reached) -> dict[str, Any]:
+        known = len(reached.border) <= MAX_TIES
+        return {"after": reached.last(), "ties": list(reached.border) if known else None}
+
+    def _new_since(self, before: Token) -> sql.Composable:
+        after, ties = before["after"], before.get("ties")
+        if not ties:
+            return _beyond((self.cursor,), after)
+        seen = sql.SQL(", ").join(map(sql.Literal, ties))
+        return sql.SQL("{c} >= {v} AND NOT ({c} = {v} AND {digest} IN ({seen}))").format(
+            c=self.cursor.sql, v=_literal(self.cursor, after[0]), digest=DIGEST, seen=seen
+        )
 
 
 @dataclass(frozen=True, slots=True)

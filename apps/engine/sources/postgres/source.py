@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from bizon.source.models import SourceIncrementalState
@@ -26,6 +27,7 @@ from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, reading
 from apps.engine.sources.postgres.copying import copy_lines
 from apps.engine.sources.postgres.pages import (
+    MAX_TIES,
     CursorPlan,
     KeyPlan,
     PlacePlan,
@@ -100,13 +102,16 @@ class PostgresSource(ConnectorSource[Config]):
             cut = plan.slice(token, limit)
             room = MAX_PAGE_BYTES if cut.divisible else sys.maxsize
             copied = copy_lines(cursor, _query(table, cut), room)
-        rows = min(copied.rows, limit) if cut.divisible else copied.rows
-        read = decoded(copied.body, table.columns, cut.order)
-        reached = Reached(rows, read.order.head(rows), more=copied.cut or rows < copied.rows)
+            rows = min(copied.rows, limit) if cut.divisible else copied.rows
+            read = decoded(copied.body, table.columns, cut.order)
+            reached = Reached(rows, read.order.head(rows), more=copied.cut or rows < copied.rows)
+            if isinstance(plan, TiedCursorPlan) and rows:
+                reached = replace(reached, border=_border(cursor, table, plan, reached))
         following = plan.following(token, limit, reached)
         next_state = None
         if not following and isinstance(plan, CursorPlan | TiedCursorPlan):
             next_state = plan.next_state(token, reached)
+            _warn_of_ties(table, plan, next_state)
         return frame_page(read.frame.head(rows), following, next_state)
 
     def _plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
@@ -149,6 +154,14 @@ def _query(table: Relation, cut: Slice) -> sql.Composed:
     return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
 
 
+def _border(
+    cursor: Cursor, table: Relation, plan: TiedCursorPlan, reached: Reached
+) -> tuple[str, ...]:
+    """In the transaction of the page, whose snapshot it shares: no row is taken for read that was not."""
+    rows = cursor.execute(plan.border(table.sql, reached.last()[0])).fetchall()
+    return tuple(digest for (digest,) in rows)
+
+
 def _place_plan(cursor: Cursor, table: Relation) -> PlacePlan:
     query = (
         "SELECT pg_relation_filenode(%(oid)s::oid)::bigint,"
@@ -172,3 +185,16 @@ def _warn_of_nulls(cursor: Cursor, table: Relation, plan: CursorPlan | TiedCurso
             table.stream,
             plan.cursor.name,
         )
+
+
+def _warn_of_ties(
+    table: Relation, plan: CursorPlan | TiedCursorPlan, state: Mapping[str, Any]
+) -> None:
+    unique = isinstance(plan, CursorPlan) and not plan.key
+    if unique or state.get("ties", ()) is not None:
+        return
+    logger.warning(
+        "More than {:,} rows of {} share the newest value of {}: of those that get it later some may not"
+        " be read. A finer cursor field avoids that.",
+        *(MAX_TIES, table.stream, plan.cursor.name),
+    )
