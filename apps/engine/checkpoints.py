@@ -166,6 +166,15 @@ class StateBackend:
                 self._all(statements.CANCEL, job=live.id)
             return self._load(self._created(from_start=again), resumed=False)
 
+    def restart(self, job: Job) -> Job:
+        """Give up an unfinished job, whose position is gone, for a new one of the same extent."""
+        with self._fenced():
+            live = self._one(statements.LIVE_JOB)
+            self._all(statements.CANCEL, job=job.id)
+            return self._load(
+                self._created(from_start=live is not None and live.is_reset), resumed=False
+            )
+
     def _created(self, *, from_start: bool) -> str:
         incremental = self._mine.sync_mode == "incremental"
         previous = self._one(statements.PREVIOUS) if incremental and not from_start else None

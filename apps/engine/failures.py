@@ -66,6 +66,10 @@ class SourceError(EngineError):
     retryable = True
 
 
+class PositionGone(SourceError):
+    """What the sync had reached is not there any more: it has to be read from its beginning."""
+
+
 class DestinationError(EngineError):
     """The destination could not take the data."""
 

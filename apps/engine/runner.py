@@ -28,7 +28,7 @@ from apps.engine.contract import (
     Withdrawn,
 )
 from apps.engine.destinations.base import Destination
-from apps.engine.failures import Crashed, LeaseLost
+from apps.engine.failures import Crashed, LeaseLost, PositionGone
 from apps.engine.identity import identity_of
 from apps.engine.pages import PageQueue, PageReader
 from apps.engine.redaction import Redactor
@@ -81,15 +81,28 @@ class Runner:
 
     def _run(self) -> Succeeded:
         spec = self._spec
+        source = self._source()
+        backend = self._backend = StateBackend(spec.state_dsn)
+        backend.take_stream(identity_of(spec), Lease(spec.lease, spec.run_id, spec.attempt))
+        job = backend.resolve_job()
+        try:
+            return self._sync(source, backend, job)
+        except PositionGone as gone:
+            logger.warning("Starting over, since {}", gone.message)
+            self._blame.side = "state"
+            return self._sync(self._source(), backend, backend.restart(job))
+
+    def _source(self) -> Source:
+        spec = self._spec
         with self._blame.on("source"):
-            source = build_source(
+            return build_source(
                 spec.source,
                 files=spec.files,
                 allow_private_networks=spec.allow_private_networks,
             )
-        backend = self._backend = StateBackend(spec.state_dsn)
-        backend.take_stream(identity_of(spec), Lease(spec.lease, spec.run_id, spec.attempt))
-        job = backend.resolve_job()
+
+    def _sync(self, source: Source, backend: StateBackend, job: Job) -> Succeeded:
+        spec = self._spec
         self._sweep(backend)
         with self._blame.on("destination"):
             destination = self._destination(job)
@@ -97,7 +110,11 @@ class Runner:
         _say_where(spec, job)
         writer = Writer(destination, backend, job, self._blame)
         if not job.exhausted:
-            self._transfer(source, writer, job)
+            try:
+                self._transfer(source, writer, job)
+            except PositionGone:
+                destination.close()  # a new job opens it anew
+                raise
         self._publish(destination, backend, job, writer)
         totals = writer.totals
         return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes)

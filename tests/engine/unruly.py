@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from bizon.source.models import SourceIncrementalState, SourceIteration, SourceRecord
 from loguru import logger
 
+from apps.engine.failures import PositionGone
 from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, rows_page
 
 
@@ -93,6 +94,12 @@ def _some_rejected(source: UnrulySource, after: int) -> Any:
     return page
 
 
+def _gone(source: UnrulySource, after: int) -> Any:
+    """Once: what was read so far is replaced behind the sync's back."""
+    os.unlink(source.settings.while_exists)
+    raise PositionGone("the rows were replaced")
+
+
 def _noisy_exit(source: UnrulySource, after: int) -> Any:
     print("about to give up", flush=True)
     os._exit(41)
@@ -127,6 +134,7 @@ _MISBEHAVE: dict[str, Any] = {
     "secret": lambda source, after: _raise(ValueError(f"bad password {source.settings.password}")),
     "hang": _hang,
     "exit": _noisy_exit,
+    "gone": _gone,
     "confess": _confess,
 }
 

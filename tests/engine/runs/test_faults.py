@@ -131,6 +131,20 @@ def test_an_incremental_sync_does_not_go_on_from_before_a_full_refresh(rehearse:
         assert rows_of(run.folder) == list(range(1, rows + 1))
 
 
+@pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
+def test_a_sync_whose_position_is_gone_starts_over_by_itself(
+    rehearse: Rehearse, sync_mode: str
+) -> None:
+    source = {"rows": 900, "page_size": 100, "delay": 0.1, "answer": "gone", "after": 500}
+    run = rehearse({**source, "while_exists": "trouble"}, sync_mode=sync_mode, write_mode="append")
+    outcome = run.attempt()
+    assert not run.trouble.exists(), "the fault fired"
+    assert isinstance(outcome, Succeeded), outcome
+    assert (outcome.read, outcome.written) == (900, 900)
+    assert rows_of(run.folder) == list(range(1, 901))
+    assert any("Starting over, since the rows were replaced" in line.message for line in run.log)
+
+
 def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -> None:
     """The negative control: the test above can fail."""
     run = rehearse({"rows": 300}, {"fault": "exit_after_stage", "while_exists": "trouble"})

@@ -17,6 +17,7 @@ from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
     EngineError,
+    PositionGone,
     SourceError,
 )
 from apps.engine.sources.postgres import pages
@@ -227,7 +228,7 @@ def test_a_keyless_table_that_was_rewritten_is_not_read_on(database: SourceDatab
     token = source.get().next_pagination
     assert token
     database.execute("VACUUM FULL moved")
-    with pytest.raises(SourceError, match="was rewritten"):
+    with pytest.raises(PositionGone, match="was rewritten"):
         source.get(token)
 
 
@@ -360,6 +361,14 @@ def test_another_cursor_field_asks_for_a_reset(database: SourceDatabase) -> None
     state = read(incremental(database, "changes", "at")).state
     with pytest.raises(ConfigurationError, match="reset the stream"):
         read(incremental(database, "changes", "id"), state)
+
+
+def test_another_key_asks_for_a_reset(database: SourceDatabase) -> None:
+    database.execute("CREATE TABLE rekeyed AS SELECT n, now() AS at FROM generate_series(1, 9) n")
+    state = read(incremental(database, "rekeyed", "at")).state
+    database.execute("ALTER TABLE rekeyed ADD PRIMARY KEY (n)")
+    with pytest.raises(ConfigurationError, match="key of the table changed"):
+        read(incremental(database, "rekeyed", "at"), state)
 
 
 def test_discovery_tells_fields_keys_and_cursors(database: SourceDatabase) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import ConfigurationError
+from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.frames import StreamSchema
 from apps.engine.sources.answers import UnhelpfulSourceError
 from apps.engine.sources.connector import (
@@ -120,12 +120,12 @@ class FilesSource(ConnectorSource[Config]):
             if found.path != token["file"]:
                 continue
             if token["place"] and found.mark != token["mark"]:
-                raise UnhelpfulSourceError(
-                    f"the file {found.path!r} changed while it was read; reset the stream to start over"
+                raise PositionGone(
+                    f"the file {found.path!r} changed while it was read; reading must start over"
                 )
             return found, token["place"]
-        raise UnhelpfulSourceError(
-            f"the file {token['file']!r} was removed while it was read; reset the stream to start over"
+        raise PositionGone(
+            f"the file {token['file']!r} was removed while it was read; reading must start over"
         )
 
     def _following(self, found: Found, piece: Piece) -> dict[str, Any]:

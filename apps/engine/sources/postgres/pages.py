@@ -22,11 +22,13 @@ from typing import Any, Protocol
 import polars as pl
 from psycopg import sql
 
-from apps.engine.failures import ConfigurationError, SourceError
+from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.sources.postgres.columns import ROW, PgColumn
 from apps.engine.sources.postgres.tables import Relation
 
-MAX_TIES = 10_000  # keys remembered for one cursor value; beyond it rows are told apart by key order
+MAX_TIES = (
+    10_000  # keys remembered for one cursor value; beyond it rows are told apart by key order
+)
 FIRST_BLOCKS = 256  # 2 MB of the table's file, until the width of its rows is known
 
 PLACE = PgColumn("ctid", "tid", "tid", "b", nullable=False)
@@ -51,7 +53,9 @@ class Reached:
     rows: int
     order: pl.DataFrame
     more: bool
-    border: tuple[str, ...] = ()  # digests of the rows that have the last cursor value, without a key
+    border: tuple[
+        str, ...
+    ] = ()  # digests of the rows that have the last cursor value, without a key
 
     def last(self) -> list[str]:
         return [str(value) for value in self.order.row(-1)]
@@ -195,7 +199,7 @@ class PlacePlan:
 
     def slice(self, token: Token, limit: int) -> Slice:
         if token and token["file"] != self.file:
-            raise SourceError(
+            raise PositionGone(
                 "the table was rewritten while it was read; it has no key, so reading must start over"
             )
         bounds = sql.SQL("WHERE {place} > {first}::tid AND {place} < {end}::tid ORDER BY {place}")
@@ -236,17 +240,19 @@ class TextPlan:
 
 
 def cursor_plan(table: Relation, name: str, state: Token) -> CursorPlan | TiedCursorPlan:
-    """How to read a table by its cursor field. Raises ConfigurationError when the field changed."""
+    """How to read a table by its cursor field. Raises ConfigurationError when that or the key changed."""
     cursor = table.column(name)
     if state and state.get("cursor_field") != name:
         raise ConfigurationError(
             f"the cursor field changed from {state.get('cursor_field')!r} to {name!r};"
             " reset the stream to read it by the new one"
         )
-    if not table.key:
-        return TiedCursorPlan(cursor, state)
     key = tuple(table.column(each) for each in table.key if each != name)
-    return CursorPlan(cursor, key, state)
+    if state and len(state["after"]) != 1 + len(key):
+        raise ConfigurationError(
+            "the key of the table changed since the last sync; reset the stream to read it by the new one"
+        )
+    return CursorPlan(cursor, key, state) if table.key else TiedCursorPlan(cursor, state)
 
 
 def _block(token: Token) -> int:
@@ -278,6 +284,10 @@ def _row(columns: Sequence[PgColumn]) -> sql.Composable:
 
 
 def _row_of_literals(columns: Sequence[PgColumn], texts: Sequence[str]) -> sql.Composable:
+    if len(columns) != len(texts):
+        raise PositionGone(
+            "the key of the table changed while it was read; reading must start over"
+        )
     values = [_literal(column, text) for column, text in zip(columns, texts, strict=True)]
     return sql.SQL("({})").format(sql.SQL(", ").join(values))
 
