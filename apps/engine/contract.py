@@ -31,13 +31,17 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
-    """Where records go. `table` is a table, file-set or dataset name, by kind."""
+    """Where records go. `table` is a table, file-set or dataset name, by kind.
+
+    `spares_others` forbids a replacement that would remove what another pipeline has published there.
+    """
 
     kind: str
     config: Mapping[str, Any]
     table: str
     write_mode: WriteMode = "replace"
     primary_key: tuple[str, ...] = ()
+    spares_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,9 +123,9 @@ class Runner:
 
     def _destination(self, job: Job) -> Destination:
         target = self._spec.destination
-        return self._bound(
-            replace(target, write_mode="replace") if job.replaces else target, job.id
-        )
+        if job.replaces and target.write_mode != "replace":
+            target = replace(target, write_mode="replace", spares_others=True)
+        return self._bound(target, job.id)
 
     def _bound(self, target: DestinationSpec, job_id: str) -> Destination:
         return build_destination(

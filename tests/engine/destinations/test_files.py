@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import orjson
 import polars as pl
 import pytest
 
+from apps.engine.build import build_destination
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.stores import SwapConflict
@@ -71,6 +73,24 @@ def test_replaced_files_are_gone(files: FileTarget) -> None:
     sync(files, [{"id": 3}])
     keys = [entry.key for entry in files.store.entries(f"{files.name}/") if "/." not in entry.key]
     assert len(keys) == 2
+
+
+def test_starting_over_spares_the_files_of_another_pipeline(
+    servers: Servers, tmp_path: Path
+) -> None:
+    bucket = S3Target(servers, tmp_path)
+    sync(bucket, [{"id": 1}], mode="append")
+    bucket.data = replace(bucket.data, prefix="org/1/pipeline/another")
+    sync(bucket, [{"id": 2}], mode="append")
+    spec = replace(bucket.spec("replace"), spares_others=True)
+    destination = build_destination(
+        spec, job_id="afresh", data=bucket.data, allow_private_networks=True
+    )
+    destination.open(())
+    with pytest.raises(ConfigurationError, match="Another pipeline"):
+        destination.publish(())
+    assert bag(bucket.rows() or []) == bag([{"id": 1}, {"id": 2}])
+    bucket.close()
 
 
 def test_all_parquet_parts_of_a_manifest_have_one_schema(parquet: ParquetTarget) -> None:

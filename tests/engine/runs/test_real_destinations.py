@@ -222,3 +222,31 @@ def _attempt_while_the_server_dies(
         assert outcome.failure_class in {FailureClass.INTERNAL, FailureClass.DESTINATION}
         assert outcome.retryable
     return fired
+
+
+def test_starting_over_spares_what_another_pipeline_wrote_to_the_same_table(
+    rehearse: Rehearse, engine_postgres: EmbeddedPostgres
+) -> None:
+    mine, found = prepared(rehearse, engine_postgres, "postgres", "append")
+    theirs, _ = prepared(rehearse, engine_postgres, "postgres", "append")
+    theirs.spec = replace(
+        theirs.spec,
+        destination=mine.spec.destination,
+        data=replace(theirs.spec.data, prefix="org/x/pipeline/theirs"),
+    )
+    assert isinstance(mine.attempt(), Succeeded)
+    assert isinstance(theirs.attempt(), Succeeded)
+    assert found.frame().height == 2 * ROWS
+
+    state.reset(mine.spec.state_dsn, mine.spec.stream_key)
+    mine.next_run()
+    refused = mine.attempt()
+    assert isinstance(refused, Failed)
+    assert refused.failure_class is FailureClass.CONFIGURATION
+    assert "Another pipeline" in refused.message
+    assert found.frame().height == 2 * ROWS
+
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as admin:
+        admin.execute(f"drop table arrivals.{mine.spec.destination.table}".encode())
+    assert isinstance(mine.attempt(), Succeeded)
+    assert found.frame().height == ROWS

@@ -147,6 +147,11 @@ class FilesDestination(Destination):
 
     def _next(self, manifest: Manifest, committed: Sequence[Batch]) -> Manifest:
         """Write the parts of the next manifest. Raises FileNotFoundError if a staged one is gone."""
+        if self.spec.spares_others and manifest.shows_others(self.data.prefix):
+            raise ConfigurationError(
+                "Another pipeline has written to this folder too, and starting over would remove its rows:"
+                " give this pipeline a name of its own for the data"
+            )
         kept = manifest.parts if self.spec.write_mode == "append" else ()
         columns = dict(manifest.columns) if kept else {}
         for batch in committed:
@@ -161,7 +166,9 @@ class FilesDestination(Destination):
                 columns[error.name] = STRING
                 continue
             rows = sum(part.rows for part in new)
-            return manifest.with_publication(self.job_id, rows, new, older, columns)
+            return manifest.with_publication(
+                self.job_id, rows, new, older, columns, self.data.prefix
+            )
 
     def _new_parts(
         self, committed: Sequence[Batch], columns: Mapping[str, Column], *, empty: bool

@@ -38,6 +38,7 @@ class Published:
     rows: int
     at: str
     parts: tuple[Part, ...]
+    owner: str = ""  # the pipeline; unknown for those of an older release
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Manifest:
     def publication(self, job: str) -> Published | None:
         return next((done for done in self.publications if done.job == job), None)
 
+    def shows_others(self, owner: str) -> bool:
+        """Whether rows of another pipeline than `owner` are visible."""
+        others = {done.job for done in self.publications if done.owner not in {"", owner}}
+        return any(part.rows and part.job in others for part in self.parts)
+
     def with_publication(
         self,
         job: str,
@@ -59,9 +65,10 @@ class Manifest:
         new: tuple[Part, ...],
         kept: tuple[Part, ...],
         columns: Mapping[str, Column],
+        owner: str,
     ) -> Manifest:
         """The manifest in which the job's parts are visible after the kept ones."""
-        done = Published(job, rows, datetime.now(UTC).isoformat(timespec="seconds"), new)
+        done = Published(job, rows, datetime.now(UTC).isoformat(timespec="seconds"), new, owner)
         return replace(
             self,
             columns=columns,
@@ -107,4 +114,4 @@ class Manifest:
 
 def _published(item: Mapping[str, Any]) -> Published:
     parts = tuple(Part(**part) for part in item["parts"])
-    return Published(item["job"], item["rows"], item["at"], parts)
+    return Published(item["job"], item["rows"], item["at"], parts, item.get("owner", ""))

@@ -109,6 +109,8 @@ class PostgresDestination(Destination):
     def _publish(self, cursor: Cursor, committed: Sequence[Batch]) -> int:
         self._staging.lock(cursor)
         self._staging.keep_only(cursor, committed)
+        if self.spec.spares_others and look(cursor, self._target) is not None:
+            self._spare_others(cursor)
         publishing = Publishing(
             cursor,
             target=self._target,
@@ -119,8 +121,22 @@ class PostgresDestination(Destination):
         )
         made, unknown = publishing.run(self.spec.write_mode)
         rows = sum(batch.rows for batch in committed)
-        self._publications.record(cursor, job_id=self.job_id, rows=rows, made=made, unknown=unknown)
+        self._publications.record(
+            cursor,
+            job_id=self.job_id,
+            rows=rows,
+            made=made,
+            unknown=unknown,
+            owner=self.data.prefix,
+        )
         return rows
+
+    def _spare_others(self, cursor: Cursor) -> None:
+        if self._publications.others_published(cursor, self.data.prefix):
+            raise ConfigurationError(
+                f"Another pipeline has written to {self._target} too, and starting over would remove its"
+                " rows: give this pipeline a table of its own, or drop the table to fill it anew"
+            )
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
         for name in self._key:

@@ -18,12 +18,15 @@ CREATE TABLE IF NOT EXISTS {} (
     at timestamptz NOT NULL DEFAULT now(),
     relid bigint,
     shape text,
-    unknown text[] NOT NULL DEFAULT '{{}}'
+    unknown text[] NOT NULL DEFAULT '{{}}',
+    owner text
 )"""
+COMPLETE = "ALTER TABLE {} ADD COLUMN IF NOT EXISTS owner text"
 LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC LIMIT 1"
 RECORD = """
-INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown)
-VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s)"""
+INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown, owner)
+VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"""
+OTHERS = "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,11 @@ class Publications:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._table}",)
         )
-        if look(cursor, self._table) is None:
+        found = look(cursor, self._table)
+        if found is None:
             cursor.execute(sql.SQL(MAKE).format(self._table.quoted()))
+        elif "owner" not in found.columns:  # made by an older release
+            cursor.execute(sql.SQL(COMPLETE).format(self._table.quoted()))
 
     def rows(self, cursor: Cursor, job_id: str) -> int | None:
         """How many rows the job published, or None if it has not."""
@@ -74,14 +80,27 @@ class Publications:
             LastPublication(found[0], found[1], frozenset(found[2])) if found else LastPublication()
         )
 
+    def others_published(self, cursor: Cursor, owner: str) -> bool:
+        """Whether another pipeline than `owner` has put rows into the target."""
+        query = sql.SQL(OTHERS).format(self._table.quoted())
+        found = cursor.execute(query, (str(self._target), owner)).fetchone()
+        return bool(found and found[0])
+
     def record(
-        self, cursor: Cursor, *, job_id: str, rows: int, made: Table | None, unknown: set[str]
+        self,
+        cursor: Cursor,
+        *,
+        job_id: str,
+        rows: int,
+        made: Table | None,
+        unknown: set[str],
+        owner: str,
     ) -> None:
         """Remember the job; `made` is the target if it is a table of Drover's making."""
         oid, shape = (made.oid, shape_of(made)) if made else (None, None)
         cursor.execute(
             sql.SQL(RECORD).format(self._table.quoted()),
-            (job_id, str(self._target), rows, oid, shape, sorted(unknown)),
+            (job_id, str(self._target), rows, oid, shape, sorted(unknown), owner),
         )
 
 
