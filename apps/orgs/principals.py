@@ -66,6 +66,14 @@ class Principal:
             domains = [self.only_domain]
         return any(self.may(permission, domain_id=domain) for domain in domains)
 
+    def permissions(self, *, domain_id: UUID | None = None) -> list[str]:
+        """The names of all that `may`, in the table's order."""
+        return [each.value for each in Permission if self.may(each, domain_id=domain_id)]
+
+    def domains(self) -> list[UUID]:
+        """Where its permissions differ from those in the rest of the org."""
+        return [*self.domain_roles, *([self.only_domain] if self.only_domain else [])]
+
     def role_in(self, domain_id: UUID | None, permission: Permission) -> Role:
         override = self.domain_roles.get(domain_id) if domain_id else None
         if override is None or permission not in DOMAIN_PERMISSIONS:

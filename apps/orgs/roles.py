@@ -92,10 +92,5 @@ def allows(role: Role, permission: Permission) -> bool:
     return role in TABLE[permission]
 
 
-def permissions_of(role: Role) -> list[str]:
-    """The names of what this role may do, in the table's order."""
-    return [permission.value for permission, roles in TABLE.items() if role in roles]
-
-
 def higher(one: Role, other: Role) -> Role:
     return one if RANK[one] >= RANK[other] else other

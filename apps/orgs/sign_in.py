@@ -13,11 +13,11 @@ from apps.auth.accounts import create_account
 from apps.auth.models import User
 from apps.auth.sessions import Session
 from apps.orgs.exceptions import NoOrganization, NotFound
-from apps.orgs.models import Membership, Org
-from apps.orgs.principals import Actor
-from apps.orgs.roles import Role, permissions_of
+from apps.orgs.models import DomainRole, Membership, Org
+from apps.orgs.principals import SYSTEM, Actor, Principal
+from apps.orgs.roles import Role
 from apps.orgs.services import create_org
-from apps.orgs.tenancy import user_scope
+from apps.orgs.tenancy import org_scope, user_scope
 
 
 def register(
@@ -57,13 +57,14 @@ def answer(session: Session, org_id: UUID | None = None) -> dict[str, Any]:
     return {
         "access": tokens.issue(claims),
         "expires_in": int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
-        **profile(session.user, chosen, memberships),
+        **profile(session.user, chosen, memberships, _principal(chosen)),
     }
 
 
-def profile(user: User, chosen: Membership, memberships: list[Membership]) -> dict[str, Any]:
-    """Who someone is and where: what `GET /auth/me` answers."""
-    role = Role(chosen.role)
+def profile(
+    user: User, chosen: Membership, memberships: list[Membership], principal: Principal
+) -> dict[str, Any]:
+    """Who someone is, where, and what they may do there: what `GET /auth/me` answers."""
     return {
         "user": {
             "id": user.pk,
@@ -71,9 +72,31 @@ def profile(user: User, chosen: Membership, memberships: list[Membership]) -> di
             "name": user.name,
             "email_verified": user.email_verified_at is not None,
         },
-        "organization": {**_organization(chosen), "permissions": permissions_of(role)},
+        "organization": {
+            **_organization(chosen),
+            "permissions": principal.permissions(),
+            "domains": [
+                {"id": domain, "permissions": principal.permissions(domain_id=domain)}
+                for domain in principal.domains()
+            ],
+        },
         "organizations": [_organization(membership) for membership in memberships],
     }
+
+
+def _principal(chosen: Membership) -> Principal:
+    """The member as a request of theirs would be."""
+    with org_scope(chosen.org_id):
+        overrides = DomainRole.objects.for_org(chosen.org_id).filter(membership_id=chosen.pk)
+        raised = {row.domain_id: Role(row.role) for row in overrides.order_by("domain_id")}
+    return Principal(
+        org_id=chosen.org_id,
+        user_id=chosen.user_id,
+        role=Role(chosen.role),
+        actor=SYSTEM,
+        membership_id=chosen.pk,
+        domain_roles=raised,
+    )
 
 
 def _choose(memberships: list[Membership], org_id: UUID | None) -> Membership:

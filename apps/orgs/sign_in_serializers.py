@@ -76,10 +76,18 @@ class OrganizationSummary(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Role.choices)
 
 
+class PermissionList(serializers.ListField):
+    child = serializers.ChoiceField(choices=[(p.value, p.value) for p in Permission])
+
+
+class DomainPermissions(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    permissions = PermissionList(help_text="For objects of this domain.")
+
+
 class CurrentOrganization(OrganizationSummary):
-    permissions = serializers.ListField(
-        child=serializers.ChoiceField(choices=[(p.value, p.value) for p in Permission])
-    )
+    permissions = PermissionList(help_text="For objects of no domain, and of domains not listed.")
+    domains = DomainPermissions(many=True, help_text="Where more, or less, is allowed.")
 
 
 class Profile(serializers.Serializer[Any]):

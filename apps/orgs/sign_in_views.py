@@ -20,6 +20,7 @@ from apps.orgs.roles import Permission
 from config.api import OrgView, PublicView, data_of
 from config.origin import HEADER, HEADER_VALUE, refuse_cross_site
 from config.schema import header, operation
+from config.slow import Slowly
 
 COOKIE = "drover_refresh"
 COOKIE_PATH = "/api/v1/auth/"
@@ -38,7 +39,11 @@ ORGANIZATION = {
 }
 PROFILE = {
     "user": USER,
-    "organization": {**ORGANIZATION, "permissions": ["org.update", "pipelines.run", "read"]},
+    "organization": {
+        **ORGANIZATION,
+        "permissions": ["org.update", "pipelines.run", "read"],
+        "domains": [],
+    },
     "organizations": [ORGANIZATION],
 }
 SIGNED_IN = {"access": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "expires_in": 600, **PROFILE}
@@ -177,9 +182,11 @@ class Switch(SelfView):
         example=SIGNED_IN,
         request_example={"org": ORGANIZATION["id"]},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Slowly:
         data = data_of(forms.Switch, request)
-        return Response(sign_in.answer(self.session(), data["org"]))
+        session = self.session()
+        # About another organization, so it is made when this one's scope is left.
+        return Slowly(lambda: sign_in.answer(session, data["org"]), then=Response)
 
 
 class StreamTicket(SelfView):
@@ -233,8 +240,9 @@ class Me(SelfView):
         here = self.membership()
         if self.principal.session_id is None:  # a key knows its own organization only
             here.role = self.principal.role
-            return sign_in.profile(here.user, here, [here])
-        return sign_in.profile(here.user, here, sign_in.memberships_of(here.user_id))
+            return sign_in.profile(here.user, here, [here], self.principal)
+        mine = sign_in.memberships_of(here.user_id)
+        return sign_in.profile(here.user, here, mine, self.principal)
 
 
 class Password(SelfView):

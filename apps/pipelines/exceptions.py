@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from apps.orgs.exceptions import Conflict
 
 
@@ -17,7 +19,12 @@ class NoSchedule(Conflict):
     code = "no_schedule"
 
 
-class RunGoingOn(Conflict):
-    """A run of this pipeline is going on; cancel it first."""
+class RunInProgress(Conflict):
+    """This pipeline has a run that has not ended yet."""
 
-    code = "run_going_on"
+    code = "run_in_progress"
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(
+            f"The run {run_id} of this pipeline has not ended yet.", run_id=str(run_id)
+        )

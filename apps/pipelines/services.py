@@ -15,7 +15,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.pipelines import definition, diffs, plans, removal, versions
 from apps.pipelines.definition import Definition
-from apps.pipelines.exceptions import PipelineNameTaken, RunGoingOn
+from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 from apps.pipelines.plans import Plan
 from apps.pipelines.schedules import next_run_at
@@ -100,10 +100,10 @@ def update(
 def delete(*, org: Org, by: By, pipeline: Pipeline) -> None:
     """Remove it with its versions, schedule and runs, and ask that what they left in storage be removed.
 
-    What it published into a bucket or database of the user's own stays. Raises RunGoingOn while a run is live.
+    What it published into a bucket or database of the user's own stays. Raises RunInProgress while a run is live.
     """
-    if pipeline.last_run_status in RUNNING:
-        raise RunGoingOn(run=str(pipeline.last_run_id))
+    if pipeline.last_run_id is not None and pipeline.last_run_status in RUNNING:
+        raise RunInProgress(pipeline.last_run_id)
     with transaction.atomic():
         last = versions.numbered(org, pipeline, pipeline.version)
         shown = definition.mask(last.definition, last.secret_hints)

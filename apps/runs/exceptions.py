@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from apps.orgs.exceptions import Conflict, Disabled
-
-
-class RunInProgress(Conflict):
-    """This pipeline has a run that has not ended yet."""
-
-    code = "run_in_progress"
-
-    def __init__(self, run_id: UUID) -> None:
-        super().__init__(
-            f"The run {run_id} of this pipeline has not ended yet.", run_id=str(run_id)
-        )
 
 
 class NotRetryable(Conflict):

@@ -14,8 +14,9 @@ from apps.engine import Progress, state
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline
-from apps.runs.exceptions import NoPosition, RunInProgress
+from apps.runs.exceptions import NoPosition
 from apps.runs.models import LIVE, Run
 
 logger = structlog.get_logger(__name__)

@@ -17,9 +17,10 @@ from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.tenancy import org_scope
 from apps.pipelines import schedules
+from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
 from apps.runs import services
-from apps.runs.exceptions import AlreadyEnded, RunInProgress
+from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run, Trigger
 
 logger = structlog.get_logger(__name__)

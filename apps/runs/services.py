@@ -12,9 +12,10 @@ from django.db.models.functions import Now
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
+from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline, Schedule
 from apps.runs import queue, states
-from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled, RunInProgress
+from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
 from apps.runs.models import LIVE, Run, Status, Trigger
 
 CANCEL_ENFORCED_AFTER = (

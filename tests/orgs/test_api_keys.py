@@ -53,6 +53,19 @@ def test_a_key_speaks_for_its_org_with_its_role(world: World, header: str) -> No
     assert client.post("/api/v1/org/domains", {"name": "x"}).status_code == 403
 
 
+def test_a_key_is_told_what_it_may_do_itself(world: World) -> None:
+    scoped = with_key(create(world, role="admin", scopes=["read", "pipelines.run"]).json()["key"])
+    assert scoped.get("/api/v1/auth/me").json()["organization"]["permissions"] == [
+        "pipelines.run",
+        "read",
+    ]
+    domain = world.client(Role.ADMIN).post("/api/v1/org/domains", {"name": "Marketing"}).json()
+    limited = with_key(create(world, role="member", domain_id=domain["id"]).json()["key"])
+    organization = limited.get("/api/v1/auth/me").json()["organization"]
+    assert organization["permissions"] == ["read"]
+    assert "pipelines.run" in organization["domains"][0]["permissions"]
+
+
 def test_later_calls_with_a_key_cost_no_bcrypt(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

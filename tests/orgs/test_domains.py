@@ -118,3 +118,18 @@ def test_a_foreign_domain_or_member_is_not_there(world: World, stranger: World, 
     unknown = put(uuid4())
     assert foreign.status_code == unknown.status_code == 404
     assert foreign.content == unknown.content
+
+
+def test_the_profile_tells_where_a_member_may_do_more(world: World) -> None:
+    domain = create(world).json()["id"]
+    path = f"/api/v1/org/domains/{domain}/members/{member_id(world, Role.VIEWER)}"
+    assert world.client(Role.ADMIN).put(path, {"role": "member"}).status_code == 200
+
+    organization = world.client(Role.VIEWER).get("/api/v1/auth/me").json()["organization"]
+    assert organization["permissions"] == ["read"]
+    [there] = organization["domains"]
+    assert there["id"] == domain
+    assert {"pipelines.run", "pipelines.edit", "read"} <= set(there["permissions"])
+    assert "api_keys.own" not in there["permissions"], (
+        "an override is for the objects of the domain"
+    )

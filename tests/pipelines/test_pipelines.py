@@ -368,7 +368,7 @@ def test_a_pipeline_with_a_live_run_is_not_deleted(world: World) -> None:
     with world.scope():
         Pipeline.objects.for_org(world.org).update(last_run_id=new_id(), last_run_status="running")
     answer = world.client().delete(f"{URL}/{made.pk}")
-    assert (answer.status_code, answer.json()["code"]) == (409, "run_going_on")
+    assert (answer.status_code, answer.json()["code"]) == (409, "run_in_progress")
 
 
 def test_changes_never_touch_what_runs_keep_on_the_row(world: World) -> None:

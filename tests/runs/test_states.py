@@ -21,13 +21,13 @@ from hypothesis.stateful import (
 
 from apps.engine import Failed, FailureClass, Progress, Succeeded
 from apps.orgs.principals import SYSTEM
+from apps.pipelines.exceptions import RunInProgress
 from apps.runs import execute, leases, reconciler, services, states
 from apps.runs.exceptions import (
     AlreadyEnded,
     LeaseLost,
     MoveNotAllowed,
     NotRetryable,
-    RunInProgress,
 )
 from apps.runs.leases import Claim
 from apps.runs.models import LIVE, Attempt, Event, Run, Status

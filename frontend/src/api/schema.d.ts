@@ -1510,7 +1510,10 @@ export interface components {
             name: string;
             slug: string;
             role: components["schemas"]["RoleEnum"];
+            /** @description For objects of no domain, and of domains not listed. */
             permissions: components["schemas"]["PermissionEnum"][];
+            /** @description Where more, or less, is allowed. */
+            domains: components["schemas"]["DomainPermissions"][];
         };
         DomainChangeRequest: {
             name: string;
@@ -1537,6 +1540,12 @@ export interface components {
             /** Format: email */
             email: string;
             role: components["schemas"]["DomainRoleEnum"];
+        };
+        DomainPermissions: {
+            /** Format: uuid */
+            id: string;
+            /** @description For objects of this domain. */
+            permissions: components["schemas"]["PermissionEnum"][];
         };
         DomainRoleChangeRequest: {
             role: components["schemas"]["DomainRoleEnum"];

@@ -54,7 +54,7 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
 /** A refused start names the run that is in the way. */
 function LiveRun({ error }: { error: unknown }) {
   if (!(error instanceof ProblemError) || error.status !== 409) return null;
-  const id = error.extra.run ?? error.extra.run_id;
+  const id = error.extra.run_id;
   return typeof id === "string" ? <RunLink id={id}>See that run</RunLink> : null;
 }
 
