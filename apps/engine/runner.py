@@ -28,7 +28,7 @@ from apps.engine.contract import (
     Withdrawn,
 )
 from apps.engine.destinations.base import Destination
-from apps.engine.failures import Crashed, LeaseLost, PositionGone
+from apps.engine.failures import ConfigurationError, Crashed, LeaseLost, PositionGone
 from apps.engine.identity import identity_of
 from apps.engine.pages import PageQueue, PageReader
 from apps.engine.redaction import Redactor
@@ -95,11 +95,17 @@ class Runner:
     def _source(self) -> Source:
         spec = self._spec
         with self._blame.on("source"):
-            return build_source(
+            source = build_source(
                 spec.source,
                 files=spec.files,
                 allow_private_networks=spec.allow_private_networks,
             )
+            if source.repeats and spec.destination.write_mode == "append":
+                raise ConfigurationError(
+                    "With lookback_seconds rows are read again, and appending would double them: choose the"
+                    " write mode merge"
+                )
+            return source
 
     def _sync(self, source: Source, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec

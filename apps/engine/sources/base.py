@@ -57,6 +57,11 @@ class Source(AbstractSource):
         """Names known without connecting; empty when they depend on what is connected to."""
         return []
 
+    @property
+    def repeats(self) -> bool:
+        """Whether a sync gives rows again that an earlier one gave, so that appending would double them."""
+        return False
+
     def check(self) -> Iterator[CheckStep]:
         """Yield named steps (resolve, connect, authenticate, read, ...), stopping after the first that fails."""
         raise NotImplementedError

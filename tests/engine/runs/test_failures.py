@@ -123,3 +123,12 @@ def test_a_state_database_that_is_not_there_is_our_fault_and_worth_a_retry(
     assert outcome.failure_class is FailureClass.INTERNAL
     assert outcome.retryable
     assert "pass-word" not in str(outcome)
+
+
+def test_rows_that_are_read_again_may_not_be_appended(rehearse: Rehearse) -> None:
+    source = {"host": "db.example", "database": "d", "user": "u", "lookback_seconds": 60}
+    run = rehearse(source, source_kind="postgres", sync_mode="incremental", write_mode="append")
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert outcome.failure_class is FailureClass.CONFIGURATION
+    assert "merge" in outcome.message

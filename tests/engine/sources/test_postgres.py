@@ -30,13 +30,28 @@ on_the_same_database = settings(
 )
 
 
-def reading(database: SourceDatabase, stream: str, *, page_size: int = 50_000, **spec: Any) -> Any:
-    return build("postgres", {**database.config, "page_size": page_size}, stream, **spec)
+def reading(
+    database: SourceDatabase,
+    stream: str,
+    *,
+    page_size: int = 50_000,
+    lookback: int = 0,
+    **spec: Any,
+) -> Any:
+    settings = {"page_size": page_size, "lookback_seconds": lookback}
+    return build("postgres", {**database.config, **settings}, stream, **spec)
 
 
-def incremental(database: SourceDatabase, stream: str, cursor: str, page_size: int = 3) -> Any:
+def incremental(
+    database: SourceDatabase, stream: str, cursor: str, page_size: int = 3, **settings: Any
+) -> Any:
     return reading(
-        database, stream, page_size=page_size, sync_mode="incremental", cursor_field=cursor
+        database,
+        stream,
+        page_size=page_size,
+        sync_mode="incremental",
+        cursor_field=cursor,
+        **settings,
     )
 
 
@@ -311,6 +326,29 @@ def test_more_equal_cursor_values_than_are_remembered_are_told_apart_by_key(
     database.execute("INSERT INTO changes VALUES (21, '2024-01-01', ''), (22, '2024-01-02', '')")
     second = read(incremental(database, "changes", "at"), first.state)
     assert second.column("id") == [21, 22]
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+def test_with_a_lookback_rows_that_were_committed_late_are_read(
+    database: SourceDatabase, key: str
+) -> None:
+    database.execute(
+        "DROP TABLE IF EXISTS late",
+        f"CREATE TABLE late (id int {key}, at timestamptz)",
+        "INSERT INTO late VALUES (1, '2024-01-01 10:00Z'), (3, '2024-01-01 10:05Z')",
+    )
+    state = read(incremental(database, "late", "at")).state
+    database.execute(
+        "INSERT INTO late VALUES (2, '2024-01-01 10:04Z'), (4, '2024-01-01 10:06Z'),"
+        " (5, '2024-01-01 09:00Z')"
+    )
+    without = read(incremental(database, "late", "at"), state)
+    assert without.column("id") == [4]
+    source = incremental(database, "late", "at", 2, lookback=120)
+    assert source.repeats
+    back = read(source, state)
+    assert back.column("id") == [2, 3, 4]
+    assert back.state == without.state
 
 
 def test_rows_that_vanish_before_the_last_page_do_not_throw_the_position_back(

@@ -42,4 +42,11 @@ class Config(Settings):
     statement_timeout: int = Field(
         600, ge=1, le=86_400, description="Seconds the server may take for one page"
     )
+    lookback_seconds: int = Field(
+        0,
+        ge=0,
+        le=30 * 86_400,
+        description="How far an incremental sync by time goes back behind the newest row it has read, for rows"
+        " whose transactions commit late; they are read again, so the destination must merge",
+    )
     page_size: int = Field(50_000, ge=1, le=1_000_000, description="Rows read at a time, at most")

@@ -31,6 +31,7 @@ MAX_TIES = (
 )
 FIRST_BLOCKS = 256  # 2 MB of the table's file, until the width of its rows is known
 
+TIMES = frozenset({"timestamptz", "timestamp", "date"})
 PLACE = PgColumn("ctid", "tid", "tid", "b", nullable=False)
 DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all a row's values
 
@@ -93,6 +94,7 @@ class CursorPlan:
     cursor: PgColumn
     key: tuple[PgColumn, ...]
     state: Token
+    lookback: int = 0  # seconds
 
     @property
     def order(self) -> tuple[PgColumn, ...]:
@@ -116,6 +118,8 @@ class CursorPlan:
 
     def _new_since_state(self) -> sql.Composable:
         after, ties = self.state["after"], self.state.get("ties")
+        if self.lookback:
+            return _going_back(self.cursor, after[0], self.lookback)
         if ties is None:
             return _beyond(self.order, after)
         value = _literal(self.cursor, after[0])
@@ -146,11 +150,16 @@ class TiedCursorPlan:
 
     cursor: PgColumn
     state: Token
+    lookback: int = 0  # seconds
 
     def slice(self, token: Token, limit: int) -> Slice:
         conditions: list[sql.Composable] = [sql.SQL("{} IS NOT NULL").format(self.cursor.sql)]
-        if before := (token or self.state):
-            conditions.append(self._new_since(before))
+        if token:
+            conditions.append(self._new_since(token))
+        elif self.state and self.lookback:
+            conditions.append(_going_back(self.cursor, self.state["after"][0], self.lookback))
+        elif self.state:
+            conditions.append(self._new_since(self.state))
         clauses = sql.SQL("{} ORDER BY {} FETCH FIRST {} ROWS WITH TIES").format(
             _where(conditions), self.cursor.sql, sql.Literal(limit)
         )
@@ -239,8 +248,13 @@ class TextPlan:
         return {"offset": int(token.get("offset", 0)) + reached.rows} if reached.more else {}
 
 
-def cursor_plan(table: Relation, name: str, state: Token) -> CursorPlan | TiedCursorPlan:
-    """How to read a table by its cursor field. Raises ConfigurationError when that or the key changed."""
+def cursor_plan(
+    table: Relation, name: str, state: Token, lookback: int = 0
+) -> CursorPlan | TiedCursorPlan:
+    """How to read a table by its cursor field. Raises ConfigurationError when that or the key changed.
+
+    `lookback` are seconds; it is for cursors that are times.
+    """
     cursor = table.column(name)
     if state and state.get("cursor_field") != name:
         raise ConfigurationError(
@@ -252,7 +266,16 @@ def cursor_plan(table: Relation, name: str, state: Token) -> CursorPlan | TiedCu
         raise ConfigurationError(
             "the key of the table changed since the last sync; reset the stream to read it by the new one"
         )
-    return CursorPlan(cursor, key, state) if table.key else TiedCursorPlan(cursor, state)
+    back = lookback if cursor.base in TIMES else 0
+    if table.key:
+        return CursorPlan(cursor, key, state, back)
+    return TiedCursorPlan(cursor, state, back)
+
+
+def _going_back(cursor: PgColumn, value: str, seconds: int) -> sql.Composable:
+    return sql.SQL("{} >= {} - make_interval(secs => {})").format(
+        cursor.sql, _literal(cursor, value), sql.Literal(seconds)
+    )
 
 
 def _block(token: Token) -> int:

@@ -48,6 +48,10 @@ class PostgresSource(ConnectorSource[Config]):
     incremental: ClassVar[bool] = True
     needs_cursor: ClassVar[bool] = True
 
+    @property
+    def repeats(self) -> bool:
+        return self.spec.sync_mode == "incremental" and self.settings.lookback_seconds > 0
+
     _connection: Connection | None = None
     _relation: Relation | None = None
 
@@ -116,7 +120,8 @@ class PostgresSource(ConnectorSource[Config]):
 
     def _plan(self, cursor: Cursor, table: Relation, state: Mapping[str, Any]) -> Plan:
         if self.spec.sync_mode == "incremental" and self.spec.cursor_field:
-            return cursor_plan(table, self.spec.cursor_field, state)
+            back = self.settings.lookback_seconds
+            return cursor_plan(table, self.spec.cursor_field, state, back)
         if table.key:
             return KeyPlan(tuple(table.column(name) for name in table.key))
         if table.has_places:
