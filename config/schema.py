@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
@@ -118,8 +119,10 @@ def operation(
     other_media_types: Sequence[str] = (),
     public: bool = False,
     unready: bool = False,
+    also: Mapping[int, str] = MappingProxyType({}),
 ) -> Callable[[F], F]:
-    """Describe one method of a view. `unready` says that its 503 has the form of its good answer.
+    """Describe one method of a view. `unready` says that its 503 has the form of its good answer; `also` are
+    other good answers, which have no body.
 
     What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
     where there is a body, and Idempotency-Key on every POST inside an org.
@@ -141,7 +144,11 @@ def operation(
             summary=summary,
             description=inspect.getdoc(handler) or f"{summary}.",
             request=request,
-            responses={**good, **_problems(codes)},
+            responses={
+                **good,
+                **{code: OpenApiResponse(description=text) for code, text in also.items()},
+                **_problems(codes),
+            },
             parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
             examples=_examples(example, request_example, status, (media_type, *other_media_types)),
         )

@@ -50,6 +50,7 @@ class Sources(CatalogueView):
     @operation(
         "catalog_sources_list",
         tag="catalog",
+        also={304: "What If-None-Match names is still what there is."},
         summary="Every kind of source",
         answer=CatalogueList,
         example={"results": [EXAMPLE], "count": 1},
@@ -62,6 +63,7 @@ class Destinations(CatalogueView):
     @operation(
         "catalog_destinations_list",
         tag="catalog",
+        also={304: "What If-None-Match names is still what there is."},
         summary="Every kind of destination",
         answer=CatalogueList,
         example={"results": [{**EXAMPLE, "role": "destination"}], "count": 1},
@@ -74,6 +76,7 @@ class Source(CatalogueView):
     @operation(
         "catalog_sources_retrieve",
         tag="catalog",
+        also={304: "What If-None-Match names is still what there is."},
         summary="One kind of source",
         answer=CatalogueKind,
         errors=(404,),
@@ -87,6 +90,7 @@ class Destination(CatalogueView):
     @operation(
         "catalog_destinations_retrieve",
         tag="catalog",
+        also={304: "What If-None-Match names is still what there is."},
         summary="One kind of destination",
         answer=CatalogueKind,
         errors=(404,),

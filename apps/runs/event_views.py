@@ -41,6 +41,17 @@ class EventStreamRenderer(JSONRenderer):
     format = "event-stream"
 
 
+RUN_STREAM = (
+    'id: 7\nevent: progress\ndata: {"read":40000,"written":40000,"rejected":0,"rate":51200.0}\n\n'
+    'id: 8\nevent: log\ndata: {"first_line":3,"lines":[{"at":"2026-11-22T09:00:01Z","level":"info",'
+    '"message":"Published 40,000 rows","fields":{}}]}\n\n'
+    'id: 9\nevent: end\ndata: {"status":"succeeded"}\n\n'
+)
+ORG_STREAM = (
+    'id: 41\nevent: run\ndata: {"id":"01936c70-1111-7222-8333-444455556666","status":"running"}\n\n'
+)
+
+
 class RunEventsView(OrgView):
     renderer_classes = [EventStreamRenderer, JSONRenderer]
 
@@ -50,10 +61,22 @@ class RunEventsView(OrgView):
         summary="Follow a run: its states, progress, log and end, as server-sent events",
         answer=str,
         media_type="text/event-stream",
+        also={204: "The run has ended and everything was seen: do not come back."},
+        example=RUN_STREAM,
         errors=(404,),
         parameters=PARAMETERS,
     )
     def get(self, request: Request, pk: UUID) -> Response:
+        """Each event has a number (`id`), a kind (`event`) and a JSON body (`data`).
+
+        - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
+        - `progress`: run_id, read, written, rejected, bytes, iterations, total, rate (records a second) and
+          eta_seconds, at most once a second
+        - `log`: first_line and the lines from there on, each with at, level, message and fields
+        - `end`: the status in which the run ended; nothing follows
+
+        Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+        """
         return _answer(request, source_for(self.principal, pk))
 
 
@@ -66,9 +89,13 @@ class OrgEventsView(OrgView):
         summary="Follow the organization: every change of every run's state, as server-sent events",
         answer=str,
         media_type="text/event-stream",
+        example=ORG_STREAM,
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
+        """`hello` tells the present number to who comes without one; `run` is a run as `GET /runs/{id}` shows
+        it, whenever its state changes. Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+        """
         return _answer(request, source_for(self.principal, None))
 
 

@@ -64,6 +64,7 @@ class OutputView(OrgView):
         summary="Download one file",
         answer=OpenApiTypes.BINARY,
         media_type="application/octet-stream",
+        also={302: "The file is at a link of the object store that works for a few minutes."},
         errors=(404,),
         parameters=[
             OpenApiParameter("name", str, OpenApiParameter.PATH),

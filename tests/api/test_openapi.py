@@ -74,7 +74,7 @@ def test_every_operation_is_whole(path: str, method: str, operation: dict[str, A
         content = answer.get("content", {})
         if status >= "4" and (path, status) != ("/api/v1/health/ready", "503"):
             assert list(content) == ["application/problem+json"], status
-        elif status != "204":
+        elif status not in ("204", "302", "304"):
             assert content, status
 
 
@@ -83,9 +83,9 @@ def test_every_operation_has_an_example_of_what_it_takes_and_answers(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
     for status, answer in operation["responses"].items():
-        for media_type, content in answer.get("content", {}).items():
+        for content in answer.get("content", {}).values():
             file = content["schema"].get("format") == "binary"
-            if status < "4" and media_type != "text/event-stream" and not file:
+            if status < "4" and not file:
                 assert content.get("examples"), f"{status} has no example"
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content.get("examples"), "the body has no example"

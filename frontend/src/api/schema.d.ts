@@ -373,7 +373,8 @@ export interface paths {
         };
         /**
          * Follow the organization: every change of every run's state, as server-sent events
-         * @description Follow the organization: every change of every run's state, as server-sent events.
+         * @description `hello` tells the present number to who comes without one; `run` is a run as `GET /runs/{id}` shows
+         *     it, whenever its state changes. Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
          */
         get: operations["events"];
         put?: never;
@@ -1161,7 +1162,15 @@ export interface paths {
         };
         /**
          * Follow a run: its states, progress, log and end, as server-sent events
-         * @description Follow a run: its states, progress, log and end, as server-sent events.
+         * @description Each event has a number (`id`), a kind (`event`) and a JSON body (`data`).
+         *
+         *     - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
+         *     - `progress`: run_id, read, written, rejected, bytes, iterations, total, rate (records a second) and
+         *       eta_seconds, at most once a second
+         *     - `log`: first_line and the lines from there on, each with at, level, message and fields
+         *     - `end`: the status in which the run ended; nothing follows
+         *
+         *     Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
          */
         get: operations["runs_events"];
         put?: never;
@@ -3270,6 +3279,13 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogueList"];
                 };
             };
+            /** @description What If-None-Match names is still what there is. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request is malformed */
             400: {
                 headers: {
@@ -3336,6 +3352,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["CatalogueKind"];
                 };
+            };
+            /** @description What If-None-Match names is still what there is. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request is malformed */
             400: {
@@ -3411,6 +3434,13 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogueList"];
                 };
             };
+            /** @description What If-None-Match names is still what there is. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request is malformed */
             400: {
                 headers: {
@@ -3477,6 +3507,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["CatalogueKind"];
                 };
+            };
+            /** @description What If-None-Match names is still what there is. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request is malformed */
             400: {
@@ -9020,6 +9057,13 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description The run has ended and everything was seen: do not come back. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request is malformed */
             400: {
                 headers: {
@@ -9257,6 +9301,13 @@ export interface operations {
                 content: {
                     "application/octet-stream": string;
                 };
+            };
+            /** @description The file is at a link of the object store that works for a few minutes. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request is malformed */
             400: {
