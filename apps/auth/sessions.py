@@ -75,11 +75,6 @@ def forget_dead(before: datetime) -> None:
     RefreshFamily.objects.filter(revoked_at__lt=before).delete()
 
 
-# SQL condition on %(session)s and %(user)s: the session exists, is this user's, and was not ended.
-STILL_OPEN = """EXISTS (SELECT 1 FROM identity_refreshfamily f
-    WHERE f.id = %(session)s AND f.user_id = %(user)s AND f.revoked_at IS NULL)"""
-
-
 def _spend(token: str) -> bool:
     """Whether this call was the first to use the token. Local columns only: they are checked again
     after waiting for another's row lock, a joined table's would not be."""

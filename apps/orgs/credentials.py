@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
-from apps.auth import keys, sessions, tickets, tokens
+from apps.auth import keys, tickets, tokens
 from apps.auth.addresses import client_ip
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
@@ -95,8 +95,8 @@ def _of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
 def load(credential: Credential) -> tuple[Org, Principal]:
     """The org and the principal, read from the database inside the org's scope; 401 when access ended.
 
-    One statement, written by hand: every request pays for it, and building it with the ORM costs more than
-    running it.
+    One statement, a function of the database (migration 0003): every request pays for it, and building or
+    planning it anew costs more than running it.
     """
     session_id = credential.session_id if isinstance(credential, TokenCredential) else None
     with connection.cursor() as cursor:
@@ -118,16 +118,9 @@ def load(credential: Credential) -> tuple[Org, Principal]:
 ORG_FIELDS = [field.attname for field in Org._meta.concrete_fields]
 # A session that was ended gives no row; an API key has none. Role overrides can raise viewers and members only.
 ACCESS = f"""
-    SELECT m.id, m.role, u.email, u.token_version,
-           CASE WHEN m.role IN ('viewer', 'member') THEN (
-               SELECT json_object_agg(r.domain_id, r.role) FROM orgs_domainrole r
-               WHERE r.org_id = m.org_id AND r.membership_id = m.id) END,
-           {", ".join(f"o.{field.column}" for field in Org._meta.concrete_fields)}
-    FROM orgs_membership m
-    JOIN identity_user u ON u.id = m.user_id AND u.is_active
-    JOIN orgs_org o ON o.id = m.org_id
-    WHERE m.org_id = %(org)s AND m.user_id = %(user)s
-      AND (%(session)s::uuid IS NULL OR {sessions.STILL_OPEN})
+    SELECT a.membership_id, a.role, a.email, a.token_version, a.domain_roles,
+           {", ".join(f"(a.org).{field.column}" for field in Org._meta.concrete_fields)}
+    FROM org_access(%(org)s, %(user)s, %(session)s) a
 """  # noqa: S608 - column names of our own model; values are parameters
 
 
