@@ -6,7 +6,7 @@ const session = (access: string, org = "o1"): Session => ({
   access,
   expires_in: 600,
   user: { id: "u1", email: "a@b.c", name: "A", email_verified: true },
-  organization: { id: org, name: "Org", slug: "org", role: "owner", permissions: [] },
+  organization: { id: org, name: "Org", slug: "org", role: "owner", permissions: [], domains: [] },
   organizations: [],
 });
 const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });

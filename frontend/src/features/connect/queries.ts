@@ -1,11 +1,11 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
-import type { Connector, Pipeline } from "@/api/types";
+import type { Connector, ConnectorRow, Pipeline } from "@/api/types";
 import type { Schedule } from "@/format/schedule";
 import { definitionOf, type Draft } from "./draft";
 import { pruned, type Config } from "./schema";
 
-export type Role = "source" | "destination";
+export type Role = ConnectorRow["role"];
 
 const HOUR = 3_600_000; // milliseconds
 
@@ -23,8 +23,21 @@ export function catalogueQuery(role: Role) {
 export function connectorsQuery(role: Role) {
   return queryOptions({
     queryKey: ["connectors", role],
-    queryFn: ({ signal }) => answer(api.GET("/api/v1/connectors", { params: { query: { role } }, signal })),
+    queryFn: ({ signal }) => allConnectors(role, signal),
   });
+}
+
+/** Every saved one, page by page: people search them as they type. */
+async function allConnectors(role: Role, signal: AbortSignal): Promise<{ results: ConnectorRow[] }> {
+  const results: ConnectorRow[] = [];
+  let cursor: string | undefined;
+  do {
+    const query = { role, limit: 200, ...(cursor && { cursor }) };
+    const page = await answer(api.GET("/api/v1/connectors", { params: { query }, signal }));
+    results.push(...page.results);
+    cursor = page.next ?? undefined;
+  } while (cursor);
+  return { results };
 }
 
 export function streamsQuery(connectorId: string) {

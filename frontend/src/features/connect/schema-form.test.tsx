@@ -3,7 +3,7 @@ import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/re
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { afterEach, describe, expect, it } from "vitest";
-import { pruned, type Config, type Schema } from "./schema";
+import { missing, pruned, type Config, type Schema } from "./schema";
 import { SchemaForm } from "./schema-form";
 
 const SCHEMA: Schema = {
@@ -14,6 +14,7 @@ const SCHEMA: Schema = {
     port: { type: "integer", title: "Port", default: 5432 },
     password: { type: "string", writeOnly: true, title: "Password" },
     tls: { enum: ["prefer", "require"], default: "prefer", title: "TLS" },
+    filter: { type: "array", items: { type: "array" }, title: "Filter" },
     read_only: { type: "boolean", default: true, title: "Read-only" },
     auth: {
       title: "Login",
@@ -83,7 +84,7 @@ describe("the settings form", () => {
     const stored = { set: true, last4: "1234" };
     render(<Harness start={{ host: "h", password: stored }} />);
     expect(screen.getByText("Set, ends with 1234")).toBeTruthy();
-    expect(screen.queryByLabelText("Password")).toBeNull();
+    expect(screen.getByLabelText("Password").tagName).toBe("BUTTON");
     await user.click(screen.getByRole("button", { name: "Replace" }));
     const input = screen.getByLabelText("Password");
     expect(input.getAttribute("type")).toBe("password");
@@ -91,6 +92,19 @@ describe("the settings form", () => {
     expect(current.password).toBe("new");
     await user.click(screen.getByRole("button", { name: "Keep" }));
     expect(current.password).toEqual(stored);
+  });
+
+  it("JSON that is not finished is neither kept as it was before nor sent", async () => {
+    render(<Harness start={{ host: "h", password: "p", filter: { a: 1 } }} />);
+    const input = screen.getByLabelText<HTMLTextAreaElement>(/^Filter/);
+    fireEvent.change(input, { target: { value: '{"a": 2' } });
+    expect(input.getAttribute("aria-invalid")).toBe("true");
+    expect(document.getElementById(input.getAttribute("aria-describedby")!)!.textContent).toMatch(/not JSON/);
+    expect(missing(SCHEMA, SCHEMA, current)).toEqual(["filter"]);
+    fireEvent.change(input, { target: { value: '{"a": 2}' } });
+    expect(input.getAttribute("aria-invalid")).toBeNull();
+    expect(missing(SCHEMA, SCHEMA, current)).toEqual([]);
+    expect(current.filter).toEqual({ a: 2 });
   });
 
   it("an option of a union brings its own fields and its marker", async () => {

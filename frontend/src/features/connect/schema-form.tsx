@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useId, useState } from "react";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { PlusIcon } from "@/components/icons";
@@ -163,8 +163,12 @@ interface GroupProps {
 }
 
 function Group({ title, description, error, children }: GroupProps) {
+  const id = useId();
   return (
-    <fieldset className="grid gap-3 rounded-card border border-line p-3">
+    <fieldset
+      aria-describedby={error ? id : undefined}
+      className="grid gap-3 rounded-card border border-line p-3"
+    >
       <legend className="px-1 text-[0.8125rem] font-medium">{title}</legend>
       {description && (
         <p className="text-xs text-faint">
@@ -172,7 +176,11 @@ function Group({ title, description, error, children }: GroupProps) {
         </p>
       )}
       {children}
-      {error && <p className="text-xs text-bad">{error}</p>}
+      {error && (
+        <p id={id} className="text-xs text-bad">
+          {error}
+        </p>
+      )}
     </fieldset>
   );
 }

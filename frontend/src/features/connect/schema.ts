@@ -227,12 +227,18 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === "" || (isObject(value) && Object.keys(value).length === 0);
 }
 
-/** Names of required fields that are still empty, as paths below `path`. */
+/** What somebody is typing where JSON is wanted, and is not JSON yet. It blocks the form; it is never sent. */
+export class Unfinished {
+  constructor(readonly text: string) {}
+}
+
+/** Names of required fields that are still empty, and of unfinished ones, as paths below `path`. */
 export function missing(schema: Schema, root: Schema, value: Config, path = ""): string[] {
   return fieldsOf(schema, root).flatMap(({ name, required, schema: inner }) => {
     const here = path ? `${path}.${name}` : name;
     const shape = shapeOf(name, inner, root);
     const given = value[name];
+    if (given instanceof Unfinished) return [here];
     if (shape.kind === "group" && (required || isObject(given))) {
       return missing(shape.schema, root, isObject(given) ? given : {}, here);
     }

@@ -1,7 +1,7 @@
-import { useState } from "react";
+import { useId, useState } from "react";
 import { Button } from "@/components/button";
 import { CrossIcon, LockIcon, PlusIcon } from "@/components/icons";
-import { isSetMarker, type Config, type FieldShape } from "./schema";
+import { isSetMarker, Unfinished, type Config, type FieldShape } from "./schema";
 
 /** What descriptions put between backticks. */
 export function WithCode({ text }: { text: string }) {
@@ -115,7 +115,9 @@ function SecretInput({ control, value, onChange }: InputProps) {
           <LockIcon className="shrink-0 text-faint" />
           {value.last4 ? `Set, ends with ${value.last4}` : "Set"}
         </span>
-        <Button onClick={() => onChange("")}>Replace</Button>
+        <Button {...control} aria-invalid={undefined} aria-label="Replace" onClick={() => onChange("")}>
+          Replace
+        </Button>
       </div>
     );
   }
@@ -157,16 +159,12 @@ function TextsInput({ control, value, fallback, onChange }: InputProps & { fallb
 }
 
 function JsonInput({ control, value, onChange }: InputProps) {
-  const [raw, setRaw] = useState(() => (value === undefined ? "" : JSON.stringify(value, null, 2)));
-  const [wrong, setWrong] = useState(false);
+  const id = useId();
+  const [raw, setRaw] = useState(() => asJson(value));
+  const wrong = value instanceof Unfinished;
   function type(next: string) {
     setRaw(next);
-    try {
-      onChange(next.trim() === "" ? undefined : JSON.parse(next));
-      setWrong(false);
-    } catch {
-      setWrong(true); // said below the field; the last good value stays
-    }
+    onChange(parsed(next));
   }
   return (
     <>
@@ -176,12 +174,31 @@ function JsonInput({ control, value, onChange }: InputProps) {
         spellCheck={false}
         placeholder="JSON"
         {...control}
+        {...(wrong && { "aria-invalid": true, "aria-describedby": id })}
         value={raw}
         onChange={({ target }) => type(target.value)}
       />
-      {wrong && <p className="text-xs text-bad">This is not JSON yet.</p>}
+      {wrong && (
+        <p id={id} className="text-xs text-bad">
+          This is not JSON yet.
+        </p>
+      )}
     </>
   );
+}
+
+function asJson(value: unknown): string {
+  if (value instanceof Unfinished) return value.text;
+  return value === undefined ? "" : JSON.stringify(value, null, 2);
+}
+
+function parsed(text: string): unknown {
+  if (text.trim() === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return new Unfinished(text);
+  }
 }
 
 interface CheckboxProps {
@@ -192,12 +209,15 @@ interface CheckboxProps {
 }
 
 export function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
+  const id = useId();
   return (
     <div>
       <label className="flex items-start gap-2">
         <input
           type="checkbox"
           className="mt-1 size-4 accent-live"
+          aria-invalid={error ? true : undefined}
+          aria-describedby={error ? id : undefined}
           checked={Boolean(value ?? shape.fallback)}
           onChange={({ target }) => onChange(target.checked)}
         />
@@ -210,7 +230,11 @@ export function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
           )}
         </span>
       </label>
-      {error && <p className="text-xs text-bad">{error}</p>}
+      {error && (
+        <p id={id} className="text-xs text-bad">
+          {error}
+        </p>
+      )}
     </div>
   );
 }

@@ -44,8 +44,9 @@ export function PipelinePage() {
 }
 
 function Header({ pipeline }: { pipeline: Pipeline }) {
-  const mayEdit = useMay("pipelines.edit");
-  const mayRun = useMay("pipelines.run");
+  const may = useMay();
+  const mayEdit = may("pipelines.edit", pipeline.domain?.id);
+  const mayRun = may("pipelines.run", pipeline.domain?.id);
   const navigate = useNavigate();
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">

@@ -10,7 +10,8 @@ import { PausedMark, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 
 export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
-  const mayRun = useMay("pipelines.run");
+  const may = useMay();
+  const mayRun = rows.some((row) => may("pipelines.run", row.domain?.id));
   return (
     <table className="table w-full border-collapse">
       <thead>
@@ -40,14 +41,14 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
       </thead>
       <tbody>
         {rows.map((row) => (
-          <Row key={row.id} row={row} mayRun={mayRun} />
+          <Row key={row.id} row={row} actions={mayRun} mayRun={may("pipelines.run", row.domain?.id)} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
+function Row({ row, actions, mayRun }: { row: PipelineRow; actions: boolean; mayRun: boolean }) {
   return (
     <tr>
       <td className="w-1/2 max-w-0 @2xl:w-1/3">
@@ -96,11 +97,7 @@ function Row({ row, mayRun }: { row: PipelineRow; mayRun: boolean }) {
           <span title={count(row.last_run.records)}>{shortCount(row.last_run.records)}</span>
         )}
       </td>
-      {mayRun && (
-        <td className="w-0 text-right @max-md:pl-1!">
-          <RunButton pipeline={row} />
-        </td>
-      )}
+      {actions && <td className="w-0 text-right @max-md:pl-1!">{mayRun && <RunButton pipeline={row} />}</td>}
     </tr>
   );
 }

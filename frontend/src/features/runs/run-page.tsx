@@ -11,7 +11,7 @@ import { usePageTitle } from "@/components/page";
 import { isLive, StatusBadge } from "@/components/status";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
-import { useMay } from "@/features/session/use-session";
+import { useMaySomewhere } from "@/features/session/use-session";
 import { PageProblem } from "@/features/shell/error-pages";
 import { count } from "@/format/number";
 import { FailureCard } from "./failure-card";
@@ -58,8 +58,8 @@ export function RunPage() {
 }
 
 function Header({ run }: { run: Run }) {
-  const mayCancel = useMay("runs.cancel");
-  const mayRun = useMay("pipelines.run");
+  const mayCancel = useMaySomewhere("runs.cancel");
+  const mayRun = useMaySomewhere("pipelines.run");
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
       <div className="mr-auto min-w-0">

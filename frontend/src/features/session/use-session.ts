@@ -8,7 +8,27 @@ export function useSession(): Session | null {
   return state.status === "known" ? state.session : null;
 }
 
-/** Whether to offer an action. The server decides again on every request. */
-export function useMay(permission: Permission): boolean {
-  return useSession()?.organization.permissions.includes(permission) ?? false;
+type Organization = Session["organization"];
+
+/** What someone may do with an object of this domain, or of none. */
+export function allows(
+  organization: Organization,
+  permission: Permission,
+  domainId?: string | null,
+): boolean {
+  const there = organization.domains.find(({ id }) => id === domainId) ?? organization;
+  return there.permissions.includes(permission);
+}
+
+/** Whether to offer an action on an object of a domain. The server decides again on every request. */
+export function useMay(): (permission: Permission, domainId?: string | null) => boolean {
+  const organization = useSession()?.organization;
+  return (permission, domainId) => organization !== undefined && allows(organization, permission, domainId);
+}
+
+/** Whether to offer an action whose object's domain is not known here. */
+export function useMaySomewhere(permission: Permission): boolean {
+  const organization = useSession()?.organization;
+  if (!organization) return false;
+  return [organization, ...organization.domains].some(({ permissions }) => permissions.includes(permission));
 }

@@ -1,0 +1,24 @@
+import { describe, expect, it } from "vitest";
+import type { Session } from "@/api/types";
+import { allows } from "./use-session";
+
+const organization: Session["organization"] = {
+  id: "1",
+  name: "Acme",
+  slug: "acme",
+  role: "viewer",
+  permissions: ["read"],
+  domains: [{ id: "marketing", permissions: ["read", "pipelines.run"] }],
+};
+
+describe("what a member may do", () => {
+  it("is more in a domain that raises the role", () => {
+    expect(allows(organization, "pipelines.run", "marketing")).toBe(true);
+  });
+
+  it("is the role's elsewhere", () => {
+    expect(allows(organization, "pipelines.run", "sales")).toBe(false);
+    expect(allows(organization, "pipelines.run", null)).toBe(false);
+    expect(allows(organization, "read")).toBe(true);
+  });
+});
