@@ -1,0 +1,61 @@
+"""What a DATABASE_URL says reaches the driver: the address, and what it asks of the connection."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from config import env
+from tests import database
+
+URL = "postgresql://ad%40min:p%2Fw@db.example:6432/dro%20ver"
+
+
+def test_address_and_credentials_are_read_unquoted() -> None:
+    assert env.database_parts(URL) == {
+        "NAME": "dro ver",
+        "USER": "ad@min",
+        "PASSWORD": "p/w",
+        "HOST": "db.example",
+        "PORT": "6432",
+    }
+
+
+def test_a_socket_folder_in_the_query_is_the_host() -> None:
+    parts = env.database_parts("postgresql://me@/drover?host=%2Frun%2Fpg&port=5433")
+    assert (parts["HOST"], parts["PORT"]) == ("/run/pg", "5433")
+
+
+def test_tls_settings_are_options_of_the_driver_and_the_address_is_not() -> None:
+    url = f"{URL}?sslmode=verify-full&sslrootcert=%2Fetc%2Fca.pem&host=other"
+    assert env.database_options(url) == {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
+
+
+def test_a_role_keeps_what_the_address_asks() -> None:
+    url = env.role_url(f"{URL}?sslmode=require", "secret", "app_user")
+    assert env.database_options(url) == {"sslmode": "require"}
+    assert env.database_parts(url)["USER"] == "app_user"
+
+
+def test_the_driver_obeys_the_options(django_db_setup: None) -> None:
+    """The embedded server speaks no TLS, so a connection that requires it is refused."""
+    url = database.url_of(database.worker_database())
+    separator = "&" if "?" in url else "?"
+    options = env.database_options(f"{url}{separator}sslmode=require")
+    parts = env.database_parts(url)
+    told = make_conninfo(
+        host=parts["HOST"],
+        port=parts["PORT"],
+        dbname=parts["NAME"],
+        user=parts["USER"],
+        password=parts["PASSWORD"],
+        **options,
+    )
+    with pytest.raises(psycopg.OperationalError, match="SSL"):
+        psycopg.connect(told)
+
+
+def test_another_kind_of_database_is_refused_with_the_form_expected() -> None:
+    with pytest.raises(env.SettingMissing, match="postgresql://user:password@host"):
+        env.database_parts("mysql://me@db/drover")
