@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
@@ -20,7 +21,7 @@ from rest_framework.serializers import BaseSerializer, Field, ListSerializer, Se
 from rest_framework.views import APIView
 
 from apps.orgs import credentials
-from apps.orgs.exceptions import NotFound
+from apps.orgs.exceptions import NotFound, SessionLimited, SessionNeeded
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
@@ -31,6 +32,7 @@ from config.slow import Slowly
 from config.wire import JSONParser, JSONRenderer, refuse_nul
 
 __all__ = [
+    "AccountView",
     "JSONParser",
     "JSONRenderer",
     "OrgView",
@@ -49,12 +51,52 @@ class PublicView(APIView):
     public_because: ClassVar[str]
 
 
+class AccountView(APIView):
+    """A route about the logged-in person, whatever their orgs ask: for sessions, never for API keys.
+
+    A session that one org's own identity provider began may use only the methods named in `limited_methods`.
+    """
+
+    limited_methods: ClassVar[frozenset[str]] = frozenset()
+    account: credentials.Account
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        self.args, self.kwargs = args, kwargs
+        drf_request = self.initialize_request(request, *args, **kwargs)
+        self.request = drf_request
+        self.headers = self.default_response_headers
+        try:
+            with transaction.atomic():
+                response = self._answer(drf_request, credentials.read(request))
+        except Exception as error:  # the outermost edge: becomes a problem or is raised again
+            response = self.handle_exception(error)
+        self.response = self.finalize_response(drf_request, response, *args, **kwargs)
+        return self.response
+
+    def _answer(self, request: Request, credential: credentials.Credential) -> Response:
+        handler, method = _handler(self, request)
+        if isinstance(credential, credentials.KeyCredential):
+            return self.answer_key(request, credential)
+        self.account = credentials.load_account(credential)
+        self.initial(request, *self.args, **self.kwargs)
+        if self.account.session.only_org is not None and method not in self.limited_methods:
+            raise SessionLimited
+        answer: Response = handler(request, *self.args, **self.kwargs)
+        return answer
+
+    def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
+        """What an API key gets here: SessionNeeded, unless a view knows better."""
+        raise SessionNeeded
+
+
 class OrgView(APIView):
     """A route inside one org. `permissions` names one permission per method, GET being `read` unless told.
 
-    `session_methods` are for logged-in people: an API key gets 403 there.
+    `session_methods` are for logged-in people: an API key gets 403 there. `always_methods` work also while the
+    org is suspended or waits for its deletion, when other changes are refused.
     """
 
+    always_methods: ClassVar[frozenset[str]] = frozenset({"get", "head"})
     permissions: ClassVar[Mapping[str, Permission]] = {}
     session_methods: ClassVar[frozenset[str]] = frozenset()
     principal: Principal
@@ -67,35 +109,33 @@ class OrgView(APIView):
         self.headers = self.default_response_headers
         try:
             credential = credentials.read(request)
-            with org_scope(credential.org_id):
-                self.org, self.principal = credentials.load(credential)
+            org_id = credentials.org_of(credential)
+            changing = (request.method or "").lower() not in self.always_methods
+            with org_scope(org_id):
+                self.org, self.principal = credentials.load(credential, changing=changing)
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._answer(drf_request)
-            response = slow.finish(answer, credential.org_id)
+            response = slow.finish(answer, org_id)
         except Exception as error:  # the outermost edge: becomes a problem or is raised again
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
     def _answer(self, request: Request) -> Response | Slowly:
-        method = (request.method or "").lower()
-        handler: Callable[..., Response | Slowly] | None = (
-            getattr(self, method, None) if method in self.http_method_names else None
-        )
-        if handler is None or method == "options":
-            raise drf.MethodNotAllowed(method.upper())
+        handler, method = _handler(self, request)
         if method in self.session_methods:
             self.principal.require_session()
         permission = self.permission_for(method)
         if not self.principal.may_somewhere(permission):
             self.principal.require(permission)
         key = request.headers.get(idempotency.HEADER) if method == "post" else None
-        if key is None:
-            return handler(request, *self.args, **self.kwargs)
 
         def act() -> Response | Slowly:
-            return handler(request, *self.args, **self.kwargs)
+            answer: Response | Slowly = handler(request, *self.args, **self.kwargs)
+            return answer
 
+        if key is None:
+            return act()
         return idempotency.answer_once(request, key, self.org, self.principal, act)
 
     @classmethod
@@ -107,6 +147,15 @@ class OrgView(APIView):
         if method == "get":
             return Permission.READ
         raise LookupError(f"{cls.__name__}.{method} names no permission")
+
+
+def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
+    """The view's method for this request, and its name; raises 405."""
+    method = (request.method or "").lower()
+    handler = getattr(view, method, None) if method in view.http_method_names else None
+    if handler is None or method == "options":
+        raise drf.MethodNotAllowed(method.upper())
+    return handler, method
 
 
 def data_of(

@@ -10,6 +10,7 @@ import psycopg
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.apps import apps
 from django.conf import settings
+from django.core.mail import get_connection
 from django.db import connections
 
 from apps.orgs import vault
@@ -30,6 +31,7 @@ def all_findings() -> Iterator[Finding]:
     yield deployment()
     yield health.try_storage()
     yield space()
+    yield mail()
     if not first.ok:
         return
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
@@ -43,6 +45,21 @@ def all_findings() -> Iterator[Finding]:
     for part, look in looks:
         yield attempt(part, look, PREPARE)
     yield from health.queue_findings()
+
+
+def mail() -> Finding:
+    """There is a mail server and it lets us in; on one's own machine files will do."""
+    step = "Set DROVER_MAIL_URL to smtp://user:password@host:587."
+    if not settings.MAIL_URL:
+        seen = f"no mail server: mail goes to files in {settings.EMAIL_FILE_PATH}"
+        return Finding("mail", not settings.BEHIND_TLS, seen, step if settings.BEHIND_TLS else "")
+    try:
+        server = get_connection()
+        server.open()
+        server.close()
+    except OSError as error:  # smtplib's errors are OSErrors
+        return Finding("mail", False, f"{settings.EMAIL_HOST}: {error}", step)
+    return Finding("mail", True, f"{settings.EMAIL_HOST} lets us in")
 
 
 def roles() -> Finding:

@@ -112,6 +112,22 @@ def database_parts(url: str) -> dict[str, str]:
     }
 
 
+def mail_parts(url: str) -> dict[str, str | int | bool]:
+    """Django's EMAIL_ settings of a URL: smtp:// speaks STARTTLS unless `?tls=no`, smtps:// TLS from the start."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise SettingMissing("DROVER_MAIL_URL must look like smtp://user:password@host:587.")
+    secure = parts.scheme == "smtps"
+    return {
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or (465 if secure else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": secure,
+        "EMAIL_USE_TLS": not secure and _query(url).get("tls") != "no",
+    }
+
+
 def _query(url: str) -> dict[str, str]:
     pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&") if pair)
     return {unquote(name): unquote(value) for name, _, value in pairs}

@@ -26,6 +26,7 @@ TITLES = {
     405: "Method not allowed",
     406: "Not acceptable",
     409: "Conflict",
+    410: "No longer there",
     412: "Changed meanwhile",
     413: "Too large",
     415: "Unsupported media type",
@@ -94,10 +95,25 @@ def as_problem(error: Exception) -> Problem | None:
         case identity.TooManyAttempts():
             wait = {"Retry-After": str(error.retry_after)}
             return Problem(429, str(error), "too_many_attempts", headers=wait)
+        case identity.WeakPassword():
+            faults = [("password", fault, "weak") for fault in error.faults]
+            return Problem(422, "Some fields are invalid.", "invalid", faults)
+        case identity.NotVerified():
+            return Problem(403, str(error), "email_not_verified")
+        case identity.LinkSpent():
+            return Problem(410, str(error), "link_spent")
         case identity.RegistrationRefused():
             return Problem(409, str(error), "registration_refused")
         case orgs.NoOrganization():
             return Problem(403, str(error), "no_organization")
+        case orgs.OrgClosed():
+            return Problem(403, str(error), error.code)
+        case orgs.OrgReadOnly():
+            return Problem(423, str(error), error.code)
+        case orgs.OtherAddress():
+            return Problem(403, str(error), "other_address")
+        case orgs.SessionLimited():
+            return Problem(403, str(error), "session_limited")
         case orgs.SessionNeeded():
             return Problem(403, str(error), "session_needed")
         case orgs.PermissionMissing():

@@ -118,6 +118,7 @@ def operation(
     media_type: str = "application/json",
     other_media_types: Sequence[str] = (),
     public: bool = False,
+    account: bool = False,
     unready: bool = False,
     also: Mapping[int, str] = MappingProxyType({}),
 ) -> Callable[[F], F]:
@@ -125,11 +126,12 @@ def operation(
     other good answers, which have no body.
 
     What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
-    where there is a body, and Idempotency-Key on every POST inside an org.
+    where there is a body, and Idempotency-Key on every POST inside an org: not on `account` routes, which are
+    about the person.
     """
 
     def describe(handler: F) -> F:
-        once = handler.__name__ == "post" and not public
+        once = handler.__name__ == "post" and not public and not account
         codes = {*errors, *_always(request is not None, public, once)}
         shown = _good(answer, summary, media_type)
         good: dict[Any, Any] = {status: shown}

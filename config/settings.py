@@ -115,6 +115,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 REFRESH_TOKEN_LEEWAY = timedelta(seconds=10)
+# Where strangers can register, an address counts only once its mailbox was read.
+REQUIRE_VERIFIED_EMAIL = env.flag(
+    "DROVER_REQUIRE_VERIFIED_EMAIL", default=DEPLOYMENT == "production"
+)
+ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14))
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "ALGORITHM": "HS256",
@@ -122,6 +127,15 @@ SIMPLE_JWT = {
     "USER_ID_CLAIM": "sub",
     "ISSUER": "drover",
 }
+
+# --- Mail: files below the home until there is a server ----------------------------------------
+MAIL_URL = env.text("DROVER_MAIL_URL", "")  # smtp[s]://user:password@host:port
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL_URL else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = str(DROVER_HOME / "mail")
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = env.text("DROVER_MAIL_FROM", "Drover <drover@localhost>")
+if MAIL_URL:
+    globals().update(env.mail_parts(MAIL_URL))
 
 # --- API ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -1,7 +1,8 @@
-"""Make an account and recognise its owner by e-mail address and password."""
+"""The verbs of an account: make it, recognise its owner, change its password and its address."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
@@ -9,9 +10,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.auth import attempts
-from apps.auth.exceptions import BadCredentials, RegistrationRefused
-from apps.auth.models import RefreshFamily, User
+from apps.auth import attempts, links, mail, sessions
+from apps.auth.exceptions import BadCredentials, LinkSpent, RegistrationRefused, WeakPassword
+from apps.auth.models import MailedLink, User
+
+Purpose = MailedLink.Purpose
+RECENT = timedelta(minutes=10)
 
 
 def create_account(*, email: str, password: str, name: str) -> User:
@@ -43,21 +47,94 @@ def recognise(*, email: str, password: str, ip: str | None) -> User:
     if user is None:
         User().set_password(password)  # one bcrypt, as for a known address
         raise BadCredentials
-    if not user.check_password(password) or not user.is_active:
+    if not user.check_password(password) or not user.is_active:  # a service account has none
         raise BadCredentials
     attempts.forgive(tries)
     return user
 
 
-def change_password(*, user: User, password: str, keep_session: UUID) -> None:
-    """Set the password and end every session but `keep_session`; access tokens of the others stop at once."""
+def reauthenticate(*, user: User, password: str, began: datetime, ip: str | None) -> bool:
+    """Whether it is still the same person at the keyboard: their password, or a session younger than 10 minutes
+    for who has none. Raises TooManyAttempts."""
+    if not user.has_usable_password():
+        return timezone.now() - began < RECENT
+    tries = attempts.begin_login(user.email, ip)
+    if not user.check_password(password):
+        return False
+    attempts.forgive(tries)
+    return True
+
+
+def change_password(*, user: User, password: str, keep_session: UUID | None) -> None:
+    """Set the password and end every session but `keep_session`, and all links on their way."""
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
-        families = RefreshFamily.objects.filter(user=user, revoked_at__isnull=True)
-        families.exclude(pk=keep_session).update(
-            revoked_at=timezone.now(), revoked_reason="password change"
-        )
+        MailedLink.objects.filter(user=user).delete()
+        sessions.end_all(user.pk, reason="password change", but=keep_session)
+        mail.ask_for_notice(user.email, "password-changed")
+
+
+def ask_to_reset(email: str, ip: str | None) -> None:
+    """Mail a link that sets a new password, if there is such an account; takes the same work if not.
+
+    Raises TooManyAttempts for the asking address; an address that is written to often is spared in silence.
+    """
+    email = email.strip().lower()
+    attempts.begin_mail(ip)
+    user = User.objects.filter(email=email, kind=User.Kind.PERSON, is_active=True).first()
+    spared = attempts.mailed_enough(email)
+    mail.ask_for_link(user.pk if user and not spared else None, Purpose.RESET, email)
+
+
+@transaction.atomic
+def reset_password(*, token: str, password: str) -> None:
+    """Spend a reset link. Every session ends; the address is proven. Raises LinkSpent, WeakPassword."""
+    proof = links.spend(token, Purpose.RESET)
+    user = proof.user
+    if faults := password_faults(password, email=user.email, name=user.name):
+        raise WeakPassword(faults)
+    if user.email == proof.email and user.email_verified_at is None:
+        user.email_verified_at = timezone.now()
+    user.token_version += 1
+    user.save(update_fields=["email_verified_at", "token_version"])
+    change_password(user=user, password=password, keep_session=None)
+
+
+def ask_to_verify(user: User) -> None:
+    """Mail a link that proves the address of this account, unless one was sent often enough."""
+    if not attempts.mailed_enough(user.email):
+        mail.ask_for_link(user.pk, Purpose.VERIFY, user.email)
+
+
+def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
+    """Mail a link to the new address; nothing changes until it is followed. Raises TooManyAttempts."""
+    attempts.begin_mail(ip)
+    email = email.strip().lower()
+    taken = User.objects.filter(email=email).exists()
+    mail.ask_for_link(None if taken else user.pk, Purpose.CHANGE, email)
+    mail.ask_for_notice(user.email, "email-changing")
+
+
+@transaction.atomic
+def verify_email(token: str) -> User:
+    """Spend a link of either kind: the address is proven, and becomes the account's when it was to change.
+
+    A changed address ends every session. Raises LinkSpent, also when someone else took the address meanwhile.
+    """
+    proof = links.spend(token, Purpose.VERIFY, Purpose.CHANGE)
+    user, changes = proof.user, proof.purpose is Purpose.CHANGE
+    if not changes and user.email != proof.email:
+        raise LinkSpent
+    user.email, user.email_verified_at = proof.email, timezone.now()
+    try:
+        with transaction.atomic():
+            user.save(update_fields=["email", "email_verified_at"])
+    except IntegrityError:
+        raise LinkSpent from None
+    if changes:
+        sessions.end_all(user.pk, reason="e-mail change")
+    return user
 
 
 def rename(*, user_id: UUID, name: str) -> None:

@@ -11,6 +11,7 @@ import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -30,7 +31,10 @@ class Limit:
 ACCOUNT = Limit("account", tries=5, window=timedelta(minutes=5))
 ADDRESS = Limit("address", tries=30, window=timedelta(minutes=1))
 REGISTRATION = Limit("registration", tries=30, window=timedelta(hours=1))
-LONGEST = max(limit.window for limit in (ACCOUNT, ADDRESS, REGISTRATION))
+MAIL = Limit("mail", tries=20, window=timedelta(hours=1))  # from one place
+MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # to one address
+INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # by one org
+LONGEST = max(each.window for each in (ACCOUNT, ADDRESS, REGISTRATION, MAIL, MAILBOX, INVITATION))
 
 
 def begin_login(email: str, ip: str | None) -> list[LoginAttempt]:
@@ -41,6 +45,25 @@ def begin_login(email: str, ip: str | None) -> list[LoginAttempt]:
 def begin_registration(ip: str | None) -> None:
     """Write a registration down; raises TooManyAttempts. Made accounts count too: each costs a bcrypt."""
     _begin(REGISTRATION, _place(ip))
+
+
+def begin_mail(ip: str | None) -> None:
+    """Write down that mail was asked for; raises TooManyAttempts for one place that asks too often."""
+    _begin(MAIL, _place(ip))
+
+
+def begin_invitation(org_id: UUID) -> None:
+    """Write an org's invitation down; raises TooManyAttempts: nobody sends mail to the world from here."""
+    _begin(INVITATION, str(org_id))
+
+
+def mailed_enough(email: str) -> bool:
+    """Whether this mailbox was written to often enough lately. Said to nobody: it would tell who exists."""
+    try:
+        _begin(MAILBOX, email)
+    except TooManyAttempts:
+        return True
+    return False
 
 
 def forgive(tries: list[LoginAttempt]) -> None:

@@ -22,6 +22,22 @@ class RegistrationRefused(_Documented):
     """An account cannot be made with these details. If you already have one, log in."""
 
 
+class WeakPassword(Exception):
+    """A password that will not do; `faults` are sentences."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__(" ".join(faults))
+        self.faults = faults
+
+
+class NotVerified(_Documented):
+    """Confirm your e-mail address first: we have sent you a link."""
+
+
+class LinkSpent(_Documented):
+    """This link was used already or has expired: ask for a new one."""
+
+
 class TooManyAttempts(Exception):
     """Too many attempts from your address: wait a little."""
 

@@ -30,11 +30,19 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person. `token_version` rises when every credential handed out before must stop working."""
+    """A person, or a service account, which no one can log in as.
+
+    `token_version` rises when every access token handed out before must stop working.
+    """
+
+    class Kind(models.TextChoices):
+        PERSON = "person"
+        SERVICE = "service"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     email = models.EmailField(max_length=254, unique=True)
     name = models.CharField(max_length=120, blank=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
     email_verified_at = models.DateTimeField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
@@ -58,12 +66,19 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class RefreshFamily(models.Model):
-    """One login on one device: a chain of single-use refresh tokens. Its id is the session id of access tokens."""
+    """One login on one device: a chain of single-use refresh tokens. Its id is the session id of access tokens.
+
+    `only_org` limits it to the org whose own identity provider vouched for the person: that provider is no
+    witness for anyone else's org, nor for the account itself.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="refresh_families")
     user_agent = models.CharField(max_length=200, blank=True)
-    ip = models.GenericIPAddressField(null=True, blank=True)
+    ip = models.GenericIPAddressField(null=True, blank=True)  # of the last use
+    method = models.CharField(max_length=60, default="password")  # how the person was recognised
+    second_factor_at = models.DateTimeField(null=True, blank=True)
+    only_org = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -79,6 +94,23 @@ class RefreshToken(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
+
+
+class MailedLink(models.Model):
+    """A single-use link sent to an address: whoever holds it reads that mailbox. Only its SHA-256 is stored."""
+
+    class Purpose(models.TextChoices):
+        VERIFY = "verify"
+        RESET = "reset"
+        CHANGE = "change"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    purpose = models.CharField(max_length=10, choices=Purpose.choices)
+    email = models.EmailField(max_length=254)  # where it was sent
+    digest = models.BinaryField(max_length=32, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
 
 
 class StreamTicket(models.Model):

@@ -14,9 +14,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from apps.auth import access
 from apps.auth.models import RefreshFamily, RefreshToken, User
 
 
@@ -25,21 +26,52 @@ class Session:
     """A session as it stands after logging in or refreshing.
 
     `refresh_token` is shown once; None when another request has just rotated it, whose answer carries it.
+    `only_org` limits the session to one org, `second_factor` tells whether one was shown.
     """
 
     id: UUID
     user: User
     refresh_token: str | None
+    only_org: UUID | None = None
+    second_factor: bool = False
+    ip: str | None = None
 
 
-def begin(*, user: User, ip: str | None, user_agent: str) -> Session:
-    """A new session of this user."""
+def begin(
+    *,
+    user: User,
+    ip: str | None,
+    user_agent: str,
+    method: str = "password",
+    second_factor: bool = False,
+    only_org: UUID | None = None,
+) -> Session:
+    """A new session of this user, who was recognised by `method`."""
     with transaction.atomic():
-        family = RefreshFamily.objects.create(user=user, ip=ip, user_agent=user_agent[:200])
-        return Session(family.pk, user, _add_token(family))
+        family = RefreshFamily.objects.create(
+            user=user,
+            ip=ip,
+            user_agent=user_agent[:200],
+            method=method,
+            second_factor_at=timezone.now() if second_factor else None,
+            only_org=only_org,
+        )
+        return of(family, _add_token(family))
 
 
-def refresh(token: str) -> Session | None:
+def of(family: RefreshFamily, token: str | None = None) -> Session:
+    """The session a row stands for."""
+    return Session(
+        id=family.pk,
+        user=family.user,
+        refresh_token=token,
+        only_org=family.only_org,
+        second_factor=family.second_factor_at is not None,
+        ip=family.ip,
+    )
+
+
+def refresh(token: str, *, ip: str | None = None) -> Session | None:
     """Rotate a refresh token; None when it is unknown, expired, revoked or was used before.
 
     Of any number of parallel calls with one token exactly one gets the next token. Returns instead of
@@ -48,14 +80,35 @@ def refresh(token: str) -> Session | None:
     with transaction.atomic():
         if _spend(token):
             family = _family_of(token)
-            RefreshFamily.objects.filter(pk=family.pk).update(last_used_at=timezone.now())
-            return Session(family.pk, family.user, _add_token(family)) if _alive(family) else None
+            family.last_used_at, family.ip = timezone.now(), ip
+            family.save(update_fields=["last_used_at", "ip"])
+            return of(family, _add_token(family)) if _alive(family) else None
         return _second_use(token)
 
 
+def alive_of(user_id: UUID) -> QuerySet[RefreshFamily]:
+    """The sessions of a user that have not ended, and can go on."""
+    usable = RefreshToken.objects.filter(
+        family_id=OuterRef("pk"), used_at__isnull=True, expires_at__gt=timezone.now()
+    )
+    return RefreshFamily.objects.filter(Exists(usable), user_id=user_id, revoked_at__isnull=True)
+
+
 def end(session_id: UUID, *, reason: str) -> None:
-    """End one session: its refresh tokens and its access tokens stop working at once."""
-    RefreshFamily.objects.filter(pk=session_id, revoked_at__isnull=True).update(
+    """End one session: its refresh tokens, access tokens and open streams stop working at once."""
+    _end(RefreshFamily.objects.filter(pk=session_id), reason)
+    access.changed(session_id)
+
+
+def end_all(user_id: UUID, *, reason: str, but: UUID | None = None) -> None:
+    """End every session of a user, except `but`, as `end` does."""
+    families = RefreshFamily.objects.filter(user_id=user_id)
+    _end(families.exclude(pk=but) if but else families, reason)
+    access.changed(user_id)
+
+
+def _end(families: QuerySet[RefreshFamily], reason: str) -> None:
+    families.filter(revoked_at__isnull=True).update(
         revoked_at=timezone.now(), revoked_reason=reason
     )
 
@@ -94,7 +147,7 @@ def _second_use(token: str) -> Session | None:
         end(row.family_id, reason="refresh token used twice")
         return None
     family = _family_of(token)
-    return Session(family.pk, family.user, None) if _alive(family) else None
+    return of(family) if _alive(family) else None
 
 
 def _alive(family: RefreshFamily) -> bool:

@@ -11,10 +11,13 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. Role and membership are read from the database, not from here."""
+    """What a verified token says. Role and membership are read from the database, not from here.
+
+    `org_id` is None for someone who belongs to no org at present: it is good for their account only.
+    """
 
     user_id: UUID
-    org_id: UUID
+    org_id: UUID | None
     session_id: UUID
     token_version: int
 
@@ -23,7 +26,7 @@ def issue(claims: Claims) -> str:
     """A signed token that lives `settings.ACCESS_TOKEN_LIFETIME`."""
     token = AccessToken()
     token["sub"] = str(claims.user_id)
-    token["org"] = str(claims.org_id)
+    token["org"] = str(claims.org_id) if claims.org_id else None
     token["sid"] = str(claims.session_id)
     token["tv"] = claims.token_version
     return str(token)
@@ -35,7 +38,7 @@ def verify(text: str) -> Claims | None:
         token = AccessToken(text)  # type: ignore[arg-type]  # the stubs want Token, the library takes text
         return Claims(
             user_id=UUID(token["sub"]),
-            org_id=UUID(token["org"]),
+            org_id=UUID(token["org"]) if token["org"] else None,
             session_id=UUID(token["sid"]),
             token_version=int(token["tv"]),
         )

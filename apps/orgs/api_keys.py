@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from apps.auth import keys
+from apps.auth import access, keys
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import ApiKey, Domain, Org
@@ -67,6 +67,7 @@ def rotate(*, org: Org, by: Principal, key: ApiKey, grace: timedelta) -> MadeKey
         "prefix": [key.prefix, made.row.prefix],
         "grace_seconds": [None, int(grace.total_seconds())],
     }
+    access.changed(key.pk)
     _record(org, by, "api_key.rotate", key, changes)
     return made
 
@@ -75,6 +76,7 @@ def revoke(*, org: Org, by: Principal, key: ApiKey) -> None:
     """The key stops working with this transaction; its row stays for the record."""
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
+    access.changed(key.pk)
     _record(org, by, "api_key.revoke", key, {"prefix": [key.prefix, None]})
 
 

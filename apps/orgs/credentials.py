@@ -15,6 +15,9 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
 from apps.auth import keys, tickets, tokens
 from apps.auth.addresses import client_ip
+from apps.auth.models import RefreshFamily, User
+from apps.orgs import rules
+from apps.orgs.exceptions import NoOrganization, SessionNeeded
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Permission, Role
@@ -22,9 +25,9 @@ from apps.orgs.roles import RANK, Permission, Role
 
 @dataclass(frozen=True, slots=True)
 class TokenCredential:
-    """A verified access token."""
+    """A verified access token. `org_id` is None for someone who belongs to no org at present."""
 
-    org_id: UUID
+    org_id: UUID | None
     user_id: UUID
     session_id: UUID
     token_version: int
@@ -92,11 +95,48 @@ def _of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
     )
 
 
-def load(credential: Credential) -> tuple[Org, Principal]:
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A logged-in person, whatever the org: what routes about the account itself know."""
+
+    user: User
+    session: RefreshFamily
+    org_id: UUID | None  # the token's
+    ip: str | None
+
+    @property
+    def actor(self) -> Actor:
+        return Actor("user", self.user.pk, self.user.email, self.ip)
+
+
+def load_account(credential: Credential) -> Account:
+    """The person behind an access token; raises 401 when the session ended, SessionNeeded for an API key."""
+    if isinstance(credential, KeyCredential):
+        raise SessionNeeded
+    alive = RefreshFamily.objects.filter(
+        pk=credential.session_id, user_id=credential.user_id, revoked_at__isnull=True
+    )
+    session = alive.select_related("user").first()
+    if session is None or not session.user.is_active:
+        raise AuthenticationFailed("Log in again: this session was ended.")
+    if session.user.token_version != credential.token_version:
+        raise AuthenticationFailed("Log in again: this session was ended.")
+    return Account(session.user, session, credential.org_id, credential.ip)
+
+
+def org_of(credential: Credential) -> UUID:
+    """The org a credential is for; raises NoOrganization when it is for none."""
+    if credential.org_id is None:
+        raise NoOrganization
+    return credential.org_id
+
+
+def load(credential: Credential, *, changing: bool = False) -> tuple[Org, Principal]:
     """The org and the principal, read from the database inside the org's scope; 401 when access ended.
 
-    One statement, a function of the database (migration 0003): every request pays for it, and building or
-    planning it anew costs more than running it.
+    Raises OrgClosed when a rule of the org keeps them out and, for a request that is `changing` something,
+    OrgReadOnly. One statement, a function of the database (migration 0005): every request pays for it, and
+    building or planning it anew costs more than running it.
     """
     session_id = credential.session_id if isinstance(credential, TokenCredential) else None
     with connection.cursor() as cursor:
@@ -107,18 +147,32 @@ def load(credential: Credential) -> tuple[Org, Principal]:
         row = cursor.fetchone()
     if row is None:
         raise AuthenticationFailed("This credential no longer gives access to the organization.")
-    access, org = _Access(*row[:5]), Org.from_db("default", ORG_FIELDS, row[5:])
+    access, org = _Access(*row[:7]), Org.from_db("default", ORG_FIELDS, row[7:])
     if isinstance(credential, KeyCredential):
-        return org, _key_holder(access, credential)
-    if access.token_version != credential.token_version:
+        principal = _key_holder(access, credential)
+    elif access.token_version != credential.token_version:
         raise AuthenticationFailed("Log in again: this session was ended.")
-    return org, _member(access, credential)
+    else:
+        principal = _member(access, credential)
+    reason = rules.closed(
+        org,
+        role=principal.role,
+        session=session_id is not None,
+        by_sso=access.session_org is not None,
+        second_factor=access.second_factor,
+        ip=credential.ip,
+    )
+    rules.refuse_closed(reason)
+    if changing:
+        rules.refuse_changes(org)
+    return org, principal
 
 
 ORG_FIELDS = [field.attname for field in Org._meta.concrete_fields]
 # A session that was ended gives no row; an API key has none. Role overrides can raise viewers and members only.
 ACCESS = f"""
     SELECT a.membership_id, a.role, a.email, a.token_version, a.domain_roles,
+           a.session_org, a.second_factor,
            {", ".join(f"(a.org).{field.column}" for field in Org._meta.concrete_fields)}
     FROM org_access(%(org)s, %(user)s, %(session)s) a
 """  # noqa: S608 - column names of our own model; values are parameters
@@ -133,18 +187,23 @@ class _Access:
     email: str
     token_version: int
     domain_roles: dict[str, str] | None
+    session_org: UUID | None
+    second_factor: bool
 
 
 def _member(access: _Access, credential: TokenCredential) -> Principal:
+    org_id = org_of(credential)
     raised = (access.domain_roles or {}).items()
     return Principal(
-        org_id=credential.org_id,
+        org_id=org_id,
         user_id=credential.user_id,
         role=Role(access.role),
         actor=Actor("user", credential.user_id, access.email, credential.ip),
         membership_id=access.membership_id,
         domain_roles={UUID(domain): Role(role) for domain, role in raised},
         session_id=credential.session_id,
+        second_factor=access.second_factor,
+        by_sso=access.session_org is not None,
     )
 
 

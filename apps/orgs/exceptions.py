@@ -31,6 +31,29 @@ class SessionNeeded(Exception):
         super().__init__(self.__doc__)
 
 
+class SessionLimited(Exception):
+    """You logged in through one organization's identity provider: for your account, log in another way."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class OrgClosed(Exception):
+    """A rule of the organization keeps this member out; `code` is the rule's name."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OrgReadOnly(Exception):
+    """Nothing can be changed in this organization now; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Conflict(Exception):
     """The request does not fit the present state."""
 
@@ -58,6 +81,35 @@ class NameTaken(Conflict):
     """That name is already used here."""
 
     code = "name_taken"
+
+
+class AlreadyMember(Conflict):
+    """This address belongs to a member already."""
+
+    code = "already_member"
+
+
+class AlreadyInvited(Conflict):
+    """This address is invited already: send the invitation again instead."""
+
+    code = "already_invited"
+
+
+class LimitReached(Conflict):
+    """A limit of the organization is reached."""
+
+    code = "limit_reached"
+
+    def __init__(self, what: str, limit: int) -> None:
+        message = f"The organization's limit of {limit} {what} is reached: an admin can raise it."
+        super().__init__(message, what=what, limit=limit)
+
+
+class OtherAddress(Exception):
+    """This invitation is for another address: log in with that one, or ask to be invited with yours."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
 
 
 class Unreadable(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -12,6 +13,7 @@ from apps.orgs.queries import (
     ApiKeyQuerySet,
     AuditEventQuerySet,
     DomainQuerySet,
+    InvitationQuerySet,
     MembershipQuerySet,
 )
 from apps.orgs.roles import Role
@@ -26,6 +28,24 @@ class Org(models.Model):
     slug = models.SlugField(max_length=80, unique=True)
     data_key = models.TextField(editable=False)  # this org's Fernet key, wrapped by the platform's
     max_running = models.PositiveIntegerField(default=5)  # runs at once
+    max_pipelines = models.PositiveIntegerField(null=True, blank=True)  # none: no limit, as below
+    max_members = models.PositiveIntegerField(null=True, blank=True)
+    max_rows_month = models.PositiveBigIntegerField(null=True, blank=True)
+    max_bytes_month = models.PositiveBigIntegerField(null=True, blank=True)
+    require_second_factor = models.BooleanField(default=False)
+    require_sso = models.BooleanField(
+        default=False
+    )  # of all but owners: a broken issuer locks nobody out
+    email_domains = ArrayField(
+        models.CharField(max_length=253), default=list
+    )  # whom invitations may go to; empty: anyone
+    # CIDR blocks requests may come from; empty: anywhere
+    networks = ArrayField(models.CharField(max_length=50), default=list)
+    suspended_at = models.DateTimeField(null=True, blank=True)  # by an operator
+    suspended_because = models.CharField(max_length=500, blank=True)
+    deletion_at = models.DateTimeField(
+        null=True, blank=True
+    )  # erased from then on; until then restorable
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -84,6 +104,35 @@ class DomainRole(OrgOwned):
             models.CheckConstraint(
                 condition=models.Q(role__in=[Role.VIEWER, Role.MEMBER, Role.ADMIN]),
                 name="orgs_domainrole_role",
+            ),
+        ]
+
+
+class Invitation(OrgOwned):
+    """Asks the owner of an address to join. Its link works once, for that address; only a SHA-256 is kept."""
+
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    digest = models.BinaryField(
+        max_length=32, unique=True, null=True
+    )  # none until the mail is made
+    invited_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(InvitationQuerySet)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "email"],
+                condition=models.Q(accepted_at__isnull=True),
+                name="orgs_invitation_open_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="orgs_invitation_role"
             ),
         ]
 

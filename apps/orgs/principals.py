@@ -36,6 +36,8 @@ class Principal:
     scopes: frozenset[Permission] | None = None  # an API key's; None means all of the role
     only_domain: UUID | None = None  # an API key limited to one domain
     session_id: UUID | None = None
+    second_factor: bool = False  # of the session
+    by_sso: bool = False  # the session was begun by the org's own identity provider
 
     def may(self, permission: Permission, *, domain_id: UUID | None = None) -> bool:
         """Whether this permission holds, for an object of `domain_id` when it has one."""

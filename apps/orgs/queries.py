@@ -17,12 +17,25 @@ if TYPE_CHECKING:
 class MembershipQuerySet(OrgQuerySet[Any]):
     def rows(self) -> Any:
         """What the list of members shows."""
-        return self.values("id", "user_id", "user__email", "user__name", "role", "created_at")
+        return self.values(
+            "id", "user_id", "user__email", "user__name", "user__kind", "role", "created_at"
+        )
 
 
 class DomainQuerySet(OrgQuerySet[Any]):
     def rows(self) -> Any:
         return self.values("id", "name", "created_at", "updated_at")
+
+
+class InvitationQuerySet(OrgQuerySet[Any]):
+    def open(self) -> InvitationQuerySet:
+        """Those nobody has accepted yet, expired ones included: they can be sent again."""
+        return self.filter(accepted_at__isnull=True)
+
+    def rows(self) -> Any:
+        return self.values(
+            "id", "email", "role", "invited_by__email", "created_at", "sent_at", "expires_at"
+        )
 
 
 class ApiKeyQuerySet(OrgQuerySet[Any]):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Any
 
 from rest_framework import serializers
 
 from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
+from apps.orgs.sign_in_serializers import AsciiEmailField
 
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]
@@ -18,8 +21,46 @@ class Organization(serializers.Serializer[Any]):
     name = serializers.CharField()
     slug = serializers.CharField()
     max_running = serializers.IntegerField(help_text="Runs at once.")
+    max_pipelines = serializers.IntegerField(allow_null=True, help_text="Null: no limit.")
+    max_members = serializers.IntegerField(allow_null=True, help_text="Invited ones included.")
+    max_rows_month = serializers.IntegerField(allow_null=True, help_text="Rows written a month.")
+    max_bytes_month = serializers.IntegerField(allow_null=True, help_text="Bytes a month.")
+    require_second_factor = serializers.BooleanField()
+    require_sso = serializers.BooleanField()
+    email_domains = serializers.ListField(child=serializers.CharField())
+    networks = serializers.ListField(child=serializers.CharField())
+    suspended_at = serializers.DateTimeField(allow_null=True)
+    suspended_because = serializers.CharField()
+    deletion_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+
+
+class EmailDomainField(serializers.CharField):
+    """A domain as it ends an address: lower case, without @."""
+
+    SHAPE = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.ASCII)
+
+    def to_internal_value(self, data: Any) -> str:
+        domain = str(super().to_internal_value(data)).strip().lower().removeprefix("@")
+        if not self.SHAPE.fullmatch(domain):
+            raise serializers.ValidationError("Write a domain like example.com.", code="invalid")
+        return domain
+
+
+class NetworkField(serializers.CharField):
+    """An address, or a CIDR block of them."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data)).strip()
+        try:
+            return str(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            message = "Write an address or a block like 192.0.2.0/24."
+            raise serializers.ValidationError(message, code="invalid") from None
+
+
+MOST = 2**53 - 1  # what JSON numbers hold exactly
 
 
 class OrganizationChange(serializers.Serializer[Any]):
@@ -27,6 +68,72 @@ class OrganizationChange(serializers.Serializer[Any]):
     max_running = serializers.IntegerField(
         min_value=1, max_value=1000, required=False, help_text="Runs at once."
     )
+    max_pipelines = serializers.IntegerField(
+        min_value=0, max_value=1_000_000, allow_null=True, required=False
+    )
+    max_members = serializers.IntegerField(
+        min_value=1, max_value=1_000_000, allow_null=True, required=False
+    )
+    max_rows_month = serializers.IntegerField(
+        min_value=0, max_value=MOST, allow_null=True, required=False
+    )
+    max_bytes_month = serializers.IntegerField(
+        min_value=0, max_value=MOST, allow_null=True, required=False
+    )
+    require_second_factor = serializers.BooleanField(
+        required=False, help_text="Members without one are asked to set one up before they get in."
+    )
+    require_sso = serializers.BooleanField(
+        required=False,
+        help_text="Owners may still log in otherwise, lest a broken issuer lock you out.",
+    )
+    email_domains = serializers.ListField(
+        child=EmailDomainField(max_length=253),
+        max_length=50,
+        required=False,
+        help_text="Whom invitations may go to; empty: anyone.",
+    )
+    networks = serializers.ListField(
+        child=NetworkField(max_length=50),
+        max_length=200,
+        required=False,
+        help_text="Where requests may come from, as CIDR blocks; empty: anywhere. Refused without your own.",
+    )
+
+
+class OrganizationDeletion(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120, help_text="The organization's name, to be sure.")
+
+
+class Transfer(serializers.Serializer[Any]):
+    member_id = serializers.UUIDField(help_text="Who becomes an owner; you become an admin.")
+
+
+class NewInvitation(serializers.Serializer[Any]):
+    email = AsciiEmailField(max_length=254)
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class InvitationRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(choices=Role.choices)
+    invited_by = serializers.EmailField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    sent_at = serializers.DateTimeField(allow_null=True, help_text="Null: mail is on its way.")
+    expires_at = serializers.DateTimeField()
+
+
+class InvitationToken(serializers.Serializer[Any]):
+    token = serializers.CharField(max_length=200, help_text="The secret of the link.")
+
+
+class ShownInvitation(serializers.Serializer[Any]):
+    organization = serializers.CharField()
+    email = serializers.EmailField()
+    role = serializers.ChoiceField(choices=Role.choices)
+    invited_by = serializers.EmailField(allow_null=True)
+    expires_at = serializers.DateTimeField()
 
 
 class Member(serializers.Serializer[Any]):
@@ -34,6 +141,7 @@ class Member(serializers.Serializer[Any]):
     user_id = serializers.UUIDField()
     email = serializers.EmailField()
     name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["person", "service"])
     role = serializers.ChoiceField(choices=Role.choices)
     created_at = serializers.DateTimeField()
 

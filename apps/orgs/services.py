@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from apps.auth import access, mail
 from apps.auth.models import User, new_id
-from apps.orgs import audit, vault
+from apps.orgs import audit, rules, vault
 from apps.orgs.exceptions import Invalid, LastOwner, NameTaken
 from apps.orgs.models import ApiKey, Domain, DomainRole, Membership, Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
+
+RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_domains"})
 
 
 def create_org(*, name: str, owner: User, by: Actor) -> Org:
@@ -32,32 +36,61 @@ def create_org(*, name: str, owner: User, by: Actor) -> Org:
             id=org_id, name=name, slug=slug, data_key=vault.new_data_key(org_id)
         )
         Membership.unscoped.create(org=org, user=owner, role=Role.OWNER)
-        audit.record(
-            org=org,
-            by=by,
-            action="org.create",
-            object_kind="org",
-            object_id=org.pk,
-            object_label=name,
-        )
+        _record_org(org, by, "org.create", {})
     return org
 
 
 def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any]) -> Org:
-    """Change `name` or `max_running` of a locked org."""
+    """Change a locked org's name, limits or rules. Raises Invalid for a rule that would shut out whoever sets
+    it, and SessionNeeded: rules are set by people."""
     before = {field: getattr(org, field) for field in changes}
     for field, value in changes.items():
         setattr(org, field, value)
+    if RULES.intersection(changes):
+        by.require_session()
+        _refuse_locking_out(org, by)
     org.save(update_fields=[*changes, "updated_at"])
-    audit.record(
-        org=org,
-        by=by.actor,
-        action="org.update",
-        object_kind="org",
-        object_id=org.pk,
-        object_label=org.name,
-        changes={field: [before[field], value] for field, value in changes.items()},
+    _record_org(
+        org,
+        by.actor,
+        "org.update",
+        {field: [before[field], value] for field, value in changes.items()},
     )
+    return org
+
+
+def transfer(*, org: Org, by: Principal, member: Membership) -> None:
+    """Make another member an owner and oneself an admin, at once. Raises Invalid for oneself."""
+    _lock(org)
+    if member.pk == by.membership_id:
+        raise Invalid([("member_id", "You are an owner already.", "self")])
+    mine = Membership.objects.for_org(org).select_related("user").get(pk=by.membership_id)
+    before = member.role
+    member.role, mine.role = Role.OWNER, Role.ADMIN
+    member.save(update_fields=["role"])
+    mine.save(update_fields=["role"])
+    _record_member(org, by, "org.transfer", member, {"role": [before, Role.OWNER]})
+    _record_member(org, by, "member.change_role", mine, {"role": [Role.OWNER, Role.ADMIN]})
+
+
+def delete_org(*, org: Org, by: Principal, grace: timedelta) -> Org:
+    """Have a locked org erased when `grace` is over. Until then it can be read, exported and restored."""
+    if org.deletion_at is None:
+        org.deletion_at = timezone.now() + grace
+        org.save(update_fields=["deletion_at", "updated_at"])
+        _record_org(
+            org, by.actor, "org.delete", {"deletion_at": [None, org.deletion_at.isoformat()]}
+        )
+        _tell_owners(org)
+    return org
+
+
+def restore_org(*, org: Org, by: Principal) -> Org:
+    """Call a deletion off."""
+    if org.deletion_at is not None:
+        before, org.deletion_at = org.deletion_at.isoformat(), None
+        org.save(update_fields=["deletion_at", "updated_at"])
+        _record_org(org, by.actor, "org.restore", {"deletion_at": [before, None]})
     return org
 
 
@@ -66,7 +99,7 @@ def change_role(*, org: Org, by: Principal, member: Membership, role: Role) -> M
     _lock(org)
     member.refresh_from_db(fields=["role"])
     before = Role(member.role)
-    _require_reach(by, before, role)
+    require_reach(by, before, role)
     if before is Role.OWNER and role is not Role.OWNER:
         _keep_an_owner(org, without=member)
     member.role = role
@@ -79,7 +112,7 @@ def remove_member(*, org: Org, by: Principal, member: Membership) -> None:
     """End a membership and the API keys made under it. Raises PermissionMissing and LastOwner."""
     _lock(org)
     member.refresh_from_db(fields=["role"])
-    _require_reach(by, Role(member.role))
+    require_reach(by, Role(member.role))
     _end(org, by, member, "member.remove")
 
 
@@ -140,7 +173,7 @@ def _lock(org: Org) -> None:
     Org.objects.select_for_update().get(pk=org.pk)
 
 
-def _require_reach(by: Principal, *roles: Role) -> None:
+def require_reach(by: Principal, *roles: Role) -> None:
     """Nobody gives or takes a role above their own; owners are made and unmade by owners."""
     if Role.OWNER in roles:
         by.require(Permission.OWNERS_MANAGE)
@@ -154,13 +187,44 @@ def _keep_an_owner(org: Org, *, without: Membership) -> None:
         raise LastOwner
 
 
+def _refuse_locking_out(org: Org, by: Principal) -> None:
+    """A rule that keeps out the one who sets it is a mistake."""
+    ip = by.actor.ip
+    if org.networks and not rules.within(ip, org.networks):
+        message = f"This would lock you out: your own address is {ip or 'unknown'}."
+        raise Invalid([("networks", message, "locks_out")])
+    if org.require_second_factor and not (by.second_factor or by.by_sso):
+        message = "This would lock you out: log in with a second factor yourself first."
+        raise Invalid([("require_second_factor", message, "locks_out")])
+
+
+def _tell_owners(org: Org) -> None:
+    owners = Membership.objects.for_org(org).filter(role=Role.OWNER)
+    for email in owners.values_list("user__email", flat=True):
+        mail.ask_for_notice(email, "org-deleting")
+
+
+def _record_org(org: Org, by: Actor, action: str, changes: dict[str, Any]) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="org",
+        object_id=org.pk,
+        object_label=org.name,
+        changes=changes,
+    )
+
+
 def _end(org: Org, by: Principal, member: Membership, action: str) -> None:
     if member.role == Role.OWNER:
         _keep_an_owner(org, without=member)
     made_by = ApiKey.objects.for_org(org).filter(created_by_id=member.user_id)
     made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
     _record_member(org, by, action, member, {"role": [member.role, None]})
+    user_id = member.user_id
     member.delete()
+    access.changed(user_id)
 
 
 def _save_domain(domain: Domain) -> None:

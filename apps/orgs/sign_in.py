@@ -2,86 +2,170 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
 
-from apps.auth import attempts, tokens
-from apps.auth.accounts import create_account
+from apps.auth import attempts, mail, sessions, tokens
+from apps.auth.accounts import ask_to_verify, create_account
+from apps.auth.exceptions import RegistrationRefused
 from apps.auth.models import User
 from apps.auth.sessions import Session
-from apps.orgs.exceptions import NoOrganization, NotFound
-from apps.orgs.models import DomainRole, Membership, Org
+from apps.orgs import invitations, rules
+from apps.orgs.credentials import Account
+from apps.orgs.exceptions import NotFound
+from apps.orgs.models import DomainRole, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Role
 from apps.orgs.services import create_org
 from apps.orgs.tenancy import org_scope, user_scope
 
 
-def register(
-    *, email: str, password: str, name: str, organization_name: str, ip: str | None
-) -> tuple[User, Org]:
-    """A user, their org and their ownership of it, all or none.
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Somebody new: the user and the org they work in."""
 
-    Raises RegistrationRefused for a taken address and TooManyAttempts.
+    user: User
+    org_id: UUID
+
+
+def register(
+    *,
+    email: str,
+    password: str,
+    name: str,
+    organization_name: str,
+    invitation: str = "",
+    ip: str | None,
+) -> Registered | None:
+    """A user and their org, or their place in the org that invited them, all or none.
+
+    None where addresses must be verified first: then a mail is on its way, to a taken address too, so that the
+    answer tells nobody who has an account. Raises RegistrationRefused for a taken address otherwise,
+    LinkSpent for a bad invitation and TooManyAttempts.
     """
     attempts.begin_registration(ip)
+    verify = settings.REQUIRE_VERIFIED_EMAIL and not invitation
+    try:
+        with transaction.atomic():
+            user = create_account(email=email, password=password, name=name)
+            by = Actor(kind="user", id=user.pk, label=user.email, ip=ip)
+            if invitation:
+                org = invitations.accept(token=invitation, user=user, by=by).org_id
+            else:
+                org = create_org(name=organization_name, owner=user, by=by).pk
+    except RegistrationRefused:
+        if not verify:
+            raise
+        _rehearse(organization_name)
+        if not attempts.mailed_enough(email):
+            mail.ask_for_notice(email, "account-exists")
+        return None
+    if user.email_verified_at is None:
+        ask_to_verify(user)
+    return None if verify else Registered(user, org)
+
+
+def _rehearse(organization_name: str) -> None:
+    """Make an org and take it back: a taken address must not be told by its quicker answer."""
     with transaction.atomic():
-        user = create_account(email=email, password=password, name=name)
-        by = Actor(kind="user", id=user.pk, label=user.email, ip=ip)
-        return user, create_org(name=organization_name, owner=user, by=by)
+        nobody = create_account(email=f"{uuid4().hex}@nobody.invalid", password="", name="")
+        create_org(name=organization_name, owner=nobody, by=SYSTEM)
+        transaction.set_rollback(True)
 
 
-def memberships_of(user_id: UUID) -> list[Membership]:
-    """Every membership of a user with its org, the oldest first."""
+def session_of(account: Account) -> Session:
+    """The session of a request, as it stands: from where it was asked now, not from where it began."""
+    return replace(sessions.of(account.session), ip=account.ip)
+
+
+def memberships_of(user_id: UUID, *, only: UUID | None = None) -> list[Membership]:
+    """Every membership of a user with its org, the oldest first; of one org `only`, when named."""
     with user_scope(user_id):
         mine = Membership.unscoped.filter(user_id=user_id).select_related("org")
+        if only is not None:
+            mine = mine.filter(org_id=only)
         return list(mine.order_by("created_at", "id"))
 
 
 def answer(session: Session, org_id: UUID | None = None) -> dict[str, Any]:
-    """What logging in, refreshing and switching answer: an access token for `org_id`, or the oldest org.
+    """What logging in, refreshing and switching answer: an access token for `org_id`, or for the oldest org
+    that lets them in.
 
-    Raises NotFound when the user is no member of `org_id`, NoOrganization when of none.
+    Raises NotFound when the user is no member of `org_id`. For a member of none it is good for the account only.
     """
-    memberships = memberships_of(session.user.pk)
-    chosen = _choose(memberships, org_id)
+    memberships = memberships_of(session.user.pk, only=session.only_org)
+    chosen = _choose(memberships, org_id, session)
     claims = tokens.Claims(
         user_id=session.user.pk,
-        org_id=chosen.org_id,
+        org_id=chosen.org_id if chosen else None,
         session_id=session.id,
         token_version=session.user.token_version,
     )
     return {
         "access": tokens.issue(claims),
         "expires_in": int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
-        **profile(session.user, chosen, memberships, _principal(chosen)),
+        **profile(session, chosen, memberships),
     }
 
 
 def profile(
-    user: User, chosen: Membership, memberships: list[Membership], principal: Principal
+    session: Session, chosen: Membership | None, memberships: list[Membership]
 ) -> dict[str, Any]:
     """Who someone is, where, and what they may do there: what `GET /auth/me` answers."""
+    here = None
+    if chosen is not None:
+        here = {**organization(chosen, _principal(chosen)), "closed": closed_to(session, chosen)}
     return {
         "user": {
-            "id": user.pk,
-            "email": user.email,
-            "name": user.name,
-            "email_verified": user.email_verified_at is not None,
+            **person(session.user),
+            "limited": session.only_org is not None,
+            "second_factor": session.second_factor,
         },
-        "organization": {
-            **_organization(chosen),
-            "permissions": principal.permissions(),
-            "domains": [
-                {"id": domain, "permissions": principal.permissions(domain_id=domain)}
-                for domain in principal.domains()
-            ],
-        },
-        "organizations": [_organization(membership) for membership in memberships],
+        "organization": here,
+        "organizations": [summary(membership) for membership in memberships],
     }
+
+
+def person(user: User) -> dict[str, Any]:
+    return {
+        "id": user.pk,
+        "email": user.email,
+        "name": user.name,
+        "email_verified": user.email_verified_at is not None,
+        "has_password": user.has_usable_password(),
+    }
+
+
+def organization(membership: Membership, principal: Principal) -> dict[str, Any]:
+    """An org as its member sees it, with what they may do there."""
+    org = membership.org
+    return {
+        **summary(membership),
+        "role": principal.role,
+        "permissions": principal.permissions(),
+        "domains": [
+            {"id": domain, "permissions": principal.permissions(domain_id=domain)}
+            for domain in principal.domains()
+        ],
+        "suspended_at": org.suspended_at,
+        "deletion_at": org.deletion_at,
+    }
+
+
+def closed_to(session: Session, membership: Membership) -> str | None:
+    """The rule of the org that keeps this session out, by name."""
+    return rules.closed(
+        membership.org,
+        role=Role(membership.role),
+        session=True,
+        by_sso=session.only_org is not None,
+        second_factor=session.second_factor,
+        ip=session.ip,
+    )
 
 
 def _principal(chosen: Membership) -> Principal:
@@ -99,17 +183,18 @@ def _principal(chosen: Membership) -> Principal:
     )
 
 
-def _choose(memberships: list[Membership], org_id: UUID | None) -> Membership:
-    if not memberships:
-        raise NoOrganization
+def _choose(
+    memberships: list[Membership], org_id: UUID | None, session: Session
+) -> Membership | None:
     if org_id is None:
-        return memberships[0]
+        opened = (each for each in memberships if closed_to(session, each) is None)
+        return next(opened, memberships[0] if memberships else None)
     for membership in memberships:
         if membership.org_id == org_id:
             return membership
     raise NotFound
 
 
-def _organization(membership: Membership) -> dict[str, Any]:
+def summary(membership: Membership) -> dict[str, Any]:
     org = membership.org
     return {"id": org.pk, "name": org.name, "slug": org.slug, "role": membership.role}

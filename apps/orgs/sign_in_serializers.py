@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from apps.auth.accounts import password_faults
 from apps.orgs.roles import Permission, Role
+from apps.orgs.rules import Closed
 
 PASSWORD_MAX = 1024  # a longer one only costs time
 
@@ -26,9 +27,19 @@ class Registration(serializers.Serializer[Any]):
     email = AsciiEmailField(max_length=254)
     password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
     name = serializers.CharField(max_length=120, allow_blank=True, default="")
-    organization_name = serializers.CharField(max_length=120)
+    organization_name = serializers.CharField(
+        max_length=120, required=False, help_text="Of the new one; left out with an invitation."
+    )
+    invitation = serializers.CharField(
+        max_length=200, required=False, help_text="The secret of an invitation's link."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.get("invitation") and "organization_name" not in attrs:
+            message = "This field is required."
+            raise serializers.ValidationError({"organization_name": message}, code="required")
+        attrs.setdefault("organization_name", "")
+        attrs.setdefault("invitation", "")
         faults = password_faults(attrs["password"], email=attrs["email"], name=attrs["name"])
         if faults:
             raise serializers.ValidationError({"password": faults}, code="weak")
@@ -57,8 +68,51 @@ class ProfileChange(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=120, allow_blank=True, required=False)
 
 
-class PasswordChange(serializers.Serializer[Any]):
-    current_password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+class Reauthentication(serializers.Serializer[Any]):
+    """Whoever sits at an open session must show the password; who has none, log in again first."""
+
+    current_password = serializers.CharField(
+        max_length=PASSWORD_MAX, trim_whitespace=False, allow_blank=True, default=""
+    )
+
+
+class Forgotten(serializers.Serializer[Any]):
+    email = serializers.CharField(max_length=254)
+
+
+class PasswordReset(serializers.Serializer[Any]):
+    token = serializers.CharField(max_length=200)
+    password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+
+
+class EmailProof(serializers.Serializer[Any]):
+    token = serializers.CharField(max_length=200)
+
+
+class EmailChange(Reauthentication):
+    email = AsciiEmailField(max_length=254)
+
+
+class NewOrganization(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+
+
+class SessionRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    current = serializers.BooleanField(help_text="The one that asks.")
+    user_agent = serializers.CharField()
+    ip = serializers.IPAddressField(allow_null=True, help_text="Of the last use.")
+    method = serializers.CharField(help_text="How the person was recognised: password, google ...")
+    second_factor = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField()
+
+
+class SessionsEnd(serializers.Serializer[Any]):
+    current = serializers.BooleanField(default=False, help_text="End the one that asks too.")
+
+
+class PasswordChange(Reauthentication):
     new_password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
 
 
@@ -67,6 +121,11 @@ class UserSummary(serializers.Serializer[Any]):
     email = serializers.EmailField()
     name = serializers.CharField()
     email_verified = serializers.BooleanField()
+    has_password = serializers.BooleanField()
+    limited = serializers.BooleanField(
+        help_text="One organization's identity provider began this session: it is good there only."
+    )
+    second_factor = serializers.BooleanField(help_text="Whether this session showed one.")
 
 
 class OrganizationSummary(serializers.Serializer[Any]):
@@ -88,11 +147,20 @@ class DomainPermissions(serializers.Serializer[Any]):
 class CurrentOrganization(OrganizationSummary):
     permissions = PermissionList(help_text="For objects of no domain, and of domains not listed.")
     domains = DomainPermissions(many=True, help_text="Where more, or less, is allowed.")
+    suspended_at = serializers.DateTimeField(allow_null=True, help_text="Nothing changes or runs.")
+    deletion_at = serializers.DateTimeField(allow_null=True, help_text="Erased from then on.")
+    closed = serializers.ChoiceField(
+        choices=[(each.value, each.value) for each in Closed],
+        allow_null=True,
+        help_text="The organization's rule that keeps this session out; null when it is open.",
+    )
 
 
 class Profile(serializers.Serializer[Any]):
     user = UserSummary()
-    organization = CurrentOrganization()
+    organization = CurrentOrganization(
+        allow_null=True, help_text="Null for someone who belongs to none at present."
+    )
     organizations = OrganizationSummary(many=True)
 
 

@@ -6,21 +6,22 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import accounts, attempts, sessions, tickets, tokens
+from apps.auth import accounts, sessions, tickets, tokens
 from apps.auth.addresses import client_ip
-from apps.auth.exceptions import SessionEnded
+from apps.auth.exceptions import NotVerified, SessionEnded
+from apps.auth.models import User
 from apps.orgs import sign_in
 from apps.orgs import sign_in_serializers as forms
-from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission
-from config.api import OrgView, PublicView, data_of
+from config.api import AccountView, OrgView, PublicView, data_of
 from config.origin import HEADER, HEADER_VALUE, refuse_cross_site
 from config.schema import header, operation
-from config.slow import Slowly
 
 COOKIE = "drover_refresh"
 COOKIE_PATH = "/api/v1/auth/"
@@ -30,6 +31,9 @@ USER = {
     "email": "ada@example.com",
     "name": "Ada",
     "email_verified": False,
+    "has_password": True,
+    "limited": False,
+    "second_factor": False,
 }
 ORGANIZATION = {
     "id": "01936c5e-8d10-7b11-8f0e-2f6a4c5d6e7f",
@@ -43,6 +47,9 @@ PROFILE = {
         **ORGANIZATION,
         "permissions": ["org.update", "pipelines.run", "read"],
         "domains": [],
+        "suspended_at": None,
+        "deletion_at": None,
+        "closed": None,
     },
     "organizations": [ORGANIZATION],
 }
@@ -61,11 +68,14 @@ class Register(PublicView):
     @operation(
         "auth_register",
         tag="auth",
-        summary="Make an account and an organization",
+        summary="Make an account and an organization, or accept an invitation",
         request=forms.Registration,
         answer=forms.SignedIn,
         status=201,
-        errors=(403, 409, 422),
+        errors=(403, 409, 410, 422, 423),
+        also={
+            202: "Confirm the address first: mail is on its way, whether or not it had an account"
+        },
         example=SIGNED_IN,
         request_example={
             "email": "ada@example.com",
@@ -78,10 +88,12 @@ class Register(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Registration, request)
-        user, org = sign_in.register(**data, ip=client_ip(request))
+        made = sign_in.register(**data, ip=ip_of(request))
+        if made is None:
+            return Response(status=202)
         with transaction.atomic():
-            session = _begin(request, user)
-            return _signed_in(session, sign_in.answer(session, org.pk), status=201)
+            session = begin(request, made.user)
+            return signed_in(session, sign_in.answer(session, made.org_id), status=201)
 
 
 class Login(PublicView):
@@ -101,12 +113,13 @@ class Login(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Login, request)
-        user = accounts.recognise(
-            email=data["email"], password=data["password"], ip=client_ip(request)
-        )
+        user = accounts.recognise(email=data["email"], password=data["password"], ip=ip_of(request))
+        if settings.REQUIRE_VERIFIED_EMAIL and user.email_verified_at is None:
+            accounts.ask_to_verify(user)
+            raise NotVerified
         with transaction.atomic():
-            session = _begin(request, user)
-            return _signed_in(session, sign_in.answer(session, data.get("org")))
+            session = begin(request, user)
+            return signed_in(session, sign_in.answer(session, data.get("org")))
 
 
 class Refresh(PublicView):
@@ -128,9 +141,9 @@ class Refresh(PublicView):
         refuse_cross_site(request, cookie=True)
         data = data_of(forms.Refresh, request)
         with transaction.atomic():
-            session = sessions.refresh(request.COOKIES.get(COOKIE, ""))
+            session = sessions.refresh(request.COOKIES.get(COOKIE, ""), ip=ip_of(request))
             if session is not None:
-                return _signed_in(session, sign_in.answer(session, data.get("org")))
+                return signed_in(session, sign_in.answer(session, data.get("org")))
         response = self.handle_exception(SessionEnded())
         response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Strict")
         return response
@@ -156,22 +169,9 @@ class Logout(PublicView):
         return response
 
 
-class SelfView(OrgView):
-    """What a logged-in person does for themselves; reading also works with an API key."""
+class Switch(AccountView):
+    limited_methods = frozenset({"post"})
 
-    session_methods = frozenset({"post", "patch"})
-    permissions = {"post": Permission.READ, "patch": Permission.READ}
-
-    def session(self) -> sessions.Session:
-        return sessions.Session(self.principal.require_session(), self.membership().user, None)
-
-    def membership(self) -> Membership:
-        mine = Membership.objects.for_org(self.org).select_related("org", "user")
-        found: Membership = mine.get(pk=self.principal.membership_id)
-        return found
-
-
-class Switch(SelfView):
     @operation(
         "auth_switch",
         tag="auth",
@@ -181,15 +181,18 @@ class Switch(SelfView):
         errors=(404, 422),
         example=SIGNED_IN,
         request_example={"org": ORGANIZATION["id"]},
+        account=True,
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> Response:
         data = data_of(forms.Switch, request)
-        session = self.session()
-        # About another organization, so it is made when this one's scope is left.
-        return Slowly(lambda: sign_in.answer(session, data["org"]), then=Response)
+        return Response(sign_in.answer(sign_in.session_of(self.account), data["org"]))
 
 
-class StreamTicket(SelfView):
+class StreamTicket(OrgView):
+    session_methods = frozenset({"post"})
+    always_methods = frozenset({"post"})
+    permissions = {"post": Permission.READ}
+
     @operation(
         "auth_stream_ticket",
         tag="auth",
@@ -199,86 +202,35 @@ class StreamTicket(SelfView):
         example={"ticket": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "expires_in": 30},
     )
     def post(self, request: Request) -> Response:
+        members = Membership.objects.for_org(self.org).select_related("user")
         claims = tokens.Claims(
             user_id=self.principal.user_id,
             org_id=self.principal.org_id,
             session_id=self.principal.require_session(),
-            token_version=self.membership().user.token_version,
+            token_version=members.get(pk=self.principal.membership_id).user.token_version,
         )
         expires_in = int(tickets.LIFETIME.total_seconds())
         return Response({"ticket": tickets.issue(claims), "expires_in": expires_in}, status=201)
 
 
-class Me(SelfView):
-    @operation(
-        "auth_me",
-        tag="auth",
-        summary="Who this credential is, and where",
-        answer=forms.Profile,
-        example=PROFILE,
-    )
-    def get(self, request: Request) -> Response:
-        return Response(self.profile())
-
-    @operation(
-        "auth_me_update",
-        tag="auth",
-        summary="Change one's own name",
-        request=forms.ProfileChange,
-        answer=forms.Profile,
-        errors=(422,),
-        example=PROFILE,
-        request_example={"name": "Ada L."},
-    )
-    def patch(self, request: Request) -> Response:
-        data = data_of(forms.ProfileChange, request)
-        if "name" in data:
-            accounts.rename(user_id=self.principal.user_id, name=data["name"])
-        return Response(self.profile())
-
-    def profile(self) -> dict[str, Any]:
-        here = self.membership()
-        if self.principal.session_id is None:  # a key knows its own organization only
-            here.role = self.principal.role
-            return sign_in.profile(here.user, here, [here], self.principal)
-        mine = sign_in.memberships_of(here.user_id)
-        return sign_in.profile(here.user, here, mine, self.principal)
+def begin(request: HttpRequest | Request, user: User, **how: Any) -> sessions.Session:
+    """A session for whoever sent this request; `how` as in `sessions.begin`."""
+    agent = request.headers.get("User-Agent", "").replace("\0", "")
+    return sessions.begin(user=user, ip=ip_of(request), user_agent=agent, **how)
 
 
-class Password(SelfView):
-    @operation(
-        "auth_password_change",
-        tag="auth",
-        summary="Change one's own password; every other session ends",
-        request=forms.PasswordChange,
-        status=204,
-        errors=(422,),
-        request_example={"current_password": "correct horse battery", "new_password": "staple it"},
-    )
-    def post(self, request: Request) -> Response:
-        data = data_of(forms.PasswordChange, request)
-        user = self.membership().user
-        tries = attempts.begin_login(user.email, self.principal.actor.ip)
-        if not user.check_password(data["current_password"]):
-            wrong = Invalid([("current_password", "This is not your password.", "invalid")])
-            return self.handle_exception(wrong)  # returned, so that the try stays written down
-        attempts.forgive(tries)
-        faults = accounts.password_faults(data["new_password"], email=user.email, name=user.name)
-        if faults:
-            raise Invalid([("new_password", fault, "weak") for fault in faults])
-        accounts.change_password(
-            user=user, password=data["new_password"], keep_session=self.principal.require_session()
-        )
-        return Response(status=204)
+def ip_of(request: HttpRequest | Request) -> str | None:
+    return client_ip(request._request if isinstance(request, Request) else request)
 
 
-def _begin(request: Request, user: Any) -> sessions.Session:
-    agent = request.headers.get("User-Agent", "")
-    return sessions.begin(user=user, ip=client_ip(request), user_agent=agent.replace("\0", ""))
-
-
-def _signed_in(session: sessions.Session, body: dict[str, Any], status: int = 200) -> Response:
+def signed_in(session: sessions.Session, body: dict[str, Any], status: int = 200) -> Response:
     response = Response(body, status=status)
+    keep(session, response)
+    return response
+
+
+def keep(session: sessions.Session, response: HttpResponseBase) -> None:
+    """Give the browser the refresh token, when there is a new one, in a cookie no script can read."""
     if session.refresh_token:
         response.set_cookie(
             COOKIE,
@@ -289,4 +241,3 @@ def _signed_in(session: sessions.Session, body: dict[str, Any], status: int = 20
             httponly=True,
             samesite="Strict",
         )
-    return response

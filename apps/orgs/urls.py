@@ -1,6 +1,13 @@
 from django.urls import path
 
-from apps.orgs import api_key_views, audit_views, sign_in_views, views
+from apps.orgs import (
+    account_views,
+    api_key_views,
+    audit_views,
+    invitation_views,
+    sign_in_views,
+    views,
+)
 
 urlpatterns = [
     path("auth/register", sign_in_views.Register.as_view()),
@@ -9,9 +16,24 @@ urlpatterns = [
     path("auth/logout", sign_in_views.Logout.as_view()),
     path("auth/switch", sign_in_views.Switch.as_view()),
     path("auth/stream-ticket", sign_in_views.StreamTicket.as_view()),
-    path("auth/me", sign_in_views.Me.as_view()),
-    path("auth/password/change", sign_in_views.Password.as_view()),
+    path("auth/me", account_views.Me.as_view()),
+    path("auth/password/change", account_views.Password.as_view()),
+    path("auth/password/forgot", account_views.ForgottenPassword.as_view()),
+    path("auth/password/reset", account_views.PasswordReset.as_view()),
+    path("auth/email/verify", account_views.EmailProof.as_view()),
+    path("auth/email/send", account_views.EmailVerification.as_view()),
+    path("auth/email/change", account_views.EmailChange.as_view()),
+    path("auth/sessions", account_views.Sessions.as_view()),
+    path("auth/sessions/<uuid:pk>", account_views.OneSession.as_view()),
+    path("organizations", account_views.Organizations.as_view()),
+    path("invitations/show", invitation_views.ShownInvitation.as_view()),
+    path("invitations/accept", invitation_views.Acceptance.as_view()),
     path("org", views.Organization.as_view()),
+    path("org/restore", views.Restoration.as_view()),
+    path("org/transfer", views.Transfer.as_view()),
+    path("org/invitations", invitation_views.Invitations.as_view()),
+    path("org/invitations/<uuid:pk>", invitation_views.OneInvitation.as_view()),
+    path("org/invitations/<uuid:pk>/resend", invitation_views.Resend.as_view()),
     path("org/leave", views.Leave.as_view()),
     path("org/members", views.Members.as_view()),
     path("org/members/<uuid:pk>", views.Member.as_view()),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.auth.models import User
 from apps.orgs import serializers as forms
 from apps.orgs import services
+from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Domain, DomainRole, Membership, Org
 from apps.orgs.roles import Permission, Role
 from config.api import OrgView, data_of, etag, one, require_match
@@ -21,6 +24,17 @@ ORG_EXAMPLE = {
     "name": "Analytics",
     "slug": "analytics-3f9a1c",
     "max_running": 5,
+    "max_pipelines": None,
+    "max_members": None,
+    "max_rows_month": None,
+    "max_bytes_month": None,
+    "require_second_factor": False,
+    "require_sso": False,
+    "email_domains": [],
+    "networks": [],
+    "suspended_at": None,
+    "suspended_because": "",
+    "deletion_at": None,
     "created_at": "2026-11-22T09:00:00Z",
     "updated_at": "2026-11-22T09:00:00Z",
 }
@@ -29,6 +43,7 @@ MEMBER_EXAMPLE = {
     "user_id": "01936c5e-7d7a-7c3e-9a62-5a4f0d1c2b3a",
     "email": "ada@example.com",
     "name": "Ada",
+    "kind": "person",
     "role": "admin",
     "created_at": "2026-11-22T09:00:00Z",
 }
@@ -58,7 +73,9 @@ def version(row: Org | Domain) -> str:
 
 
 class Organization(OrgView):
-    permissions = {"patch": Permission.ORG_UPDATE}
+    permissions = {"patch": Permission.ORG_UPDATE, "delete": Permission.ORG_DELETE}
+    session_methods = frozenset({"delete"})
+    always_methods = frozenset({"get", "head", "delete"})
 
     @operation(
         "org_get",
@@ -68,12 +85,12 @@ class Organization(OrgView):
         example=ORG_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        return self.answer(self.org)
+        return org_answer(self.org)
 
     @operation(
         "org_update",
         tag="organization",
-        summary="Change the organization's name or limit",
+        summary="Change the organization's name, limits or rules",
         request=forms.OrganizationChange,
         answer=forms.Organization,
         errors=(412,),
@@ -85,12 +102,71 @@ class Organization(OrgView):
         data = data_of(forms.OrganizationChange, request)
         org = Org.objects.select_for_update().get(pk=self.org.pk)
         require_match(request, version(org))
-        return self.answer(services.update_org(org=org, by=self.principal, changes=data))
+        return org_answer(services.update_org(org=org, by=self.principal, changes=data))
 
-    def answer(self, org: Org) -> Response:
-        body = {name: getattr(org, name) for name in ORG_EXAMPLE}
-        body["id"] = org.pk
-        return Response(body, headers={"ETag": etag(version(org))})
+    @operation(
+        "org_delete",
+        tag="organization",
+        summary="Have the organization erased after a grace period",
+        request=forms.OrganizationDeletion,
+        answer=forms.Organization,
+        status=202,
+        example={**ORG_EXAMPLE, "deletion_at": "2026-12-06T09:00:00Z"},
+        request_example={"name": "Analytics"},
+    )
+    def delete(self, request: Request) -> Response:
+        """From now on nothing can be changed or run there; everything can be read and exported. An owner can
+        call it off with `org_restore` until the time the answer names."""
+        data = data_of(forms.OrganizationDeletion, request)
+        org = Org.objects.select_for_update().get(pk=self.org.pk)
+        if data["name"] != org.name:
+            raise Invalid([("name", "This is not the organization's name.", "other_name")])
+        grace = settings.ORG_DELETION_GRACE
+        return org_answer(services.delete_org(org=org, by=self.principal, grace=grace), 202)
+
+
+def org_answer(org: Org, status: int = 200) -> Response:
+    body = {name: getattr(org, name) for name in ORG_EXAMPLE}
+    body["id"] = org.pk
+    return Response(body, status=status, headers={"ETag": etag(version(org))})
+
+
+class Restoration(OrgView):
+    permissions = {"post": Permission.ORG_DELETE}
+    session_methods = frozenset({"post"})
+    always_methods = frozenset({"post"})
+
+    @operation(
+        "org_restore",
+        tag="organization",
+        summary="Call the organization's deletion off",
+        answer=forms.Organization,
+        example=ORG_EXAMPLE,
+    )
+    def post(self, request: Request) -> Response:
+        org = Org.objects.select_for_update().get(pk=self.org.pk)
+        return org_answer(services.restore_org(org=org, by=self.principal))
+
+
+class Transfer(OrgView):
+    permissions = {"post": Permission.ORG_TRANSFER}
+    session_methods = frozenset({"post"})
+
+    @operation(
+        "org_transfer",
+        tag="organization",
+        summary="Make another member an owner and oneself an admin",
+        request=forms.Transfer,
+        status=204,
+        errors=(404,),
+        request_example={"member_id": MEMBER_EXAMPLE["id"]},
+    )
+    def post(self, request: Request) -> Response:
+        wanted = data_of(forms.Transfer, request)["member_id"]
+        members = Membership.objects.for_org(self.org).select_related("user")
+        people = members.filter(user__kind=User.Kind.PERSON)
+        services.transfer(org=self.org, by=self.principal, member=one(people, wanted, lock=True))
+        return Response(status=204)
 
 
 class Members(OrgView):
@@ -108,8 +184,8 @@ class Members(OrgView):
 
 
 def member_row(row: dict[str, Any]) -> dict[str, Any]:
-    email, name = row.pop("user__email"), row.pop("user__name")
-    return {**row, "email": email, "name": name}
+    email, name, kind = row.pop("user__email"), row.pop("user__name"), row.pop("user__kind")
+    return {**row, "email": email, "name": name, "kind": kind}
 
 
 class Member(OrgView):
@@ -151,6 +227,7 @@ class Member(OrgView):
 class Leave(OrgView):
     permissions = {"post": Permission.READ}
     session_methods = frozenset({"post"})
+    always_methods = frozenset({"post"})
 
     @operation(
         "org_leave",

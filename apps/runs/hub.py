@@ -21,6 +21,7 @@ import structlog
 from django.db import connections
 from procrastinate.contrib.django.utils import connector_params
 
+from apps.auth import access
 from apps.runs.events import CHANNEL, OF_ORG
 
 logger = structlog.get_logger(__name__)
@@ -53,7 +54,9 @@ def frame(number: int | None, kind: str, body: str) -> bytes:
 class Subscription:
     """A stream's inbox. Made by the task that serves the stream, which is cancelled when the inbox overflows."""
 
-    def __init__(self) -> None:
+    def __init__(self, subjects: frozenset[UUID] = frozenset()) -> None:
+        self.subjects = subjects  # in whose name it was opened
+        self.access_changed = False
         self._inbox: deque[Notice] = deque()
         self._arrived = asyncio.Event()
         self._server = asyncio.current_task()
@@ -69,17 +72,22 @@ class Subscription:
             self.too_slow = True
             self._server.cancel()  # it waits for the client to read
 
+    def question(self) -> None:
+        """The access of one of its subjects has changed: whoever serves the stream asks again."""
+        self.access_changed = True
+        self._arrived.set()
+
     def close(self) -> None:
         """The client is gone."""
         self.closed = True
         self._arrived.set()
 
-    async def take(self) -> list[Notice]:
-        """What arrived, waiting for at least one; empty once closed."""
+    async def take(self) -> list[Notice] | None:
+        """What arrived, waiting for at least one, or for a change of access; None once closed."""
         await self._arrived.wait()
         self._arrived.clear()
         if self.closed:
-            return []
+            return None
         found = list(self._inbox)
         self._inbox.clear()
         return found
@@ -95,11 +103,11 @@ class Hub:
         self.count = 0
 
     @contextmanager
-    def follow(self, key: UUID) -> Iterator[Subscription]:
-        """Everything announced about this run, or this org, from now on."""
+    def follow(self, key: UUID, subjects: frozenset[UUID] = frozenset()) -> Iterator[Subscription]:
+        """Everything announced about this run, or this org, from now on, in the name of `subjects`."""
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
-        mine = Subscription()
+        mine = Subscription(subjects)
         self._followers.setdefault(key, set()).add(mine)
         self.count += 1
         try:
@@ -136,6 +144,13 @@ class Hub:
             for follower in of_org:
                 follower.put(notice_of_org)
 
+    def question(self, payload: str) -> None:
+        """Somebody's access has changed: the streams opened in their name are checked."""
+        subject = UUID(payload)
+        for follower in self._everyone():
+            if subject in follower.subjects:
+                follower.question()
+
     async def _listen(self) -> None:
         first, longest = RECONNECT
         wait = first
@@ -143,6 +158,7 @@ class Hub:
             try:
                 async with await _connect() as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
+                    await connection.execute(f"LISTEN {access.CHANNEL}")
                     self._listening.set()
                     self._doubt()
                     wait = first
@@ -157,7 +173,10 @@ class Hub:
         """Until the connection breaks. A silent one is tried, for a dead peer says nothing."""
         while True:
             async for notice in connection.notifies(timeout=PROOF_OF_LIFE):
-                self.deliver(notice.payload)
+                if notice.channel == access.CHANNEL:
+                    self.question(notice.payload)
+                else:
+                    self.deliver(notice.payload)
             await connection.execute("SELECT 1")
 
     async def _beat(self) -> None:

@@ -17,6 +17,7 @@ from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 from procrastinate.types import JSONDict
 
+from apps.auth import mail
 from apps.pipelines import removal
 
 RUNS = "runs"  # long work: one run each
@@ -70,12 +71,12 @@ def tickets() -> int:
 def remove_zombies(silent_for: timedelta) -> int:
     """Delete jobs whose worker has died: the rows they served say what is to be done.
 
-    A removal serves no row any more, so it is given to another worker instead.
+    Removals and mail serve no row, so they are given to another worker instead.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH zombies AS (
-                   SELECT j.id, j.task_name = %s AS goes_on FROM procrastinate_jobs j
+                   SELECT j.id, j.queue_name = ANY(%s) AS goes_on FROM procrastinate_jobs j
                    WHERE j.status = 'doing' AND NOT EXISTS (
                        SELECT 1 FROM procrastinate_workers w
                        WHERE w.id = j.worker_id AND w.last_heartbeat >= %s)
@@ -89,7 +90,7 @@ def remove_zombies(silent_for: timedelta) -> int:
                    RETURNING j.id
                )
                SELECT (SELECT count(*) FROM given) + (SELECT count(*) FROM removed)""",
-            [removal.REMOVE, timezone.now() - silent_for],
+            [[removal.QUEUE, mail.QUEUE], timezone.now() - silent_for],
         )
         return int(cursor.fetchone()[0])
 

@@ -26,7 +26,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 
 from apps.orgs import credentials
-from apps.orgs.exceptions import NotFound, PermissionMissing
+from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
@@ -68,14 +68,25 @@ class Opening:
     credential: credentials.Credential
     request: HttpRequest
 
+    @property
+    def org_id(self) -> UUID:
+        return credentials.org_of(self.credential)
+
+    @property
+    def subjects(self) -> frozenset[UUID]:
+        """In whose name it was opened: when the access of one of them changes, it is checked at once."""
+        mine = self.credential
+        own = mine.key_id if isinstance(mine, credentials.KeyCredential) else mine.session_id
+        return frozenset({self.org_id, mine.user_id, own})
+
     def still_allowed(self) -> bool:
         """Whether the member, session or key still has access. A key is read anew: it may be revoked."""
         try:
             if isinstance(self.credential, credentials.KeyCredential):
                 credentials.read(self.request)
-            with org_scope(self.credential.org_id):
+            with org_scope(self.org_id):
                 _check(self.credential)
-        except (APIException, PermissionMissing):
+        except (APIException, PermissionMissing, OrgClosed):
             return False
         except OperationalError:
             return True  # nothing can be heard while the database is away; asked again later
@@ -85,7 +96,7 @@ class Opening:
 def open_stream(request: HttpRequest, run_id: UUID | None) -> Opening:
     """Read the credential, check the permission, find the run. Raises what becomes a problem answer."""
     credential = credentials.read_stream(request)
-    with org_scope(credential.org_id):
+    with org_scope(credentials.org_of(credential)):
         source = source_for(_check(credential), run_id)
     return Opening(source, last_event_id(request), credential, request)
 
@@ -155,7 +166,7 @@ class Streams:
         self._threads.shutdown(wait=False)
 
     async def _stream(self, opening: Opening, receive: Receive, send: Send) -> None:
-        with self.hub.follow(opening.source.key) as inbox:
+        with self.hub.follow(opening.source.key, opening.subjects) as inbox:
             watch = asyncio.create_task(_until_gone(receive, inbox))
             try:
                 await self.hub.listening()
@@ -180,14 +191,15 @@ class Streams:
         """Pass on what arrives until the run has ended, the client is gone or may not listen any more."""
         every = settings.STREAM_RECHECK.total_seconds()
         check_at = time.monotonic() + every
-        while notices := await inbox.take():
+        while (notices := await inbox.take()) is not None:
             frames, seen, ended = await self._unseen(opening.source, notices, seen)
             if frames:
                 body = b"".join(frames)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
             if ended:
                 return
-            if time.monotonic() > check_at:
+            if time.monotonic() > check_at or inbox.access_changed:
+                inbox.access_changed = False
                 check_at = time.monotonic() + every
                 if not await self._unit(opening.still_allowed):
                     return

@@ -294,7 +294,7 @@ def test_a_database_that_is_away_answers_503(world: World, monkeypatch: pytest.M
 
     from apps.orgs import credentials
 
-    def away(*_: Any) -> None:
+    def away(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused\nDETAIL: password=hunter2")
 
     monkeypatch.setattr(credentials, "load", away)

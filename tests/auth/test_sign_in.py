@@ -308,21 +308,32 @@ def test_refreshing_for_a_foreign_organization_does_not_use_the_token_up(
 
 def test_a_removed_member_loses_access_at_once(world: World) -> None:
     client = world.client(Role.MEMBER)
-    assert client.get("/api/v1/auth/me").status_code == 200
+    assert client.get("/api/v1/org").status_code == 200
     with world.scope():
         Membership.objects.for_org(world.org).filter(role=Role.MEMBER).delete()
-    assert client.get("/api/v1/auth/me").status_code == 401
+    assert client.get("/api/v1/org").status_code == 401
+    left = client.get("/api/v1/auth/me").json()
+    assert (left["organization"], left["organizations"]) == (None, [])
 
 
-def test_someone_of_no_organization_is_told_so(ada: tuple[APIClient, dict[str, Any]]) -> None:
+def test_someone_of_no_organization_keeps_their_account_and_can_make_another(
+    ada: tuple[APIClient, dict[str, Any]],
+) -> None:
     body = ada[1]
     from apps.orgs.tenancy import org_scope
 
     with org_scope(body["organization"]["id"]):
         Membership.unscoped.filter(org_id=body["organization"]["id"]).delete()
-    answer = log_in(APIClient(), "ada@example.com")
-    assert answer.status_code == 403
-    assert answer.json()["code"] == "no_organization"
+    answer = log_in(APIClient(), "ada@example.com").json()
+    assert answer["organization"] is None
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {answer['access']}")
+    refused = client.get("/api/v1/org")
+    assert (refused.status_code, refused.json()["code"]) == (403, "no_organization")
+    made = client.post("/api/v1/organizations", {"name": "Second"})
+    assert made.status_code == 201
+    assert made.json()["organization"]["role"] == "owner"
+    assert me(made.json()["access"]).json()["organization"]["name"] == "Second"
 
 
 def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(

@@ -21,6 +21,8 @@ UNSCOPED = {
 RAW = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
 CURSORS = {
+    "apps/auth/access.py": "NOTIFY has no ORM form.",
+    "apps/orgs/invitations.py": "Asks the function that finds an invitation before its org is known.",
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
     "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
     "config/health.py": "Asks about the installation: version, queue, roles; no row of an org.",

@@ -13,6 +13,7 @@ NOT_OWNED = {
     "identity.User": "A person may belong to several orgs.",
     "identity.RefreshFamily": "A session belongs to a person.",
     "identity.RefreshToken": "Part of a session.",
+    "identity.MailedLink": "Followed by someone who is not logged in.",
     "identity.StreamTicket": "Spent before its org is looked at.",
     "identity.LoginAttempt": "Counted before anyone is known.",
     "orgs.Org": "The org itself; protected by its own policy.",
@@ -64,7 +65,10 @@ def test_no_reverse_accessor_leads_around_the_manager(model: type[OrgOwned]) -> 
 @pytest.mark.parametrize("model", owned(), ids=lambda model: model._meta.label)
 def test_uniqueness_starts_with_the_org(model: type[OrgOwned]) -> None:
     """A unique rule over orgs would tell that a foreign row exists."""
-    over_orgs = {"orgs.ApiKey.prefix": "random, and looked up before the org is known"}
+    over_orgs = {
+        "orgs.ApiKey.prefix": "random, and looked up before the org is known",
+        "orgs.Invitation.digest": "random, and looked up before the org is known",
+    }
     for field in model._meta.local_fields:
         if field.unique and not field.primary_key and not isinstance(field, models.OneToOneField):
             assert f"{model._meta.label}.{field.name}" in over_orgs

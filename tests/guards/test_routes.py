@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.orgs.roles import Permission
-from config.api import OrgView, PublicView
+from config.api import AccountView, OrgView, PublicView
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NEITHER = {
@@ -40,10 +40,16 @@ def views() -> list[tuple[str, type[OrgView]]]:
     return [(path, view) for path, view in routes() if view and issubclass(view, OrgView)]
 
 
-def test_every_route_is_inside_an_org_or_public_with_a_reason() -> None:
+# Routes about the person, who may not belong to any org: the account is all they touch.
+OF_THE_PERSON = ("api/v1/auth/", "api/v1/invitations/accept", "api/v1/organizations")
+
+
+def test_every_route_is_inside_an_org_about_the_person_or_public_with_a_reason() -> None:
     others = set()
     for path, view in routes():
-        if view is None or not issubclass(view, OrgView | PublicView):
+        if view is not None and issubclass(view, AccountView):
+            assert path.startswith(OF_THE_PERSON), path
+        elif view is None or not issubclass(view, OrgView | PublicView):
             others.add(path)
         elif issubclass(view, PublicView):
             assert len(view.public_because) > 20, path

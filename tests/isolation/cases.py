@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.orgs.roles import Role
-from tests.isolation.planted import PASSWORD, Planted, refresh_token
+from tests.isolation.planted import (
+    PASSWORD,
+    Planted,
+    invitation_link,
+    refresh_token,
+    reset_link,
+    verify_link,
+)
 
 
 def nothing(planted: Planted) -> None:
@@ -61,20 +68,51 @@ AUTH = {
     "auth_login": Case(body=lambda p: {"email": p["email"], "password": PASSWORD, "org": p["org"]}),
     "auth_refresh": Case(body=lambda p: {"org": p["org"]}, headers=our_page, cookies=with_cookie),
     "auth_logout": Case(204, headers=our_page, cookies=with_cookie),
-    "auth_switch": Case(body=lambda p: {"org": p["org"]}),
+    "auth_switch": Case(body=lambda p: {"org": p["org"]}, differs={"removed": 404}),
     "auth_stream_ticket": Case(201),
     "auth_me": Case(),
     "auth_me_update": Case(body=lambda p: {"name": "Somebody"}),
     "auth_password_change": Case(
         204,
         body=lambda p: {"current_password": PASSWORD, "new_password": PASSWORD + "!"},
-        differs=dict.fromkeys((Role.ADMIN, Role.MEMBER, Role.VIEWER), 422),  # they have none
+        differs={"removed": 204},
+    ),
+    "auth_password_forgot": Case(202, body=lambda p: {"email": p["email"]}),
+    "auth_password_reset": Case(
+        204, body=lambda p: {"token": reset_link(p), "password": PASSWORD + "!"}
+    ),
+    "auth_email_verify": Case(204, body=lambda p: {"token": verify_link(p)}),
+    "auth_email_send": Case(202),
+    "auth_email_change": Case(
+        202, body=lambda p: {"email": "elsewhere@example.com", "current_password": PASSWORD}
+    ),
+    "auth_sessions_list": Case(),
+    "auth_sessions_end_all": Case(204),
+    "auth_sessions_end": Case(
+        204,
+        path={"id": "session"},  # the owner's
+        differs=dict.fromkeys((Role.ADMIN, Role.MEMBER, Role.VIEWER, "removed"), 404),
+    ),
+    "organizations_create": Case(201, body=lambda p: {"name": "Another"}),
+    "invitations_show": Case(body=lambda p: {"token": invitation_link(p)}),
+    "invitations_accept": Case(
+        body=lambda p: {"token": invitation_link(p)},
+        differs=dict.fromkeys((Role.ADMIN, Role.MEMBER, Role.VIEWER, "removed"), 403),
     ),
 }
 ORGS = {
     "org_get": Case(),
     "org_update": Case(body=lambda p: {"name": "Renamed"}),
+    "org_delete": Case(202, body=lambda p: {"name": p.canary}),
+    "org_restore": Case(),
+    "org_transfer": Case(204, body=lambda p: {"member_id": p["member"]}),
     "org_leave": Case(204, differs={Role.OWNER: 409}),
+    "invitations_list": Case(),
+    "invitations_create": Case(
+        201, body=lambda p: {"email": "grace@example.com", "role": "member"}
+    ),
+    "invitations_withdraw": Case(204, path={"id": "invitation"}),
+    "invitations_resend": Case(path={"id": "invitation"}),
     "members_list": Case(),
     "members_update": Case(path={"id": "member"}, body=lambda p: {"role": "member"}),
     "members_remove": Case(204, path={"id": "member"}),

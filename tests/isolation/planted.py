@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
-from apps.auth import sessions
+from apps.auth import links, sessions
 from apps.auth.models import User
 from apps.engine.contract import LogLine
 from apps.orgs import api_keys, services
-from apps.orgs.models import ApiKey, Domain, Membership
+from apps.orgs.models import ApiKey, Domain, Invitation, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.runs import logs, storage
@@ -58,8 +58,12 @@ def plant() -> Planted:
     canary = f"canary-{uuid4().hex}"
     world = make_world(canary)
     removed = make_user("removed")
-    world.users[Role.OWNER].set_password(PASSWORD)
-    world.users[Role.OWNER].save()
+    owner = world.users[Role.OWNER]
+    owner.set_password(PASSWORD)
+    owner.save()
+    for other in (*world.users.values(), removed):
+        other.password = owner.password
+        other.save(update_fields=["password"])
     with world.scope():
         texts = {"removed_id": str(removed.pk)}
         ids = _people(world, removed) | _domain(world, canary)
@@ -76,7 +80,20 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
     Membership.unscoped.create(org=world.org, user=removed, role=Role.OWNER).delete()
     spare = make_user("spare")
     member = Membership.unscoped.create(org=world.org, user=spare, role=Role.VIEWER)
-    return {"org": world.org.pk, "member": member.pk, "user": world.users[Role.ADMIN].pk}
+    session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
+    invited = Invitation.unscoped.create(
+        org=world.org,
+        email=f"invited-{uuid4().hex[:10]}@example.com",
+        role=Role.MEMBER,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    return {
+        "org": world.org.pk,
+        "member": member.pk,
+        "user": world.users[Role.ADMIN].pk,
+        "session": session.id,
+        "invitation": invited.pk,
+    }
 
 
 def _domain(world: World, canary: str) -> dict[str, UUID]:
@@ -191,6 +208,32 @@ def _runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
         org=world.org, pipeline_id=ids["busy"], version=1, status="pending", trigger="manual"
     )
     return {"run": ended.pk, "live_run": live.pk}
+
+
+def reset_link(planted: Planted) -> str:
+    owner = planted.world.users[Role.OWNER]
+    return links.issue(owner, links.Purpose.RESET, owner.email)
+
+
+def verify_link(planted: Planted) -> str:
+    owner = planted.world.users[Role.OWNER]
+    return links.issue(owner, links.Purpose.VERIFY, owner.email)
+
+
+def invitation_link(planted: Planted) -> str:
+    """The secret of an invitation to the owner's own address."""
+    secret = links.secret()
+    email = planted.world.users[Role.OWNER].email
+    with planted.world.scope():
+        Invitation.objects.for_org(planted.world.org).filter(email=email).delete()
+        Invitation.unscoped.create(
+            org=planted.world.org,
+            email=email,
+            role=Role.MEMBER,
+            digest=links.digest(secret),
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+    return secret
 
 
 def refresh_token(planted: Planted) -> str:

@@ -31,7 +31,9 @@ def remove(world: World, by: Role, whose: Role) -> Any:
 def test_everyone_sees_who_belongs(world: World) -> None:
     body = world.client(Role.VIEWER).get("/api/v1/org/members").json()
     assert body["count"] == 4
-    assert set(body["results"][0]) == {"id", "user_id", "email", "name", "role", "created_at"}
+    assert set(body["results"][0]) == {
+        *("id", "user_id", "email", "name", "kind", "role", "created_at")
+    }
     assert {row["role"] for row in body["results"]} == {"owner", "admin", "member", "viewer"}
     assert {row["email"] for row in body["results"]} == {u.email for u in world.users.values()}
 

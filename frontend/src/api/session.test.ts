@@ -5,8 +5,26 @@ import type { Session } from "./types";
 const session = (access: string, org = "o1"): Session => ({
   access,
   expires_in: 600,
-  user: { id: "u1", email: "a@b.c", name: "A", email_verified: true },
-  organization: { id: org, name: "Org", slug: "org", role: "owner", permissions: [], domains: [] },
+  user: {
+    id: "u1",
+    email: "a@b.c",
+    name: "A",
+    email_verified: true,
+    has_password: true,
+    limited: false,
+    second_factor: false,
+  },
+  organization: {
+    id: org,
+    name: "Org",
+    slug: "org",
+    role: "owner",
+    permissions: [],
+    domains: [],
+    suspended_at: null,
+    deletion_at: null,
+    closed: null,
+  },
   organizations: [],
 });
 const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });

@@ -30,7 +30,8 @@ export function onSessionChange(listener: () => void): () => void {
 
 export function begin(session: Session): void {
   access = { token: session.access, expires: Date.now() + session.expires_in * 1000 };
-  sessionStorage.setItem(ORG_KEY, session.organization.id);
+  if (session.organization) sessionStorage.setItem(ORG_KEY, session.organization.id);
+  else sessionStorage.removeItem(ORG_KEY);
   localStorage.setItem(HINT_KEY, "yes");
   change({ status: "known", session });
 }

@@ -2,13 +2,16 @@ import { describe, expect, it } from "vitest";
 import type { Session } from "@/api/types";
 import { allows } from "./use-session";
 
-const organization: Session["organization"] = {
+const organization: NonNullable<Session["organization"]> = {
   id: "1",
   name: "Acme",
   slug: "acme",
   role: "viewer",
   permissions: ["read"],
   domains: [{ id: "marketing", permissions: ["read", "pipelines.run"] }],
+  suspended_at: null,
+  deletion_at: null,
+  closed: null,
 };
 
 describe("what a member may do", () => {

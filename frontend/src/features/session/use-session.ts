@@ -8,7 +8,7 @@ export function useSession(): Session | null {
   return state.status === "known" ? state.session : null;
 }
 
-type Organization = Session["organization"];
+type Organization = NonNullable<Session["organization"]>;
 
 /** What someone may do with an object of this domain, or of none. */
 export function allows(
@@ -23,7 +23,7 @@ export function allows(
 /** Whether to offer an action on an object of a domain. The server decides again on every request. */
 export function useMay(): (permission: Permission, domainId?: string | null) => boolean {
   const organization = useSession()?.organization;
-  return (permission, domainId) => organization !== undefined && allows(organization, permission, domainId);
+  return (permission, domainId) => !!organization && allows(organization, permission, domainId);
 }
 
 /** Whether to offer an action whose object's domain is not known here. */

@@ -25,7 +25,7 @@ import { useShortcuts } from "./shortcuts";
 
 export function Shell() {
   useShortcuts();
-  const org = useSession()?.organization.id;
+  const org = useSession()?.organization?.id;
   return (
     <div className="min-h-dvh lg:grid lg:grid-cols-[15rem_1fr]">
       <a
@@ -100,7 +100,7 @@ function OrganizationMenu() {
     },
     onError: (error) => complain(error),
   });
-  if (!session) return null;
+  if (!session?.organization) return null;
   const { organization, organizations = [] } = session;
   if (organizations.length < 2) {
     return <span className="truncate font-semibold max-sm:hidden">{organization.name}</span>;
@@ -168,8 +168,7 @@ function UserMenu() {
         <p className="font-medium">{user.name}</p>
         <p className="text-[0.8125rem] text-faint">{user.email}</p>
         <p className="text-[0.8125rem] text-faint">
-          {organization.name}
-          {organization.role && `, ${organization.role}`}
+          {organization && `${organization.name}, ${organization.role}`}
         </p>
       </div>
       <MenuLine />

@@ -1,0 +1,64 @@
+"""Single-use links sent by mail: they prove that whoever follows them reads that mailbox."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.auth.exceptions import LinkSpent
+from apps.auth.models import MailedLink, User
+
+Purpose = MailedLink.Purpose
+LIFETIMES = {
+    Purpose.VERIFY: timedelta(days=3),
+    Purpose.RESET: timedelta(hours=1),
+    Purpose.CHANGE: timedelta(hours=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a spent link proved: this user asked, and reads mail at this address."""
+
+    user: User
+    purpose: MailedLink.Purpose
+    email: str
+
+
+def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
+    """The secret of a new link; earlier ones of the same purpose stop working."""
+    MailedLink.objects.filter(user=user, purpose=purpose).delete()
+    text = secret()
+    MailedLink.objects.create(
+        user=user,
+        purpose=purpose,
+        email=email,
+        digest=digest(text),
+        expires_at=timezone.now() + LIFETIMES[purpose],
+    )
+    return text
+
+
+def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
+    """Use a link up. Raises LinkSpent when it is unknown, used, expired or for something else."""
+    wanted = MailedLink.objects.filter(
+        digest=digest(text), purpose__in=purposes, expires_at__gt=timezone.now()
+    )
+    link = wanted.select_related("user").first()
+    if link is None or not link.user.is_active or not wanted.filter(pk=link.pk).delete()[0]:
+        raise LinkSpent
+    return Proof(link.user, MailedLink.Purpose(link.purpose), link.email)
+
+
+def secret() -> str:
+    """256 random bits, fit for an address."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(text: str) -> bytes:
+    """What is stored of a secret that has 256 bits of its own."""
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,53 @@
+"""Mail: asked for in the transaction of its cause, made and sent by a worker.
+
+A job says whom and why; the secret of a link is made only when its mail is, so it is in no job and no log.
+Asking costs the same whether or not there is somebody to write to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from procrastinate.contrib.django.django_connector import DjangoConnector
+from procrastinate.manager import JobManager
+from procrastinate.tasks import configure_task
+
+from apps.auth.models import MailedLink
+
+QUEUE = "mail"
+LINK = "auth.mail_link"
+NOTICE = "auth.mail_notice"
+
+# Django's own connection, so that the job and its cause are one transaction.
+_jobs = JobManager(DjangoConnector())
+
+
+def ask_for_link(user_id: UUID | None, purpose: MailedLink.Purpose, email: str) -> None:
+    """Send a link of this purpose to an address; nothing is sent for nobody."""
+    ask(LINK, user_id=str(user_id) if user_id else "", purpose=purpose.value, email=email)
+
+
+def ask_for_notice(email: str, template: str) -> None:
+    """Tell an address what happened to its account."""
+    ask(NOTICE, email=email, template=template)
+
+
+def ask(task: str, **about: str) -> None:
+    """One job of the queue `mail`, which begins when this transaction is committed."""
+    configure_task(name=task, job_manager=_jobs, queue=QUEUE).defer(**about)
+
+
+def send(to: str, template: str, **context: Any) -> None:
+    """Render `mail/<template>.txt`, whose first line is the subject, and send it."""
+    text = render_to_string(f"mail/{template}.txt", {"home": settings.PUBLIC_URL, **context})
+    subject, _, body = text.partition("\n")
+    EmailMessage(" ".join(subject.split()), body.strip() + "\n", to=[to]).send()
+
+
+def page(path: str, secret: str) -> str:
+    """The address of a page of the dashboard with a secret behind `#`, which no server or log sees."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/{path}#{secret}"

@@ -1,0 +1,37 @@
+"""What Procrastinate calls to send mail. A mail server that is away is tried again for a day."""
+
+from __future__ import annotations
+
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from apps.auth import links, mail
+from apps.auth.models import MailedLink, User
+
+PATIENTLY = RetryStrategy(max_attempts=12, exponential_wait=2)  # seconds: 2, 4 ... over an hour
+
+PAGES = {
+    MailedLink.Purpose.VERIFY: "verify-email",
+    MailedLink.Purpose.CHANGE: "verify-email",
+    MailedLink.Purpose.RESET: "reset-password",
+}
+
+
+@app.task(name=mail.LINK, queue=mail.QUEUE, retry=PATIENTLY)
+def mail_link(*, user_id: str, purpose: str, email: str) -> None:
+    """A link for this user, or nothing when there is none."""
+    user = User.objects.filter(pk=user_id, is_active=True).first() if user_id else None
+    if user is None:
+        return
+    wanted = MailedLink.Purpose(purpose)
+    if wanted is MailedLink.Purpose.VERIFY and user.email_verified_at is not None:
+        return
+    link = mail.page(PAGES[wanted], links.issue(user, wanted, email))
+    hours = int(links.LIFETIMES[wanted].total_seconds() // 3600)
+    mail.send(email, wanted.value, name=user.name, link=link, hours=hours)
+
+
+@app.task(name=mail.NOTICE, queue=mail.QUEUE, retry=PATIENTLY)
+def mail_notice(*, email: str, template: str) -> None:
+    """A notice without a link."""
+    mail.send(email, template, email=email)

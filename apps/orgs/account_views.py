@@ -1,0 +1,293 @@
+"""One's own account: profile, password, address, sessions, and making another organization."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.auth import accounts, attempts, sessions
+from apps.orgs import credentials, services, sign_in
+from apps.orgs import sign_in_serializers as forms
+from apps.orgs.exceptions import Invalid, NotFound
+from apps.orgs.models import Membership
+from apps.orgs.sign_in_views import PROFILE, SIGNED_IN, ip_of
+from apps.orgs.tenancy import org_scope
+from config.api import AccountView, PublicView, data_of, query_of
+from config.origin import refuse_cross_site
+from config.paging import newest, page
+from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
+
+SESSION_EXAMPLE = {
+    "id": "01936c5e-7d7a-7c3e-9a62-5a4f0d1c2b3a",
+    "current": True,
+    "user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/142.0",
+    "ip": "192.0.2.7",
+    "method": "password",
+    "second_factor": False,
+    "created_at": "2026-11-22T09:00:00Z",
+    "last_used_at": "2026-11-22T09:00:00Z",
+}
+SESSION_ORDERS = {"recent": newest("last_used_at")}
+
+
+class Me(AccountView):
+    limited_methods = frozenset({"get"})
+
+    @operation(
+        "auth_me",
+        tag="auth",
+        summary="Who this credential is, and where",
+        answer=forms.Profile,
+        example=PROFILE,
+        account=True,
+    )
+    def get(self, request: Request) -> Response:
+        return Response(self.profile())
+
+    @operation(
+        "auth_me_update",
+        tag="auth",
+        summary="Change one's own name",
+        request=forms.ProfileChange,
+        answer=forms.Profile,
+        errors=(422,),
+        example=PROFILE,
+        request_example={"name": "Ada L."},
+        account=True,
+    )
+    def patch(self, request: Request) -> Response:
+        data = data_of(forms.ProfileChange, request)
+        if "name" in data:
+            accounts.rename(user_id=self.account.user.pk, name=data["name"])
+            self.account.user.name = data["name"]
+        return Response(self.profile())
+
+    def profile(self) -> dict[str, Any]:
+        session = sign_in.session_of(self.account)
+        mine = sign_in.memberships_of(self.account.user.pk, only=session.only_org)
+        here = next((each for each in mine if each.org_id == self.account.org_id), None)
+        return sign_in.profile(session, here, mine)
+
+    def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
+        """A key knows its own organization only."""
+        if request.method != "GET":
+            return super().answer_key(request, credential)
+        with org_scope(credential.org_id):
+            org, principal = credentials.load(credential)
+            members = Membership.objects.for_org(org).select_related("org", "user")
+            here = members.get(pk=principal.membership_id)
+            shown = {**sign_in.organization(here, principal), "closed": None}
+            person = {**sign_in.person(here.user), "limited": True, "second_factor": False}
+            summary = {**sign_in.summary(here), "role": principal.role}
+            return Response({"user": person, "organization": shown, "organizations": [summary]})
+
+
+class ReauthenticatingView(AccountView):
+    """Asks for the password again, because a session left open is not its owner."""
+
+    def wrong_password(self, data: dict[str, Any]) -> Response | None:
+        """An answer when the password is wrong: returned, not raised, so that the try stays written down."""
+        user, password = self.account.user, data["current_password"]
+        began = self.account.session.created_at
+        if accounts.reauthenticate(user=user, password=password, began=began, ip=self.account.ip):
+            return None
+        message = "This is not your password."
+        if not user.has_usable_password():
+            message = "You have no password here: log in again, then repeat this within 10 minutes."
+        return self.handle_exception(Invalid([("current_password", message, "invalid")]))
+
+
+class Password(ReauthenticatingView):
+    @operation(
+        "auth_password_change",
+        tag="auth",
+        summary="Change one's own password; every other session ends",
+        request=forms.PasswordChange,
+        status=204,
+        errors=(422,),
+        request_example={"current_password": "correct horse battery", "new_password": "staple it"},
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.PasswordChange, request)
+        if refused := self.wrong_password(data):
+            return refused
+        user = self.account.user
+        faults = accounts.password_faults(data["new_password"], email=user.email, name=user.name)
+        if faults:
+            raise Invalid([("new_password", fault, "weak") for fault in faults])
+        keep = self.account.session.pk
+        accounts.change_password(user=user, password=data["new_password"], keep_session=keep)
+        return Response(status=204)
+
+
+class ForgottenPassword(PublicView):
+    public_because = "Whoever forgot the password has no credential to show."
+
+    @operation(
+        "auth_password_forgot",
+        tag="auth",
+        summary="Mail a link that sets a new password, if the address has an account",
+        request=forms.Forgotten,
+        status=202,
+        errors=(403, 422),
+        request_example={"email": "ada@example.com"},
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        """The answer, and the time it takes, are the same whether or not there is such an account."""
+        refuse_cross_site(request, cookie=False)
+        data = data_of(forms.Forgotten, request)
+        accounts.ask_to_reset(data["email"], ip_of(request))
+        return Response(status=202)
+
+
+class PasswordReset(PublicView):
+    public_because = "The secret of the mailed link is the credential."
+
+    @operation(
+        "auth_password_reset",
+        tag="auth",
+        summary="Set a new password with a mailed link; every session ends",
+        request=forms.PasswordReset,
+        status=204,
+        errors=(403, 410, 422),
+        request_example={"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "password": "staple it well"},
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        refuse_cross_site(request, cookie=False)
+        data = data_of(forms.PasswordReset, request)
+        attempts.begin_mail(ip_of(request))
+        accounts.reset_password(token=data["token"], password=data["password"])
+        return Response(status=204)
+
+
+class EmailProof(PublicView):
+    public_because = "The secret of the mailed link is the credential."
+
+    @operation(
+        "auth_email_verify",
+        tag="auth",
+        summary="Confirm an address with a mailed link",
+        request=forms.EmailProof,
+        status=204,
+        errors=(403, 410, 422),
+        request_example={"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA"},
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        """A new address takes the place of the old one with this, and every session ends."""
+        refuse_cross_site(request, cookie=False)
+        accounts.verify_email(data_of(forms.EmailProof, request)["token"])
+        return Response(status=204)
+
+
+class EmailVerification(AccountView):
+    @operation(
+        "auth_email_send",
+        tag="auth",
+        summary="Mail the link that confirms one's own address again",
+        status=202,
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        attempts.begin_mail(self.account.ip)
+        if self.account.user.email_verified_at is None:
+            accounts.ask_to_verify(self.account.user)
+        return Response(status=202)
+
+
+class EmailChange(ReauthenticatingView):
+    @operation(
+        "auth_email_change",
+        tag="auth",
+        summary="Ask to use another address: a link is mailed there, and nothing changes before it is followed",
+        request=forms.EmailChange,
+        status=202,
+        errors=(422,),
+        request_example={"email": "ada@example.org", "current_password": "correct horse battery"},
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.EmailChange, request)
+        if refused := self.wrong_password(data):
+            return refused
+        accounts.ask_to_change_email(
+            user=self.account.user, email=data["email"], ip=self.account.ip
+        )
+        return Response(status=202)
+
+
+class Sessions(AccountView):
+    @operation(
+        "auth_sessions_list",
+        tag="auth",
+        summary="Where one is logged in",
+        answer=page_of(forms.SessionRow),
+        parameters=[*PAGE_PARAMETERS, order_of(SESSION_ORDERS, "recent")],
+        example={"results": [SESSION_EXAMPLE], "next": None, "previous": None, "count": 1},
+        account=True,
+    )
+    def get(self, request: Request) -> Response:
+        rows: Any = sessions.alive_of(self.account.user.pk).values(
+            "id", "user_agent", "ip", "method", "second_factor_at", "created_at", "last_used_at"
+        )
+        return page(request, rows, orders=SESSION_ORDERS, default="recent", render=self.row)
+
+    @operation(
+        "auth_sessions_end_all",
+        tag="auth",
+        summary="Log out everywhere else, or everywhere",
+        parameters=[forms.SessionsEnd],
+        status=204,
+        account=True,
+    )
+    def delete(self, request: Request) -> Response:
+        wanted = query_of(forms.SessionsEnd, request)
+        but = None if wanted["current"] else self.account.session.pk
+        sessions.end_all(self.account.user.pk, reason="logged out everywhere", but=but)
+        return Response(status=204)
+
+    def row(self, row: dict[str, Any]) -> dict[str, Any]:
+        shown = row.pop("second_factor_at") is not None
+        return {**row, "second_factor": shown, "current": row["id"] == self.account.session.pk}
+
+
+class OneSession(AccountView):
+    @operation(
+        "auth_sessions_end",
+        tag="auth",
+        summary="End one of one's own sessions: it stops working at once",
+        status=204,
+        errors=(404,),
+        account=True,
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        if not sessions.alive_of(self.account.user.pk).filter(pk=pk).exists():
+            raise NotFound
+        sessions.end(pk, reason="ended by its owner")
+        return Response(status=204)
+
+
+class Organizations(AccountView):
+    @operation(
+        "organizations_create",
+        tag="organization",
+        summary="Make another organization, and an access token for it",
+        request=forms.NewOrganization,
+        answer=forms.SignedIn,
+        status=201,
+        example=SIGNED_IN,
+        request_example={"name": "Analytics"},
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.NewOrganization, request)
+        attempts.begin_registration(self.account.ip)
+        user = self.account.user
+        org = services.create_org(name=data["name"], owner=user, by=self.account.actor)
+        return Response(sign_in.answer(sign_in.session_of(self.account), org.pk), status=201)

@@ -1,0 +1,159 @@
+"""Invitations over HTTP: sent and withdrawn inside an org, shown and accepted by whoever holds the link."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.orgs import invitations, sign_in
+from apps.orgs import serializers as forms
+from apps.orgs.models import Invitation
+from apps.orgs.roles import Permission, Role
+from apps.orgs.sign_in_serializers import SignedIn
+from apps.orgs.sign_in_views import SIGNED_IN
+from config.api import AccountView, OrgView, PublicView, data_of, one
+from config.origin import refuse_cross_site
+from config.paging import Order, newest, page
+from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
+
+INVITATION_EXAMPLE = {
+    "id": "01936c64-6f70-7152-8a41-3d4e5f607182",
+    "email": "grace@example.com",
+    "role": "member",
+    "invited_by": "ada@example.com",
+    "created_at": "2026-11-22T09:00:00Z",
+    "sent_at": "2026-11-22T09:00:01Z",
+    "expires_at": "2026-11-29T09:00:00Z",
+}
+SHOWN_EXAMPLE = {
+    "organization": "Analytics",
+    "email": "grace@example.com",
+    "role": "member",
+    "invited_by": "ada@example.com",
+    "expires_at": "2026-11-29T09:00:00Z",
+}
+TOKEN_EXAMPLE = {"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA"}
+ORDERS = {"newest": newest(), "email": Order("email")}
+
+
+def row_of(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "invited_by": row.pop("invited_by__email")}
+
+
+class InvitationView(OrgView):
+    def invitation(self, pk: UUID) -> Invitation:
+        found: Invitation = one(Invitation.objects.for_org(self.org).open(), pk, lock=True)
+        return found
+
+    def answer(self, invitation: Invitation, status: int) -> Response:
+        row = Invitation.objects.for_org(self.org).rows().get(pk=invitation.pk)
+        return Response(row_of(row), status=status)
+
+
+class Invitations(InvitationView):
+    permissions = {"get": Permission.INVITATIONS_MANAGE, "post": Permission.INVITATIONS_MANAGE}
+
+    @operation(
+        "invitations_list",
+        tag="members",
+        summary="Invitations nobody has accepted yet",
+        answer=page_of(forms.InvitationRow),
+        parameters=[*PAGE_PARAMETERS, order_of(ORDERS, "newest")],
+        example={"results": [INVITATION_EXAMPLE], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        rows = Invitation.objects.for_org(self.org).open().rows()
+        return page(request, rows, orders=ORDERS, default="newest", render=row_of)
+
+    @operation(
+        "invitations_create",
+        tag="members",
+        summary="Invite an address by mail",
+        request=forms.NewInvitation,
+        answer=forms.InvitationRow,
+        status=201,
+        errors=(409,),
+        example=INVITATION_EXAMPLE,
+        request_example={"email": "grace@example.com", "role": "member"},
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.NewInvitation, request)
+        made = invitations.invite(
+            org=self.org, by=self.principal, email=data["email"], role=Role(data["role"])
+        )
+        return self.answer(made, 201)
+
+
+class OneInvitation(InvitationView):
+    permissions = {"delete": Permission.INVITATIONS_MANAGE}
+
+    @operation(
+        "invitations_withdraw",
+        tag="members",
+        summary="Withdraw an invitation: its link stops working",
+        status=204,
+        errors=(404,),
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        invitations.withdraw(org=self.org, by=self.principal, invitation=self.invitation(pk))
+        return Response(status=204)
+
+
+class Resend(InvitationView):
+    permissions = {"post": Permission.INVITATIONS_MANAGE}
+
+    @operation(
+        "invitations_resend",
+        tag="members",
+        summary="Mail a new link, good for the whole time again",
+        answer=forms.InvitationRow,
+        errors=(404,),
+        example=INVITATION_EXAMPLE,
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        found = self.invitation(pk)
+        return self.answer(
+            invitations.resend(org=self.org, by=self.principal, invitation=found), 200
+        )
+
+
+class ShownInvitation(PublicView):
+    public_because = "The secret of the mailed link is the credential."
+
+    @operation(
+        "invitations_show",
+        tag="members",
+        summary="What an invitation says, to whoever holds its link",
+        request=forms.InvitationToken,
+        answer=forms.ShownInvitation,
+        errors=(403, 410, 422),
+        example=SHOWN_EXAMPLE,
+        request_example=TOKEN_EXAMPLE,
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        refuse_cross_site(request, cookie=False)
+        shown = invitations.show(data_of(forms.InvitationToken, request)["token"])
+        return Response({name: getattr(shown, name) for name in SHOWN_EXAMPLE})
+
+
+class Acceptance(AccountView):
+    @operation(
+        "invitations_accept",
+        tag="members",
+        summary="Join the organization that invited one's own address, and get an access token for it",
+        request=forms.InvitationToken,
+        answer=SignedIn,
+        errors=(409, 410, 422, 423),
+        example=SIGNED_IN,
+        request_example=TOKEN_EXAMPLE,
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        token = data_of(forms.InvitationToken, request)["token"]
+        user = self.account.user
+        member = invitations.accept(token=token, user=user, by=self.account.actor)
+        return Response(sign_in.answer(sign_in.session_of(self.account), member.org_id))

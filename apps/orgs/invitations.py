@@ -1,0 +1,192 @@
+"""The verbs of invitations: invite, send again, withdraw, accept.
+
+An invitation is bound to an address. Its link is made when its mail is, works once, and proves the mailbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from apps.auth import attempts, links, mail
+from apps.auth.exceptions import LinkSpent
+from apps.auth.models import User
+from apps.orgs import audit, limits, rules
+from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAddress
+from apps.orgs.models import Invitation, Membership, Org
+from apps.orgs.principals import Actor, Principal
+from apps.orgs.roles import RANK, Role
+from apps.orgs.services import require_reach
+from apps.orgs.tenancy import org_scope
+
+LIFETIME = timedelta(days=7)
+MAIL = "orgs.mail_invitation"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the holder of a link may see before accepting."""
+
+    organization: str
+    email: str
+    role: Role
+    invited_by: str | None
+    expires_at: datetime
+
+
+def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
+    """Ask an address to join. Raises Invalid for one outside the org's e-mail domains, AlreadyMember,
+    AlreadyInvited, LimitReached, TooManyAttempts, and PermissionMissing beyond one's own role."""
+    require_reach(by, role)
+    _refuse_other_domains(org, email)
+    members = Membership.objects.for_org(org)
+    if members.filter(user__email=email).exists():
+        raise AlreadyMember
+    opened = Invitation.objects.for_org(org).open().filter(email=email)
+    if opened.filter(expires_at__gt=timezone.now()).exists():
+        raise AlreadyInvited
+    opened.delete()
+    limits.require_room_for_members(org)
+    invitation: Invitation = Invitation.unscoped.create(
+        org=org,
+        email=email,
+        role=role,
+        invited_by_id=by.user_id,
+        expires_at=timezone.now() + LIFETIME,
+    )
+    _send(org, invitation)
+    _record(org, by.actor, "invitation.create", invitation, {"role": [None, role]})
+    return invitation
+
+
+def resend(*, org: Org, by: Principal, invitation: Invitation) -> Invitation:
+    """A new link, good for the whole time again; the old one stops working. Raises TooManyAttempts."""
+    require_reach(by, Role(invitation.role))
+    invitation.expires_at = timezone.now() + LIFETIME
+    invitation.digest = None
+    invitation.save(update_fields=["expires_at", "digest"])
+    _send(org, invitation)
+    _record(org, by.actor, "invitation.resend", invitation, {})
+    return invitation
+
+
+def withdraw(*, org: Org, by: Principal, invitation: Invitation) -> None:
+    """The link stops working."""
+    _record(org, by.actor, "invitation.withdraw", invitation, {"role": [invitation.role, None]})
+    invitation.delete()
+
+
+def show(token: str) -> Shown:
+    """What an invitation says. Raises LinkSpent."""
+    org_id, invitation_id = _find(token)
+    with org_scope(org_id):
+        invitation = _alive(org_id, invitation_id, lock=False)
+        return Shown(
+            organization=invitation.org.name,
+            email=invitation.email,
+            role=Role(invitation.role),
+            invited_by=invitation.invited_by.email if invitation.invited_by else None,
+            expires_at=invitation.expires_at,
+        )
+
+
+def accept(*, token: str, user: User, by: Actor) -> Membership:
+    """Join, with the role the invitation gives; a member keeps a higher one. The address is proven.
+
+    Call it outside every scope. Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
+    """
+    org_id, invitation_id = _find(token)
+    with org_scope(org_id):
+        org = Org.objects.select_for_update().get(pk=org_id)
+        invitation = _alive(org_id, invitation_id, lock=True)
+        if user.email != invitation.email:
+            raise OtherAddress
+        rules.refuse_changes(org)
+        role = Role(invitation.role)
+        member = Membership.objects.for_org(org).filter(user=user).first()
+        if member is None:
+            limits.require_room_for_members(org, besides=invitation)
+            member = Membership.unscoped.create(org=org, user=user, role=role)
+        elif RANK[role] > RANK[Role(member.role)]:
+            member.role = role
+            member.save(update_fields=["role"])
+        invitation.accepted_at, invitation.digest = timezone.now(), None
+        invitation.save(update_fields=["accepted_at", "digest"])
+        _record(org, by, "invitation.accept", invitation, {"role": [None, member.role]})
+    if user.email_verified_at is None:
+        user.email_verified_at = timezone.now()
+        user.save(update_fields=["email_verified_at"])
+    found: Membership = member
+    return found
+
+
+def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
+    """Make the link and mail it. Nothing happens when the invitation is gone or was accepted."""
+    with org_scope(org_id):
+        opened = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+        invitation = opened.filter(pk=invitation_id).select_for_update(of=("self",)).first()
+        if invitation is None:
+            return
+        secret = links.secret()
+        invitation.digest, invitation.sent_at = links.digest(secret), timezone.now()
+        invitation.save(update_fields=["digest", "sent_at"])
+        mail.send(
+            invitation.email,
+            "invitation",
+            organization=invitation.org.name,
+            invited_by=invitation.invited_by,
+            role=invitation.role,
+            link=mail.page("invitation", secret),
+            days=LIFETIME.days,
+        )
+
+
+def _refuse_other_domains(org: Org, email: str) -> None:
+    if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
+        message = f"This organization takes only addresses of {', '.join(org.email_domains)}."
+        raise Invalid([("email", message, "domain_not_allowed")])
+
+
+def _find(token: str) -> tuple[UUID, UUID]:
+    """No org is known yet, so a SECURITY DEFINER function answers these two ids."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM invitation_by_digest(%s)", [links.digest(token)])
+        row = cursor.fetchone()
+    if row is None:
+        raise LinkSpent
+    return row[0], row[1]
+
+
+def _alive(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
+    opened = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
+    if lock:
+        opened = opened.select_for_update(of=("self",))
+    found: Invitation | None = opened.filter(
+        pk=invitation_id, expires_at__gt=timezone.now()
+    ).first()
+    if found is None:
+        raise LinkSpent
+    return found
+
+
+def _send(org: Org, invitation: Invitation) -> None:
+    attempts.begin_invitation(org.pk)
+    mail.ask(MAIL, org_id=str(org.pk), invitation_id=str(invitation.pk))
+
+
+def _record(
+    org: Org, by: Actor, action: str, invitation: Invitation, changes: dict[str, list[str | None]]
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="invitation",
+        object_id=invitation.pk,
+        object_label=invitation.email,
+        changes=changes,
+    )

@@ -1,0 +1,203 @@
+"""Confirming an address, a forgotten password, another address: through the routes and the mail that was sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings as SettingsWrapper
+from rest_framework.test import APIClient
+
+from apps.auth.models import MailedLink, User
+from apps.orgs.models import Org
+from tests import mailbox
+from tests.world import World, client_for, make_world, token_for
+
+PASSWORD = "correct horse battery staple"
+NEW = "staple battery horse correct"
+
+
+def post(path: str, body: dict[str, Any], client: APIClient | None = None) -> Any:
+    return (client or APIClient()).post(f"/api/v1/auth/{path}", body)
+
+
+def log_in(email: str, password: str) -> Any:
+    return post("login", {"email": email, "password": password})
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return User.objects.create_user(email="ada@example.com", password=PASSWORD, name="Ada")
+
+
+def test_a_forgotten_password_is_set_anew_with_the_mailed_link(ada: User) -> None:
+    world = make_world()
+    old = token_for(ada, world.org)
+    assert post("password/forgot", {"email": "ADA@example.com "}).status_code == 202
+    (message,) = mailbox.deliver()
+    assert message.to == ["ada@example.com"]
+    page, secret = mailbox.link(message)
+    assert page == "reset-password"
+    answer = post("password/reset", {"token": secret, "password": NEW})
+    assert answer.status_code == 204, answer.content
+    assert log_in("ada@example.com", PASSWORD).status_code == 401
+    assert log_in("ada@example.com", NEW).status_code == 200
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {old}")
+    assert client.get("/api/v1/auth/me").status_code == 401
+    ada.refresh_from_db()
+    assert ada.email_verified_at is not None
+    (notice,) = mailbox.deliver()
+    assert "was changed" in notice.subject
+
+
+def test_a_link_works_once_and_only_the_newest_and_not_for_long(ada: User) -> None:
+    secrets = []
+    for _ in range(2):
+        post("password/forgot", {"email": ada.email})
+        secrets += [mailbox.link(message)[1] for message in mailbox.deliver()]
+    first, second = secrets
+    assert post("password/reset", {"token": first, "password": NEW}).status_code == 410
+    assert post("password/reset", {"token": second, "password": NEW}).status_code == 204
+    assert post("password/reset", {"token": second, "password": NEW}).status_code == 410
+    mailbox.deliver()
+    post("password/forgot", {"email": ada.email})
+    (late,) = mailbox.deliver()
+    MailedLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    answer = post("password/reset", {"token": mailbox.link(late)[1], "password": PASSWORD})
+    assert answer.status_code == 410
+    assert answer.json()["code"] == "link_spent"
+
+
+def test_a_weak_password_is_named_and_does_not_use_the_link_up(ada: User) -> None:
+    post("password/forgot", {"email": ada.email})
+    (message,) = mailbox.deliver()
+    secret = mailbox.link(message)[1]
+    answer = post("password/reset", {"token": secret, "password": "short"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "password"
+    assert post("password/reset", {"token": secret, "password": NEW}).status_code == 204
+
+
+def test_an_unknown_address_gets_the_same_answer_and_no_mail(ada: User) -> None:
+    known = post("password/forgot", {"email": ada.email})
+    unknown = post("password/forgot", {"email": "nobody@example.com"})
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+    assert len(mailbox.jobs()) == 2
+    assert [message.to for message in mailbox.deliver()] == [["ada@example.com"]]
+
+
+def test_a_mailbox_is_not_flooded_and_nobody_is_told(ada: User) -> None:
+    answers = {post("password/forgot", {"email": ada.email}).status_code for _ in range(8)}
+    assert answers == {202}
+    assert len(mailbox.deliver()) == 5
+
+
+def test_one_place_that_asks_for_much_mail_has_to_wait(db: None) -> None:
+    for number in range(20):
+        assert post("password/forgot", {"email": f"a{number}@example.com"}).status_code == 202
+    refused = post("password/forgot", {"email": "b@example.com"})
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 0
+
+
+def test_a_secret_is_in_no_job_and_no_row(ada: User) -> None:
+    post("password/forgot", {"email": ada.email})
+    jobs = str([job.args for job in mailbox.jobs()])
+    (message,) = mailbox.deliver()
+    secret = mailbox.link(message)[1]
+    assert secret not in jobs
+    assert secret.encode() not in bytes(MailedLink.objects.get().digest)
+
+
+def test_registering_sends_a_link_that_confirms_the_address(db: None) -> None:
+    body = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}
+    made = post("register", body).json()
+    assert made["user"]["email_verified"] is False
+    (message,) = mailbox.deliver()
+    page, secret = mailbox.link(message)
+    assert page == "verify-email"
+    assert post("email/verify", {"token": secret}).status_code == 204
+    assert User.objects.get().email_verified_at is not None
+    assert post("email/verify", {"token": secret}).status_code == 410
+
+
+class TestWhereAddressesMustBeConfirmed:
+    BODY = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}
+
+    @pytest.fixture(autouse=True)
+    def required(self, settings: SettingsWrapper, db: None) -> None:
+        settings.REQUIRE_VERIFIED_EMAIL = True
+
+    def test_nobody_gets_in_before(self) -> None:
+        assert post("register", self.BODY).status_code == 202
+        refused = log_in("grace@example.com", PASSWORD)
+        assert (refused.status_code, refused.json()["code"]) == (403, "email_not_verified")
+        assert log_in("grace@example.com", "wrong").status_code == 401
+        _, again = mailbox.deliver()
+        assert post("email/verify", {"token": mailbox.link(again)[1]}).status_code == 204
+        assert log_in("grace@example.com", PASSWORD).status_code == 200
+
+    def test_registering_a_taken_address_looks_the_same_and_tells_its_owner(self) -> None:
+        fresh = post("register", self.BODY)
+        users, orgs = User.objects.count(), Org.objects.count()
+        taken = post("register", self.BODY)
+        assert (fresh.status_code, fresh.content) == (taken.status_code, taken.content)
+        assert fresh.headers == taken.headers
+        assert (User.objects.count(), Org.objects.count()) == (users, orgs)
+        subjects = [message.subject for message in mailbox.deliver()]
+        assert subjects == ["Confirm your e-mail address", "You already have an account"]
+
+
+class TestAnotherAddress:
+    @pytest.fixture
+    def client(self, ada: User) -> APIClient:
+        return client_for(ada, make_world().org)
+
+    def ask(self, client: APIClient, password: str = PASSWORD) -> Any:
+        body = {"email": "ada@example.org", "current_password": password}
+        return post("email/change", body, client)
+
+    def test_it_is_used_once_its_mailbox_was_read_and_every_session_ends(
+        self, ada: User, client: APIClient
+    ) -> None:
+        assert self.ask(client).status_code == 202
+        link, notice = mailbox.deliver()
+        assert (link.to, notice.to) == (["ada@example.org"], ["ada@example.com"])
+        ada.refresh_from_db()
+        assert ada.email == "ada@example.com"
+        assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 204
+        ada.refresh_from_db()
+        assert ada.email == "ada@example.org"
+        assert client.get("/api/v1/auth/me").status_code == 401
+        assert log_in("ada@example.org", PASSWORD).status_code == 200
+
+    def test_it_needs_the_password(self, client: APIClient) -> None:
+        answer = self.ask(client, "wrong")
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "current_password"
+        assert mailbox.deliver() == []
+
+    def test_a_taken_one_gets_the_same_answer_and_no_link(self, client: APIClient) -> None:
+        User.objects.create_user(email="ada@example.org", password=None)
+        assert self.ask(client).status_code == 202
+        (notice,) = mailbox.deliver()
+        assert notice.to == ["ada@example.com"]
+
+    def test_a_new_password_cancels_the_change(self, client: APIClient) -> None:
+        self.ask(client)
+        link, _ = mailbox.deliver()
+        body = {"current_password": PASSWORD, "new_password": NEW}
+        assert post("password/change", body, client).status_code == 204
+        assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 410
+
+
+def test_a_service_account_can_neither_log_in_nor_reset(world: World) -> None:
+    robot = User.objects.create_user(
+        email="robot@example.com", password=None, kind=User.Kind.SERVICE
+    )
+    assert log_in(robot.email, "").status_code in {401, 422}
+    post("password/forgot", {"email": robot.email})
+    assert mailbox.deliver() == []

@@ -1,0 +1,109 @@
+"""Where one is logged in, and ending it: at once, open streams included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.test import APIClient
+
+from apps.auth.models import RefreshFamily, User
+from apps.orgs.roles import Role
+from tests.world import World, client_for
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Firefox/142.0"
+
+
+def sessions(client: APIClient) -> Any:
+    answer = client.get("/api/v1/auth/sessions")
+    assert answer.status_code == 200
+    return answer.json()["results"]
+
+
+def test_a_session_shows_its_device_and_where_it_was_used_last(db: None) -> None:
+    client = APIClient(HTTP_USER_AGENT=FIREFOX)
+    User.objects.create_user(email="ada@example.com", password="correct horse battery")
+    body = {"email": "ada@example.com", "password": "correct horse battery"}
+    access = client.post("/api/v1/auth/login", body, REMOTE_ADDR="192.0.2.1").json()["access"]
+    ours: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover", "REMOTE_ADDR": "198.51.100.9"}
+    client.post("/api/v1/auth/refresh", {}, **ours)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
+    (row,) = sessions(client)
+    assert (row["user_agent"], row["ip"], row["method"]) == (FIREFOX, "198.51.100.9", "password")
+    assert row["current"] is True
+
+
+def test_ending_one_stops_it_at_once_and_no_other(world: World) -> None:
+    ada = world.users[Role.OWNER]
+    here, there = client_for(ada, world.org), client_for(ada, world.org)
+    other = next(row for row in sessions(here) if not row["current"])
+    assert here.delete(f"/api/v1/auth/sessions/{other['id']}").status_code == 204
+    assert there.get("/api/v1/org").status_code == 401
+    assert len(sessions(here)) == 1
+
+
+def test_ending_all_spares_the_one_that_asks_unless_told(world: World) -> None:
+    ada = world.users[Role.OWNER]
+    clients = [client_for(ada, world.org) for _ in range(3)]
+    assert clients[0].delete("/api/v1/auth/sessions").status_code == 204
+    assert [c.get("/api/v1/org").status_code for c in clients] == [200, 401, 401]
+    assert clients[0].delete("/api/v1/auth/sessions?current=true").status_code == 204
+    assert clients[0].get("/api/v1/org").status_code == 401
+
+
+def test_another_persons_session_is_not_found(world: World) -> None:
+    client_for(world.users[Role.ADMIN], world.org)
+    theirs = RefreshFamily.objects.get(user=world.users[Role.ADMIN])
+    mine = client_for(world.users[Role.OWNER], world.org)
+    assert mine.delete(f"/api/v1/auth/sessions/{theirs.pk}").status_code == 404
+    assert [row["current"] for row in sessions(mine)] == [True]
+    theirs.refresh_from_db()
+    assert theirs.revoked_at is None
+
+
+def test_a_session_of_one_orgs_identity_provider_touches_neither_account_nor_other_orgs(
+    world: World, stranger: World
+) -> None:
+    from apps.auth import sessions as families
+    from apps.orgs import sign_in
+    from apps.orgs.models import Membership
+
+    ada = world.users[Role.MEMBER]
+    with stranger.scope():
+        Membership.unscoped.create(org=stranger.org, user=ada, role=Role.OWNER)
+    session = families.begin(user=ada, ip=None, user_agent="", method="sso", only_org=world.org.pk)
+    body = sign_in.answer(session)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access']}")
+    assert [org["id"] for org in body["organizations"]] == [world.org.pk]
+    assert client.get("/api/v1/org").json()["id"] == str(world.org.pk)
+    assert len(client.get("/api/v1/auth/me").json()["organizations"]) == 1
+    switch = client.post("/api/v1/auth/switch", {"org": str(stranger.org.pk)})
+    assert switch.status_code == 404
+    for method, path in (
+        ("get", "auth/sessions"),
+        ("delete", "auth/sessions"),
+        ("post", "auth/password/change"),
+        ("post", "auth/email/change"),
+        ("patch", "auth/me"),
+        ("post", "organizations"),
+    ):
+        refused = getattr(client, method)(f"/api/v1/{path}", {})
+        assert (refused.status_code, refused.json()["code"]) == (403, "session_limited"), path
+
+
+def test_a_forged_claim_of_another_org_does_not_help_a_limited_session(
+    world: World, stranger: World
+) -> None:
+    """A token names an org; the session's own limit is read from the database."""
+    from apps.auth import sessions as families
+    from apps.auth import tokens
+    from apps.orgs.models import Membership
+
+    ada = world.users[Role.MEMBER]
+    with stranger.scope():
+        Membership.unscoped.create(org=stranger.org, user=ada, role=Role.OWNER)
+    session = families.begin(user=ada, ip=None, user_agent="", only_org=world.org.pk)
+    claims = tokens.Claims(ada.pk, stranger.org.pk, session.id, ada.token_version)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {tokens.issue(claims)}")
+    assert client.get("/api/v1/org").status_code == 401

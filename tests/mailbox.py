@@ -1,0 +1,34 @@
+"""What a worker would do with the queue `mail`, done here and now, and the links in what it sent."""
+
+from __future__ import annotations
+
+import re
+
+from django.core import mail
+from django.db import connection
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from apps.auth.mail import QUEUE
+
+LINK = re.compile(r"https?://\S+/(?P<page>[\w-]+)#(?P<secret>\S+)")
+
+
+def jobs() -> list[ProcrastinateJob]:
+    return list(ProcrastinateJob.objects.filter(queue_name=QUEUE, status="todo").order_by("id"))
+
+
+def deliver() -> list[mail.EmailMessage]:
+    """Do the jobs that wait; answers the new messages."""
+    before = len(mail.outbox)
+    for job in jobs():
+        app.tasks[job.task_name].func(**job.args)
+        with connection.cursor() as cursor:  # Procrastinate's model is read-only
+            cursor.execute("DELETE FROM procrastinate_jobs WHERE id = %s", [job.pk])
+    return mail.outbox[before:]
+
+
+def link(message: mail.EmailMessage) -> tuple[str, str]:
+    """(page, secret) of the one link of a message."""
+    (found,) = LINK.finditer(str(message.body))
+    return found["page"], found["secret"]

@@ -1,0 +1,203 @@
+"""An org's own rules: who gets in, from where and how; and what is refused while it is suspended or ending."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from apps.auth import sessions
+from apps.orgs import rules, sign_in
+from apps.orgs.models import Membership, Org
+from apps.orgs.roles import Role
+from tests import mailbox
+from tests.world import World
+
+
+def session_client(world: World, role: Role, **how: Any) -> APIClient:
+    session = sessions.begin(user=world.users[role], ip=None, user_agent="", **how)
+    body = sign_in.answer(session, world.org.pk)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {body['access']}")
+    return client
+
+
+def set_rule(world: World, **fields: Any) -> None:
+    with world.scope():
+        Org.objects.filter(pk=world.org.pk).update(**fields)
+
+
+def test_an_org_that_asks_for_a_second_factor_is_shut_to_sessions_without_one(world: World) -> None:
+    set_rule(world, require_second_factor=True)
+    without = session_client(world, Role.OWNER)
+    refused = without.get("/api/v1/pipelines")
+    assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_required")
+    me = without.get("/api/v1/auth/me").json()
+    assert me["organization"]["closed"] == "second_factor_required"
+    shown = session_client(world, Role.OWNER, second_factor=True)
+    assert shown.get("/api/v1/pipelines").status_code == 200
+    assert shown.get("/api/v1/auth/me").json()["organization"]["closed"] is None
+
+
+def test_an_org_that_asks_for_its_identity_provider_lets_owners_in_without(world: World) -> None:
+    set_rule(world, require_sso=True)
+    refused = session_client(world, Role.ADMIN).get("/api/v1/pipelines")
+    assert refused.json()["code"] == "sso_required"
+    by_sso = session_client(world, Role.ADMIN, method="sso", only_org=world.org.pk)
+    assert by_sso.get("/api/v1/pipelines").status_code == 200
+    assert session_client(world, Role.OWNER).get("/api/v1/pipelines").status_code == 200
+
+
+def test_requests_come_only_from_the_networks_of_the_org_keys_included(world: World) -> None:
+    from apps.orgs import api_keys
+    from tests.isolation.planted import principal
+
+    with world.scope():
+        owner = principal(world, Role.OWNER)
+        key = api_keys.create(org=world.org, by=owner, name="k", role=Role.ADMIN).text
+    set_rule(world, networks=["192.0.2.0/24", "2001:db8::/32"])
+    robot = APIClient()
+    robot.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+    for client in (world.client("owner"), robot):
+        refused = client.get("/api/v1/org", REMOTE_ADDR="203.0.113.5")
+        assert (refused.status_code, refused.json()["code"]) == (403, "network_not_allowed")
+        assert client.get("/api/v1/org", REMOTE_ADDR="192.0.2.77").status_code == 200
+        assert client.get("/api/v1/org", REMOTE_ADDR="2001:db8::7").status_code == 200
+        assert client.get("/api/v1/org", REMOTE_ADDR="::ffff:192.0.2.7").status_code == 200
+
+
+def test_a_rule_that_would_lock_its_maker_out_is_refused_and_changes_nothing(world: World) -> None:
+    client = world.client("owner")
+    for change, field in (
+        ({"networks": ["192.0.2.0/24"]}, "networks"),
+        ({"require_second_factor": True}, "require_second_factor"),
+    ):
+        answer = client.patch("/api/v1/org", change, REMOTE_ADDR="203.0.113.5")
+        assert answer.status_code == 422, answer.content
+        assert answer.json()["errors"][0]["field"] == field
+        assert answer.json()["errors"][0]["code"] == "locks_out"
+    shown = client.get("/api/v1/org", REMOTE_ADDR="203.0.113.5").json()
+    assert (shown["networks"], shown["require_second_factor"]) == ([], False)
+    mine = client.patch("/api/v1/org", {"networks": ["203.0.113.5"]}, REMOTE_ADDR="203.0.113.5")
+    assert mine.json()["networks"] == ["203.0.113.5/32"]
+
+
+def test_rules_are_set_by_people_not_by_keys(world: World) -> None:
+    from apps.orgs import api_keys
+    from tests.isolation.planted import principal
+
+    with world.scope():
+        made = api_keys.create(
+            org=world.org, by=principal(world, Role.OWNER), name="k", role=Role.OWNER
+        )
+    robot = APIClient()
+    robot.credentials(HTTP_AUTHORIZATION=f"Bearer {made.text}")
+    assert robot.patch("/api/v1/org", {"email_domains": []}).status_code == 403
+    assert robot.patch("/api/v1/org", {"max_running": 3}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path"),
+    [
+        ("networks", ["300.1.1.1"], "networks.0"),
+        ("networks", ["10.0.0.0/99"], "networks.0"),
+        ("networks", "10.0.0.0/8", "networks"),
+        ("email_domains", ["not a domain"], "email_domains.0"),
+        ("email_domains", ["ex\u00e4mple.com"], "email_domains.0"),
+        ("max_members", 0, "max_members"),
+        ("max_rows_month", 10**26, "max_rows_month"),
+        ("suspended_at", None, "suspended_at"),
+        ("deletion_at", None, "deletion_at"),
+    ],
+)
+def test_a_bad_rule_names_its_field(world: World, field: str, value: Any, path: str) -> None:
+    answer = world.client("owner").patch("/api/v1/org", {field: value})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [path]
+
+
+@given(st.ip_addresses(), st.ip_addresses(v=4), st.integers(8, 32))
+def test_within_agrees_with_arithmetic(address: Any, network: Any, bits: int) -> None:
+    block = f"{network}/{bits}"
+    import ipaddress
+
+    canonical = str(ipaddress.ip_network(block, strict=False))
+    inside = address.version == 4 and int(address) >> (32 - bits) == int(network) >> (32 - bits)
+    mapped = address.version == 6 and address.ipv4_mapped
+    if mapped:
+        inside = int(address.ipv4_mapped) >> (32 - bits) == int(network) >> (32 - bits)
+    assert rules.within(str(address), [canonical]) == inside
+
+
+def test_a_suspended_org_can_be_read_and_not_changed(world: World) -> None:
+    set_rule(world, suspended_at=timezone.now(), suspended_because="Unpaid.")
+    client = world.client("owner")
+    assert client.get("/api/v1/pipelines").status_code == 200
+    refused = client.post("/api/v1/org/domains", {"name": "Marketing"})
+    assert (refused.status_code, refused.json()["code"]) == (423, "org_suspended")
+    assert "Unpaid." in refused.json()["detail"]
+    assert client.get("/api/v1/auth/me").json()["organization"]["suspended_at"]
+    assert client.post("/api/v1/auth/stream-ticket").status_code == 201
+
+
+class TestDeleting:
+    def delete(self, world: World, by: str = "owner", name: str | None = None) -> Any:
+        return world.client(by).delete("/api/v1/org", {"name": name or world.org.name})
+
+    def test_it_waits_for_the_grace_period_and_the_owners_are_told(self, world: World) -> None:
+        answer = self.delete(world)
+        assert answer.status_code == 202, answer.content
+        assert answer.json()["deletion_at"] > (timezone.now() + timedelta(days=13)).isoformat()
+        assert [message.to for message in mailbox.deliver()] == [[world.users[Role.OWNER].email]]
+        client = world.client("owner")
+        assert client.get("/api/v1/pipelines").status_code == 200
+        refused = client.post("/api/v1/org/domains", {"name": "Marketing"})
+        assert (refused.status_code, refused.json()["code"]) == (423, "org_deleting")
+
+    def test_an_owner_calls_it_off(self, world: World) -> None:
+        self.delete(world)
+        assert world.client("admin").post("/api/v1/org/restore").status_code == 403
+        assert world.client("owner").post("/api/v1/org/restore").json()["deletion_at"] is None
+        assert world.client("owner").post("/api/v1/org/domains", {"name": "M"}).status_code == 201
+
+    def test_it_needs_the_name_and_an_owner(self, world: World) -> None:
+        assert self.delete(world, name="Acm").json()["errors"][0]["field"] == "name"
+        assert self.delete(world, by="admin").status_code == 403
+
+
+class TestTransferring:
+    def transfer(self, world: World, by: str, to: Role) -> Any:
+        with world.scope():
+            member = Membership.objects.for_org(world.org).get(user=world.users[to])
+        return world.client(by).post("/api/v1/org/transfer", {"member_id": str(member.pk)})
+
+    def roles(self, world: World) -> dict[str, str]:
+        with world.scope():
+            rows = Membership.objects.for_org(world.org).values_list("user__name", "role")
+            return dict(rows)
+
+    def test_another_becomes_owner_and_oneself_an_admin(self, world: World) -> None:
+        assert self.transfer(world, "owner", Role.VIEWER).status_code == 204
+        assert self.roles(world) == {
+            "owner": "admin",
+            "admin": "admin",
+            "member": "member",
+            "viewer": "owner",
+        }
+
+    def test_only_an_owner_can_and_not_to_oneself(self, world: World) -> None:
+        assert self.transfer(world, "admin", Role.VIEWER).status_code == 403
+        assert self.transfer(world, "owner", Role.OWNER).status_code == 422
+
+
+def test_someone_makes_a_second_org_and_owns_it(world: World) -> None:
+    answer = world.client("viewer").post("/api/v1/organizations", {"name": "Side project"})
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["organization"]["role"] == "owner"
+    assert {org["name"] for org in body["organizations"]} == {world.org.name, "Side project"}
