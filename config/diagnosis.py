@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.mail import get_connection
 from django.db import connections
 
-from apps.orgs import vault
+from apps.auth import sealing
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
 from config import env, health
@@ -122,7 +122,7 @@ def keys() -> Finding:
             if _opens(newest, data_key):
                 continue
             old += 1
-            lost += not _opens(vault.platform(), data_key)
+            lost += not _opens(sealing.platform(), data_key)
     finally:
         connections["ops"].close()
     if lost:

@@ -100,8 +100,15 @@ def as_problem(error: Exception) -> Problem | None:
             return Problem(422, "Some fields are invalid.", "invalid", faults)
         case identity.NotVerified():
             return Problem(403, str(error), "email_not_verified")
+        case identity.WrongCode():
+            return Problem(422, str(error), "wrong_code", [("code", str(error), "wrong_code")])
+        case identity.SecondFactorNeeded():
+            needed = {"methods": error.methods}
+            return Problem(401, str(error), "second_factor_needed", extra=needed)
         case identity.LinkSpent():
             return Problem(410, str(error), "link_spent")
+        case identity.TooManyPasskeys():
+            return Problem(409, str(error), "too_many_passkeys")
         case identity.RegistrationRefused():
             return Problem(409, str(error), "registration_refused")
         case orgs.NoOrganization():

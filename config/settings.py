@@ -67,6 +67,13 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "procrastinate.contrib.django",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
     "apps.auth",
     "apps.orgs",
     "apps.connectors",
@@ -81,6 +88,7 @@ MIDDLEWARE = [
     "config.admin.AdminCsrf",
     "config.admin.AdminUser",
     "config.admin.AdminMessages",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -120,6 +128,15 @@ REQUIRE_VERIFIED_EMAIL = env.flag(
     "DROVER_REQUIRE_VERIFIED_EMAIL", default=DEPLOYMENT == "production"
 )
 ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14))
+# allauth carries identity providers and second factors; accounts, passwords and mail are ours (ADR 0027).
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+MFA_ADAPTER = "apps.auth.factors.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s
+MFA_RECOVERY_CODE_DIGITS = 12
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
     "ALGORITHM": "HS256",

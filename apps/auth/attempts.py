@@ -33,8 +33,11 @@ ADDRESS = Limit("address", tries=30, window=timedelta(minutes=1))
 REGISTRATION = Limit("registration", tries=30, window=timedelta(hours=1))
 MAIL = Limit("mail", tries=20, window=timedelta(hours=1))  # from one place
 MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # to one address
+CODE = Limit("code", tries=10, window=timedelta(minutes=15))  # of one account, from anywhere
 INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # by one org
-LONGEST = max(each.window for each in (ACCOUNT, ADDRESS, REGISTRATION, MAIL, MAILBOX, INVITATION))
+LONGEST = max(
+    each.window for each in (ACCOUNT, ADDRESS, REGISTRATION, MAIL, MAILBOX, CODE, INVITATION)
+)
 
 
 def begin_login(email: str, ip: str | None) -> list[LoginAttempt]:
@@ -50,6 +53,23 @@ def begin_registration(ip: str | None) -> None:
 def begin_mail(ip: str | None) -> None:
     """Write down that mail was asked for; raises TooManyAttempts for one place that asks too often."""
     _begin(MAIL, _place(ip))
+
+
+def begin_passkey(ip: str | None) -> None:
+    """Write down that a passkey is asked for; raises TooManyAttempts."""
+    _begin(ADDRESS, _place(ip))
+
+
+def begin_code(user_id: UUID, ip: str | None) -> None:
+    """Write down that a second factor is tried; raises TooManyAttempts. Per account as well: whoever gets here
+    knows the password, so only its owner and a thief can use the tries up."""
+    _begin(ADDRESS, _place(ip))
+    _begin(CODE, str(user_id))
+
+
+def forgive_codes(user_id: UUID) -> None:
+    """The code was good: the typing errors before it do not count."""
+    LoginAttempt.objects.filter(key=_key(CODE, str(user_id))).delete()
 
 
 def begin_invitation(org_id: UUID) -> None:
@@ -74,7 +94,7 @@ def forgive(tries: list[LoginAttempt]) -> None:
 
 
 def _begin(limit: Limit, subject: str) -> LoginAttempt:
-    key = f"{limit.name}:{hashlib.sha256(subject.encode()).hexdigest()}"
+    key = _key(limit, subject)
     now = timezone.now()
     attempt = LoginAttempt.objects.create(key=key)
     recent = LoginAttempt.objects.filter(key=key, at__gt=now - limit.window, id__lte=attempt.pk)
@@ -83,6 +103,10 @@ def _begin(limit: Limit, subject: str) -> LoginAttempt:
         attempt.delete()  # refused tries do not prolong the wait
         raise TooManyAttempts(_seconds_until(newest[-1] + limit.window, now))
     return attempt
+
+
+def _key(limit: Limit, subject: str) -> str:
+    return f"{limit.name}:{hashlib.sha256(subject.encode()).hexdigest()}"
 
 
 def _seconds_until(moment: datetime, now: datetime) -> int:

@@ -34,6 +34,22 @@ class NotVerified(_Documented):
     """Confirm your e-mail address first: we have sent you a link."""
 
 
+class WrongCode(_Documented):
+    """This code is wrong, or was used before."""
+
+
+class TooManyPasskeys(_Documented):
+    """You have as many passkeys as fit: remove one first."""
+
+
+class SecondFactorNeeded(_Documented):
+    """Show your second factor as well."""
+
+    def __init__(self, methods: list[str]) -> None:
+        super().__init__()
+        self.methods = methods
+
+
 class LinkSpent(_Documented):
     """This link was used already or has expired: ask for a new one."""
 

@@ -113,6 +113,16 @@ class MailedLink(models.Model):
     expires_at = models.DateTimeField()
 
 
+class Challenge(models.Model):
+    """What the server must remember between the two halves of setting up or showing a factor. Single use, minutes."""
+
+    digest = models.BinaryField(primary_key=True, max_length=32)
+    purpose = models.CharField(max_length=20)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+", null=True)
+    state = models.TextField()  # sealed
+    expires_at = models.DateTimeField(db_index=True)
+
+
 class StreamTicket(models.Model):
     """A single-use pass of 30 s for EventSource, which cannot send headers. Holds the claims it stands for."""
 

@@ -1,16 +1,21 @@
-"""Move every org's data key under the newest platform key. What the data keys seal is not touched."""
+"""Move every org's data key, and people's second factors, under the newest platform key.
+
+What the data keys seal is not touched.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken
-from django.conf import settings
-from django.db import connections
+from allauth.mfa.models import Authenticator
+from cryptography.fernet import InvalidToken
+from django.db import connections, transaction
 
-from apps.orgs import audit, vault
+from apps.auth.sealing import is_newest, rewrap
+from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.tenancy import org_scope
@@ -18,7 +23,7 @@ from apps.orgs.tenancy import org_scope
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How many orgs of each outcome."""
+    """How many secrets of each outcome: one an org, and those of second factors."""
 
     rewrapped: int
     already: int
@@ -32,16 +37,17 @@ def rotate_all() -> Rotation:
     finally:
         connections["ops"].close()
     outcomes = Counter(_rotate(org_id) for org_id in ids)
+    outcomes.update(_rotate_factors())
     return Rotation(outcomes["rewrapped"], outcomes["already"], outcomes["unreadable"])
 
 
 def _rotate(org_id: UUID) -> str:
     with org_scope(org_id):
         org = Org.objects.select_for_update().filter(pk=org_id).first()
-        if org is None or _is_newest(org.data_key):
+        if org is None or is_newest(org.data_key):
             return "already"
         try:
-            wrapped = vault.rewrap(org.data_key)
+            wrapped = rewrap(org.data_key)
         except InvalidToken:
             return "unreadable"
         Org.objects.filter(pk=org_id).update(data_key=wrapped)
@@ -56,9 +62,23 @@ def _rotate(org_id: UUID) -> str:
         return "rewrapped"
 
 
-def _is_newest(wrapped: str) -> bool:
-    try:
-        Fernet(settings.ENCRYPTION_KEYS[0]).decrypt(wrapped.encode())
-    except InvalidToken:
-        return False
-    return True
+def _rotate_factors() -> Iterator[str]:
+    """The secrets of second factors, which belong to people and so to no org."""
+    for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
+            name = SECRETS.get(factor.type) if factor else None
+            if factor is None or name is None or is_newest(factor.data[name]):
+                yield "already"
+                continue
+            try:
+                factor.data[name] = rewrap(factor.data[name])
+            except InvalidToken:
+                yield "unreadable"
+                continue
+            factor.save(update_fields=["data"])
+            yield "rewrapped"
+
+
+# What allauth keeps, by type of factor; of a passkey it keeps only what is public.
+SECRETS = {"totp": "secret", "recovery_codes": "seed"}

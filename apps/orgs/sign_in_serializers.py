@@ -49,6 +49,11 @@ class Registration(serializers.Serializer[Any]):
 class Login(serializers.Serializer[Any]):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
+    mfa_code = serializers.CharField(
+        max_length=40,
+        required=False,
+        help_text="A one-time or recovery code, once `second_factor_needed` was answered.",
+    )
     org = serializers.UUIDField(
         required=False, help_text="Organization to work in; without it the one joined first."
     )
@@ -78,6 +83,64 @@ class Reauthentication(serializers.Serializer[Any]):
 
 class Forgotten(serializers.Serializer[Any]):
     email = serializers.CharField(max_length=254)
+
+
+class Code(serializers.Serializer[Any]):
+    code = serializers.CharField(max_length=40, help_text="A one-time or recovery code.")
+
+
+class Passkey(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class Factors(serializers.Serializer[Any]):
+    totp_since = serializers.DateTimeField(allow_null=True)
+    passkeys = Passkey(many=True)
+    recovery_codes = serializers.IntegerField(help_text="How many are left.")
+
+
+class TotpBegun(serializers.Serializer[Any]):
+    challenge = serializers.CharField(
+        help_text="Send it back with the first code, within 10 minutes."
+    )
+    secret = serializers.CharField()
+    uri = serializers.CharField()
+    qr_svg = serializers.CharField(help_text="The address as a QR code.")
+
+
+class TotpConfirmation(Code):
+    challenge = serializers.CharField(max_length=200)
+
+
+class RecoveryCodes(serializers.Serializer[Any]):
+    recovery_codes = serializers.ListField(
+        child=serializers.CharField(), help_text="Shown this once; empty when there were some."
+    )
+
+
+class PasskeyBegun(serializers.Serializer[Any]):
+    challenge = serializers.CharField(
+        help_text="Send it back with the browser's answer, within 10 minutes."
+    )
+    options = serializers.DictField(help_text="For navigator.credentials, as WebAuthn's JSON.")
+
+
+class PasskeyShown(serializers.Serializer[Any]):
+    challenge = serializers.CharField(max_length=200)
+    credential = serializers.DictField(help_text="What the browser answered, as WebAuthn's JSON.")
+
+
+class PasskeyMade(PasskeyShown):
+    name = serializers.CharField(max_length=80)
+
+
+class PasskeyLogin(PasskeyShown):
+    org = serializers.UUIDField(
+        required=False, help_text="Organization to work in; without it the one joined first."
+    )
 
 
 class PasswordReset(serializers.Serializer[Any]):

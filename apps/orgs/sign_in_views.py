@@ -11,9 +11,9 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import accounts, sessions, tickets, tokens
+from apps.auth import accounts, attempts, factors, sessions, tickets, tokens
 from apps.auth.addresses import client_ip
-from apps.auth.exceptions import NotVerified, SessionEnded
+from apps.auth.exceptions import NotVerified, SecondFactorNeeded, SessionEnded
 from apps.auth.models import User
 from apps.orgs import sign_in
 from apps.orgs import sign_in_serializers as forms
@@ -54,6 +54,10 @@ PROFILE = {
     "organizations": [ORGANIZATION],
 }
 SIGNED_IN = {"access": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "expires_in": 600, **PROFILE}
+PASSKEY_BEGUN = {
+    "challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA",
+    "options": {"publicKey": {"challenge": "c2lnbiB0aGlz", "rpId": "drover.example"}},
+}
 OUR_PAGE = header(
     HEADER,
     "Always `drover`: a form of another site cannot send it.",
@@ -117,8 +121,54 @@ class Login(PublicView):
         if settings.REQUIRE_VERIFIED_EMAIL and user.email_verified_at is None:
             accounts.ask_to_verify(user)
             raise NotVerified
+        mine = factors.of(user)
+        if mine.any:
+            if "mfa_code" not in data:
+                raise SecondFactorNeeded(mine.methods())
+            factors.check_code(user=user, code=data["mfa_code"], ip=ip_of(request))
         with transaction.atomic():
-            session = begin(request, user)
+            session = begin(request, user, second_factor=mine.any)
+            return signed_in(session, sign_in.answer(session, data.get("org")))
+
+
+class PasskeyBegin(PublicView):
+    public_because = "This is how a credential is got; the options are for any passkey."
+
+    @operation(
+        "auth_passkey_begin",
+        tag="auth",
+        summary="What the browser needs to show a passkey of this place",
+        answer=forms.PasskeyBegun,
+        errors=(403,),
+        example=PASSKEY_BEGUN,
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        refuse_cross_site(request, cookie=False)
+        attempts.begin_passkey(ip_of(request))
+        return Response(factors.begin_showing_passkey())
+
+
+class PasskeyLogin(PublicView):
+    public_because = "This is how a credential is got."
+
+    @operation(
+        "auth_passkey_login",
+        tag="auth",
+        summary="Log in with a passkey, which is both factors at once",
+        request=forms.PasskeyLogin,
+        answer=forms.SignedIn,
+        errors=(401, 403, 404, 422),
+        example=SIGNED_IN,
+        request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "credential": {}},
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        refuse_cross_site(request, cookie=False)
+        data = data_of(forms.PasskeyLogin, request)
+        user = factors.show_passkey(challenge=data["challenge"], credential=data["credential"])
+        with transaction.atomic():
+            session = begin(request, user, method="passkey", second_factor=True)
             return signed_in(session, sign_in.answer(session, data.get("org")))
 
 

@@ -6,36 +6,20 @@ to another row or org is refused. Source of the form: cryptography's Fernet and 
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
+from cryptography.fernet import Fernet, InvalidToken
 
+from apps.auth.sealing import platform
 from apps.orgs.exceptions import Unreadable
 from apps.orgs.models import Org
-
-
-@lru_cache(maxsize=1)
-def _platform(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
-
-
-def platform() -> MultiFernet:
-    """The platform's keys, newest first; the newest wraps, all unwrap."""
-    return _platform(tuple(settings.ENCRYPTION_KEYS))
 
 
 def new_data_key(org_id: UUID) -> str:
     """A wrapped data key for a new org."""
     return platform().encrypt(org_id.bytes + Fernet.generate_key()).decode()
-
-
-def rewrap(wrapped: str) -> str:
-    """The same data key under the newest platform key."""
-    return platform().rotate(wrapped.encode()).decode()
 
 
 def seal(org: Org, kind: str, object_id: UUID, value: Any) -> str:

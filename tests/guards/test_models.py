@@ -13,6 +13,7 @@ NOT_OWNED = {
     "identity.User": "A person may belong to several orgs.",
     "identity.RefreshFamily": "A session belongs to a person.",
     "identity.RefreshToken": "Part of a session.",
+    "identity.Challenge": "Remembered between two requests of someone, who may not be logged in yet.",
     "identity.MailedLink": "Followed by someone who is not logged in.",
     "identity.StreamTicket": "Spent before its org is looked at.",
     "identity.LoginAttempt": "Counted before anyone is known.",

@@ -19,6 +19,7 @@ from tests.isolation.planted import (
     refresh_token,
     reset_link,
     verify_link,
+    with_passkey,
 )
 
 
@@ -85,6 +86,30 @@ AUTH = {
     "auth_email_send": Case(202),
     "auth_email_change": Case(
         202, body=lambda p: {"email": "elsewhere@example.com", "current_password": PASSWORD}
+    ),
+    "auth_passkey_begin": Case(varies=rb'"challenge":"[^"]+"'),
+    "auth_passkey_login": Case(
+        401, body=lambda p: {"challenge": "unknown", "credential": {}, "org": p["org"]}, unknown=401
+    ),
+    "auth_factors_get": Case(),
+    "auth_factors_show": Case(422, body=lambda p: {"code": "000000"}),  # none is set up
+    "auth_factors_show_passkey": Case(
+        401, body=lambda p: {"challenge": "unknown", "credential": {}}
+    ),
+    "auth_totp_begin": Case(body=lambda p: {"current_password": PASSWORD}),
+    "auth_totp_confirm": Case(410, body=lambda p: {"challenge": "unknown", "code": "000000"}),
+    "auth_totp_remove": Case(204, body=lambda p: {"current_password": PASSWORD}),
+    "auth_recovery_codes_renew": Case(404, body=lambda p: {"current_password": PASSWORD}),
+    "auth_passkeys_begin": Case(body=lambda p: {"current_password": PASSWORD}),
+    "auth_passkeys_confirm": Case(
+        410, body=lambda p: {"challenge": "unknown", "name": "Laptop", "credential": {}}
+    ),
+    "auth_passkeys_remove": Case(
+        204,
+        path={"id": "passkey"},  # the owner's
+        body=lambda p: {"current_password": PASSWORD},
+        headers=with_passkey,
+        differs=dict.fromkeys((Role.ADMIN, Role.MEMBER, Role.VIEWER, "removed"), 404),
     ),
     "auth_sessions_list": Case(),
     "auth_sessions_end_all": Case(204),

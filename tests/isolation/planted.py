@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from apps.auth import links, sessions
-from apps.auth.models import User
+from apps.auth.models import RefreshFamily, User
 from apps.engine.contract import LogLine
 from apps.orgs import api_keys, services
 from apps.orgs.models import ApiKey, Domain, Invitation, Membership
@@ -93,6 +94,7 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
         "user": world.users[Role.ADMIN].pk,
         "session": session.id,
         "invitation": invited.pk,
+        "passkey": uuid4(),
     }
 
 
@@ -213,6 +215,15 @@ def _runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
 def reset_link(planted: Planted) -> str:
     owner = planted.world.users[Role.OWNER]
     return links.issue(owner, links.Purpose.RESET, owner.email)
+
+
+def with_passkey(planted: Planted) -> dict[str, Any]:
+    """The owner has a passkey, and showed it; nothing is sent besides."""
+    owner = planted.world.users[Role.OWNER]
+    data = {"id": planted["passkey"], "name": "Laptop", "credential": {}}
+    Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
+    RefreshFamily.objects.filter(user=owner).update(second_factor_at=timezone.now())
+    return {}
 
 
 def verify_link(planted: Planted) -> str:

@@ -1,0 +1,357 @@
+"""Second factors: one-time codes of an authenticator app, passkeys, recovery codes.
+
+The cryptography and the rows are allauth.mfa's. It expects a web session between the two halves of a ceremony;
+here a single-use challenge takes its place, because the API keeps no web sessions.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import orjson
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from apps.auth import attempts, links, mail, sessions
+from apps.auth.exceptions import BadCredentials, LinkSpent, TooManyPasskeys, WrongCode
+from apps.auth.models import Challenge, RefreshFamily, User, new_id
+from apps.auth.sealing import platform
+
+LIFETIME = timedelta(minutes=10)
+TOTP, PASSKEY, RECOVERY = (
+    Authenticator.Type.TOTP,
+    Authenticator.Type.WEBAUTHN,
+    Authenticator.Type.RECOVERY_CODES,
+)
+SET_UP_TOTP, ADD_PASSKEY, SHOW_PASSKEY = "totp", "passkey", "show passkey"
+MOST_PASSKEYS = 20
+
+
+class Adapter(DefaultMFAAdapter):
+    """What allauth.mfa asks of a project: how secrets are sealed, and what we are called."""
+
+    def encrypt(self, text: str) -> str:
+        return platform().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return platform().decrypt(encrypted_text.encode()).decode()
+
+    def get_totp_issuer(self) -> str:
+        return "Drover"
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Passkeys belong to the host in the public address, whatever Host a request claims."""
+        return {"id": urlsplit(settings.PUBLIC_URL).hostname or "localhost", "name": "Drover"}
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    id: UUID
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """What a person has set up. `recovery_codes` are those left."""
+
+    totp_since: datetime | None
+    passkeys: tuple[Passkey, ...]
+    recovery_codes: int
+
+    @property
+    def any(self) -> bool:
+        return self.totp_since is not None or bool(self.passkeys)
+
+    def methods(self) -> list[str]:
+        """How a second factor can be shown, the usual way first."""
+        found = []
+        if self.totp_since is not None:
+            found.append("totp")
+        if self.passkeys:
+            found.append("passkey")
+        if self.recovery_codes:
+            found.append("recovery_code")
+        return found
+
+
+def of(user: User) -> Factors:
+    """The factors of a user."""
+    totp, passkeys, codes = None, [], 0
+    for row in Authenticator.objects.filter(user=user).order_by("created_at", "pk"):
+        if row.type == TOTP:
+            totp = row.created_at
+        elif row.type == RECOVERY:
+            codes = len(row.wrap().get_unused_codes())
+        else:
+            passkeys.append(
+                Passkey(UUID(row.data["id"]), row.data["name"], row.created_at, row.last_used_at)
+            )
+    return Factors(totp, tuple(passkeys), codes)
+
+
+def check_code(*, user: User, code: str, ip: str | None) -> None:
+    """Spend a one-time code, or a recovery code. Raises WrongCode, and TooManyAttempts: also per account, for who
+    guesses codes knows the password already."""
+    attempts.begin_code(user.pk, ip)
+    with transaction.atomic():
+        mine = Authenticator.objects.select_for_update().filter(user=user)
+        totp = mine.filter(type=TOTP).first()
+        codes = mine.filter(type=RECOVERY).first()
+        code = code.replace(" ", "").replace("-", "")
+        good = bool(totp and _spend_totp(totp, code)) or bool(
+            codes and codes.wrap().validate_code(code)
+        )
+    if not good:
+        raise WrongCode
+    attempts.forgive_codes(user.pk)
+
+
+def begin_totp(user: User) -> dict[str, str]:
+    """A new secret to put into an authenticator app: its challenge, the secret, its address and QR code (SVG)."""
+    from allauth.mfa.totp.internal.auth import generate_totp_secret
+
+    secret, adapter = generate_totp_secret(), Adapter()
+    uri = adapter.build_totp_url(user, secret)
+    return {
+        "challenge": _remember(SET_UP_TOTP, user, {"secret": secret}),
+        "secret": secret,
+        "uri": uri,
+        "qr_svg": adapter.build_totp_svg(uri),
+    }
+
+
+@transaction.atomic
+def confirm_totp(*, user: User, challenge: str, code: str, session: RefreshFamily) -> list[str]:
+    """Set the secret up, if this is a code of it. Answers new recovery codes when it is the first factor.
+
+    Raises WrongCode, after which the same challenge can be tried again, and LinkSpent for an old challenge.
+    """
+    from allauth.mfa.totp.internal import auth
+
+    secret = _recall(SET_UP_TOTP, challenge, user)["secret"]
+    if _counter(secret, code) is None:
+        raise WrongCode
+    _forget(challenge)
+    Authenticator.objects.filter(user=user, type=TOTP).delete()
+    row = auth.TOTP.activate(user, secret).instance
+    _spend_totp(row, code)
+    return _added(user, session)
+
+
+@transaction.atomic
+def remove_totp(*, user: User, session: RefreshFamily) -> None:
+    """Without it, and without passkeys, the recovery codes go too."""
+    Authenticator.objects.filter(user=user, type=TOTP).delete()
+    _removed(user, session)
+
+
+@transaction.atomic
+def new_recovery_codes(*, user: User, session: RefreshFamily) -> list[str]:
+    """Ten fresh codes; the old ones stop working."""
+    Authenticator.objects.filter(user=user, type=RECOVERY).delete()
+    codes = _recovery_codes(user)
+    _changed(user, session)
+    return codes
+
+
+def require_room_for_passkey(user: User) -> None:
+    """Raise TooManyPasskeys at the twentieth."""
+    if Authenticator.objects.filter(user=user, type=PASSKEY).count() >= MOST_PASSKEYS:
+        raise TooManyPasskeys
+
+
+def begin_passkey(user: User) -> dict[str, Any]:
+    """What the browser needs to make a passkey: a challenge of ours, and its own options."""
+    from allauth.mfa.webauthn.internal.auth import begin_registration
+
+    with _ceremony({}) as state:
+        options = begin_registration(user, passwordless=True)
+    return {"challenge": _remember(ADD_PASSKEY, user, state), "options": _plain(options)}
+
+
+@transaction.atomic
+def add_passkey(
+    *, user: User, challenge: str, name: str, credential: Mapping[str, Any], session: RefreshFamily
+) -> list[str]:
+    """Keep a passkey the browser made. Answers new recovery codes when it is the first factor. Raises WrongCode
+    for an answer that does not fit, LinkSpent for an old challenge."""
+    from allauth.mfa.webauthn.internal.auth import WebAuthn, complete_registration
+
+    state = _recall(ADD_PASSKEY, challenge, user)
+    _forget(challenge)
+    with _ceremony(state), _wrong_code():
+        complete_registration(dict(credential))
+    row = WebAuthn.add(user, name, dict(credential)).instance
+    row.data["id"] = str(new_id())
+    row.save(update_fields=["data"])
+    return _added(user, session)
+
+
+@transaction.atomic
+def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool:
+    """Whether there was such a passkey of this user."""
+    mine = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey))
+    if not mine.delete()[0]:
+        return False
+    _removed(user, session)
+    return True
+
+
+def begin_showing_passkey() -> dict[str, Any]:
+    """Options for any passkey of this place: which one, and whose, the browser answers."""
+    from allauth.mfa.webauthn.internal.auth import begin_authentication
+
+    with _ceremony({}) as state:
+        options = begin_authentication()
+    return {"challenge": _remember(SHOW_PASSKEY, None, state), "options": _plain(options)}
+
+
+@transaction.atomic
+def show_passkey(*, challenge: str, credential: Mapping[str, Any]) -> User:
+    """Whose passkey this is. Raises BadCredentials."""
+    from allauth.mfa.webauthn.internal.auth import (
+        complete_authentication,
+        extract_user_from_response,
+        parse_authentication_response,
+    )
+
+    try:
+        state = _recall(SHOW_PASSKEY, challenge, None)
+    except LinkSpent:
+        raise BadCredentials from None
+    _forget(challenge)
+    try:
+        with _ceremony(state), _wrong_code():
+            parse_authentication_response(dict(credential))
+            user = extract_user_from_response(dict(credential))
+            complete_authentication(user, dict(credential)).record_usage()
+    except WrongCode:
+        raise BadCredentials from None
+    if not isinstance(user, User) or not user.is_active:
+        raise BadCredentials
+    return user
+
+
+def mark_shown(session: RefreshFamily) -> None:
+    """This session has shown a second factor."""
+    session.second_factor_at = timezone.now()
+    session.save(update_fields=["second_factor_at"])
+
+
+def forget_old_challenges(before: datetime) -> None:
+    Challenge.objects.filter(expires_at__lt=before).delete()
+
+
+def _spend_totp(row: Authenticator, code: str) -> bool:
+    """A code counts once: the step it belongs to must be later than the last one used."""
+    counter = _counter(Adapter().decrypt(row.data["secret"]), code)
+    if counter is None or counter <= row.data.get("last_step", -1):
+        return False
+    row.data["last_step"] = counter
+    row.last_used_at = timezone.now()
+    row.save(update_fields=["data", "last_used_at"])
+    return True
+
+
+def _counter(secret: str, code: str) -> int | None:
+    """The time step this is the code of, if any (RFC 6238); one step of clock difference is allowed."""
+    from allauth.mfa.totp.internal import auth
+
+    for counter in auth.yield_hotp_counters_from_time():
+        expected = auth.format_hotp_value(auth.hotp_value(secret, counter))
+        if secrets.compare_digest(expected.encode(), code.encode()):
+            return int(counter)
+    return None
+
+
+def _added(user: User, session: RefreshFamily) -> list[str]:
+    first = not Authenticator.objects.filter(user=user, type=RECOVERY).exists()
+    codes = _recovery_codes(user) if first else []
+    _changed(user, session)
+    return codes
+
+
+def _removed(user: User, session: RefreshFamily) -> None:
+    if not Authenticator.objects.filter(user=user, type__in=(TOTP, PASSKEY)).exists():
+        Authenticator.objects.filter(user=user, type=RECOVERY).delete()
+        session.second_factor_at = None
+        session.save(update_fields=["second_factor_at"])
+    _changed(user, session, shown=False)
+
+
+def _changed(user: User, session: RefreshFamily, *, shown: bool = True) -> None:
+    """Every other session ends, and the owner is told."""
+    if shown:
+        mark_shown(session)
+    sessions.end_all(user.pk, reason="second factor change", but=session.pk)
+    mail.ask_for_notice(user.email, "second-factor-changed")
+
+
+def _recovery_codes(user: User) -> list[str]:
+    from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+
+    return list(RecoveryCodes.activate(user).generate_codes())
+
+
+@contextmanager
+def _ceremony(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Let allauth keep its state in this dict, where it thinks there is a web session."""
+    request: Any = SimpleNamespace(session=state)
+    with context.request_context(request):
+        yield state
+
+
+@contextmanager
+def _wrong_code() -> Iterator[None]:
+    """What a browser sends is anyone's: whatever cannot be read or verified is a wrong code."""
+    try:
+        yield
+    except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WrongCode from error
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    """WebAuthn options as JSON has them."""
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(options, default=dict))
+    return plain
+
+
+def _remember(purpose: str, user: User | None, state: dict[str, Any]) -> str:
+    text = links.secret()
+    Challenge.objects.create(
+        digest=links.digest(text),
+        purpose=purpose,
+        user=user,
+        state=platform().encrypt(orjson.dumps(state)).decode(),
+        expires_at=timezone.now() + LIFETIME,
+    )
+    return text
+
+
+def _recall(purpose: str, text: str, user: User | None) -> dict[str, Any]:
+    """The state of a challenge, locked until the transaction ends. Raises LinkSpent."""
+    alive = Challenge.objects.filter(purpose=purpose, user=user, expires_at__gt=timezone.now())
+    found = alive.select_for_update().filter(digest=links.digest(text)).first()
+    if found is None:
+        raise LinkSpent
+    state: dict[str, Any] = orjson.loads(platform().decrypt(found.state.encode()))
+    return state
+
+
+def _forget(text: str) -> None:
+    Challenge.objects.filter(digest=links.digest(text)).delete()

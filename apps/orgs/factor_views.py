@@ -1,0 +1,251 @@
+"""One's own second factors: set up, shown, removed. Whoever changes them shows the password, and a factor they have."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.auth import factors
+from apps.auth.exceptions import BadCredentials, SecondFactorNeeded, WrongCode
+from apps.orgs import sign_in_serializers as forms
+from apps.orgs.account_views import ReauthenticatingView
+from apps.orgs.exceptions import NotFound
+from apps.orgs.sign_in_views import PASSKEY_BEGUN
+from config.api import AccountView, data_of
+from config.schema import operation
+
+FACTORS_EXAMPLE = {
+    "totp_since": "2026-11-22T09:00:00Z",
+    "passkeys": [
+        {
+            "id": "01936c65-7081-7263-9b52-4e5f60718293",
+            "name": "Laptop",
+            "created_at": "2026-11-22T09:00:00Z",
+            "last_used_at": None,
+        }
+    ],
+    "recovery_codes": 10,
+}
+TOTP_EXAMPLE = {
+    "challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA",
+    "secret": "JBSWY3DPEHPK3PXP",
+    "uri": "otpauth://totp/ada%40example.com?secret=JBSWY3DPEHPK3PXP&issuer=Drover",
+    "qr_svg": "<svg/>",
+}
+CODES_EXAMPLE = {"recovery_codes": ["123456789012", "210987654321"]}
+PASSWORD_EXAMPLE = {"current_password": "correct horse battery"}
+
+
+class FactorView(ReauthenticatingView):
+    """Changing factors takes the password and, from someone who has factors, a session that showed one."""
+
+    def refusal(self, data: dict[str, Any]) -> Response | None:
+        """An answer when this session may not change factors."""
+        if refused := self.wrong_password(data):
+            return refused
+        mine = factors.of(self.account.user)
+        if mine.any and self.account.session.second_factor_at is None:
+            raise SecondFactorNeeded(mine.methods())
+        return None
+
+
+class Factors(AccountView):
+    @operation(
+        "auth_factors_get",
+        tag="second factors",
+        summary="Which second factors one has set up",
+        answer=forms.Factors,
+        example=FACTORS_EXAMPLE,
+        account=True,
+    )
+    def get(self, request: Request) -> Response:
+        mine = factors.of(self.account.user)
+        return Response(asdict(mine))
+
+
+class Showing(AccountView):
+    @operation(
+        "auth_factors_show",
+        tag="second factors",
+        summary="Show a code to a session that was begun without one",
+        request=forms.Code,
+        status=204,
+        request_example={"code": "123456"},
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        code = data_of(forms.Code, request)["code"]
+        try:
+            factors.check_code(user=self.account.user, code=code, ip=self.account.ip)
+        except WrongCode as wrong:  # answered, not raised, so that the try stays written down
+            return self.handle_exception(wrong)
+        factors.mark_shown(self.account.session)
+        return Response(status=204)
+
+
+class ShowingPasskey(AccountView):
+    @operation(
+        "auth_factors_show_passkey",
+        tag="second factors",
+        summary="Show a passkey to a session that was begun without one",
+        request=forms.PasskeyShown,
+        status=204,
+        request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "credential": {}},
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        """Begin with `auth_passkey_begin`."""
+        data = data_of(forms.PasskeyShown, request)
+        user = factors.show_passkey(challenge=data["challenge"], credential=data["credential"])
+        if user.pk != self.account.user.pk:
+            raise BadCredentials
+        factors.mark_shown(self.account.session)
+        return Response(status=204)
+
+
+class Totp(FactorView):
+    @operation(
+        "auth_totp_begin",
+        tag="second factors",
+        summary="A new secret for an authenticator app; nothing changes before its first code",
+        request=forms.Reauthentication,
+        answer=forms.TotpBegun,
+        example=TOTP_EXAMPLE,
+        request_example=PASSWORD_EXAMPLE,
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        if refused := self.refusal(data_of(forms.Reauthentication, request)):
+            return refused
+        return Response(factors.begin_totp(self.account.user))
+
+    @operation(
+        "auth_totp_remove",
+        tag="second factors",
+        summary="Use codes of the authenticator app no longer; every other session ends",
+        request=forms.Reauthentication,
+        status=204,
+        request_example=PASSWORD_EXAMPLE,
+        account=True,
+    )
+    def delete(self, request: Request) -> Response:
+        if refused := self.refusal(data_of(forms.Reauthentication, request)):
+            return refused
+        factors.remove_totp(user=self.account.user, session=self.account.session)
+        return Response(status=204)
+
+
+class TotpConfirmation(AccountView):
+    @operation(
+        "auth_totp_confirm",
+        tag="second factors",
+        summary="Show the first code; every other session ends",
+        request=forms.TotpConfirmation,
+        answer=forms.RecoveryCodes,
+        errors=(410,),
+        example=CODES_EXAMPLE,
+        request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "code": "123456"},
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.TotpConfirmation, request)
+        codes = factors.confirm_totp(
+            user=self.account.user,
+            challenge=data["challenge"],
+            code=data["code"].replace(" ", ""),
+            session=self.account.session,
+        )
+        return Response({"recovery_codes": codes})
+
+
+class RecoveryCodes(FactorView):
+    @operation(
+        "auth_recovery_codes_renew",
+        tag="second factors",
+        summary="Fresh recovery codes in place of the old ones",
+        request=forms.Reauthentication,
+        answer=forms.RecoveryCodes,
+        errors=(404,),
+        example=CODES_EXAMPLE,
+        request_example=PASSWORD_EXAMPLE,
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        if refused := self.refusal(data_of(forms.Reauthentication, request)):
+            return refused
+        if not factors.of(self.account.user).any:
+            raise NotFound
+        user, session = self.account.user, self.account.session
+        return Response({"recovery_codes": factors.new_recovery_codes(user=user, session=session)})
+
+
+class Passkeys(FactorView):
+    @operation(
+        "auth_passkeys_begin",
+        tag="second factors",
+        summary="What the browser needs to make a passkey",
+        request=forms.Reauthentication,
+        answer=forms.PasskeyBegun,
+        errors=(409,),
+        example=PASSKEY_BEGUN,
+        request_example=PASSWORD_EXAMPLE,
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        if refused := self.refusal(data_of(forms.Reauthentication, request)):
+            return refused
+        factors.require_room_for_passkey(self.account.user)
+        return Response(factors.begin_passkey(self.account.user))
+
+
+class PasskeyConfirmation(AccountView):
+    @operation(
+        "auth_passkeys_confirm",
+        tag="second factors",
+        summary="Keep the passkey the browser made; every other session ends",
+        request=forms.PasskeyMade,
+        answer=forms.RecoveryCodes,
+        status=201,
+        errors=(410,),
+        example=CODES_EXAMPLE,
+        request_example={
+            "challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA",
+            "name": "Laptop",
+            "credential": {},
+        },
+        account=True,
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.PasskeyMade, request)
+        codes = factors.add_passkey(
+            user=self.account.user,
+            challenge=data["challenge"],
+            name=data["name"],
+            credential=data["credential"],
+            session=self.account.session,
+        )
+        return Response({"recovery_codes": codes}, status=201)
+
+
+class OnePasskey(FactorView):
+    @operation(
+        "auth_passkeys_remove",
+        tag="second factors",
+        summary="Forget a passkey; every other session ends",
+        request=forms.Reauthentication,
+        status=204,
+        errors=(404,),
+        request_example=PASSWORD_EXAMPLE,
+        account=True,
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        if refused := self.refusal(data_of(forms.Reauthentication, request)):
+            return refused
+        user, session = self.account.user, self.account.session
+        if not factors.remove_passkey(user=user, passkey=pk, session=session):
+            raise NotFound
+        return Response(status=204)

@@ -1,0 +1,230 @@
+"""Second factors over the routes: codes, recovery codes, and who may change them. Passkeys: tests/journeys."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
+from rest_framework.test import APIClient
+
+from apps.auth.models import Challenge, RefreshFamily, User
+from tests import mailbox
+from tests.world import client_for, make_world
+
+PASSWORD = "correct horse battery staple"
+CHECK = {"current_password": PASSWORD}
+
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture(autouse=True)
+def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of 30 s must not end between making a code and showing it."""
+    monkeypatch.setattr(totp, "time", SimpleNamespace(time=lambda: NOW))
+
+
+def code_of(secret: str, *, steps: int = 0) -> str:
+    """The code of now, or of a later step of 30 s."""
+    return totp.format_hotp_value(totp.hotp_value(secret, NOW // 30 + steps))
+
+
+def log_in(**more: Any) -> Any:
+    body = {"email": "ada@example.com", "password": PASSWORD, **more}
+    return APIClient().post("/api/v1/auth/login", body)
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return User.objects.create_user(email="ada@example.com", password=PASSWORD)
+
+
+@pytest.fixture
+def client(ada: User) -> APIClient:
+    return client_for(ada, make_world().org)
+
+
+def set_up(client: APIClient) -> tuple[str, list[str]]:
+    """The secret and the recovery codes of an authenticator app that was just set up."""
+    begun = client.post("/api/v1/auth/factors/totp", CHECK)
+    assert begun.status_code == 200, begun.content
+    secret = begun.json()["secret"]
+    body = {"challenge": begun.json()["challenge"], "code": code_of(secret, steps=-1)}
+    done = client.post("/api/v1/auth/factors/totp/confirm", body)
+    assert done.status_code == 200, done.content
+    return secret, done.json()["recovery_codes"]
+
+
+def test_setting_up_an_app_shows_recovery_codes_once_ends_other_sessions_and_tells(
+    ada: User, client: APIClient
+) -> None:
+    other = client_for(ada, make_world().org)
+    secret, codes = set_up(client)
+    assert len(set(codes)) == 10
+    assert other.get("/api/v1/auth/me").status_code == 401
+    me = client.get("/api/v1/auth/me").json()
+    assert me["user"]["second_factor"] is True
+    shown = client.get("/api/v1/auth/factors").json()
+    assert (shown["recovery_codes"], shown["passkeys"]) == (10, [])
+    assert shown["totp_since"]
+    assert secret not in str(shown)
+    (notice,) = mailbox.deliver()
+    assert notice.subject == "Your second factor was changed"
+    assert not Challenge.objects.exists()
+
+
+def test_the_secrets_are_sealed_in_the_database(client: APIClient) -> None:
+    secret, codes = set_up(client)
+    stored = str(list(Authenticator.objects.values_list("data", flat=True)))
+    assert secret not in stored
+    assert not [code for code in codes if code in stored]
+
+
+def test_logging_in_then_takes_a_code_and_says_so(client: APIClient) -> None:
+    secret, _ = set_up(client)
+    needed = log_in()
+    assert needed.status_code == 401
+    assert needed.json()["code"] == "second_factor_needed"
+    assert needed.json()["methods"] == ["totp", "recovery_code"]
+    assert log_in(mfa_code="000000").json()["code"] == "wrong_code"
+    good = log_in(mfa_code=code_of(secret))
+    assert good.status_code == 200
+    assert good.json()["user"]["second_factor"] is True
+
+
+def test_whoever_does_not_know_the_password_learns_nothing_of_factors(client: APIClient) -> None:
+    set_up(client)
+    body = {"email": "ada@example.com", "password": "wrong", "mfa_code": "000000"}
+    answer = APIClient().post("/api/v1/auth/login", body)
+    assert answer.json()["code"] == "unauthenticated"
+
+
+def test_a_code_counts_once(client: APIClient) -> None:
+    secret, _ = set_up(client)
+    code = code_of(secret)
+    assert log_in(mfa_code=code).status_code == 200
+    assert log_in(mfa_code=code).json()["code"] == "wrong_code"
+    assert log_in(mfa_code=code_of(secret, steps=1)).status_code == 200
+    assert log_in(mfa_code=code_of(secret, steps=-1)).json()["code"] == "wrong_code"
+
+
+def test_a_recovery_code_counts_once(client: APIClient) -> None:
+    _, codes = set_up(client)
+    spaced = f"{codes[0][:6]} {codes[0][6:]}"
+    assert log_in(mfa_code=spaced).status_code == 200
+    assert log_in(mfa_code=codes[0]).json()["code"] == "wrong_code"
+    assert log_in(mfa_code=codes[1]).status_code == 200
+
+
+def test_guessing_codes_is_slowed_down_wherever_it_comes_from(client: APIClient) -> None:
+    secret, _ = set_up(client)
+    tries = [
+        APIClient(REMOTE_ADDR=f"192.0.2.{number}").post(
+            "/api/v1/auth/login",
+            {"email": "ada@example.com", "password": PASSWORD, "mfa_code": "000000"},
+        )
+        for number in range(11)
+    ]
+    assert {answer.status_code for answer in tries[:10]} == {422}
+    assert tries[10].status_code == 429
+    assert log_in(mfa_code=code_of(secret)).status_code == 429
+
+
+def test_good_codes_take_the_tries_back(client: APIClient) -> None:
+    _, codes = set_up(client)
+    for code in codes:
+        assert log_in(mfa_code="000000").status_code == 422
+        assert log_in(mfa_code=code).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["totp", "recovery-codes", "passkeys"])
+def test_changing_factors_takes_the_password(client: APIClient, path: str) -> None:
+    answer = client.post(f"/api/v1/auth/factors/{path}", {"current_password": "wrong"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "current_password"
+
+
+def test_a_session_without_a_factor_cannot_remove_one(ada: User, client: APIClient) -> None:
+    set_up(client)
+    stolen = client_for(ada, make_world().org)
+    for method, path in (
+        ("delete", "totp"),
+        ("post", "totp"),
+        ("post", "recovery-codes"),
+        ("post", "passkeys"),
+    ):
+        answer = getattr(stolen, method)(f"/api/v1/auth/factors/{path}", CHECK)
+        assert answer.json()["code"] == "second_factor_needed"
+    assert Authenticator.objects.filter(type="totp").exists()
+
+
+def test_a_session_can_show_a_code_later(ada: User, client: APIClient) -> None:
+    secret, _ = set_up(client)
+    other = client_for(ada, make_world().org)
+    path = "/api/v1/auth/factors/show"
+    assert other.post(path, {"code": "000000"}).status_code == 422
+    assert other.post(path, {"code": code_of(secret)}).status_code == 204
+    assert other.get("/api/v1/auth/me").json()["user"]["second_factor"] is True
+
+
+def test_without_any_factor_the_recovery_codes_go_too(ada: User, client: APIClient) -> None:
+    set_up(client)
+    assert client.delete("/api/v1/auth/factors/totp", CHECK).status_code == 204
+    assert not Authenticator.objects.exists()
+    assert log_in().status_code == 200
+    assert RefreshFamily.objects.filter(user=ada, second_factor_at__isnull=False).count() == 0
+
+
+def test_new_recovery_codes_end_the_old(client: APIClient) -> None:
+    _, old = set_up(client)
+    answer = client.post("/api/v1/auth/factors/recovery-codes", CHECK)
+    new = answer.json()["recovery_codes"]
+    assert not set(new) & set(old)
+    assert log_in(mfa_code=old[0]).json()["code"] == "wrong_code"
+    assert log_in(mfa_code=new[0]).status_code == 200
+
+
+def test_a_challenge_is_ones_own_and_ends(ada: User, client: APIClient) -> None:
+    begun = client.post("/api/v1/auth/factors/totp", CHECK).json()
+    body = {"challenge": begun["challenge"], "code": code_of(begun["secret"])}
+    eve = User.objects.create_user(email="eve@example.com", password=PASSWORD)
+    theirs = client_for(eve, make_world().org)
+    confirm = "/api/v1/auth/factors/totp/confirm"
+    assert theirs.post(confirm, body).status_code == 410
+    assert client.post(confirm, {**body, "code": "000000"}).json()["code"] == "wrong_code"
+    assert client.post(confirm, body).status_code == 200
+    assert client.post(confirm, body).status_code == 410
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [{}, {"id": 3}, {"id": "x", "rawId": "x", "type": "public-key", "response": {}}, {"a": [None]}],
+)
+def test_a_made_up_passkey_is_refused_and_never_an_error_of_ours(
+    client: APIClient, credential: dict[str, Any]
+) -> None:
+    begun = client.post("/api/v1/auth/factors/passkeys", CHECK).json()
+    body = {"challenge": begun["challenge"], "name": "x", "credential": credential}
+    made = client.post("/api/v1/auth/factors/passkeys/confirm", body)
+    assert made.json()["code"] == "wrong_code"
+    shown = APIClient().post("/api/v1/auth/passkey/begin").json()
+    body = {"challenge": shown["challenge"], "credential": credential}
+    assert APIClient().post("/api/v1/auth/passkey/login", body).status_code == 401
+
+
+def test_rotating_the_platforms_keys_takes_factors_along(client: APIClient, settings: Any) -> None:
+    from cryptography.fernet import Fernet
+
+    from apps.orgs.key_rotation import _rotate_factors
+
+    secret, codes = set_up(client)
+    old = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *old]
+    assert list(_rotate_factors()) == ["rewrapped", "rewrapped"]
+    assert list(_rotate_factors()) == ["already", "already"]
+    settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
+    assert log_in(mfa_code=code_of(secret)).status_code == 200
+    assert log_in(mfa_code=codes[0]).status_code == 200
