@@ -112,6 +112,28 @@ def database_parts(url: str) -> dict[str, str]:
     }
 
 
+def identity_providers() -> dict[str, dict[str, str]]:
+    """The providers whose client id is set: DROVER_GOOGLE_…, DROVER_GITHUB_… and, with an issuer, DROVER_OIDC_…"""
+    known = {
+        "google": "Google",
+        "github": "GitHub",
+        "oidc": text("DROVER_OIDC_NAME", "OpenID Connect"),
+    }
+    found = {}
+    for name, label in known.items():
+        prefix = f"DROVER_{name.upper()}"
+        if not (client_id := text(f"{prefix}_CLIENT_ID", "")):
+            continue
+        found[name] = {
+            "kind": "openid_connect" if name == "oidc" else name,
+            "label": label,
+            "client_id": client_id,
+            "secret": text(f"{prefix}_CLIENT_SECRET"),
+            "issuer": text("DROVER_OIDC_ISSUER") if name == "oidc" else "",
+        }
+    return found
+
+
 def mail_parts(url: str) -> dict[str, str | int | bool]:
     """Django's EMAIL_ settings of a URL: smtp:// speaks STARTTLS unless `?tls=no`, smtps:// TLS from the start."""
     parts = urlsplit(url)

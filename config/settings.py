@@ -133,6 +133,9 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+SOCIALACCOUNT_ADAPTER = "apps.orgs.providers.Adapter"
+# Providers this installation believes about accounts, by the name in their addresses.
+IDENTITY_PROVIDERS = env.identity_providers()
 MFA_ADAPTER = "apps.auth.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_TOLERANCE = 1  # steps of 30 s
@@ -180,6 +183,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "apps.orgs.roles.Role",
         "DomainRoleEnum": "apps.orgs.serializers.DOMAIN_ROLE_CHOICES",
+        "JoinRoleEnum": "apps.orgs.provider_serializers.JOIN_ROLES",
         "PermissionEnum": "apps.orgs.serializers.PERMISSIONS",
         "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
         "RunStatusEnum": "apps.runs.models.Status",

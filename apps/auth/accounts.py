@@ -18,7 +18,7 @@ Purpose = MailedLink.Purpose
 RECENT = timedelta(minutes=10)
 
 
-def create_account(*, email: str, password: str, name: str) -> User:
+def create_account(*, email: str, password: str | None, name: str) -> User:
     """A new user; call inside a transaction. Raises RegistrationRefused for a taken address."""
     try:
         with transaction.atomic():

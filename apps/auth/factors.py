@@ -37,6 +37,7 @@ TOTP, PASSKEY, RECOVERY = (
     Authenticator.Type.RECOVERY_CODES,
 )
 SET_UP_TOTP, ADD_PASSKEY, SHOW_PASSKEY = "totp", "passkey", "show passkey"
+OWES_FACTOR = "owes factor"
 MOST_PASSKEYS = 20
 
 
@@ -245,6 +246,26 @@ def show_passkey(*, challenge: str, credential: Mapping[str, Any]) -> User:
     if not isinstance(user, User) or not user.is_active:
         raise BadCredentials
     return user
+
+
+def hold(user: User, method: str) -> str:
+    """A challenge for someone a provider vouched for, who still owes a second factor."""
+    return _remember(OWES_FACTOR, None, {"user": str(user.pk), "method": method})
+
+
+def go_on(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
+    """(who, recognised how) once the code is good. Raises BadCredentials, WrongCode and TooManyAttempts."""
+    try:
+        with transaction.atomic():
+            held = _recall(OWES_FACTOR, challenge, None)
+    except LinkSpent:
+        raise BadCredentials from None
+    user = User.objects.filter(pk=held["user"], is_active=True).first()
+    if user is None:
+        raise BadCredentials
+    check_code(user=user, code=code, ip=ip)
+    _forget(challenge)
+    return user, str(held["method"])
 
 
 def mark_shown(session: RefreshFamily) -> None:

@@ -137,6 +137,46 @@ class Invitation(OrgOwned):
         ]
 
 
+class IdentityProvider(OrgOwned):
+    """An org's own OpenID Connect issuer. What it says is believed inside this org only."""
+
+    issuer = models.CharField(max_length=500)
+    client_id = models.CharField(max_length=191)
+    sealed = models.TextField()  # the client secret
+    secret_last4 = models.CharField(max_length=4, blank=True)
+    join_role = models.CharField(
+        max_length=10, blank=True
+    )  # of people nobody invited; empty: they stay out
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org"], name="orgs_identityprovider_once"),
+            models.CheckConstraint(
+                condition=models.Q(join_role__in=["", Role.VIEWER, Role.MEMBER]),
+                name="orgs_identityprovider_role",
+            ),
+        ]
+
+
+class FederatedIdentity(OrgOwned):
+    """Which member a subject of the org's issuer is. Goes with the membership."""
+
+    subject = models.CharField(max_length=191)
+    membership = models.ForeignKey(
+        Membership, models.CASCADE, related_name="+", db_constraint=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "subject"], name="orgs_federated_subject"),
+            models.UniqueConstraint(fields=["org", "membership"], name="orgs_federated_member"),
+        ]
+
+
 class ApiKey(OrgOwned):
     """A credential for programs: shown once, found by prefix, kept as a bcrypt hash and a keyed tag (ADR)."""
 

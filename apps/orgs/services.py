@@ -19,7 +19,7 @@ from apps.auth import access, mail
 from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
 from apps.orgs.exceptions import Invalid, LastOwner, NameTaken
-from apps.orgs.models import ApiKey, Domain, DomainRole, Membership, Org
+from apps.orgs.models import ApiKey, Domain, DomainRole, IdentityProvider, Membership, Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
@@ -193,6 +193,9 @@ def _refuse_locking_out(org: Org, by: Principal) -> None:
     if org.networks and not rules.within(ip, org.networks):
         message = f"This would lock you out: your own address is {ip or 'unknown'}."
         raise Invalid([("networks", message, "locks_out")])
+    if org.require_sso and not IdentityProvider.objects.for_org(org).filter(enabled=True).exists():
+        message = "Set the organization's identity provider first, and switch it on."
+        raise Invalid([("require_sso", message, "no_provider")])
     if org.require_second_factor and not (by.second_factor or by.by_sso):
         message = "This would lock you out: log in with a second factor yourself first."
         raise Invalid([("require_second_factor", message, "locks_out")])

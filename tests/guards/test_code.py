@@ -23,6 +23,7 @@ RAW = ("cursor", "raw", "RawSQL", "extra")
 CURSORS = {
     "apps/auth/access.py": "NOTIFY has no ORM form.",
     "apps/orgs/invitations.py": "Asks the function that finds an invitation before its org is known.",
+    "apps/orgs/providers.py": "Asks the function that finds an org's provider before the org is known.",
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
     "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
     "config/health.py": "Asks about the installation: version, queue, roles; no row of an org.",

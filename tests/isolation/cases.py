@@ -111,6 +111,21 @@ AUTH = {
         headers=with_passkey,
         differs=dict.fromkeys((Role.ADMIN, Role.MEMBER, Role.VIEWER, "removed"), 404),
     ),
+    "auth_providers": Case(),
+    "auth_provider_start": Case(302, fixed={"provider": "google"}),
+    "auth_provider_callback": Case(302, fixed={"provider": "google"}),
+    "auth_login_continue": Case(
+        401,
+        body=lambda p: {"challenge": "unknown", "mfa_code": "000000", "org": p["org"]},
+        unknown=401,
+    ),
+    "auth_links_list": Case(),
+    "auth_links_add": Case(
+        404, fixed={"provider": "google"}, body=lambda p: {"current_password": PASSWORD}
+    ),
+    "auth_links_remove": Case(
+        404, fixed={"provider": "google"}, body=lambda p: {"current_password": PASSWORD}
+    ),
     "auth_sessions_list": Case(),
     "auth_sessions_end_all": Case(204),
     "auth_sessions_end": Case(
@@ -128,6 +143,14 @@ AUTH = {
 ORGS = {
     "org_get": Case(),
     "org_update": Case(body=lambda p: {"name": "Renamed"}),
+    "identity_provider_get": Case(),
+    "identity_provider_put": Case(
+        body=lambda p: {"issuer": "https://login.example.com", "client_id": "drover"}
+    ),
+    "identity_provider_remove": Case(204),
+    "identity_provider_check": Case(
+        body=lambda p: {"issuer": "http://127.0.0.1:1"}  # nobody is there, which is an answer
+    ),
     "org_delete": Case(202, body=lambda p: {"name": p.canary}),
     "org_restore": Case(),
     "org_transfer": Case(204, body=lambda p: {"member_id": p["member"]}),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.engine.contract import LogLine
-from apps.orgs import api_keys, services
+from apps.orgs import api_keys, services, sso
 from apps.orgs.models import ApiKey, Domain, Invitation, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
@@ -82,6 +82,17 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
     spare = make_user("spare")
     member = Membership.unscoped.create(org=world.org, user=spare, role=Role.VIEWER)
     session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
+    sso.save_provider(
+        org=world.org,
+        by=principal(world, Role.OWNER),
+        fields={
+            "issuer": "https://login.example.com",
+            "client_id": world.org.name,
+            "client_secret": f"{world.org.name} secret",
+            "join_role": "",
+            "enabled": True,
+        },
+    )
     invited = Invitation.unscoped.create(
         org=world.org,
         email=f"invited-{uuid4().hex[:10]}@example.com",

@@ -1,0 +1,25 @@
+from django.db import migrations
+
+from apps.orgs import rls
+
+# Whoever types an org's short name to log in belongs to none yet: one id, where there is something to go to.
+BY_SLUG = """
+CREATE FUNCTION org_with_provider(wanted text) RETURNS uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT o.id FROM orgs_org o JOIN orgs_identityprovider p ON p.org_id = o.id AND p.enabled
+    WHERE o.slug = wanted
+$$;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orgs", "0006_providers")]
+
+    operations = [
+        rls.protect("orgs_identityprovider"),
+        rls.protect("orgs_federatedidentity"),
+        rls.same_org(
+            "orgs_federatedidentity", "membership_id", "orgs_membership", on_delete="CASCADE"
+        ),
+        migrations.RunSQL(BY_SLUG, "DROP FUNCTION org_with_provider(text);"),
+    ]

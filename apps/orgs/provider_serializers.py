@@ -1,0 +1,122 @@
+"""What the routes of identity providers take and answer."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from rest_framework import serializers
+
+from apps.orgs.roles import Role
+from apps.orgs.sign_in_serializers import Reauthentication, SignedIn
+
+__all__ = ["Reauthentication", "SignedIn"]
+
+JOIN_ROLES = [(role.value, role.label) for role in (Role.VIEWER, Role.MEMBER)]
+
+
+class Provider(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class Providers(serializers.Serializer[Any]):
+    providers = Provider(many=True)
+
+
+class Start(serializers.Serializer[Any]):
+    org = serializers.CharField(
+        max_length=80, default="", help_text="The organization's slug, for `sso`."
+    )
+    next = serializers.CharField(
+        max_length=500, default="", allow_blank=True, help_text="Path of the page to come back to."
+    )
+    invitation = serializers.CharField(
+        max_length=200, default="", allow_blank=True, help_text="Secret of an invitation's link."
+    )
+
+
+class GoOn(serializers.Serializer[Any]):
+    challenge = serializers.CharField(max_length=200)
+    mfa_code = serializers.CharField(max_length=40)
+    org = serializers.UUIDField(required=False, help_text="Organization to work in.")
+
+
+class Link(serializers.Serializer[Any]):
+    provider = serializers.CharField()
+    linked_at = serializers.DateTimeField()
+
+
+class Links(serializers.Serializer[Any]):
+    links = Link(many=True)
+
+
+class Location(serializers.Serializer[Any]):
+    location = serializers.CharField(help_text="Send the browser there.")
+
+
+class IssuerField(serializers.CharField):
+    """An https address without query; http only where private networks are allowed."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data)).strip().rstrip("/")
+        schemes = {"https", "http"} if settings.ALLOW_PRIVATE_NETWORKS else {"https"}
+        try:
+            parts = urlsplit(text)
+            fine = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            fine = False
+        if not fine or parts.query or parts.fragment or parts.username or not text.isascii():
+            message = "Write the issuer's address, like https://login.example.com."
+            raise serializers.ValidationError(message, code="invalid")
+        return text
+
+
+class SecretHint(serializers.Serializer[Any]):
+    set = serializers.BooleanField()
+    last4 = serializers.CharField()
+
+
+class OwnProvider(serializers.Serializer[Any]):
+    issuer = serializers.CharField()
+    client_id = serializers.CharField()
+    client_secret = SecretHint()
+    join_role = serializers.ChoiceField(choices=JOIN_ROLES, allow_null=True)
+    enabled = serializers.BooleanField()
+    callback_url = serializers.CharField(help_text="Register it at the issuer.")
+    start_url = serializers.CharField(help_text="Leads members to the issuer.")
+    updated_at = serializers.DateTimeField()
+
+
+class OwnProviderChange(serializers.Serializer[Any]):
+    issuer = IssuerField(max_length=500)
+    client_id = serializers.CharField(max_length=191)
+    client_secret = serializers.CharField(
+        max_length=500, required=False, trim_whitespace=False, help_text="Left out: kept."
+    )
+    join_role = serializers.ChoiceField(
+        choices=JOIN_ROLES,
+        allow_null=True,
+        default=None,
+        help_text="Of people the issuer knows and nobody invited; null: they stay out.",
+    )
+    enabled = serializers.BooleanField(default=True)
+
+    def validate_join_role(self, value: str | None) -> str:
+        return value or ""
+
+
+class IssuerCheck(serializers.Serializer[Any]):
+    issuer = IssuerField(max_length=500)
+
+
+class CheckedStep(serializers.Serializer[Any]):
+    step = serializers.CharField()
+    ok = serializers.BooleanField()
+    message = serializers.CharField()
+
+
+class Checked(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    steps = CheckedStep(many=True)

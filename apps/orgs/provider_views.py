@@ -1,0 +1,351 @@
+"""Logging in through identity providers, and an org's own issuer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.auth import attempts, factors
+from apps.auth.exceptions import LinkSpent
+from apps.orgs import provider_serializers as forms
+from apps.orgs import providers, sign_in, sso
+from apps.orgs.account_views import ReauthenticatingView
+from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
+from apps.orgs.models import IdentityProvider
+from apps.orgs.providers import ProviderFailed
+from apps.orgs.roles import Permission
+from apps.orgs.sign_in_views import SIGNED_IN, begin, ip_of, keep, signed_in
+from config.api import AccountView, OrgView, PublicView, data_of, etag, one, query_of, require_match
+from config.origin import refuse_cross_site
+from config.schema import IF_MATCH, operation
+from config.slow import Slowly
+
+PROVIDERS_EXAMPLE = {"providers": [{"id": "google", "name": "Google"}]}
+LINKS_EXAMPLE = {"links": [{"provider": "google", "linked_at": "2026-11-22T09:00:00Z"}]}
+OWN_EXAMPLE = {
+    "issuer": "https://login.example.com",
+    "client_id": "drover",
+    "client_secret": {"set": True, "last4": "3f9a"},
+    "join_role": "viewer",
+    "enabled": True,
+    "callback_url": "https://drover.example.com/api/v1/auth/org-01936c5e-8d10-7b11-8f0e-2f6a4c5d6e7f/callback",
+    "start_url": "https://drover.example.com/api/v1/auth/sso/start?org=analytics-3f9a1c",
+    "updated_at": "2026-11-22T09:00:00Z",
+}
+STEPS_EXAMPLE = {"ok": True, "steps": [{"step": "discovery", "ok": True, "message": "Found."}]}
+OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
+
+
+class Providers(PublicView):
+    public_because = "The log-in page shows their buttons."
+
+    @operation(
+        "auth_providers",
+        tag="auth",
+        summary="The identity providers of this installation",
+        answer=forms.Providers,
+        example=PROVIDERS_EXAMPLE,
+        public=True,
+    )
+    def get(self, request: Request) -> Response:
+        found = [{"id": name, "name": app.name} for name, app in providers.installed().items()]
+        return Response({"providers": found})
+
+
+class Start(PublicView):
+    public_because = "This is how a credential is got; the answer leads to the provider."
+
+    @operation(
+        "auth_provider_start",
+        tag="auth",
+        summary="Go to an identity provider, in a browser",
+        parameters=[forms.Start],
+        status=302,
+        errors=(404,),
+        public=True,
+    )
+    def get(self, request: Request, provider: str) -> HttpResponseBase:
+        """`sso` with `org` goes to that organization's own issuer. What goes wrong is told at /login?problem=."""
+        wanted = query_of(forms.Start, request)
+        attempts.begin_passkey(ip_of(request))
+        chosen = providers.by_slug(wanted["org"]) if provider == "sso" else provider
+        state = {"next": own_path(wanted["next"]), "invitation": wanted["invitation"]}
+        try:
+            if chosen is None:
+                raise ProviderFailed("provider_unknown")
+            return providers.begin(request._request, chosen, state)
+        except ProviderFailed as failure:
+            return problem_page(failure.code)
+
+
+class Callback(PublicView):
+    public_because = (
+        "The provider sends people here; the state in the cookie and its answer are the credential."
+    )
+
+    @operation(
+        "auth_provider_callback",
+        tag="auth",
+        summary="Where an identity provider sends people back to",
+        status=302,
+        errors=(404,),
+        public=True,
+    )
+    def get(self, request: Request, provider: str) -> HttpResponseBase:
+        try:
+            identity = providers.come_back(request._request, provider)
+            answer = self.enter(request, identity)
+        except (ProviderFailed, sso.SignInRefused, sso.LinkedElsewhere, OrgReadOnly) as failure:
+            answer = problem_page(failure.code)
+        except LinkSpent:
+            answer = problem_page("link_spent")
+        except OtherAddress:
+            answer = problem_page("other_address")
+        except LimitReached:
+            answer = problem_page("limit_reached")
+        providers.forget(answer)
+        return answer
+
+    def enter(self, request: Request, identity: providers.Identity) -> HttpResponseBase:
+        """A session and the page to go to, or the page that asks for a second factor."""
+        if user_id := identity.state.get("link"):
+            sso.link(identity, user_id)
+            return page("/settings/account")
+        welcome = sso.sign_in(identity, ip_of(request))
+        if welcome.only_org is None and factors.of(welcome.user).any:
+            return page("/login", second_factor=factors.hold(welcome.user, welcome.method))
+        with transaction.atomic():
+            session = begin(request, welcome.user, method=welcome.method, only_org=welcome.only_org)
+        where: dict[str, str] = {"next": str(identity.state.get("next") or "/")}
+        if welcome.org_id is not None:
+            where["org"] = str(welcome.org_id)
+        answer = page("/welcome", **where)
+        keep(session, answer)
+        return answer
+
+
+class GoOn(PublicView):
+    public_because = (
+        "This is how a credential is got: the challenge stands for the provider's word."
+    )
+
+    @operation(
+        "auth_login_continue",
+        tag="auth",
+        summary="Show the second factor after a provider has vouched",
+        request=forms.GoOn,
+        answer=forms.SignedIn,
+        errors=(401, 403, 404),
+        example=SIGNED_IN,
+        request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "mfa_code": "123456"},
+        public=True,
+    )
+    def post(self, request: Request) -> Response:
+        refuse_cross_site(request, cookie=False)
+        data = data_of(forms.GoOn, request)
+        user, method = factors.go_on(
+            challenge=data["challenge"], code=data["mfa_code"], ip=ip_of(request)
+        )
+        with transaction.atomic():
+            session = begin(request, user, method=method, second_factor=True)
+            return signed_in(session, sign_in.answer(session, data.get("org")))
+
+
+class Links(AccountView):
+    @operation(
+        "auth_links_list",
+        tag="auth",
+        summary="The providers that vouch for one's account",
+        answer=forms.Links,
+        example=LINKS_EXAMPLE,
+        account=True,
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"links": sso.links_of(self.account.user)})
+
+
+class OneLink(ReauthenticatingView):
+    @operation(
+        "auth_links_add",
+        tag="auth",
+        summary="Where to go so that a provider vouches for one's account from then on",
+        request=forms.Reauthentication,
+        answer=forms.Location,
+        errors=(404,),
+        example={"location": "https://accounts.google.com/o/oauth2/v2/auth?client_id=drover"},
+        request_example={"current_password": "correct horse battery"},
+        account=True,
+    )
+    def post(self, request: Request, provider: str) -> Response:
+        if refused := self.wrong_password(data_of(forms.Reauthentication, request)):
+            return refused
+        if provider not in providers.installed():
+            raise NotFound
+        state = {"link": str(self.account.user.pk)}
+        try:
+            leading = providers.begin(request._request, provider, state)
+        except ProviderFailed:
+            raise NotFound from None
+        answer = Response({"location": leading["Location"]})
+        answer.cookies = leading.cookies
+        return answer
+
+    @operation(
+        "auth_links_remove",
+        tag="auth",
+        summary="A provider vouches no longer",
+        request=forms.Reauthentication,
+        status=204,
+        errors=(404, 409),
+        request_example={"current_password": "correct horse battery"},
+        account=True,
+    )
+    def delete(self, request: Request, provider: str) -> Response:
+        if refused := self.wrong_password(data_of(forms.Reauthentication, request)):
+            return refused
+        if not sso.unlink(self.account.user, provider):
+            raise NotFound
+        return Response(status=204)
+
+
+class OwnProvider(OrgView):
+    """Owners only: who chooses the issuer can be whom they like in the org."""
+
+    permissions = {
+        "get": Permission.SETTINGS_EDIT,
+        "put": Permission.OWNERS_MANAGE,
+        "delete": Permission.OWNERS_MANAGE,
+    }
+    session_methods = frozenset({"put", "delete"})
+
+    def row(self, *, lock: bool = False) -> IdentityProvider:
+        rows = IdentityProvider.objects.for_org(self.org)
+        found: IdentityProvider = one(rows, rows.values_list("pk", flat=True).first(), lock=lock)
+        return found
+
+    @operation(
+        "identity_provider_get",
+        tag="single sign-on",
+        summary="The organization's own identity provider",
+        answer=forms.OwnProvider,
+        errors=(404,),
+        example=OWN_EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        return self.answer(self.row())
+
+    @operation(
+        "identity_provider_put",
+        tag="single sign-on",
+        summary="Set the organization's own identity provider (OpenID Connect)",
+        request=forms.OwnProviderChange,
+        answer=forms.OwnProvider,
+        example=OWN_EXAMPLE,
+        request_example={
+            "issuer": "https://login.example.com",
+            "client_id": "drover",
+            "client_secret": "a secret of the issuer",
+            "join_role": "viewer",
+        },
+    )
+    def put(self, request: Request) -> Response:
+        data = data_of(forms.OwnProviderChange, request)
+        return self.answer(sso.save_provider(org=self.org, by=self.principal, fields=data))
+
+    @operation(
+        "identity_provider_remove",
+        tag="single sign-on",
+        summary="Have no identity provider of one's own any more",
+        status=204,
+        errors=(404, 409, 412),
+        parameters=[IF_MATCH],
+    )
+    def delete(self, request: Request) -> Response:
+        row = self.row(lock=True)
+        require_match(request, version(row))
+        sso.remove_provider(org=self.org, by=self.principal, row=row)
+        return Response(status=204)
+
+    def answer(self, row: IdentityProvider) -> Response:
+        start = f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/sso/start"
+        body = {
+            "issuer": row.issuer,
+            "client_id": row.client_id,
+            "client_secret": {"set": True, "last4": row.secret_last4},
+            "join_role": row.join_role or None,
+            "enabled": row.enabled,
+            "callback_url": providers.callback_url(providers.of_org(self.org.pk)),
+            "start_url": f"{start}?{urlencode({'org': self.org.slug})}",
+            "updated_at": row.updated_at,
+        }
+        return Response(body, headers={"ETag": etag(version(row))})
+
+
+class OwnProviderCheck(OrgView):
+    permissions = {"post": Permission.OWNERS_MANAGE}
+
+    @operation(
+        "identity_provider_check",
+        tag="single sign-on",
+        summary="Whether an issuer answers as it should, in named steps",
+        request=forms.IssuerCheck,
+        answer=forms.Checked,
+        example=STEPS_EXAMPLE,
+        request_example={"issuer": "https://login.example.com"},
+    )
+    def post(self, request: Request) -> Slowly:
+        issuer = data_of(forms.IssuerCheck, request)["issuer"]
+        return Slowly(lambda: check(issuer), then=Response)
+
+
+def check(issuer: str) -> dict[str, Any]:
+    """Steps: the discovery document is there, names this issuer, and has what a log-in needs."""
+    try:
+        found = providers.look_up(issuer)
+    except ProviderFailed:
+        message = f"No document at {issuer.rstrip('/')}/.well-known/openid-configuration."
+        return {"ok": False, "steps": [{"step": "discovery", "ok": False, "message": message}]}
+    named = str(found.get("issuer", ""))[:500]
+    same = named.rstrip("/") == issuer.rstrip("/")
+    needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+    missing = [name for name in needed if not isinstance(found.get(name), str)]
+    steps = [
+        {"step": "discovery", "ok": True, "message": "The document was found."},
+        {
+            "step": "issuer",
+            "ok": same,
+            "message": "It names this issuer." if same else f"It names another issuer: {named}",
+        },
+        {
+            "step": "endpoints",
+            "ok": not missing,
+            "message": f"Missing: {', '.join(missing)}" if missing else "All are there.",
+        },
+    ]
+    return {"ok": same and not missing, "steps": steps}
+
+
+def version(row: IdentityProvider) -> str:
+    return f"{row.updated_at.timestamp():.6f}"
+
+
+def own_path(path: str) -> str:
+    """A path of our own pages, or none: a full address would let a link send people elsewhere."""
+    return path if OWN_PATH.fullmatch(path) else ""
+
+
+def page(path: str, **query: str) -> HttpResponseRedirect:
+    """A page of the dashboard. What it is told stands behind `#`, which no server or log sees."""
+    return HttpResponseRedirect(f"{path}#{urlencode(query)}" if query else path)
+
+
+def problem_page(code: str) -> HttpResponseRedirect:
+    return HttpResponseRedirect(f"/login?{urlencode({'problem': code})}")

@@ -1,0 +1,269 @@
+"""What it means that a provider vouches for someone.
+
+The installation's providers are chosen by its operator and are believed about accounts. An org's own issuer is
+chosen by an owner of that org: it is believed about that org alone, so the session it begins is good there only
+and cannot touch the account. Otherwise anyone could make an org whose issuer says "I am you".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from allauth.socialaccount.models import SocialAccount
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.auth import factors, mail
+from apps.auth.accounts import create_account
+from apps.auth.models import User
+from apps.orgs import audit, invitations, limits, providers, rules, vault
+from apps.orgs.exceptions import Conflict, Invalid
+from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
+from apps.orgs.principals import Actor, Principal
+from apps.orgs.providers import Identity
+from apps.orgs.roles import Role
+from apps.orgs.services import create_org
+from apps.orgs.tenancy import org_scope
+
+KIND = "identity_provider"
+
+
+class SignInRefused(Exception):
+    """Someone was recognised and still does not get in; `code` says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class LastWayIn(Conflict):
+    """Without it you could not log in any more: set a password first."""
+
+    code = "last_way_in"
+
+
+class LinkedElsewhere(Conflict):
+    """That identity belongs to another account."""
+
+    code = "linked_elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """Who gets a session, and what kind of one."""
+
+    user: User
+    method: str
+    org_id: UUID | None = None  # where to go first
+    only_org: UUID | None = None
+
+
+@transaction.atomic
+def sign_in(identity: Identity, ip: str | None) -> Welcome:
+    """The session an identity earns. Raises SignInRefused, and what accepting an invitation raises."""
+    org_id = providers.org_of(identity.provider)
+    if org_id is not None:
+        return _into_org(org_id, identity, ip)
+    linked = SocialAccount.objects.select_related("user").filter(
+        provider=identity.provider, uid=identity.subject
+    )
+    if found := linked.first():
+        user = found.user
+        if not isinstance(user, User) or not user.is_active:
+            raise SignInRefused("account_disabled")
+        return Welcome(user, identity.provider)
+    return _newcomer(identity, ip)
+
+
+def link(identity: Identity, user_id: UUID) -> None:
+    """Let an installation's provider vouch for this account from now on. Raises LinkedElsewhere."""
+    user = User.objects.get(pk=user_id)
+    about = {"provider": identity.provider, "uid": identity.subject}
+    other = SocialAccount.objects.filter(**about).first()
+    if other is not None and other.user_id != user.pk:
+        raise LinkedElsewhere
+    SocialAccount.objects.filter(user=user, provider=identity.provider).exclude(
+        uid=identity.subject
+    ).delete()
+    if other is None:
+        SocialAccount.objects.create(user=user, extra_data={}, **about)
+    mail.ask_for_notice(user.email, "provider-linked")
+
+
+def links_of(user: User) -> list[dict[str, Any]]:
+    """The installation's providers that vouch for this account."""
+    rows = SocialAccount.objects.filter(user=user).order_by("date_joined")
+    return [{"provider": row.provider, "linked_at": row.date_joined} for row in rows]
+
+
+def unlink(user: User, provider: str) -> bool:
+    """Whether there was such a link. Raises LastWayIn when nothing else would let them in."""
+    mine = SocialAccount.objects.filter(user=user)
+    if not mine.filter(provider=provider).exists():
+        return False
+    others = mine.exclude(provider=provider).exists()
+    if not (others or user.has_usable_password() or factors.of(user).passkeys):
+        raise LastWayIn
+    mine.filter(provider=provider).delete()
+    return True
+
+
+def save_provider(*, org: Org, by: Principal, fields: dict[str, Any]) -> IdentityProvider:
+    """Set the org's own issuer. `client_secret` may be left out to keep the one there is."""
+    secret = fields.pop("client_secret", None)
+    row = IdentityProvider.objects.for_org(org).select_for_update().first()
+    before = {name: getattr(row, name) for name in fields} if row else dict.fromkeys(fields)
+    if row is None:
+        row = IdentityProvider(org=org)
+    if secret is None and not row.sealed:
+        raise Invalid([("client_secret", "This field is required.", "required")])
+    if row.sealed and secret is None and before.get("issuer") != fields["issuer"]:
+        message = "Give the secret again: it is not sent to another issuer unasked."
+        raise Invalid([("client_secret", message, "required")])
+    for name, value in fields.items():
+        setattr(row, name, value)
+    if secret is not None:
+        row.sealed = vault.seal(org, KIND, row.pk, secret)
+        row.secret_last4 = secret[-4:] if len(secret) >= 12 else ""
+    row.save()
+    changes = {
+        name: [before[name], value] for name, value in fields.items() if before[name] != value
+    }
+    if secret is not None:
+        changes["client_secret"] = ["set" if before.get("issuer") else None, "set"]
+    _record(org, by.actor, "identity_provider.save", row.pk, changes)
+    found: IdentityProvider = row
+    return found
+
+
+def remove_provider(*, org: Org, by: Principal, row: IdentityProvider) -> None:
+    """Members log in otherwise from now on; whom the issuer knew is forgotten. Raises SsoRequired."""
+    if org.require_sso:
+        raise SsoRequired
+    _record(org, by.actor, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
+    FederatedIdentity.objects.for_org(org).delete()
+    row.delete()
+
+
+class SsoRequired(Conflict):
+    """The organization requires its identity provider: lift that rule first."""
+
+    code = "sso_required"
+
+
+def _newcomer(identity: Identity, ip: str | None) -> Welcome:
+    if not identity.email or not identity.email.isascii():
+        raise SignInRefused("email_missing")
+    if not identity.verified:
+        raise SignInRefused("email_not_verified")
+    if User.objects.filter(email=identity.email).exists():
+        raise SignInRefused("link_first")  # an address alone is no proof of an account
+    user = create_account(email=identity.email, password=None, name=identity.name)
+    user.email_verified_at = timezone.now()
+    user.save(update_fields=["email_verified_at"])
+    SocialAccount.objects.create(
+        user=user, provider=identity.provider, uid=identity.subject, extra_data={}
+    )
+    by = Actor("user", user.pk, user.email, ip)
+    if token := identity.state.get("invitation"):
+        org_id = invitations.accept(token=str(token), user=user, by=by).org_id
+    else:
+        org_id = create_org(name=_first_org(user), owner=user, by=by).pk
+    return Welcome(user, identity.provider, org_id)
+
+
+def _first_org(user: User) -> str:
+    return f"{user.name or user.email.partition('@')[0]}'s organization"[:120]
+
+
+def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome:
+    with org_scope(org_id):
+        org = Org.objects.select_for_update().get(pk=org_id)
+        known = FederatedIdentity.objects.for_org(org).filter(subject=identity.subject)
+        found = known.select_related("membership__user").first()
+        member = found.membership if found else _recognise(org, identity, ip)
+        if not member.user.is_active:
+            raise SignInRefused("account_disabled")
+        return Welcome(member.user, "sso", org.pk, only_org=org.pk)
+
+
+def _recognise(org: Org, identity: Identity, ip: str | None) -> Membership:
+    """The member a new subject is: by address, by an open invitation, or as somebody new where the org takes them."""
+    email = identity.email
+    if not email or not email.isascii():
+        raise SignInRefused("email_missing")
+    if not identity.verified:
+        raise SignInRefused("email_not_verified")
+    members = Membership.objects.for_org(org).select_related("user")
+    member: Membership | None = members.filter(
+        user__email=email, user__kind=User.Kind.PERSON
+    ).first()
+    if member is None:
+        member = _join(org, email, identity.name, ip)
+    others = FederatedIdentity.objects.for_org(org).filter(membership=member)
+    if others.exists():
+        raise SignInRefused("linked_elsewhere")
+    FederatedIdentity.unscoped.create(org=org, membership=member, subject=identity.subject)
+    by = Actor("user", member.user_id, member.user.email, ip)
+    audit.record(
+        org=org,
+        by=by,
+        action="identity_provider.link",
+        object_kind="member",
+        object_id=member.pk,
+        object_label=member.user.email,
+        changes={"subject": [None, identity.subject]},
+    )
+    return member
+
+
+def _join(org: Org, email: str, name: str, ip: str | None) -> Membership:
+    rules.refuse_changes(org)
+    if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
+        raise SignInRefused("address_not_allowed")
+    invited = Invitation.objects.for_org(org).open().filter(email=email)
+    invitation = invited.filter(expires_at__gt=timezone.now()).first()
+    row = IdentityProvider.objects.for_org(org).get()
+    role = invitation.role if invitation else row.join_role
+    if not role:
+        raise SignInRefused("not_a_member")
+    limits.require_room_for_members(org, besides=invitation)
+    user = User.objects.filter(email=email).first() or _made(email, name)
+    member: Membership = Membership.unscoped.create(org=org, user=user, role=Role(role))
+    invited.update(accepted_at=timezone.now(), digest=None)
+    by = Actor("user", user.pk, user.email, ip)
+    audit.record(
+        org=org,
+        by=by,
+        action="member.join",
+        object_kind="member",
+        object_id=member.pk,
+        object_label=user.email,
+        changes={"role": [None, role]},
+    )
+    return member
+
+
+def _made(email: str, name: str) -> User:
+    """An account whose address only this org's issuer has vouched for: nobody's, until its mailbox is read."""
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(email=email, password=None, name=name)
+    except IntegrityError:
+        return User.objects.get(email=email)
+
+
+def _record(
+    org: Org, by: Actor, action: str, object_id: UUID, changes: dict[str, list[Any]]
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="identity_provider",
+        object_id=object_id,
+        object_label="single sign-on",
+        changes=changes,
+    )

@@ -1,0 +1,410 @@
+"""Identity providers against a real OpenID Connect server: the installation's, and an org's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.socialaccount.models import SocialAccount
+from django.test import override_settings
+from rest_framework.test import APIClient
+
+from apps.auth import factors
+from apps.auth.models import RefreshFamily, User
+from apps.orgs import sso
+from apps.orgs.models import AuditEvent, FederatedIdentity, IdentityProvider, Membership
+from apps.orgs.roles import Role
+from tests import mailbox
+from tests.isolation.planted import principal
+from tests.orgs import issuer as oidc
+from tests.orgs.issuer import Issuer, follow_back, log_in, start
+from tests.orgs.test_invitations import secret_of
+from tests.world import World, client_for, make_user, make_world
+
+PASSWORD = "correct horse battery staple"
+OURS: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover"}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with oidc.running() as found:
+        yield found
+
+
+@pytest.fixture
+def installed(issuer: Issuer, db: None) -> Iterator[Issuer]:
+    """The issuer as the installation's own."""
+    about = {
+        "kind": "openid_connect",
+        "label": "Acme ID",
+        "client_id": "drover",
+        "secret": "s" * 20,
+    }
+    with override_settings(IDENTITY_PROVIDERS={"oidc": {**about, "issuer": issuer.url}}):
+        yield issuer
+
+
+def problem_of(answer: Any) -> str:
+    assert answer.status_code == 302, answer.content
+    where = urlsplit(answer["Location"])
+    assert where.path == "/login", answer["Location"]
+    (code,) = parse_qs(where.query)["problem"]
+    return str(code)
+
+
+def who(client: APIClient) -> Any:
+    """Who the refresh cookie says this browser is."""
+    answer = client.post("/api/v1/auth/refresh", {}, **OURS)
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+class TestTheInstallations:
+    def test_the_login_page_shows_them(self, installed: Issuer) -> None:
+        answer = APIClient().get("/api/v1/auth/providers")
+        assert answer.json() == {"providers": [{"id": "oidc", "name": "Acme ID"}]}
+
+    def test_somebody_new_gets_an_account_and_an_organization(self, installed: Issuer) -> None:
+        installed.know("ada", email="Ada@Example.com", email_verified=True, name="Ada L.")
+        client = APIClient()
+        answer = log_in(client, installed, "oidc", "ada", next="/runs")
+        assert answer["Location"].startswith("/welcome#")
+        assert parse_qs(urlsplit(answer["Location"]).fragment)["next"] == ["/runs"]
+        me = who(client)
+        assert me["user"]["email"] == "ada@example.com"
+        assert me["user"]["email_verified"] is True
+        assert me["user"]["has_password"] is False
+        assert me["organization"]["role"] == "owner"
+        again = APIClient()
+        log_in(again, installed, "oidc", "ada")
+        assert who(again)["user"]["id"] == me["user"]["id"]
+        assert SocialAccount.objects.get().extra_data == {}
+
+    def test_an_address_alone_is_no_proof_of_an_account(self, installed: Issuer) -> None:
+        User.objects.create_user(email="grace@example.com", password=PASSWORD)
+        installed.know("grace", email="grace@example.com", email_verified=True)
+        client = APIClient()
+        assert problem_of(log_in(client, installed, "oidc", "grace")) == "link_first"
+        assert "drover_refresh" not in client.cookies
+
+    @pytest.mark.parametrize(
+        ("claims", "code"),
+        [({}, "email_missing"), ({"email": "x@example.com"}, "email_not_verified")],
+    )
+    def test_an_address_nobody_confirmed_makes_no_account(
+        self, installed: Issuer, claims: dict[str, Any], code: str
+    ) -> None:
+        installed.know(f"doubtful-{code}", **claims)
+        answer = log_in(APIClient(), installed, "oidc", f"doubtful-{code}")
+        assert problem_of(answer) == code
+        assert not User.objects.exists()
+
+    def test_who_links_it_can_log_in_with_it_and_unlink_it(self, installed: Issuer) -> None:
+        grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
+        installed.know("grace2", email="other@example.com", email_verified=True)
+        client = client_for(grace, make_world().org)
+        path = "/api/v1/auth/links/oidc"
+        assert client.post(path, {"current_password": "wrong"}).status_code == 422
+        location = client.post(path, {"current_password": PASSWORD}).json()["location"]
+        done = follow_back(client, installed.vouch(location, "grace2"))
+        assert done["Location"] == "/settings/account"
+        (notice,) = mailbox.deliver()
+        assert notice.to == ["grace@example.com"]
+        elsewhere = APIClient()
+        log_in(elsewhere, installed, "oidc", "grace2")
+        assert who(elsewhere)["user"]["email"] == "grace@example.com"
+        links = client.get("/api/v1/auth/links").json()["links"]
+        assert [link["provider"] for link in links] == ["oidc"]
+        assert client.delete(path, {"current_password": PASSWORD}).status_code == 204
+        assert client.get("/api/v1/auth/links").json() == {"links": []}
+
+    def test_one_identity_opens_one_account(self, installed: Issuer) -> None:
+        installed.know("shared", email="ada3@example.com", email_verified=True)
+        log_in(APIClient(), installed, "oidc", "shared")
+        grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
+        client = client_for(grace, make_world().org)
+        body = {"current_password": PASSWORD}
+        location = client.post("/api/v1/auth/links/oidc", body).json()["location"]
+        back = follow_back(client, installed.vouch(location, "shared"))
+        assert problem_of(back) == "linked_elsewhere"
+
+    def test_the_last_way_in_cannot_be_removed(self, installed: Issuer) -> None:
+        installed.know("only", email="only@example.com", email_verified=True)
+        client = APIClient()
+        log_in(client, installed, "oidc", "only")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {who(client)['access']}")
+        answer = client.delete("/api/v1/auth/links/oidc", {"current_password": ""})
+        assert (answer.status_code, answer.json()["code"]) == (409, "last_way_in")
+
+    def test_someone_invited_joins_that_organization_only(
+        self, installed: Issuer, world: World
+    ) -> None:
+        installed.know("invited", email="invited@example.com", email_verified=True)
+        secret = secret_of(world, email="invited@example.com")
+        client = APIClient()
+        log_in(client, installed, "oidc", "invited", invitation=secret)
+        me = who(client)
+        assert [org["id"] for org in me["organizations"]] == [str(world.org.pk)]
+        assert me["organization"]["role"] == "member"
+
+    def test_a_second_factor_is_still_asked_for(self, installed: Issuer) -> None:
+        grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
+        SocialAccount.objects.create(user=grace, provider="oidc", uid="factor")
+        installed.know("factor", email="grace@example.com", email_verified=True)
+        codes = set_up_app(grace)
+        client = APIClient()
+        answer = log_in(client, installed, "oidc", "factor")
+        where = urlsplit(answer["Location"])
+        assert where.path == "/login"
+        assert "drover_refresh" not in client.cookies
+        challenge = parse_qs(where.fragment)["second_factor"][0]
+        path = "/api/v1/auth/login/continue"
+        wrong = client.post(path, {"challenge": challenge, "mfa_code": "000000"})
+        assert wrong.json()["code"] == "wrong_code"
+        good = client.post(path, {"challenge": challenge, "mfa_code": codes[0]})
+        assert good.status_code == 200, good.content
+        assert good.json()["user"]["second_factor"] is True
+        again = client.post(path, {"challenge": challenge, "mfa_code": codes[1]})
+        assert again.status_code == 401
+
+    def test_a_state_of_another_browser_is_refused(self, installed: Issuer) -> None:
+        """Whoever sends a victim the address of their own log-in must not log the victim in as themselves."""
+        installed.know("eve", email="eve@example.com", email_verified=True)
+        attacker, victim = APIClient(), APIClient()
+        back = installed.vouch(start(attacker, "oidc")["Location"], "eve")
+        assert problem_of(follow_back(victim, back)) == "provider_failed"
+        assert not User.objects.filter(email="eve@example.com").exists()
+
+    def test_a_code_counts_once(self, installed: Issuer) -> None:
+        installed.know("twice", email="twice@example.com", email_verified=True)
+        client = APIClient()
+        back = installed.vouch(start(client, "oidc")["Location"], "twice")
+        cookie = client.cookies["drover_provider"].value
+        assert follow_back(client, back)["Location"].startswith("/welcome")
+        client.cookies["drover_provider"] = cookie
+        assert problem_of(follow_back(client, back)) == "provider_failed"
+
+    def test_pkce_is_asked_for(self, installed: Issuer) -> None:
+        query = parse_qs(urlsplit(start(APIClient(), "oidc")["Location"]).query)
+        assert query["code_challenge_method"] == ["S256"]
+        assert query["state"][0]
+
+    def test_giving_up_is_no_error_of_ours(self, installed: Issuer) -> None:
+        client = APIClient()
+        back = installed.deny(start(client, "oidc")["Location"])
+        assert problem_of(follow_back(client, back)) == "cancelled"
+
+    @pytest.mark.parametrize("where", ["https://evil.example", "//evil.example", "/\\evil", "x"])
+    def test_it_never_leads_to_another_site(self, installed: Issuer, where: str) -> None:
+        installed.know("led", email="led@example.com", email_verified=True)
+        answer = log_in(APIClient(), installed, "oidc", "led", next=where)
+        assert "evil" not in answer["Location"]
+
+    @pytest.mark.parametrize("provider", ["google", "nobody", "sso", "org-x", f"org-{'0' * 32}"])
+    def test_a_provider_that_is_not_there_is_told_on_the_login_page(
+        self, db: None, provider: str
+    ) -> None:
+        assert problem_of(start(APIClient(), provider, org="no-such")) == "provider_unknown"
+        back = APIClient().get(f"/api/v1/auth/{provider}/callback", {"code": "x", "state": "y"})
+        assert problem_of(back) in {"provider_unknown", "provider_failed"}
+
+
+def set_up_app(user: User) -> list[str]:
+    """An authenticator app; answers the recovery codes."""
+    TOTP.activate(user, generate_totp_secret())
+    return list(RecoveryCodes.activate(user).generate_codes())
+
+
+class TestAnOrgsOwn:
+    @pytest.fixture
+    def own(self, world: World, issuer: Issuer) -> World:
+        with world.scope():
+            sso.save_provider(
+                org=world.org,
+                by=principal(world, Role.OWNER),
+                fields={
+                    "issuer": issuer.url,
+                    "client_id": "drover",
+                    "client_secret": "a secret of the issuer",
+                    "join_role": "",
+                    "enabled": True,
+                },
+            )
+        return world
+
+    def enter(self, own: World, issuer: Issuer, subject: str) -> tuple[APIClient, Any]:
+        client = APIClient()
+        leading = start(client, "sso", org=own.org.slug)
+        assert leading["Location"].startswith(issuer.url), leading["Location"]
+        return client, follow_back(client, issuer.vouch(leading["Location"], subject))
+
+    def test_a_member_gets_in_by_address_and_then_by_subject(
+        self, own: World, issuer: Issuer
+    ) -> None:
+        admin = own.users[Role.ADMIN]
+        issuer.know("a1", email=admin.email, email_verified=True)
+        client, _ = self.enter(own, issuer, "a1")
+        me = who(client)
+        assert (me["user"]["id"], me["organization"]["role"]) == (str(admin.pk), "admin")
+        assert me["user"]["limited"] is True
+        issuer.know("a1", email="changed@example.com", email_verified=True)
+        client, _ = self.enter(own, issuer, "a1")
+        assert who(client)["user"]["id"] == str(admin.pk)
+        with own.scope():
+            trail = AuditEvent.objects.for_org(own.org)
+            assert trail.filter(action="identity_provider.link").count() == 1
+
+    def test_it_opens_no_other_org_and_not_the_account(
+        self, own: World, issuer: Issuer, stranger: World
+    ) -> None:
+        """An org's owner chooses the issuer, so its word must count nowhere else."""
+        victim = stranger.users[Role.OWNER]
+        with own.scope():
+            Membership.unscoped.create(org=own.org, user=victim, role=Role.VIEWER)
+        issuer.know("v1", email=victim.email, email_verified=True)
+        client, _ = self.enter(own, issuer, "v1")
+        me = who(client)
+        assert [org["id"] for org in me["organizations"]] == [str(own.org.pk)]
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {me['access']}")
+        switch = client.post("/api/v1/auth/switch", {"org": str(stranger.org.pk)})
+        assert switch.status_code == 404
+        wanted = client.post("/api/v1/auth/refresh", {"org": str(stranger.org.pk)}, **OURS)
+        assert wanted.status_code == 404
+        for path in ("password/change", "email/change", "factors/totp", "links/oidc"):
+            refused = client.post(f"/api/v1/auth/{path}", {"current_password": ""})
+            assert refused.json()["code"] == "session_limited", path
+
+    def test_a_stranger_to_the_org_stays_out(self, own: World, issuer: Issuer) -> None:
+        issuer.know("s1", email="somebody@example.com", email_verified=True)
+        client, answer = self.enter(own, issuer, "s1")
+        assert problem_of(answer) == "not_a_member"
+        assert "drover_refresh" not in client.cookies
+        assert not User.objects.filter(email="somebody@example.com").exists()
+
+    def test_unless_it_takes_everyone_the_issuer_knows(self, own: World, issuer: Issuer) -> None:
+        with own.scope():
+            IdentityProvider.objects.for_org(own.org).update(join_role="viewer")
+        issuer.know("n1", email="new@example.com", email_verified=True, name="New")
+        client, _ = self.enter(own, issuer, "n1")
+        me = who(client)
+        assert me["organization"]["role"] == "viewer"
+        assert me["user"]["email_verified"] is False  # its mailbox was read by nobody
+        made = User.objects.get(email="new@example.com")
+        assert not made.has_usable_password()
+
+    def test_or_invited_them(self, own: World, issuer: Issuer) -> None:
+        own.client("admin").post(
+            "/api/v1/org/invitations", {"email": "called@example.com", "role": "member"}
+        )
+        issuer.know("c1", email="called@example.com", email_verified=True)
+        client, _ = self.enter(own, issuer, "c1")
+        assert who(client)["organization"]["role"] == "member"
+        assert own.client("admin").get("/api/v1/org/invitations").json()["count"] == 0
+
+    def test_an_unconfirmed_address_is_no_member(self, own: World, issuer: Issuer) -> None:
+        issuer.know("u1", email=own.users[Role.ADMIN].email)
+        assert problem_of(self.enter(own, issuer, "u1")[1]) == "email_not_verified"
+
+    def test_a_second_subject_does_not_become_the_same_member(
+        self, own: World, issuer: Issuer
+    ) -> None:
+        email = own.users[Role.ADMIN].email
+        for subject in ("first", "second"):
+            issuer.know(subject, email=email, email_verified=True)
+        self.enter(own, issuer, "first")
+        assert problem_of(self.enter(own, issuer, "second")[1]) == "linked_elsewhere"
+
+    def test_a_removed_member_is_forgotten(self, own: World, issuer: Issuer) -> None:
+        admin = own.users[Role.ADMIN]
+        issuer.know("r1", email=admin.email, email_verified=True)
+        client, _ = self.enter(own, issuer, "r1")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {who(client)['access']}")
+        with own.scope():
+            Membership.objects.for_org(own.org).filter(user=admin).delete()
+            assert not FederatedIdentity.objects.for_org(own.org).exists()
+        assert client.get("/api/v1/org").status_code == 401
+        assert problem_of(self.enter(own, issuer, "r1")[1]) == "not_a_member"
+
+    def test_requiring_it_shuts_other_sessions_out_and_needs_a_provider(
+        self, own: World, issuer: Issuer, stranger: World
+    ) -> None:
+        refused = stranger.client("owner").patch("/api/v1/org", {"require_sso": True})
+        assert refused.json()["errors"][0]["code"] == "no_provider"
+        assert own.client("owner").patch("/api/v1/org", {"require_sso": True}).status_code == 200
+        shut = own.client("admin").get("/api/v1/org")
+        assert (shut.status_code, shut.json()["code"]) == (403, "sso_required")
+        issuer.know("q1", email=own.users[Role.ADMIN].email, email_verified=True)
+        client, _ = self.enter(own, issuer, "q1")
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {who(client)['access']}")
+        assert client.get("/api/v1/org").status_code == 200
+        removal = own.client("owner").delete("/api/v1/org/identity-provider")
+        assert removal.json()["code"] == "sso_required"
+
+    def test_a_switched_off_provider_opens_nothing(self, own: World, issuer: Issuer) -> None:
+        with own.scope():
+            IdentityProvider.objects.for_org(own.org).update(enabled=False)
+        assert problem_of(start(APIClient(), "sso", org=own.org.slug)) == "provider_unknown"
+        assert problem_of(start(APIClient(), f"org-{own.org.pk}")) == "provider_unknown"
+
+    def test_its_secret_is_write_only_sealed_and_not_sent_elsewhere_unasked(
+        self, own: World
+    ) -> None:
+        client, path = own.client("owner"), "/api/v1/org/identity-provider"
+        shown = client.get(path)
+        assert shown.json()["client_secret"] == {"set": True, "last4": "suer"}
+        assert b"a secret of the issuer" not in shown.content
+        body = {"issuer": shown.json()["issuer"], "client_id": "other"}
+        assert client.put(path, body).json()["client_secret"]["set"] is True
+        moved = client.put(path, {**body, "issuer": "https://evil.example"})
+        assert moved.json()["errors"][0]["field"] == "client_secret"
+        with own.scope():
+            row = IdentityProvider.objects.for_org(own.org).get()
+            assert "a secret of the issuer" not in row.sealed
+            trail = AuditEvent.objects.for_org(own.org).filter(object_kind="identity_provider")
+            assert "a secret of the issuer" not in str(list(trail.values()))
+
+    def test_owners_choose_it_admins_look_members_do_not(self, own: World) -> None:
+        path = "/api/v1/org/identity-provider"
+        body = {"issuer": "https://x.example", "client_id": "x", "client_secret": "y"}
+        assert own.client("admin").get(path).status_code == 200
+        assert own.client("admin").put(path, body).status_code == 403
+        assert own.client("member").get(path).status_code == 403
+        assert make_world().client("owner").get(path).status_code == 404
+
+    @pytest.mark.parametrize(
+        "address",
+        ["ftp://x.example", "https://u:p@x.example", "https://", "javascript:alert(1)", "x"],
+    )
+    def test_a_bad_issuer_names_the_field(self, world: World, address: str) -> None:
+        body = {"issuer": address, "client_id": "x", "client_secret": "y"}
+        answer = world.client("owner").put("/api/v1/org/identity-provider", body)
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["field"] == "issuer"
+
+    def test_where_strangers_have_accounts_an_issuer_on_a_private_address_is_not_reached(
+        self, own: World
+    ) -> None:
+        with override_settings(ALLOW_PRIVATE_NETWORKS=False):
+            answer = start(APIClient(), "sso", org=own.org.slug)
+            assert problem_of(answer) == "provider_failed"
+
+    def test_checking_an_issuer_says_what_is_wrong(self, world: World, issuer: Issuer) -> None:
+        client, path = world.client("owner"), "/api/v1/org/identity-provider/check"
+        good = client.post(path, {"issuer": issuer.url}).json()
+        assert good["ok"] is True
+        other = issuer.url.replace("localhost", "127.0.0.1")
+        named = {s["step"]: s["ok"] for s in client.post(path, {"issuer": other}).json()["steps"]}
+        assert named["discovery"] is True
+        away = client.post(path, {"issuer": "http://localhost:1"}).json()
+        assert (away["ok"], away["steps"][0]["step"]) == (False, "discovery")
+
+
+def test_sessions_say_how_they_began(installed: Issuer) -> None:
+    installed.know("how", email="how@example.com", email_verified=True)
+    log_in(APIClient(), installed, "oidc", "how")
+    assert RefreshFamily.objects.get().method == "oidc"
+    assert factors.of(make_user()).any is False
