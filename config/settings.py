@@ -183,6 +183,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "apps.orgs.roles.Role",
         "DomainRoleEnum": "apps.orgs.serializers.DOMAIN_ROLE_CHOICES",
+        "ServiceRoleEnum": "apps.orgs.serializers.SERVICE_ROLES",
         "JoinRoleEnum": "apps.orgs.provider_serializers.JOIN_ROLES",
         "PermissionEnum": "apps.orgs.serializers.PERMISSIONS",
         "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",

@@ -45,8 +45,16 @@ class KeyView(OrgView):
         return ApiKey.objects.for_org(self.org).seen_by(self.principal)
 
     def active_key(self, pk: UUID) -> ApiKey:
-        key: ApiKey = one(self.keys().active(), pk, lock=True)
+        key: ApiKey = one(self.keys().active().select_related("created_by"), pk, lock=True)
         return key
+
+    def domain(self, pk: UUID | None) -> Domain | None:
+        if pk is None:
+            return None
+        domain: Domain | None = Domain.objects.for_org(self.org).filter(pk=pk).first()
+        if domain is None:
+            raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
+        return domain
 
     def made(self, made: api_keys.MadeKey) -> Response:
         row = ApiKey.objects.for_org(self.org).rows().get(pk=made.row.pk)
@@ -94,14 +102,6 @@ class ApiKeys(KeyView):
             expires_at=data["expires_at"],
         )
         return self.made(made)
-
-    def domain(self, pk: UUID | None) -> Domain | None:
-        if pk is None:
-            return None
-        domain: Domain | None = Domain.objects.for_org(self.org).filter(pk=pk).first()
-        if domain is None:
-            raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
-        return domain
 
 
 class OneApiKey(KeyView):

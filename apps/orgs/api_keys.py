@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
 from apps.auth import access, keys
+from apps.auth.models import User
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import ApiKey, Domain, Org
@@ -34,14 +36,17 @@ def create(
     scopes: Sequence[Permission] = (),
     domain: Domain | None = None,
     expires_at: datetime | None = None,
+    holder: User | None = None,
 ) -> MadeKey:
-    """A new key of the member behind `by`; takes one bcrypt. Raises Invalid beyond the maker's role."""
+    """A new key of the member behind `by`, or of the service account `holder`; takes one bcrypt.
+
+    Raises Invalid beyond the maker's role.
+    """
     _refuse_excess(by, role, scopes)
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid([("expires_at", "This time has passed.", "past")])
-    made = _make(
-        org, by, ApiKey(name=name, role=role, scopes=list(scopes), domain=domain), expires_at
-    )
+    row = ApiKey(name=name, role=role, scopes=list(scopes), domain=domain)
+    made = _make(org, row, expires_at, holder.pk if holder else by.user_id)
     changes = {
         "role": [None, role],
         "scopes": [None, list(scopes)],
@@ -52,10 +57,14 @@ def create(
 
 
 def rotate(*, org: Org, by: Principal, key: ApiKey, grace: timedelta) -> MadeKey:
-    """A new key like `key`, at most as strong as its maker; the old one works until `grace` is over."""
+    """A new key like `key`, at most as strong as its maker; the old one works until `grace` is over.
+
+    A service account's stays its own; another member's becomes that of whoever rotates it.
+    """
     role = min(Role(key.role), by.role, key=RANK.__getitem__)
     copy = ApiKey(name=key.name, role=role, scopes=key.scopes, domain_id=key.domain_id)
-    made = _make(org, by, copy, key.expires_at)
+    service = key.created_by.kind == User.Kind.SERVICE
+    made = _make(org, copy, key.expires_at, key.created_by_id if service else by.user_id)
     now = timezone.now()
     end = now + grace
     if grace:
@@ -93,9 +102,9 @@ def _refuse_excess(by: Principal, role: Role, scopes: Sequence[Permission]) -> N
         raise Invalid(errors)
 
 
-def _make(org: Org, by: Principal, row: ApiKey, expires_at: datetime | None) -> MadeKey:
+def _make(org: Org, row: ApiKey, expires_at: datetime | None, holder: UUID) -> MadeKey:
     new = keys.generate()
-    row.org, row.created_by_id, row.expires_at = org, by.user_id, expires_at
+    row.org, row.created_by_id, row.expires_at = org, holder, expires_at
     row.prefix, row.hash, row.tag = new.prefix, new.hash, new.tag
     row.save()
     return MadeKey(row, new.text)

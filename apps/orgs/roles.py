@@ -94,3 +94,17 @@ def allows(role: Role, permission: Permission) -> bool:
 
 def higher(one: Role, other: Role) -> Role:
     return one if RANK[one] >= RANK[other] else other
+
+
+def explain(
+    permission: Permission, *, role: Role, raised: Role | None, domain: str
+) -> tuple[bool, str]:
+    """(allowed, why) for a member with this role, `raised` in the domain of that name."""
+    least = _LEAST_ROLE[permission]
+    if RANK[role] >= RANK[least]:
+        return True, f"Every {role} may."
+    if raised is not None and permission not in DOMAIN_PERMISSIONS:
+        return False, f"Needs {least}; a raised role counts for the domain's own objects only."
+    if raised is not None and RANK[raised] >= RANK[least]:
+        return True, f"Raised from {role} to {raised} in {domain}."
+    return False, f"Needs {least}; this member is {raised or role} here."

@@ -13,6 +13,7 @@ from apps.orgs.sign_in_serializers import AsciiEmailField
 
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]
+SERVICE_ROLES = [(role.value, role.label) for role in Role if role is not Role.OWNER]
 MAX_GRACE = 7 * 24 * 3600  # seconds
 
 
@@ -207,6 +208,43 @@ class NewApiKey(serializers.Serializer[Any]):
     )
     domain_id = serializers.UUIDField(allow_null=True, default=None)
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
+
+
+class NewServiceAccount(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    role = serializers.ChoiceField(choices=SERVICE_ROLES)
+
+
+class NewServiceAccountKey(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=120)
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=PERMISSIONS),
+        max_length=len(PERMISSIONS),
+        default=list,
+        help_text="Empty: all of the service account's role.",
+    )
+    domain_id = serializers.UUIDField(allow_null=True, default=None)
+    expires_at = serializers.DateTimeField(allow_null=True, default=None)
+
+
+class AccessQuery(serializers.Serializer[Any]):
+    domain = serializers.UUIDField(
+        required=False, help_text="For objects of this domain; left out: of none."
+    )
+
+
+class AccessRow(serializers.Serializer[Any]):
+    permission = serializers.ChoiceField(choices=PERMISSIONS)
+    allowed = serializers.BooleanField()
+    because = serializers.CharField(help_text="A sentence.")
+
+
+class MemberAccess(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(
+        choices=Role.choices, help_text="Everywhere in the organization."
+    )
+    role_here = serializers.ChoiceField(choices=Role.choices, help_text="In the domain asked for.")
+    permissions = AccessRow(many=True)
 
 
 class MadeApiKey(ApiKeyRow):

@@ -100,6 +100,8 @@ def change_role(*, org: Org, by: Principal, member: Membership, role: Role) -> M
     member.refresh_from_db(fields=["role"])
     before = Role(member.role)
     require_reach(by, before, role)
+    if role is Role.OWNER and member.user.kind == User.Kind.SERVICE:
+        raise Invalid([("role", "A program cannot own an organization.", "service_account")])
     if before is Role.OWNER and role is not Role.OWNER:
         _keep_an_owner(org, without=member)
     member.role = role
@@ -225,9 +227,11 @@ def _end(org: Org, by: Principal, member: Membership, action: str) -> None:
     made_by = ApiKey.objects.for_org(org).filter(created_by_id=member.user_id)
     made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
     _record_member(org, by, action, member, {"role": [member.role, None]})
-    user_id = member.user_id
+    user = member.user
     member.delete()
-    access.changed(user_id)
+    if user.kind == User.Kind.SERVICE:  # it was a member here and nowhere else
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    access.changed(user.pk)
 
 
 def _save_domain(domain: Domain) -> None:
@@ -239,7 +243,9 @@ def _save_domain(domain: Domain) -> None:
 
 
 def _address(member: Membership) -> str:
-    return member.user.email
+    """What the trail calls a member."""
+    service = member.user.kind == User.Kind.SERVICE
+    return member.user.name if service else member.user.email
 
 
 def _record_member(

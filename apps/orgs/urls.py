@@ -7,6 +7,7 @@ from apps.orgs import (
     factor_views,
     invitation_views,
     provider_views,
+    service_account_views,
     sign_in_views,
     views,
 )
@@ -58,6 +59,9 @@ urlpatterns = [
     path("org/leave", views.Leave.as_view()),
     path("org/members", views.Members.as_view()),
     path("org/members/<uuid:pk>", views.Member.as_view()),
+    path("org/members/<uuid:pk>/access", views.MemberAccess.as_view()),
+    path("org/service-accounts", service_account_views.ServiceAccounts.as_view()),
+    path("org/service-accounts/<uuid:pk>/keys", service_account_views.ServiceAccountKeys.as_view()),
     path("org/domains", views.Domains.as_view()),
     path("org/domains/<uuid:pk>", views.OneDomain.as_view()),
     path("org/domains/<uuid:pk>/members/<uuid:member_id>", views.DomainMember.as_view()),

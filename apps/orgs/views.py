@@ -14,8 +14,8 @@ from apps.orgs import serializers as forms
 from apps.orgs import services
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Domain, DomainRole, Membership, Org
-from apps.orgs.roles import Permission, Role
-from config.api import OrgView, data_of, etag, one, require_match
+from apps.orgs.roles import RANK, Permission, Role, explain
+from config.api import OrgView, data_of, etag, one, query_of, require_match
 from config.paging import Order, newest, oldest, page
 from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 
@@ -59,6 +59,18 @@ OVERRIDE_EXAMPLE = {
     "role": "admin",
 }
 DOMAIN_DETAIL_EXAMPLE = {**DOMAIN_EXAMPLE, "members": [OVERRIDE_EXAMPLE]}
+ACCESS_EXAMPLE = {
+    "role": "viewer",
+    "role_here": "admin",
+    "permissions": [
+        {
+            "permission": "pipelines.run",
+            "allowed": True,
+            "because": "Raised from viewer to admin in Marketing.",
+        }
+    ],
+}
+MEMBER_PAGE = page_of(forms.Member)
 MEMBER_ORDERS = {"oldest": oldest(), "newest": newest(), "email": Order("user__email")}
 DOMAIN_ORDERS = {"name": Order("name"), "newest": newest()}
 
@@ -174,7 +186,7 @@ class Members(OrgView):
         "members_list",
         tag="members",
         summary="Who belongs to the organization",
-        answer=page_of(forms.Member),
+        answer=MEMBER_PAGE,
         parameters=[*PAGE_PARAMETERS, order_of(MEMBER_ORDERS, "oldest")],
         example=page_example(MEMBER_EXAMPLE),
     )
@@ -222,6 +234,34 @@ class Member(OrgView):
     def delete(self, request: Request, pk: UUID) -> Response:
         services.remove_member(org=self.org, by=self.principal, member=self.member(pk))
         return Response(status=204)
+
+
+class MemberAccess(OrgView):
+    @operation(
+        "members_access",
+        tag="members",
+        summary="What a member may do, and why",
+        answer=forms.MemberAccess,
+        parameters=[forms.AccessQuery],
+        errors=(404,),
+        example=ACCESS_EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        """For objects of a domain, or of none: "why may this member run this pipeline?"."""
+        member = one(Membership.objects.for_org(self.org), pk)
+        wanted = query_of(forms.AccessQuery, request).get("domain")
+        domain = one(Domain.objects.for_org(self.org), wanted) if wanted else None
+        overrides = DomainRole.objects.for_org(self.org).filter(domain=domain, membership=member)
+        raised = overrides.values_list("role", flat=True).first() if domain else None
+        role, higher = Role(member.role), Role(raised) if raised else None
+        rows = []
+        for permission in Permission:
+            allowed, because = explain(
+                permission, role=role, raised=higher, domain=domain.name if domain else ""
+            )
+            rows.append({"permission": permission, "allowed": allowed, "because": because})
+        here = higher if higher and RANK[higher] > RANK[role] else role
+        return Response({"role": role, "role_here": here, "permissions": rows})
 
 
 class Leave(OrgView):

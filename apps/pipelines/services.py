@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.orgs import audit
-from apps.orgs.exceptions import Invalid
+from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.pipelines import definition, diffs, plans, removal, versions
@@ -39,7 +39,8 @@ def create(
     timeout_seconds: int = 6 * 3600,
     max_attempts: int = 3,
 ) -> Pipeline:
-    """A pipeline with its first version. Raises Invalid naming the fields, and PipelineNameTaken."""
+    """A pipeline with its first version. Raises Invalid naming the fields, PipelineNameTaken and LimitReached."""
+    _require_room(org)
     settled, plan = read(org=org, by=by, config=config, schedule=schedule)
     pipeline = Pipeline(
         org=org,
@@ -60,6 +61,12 @@ def create(
         changes = {"name": [None, name], **_pairs(diffs.diff({}, _shown(settled)))}
         _record(org, by, "pipeline.create", pipeline, changes)
     return pipeline
+
+
+def _require_room(org: Org) -> None:
+    most = org.max_pipelines
+    if most is not None and Pipeline.objects.for_org(org).count() >= most:
+        raise LimitReached("pipelines", most)
 
 
 def update(

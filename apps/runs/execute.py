@@ -22,7 +22,7 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
-from apps.runs import admission, leases, positions, queue, remains, retries, states, storage
+from apps.runs import admission, leases, positions, queue, remains, retries, states, storage, usage
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
@@ -89,7 +89,11 @@ def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
         outcome = _failed(error)
     finally:
         recorder.close()
-    return _unrecorded(recorder.fault) if recorder.fault else outcome
+    if recorder.fault:
+        return _unrecorded(recorder.fault)
+    if recorder.over is not None and not isinstance(outcome, Succeeded):
+        return usage.stopped(recorder.over)
+    return outcome
 
 
 def _failed(error: EngineError) -> Failed:
@@ -107,6 +111,8 @@ def _spec(claim: Claim) -> RunSpec | Failed:
     """What the child needs; Failed when the pipeline's settings cannot be read."""
     with org_scope(claim.org_id):
         org = Org.objects.get(pk=claim.org_id)
+        if (measure := usage.over(org)) is not None:
+            return usage.stopped(measure)
         pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
         try:
             source, destination = engine_specs(org=org, pipeline=pipeline, version=claim.version)

@@ -164,6 +164,19 @@ class Feed(OrgOwned):
         constraints = [models.UniqueConstraint(fields=["org"], name="runs_feed_once")]
 
 
+class Usage(OrgOwned):
+    """What an org's runs moved in a month. A trigger of the database adds to it, whoever changes a run's counters;
+    deleting a pipeline takes nothing off."""
+
+    month = models.DateField()  # its first day, UTC
+    rows = models.BigIntegerField(default=0)
+    bytes = models.BigIntegerField(default=0)
+    runs = models.BigIntegerField(default=0)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [models.UniqueConstraint(fields=["org", "month"], name="runs_usage_once")]
+
+
 class LogPart(OrgOwned):
     """A stretch of a run's log in storage: JSON lines numbered from `first_line`."""
 

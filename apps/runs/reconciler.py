@@ -16,12 +16,12 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.auth import sessions
-from apps.auth.models import LoginAttempt, StreamTicket
+from apps.auth import factors, sessions
+from apps.auth.models import LoginAttempt, MailedLink, StreamTicket
 from apps.engine import Failed, FailureClass
 from apps.engine import state as engine_state
 from apps.orgs.tenancy import org_scope
-from apps.runs import admission, queue, retries, states
+from apps.runs import admission, erasure, queue, retries, states
 from apps.runs.models import Attempt, Run, Status
 from apps.runs.services import CANCEL_ENFORCED_AFTER
 from apps.runs.snapshots import failure_columns
@@ -46,6 +46,7 @@ class Report:
     cancelled: int
     tickets: int
     zombies: int
+    closed: int  # suspended or deleted orgs whose runs were asked to end
 
 
 def reconcile() -> Report:
@@ -55,6 +56,7 @@ def reconcile() -> Report:
         cancelled=enforce_cancels(),
         tickets=issue_missing_tickets(),
         zombies=queue.remove_zombies(SILENT_WORKER),
+        closed=erasure.stop_closed(),
     )
     if any(asdict(report).values()):
         logger.info("reconciled", **asdict(report))
@@ -140,7 +142,10 @@ def sweep() -> None:
     _remove("orgs_remove_old_idempotency", now - ANSWERS_KEPT)
     StreamTicket.objects.filter(expires_at__lt=now).delete()
     LoginAttempt.objects.filter(at__lt=now - LOGINS_KEPT).delete()
+    MailedLink.objects.filter(expires_at__lt=now).delete()
+    factors.forget_old_challenges(now)
     sessions.forget_dead(now - SESSIONS_KEPT)
+    erasure.erase_due()
     engine_state.prune(settings.ENGINE_DATABASE_URL)
 
 

@@ -28,7 +28,9 @@ from apps.engine.contract import (
     StopReason,
     Withdrawn,
 )
-from apps.runs import events, leases, logs, snapshots, states
+from apps.orgs.models import Org
+from apps.orgs.tenancy import org_scope
+from apps.runs import events, leases, logs, snapshots, states, usage
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
@@ -36,6 +38,7 @@ from apps.runs.models import Attempt, LogPart, Output
 logger = structlog.get_logger(__name__)
 
 EVERY = 1.0  # seconds between writes
+MEASURE_EVERY = 5.0  # seconds between looks at the org's limits
 PUT_PATIENCE = 0.5  # seconds a turn waits for storage to take a part
 LAST_PATIENCE = 5.0  # seconds the end of an attempt waits for it
 MOST_WAITING = 8 * 1024 * 1024  # bytes of log lines kept while storage is away; the oldest go first
@@ -48,6 +51,7 @@ class Recorder:
     def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
         self.claim = claim
         self.latest: Progress | None = None
+        self.over: usage.Measure | None = None  # the org's limit that this run reached
         self.fault: Exception | None = None  # a bug in here; the run must not go on unseen
         self._shutdown = shutdown
         self._deadline = time.monotonic() + claim.timeout_left
@@ -61,7 +65,7 @@ class Recorder:
         self._launched = False
         self._unwritten = False  # progress, outputs or the launch
         self._rate = Rate()
-        self._renewed = time.monotonic()
+        self._renewed = self._measured = time.monotonic()
         self._wake = threading.Event()
         self._done = False
         self._thread = threading.Thread(target=self._work, name=f"record {claim.run_id}")
@@ -129,6 +133,8 @@ class Recorder:
                 self._renew()
             if self._reason is None and leases.cancel_wanted(self.claim):
                 self._reason = "cancelled"
+            if self._reason is None and time.monotonic() > self._measured + MEASURE_EVERY:
+                self._measure()
         except DATABASE_AWAY as error:
             logger.warning("run cannot be recorded now", error=_first_line(error))
         finally:
@@ -147,6 +153,14 @@ class Recorder:
     def _has_news(self) -> bool:
         with self._lock:
             return self._unwritten or bool(self._lines) or self._put is not None
+
+    def _measure(self) -> None:
+        """Stop at a limit of the org: what is committed stays, the next run goes on from there."""
+        self._measured = time.monotonic()
+        with org_scope(self.claim.org_id):
+            self.over = usage.over(Org.objects.get(pk=self.claim.org_id))
+        if self.over is not None:
+            self._reason = "timeout"
 
     def _renew(self) -> None:
         with leases.held(self.claim):

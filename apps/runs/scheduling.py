@@ -56,6 +56,9 @@ def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> boo
 
 def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> bool:
     slot = schedule.next_run_at
+    if org.suspended_at is not None or org.deletion_at is not None:
+        _set_next(schedule, schedules.advance(schedule, now))  # goes on when the org does
+        return False
     if slot is None or not pipeline.enabled or schedule.paused_at is not None:
         _set_next(schedule, None)
         return False

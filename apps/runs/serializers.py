@@ -204,3 +204,26 @@ class PipelineStateSerializer(serializers.Serializer[Any]):
 
 class PutStreamStateSerializer(serializers.Serializer[Any]):
     state = serializers.DictField(help_text="What the next incremental sync continues from.")
+
+
+class MeasureSerializer(serializers.Serializer[Any]):
+    name = serializers.ChoiceField(
+        choices=["rows_month", "bytes_month", "running", "pipelines", "members"]
+    )
+    used = serializers.IntegerField()
+    limit = serializers.IntegerField(allow_null=True, help_text="Null: no limit.")
+    state = serializers.ChoiceField(
+        choices=["ok", "warning", "reached"], help_text="`warning` from 80 % on."
+    )
+
+
+class MonthSerializer(serializers.Serializer[Any]):
+    month = serializers.DateField(help_text="Its first day, UTC.")
+    rows = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    runs = serializers.IntegerField()
+
+
+class UsageSerializer(serializers.Serializer[Any]):
+    limits = MeasureSerializer(many=True)
+    months = MonthSerializer(many=True)

@@ -14,7 +14,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline, Schedule
-from apps.runs import queue, states
+from apps.runs import queue, states, usage
 from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
 from apps.runs.models import LIVE, Run, Status, Trigger
 
@@ -36,11 +36,13 @@ def start(
 ) -> Run:
     """A pending run and the job that will execute it, or neither.
 
-    Raises PipelineDisabled unless `force`, and RunInProgress naming the live run.
+    Raises PipelineDisabled unless `force`, RunInProgress naming the live run, and LimitReached.
     """
     if not pipeline.enabled and not force:
         raise PipelineDisabled
     _refuse_second(org, pipeline.pk)
+    if trigger is not Trigger.SCHEDULE:  # nobody sees a refusal then: such a run fails and says why
+        usage.require_room(org)
     run = Run(
         org=org,
         pipeline=pipeline,

@@ -1,6 +1,13 @@
 from django.urls import path
 
-from apps.runs import event_views, output_views, position_views, views
+from apps.runs import (
+    event_views,
+    export_views,
+    output_views,
+    position_views,
+    usage_views,
+    views,
+)
 
 urlpatterns = [
     path("pipelines/<uuid:pk>/run", views.PipelineRunView.as_view()),
@@ -14,6 +21,9 @@ urlpatterns = [
     path("runs/<uuid:pk>/events", event_views.RunEventsView.as_view()),
     path("runs/<uuid:pk>/outputs", output_views.OutputListView.as_view()),
     path("runs/<uuid:pk>/outputs/<path:name>", output_views.OutputView.as_view()),
+    path("org/usage", usage_views.UsageView.as_view()),
+    path("org/usage/export", usage_views.UsageExportView.as_view()),
+    path("org/export", export_views.OrgExportView.as_view()),
     path("events", event_views.OrgEventsView.as_view()),
     path("stats/overview", views.OverviewView.as_view()),
 ]

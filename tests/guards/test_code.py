@@ -31,6 +31,7 @@ CURSORS = {
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
     "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
+    "apps/runs/erasure.py": "Which orgs end is asked of functions that answer ids; their last rows go in one.",
     "apps/runs/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",
     "apps/runs/queue.py": "Procrastinate's own tables, which belong to no org.",
     "apps/runs/reconciler.py": "Which runs need help is asked of functions that answer ids.",

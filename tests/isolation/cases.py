@@ -164,6 +164,20 @@ ORGS = {
     "members_list": Case(),
     "members_update": Case(path={"id": "member"}, body=lambda p: {"role": "member"}),
     "members_remove": Case(204, path={"id": "member"}),
+    "members_access": Case(
+        path={"id": "member"}, query={"domain": "domain"}, unread={"query domain": 404}
+    ),
+    "service_accounts_list": Case(),
+    "service_accounts_create": Case(201, body=lambda p: {"name": "Robot", "role": "viewer"}),
+    "service_accounts_keys_create": Case(
+        201,
+        path={"id": "robot"},
+        body=lambda p: {"name": "Another", "domain_id": p["domain"]},
+        unknown=422,
+    ),
+    "usage_get": Case(),
+    "usage_export": Case(),
+    "org_export": Case(),
     "domains_list": Case(),
     "domains_create": Case(201, body=lambda p: {"name": "Another"}),
     "domains_get": Case(path={"id": "domain"}),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.engine.contract import LogLine
-from apps.orgs import api_keys, services, sso
+from apps.orgs import api_keys, service_accounts, services, sso
 from apps.orgs.models import ApiKey, Domain, Invitation, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
@@ -99,7 +99,14 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
         role=Role.MEMBER,
         expires_at=timezone.now() + timedelta(days=1),
     )
+    robot = service_accounts.create(
+        org=world.org,
+        by=principal(world, Role.OWNER),
+        name=f"{world.org.name} robot",
+        role=Role.MEMBER,
+    )
     return {
+        "robot": robot.pk,
         "org": world.org.pk,
         "member": member.pk,
         "user": world.users[Role.ADMIN].pk,

@@ -1,0 +1,93 @@
+"""Service accounts over HTTP. Roles, domain roles and removal are those of any member (`/org/members`)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.auth.models import User
+from apps.orgs import serializers as forms
+from apps.orgs import service_accounts
+from apps.orgs.api_key_views import MADE_EXAMPLE, KeyView
+from apps.orgs.models import Membership
+from apps.orgs.roles import Permission, Role
+from apps.orgs.views import MEMBER_EXAMPLE, MEMBER_ORDERS, MEMBER_PAGE, member_row, page_example
+from config.api import OrgView, data_of, one
+from config.paging import page
+from config.schema import PAGE_PARAMETERS, operation, order_of
+
+SERVICE_EXAMPLE = {
+    **MEMBER_EXAMPLE,
+    "email": "01936c66-8192-7374-ac63-5f6071829304@service.invalid",
+    "name": "Terraform",
+    "kind": "service",
+}
+
+
+class ServiceAccounts(OrgView):
+    permissions = {"get": Permission.API_KEYS_MANAGE, "post": Permission.API_KEYS_MANAGE}
+    session_methods = frozenset({"post"})
+
+    @operation(
+        "service_accounts_list",
+        tag="service accounts",
+        summary="Members that are programs",
+        answer=MEMBER_PAGE,
+        parameters=[*PAGE_PARAMETERS, order_of(MEMBER_ORDERS, "oldest")],
+        example=page_example(SERVICE_EXAMPLE),
+    )
+    def get(self, request: Request) -> Response:
+        members = Membership.objects.for_org(self.org).filter(user__kind=User.Kind.SERVICE)
+        return page(
+            request, members.rows(), orders=MEMBER_ORDERS, default="oldest", render=member_row
+        )
+
+    @operation(
+        "service_accounts_create",
+        tag="service accounts",
+        summary="Make a member that is a program, at most as strong as oneself",
+        request=forms.NewServiceAccount,
+        answer=forms.Member,
+        status=201,
+        example=SERVICE_EXAMPLE,
+        request_example={"name": "Terraform", "role": "member"},
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(forms.NewServiceAccount, request)
+        made = service_accounts.create(
+            org=self.org, by=self.principal, name=data["name"], role=Role(data["role"])
+        )
+        rows = Membership.objects.for_org(self.org).rows()
+        return Response(member_row(rows.get(pk=made.pk)), status=201)
+
+
+class ServiceAccountKeys(KeyView):
+    permissions = {"post": Permission.API_KEYS_MANAGE}
+    session_methods = frozenset({"post"})
+
+    @operation(
+        "service_accounts_keys_create",
+        tag="service accounts",
+        summary="Make a key of a service account, with its role; it is shown this once",
+        request=forms.NewServiceAccountKey,
+        answer=forms.MadeApiKey,
+        status=201,
+        errors=(404,),
+        example=MADE_EXAMPLE,
+        request_example={"name": "CI", "scopes": ["pipelines.run", "read"]},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        data = data_of(forms.NewServiceAccountKey, request)
+        members = Membership.objects.for_org(self.org).select_related("user")
+        made = service_accounts.create_key(
+            org=self.org,
+            by=self.principal,
+            member=one(members.filter(user__kind=User.Kind.SERVICE), pk),
+            name=data["name"],
+            scopes=[Permission(scope) for scope in data["scopes"]],
+            domain=self.domain(data["domain_id"]),
+            expires_at=data["expires_at"],
+        )
+        return self.made(made)

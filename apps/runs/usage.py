@@ -1,0 +1,96 @@
+"""What an org used this month, and its limits: a warning at 80 %, a stop at 100 %."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.engine import Failed, FailureClass
+from apps.orgs.exceptions import LimitReached
+from apps.orgs.models import Membership, Org
+from apps.pipelines.models import Pipeline
+from apps.runs.models import Run, Status, Usage
+
+WARN_AT = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One thing that is counted. `limit` None: as much as one likes."""
+
+    name: str
+    used: int
+    limit: int | None
+
+    @property
+    def state(self) -> str:
+        """ok, warning from 80 % on, or reached."""
+        if self.limit is None:
+            return "ok"
+        if self.used >= self.limit:
+            return "reached"
+        return "warning" if self.used >= self.limit * WARN_AT else "ok"
+
+
+def this_month() -> date:
+    return timezone.now().date().replace(day=1)
+
+
+def measures(org: Org) -> list[Measure]:
+    """Everything that has a limit. Four queries."""
+    month = of_month(org.pk)
+    running = Run.objects.for_org(org).filter(status=Status.RUNNING).count()
+    pipelines = Pipeline.objects.for_org(org).count()
+    members = Membership.objects.for_org(org).filter(user__kind="person").count()
+    return [
+        Measure("rows_month", month.rows, org.max_rows_month),
+        Measure("bytes_month", month.bytes, org.max_bytes_month),
+        Measure("running", running, org.max_running),
+        Measure("pipelines", pipelines, org.max_pipelines),
+        Measure("members", members, org.max_members),
+    ]
+
+
+def of_month(org_id: UUID) -> Usage:
+    """This month's row, or an empty one that is not saved."""
+    found: Usage | None = Usage.objects.for_org(org_id).filter(month=this_month()).first()
+    return found or Usage(org_id=org_id, month=this_month())
+
+
+def over(org: Org) -> Measure | None:
+    """The monthly limit that is reached, if one is."""
+    if org.max_rows_month is None and org.max_bytes_month is None:
+        return None
+    month = of_month(org.pk)
+    for measure in (
+        Measure("rows_month", month.rows, org.max_rows_month),
+        Measure("bytes_month", month.bytes, org.max_bytes_month),
+    ):
+        if measure.state == "reached":
+            return measure
+    return None
+
+
+def require_room(org: Org) -> None:
+    """Raise LimitReached when nothing more may be moved this month."""
+    if (measure := over(org)) is not None and measure.limit is not None:
+        raise LimitReached(WORDS[measure.name], measure.limit)
+
+
+def stopped(measure: Measure) -> Failed:
+    """How a run ends that would go beyond a limit."""
+    return Failed(
+        FailureClass.CONFIGURATION,
+        f"The organization's limit of {measure.limit:,} {WORDS[measure.name]} is reached.",
+        (
+            f"used this month: {measure.used:,}",
+            "The next run continues from the last checkpoint: next month, or once an admin raises the limit.",
+        ),
+        retryable=False,
+    )
+
+
+WORDS = {"rows_month": "rows a month", "bytes_month": "bytes a month"}

@@ -1,0 +1,67 @@
+"""What an org used, and its limits."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.orgs.roles import Permission
+from apps.runs import usage
+from apps.runs.models import Usage
+from apps.runs.serializers import UsageSerializer
+from config.api import OrgView
+from config.schema import operation
+
+EXAMPLE = {
+    "limits": [{"name": "rows_month", "used": 820000, "limit": 1000000, "state": "warning"}],
+    "months": [{"month": "2026-11-01", "rows": 820000, "bytes": 96000000, "runs": 412}],
+}
+MONTHS = 24
+
+
+class UsageView(OrgView):
+    @operation(
+        "usage_get",
+        tag="usage",
+        summary="What was used, month by month, and how far the limits are",
+        answer=UsageSerializer,
+        example=EXAMPLE,
+    )
+    def get(self, request: Request) -> Response:
+        limits = [
+            {"name": m.name, "used": m.used, "limit": m.limit, "state": m.state}
+            for m in usage.measures(self.org)
+        ]
+        return Response({"limits": limits, "months": months(self)})
+
+
+class UsageExportView(OrgView):
+    permissions = {"get": Permission.AUDIT_VIEW}
+
+    @operation(
+        "usage_export",
+        tag="usage",
+        summary="What was used, month by month, as CSV",
+        answer=str,
+        media_type="text/csv",
+        example="month,rows,bytes,runs",
+    )
+    def get(self, request: Request) -> Any:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["month", "rows", "bytes", "runs"])
+        writer.writeheader()
+        writer.writerows(months(self))
+        answer = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = 'attachment; filename="usage.csv"'
+        return answer
+
+
+def months(view: OrgView) -> list[dict[str, Any]]:
+    """The newest first."""
+    rows = Usage.objects.for_org(view.org).order_by("-month")[:MONTHS]
+    return list(rows.values("month", "rows", "bytes", "runs"))

@@ -1,0 +1,151 @@
+"""Suspended and deleted orgs: runs end, nothing starts, and after the grace period nothing is left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection, utils
+from django.utils import timezone
+
+from apps.auth.models import User
+from apps.orgs import service_accounts
+from apps.orgs.models import AuditEvent, Org
+from apps.orgs.roles import Role
+from apps.pipelines.models import Schedule
+from apps.runs import erasure, reconciler, scheduling
+from apps.runs.execute import Worker
+from apps.runs.models import Run, Status
+from tests import database
+from tests.isolation.planted import plant, principal
+from tests.runs.conftest import make_pipeline
+from tests.runs.processes import start
+from tests.runs.test_attempts import work_until_idle
+from tests.world import World, make_world
+
+
+def close(world: World, **fields: object) -> None:
+    with world.scope():
+        Org.objects.filter(pk=world.org.pk).update(**fields)
+
+
+def test_waiting_runs_of_a_suspended_org_are_cancelled_and_get_no_turn(
+    acme: World, this_worker: Worker
+) -> None:
+    run_id = start(acme, make_pipeline(acme))
+    close(acme, suspended_at=timezone.now())
+    work_until_idle(this_worker)
+    with acme.scope():
+        assert Run.objects.for_org(acme.org).get(pk=run_id).status == Status.PENDING
+    assert reconciler.reconcile().closed == 1
+    with acme.scope():
+        assert Run.objects.for_org(acme.org).get(pk=run_id).status == Status.CANCELLED
+
+
+def test_its_schedules_wait_and_go_on_when_it_is_resumed(acme: World) -> None:
+    pipeline = make_pipeline(acme)
+    now = timezone.now()
+    with acme.scope():
+        schedule = Schedule.unscoped.create(
+            org=acme.org,
+            pipeline=pipeline,
+            interval_seconds=3600,
+            next_run_at=now - timedelta(seconds=1),
+        )
+    close(acme, suspended_at=now)
+    assert scheduling.tick() == 0
+    with acme.scope():
+        assert Schedule.objects.for_org(acme.org).get().next_run_at > now
+        Schedule.objects.for_org(acme.org).filter(pk=schedule.pk).update(next_run_at=now)
+    close(acme, suspended_at=None)
+    assert scheduling.tick() == 1
+
+
+def owned_rows(org: Org) -> dict[str, int]:
+    """How many rows of each table name this org, seen by the administrator."""
+    found = {}
+    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+        tables = admin.execute(
+            """SELECT c.table_name FROM information_schema.columns c
+               JOIN information_schema.tables t USING (table_schema, table_name)
+               WHERE c.table_schema = 'public' AND c.column_name = 'org_id'
+               AND t.table_type = 'BASE TABLE'"""
+        ).fetchall()
+        for (table,) in tables:
+            count = admin.execute(
+                f"SELECT count(*) FROM {table} WHERE org_id = %s",
+                [org.pk],
+            ).fetchone()
+            if count and count[0]:
+                found[table] = int(count[0])
+    return found
+
+
+def test_after_the_grace_period_every_trace_is_gone_and_nothing_of_others(
+    acme: World, this_worker: Worker
+) -> None:
+    start(acme, make_pipeline(acme))
+    work_until_idle(this_worker)
+    with acme.scope():
+        robot = service_accounts.create(
+            org=acme.org, by=principal(acme, Role.OWNER), name="robot", role=Role.MEMBER
+        )
+    other = plant()
+    before = owned_rows(other.world.org)
+    folder = Path(settings.DROVER_HOME) / "storage" / "org" / str(acme.org.pk)
+    assert folder.is_dir()
+    assert owned_rows(acme.org)
+    close(acme, deletion_at=timezone.now() - timedelta(seconds=1))
+    assert erasure.erase_due() == 1
+    assert owned_rows(acme.org) == {}
+    assert not Org.objects.using("ops").filter(pk=acme.org.pk).exists()
+    assert not folder.exists()
+    assert not User.objects.filter(pk=robot.user_id).exists()
+    assert User.objects.filter(pk=acme.users[Role.OWNER].pk).exists()
+    assert owned_rows(other.world.org) == before
+    assert erasure.erase_due() == 0
+
+
+def test_nothing_is_erased_before_its_time_not_even_by_asking_the_database(acme: World) -> None:
+    close(acme, deletion_at=timezone.now() + timedelta(days=1))
+    assert erasure.erase_due() == 0
+    with pytest.raises(utils.ProgrammingError, match="not due"), connection.cursor() as cursor:
+        cursor.execute("SELECT erase_org(%s)", [acme.org.pk])
+    with acme.scope():
+        assert Org.objects.filter(pk=acme.org.pk).exists()
+
+
+def test_a_live_run_is_asked_to_end_first(acme: World) -> None:
+    start(acme, make_pipeline(acme))
+    close(acme, deletion_at=timezone.now() - timedelta(seconds=1))
+    assert erasure.erase_due() == 0
+    assert erasure.erase_due() == 1
+
+
+class TestExport:
+    def test_it_holds_everything_of_the_org_and_no_secret_and_nothing_of_others(
+        self, committed_db: None
+    ) -> None:
+        ours, theirs = plant(), plant()
+        close(ours.world, deletion_at=timezone.now() + timedelta(days=3))
+        answer: Any = ours.world.client("owner").get("/api/v1/org/export")
+        assert answer.status_code == 200
+        text = b"".join(answer.streaming_content)
+        rows = [orjson.loads(line) for line in text.splitlines()]
+        kinds = {row["record"] for row in rows}
+        assert kinds >= {"organization", "member", "domain", "connector", "pipeline", "run"}
+        assert kinds >= {"pipeline_version", "schedule", "audit_event"}
+        assert theirs.canary.encode() not in text
+        for secret in (f"{ours.canary} password", f"{ours.canary} secret", ours["key"]):
+            assert secret.encode() not in text
+        with ours.world.scope():
+            assert AuditEvent.objects.for_org(ours.world.org).filter(action="org.export").exists()
+
+    def test_members_and_keys_do_not_export(self, committed_db: None) -> None:
+        world = make_world()
+        assert world.client("member").get("/api/v1/org/export").status_code == 403
