@@ -1,4 +1,4 @@
-"""Sessions, CSRF and messages for the operators' admin only: the API is stateless and pays for none of it."""
+"""Sessions and messages for the operators' admin only: the API is stateless and pays for none of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 ADMIN_PATH = "/operators/"
@@ -38,6 +37,5 @@ def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
 
 
 AdminSession = below_admin(SessionMiddleware)
-AdminCsrf = below_admin(CsrfViewMiddleware)
 AdminUser = below_admin(AuthenticationMiddleware)
 AdminMessages = below_admin(MessageMiddleware)

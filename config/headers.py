@@ -33,7 +33,6 @@ class SecurityHeaders:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        response.headers.setdefault("X-Frame-Options", "DENY")
         if isinstance(response, HttpResponse) and "Content-Length" not in response:
             response.headers["Content-Length"] = str(len(response.content))  # else it is chunked
         if request.path.startswith("/api/"):

@@ -82,10 +82,11 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.headers.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.admin.AdminSession",
-    "config.admin.AdminCsrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "config.admin.AdminUser",
     "config.admin.AdminMessages",
     "allauth.account.middleware.AccountMiddleware",
@@ -262,8 +263,13 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 BEHIND_TLS = DEPLOYMENT == "production"
-SECURE_SSL_REDIRECT = False  # the proxy in front redirects
+SECURE_SSL_REDIRECT = env.flag("DROVER_SSL_REDIRECT", default=BEHIND_TLS)
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health/|metrics$)"]  # asked from inside, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
+# Preloading binds a whole domain for years: its owner says so, not a default.
+SECURE_HSTS_PRELOAD = env.flag("DROVER_HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

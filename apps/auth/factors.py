@@ -137,10 +137,13 @@ def begin_totp(user: User) -> dict[str, str]:
 
 
 @transaction.atomic
-def confirm_totp(*, user: User, challenge: str, code: str, session: RefreshFamily) -> list[str]:
+def confirm_totp(
+    *, user: User, challenge: str, code: str, session: RefreshFamily | None
+) -> list[str]:
     """Set the secret up, if this is a code of it. Answers new recovery codes when it is the first factor.
 
-    Raises WrongCode, after which the same challenge can be tried again, and LinkSpent for an old challenge.
+    Every other session ends; all, without a `session`, as for operators. Raises WrongCode, after which the same
+    challenge can be tried again, and LinkSpent for an old challenge.
     """
     from allauth.mfa.totp.internal import auth
 
@@ -300,7 +303,7 @@ def _counter(secret: str, code: str) -> int | None:
     return None
 
 
-def _added(user: User, session: RefreshFamily) -> list[str]:
+def _added(user: User, session: RefreshFamily | None) -> list[str]:
     first = not Authenticator.objects.filter(user=user, type=RECOVERY).exists()
     codes = _recovery_codes(user) if first else []
     _changed(user, session)
@@ -315,11 +318,11 @@ def _removed(user: User, session: RefreshFamily) -> None:
     _changed(user, session, shown=False)
 
 
-def _changed(user: User, session: RefreshFamily, *, shown: bool = True) -> None:
+def _changed(user: User, session: RefreshFamily | None, *, shown: bool = True) -> None:
     """Every other session ends, and the owner is told."""
-    if shown:
+    if session and shown:
         mark_shown(session)
-    sessions.end_all(user.pk, reason="second factor change", but=session.pk)
+    sessions.end_all(user.pk, reason="second factor change", but=session.pk if session else None)
     mail.ask_for_notice(user.email, "second-factor-changed")
 
 

@@ -3,7 +3,17 @@ from __future__ import annotations
 from django.contrib import admin
 
 from apps.auth.models import LoginAttempt, RefreshFamily, User
-from apps.orgs.models import ApiKey, AuditEvent, Domain, DomainRole, Membership, Org
+from apps.orgs.models import (
+    ApiKey,
+    AuditEvent,
+    Domain,
+    DomainRole,
+    IdentityProvider,
+    Invitation,
+    Membership,
+    Org,
+    SupportAccess,
+)
 from apps.orgs.operators import OperatorAdmin
 
 
@@ -29,7 +39,8 @@ class LoginAttemptAdmin(OperatorAdmin):
 
 @admin.register(Org)
 class OrgAdmin(OperatorAdmin):
-    list_display = ("name", "slug", "max_running", "created_at")
+    list_display = ("name", "slug", "max_running", "suspended_at", "deletion_at", "created_at")
+    change_form_template = "operators/org.html"
     search_fields = ("name", "slug")
     org_column = "pk"
 
@@ -56,6 +67,24 @@ class DomainRoleAdmin(OperatorAdmin):
 class ApiKeyAdmin(OperatorAdmin):
     list_display = ("org", "name", "prefix", "role", "last_used_at", "expires_at", "revoked_at")
     list_select_related = ("org",)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(OperatorAdmin):
+    list_display = ("org", "email", "role", "sent_at", "expires_at", "accepted_at")
+    list_select_related = ("org",)
+
+
+@admin.register(IdentityProvider)
+class IdentityProviderAdmin(OperatorAdmin):
+    list_display = ("org", "issuer", "client_id", "join_role", "enabled")
+    list_select_related = ("org",)
+
+
+@admin.register(SupportAccess)
+class SupportAccessAdmin(OperatorAdmin):
+    list_display = ("org", "operator", "reason", "created_at", "until")
+    list_select_related = ("org", "operator")
 
 
 @admin.register(AuditEvent)

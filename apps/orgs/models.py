@@ -206,6 +206,15 @@ class ApiKey(OrgOwned):
         ]
 
 
+class SupportAccess(OrgOwned):
+    """An operator may look at this org's rows until a time, for a reason its owners can read in their trail."""
+
+    operator = models.ForeignKey(User, models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=500)
+    created_at = models.DateTimeField(auto_now_add=True)
+    until = models.DateTimeField()
+
+
 class AuditEvent(OrgOwned):
     """Who did what to which object, with secrets masked. The runtime role can only add and read."""
 

@@ -11,26 +11,66 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
 
 from apps.auth.addresses import client_ip
-from apps.orgs import audit
+from apps.orgs import audit, operator_views, support
+from apps.orgs.operator_views import has_shown
 from apps.orgs.principals import Actor
 from apps.orgs.tenancy import org_scope
 
 NEVER_SHOWN = frozenset(
-    {"password", "hash", "tag", "digest", "data_key", "sealed", "claims", "body", "body_digest"}
+    {
+        "password",
+        "hash",
+        "tag",
+        "digest",
+        "data_key",
+        "sealed",
+        "claims",
+        "body",
+        "body_digest",
+        "state",
+        "data",
+    }
 )
 
 
 class OperatorSite(admin.AdminSite):
-    """For active staff. Members of orgs have no business here."""
+    """For active staff with a second factor. Members of orgs have no business here."""
 
     site_header = "Drover operators"
     site_title = "Drover"
     index_title = "This installation"
     site_url = "/"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return has_shown(request)
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The password first, then the second factor."""
+        user = request.user
+        if user.is_authenticated and user.is_active and user.is_staff and not has_shown(request):
+            return HttpResponseRedirect(reverse("admin:second_factor"))
+        return super().login(request, extra_context)
+
+    def get_urls(self) -> list[Any]:
+        guarded = [
+            path("orgs/org/<uuid:pk>/access/", operator_views.open_access, name="orgs_org_access"),
+            path("orgs/org/<uuid:pk>/suspend/", operator_views.suspend, name="orgs_org_suspend"),
+            path("orgs/org/<uuid:pk>/resume/", operator_views.resume, name="orgs_org_resume"),
+        ]
+        for each in guarded:
+            each.callback = self.admin_view(each.callback)
+        own = path(
+            "second-factor/", never_cache(operator_views.second_factor), name="second_factor"
+        )
+        return [own, *guarded, *super().get_urls()]
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Pages that only read; what other packages would add, to change things, is left out."""
@@ -45,7 +85,7 @@ else:
 
 
 class OperatorAdmin(ReadOnly):
-    """Reading only."""
+    """Reading only, and rows of an org only while the operator has asked for a look at it."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -54,6 +94,9 @@ class OperatorAdmin(ReadOnly):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         manager = getattr(self.model, "unscoped", self.model._default_manager)
         rows: models.QuerySet[Any] = manager.using("ops")
+        if self.org_column == "org_id":
+            user: Any = request.user
+            rows = rows.filter(org_id__in=support.orgs_open_to(user))
         return rows.order_by("-pk")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
@@ -69,10 +112,10 @@ class OperatorAdmin(ReadOnly):
         return self.get_fields(request, obj)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return admin_site_allows(request)
+        return has_shown(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return admin_site_allows(request)
+        return has_shown(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -117,7 +160,3 @@ class OperatorAdmin(ReadOnly):
                     object_kind=self.model._meta.model_name or "",
                     object_id=object_id if isinstance(object_id, UUID) else None,
                 )
-
-
-def admin_site_allows(request: HttpRequest) -> bool:
-    return bool(request.user.is_active and request.user.is_staff)

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from procrastinate.contrib.django.models import ProcrastinateJob
+from procrastinate.contrib.django.models import ProcrastinateJob, ProcrastinateWorker
 
 from apps.orgs.operators import OperatorAdmin
-from apps.runs.models import Attempt, Run
+from apps.runs.models import Attempt, Run, Usage
 
 
 @admin.register(Run)
@@ -23,5 +23,19 @@ class AttemptAdmin(OperatorAdmin):
 @admin.register(ProcrastinateJob)
 class JobAdmin(OperatorAdmin):
     list_display = ("id", "queue_name", "task_name", "status", "scheduled_at", "attempts")
-    list_filter = ("status",)
+    list_filter = ("status", "queue_name")
     org_column = ""
+
+
+@admin.register(ProcrastinateWorker)
+class WorkerAdmin(OperatorAdmin):
+    """A worker that has not been heard of for 30 s counts as dead: its jobs go to others."""
+
+    list_display = ("id", "last_heartbeat")
+    org_column = ""
+
+
+@admin.register(Usage)
+class UsageAdmin(OperatorAdmin):
+    list_display = ("org", "month", "rows", "bytes", "runs")
+    list_select_related = ("org",)

@@ -13,6 +13,7 @@ from tests.guards.source import ROOT, Mention, called, compare, mentions
 UNSCOPED = {
     "apps/orgs/services.py:set_domain_role": "update_or_create with org= among the look-up values.",
     "apps/orgs/sign_in.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
+    "apps/orgs/support.py:orgs_open_to": "An operator's own rows of every org, read by the operators' role.",
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/logs.py:save": "bulk_create has no for_org; the row names its org.",
     "apps/runs/recording.py:Recorder._note_output": "update_or_create with org_id= among the look-up values.",

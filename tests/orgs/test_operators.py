@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.apps import apps
 from django.contrib import admin
 from django.test import Client
+from django.utils import timezone
 
 from apps.auth.models import User
-from apps.orgs.models import AuditEvent
+from apps.orgs.models import AuditEvent, Org, SupportAccess
 from apps.orgs.operators import NEVER_SHOWN, OperatorAdmin
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
@@ -25,13 +29,42 @@ def planted(committed_db: None) -> Planted:
     return plant()
 
 
-@pytest.fixture
-def operator(committed_db: None) -> Client:
-    User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
-    client = Client()
+def log_in(client: Client) -> None:
+    """The password; the second factor is still owed."""
     answer = client.post("/operators/login/", {"username": "op@example.com", "password": PASSWORD})
     assert answer.status_code == 302
+
+
+def set_up_factor(client: Client) -> list[str]:
+    """An authenticator app, set up in the browser; answers the recovery codes."""
+    page = client.get("/operators/second-factor/").content.decode()
+    (secret,) = re.findall(r"<code>([A-Z2-7]{32})</code>", page)
+    (challenge,) = re.findall(r'name="challenge" value="([^"]+)"', page)
+    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    done = client.post("/operators/second-factor/", {"challenge": challenge, "code": code})
+    return re.findall(r"<code>(\d{12})</code>", done.content.decode())
+
+
+@pytest.fixture
+def entering(committed_db: None) -> Client:
+    """An operator who has typed the password."""
+    User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
+    client = Client()
+    log_in(client)
     return client
+
+
+@pytest.fixture
+def operator(entering: Client, planted: Planted) -> Client:
+    """An operator who may look at the planted org."""
+    set_up_factor(entering)
+    look_at(entering, planted.world.org)
+    return entering
+
+
+def look_at(client: Client, org: Org, reason: str = "The customer asked about a run.") -> None:
+    answer = client.post(f"/operators/orgs/org/{org.pk}/access/", {"reason": reason})
+    assert answer.status_code == 302, answer.content
 
 
 def pages() -> list[Any]:
@@ -54,7 +87,8 @@ def test_an_operator_sees_lists_and_objects_and_each_look_is_in_the_orgs_trail(
     with planted.world.scope():
         events = AuditEvent.objects.for_org(planted.world.org).filter(actor_kind="operator")
         found = list(events.order_by("id").values_list("action", "object_kind", "object_id"))
-        assert found[0] == ("operator.list", "org", None)
+        assert found[0][0] == "operator.access"
+        assert ("operator.list", "org", None) in found
         assert [str(part) for part in found[-1]] == ["operator.view", "pipeline", pipeline]
         assert {event.actor_label for event in events} == {"op@example.com"}
 
@@ -136,3 +170,115 @@ def test_the_pages_keep_the_strict_policy(operator: Client) -> None:
 def test_every_room_of_ours_has_its_pages() -> None:
     rooms = {config.label for config in apps.get_app_configs() if config.name.startswith("apps.")}
     assert rooms <= {model._meta.app_label for model in admin.site._registry}
+
+
+class TestTheSecondFactor:
+    def test_the_password_alone_opens_nothing(self, entering: Client) -> None:
+        for path in ("/operators/", "/operators/orgs/org/", "/operators/identity/user/"):
+            assert entering.get(path).status_code == 302
+        led = entering.get("/operators/login/")
+        assert led["Location"] == "/operators/second-factor/"
+
+    def test_setting_an_app_up_shows_recovery_codes_and_lets_in(self, entering: Client) -> None:
+        codes = set_up_factor(entering)
+        assert len(codes) == 10
+        assert entering.get("/operators/").status_code == 200
+        again = Client()
+        log_in(again)
+        assert again.get("/operators/").status_code == 302
+        page = again.get("/operators/second-factor/").content.decode()
+        assert (
+            "authenticator app, then" not in page
+        )  # nobody sets a second app up with the password alone
+        again.post("/operators/second-factor/", {"code": "000000"})
+        assert again.get("/operators/").status_code == 302
+        again.post("/operators/second-factor/", {"code": codes[0]})
+        assert again.get("/operators/").status_code == 200
+
+    def test_a_wrong_first_code_can_be_tried_again(self, entering: Client) -> None:
+        page = entering.get("/operators/second-factor/").content.decode()
+        (challenge,) = re.findall(r'name="challenge" value="([^"]+)"', page)
+        body = {"challenge": challenge, "code": "000000"}
+        wrong = entering.post("/operators/second-factor/", body).content.decode()
+        assert "wrong" in wrong
+        assert challenge in wrong
+
+    def test_strangers_are_sent_to_the_log_in(self, committed_db: None) -> None:
+        answer = Client().get("/operators/second-factor/")
+        assert answer["Location"].startswith("/operators/login/")
+
+
+class TestLookingAtAnOrg:
+    def test_takes_a_reason_that_its_owners_read(self, planted: Planted, entering: Client) -> None:
+        set_up_factor(entering)
+        path = f"/operators/pipelines/pipeline/{planted['pipeline']}/change/"
+        listed = "/operators/pipelines/pipeline/"
+        assert planted.canary not in entering.get(listed).content.decode()
+        assert entering.get(path).status_code == 302  # there is no such object here
+        short = entering.post(
+            f"/operators/orgs/org/{planted.world.org.pk}/access/", {"reason": "why"}
+        )
+        assert short.status_code == 200
+        look_at(entering, planted.world.org, "Ticket 4711: a run hangs.")
+        assert planted.canary in entering.get(path).content.decode()
+        trail = planted.world.client("owner").get("/api/v1/org/audit").json()["results"]
+        (asked,) = [event for event in trail if event["action"] == "operator.access"]
+        assert asked["changes"] == {"reason": [None, "Ticket 4711: a run hangs."]}
+        assert asked["actor_label"] == "op@example.com"
+
+    def test_opens_that_org_only_and_ends(self, planted: Planted, operator: Client) -> None:
+        other = plant()
+        listed = "/operators/connectors/connector/"
+        shown = operator.get(listed).content.decode()
+        assert planted.canary in shown
+        assert other.canary not in shown
+        with planted.world.scope():
+            SupportAccess.objects.for_org(planted.world.org).update(until=timezone.now())
+        assert planted.canary not in operator.get(listed).content.decode()
+
+    def test_is_the_operators_own(self, planted: Planted, operator: Client) -> None:
+        User.objects.create_user(email="second@example.com", password=PASSWORD, is_staff=True)
+        second = Client()
+        second.post("/operators/login/", {"username": "second@example.com", "password": PASSWORD})
+        set_up_factor(second)
+        shown = second.get("/operators/pipelines/pipeline/").content.decode()
+        assert planted.canary not in shown
+
+
+class TestSuspending:
+    def test_and_resuming_with_a_reason(self, planted: Planted, operator: Client) -> None:
+        world = planted.world
+        base = f"/operators/orgs/org/{world.org.pk}"
+        assert "Suspend" in operator.get(f"{base}/change/").content.decode()
+        operator.post(f"{base}/suspend/", {"reason": "Sends spam through webhooks."})
+        client = world.client("owner")
+        refused = client.post("/api/v1/org/domains", {"name": "x"})
+        assert (refused.status_code, refused.json()["code"]) == (423, "org_suspended")
+        assert "Resume" in operator.get(f"{base}/change/").content.decode()
+        operator.post(f"{base}/resume/", {"reason": "They have explained."})
+        assert client.post("/api/v1/org/domains", {"name": "x"}).status_code == 201
+        trail = client.get("/api/v1/org/audit").json()["results"]
+        actions = [event["action"] for event in trail]
+        assert actions.index("operator.resume") < actions.index("operator.suspend")
+
+    def test_takes_a_post_with_a_token_from_the_page(self, planted: Planted) -> None:
+        client = Client(enforce_csrf_checks=True)
+        path = f"/operators/orgs/org/{planted.world.org.pk}/suspend/"
+        answer = client.post(path, {"reason": "because I say so"})
+        assert answer.status_code == 403
+        with planted.world.scope():
+            assert Org.objects.get(pk=planted.world.org.pk).suspended_at is None
+
+    def test_members_cannot(self, planted: Planted) -> None:
+        client = Client()
+        owner = planted.world.users[Role.OWNER]
+        client.post("/operators/login/", {"username": owner.email, "password": PASSWORD})
+        path = f"/operators/orgs/org/{planted.world.org.pk}/suspend/"
+        assert client.post(path, {"reason": "because I say so"}).status_code == 302
+        with planted.world.scope():
+            assert Org.objects.get(pk=planted.world.org.pk).suspended_at is None
+
+
+def test_the_queue_and_its_workers_have_pages(operator: Client) -> None:
+    for path in ("procrastinate/procrastinatejob/", "procrastinate/procrastinateworker/"):
+        assert operator.get(f"/operators/{path}").status_code == 200

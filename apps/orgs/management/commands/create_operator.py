@@ -32,5 +32,8 @@ class Command(BaseCommand):
         password = new_password(options["password_file"], email)
         User.objects.create_user(email=email, password=password, is_staff=True)
         self.stdout.write(f"Operator {email}; log in at {settings.PUBLIC_URL}{ADMIN_PATH}")
+        self.stdout.write(
+            "The first log-in sets up a second factor: have an authenticator app ready."
+        )
         if not options["password_file"]:
             self.stdout.write(f"Password, shown this once: {password}")

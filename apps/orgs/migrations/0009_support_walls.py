@@ -1,0 +1,9 @@
+from django.db import migrations
+
+from apps.orgs import rls
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orgs", "0008_support")]
+
+    operations = [rls.protect("orgs_supportaccess")]

@@ -1,0 +1,137 @@
+"""Pages of the operators' site that are not lists: the second factor, a look at an org, suspending one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.safestring import mark_safe
+
+from apps.auth import factors
+from apps.auth.addresses import client_ip
+from apps.auth.exceptions import LinkSpent, TooManyAttempts, WrongCode
+from apps.auth.models import User
+from apps.orgs import support
+from apps.orgs.models import Org
+
+SHOWN = "operator_second_factor"  # in the web session, once this log-in has shown one
+
+
+class CodeForm(forms.Form):
+    code = forms.CharField(
+        max_length=40, widget=forms.TextInput({"autocomplete": "one-time-code", "autofocus": True})
+    )
+    challenge = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        min_length=10,
+        max_length=500,
+        widget=forms.Textarea({"rows": 3, "cols": 60}),
+        help_text="The organization's owners read it in their audit trail.",
+    )
+
+
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Show a code; whoever has no factor yet sets an authenticator app up first, and sees recovery codes."""
+    user: Any = request.user
+    if not (user.is_authenticated and user.is_active and user.is_staff):
+        return HttpResponseRedirect(reverse("admin:login"))
+    known = factors.of(user).any
+    form = CodeForm(request.POST or None)
+    codes: list[str] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            if known:
+                code = form.cleaned_data["code"]
+                factors.check_code(user=user, code=code, ip=client_ip(request))
+            else:
+                codes = factors.confirm_totp(
+                    user=user,
+                    challenge=form.cleaned_data["challenge"],
+                    code=form.cleaned_data["code"].replace(" ", ""),
+                    session=None,
+                )
+        except (WrongCode, TooManyAttempts, LinkSpent) as error:
+            form.add_error("code", str(error))
+        else:
+            request.session[SHOWN] = True
+            request.session.cycle_key()
+            if not codes:
+                return HttpResponseRedirect(reverse("admin:index"))
+            return render(request, "operators/recovery_codes.html", {"codes": codes})
+    begun: dict[str, str] = {}
+    if not known and request.method == "GET":  # a wrong first code can be tried again
+        begun = factors.begin_totp(user)
+        form.initial["challenge"] = begun["challenge"]
+    svg = mark_safe(begun["qr_svg"].partition("?>")[2]) if begun else ""  # noqa: S308 - made by us
+    return render(
+        request,
+        "operators/second_factor.html",
+        {"form": form, "begun": begun, "svg": svg, "known": known, "title": "Second factor"},
+    )
+
+
+def open_access(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Ask for a look at an org's rows."""
+    return _with_reason(
+        request,
+        pk,
+        title="Look at this organization for an hour",
+        act=support.open_access,
+        done="You may look at this organization for an hour.",
+    )
+
+
+def suspend(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _with_reason(
+        request,
+        pk,
+        title="Suspend this organization",
+        act=support.suspend,
+        done="The organization is suspended; its runs are being ended.",
+    )
+
+
+def resume(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _with_reason(
+        request,
+        pk,
+        title="Resume this organization",
+        act=support.resume,
+        done="The organization goes on.",
+    )
+
+
+def _with_reason(
+    request: HttpRequest, pk: UUID, *, title: str, act: Callable[..., Any], done: str
+) -> HttpResponse:
+    org = Org.objects.using("ops").filter(pk=pk).first()
+    if org is None:
+        raise Http404
+    form = ReasonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        operator: Any = request.user
+        act(
+            org_id=pk,
+            operator=operator,
+            reason=form.cleaned_data["reason"],
+            ip=client_ip(request),
+        )
+        messages.success(request, done)
+        return HttpResponseRedirect(reverse("admin:orgs_org_change", args=[pk]))
+    return render(request, "operators/reason.html", {"form": form, "org": org, "title": title})
+
+
+def has_shown(request: HttpRequest) -> bool:
+    """Whether this log-in of an active operator has shown a second factor."""
+    user = request.user
+    staff = isinstance(user, User) and user.is_active and user.is_staff
+    return staff and bool(request.session.get(SHOWN))

@@ -1,0 +1,67 @@
+"""What operators do to an org: ask for a look at it, suspend and resume it. Each with a reason, in the org's own trail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.auth import access
+from apps.auth.models import User
+from apps.orgs import audit
+from apps.orgs.models import Org, SupportAccess
+from apps.orgs.principals import Actor
+from apps.orgs.tenancy import org_scope
+
+LASTS = timedelta(hours=1)
+
+
+def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> SupportAccess:
+    """Let an operator look at an org's rows for an hour."""
+    with org_scope(org_id):
+        org = Org.objects.get(pk=org_id)
+        row: SupportAccess = SupportAccess.unscoped.create(
+            org=org, operator=operator, reason=reason, until=timezone.now() + LASTS
+        )
+        _record(org, operator, "operator.access", ip, {"reason": [None, reason]})
+    return row
+
+
+def orgs_open_to(operator: User) -> list[UUID]:
+    """The orgs an operator may look at now."""
+    rows = SupportAccess.unscoped.using("ops").filter(operator=operator, until__gt=timezone.now())
+    return list(rows.values_list("org_id", flat=True).distinct())
+
+
+def suspend(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
+    """From now on the org can be read only; its runs are ended by the next reconciling, within seconds."""
+    with org_scope(org_id):
+        org = Org.objects.select_for_update().get(pk=org_id)
+        org.suspended_at, org.suspended_because = timezone.now(), reason
+        org.save(update_fields=["suspended_at", "suspended_because", "updated_at"])
+        _record(org, operator, "operator.suspend", ip, {"reason": [None, reason]})
+        access.changed(org_id)
+
+
+def resume(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
+    """Everything goes on; schedules with their next slot."""
+    with org_scope(org_id):
+        org = Org.objects.select_for_update().get(pk=org_id)
+        org.suspended_at, org.suspended_because = None, ""
+        org.save(update_fields=["suspended_at", "suspended_because", "updated_at"])
+        _record(org, operator, "operator.resume", ip, {"reason": [None, reason]})
+
+
+def _record(
+    org: Org, operator: User, action: str, ip: str | None, changes: dict[str, list[str | None]]
+) -> None:
+    audit.record(
+        org=org,
+        by=Actor("operator", operator.pk, operator.email, ip),
+        action=action,
+        object_kind="org",
+        object_id=org.pk,
+        object_label=org.name,
+        changes=changes,
+    )
