@@ -123,6 +123,8 @@ class Totp(FactorView):
             return refused
         return Response(factors.begin_totp(self.account.user))
 
+
+class TotpRemoval(FactorView):
     @operation(
         "auth_totp_remove",
         tag="second factors",
@@ -132,7 +134,7 @@ class Totp(FactorView):
         request_example=PASSWORD_EXAMPLE,
         account=True,
     )
-    def delete(self, request: Request) -> Response:
+    def post(self, request: Request) -> Response:
         if refused := self.refusal(data_of(forms.Reauthentication, request)):
             return refused
         factors.remove_totp(user=self.account.user, session=self.account.session)
@@ -231,7 +233,7 @@ class PasskeyConfirmation(AccountView):
         return Response({"recovery_codes": codes}, status=201)
 
 
-class OnePasskey(FactorView):
+class PasskeyRemoval(FactorView):
     @operation(
         "auth_passkeys_remove",
         tag="second factors",
@@ -242,7 +244,7 @@ class OnePasskey(FactorView):
         request_example=PASSWORD_EXAMPLE,
         account=True,
     )
-    def delete(self, request: Request, pk: UUID) -> Response:
+    def post(self, request: Request, pk: UUID) -> Response:
         if refused := self.refusal(data_of(forms.Reauthentication, request)):
             return refused
         user, session = self.account.user, self.account.session

@@ -198,6 +198,8 @@ class OneLink(ReauthenticatingView):
         answer.cookies = leading.cookies
         return answer
 
+
+class LinkRemoval(ReauthenticatingView):
     @operation(
         "auth_links_remove",
         tag="auth",
@@ -208,7 +210,7 @@ class OneLink(ReauthenticatingView):
         request_example={"current_password": "correct horse battery"},
         account=True,
     )
-    def delete(self, request: Request, provider: str) -> Response:
+    def post(self, request: Request, provider: str) -> Response:
         if refused := self.wrong_password(data_of(forms.Reauthentication, request)):
             return refused
         if not sso.unlink(self.account.user, provider):

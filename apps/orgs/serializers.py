@@ -102,10 +102,6 @@ class OrganizationChange(serializers.Serializer[Any]):
     )
 
 
-class OrganizationDeletion(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120, help_text="The organization's name, to be sure.")
-
-
 class Transfer(serializers.Serializer[Any]):
     member_id = serializers.UUIDField(help_text="Who becomes an owner; you become an admin.")
 

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from apps.auth.models import User
 from apps.orgs import serializers as forms
 from apps.orgs import services
-from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Domain, DomainRole, Membership, Org
 from apps.orgs.roles import RANK, Permission, Role, explain
 from config.api import OrgView, data_of, etag, one, query_of, require_match
@@ -120,19 +119,17 @@ class Organization(OrgView):
         "org_delete",
         tag="organization",
         summary="Have the organization erased after a grace period",
-        request=forms.OrganizationDeletion,
         answer=forms.Organization,
         status=202,
+        errors=(412,),
+        parameters=[IF_MATCH],
         example={**ORG_EXAMPLE, "deletion_at": "2026-12-06T09:00:00Z"},
-        request_example={"name": "Analytics"},
     )
     def delete(self, request: Request) -> Response:
         """From now on nothing can be changed or run there; everything can be read and exported. An owner can
         call it off with `org_restore` until the time the answer names."""
-        data = data_of(forms.OrganizationDeletion, request)
         org = Org.objects.select_for_update().get(pk=self.org.pk)
-        if data["name"] != org.name:
-            raise Invalid([("name", "This is not the organization's name.", "other_name")])
+        require_match(request, version(org))
         grace = settings.ORG_DELETION_GRACE
         return org_answer(services.delete_org(org=org, by=self.principal, grace=grace), 202)
 

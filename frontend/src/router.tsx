@@ -38,12 +38,65 @@ function parseNext(search: Record<string, unknown>): { next?: string } {
   return typeof next === "string" && /^\/(?![/\\])/.test(next) ? { next } : {};
 }
 
+function parseLogin(search: Record<string, unknown>): { next?: string; problem?: string } {
+  const { problem } = search;
+  return { ...parseNext(search), ...(typeof problem === "string" ? { problem } : {}) };
+}
+
 const login = createRoute({
   getParentRoute: () => root,
   path: "/login",
-  validateSearch: parseNext,
+  validateSearch: parseLogin,
   component: LoginPage,
 });
+
+const forgotPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/forgot-password",
+  component: lazyRouteComponent(() => import("@/features/session/mailed-pages"), "ForgotPasswordPage"),
+});
+
+const resetPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/reset-password",
+  component: lazyRouteComponent(() => import("@/features/session/mailed-pages"), "ResetPasswordPage"),
+});
+
+const verifyEmail = createRoute({
+  getParentRoute: () => root,
+  path: "/verify-email",
+  component: lazyRouteComponent(() => import("@/features/session/mailed-pages"), "VerifyEmailPage"),
+});
+
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: "/invitation",
+  component: lazyRouteComponent(() => import("@/features/session/invitation-page"), "InvitationPage"),
+});
+
+const welcome = createRoute({
+  getParentRoute: () => root,
+  path: "/welcome",
+  component: lazyRouteComponent(() => import("@/features/session/threshold-pages"), "WelcomePage"),
+});
+
+const threshold = createRoute({
+  getParentRoute: () => root,
+  path: "/threshold",
+  beforeLoad: requireSession,
+  component: lazyRouteComponent(() => import("@/features/session/threshold-pages"), "ThresholdPage"),
+});
+
+async function requireSession({ location }: { location: { href: string } }) {
+  if (currentSession().status === "unknown") await resume();
+  if (currentSession().status !== "known") {
+    const next = location.href === "/" ? {} : { next: location.href };
+    throw redirect({ to: "/login", search: next });
+  }
+}
+
+/** One's own settings stay open to whom the organization is closed to: a second factor is set up there. */
+const ONES_OWN = ["/settings/account", "/settings/security"];
 
 const signup = createRoute({
   getParentRoute: () => root,
@@ -56,11 +109,11 @@ const app = createRoute({
   getParentRoute: () => root,
   id: "app",
   beforeLoad: async ({ location }) => {
-    if (currentSession().status === "unknown") await resume();
-    if (currentSession().status !== "known") {
-      const next = location.href === "/" ? {} : { next: location.href };
-      throw redirect({ to: "/login", search: next });
-    }
+    await requireSession({ location });
+    const state = currentSession();
+    const organization = state.status === "known" ? state.session.organization : null;
+    const shut = !organization || organization.closed !== null;
+    if (shut && !ONES_OWN.includes(location.pathname)) throw redirect({ to: "/threshold" });
   },
   component: Shell,
   errorComponent: PageError,
@@ -106,11 +159,104 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage"),
 });
 
+const settings = createRoute({
+  getParentRoute: () => app,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/features/settings/settings-layout"), "SettingsLayout"),
+});
+
+const settingsHome = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/settings/account", replace: true });
+  },
+});
+
+const account = createRoute({
+  getParentRoute: () => settings,
+  path: "/account",
+  component: lazyRouteComponent(() => import("@/features/settings/account-page"), "AccountPage"),
+});
+
+const security = createRoute({
+  getParentRoute: () => settings,
+  path: "/security",
+  component: lazyRouteComponent(() => import("@/features/settings/security-page"), "SecurityPage"),
+});
+
+const organization = createRoute({
+  getParentRoute: () => settings,
+  path: "/organization",
+  component: lazyRouteComponent(() => import("@/features/settings/organization-page"), "OrganizationPage"),
+});
+
+const members = createRoute({
+  getParentRoute: () => settings,
+  path: "/members",
+  component: lazyRouteComponent(() => import("@/features/settings/members-page"), "MembersPage"),
+});
+
+const domains = createRoute({
+  getParentRoute: () => settings,
+  path: "/domains",
+  component: lazyRouteComponent(() => import("@/features/settings/domains-page"), "DomainsPage"),
+});
+
+const apiKeys = createRoute({
+  getParentRoute: () => settings,
+  path: "/api-keys",
+  component: lazyRouteComponent(() => import("@/features/settings/api-keys-page"), "ApiKeysPage"),
+});
+
+const sso = createRoute({
+  getParentRoute: () => settings,
+  path: "/sso",
+  component: lazyRouteComponent(() => import("@/features/settings/sso-page"), "SsoPage"),
+});
+
+const usage = createRoute({
+  getParentRoute: () => settings,
+  path: "/usage",
+  component: lazyRouteComponent(() => import("@/features/settings/usage-page"), "UsagePage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => settings,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("@/features/settings/audit-page"), "AuditPage"),
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
     signup,
-    app.addChildren([home, pipelines, newPipeline, pipeline, runs, run]),
+    forgotPassword,
+    resetPassword,
+    verifyEmail,
+    invitation,
+    welcome,
+    threshold,
+    app.addChildren([
+      home,
+      pipelines,
+      newPipeline,
+      pipeline,
+      runs,
+      run,
+      settings.addChildren([
+        settingsHome,
+        account,
+        security,
+        organization,
+        members,
+        domains,
+        apiKeys,
+        sso,
+        usage,
+        audit,
+      ]),
+    ]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,

@@ -33,6 +33,7 @@ class Site:
     email: str
     password: str
     organization: str
+    mail: Path  # a folder: there is no mail server
 
 
 @dataclass
@@ -97,7 +98,9 @@ def _when_ready(process: subprocess.Popen[bytes], report: Path, log: Path) -> Si
             pytest.fail(f"Drover did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.1)
     said = json.loads(report.read_text())
-    return Site(said["url"], said["email"], said["password"], said["organization"])
+    return Site(
+        said["url"], said["email"], said["password"], said["organization"], report.parent / "mail"
+    )
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -120,7 +123,10 @@ def visitor() -> Iterator[Visitor]:
         except NoBrowser as missing:
             pytest.fail(str(missing))
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        # without motion: a colour half-way through a fade is no colour of ours
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+        )
         context.set_default_timeout(PATIENCE)
         visitor = Visitor(context.new_page())
         visitor.listen()

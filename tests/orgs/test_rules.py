@@ -146,8 +146,8 @@ def test_a_suspended_org_can_be_read_and_not_changed(world: World) -> None:
 
 
 class TestDeleting:
-    def delete(self, world: World, by: str = "owner", name: str | None = None) -> Any:
-        return world.client(by).delete("/api/v1/org", {"name": name or world.org.name})
+    def delete(self, world: World, by: str = "owner") -> Any:
+        return world.client(by).delete("/api/v1/org")
 
     def test_it_waits_for_the_grace_period_and_the_owners_are_told(self, world: World) -> None:
         answer = self.delete(world)
@@ -165,8 +165,9 @@ class TestDeleting:
         assert world.client("owner").post("/api/v1/org/restore").json()["deletion_at"] is None
         assert world.client("owner").post("/api/v1/org/domains", {"name": "M"}).status_code == 201
 
-    def test_it_needs_the_name_and_an_owner(self, world: World) -> None:
-        assert self.delete(world, name="Acm").json()["errors"][0]["field"] == "name"
+    def test_it_takes_an_owner_and_the_version_they_saw(self, world: World) -> None:
+        stale = world.client("owner").delete("/api/v1/org", HTTP_IF_MATCH='"0"')
+        assert stale.status_code == 412
         assert self.delete(world, by="admin").status_code == 403
 
 

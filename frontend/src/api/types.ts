@@ -21,3 +21,5 @@ export type CheckStep = Schemas["CheckStep"];
 export type Preview = Schemas["PreviewAnswer"];
 export type StreamInfo = Schemas["Stream"];
 export type Output = Schemas["Output"];
+export type Organization = Schemas["Organization"];
+export type Member = Schemas["Member"];

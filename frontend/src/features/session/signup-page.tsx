@@ -7,7 +7,9 @@ import { begin, plainFetch } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
+import type { Session } from "@/api/types";
 import { Entrance } from "./entrance";
+import { Providers } from "./providers";
 
 interface Registration {
   name: string;
@@ -21,12 +23,27 @@ export function SignupPage() {
   const router = useRouter();
   const signup = useMutation({
     mutationFn: (body: Registration) =>
-      answer(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
+      // 202 has no body
+      answer<Session | undefined>(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
     onSuccess: (session) => {
+      if (!session) return; // the address has to be confirmed first
       begin(session);
       router.history.push(next ?? "/pipelines");
     },
   });
+  if (signup.isSuccess && !signup.data) {
+    return (
+      <Entrance title="Check your mail" footer={null}>
+        <p role="status">
+          We have sent a mail to {signup.variables.email}. Follow its link, then{" "}
+          <Link to="/login" search={{ next }} className="link">
+            log in
+          </Link>
+          .
+        </p>
+      </Entrance>
+    );
+  }
   const messages = fieldMessages(signup.error);
   const general = signup.error && Object.keys(messages).length === 0;
 
@@ -100,6 +117,7 @@ export function SignupPage() {
           {signup.isPending ? "Creating…" : "Create organization"}
         </Button>
       </form>
+      <Providers next={next} />
     </Entrance>
   );
 }

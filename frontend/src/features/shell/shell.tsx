@@ -19,6 +19,7 @@ import { Menu, MenuChoice, MenuItem, MenuLine } from "@/components/menu";
 import { complain } from "@/components/toast";
 import { useSession } from "@/features/session/use-session";
 import logo from "@/logo.svg";
+import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
 import { chooseTheme, chosenTheme, type Theme } from "@/theme";
 import { useShortcuts } from "./shortcuts";
@@ -51,16 +52,33 @@ export function Shell() {
           <NavLink to="/runs" keys="g r" icon={<RunsIcon />}>
             Runs
           </NavLink>
+          <NavLink to="/settings" keys="g s" icon={<UserIcon />}>
+            Settings
+          </NavLink>
         </nav>
         <div className="ml-auto lg:mt-auto lg:ml-0">
           <UserMenu />
         </div>
       </header>
       <main id="main" tabIndex={-1} className="min-w-0 outline-none">
+        <OrganizationState />
         {/* another organization is another set of pages: nothing of the first may stay on screen */}
         <Outlet key={org} />
       </main>
     </div>
+  );
+}
+
+/** Why nothing can be changed or run now, on every page. */
+function OrganizationState() {
+  const organization = useSession()?.organization;
+  if (!organization?.suspended_at && !organization?.deletion_at) return null;
+  return (
+    <p role="status" className="border-b border-line bg-wait-wash px-4 py-2 text-wait md:px-6">
+      {organization.suspended_at
+        ? `${organization.name} is suspended by the operators of this installation: everything can be read, nothing changed or run.`
+        : `${organization.name} will be deleted on ${absoluteTime(organization.deletion_at!)}: nothing can be changed or run. An owner can restore it under Settings.`}
+    </p>
   );
 }
 
@@ -70,7 +88,7 @@ function NavLink({
   icon,
   children,
 }: {
-  to: "/pipelines" | "/runs";
+  to: "/pipelines" | "/runs" | "/settings";
   keys: string;
   icon: ReactNode;
   children: ReactNode;

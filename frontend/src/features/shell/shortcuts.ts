@@ -3,7 +3,7 @@ import { useEffect } from "react";
 
 const PAUSE = 1_000; // milliseconds between the two keys of a sequence
 
-/** `g p` pipelines, `g r` runs, `/` the search field of the page. */
+/** `g p` pipelines, `g r` runs, `g s` settings, `/` the search field of the page. */
 export function useShortcuts(): void {
   const navigate = useNavigate();
   useEffect(() => {
@@ -16,6 +16,7 @@ export function useShortcuts(): void {
       if (event.key === "g") goAt = performance.now();
       if (going && event.key === "p") void navigate({ to: "/pipelines" });
       if (going && event.key === "r") void navigate({ to: "/runs" });
+      if (going && event.key === "s") void navigate({ to: "/settings" });
     }
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);

@@ -1,0 +1,123 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link, useRouter } from "@tanstack/react-router";
+import { useEffect, useState, type FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import { begin, currentSession, plainFetch, resume } from "@/api/session";
+import { Button } from "@/components/button";
+import { TextField } from "@/components/field";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { queryClient } from "@/query-client";
+import { Entrance } from "./entrance";
+import { Providers } from "./providers";
+import { useSession } from "./use-session";
+
+const KEPT = "drover.invitation"; // over a log-in on the way; for this tab only
+
+/** The secret behind `#`, or the one kept while its holder logged in. */
+function takeSecret(): string {
+  const given = globalThis.location.hash.slice(1);
+  if (given) {
+    sessionStorage.setItem(KEPT, given);
+    history.replaceState(history.state, "", globalThis.location.pathname);
+  }
+  return given || sessionStorage.getItem(KEPT) || "";
+}
+
+export function InvitationPage() {
+  const [token] = useState(takeSecret);
+  const router = useRouter();
+  const session = useSession();
+  useEffect(() => {
+    if (currentSession().status === "unknown") void resume();
+  }, []);
+  const shown = useQuery({
+    queryKey: ["invitation", token],
+    queryFn: () => answer(api.POST("/api/v1/invitations/show", { body: { token }, fetch: plainFetch })),
+    retry: false,
+  });
+
+  function enter(next: Parameters<typeof begin>[0]) {
+    sessionStorage.removeItem(KEPT);
+    begin(next);
+    queryClient.clear();
+    void router.navigate({ to: "/pipelines" });
+  }
+
+  const accept = useMutation({
+    mutationFn: () => answer(api.POST("/api/v1/invitations/accept", { body: { token } })),
+    onSuccess: enter,
+  });
+  const register = useMutation({
+    mutationFn: (body: { name: string; email: string; password: string; invitation: string }) =>
+      answer(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
+    onSuccess: enter,
+  });
+
+  if (!shown.data) {
+    return (
+      <Entrance title="Invitation" footer={null}>
+        {shown.error ? <ErrorNotice error={shown.error} /> : <Skeletons rows={3} />}
+      </Entrance>
+    );
+  }
+  const { organization, email, role, invited_by } = shown.data;
+  const messages = fieldMessages(register.error);
+  const general = register.error && Object.keys(messages).length === 0;
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const [name, password] = [String(form.get("name")).trim(), String(form.get("password"))];
+    register.mutate({ name, email, password, invitation: token });
+  }
+
+  return (
+    <Entrance
+      title={`Join ${organization}`}
+      footer={
+        session ? null : (
+          <>
+            Have an account?{" "}
+            <Link to="/login" search={{ next: "/invitation" }} className="link">
+              Log in to accept
+            </Link>
+          </>
+        )
+      }
+    >
+      <p className="mb-4 text-soft">
+        {invited_by ?? "Somebody"} invites <strong className="text-ink">{email}</strong> as {role}.
+      </p>
+      {session ? (
+        <div className="grid gap-4">
+          {accept.error && <ErrorNotice error={accept.error} />}
+          <Button look="primary" className="justify-center" onClick={() => accept.mutate()}>
+            {accept.isPending ? "Joining…" : `Join as ${session.user.email}`}
+          </Button>
+        </div>
+      ) : (
+        <>
+          <form onSubmit={submit} className="grid gap-4">
+            {general && <ErrorNotice error={register.error} />}
+            <TextField label="Your name" name="name" autoComplete="name" required error={messages.name} />
+            <TextField
+              label="Password"
+              name="password"
+              type="password"
+              autoComplete="new-password"
+              required
+              minLength={8}
+              hint="At least 8 characters. Long beats complicated: a few words are fine."
+              error={messages.password}
+            />
+            <Button type="submit" look="primary" className="justify-center">
+              {register.isPending ? "Creating…" : "Create my account and join"}
+            </Button>
+          </form>
+          <Providers invitation={token} />
+        </>
+      )}
+    </Entrance>
+  );
+}

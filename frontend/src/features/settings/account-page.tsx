@@ -1,0 +1,255 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import type { FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import { refresh } from "@/api/session";
+import { Button } from "@/components/button";
+import { TextField } from "@/components/field";
+import { ErrorNotice } from "@/components/notice";
+import { complain, say } from "@/components/toast";
+import { When } from "@/components/when";
+import { providersQuery } from "@/features/session/providers";
+import { useSession } from "@/features/session/use-session";
+import { Loaded, Section } from "./parts";
+
+const textOf = (event: FormEvent<HTMLFormElement>, name: string) =>
+  String(new FormData(event.currentTarget).get(name) ?? "");
+
+export function AccountPage() {
+  const user = useSession()?.user;
+  if (!user) return null;
+  if (user.limited) {
+    return (
+      <Section
+        title="Your account"
+        about="You logged in through this organization's identity provider. To change your account, log in with its own password or passkey."
+      >
+        <p>{user.email}</p>
+      </Section>
+    );
+  }
+  return (
+    <>
+      <Name name={user.name} />
+      <Email email={user.email} verified={user.email_verified} hasPassword={user.has_password} />
+      <Password hasPassword={user.has_password} />
+      <Links hasPassword={user.has_password} />
+    </>
+  );
+}
+
+function Name({ name }: { name: string }) {
+  const save = useMutation({
+    mutationFn: (next: string) => answer(api.PATCH("/api/v1/auth/me", { body: { name: next } })),
+    onSuccess: async () => {
+      await refresh();
+      say("Your name is saved.");
+    },
+  });
+  return (
+    <Section title="Name" about="What others see beside what you did.">
+      <form
+        className="flex max-w-md items-end gap-2"
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.mutate(textOf(event, "name").trim());
+        }}
+      >
+        <div className="flex-1">
+          <TextField
+            label="Your name"
+            name="name"
+            defaultValue={name}
+            maxLength={120}
+            autoComplete="name"
+            error={fieldMessages(save.error).name}
+          />
+        </div>
+        <Button type="submit">Save</Button>
+      </form>
+    </Section>
+  );
+}
+
+function CurrentPassword({ has, error }: { has: boolean; error?: string }) {
+  if (!has) return error ? <p className="text-xs text-bad">{error}</p> : null;
+  return (
+    <TextField
+      label="Your password"
+      name="current_password"
+      type="password"
+      autoComplete="current-password"
+      required
+      error={error}
+    />
+  );
+}
+
+function Email({ email, verified, hasPassword }: { email: string; verified: boolean; hasPassword: boolean }) {
+  const change = useMutation({
+    mutationFn: (body: { email: string; current_password: string }) =>
+      answer(api.POST("/api/v1/auth/email/change", { body })),
+  });
+  const confirm = useMutation({
+    mutationFn: () => answer(api.POST("/api/v1/auth/email/send")),
+    onSuccess: () => say("A mail with a link is on its way."),
+    onError: (error) => complain(error),
+  });
+  const messages = fieldMessages(change.error);
+  return (
+    <Section
+      title="E-mail address"
+      about={
+        <>
+          {email}, {verified ? "confirmed" : "not confirmed yet"}. A new address counts once you have followed
+          the link we send to it; every session ends then.
+        </>
+      }
+      action={!verified && <Button onClick={() => confirm.mutate()}>Send the link again</Button>}
+    >
+      {change.isSuccess ? (
+        <p role="status">If the address is free, a mail with a link is on its way to it.</p>
+      ) : (
+        <form
+          className="grid max-w-md gap-3"
+          onSubmit={(event) => {
+            event.preventDefault();
+            change.mutate({
+              email: textOf(event, "email").trim(),
+              current_password: textOf(event, "current_password"),
+            });
+          }}
+        >
+          {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
+          <TextField label="New address" name="email" type="email" required error={messages.email} />
+          <CurrentPassword has={hasPassword} error={messages.current_password} />
+          <Button type="submit" className="justify-self-start">
+            Change the address
+          </Button>
+        </form>
+      )}
+    </Section>
+  );
+}
+
+function Password({ hasPassword }: { hasPassword: boolean }) {
+  const change = useMutation({
+    mutationFn: (body: { current_password: string; new_password: string }) =>
+      answer(api.POST("/api/v1/auth/password/change", { body })),
+    onSuccess: async () => {
+      await refresh();
+      say("Your password is set. Other sessions were ended.");
+    },
+  });
+  const messages = fieldMessages(change.error);
+  return (
+    <Section
+      title="Password"
+      about={
+        hasPassword
+          ? "A new one ends every other session."
+          : "You log in through a provider. Set a password to have another way in."
+      }
+    >
+      <form
+        className="grid max-w-md gap-3"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const form = event.currentTarget;
+          change.mutate(
+            {
+              current_password: textOf(event, "current_password"),
+              new_password: textOf(event, "new_password"),
+            },
+            { onSuccess: () => form.reset() },
+          );
+        }}
+      >
+        {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
+        <CurrentPassword has={hasPassword} error={messages.current_password} />
+        <TextField
+          label="New password"
+          name="new_password"
+          type="password"
+          autoComplete="new-password"
+          required
+          minLength={8}
+          maxLength={1024}
+          error={messages.new_password}
+        />
+        <Button type="submit" className="justify-self-start">
+          Set the password
+        </Button>
+      </form>
+    </Section>
+  );
+}
+
+function Links({ hasPassword }: { hasPassword: boolean }) {
+  const client = useQueryClient();
+  const providers = useQuery(providersQuery);
+  const links = useQuery({
+    queryKey: ["links"],
+    queryFn: () => answer(api.GET("/api/v1/auth/links")),
+  });
+  const options = (provider: string, current_password: string) => ({
+    params: { path: { provider } },
+    body: { current_password },
+  });
+  const link = useMutation({
+    mutationFn: ({ provider, password }: { provider: string; password: string }) =>
+      answer(api.POST("/api/v1/auth/links/{provider}", options(provider, password))),
+    onSuccess: ({ location }) => globalThis.location.assign(location),
+  });
+  const unlink = useMutation({
+    mutationFn: ({ provider, password }: { provider: string; password: string }) =>
+      answer(api.POST("/api/v1/auth/links/{provider}/remove", options(provider, password))),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["links"] }),
+  });
+  const known = providers.data?.providers ?? [];
+  if (known.length === 0) return null;
+  const failed = link.error ?? unlink.error;
+  const messages = fieldMessages(failed);
+  return (
+    <Section title="Identity providers" about="Log in through them without the password.">
+      {failed && !messages.current_password && <ErrorNotice error={failed} />}
+      <Loaded query={links}>
+        {(data) => (
+          <ul className="grid gap-3">
+            {known.map(({ id, name }) => {
+              const mine = data.links.find(({ provider }) => provider === id);
+              return (
+                <li key={id}>
+                  <form
+                    className="flex flex-wrap items-end gap-3"
+                    onSubmit={(event) => {
+                      event.preventDefault();
+                      const given = { provider: id, password: textOf(event, "current_password") };
+                      if (mine) unlink.mutate(given);
+                      else link.mutate(given);
+                    }}
+                  >
+                    <span className="min-w-40 pb-1.5">
+                      {name}{" "}
+                      <span className="text-faint">
+                        {mine ? (
+                          <>
+                            since <When at={mine.linked_at} />
+                          </>
+                        ) : (
+                          "not linked"
+                        )}
+                      </span>
+                    </span>
+                    <CurrentPassword has={hasPassword} error={messages.current_password} />
+                    <Button type="submit">{mine ? "Remove" : "Link"}</Button>
+                  </form>
+                </li>
+              );
+            })}
+          </ul>
+        )}
+      </Loaded>
+    </Section>
+  );
+}

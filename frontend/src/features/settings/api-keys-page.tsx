@@ -1,0 +1,217 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { answer, api, intention } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import { Button } from "@/components/button";
+import { Field, TextField } from "@/components/field";
+import { EmptyState, ErrorNotice } from "@/components/notice";
+import { complain } from "@/components/toast";
+import { When } from "@/components/when";
+import { useMay, useSession } from "@/features/session/use-session";
+import { Loaded, RoleSelect, Section, ShownOnce, type Role } from "./parts";
+
+const EVERYTHING = { params: { query: { limit: 200 } } } as const;
+
+export function ApiKeysPage() {
+  const manages = useMay()("api_keys.manage");
+  const [made, setMade] = useState<{ name: string; key: string } | null>(null);
+  return (
+    <>
+      {made && <ShownOnce label={`The key ${made.name}, shown this once`}>{made.key}</ShownOnce>}
+      <Keys onMade={setMade} />
+      {manages && <ServiceAccounts onMade={setMade} />}
+    </>
+  );
+}
+
+type OnMade = (made: { name: string; key: string }) => void;
+const keysKey = ["api-keys"];
+
+function Keys({ onMade }: { onMade: OnMade }) {
+  const client = useQueryClient();
+  const role = useSession()?.organization?.role ?? "viewer";
+  const again = () => client.invalidateQueries({ queryKey: keysKey });
+  const keys = useQuery({
+    queryKey: keysKey,
+    queryFn: () =>
+      answer(api.GET("/api/v1/org/api-keys", { params: { query: { limit: 200, revoked: false } } })),
+  });
+  const create = useMutation({
+    mutationFn: (body: { name: string; role: Role; expires_at: string | null }) =>
+      answer(
+        api.POST("/api/v1/org/api-keys", { body, params: { header: { "Idempotency-Key": intention() } } }),
+      ),
+    onSuccess: async (made) => {
+      onMade(made);
+      await again();
+    },
+  });
+  const rotate = useMutation({
+    mutationFn: (id: string) =>
+      answer(
+        api.POST("/api/v1/org/api-keys/{id}/rotate", {
+          params: { path: { id }, header: { "Idempotency-Key": intention() } },
+          body: { grace_seconds: 3600 },
+        }),
+      ),
+    onSuccess: async (made) => {
+      onMade(made);
+      await again();
+    },
+    onError: (error) => complain(error),
+  });
+  const revoke = useMutation({
+    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/api-keys/{id}", { params: { path: { id } } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+  const messages = fieldMessages(create.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const data = new FormData(form);
+    const until = String(data.get("expires"));
+    create.mutate(
+      {
+        name: String(data.get("name")).trim(),
+        role: data.get("role") as Role,
+        expires_at: until ? new Date(`${until}T23:59:59`).toISOString() : null,
+      },
+      { onSuccess: () => form.reset() },
+    );
+  }
+
+  return (
+    <Section
+      title="API keys"
+      about="For programs that act as you: at most as strong as you, and they end with your membership."
+    >
+      {create.error && Object.keys(messages).length === 0 && <ErrorNotice error={create.error} />}
+      <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2">
+        <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
+        <Field label="Role" error={messages.role}>
+          {() => <RoleSelect label="Role of the key" name="role" most={role} />}
+        </Field>
+        <TextField label="Ends on" name="expires" type="date" optional error={messages.expires_at} />
+        <Button type="submit" look="primary">
+          {create.isPending ? "Making…" : "Make a key"}
+        </Button>
+      </form>
+      <Loaded query={keys}>
+        {({ results }) =>
+          results.length === 0 ? (
+            <EmptyState title="No keys yet">
+              Make one to call the API from a script, a scheduler or CI.
+            </EmptyState>
+          ) : (
+            <ul className="grid gap-3">
+              {results.map((key) => (
+                <li key={key.id} className="flex flex-wrap items-center gap-3">
+                  <div className="flex-1">
+                    <p>
+                      {key.name} <code className="text-[0.8125rem] text-faint">drv_{key.prefix}_…</code>
+                    </p>
+                    <p className="text-[0.8125rem] text-faint">
+                      {key.role}, used <When at={key.last_used_at} none="never" />
+                      {key.expires_at && (
+                        <>
+                          , ends <When at={key.expires_at} />
+                        </>
+                      )}
+                      {!key.created_by.email.endsWith("@service.invalid") && `, of ${key.created_by.email}`}
+                    </p>
+                  </div>
+                  <Button size="small" onClick={() => rotate.mutate(key.id)}>
+                    Rotate<span className="sr-only"> {key.name}; the old one works for another hour</span>
+                  </Button>
+                  <Button size="small" look="danger" onClick={() => revoke.mutate(key.id)}>
+                    Revoke<span className="sr-only"> {key.name}</span>
+                  </Button>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </Section>
+  );
+}
+
+function ServiceAccounts({ onMade }: { onMade: OnMade }) {
+  const client = useQueryClient();
+  const key = ["service-accounts"];
+  const again = () => client.invalidateQueries({ queryKey: key });
+  const accounts = useQuery({
+    queryKey: key,
+    queryFn: () => answer(api.GET("/api/v1/org/service-accounts", EVERYTHING)),
+  });
+  const create = useMutation({
+    mutationFn: (body: { name: string; role: "viewer" | "member" | "admin" }) =>
+      answer(api.POST("/api/v1/org/service-accounts", { body })),
+    onSettled: again,
+  });
+  const addKey = useMutation({
+    mutationFn: ({ id, name }: { id: string; name: string }) =>
+      answer(
+        api.POST("/api/v1/org/service-accounts/{id}/keys", {
+          params: { path: { id }, header: { "Idempotency-Key": intention() } },
+          body: { name },
+        }),
+      ),
+    onSuccess: async (made) => {
+      onMade(made);
+      await client.invalidateQueries({ queryKey: keysKey });
+    },
+    onError: (error) => complain(error),
+  });
+  const remove = useMutation({
+    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+  const messages = fieldMessages(create.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const data = new FormData(form);
+    const role = data.get("role") as "viewer" | "member" | "admin";
+    create.mutate({ name: String(data.get("name")).trim(), role }, { onSuccess: () => form.reset() });
+  }
+
+  return (
+    <Section
+      title="Service accounts"
+      about="Members that are programs: their keys go on when whoever made them leaves."
+    >
+      <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2">
+        <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
+        <Field label="Role" error={messages.role}>
+          {() => <RoleSelect label="Role of the service account" name="role" most="admin" />}
+        </Field>
+        <Button type="submit">Add</Button>
+      </form>
+      <Loaded query={accounts}>
+        {({ results }) => (
+          <ul className="grid gap-3">
+            {results.length === 0 && <li className="text-faint">None yet.</li>}
+            {results.map(({ id, name, role }) => (
+              <li key={id} className="flex flex-wrap items-center gap-3">
+                <span className="flex-1">
+                  {name} <span className="text-faint">{role}</span>
+                </span>
+                <Button size="small" onClick={() => addKey.mutate({ id, name })}>
+                  Make a key<span className="sr-only"> for {name}</span>
+                </Button>
+                <Button size="small" look="danger" onClick={() => remove.mutate(id)}>
+                  Remove<span className="sr-only"> {name}</span>
+                </Button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+    </Section>
+  );
+}

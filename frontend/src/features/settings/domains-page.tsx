@@ -1,0 +1,182 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages, nameTaken } from "@/api/problem";
+import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { TextField } from "@/components/field";
+import { EmptyState } from "@/components/notice";
+import { complain } from "@/components/toast";
+import { useMay } from "@/features/session/use-session";
+import { membersQuery } from "./members-page";
+import { Loaded, Section } from "./parts";
+
+export const domainsQuery = {
+  queryKey: ["domains"],
+  queryFn: () => answer(api.GET("/api/v1/org/domains", { params: { query: { limit: 200 } } })),
+};
+
+export function DomainsPage() {
+  const client = useQueryClient();
+  const manages = useMay()("domains.manage");
+  const [open, setOpen] = useState<string | null>(null);
+  const [removing, setRemoving] = useState<{ id: string; name: string } | null>(null);
+  const again = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
+  const domains = useQuery(domainsQuery);
+  const create = useMutation({
+    mutationFn: (name: string) => answer(api.POST("/api/v1/org/domains", { body: { name } })),
+    onSettled: again,
+  });
+  const remove = useMutation({
+    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id } } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    create.mutate(String(new FormData(form).get("name")).trim(), { onSuccess: () => form.reset() });
+  }
+
+  return (
+    <Section
+      title="Domains"
+      about="Groups that pipelines and connectors may belong to. A member's role can be raised in one."
+    >
+      {manages && (
+        <form onSubmit={submit} className="mb-4 flex max-w-md items-end gap-2">
+          <div className="flex-1">
+            <TextField
+              label="New domain"
+              name="name"
+              required
+              maxLength={80}
+              error={nameTaken(create.error) ?? fieldMessages(create.error).name}
+            />
+          </div>
+          <Button type="submit">Add</Button>
+        </form>
+      )}
+      <Loaded query={domains}>
+        {({ results }) =>
+          results.length === 0 ? (
+            <EmptyState title="No domains yet">
+              With domains, a team works on its own pipelines without being admin of everything.
+            </EmptyState>
+          ) : (
+            <ul className="grid gap-3">
+              {results.map(({ id, name }) => (
+                <li key={id}>
+                  <div className="flex flex-wrap items-center gap-2">
+                    <span className="flex-1 font-medium">{name}</span>
+                    <Button
+                      size="small"
+                      aria-expanded={open === id}
+                      onClick={() => setOpen(open === id ? null : id)}
+                    >
+                      Raised roles<span className="sr-only"> in {name}</span>
+                    </Button>
+                    {manages && (
+                      <Button size="small" look="danger" onClick={() => setRemoving({ id, name })}>
+                        Delete<span className="sr-only"> {name}</span>
+                      </Button>
+                    )}
+                  </div>
+                  {open === id && <Raised domain={id} manages={manages} />}
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+      <ConfirmDialog
+        open={removing !== null}
+        title={`Delete ${removing?.name}?`}
+        confirm="Delete"
+        danger
+        onClose={() => setRemoving(null)}
+        onConfirm={() => {
+          remove.mutate(removing!.id);
+          setRemoving(null);
+        }}
+      >
+        Its pipelines and connectors stay, without a domain. API keys limited to it end.
+      </ConfirmDialog>
+    </Section>
+  );
+}
+
+function Raised({ domain, manages }: { domain: string; manages: boolean }) {
+  const client = useQueryClient();
+  const key = ["domains", domain];
+  const again = () => client.invalidateQueries({ queryKey: key });
+  const one = useQuery({
+    queryKey: key,
+    queryFn: () => answer(api.GET("/api/v1/org/domains/{id}", { params: { path: { id: domain } } })),
+  });
+  const members = useQuery(membersQuery);
+  const path = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
+  const set = useMutation({
+    mutationFn: ({ member, role }: { member: string; role: "member" | "admin" }) =>
+      answer(api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...path(member), body: { role } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+  const clear = useMutation({
+    mutationFn: (member: string) =>
+      answer(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", path(member))),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    set.mutate({
+      member: String(form.get("member")),
+      role: form.get("role") === "admin" ? "admin" : "member",
+    });
+  }
+
+  const raisable = members.data?.results.filter(({ role }) => role === "viewer" || role === "member") ?? [];
+  return (
+    <div className="mt-2 ml-3 border-l-2 border-line pl-4">
+      <Loaded query={one}>
+        {(data) => (
+          <ul className="grid gap-2">
+            {data.members.length === 0 && <li className="text-faint">Nobody's role is raised here.</li>}
+            {data.members.map(({ member_id, email, role }) => (
+              <li key={member_id} className="flex items-center gap-2">
+                <span className="flex-1">
+                  {email} <span className="text-faint">is {role} here</span>
+                </span>
+                {manages && (
+                  <Button size="small" onClick={() => clear.mutate(member_id)}>
+                    Take back<span className="sr-only"> from {email}</span>
+                  </Button>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+      {manages && raisable.length > 0 && (
+        <form onSubmit={submit} className="mt-3 flex flex-wrap gap-2">
+          <select aria-label="Member" name="member" className="control w-auto! max-w-64">
+            {raisable.map(({ id, name, email }) => (
+              <option key={id} value={id}>
+                {name || email}
+              </option>
+            ))}
+          </select>
+          <select aria-label="Raised role" name="role" className="control w-auto!">
+            <option>member</option>
+            <option>admin</option>
+          </select>
+          <Button type="submit">Raise</Button>
+        </form>
+      )}
+    </div>
+  );
+}

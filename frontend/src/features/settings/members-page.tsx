@@ -1,0 +1,277 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import type { Member } from "@/api/types";
+import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { TextField } from "@/components/field";
+import { EmptyState, ErrorNotice } from "@/components/notice";
+import { complain, say } from "@/components/toast";
+import { When } from "@/components/when";
+import { useMay, useSession } from "@/features/session/use-session";
+import { domainsQuery } from "./domains-page";
+import { Loaded, RoleSelect, Section, type Role } from "./parts";
+
+const EVERYONE = { params: { query: { limit: 200 } } } as const;
+
+export const membersQuery = {
+  queryKey: ["members"],
+  queryFn: () => answer(api.GET("/api/v1/org/members", EVERYONE)),
+};
+
+export function MembersPage() {
+  const may = useMay();
+  return (
+    <>
+      <Members />
+      {may("invitations.manage") && <Invitations />}
+    </>
+  );
+}
+
+function Members() {
+  const client = useQueryClient();
+  const session = useSession();
+  const may = useMay();
+  const [removing, setRemoving] = useState<Member | null>(null);
+  const [asked, setAsked] = useState<Member | null>(null);
+  const members = useQuery(membersQuery);
+  const again = () => client.invalidateQueries({ queryKey: membersQuery.queryKey });
+  const change = useMutation({
+    mutationFn: ({ id, role }: { id: string; role: Role }) =>
+      answer(api.PATCH("/api/v1/org/members/{id}", { params: { path: { id } }, body: { role } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+  const remove = useMutation({
+    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+  const manages = may("members.manage");
+  const mine = session?.organization?.role ?? "viewer";
+  return (
+    <Section title="Members" about="A role counts everywhere; a domain may raise it for its own objects.">
+      <Loaded query={members}>
+        {({ results }) => (
+          <div className="overflow-x-auto">
+            <table className="table w-full border-collapse">
+              <thead>
+                <tr>
+                  <th scope="col">Member</th>
+                  <th scope="col">Role</th>
+                  <th scope="col" className="max-sm:hidden">
+                    Since
+                  </th>
+                  <th scope="col">
+                    <span className="sr-only">Actions</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {results.map((member) => (
+                  <tr key={member.id}>
+                    <td>
+                      <p className="font-medium">{member.name || member.email}</p>
+                      <p className="text-[0.8125rem] text-faint">
+                        {member.kind === "service" ? "service account" : member.email}
+                      </p>
+                    </td>
+                    <td>
+                      {manages && (mine === "owner" || member.role !== "owner") ? (
+                        <RoleSelect
+                          label={`Role of ${member.name || member.email}`}
+                          value={member.role}
+                          most={member.kind === "service" ? "admin" : mine}
+                          onChange={(role) => change.mutate({ id: member.id, role })}
+                        />
+                      ) : (
+                        member.role
+                      )}
+                    </td>
+                    <td className="text-soft max-sm:hidden">
+                      <When at={member.created_at} />
+                    </td>
+                    <td>
+                      <div className="flex justify-end gap-2">
+                        <Button size="small" look="quiet" onClick={() => setAsked(member)}>
+                          Why?<span className="sr-only"> What {member.name || member.email} may do</span>
+                        </Button>
+                        {manages && member.user_id !== session?.user.id && (
+                          <Button size="small" look="danger" onClick={() => setRemoving(member)}>
+                            Remove<span className="sr-only"> {member.name || member.email}</span>
+                          </Button>
+                        )}
+                      </div>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </Loaded>
+      {asked && <Access member={asked} onClose={() => setAsked(null)} />}
+      <ConfirmDialog
+        open={removing !== null}
+        title={`Remove ${removing?.name || removing?.email}?`}
+        confirm="Remove"
+        danger
+        onClose={() => setRemoving(null)}
+        onConfirm={() => {
+          remove.mutate(removing!.id);
+          setRemoving(null);
+        }}
+      >
+        Their access ends at once, and the API keys they made with it. What they made stays.
+      </ConfirmDialog>
+    </Section>
+  );
+}
+
+/** Why may this member do this here? */
+function Access({ member, onClose }: { member: Member; onClose: () => void }) {
+  const [domain, setDomain] = useState("");
+  const domains = useQuery(domainsQuery);
+  const access = useQuery({
+    queryKey: ["members", member.id, "access", domain],
+    queryFn: () =>
+      answer(
+        api.GET("/api/v1/org/members/{id}/access", {
+          params: { path: { id: member.id }, query: domain ? { domain } : {} },
+        }),
+      ),
+  });
+  return (
+    <div className="mt-4 rounded-card border border-line p-4">
+      <div className="mb-3 flex flex-wrap items-center gap-3">
+        <h3 className="mr-auto font-semibold">What {member.name || member.email} may do, and why</h3>
+        <select
+          aria-label="Domain"
+          className="control w-auto!"
+          value={domain}
+          onChange={({ target }) => setDomain(target.value)}
+        >
+          <option value="">Objects of no domain</option>
+          {domains.data?.results.map(({ id, name }) => (
+            <option key={id} value={id}>
+              In {name}
+            </option>
+          ))}
+        </select>
+        <Button size="small" onClick={onClose}>
+          Close
+        </Button>
+      </div>
+      <Loaded query={access}>
+        {({ permissions }) => (
+          <ul className="grid gap-x-6 gap-y-1 sm:grid-cols-2">
+            {permissions.map(({ permission, allowed, because }) => (
+              <li key={permission}>
+                <span className={allowed ? "text-good" : "text-faint"}>{allowed ? "Yes" : "No"}</span>{" "}
+                <code className="text-[0.8125rem]">{permission}</code>{" "}
+                <span className="text-soft">{because}</span>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+    </div>
+  );
+}
+
+function Invitations() {
+  const client = useQueryClient();
+  const mine = useSession()?.organization?.role ?? "viewer";
+  const key = ["invitations"];
+  const again = () => client.invalidateQueries({ queryKey: key });
+  const invitations = useQuery({
+    queryKey: key,
+    queryFn: () => answer(api.GET("/api/v1/org/invitations", EVERYONE)),
+  });
+  const invite = useMutation({
+    mutationFn: (body: { email: string; role: Role }) =>
+      answer(api.POST("/api/v1/org/invitations", { body })),
+    onSuccess: async ({ email }) => {
+      await again();
+      say(`A mail to ${email} is on its way.`);
+    },
+  });
+  const resend = useMutation({
+    mutationFn: (id: string) =>
+      answer(api.POST("/api/v1/org/invitations/{id}/resend", { params: { path: { id } } })),
+    onSuccess: async ({ email }) => {
+      await again();
+      say(`A new link for ${email} is on its way; the old one stops working.`);
+    },
+    onError: (error) => complain(error),
+  });
+  const withdraw = useMutation({
+    mutationFn: (id: string) =>
+      answer(api.DELETE("/api/v1/org/invitations/{id}", { params: { path: { id } } })),
+    onSettled: again,
+    onError: (error) => complain(error),
+  });
+  const messages = fieldMessages(invite.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    const data = new FormData(form);
+    const body = { email: String(data.get("email")).trim(), role: data.get("role") as Role };
+    invite.mutate(body, { onSuccess: () => form.reset() });
+  }
+
+  return (
+    <Section title="Invitations" about="By mail; a link works once, for that address, for seven days.">
+      {invite.error && Object.keys(messages).length === 0 && <ErrorNotice error={invite.error} />}
+      <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2">
+        <div className="w-full max-w-sm">
+          <TextField label="E-mail" name="email" type="email" required error={messages.email} />
+        </div>
+        <RoleSelect label="Role of the invited" name="role" most={mine} />
+        <Button type="submit" look="primary">
+          {invite.isPending ? "Inviting…" : "Invite"}
+        </Button>
+      </form>
+      <Loaded query={invitations}>
+        {({ results }) =>
+          results.length === 0 ? (
+            <EmptyState title="Nobody is invited now">
+              Invite the people you work with; each gets a link by mail.
+            </EmptyState>
+          ) : (
+            <ul className="grid gap-3">
+              {results.map((row) => (
+                <li key={row.id} className="flex flex-wrap items-center gap-3">
+                  <div className="flex-1">
+                    <p>
+                      {row.email} <span className="text-faint">as {row.role}</span>
+                    </p>
+                    <p className="text-[0.8125rem] text-faint">
+                      {row.sent_at ? (
+                        <>
+                          sent <When at={row.sent_at} />
+                        </>
+                      ) : (
+                        "mail is on its way"
+                      )}
+                      , ends <When at={row.expires_at} />
+                    </p>
+                  </div>
+                  <Button size="small" onClick={() => resend.mutate(row.id)}>
+                    Send again<span className="sr-only"> to {row.email}</span>
+                  </Button>
+                  <Button size="small" look="danger" onClick={() => withdraw.mutate(row.id)}>
+                    Withdraw<span className="sr-only"> the invitation of {row.email}</span>
+                  </Button>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </Section>
+  );
+}

@@ -1,0 +1,381 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRouter } from "@tanstack/react-router";
+import { useState, type FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import { authorizedFetch, begin, refresh } from "@/api/session";
+import type { Organization } from "@/api/types";
+import { Button } from "@/components/button";
+import { Field, TextField } from "@/components/field";
+import { ErrorNotice } from "@/components/notice";
+import { complain, say } from "@/components/toast";
+import { useMay, useSession } from "@/features/session/use-session";
+import { absoluteTime } from "@/format/time";
+import { queryClient } from "@/query-client";
+import { Loaded, Section } from "./parts";
+
+export const organizationQuery = {
+  queryKey: ["organization"],
+  queryFn: () => answer(api.GET("/api/v1/org")),
+};
+
+type Change = Partial<Organization>;
+
+function useSave() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Change) => answer(api.PATCH("/api/v1/org", { body })),
+    onSuccess: async (saved) => {
+      client.setQueryData(organizationQuery.queryKey, saved);
+      await refresh();
+      say("Saved.");
+    },
+  });
+}
+
+export function OrganizationPage() {
+  const organization = useQuery(organizationQuery);
+  return (
+    <Loaded query={organization}>
+      {(org) => (
+        <>
+          <General org={org} />
+          <Rules org={org} />
+          <Limits org={org} />
+          <Ending org={org} />
+          <Another />
+        </>
+      )}
+    </Loaded>
+  );
+}
+
+function General({ org }: { org: Organization }) {
+  const save = useSave();
+  const may = useMay()("org.update");
+  return (
+    <Section title="Organization" about={<>Short name for single sign-on: {org.slug}</>}>
+      <form
+        className="flex max-w-md items-end gap-2"
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.mutate({ name: String(new FormData(event.currentTarget).get("name")).trim() });
+        }}
+      >
+        <div className="flex-1">
+          <TextField
+            label="Name"
+            name="name"
+            defaultValue={org.name}
+            maxLength={120}
+            required
+            readOnly={!may}
+            error={fieldMessages(save.error).name}
+          />
+        </div>
+        {may && <Button type="submit">Save</Button>}
+      </form>
+    </Section>
+  );
+}
+
+const lines = (text: FormDataEntryValue | null) =>
+  String(text ?? "")
+    .split(/[\s,]+/)
+    .filter(Boolean);
+
+/** Messages of a list's items stand at the list. */
+function atList(messages: Record<string, string>, name: string): string | undefined {
+  const found = Object.entries(messages).find(([field]) => field === name || field.startsWith(`${name}.`));
+  return found?.[1];
+}
+
+function Rules({ org }: { org: Organization }) {
+  const save = useSave();
+  const may = useMay()("settings.edit");
+  const messages = fieldMessages(save.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    save.mutate({
+      require_second_factor: form.has("require_second_factor"),
+      require_sso: form.has("require_sso"),
+      email_domains: lines(form.get("email_domains")),
+      networks: lines(form.get("networks")),
+    });
+  }
+
+  return (
+    <Section title="Who gets in" about="A rule that would shut you out is refused.">
+      <form className="grid max-w-xl gap-4" onSubmit={submit}>
+        {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
+        <Check
+          name="require_second_factor"
+          label="Members need a second factor"
+          on={org.require_second_factor}
+          error={messages.require_second_factor}
+          disabled={!may}
+        />
+        <Check
+          name="require_sso"
+          label="Members log in through the organization's identity provider (owners may log in otherwise)"
+          on={org.require_sso}
+          error={messages.require_sso}
+          disabled={!may}
+        />
+        <Field
+          label="E-mail domains"
+          optional
+          hint="Invitations go to addresses of these only, one a line. Empty: to anyone."
+          error={atList(messages, "email_domains")}
+        >
+          {(control) => (
+            <textarea
+              {...control}
+              name="email_domains"
+              rows={2}
+              className="control h-auto! py-1.5 font-mono"
+              defaultValue={org.email_domains.join("\n")}
+              readOnly={!may}
+            />
+          )}
+        </Field>
+        <Field
+          label="Networks"
+          optional
+          hint="Requests come from these addresses or blocks only, one a line, your own among them. Empty: from anywhere."
+          error={atList(messages, "networks")}
+        >
+          {(control) => (
+            <textarea
+              {...control}
+              name="networks"
+              rows={2}
+              className="control h-auto! py-1.5 font-mono"
+              defaultValue={org.networks.join("\n")}
+              readOnly={!may}
+            />
+          )}
+        </Field>
+        {may && (
+          <Button type="submit" className="justify-self-start">
+            Save the rules
+          </Button>
+        )}
+      </form>
+    </Section>
+  );
+}
+
+function Check({
+  name,
+  label,
+  on,
+  error,
+  disabled,
+}: {
+  name: string;
+  label: string;
+  on: boolean;
+  error?: string;
+  disabled: boolean;
+}) {
+  return (
+    <div>
+      <label className="flex items-start gap-2.5">
+        <input type="checkbox" name={name} defaultChecked={on} disabled={disabled} className="mt-0.5" />
+        {label}
+      </label>
+      {error && <p className="mt-1 text-xs text-bad">{error}</p>}
+    </div>
+  );
+}
+
+const LIMITS = [
+  ["max_running", "Runs at once", false],
+  ["max_pipelines", "Pipelines", true],
+  ["max_members", "Members, invited ones included", true],
+  ["max_rows_month", "Rows a month", true],
+  ["max_bytes_month", "Bytes a month", true],
+] as const;
+
+function Limits({ org }: { org: Organization }) {
+  const save = useSave();
+  const may = useMay()("settings.edit");
+  const messages = fieldMessages(save.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const given = LIMITS.map(([name]) => {
+      const text = String(form.get(name)).trim();
+      return [name, text === "" ? null : Number(text)] as const;
+    });
+    save.mutate(Object.fromEntries(given));
+  }
+
+  return (
+    <Section title="Limits" about="A warning at 80 %, a stop at 100 % that loses nothing. Empty: no limit.">
+      <form className="grid max-w-xl gap-3 sm:grid-cols-2" onSubmit={submit}>
+        {LIMITS.map(([name, label, optional]) => (
+          <TextField
+            key={name}
+            label={label}
+            name={name}
+            type="number"
+            min={optional ? 0 : 1}
+            required={!optional}
+            defaultValue={org[name] ?? ""}
+            readOnly={!may}
+            error={messages[name]}
+          />
+        ))}
+        {may && (
+          <Button type="submit" className="self-end justify-self-start">
+            Save the limits
+          </Button>
+        )}
+      </form>
+    </Section>
+  );
+}
+
+function Ending({ org }: { org: Organization }) {
+  const router = useRouter();
+  const client = useQueryClient();
+  const may = useMay();
+  const [leaving, setLeaving] = useState(false);
+  const remember = (saved: Organization) => {
+    client.setQueryData(organizationQuery.queryKey, saved);
+    return refresh();
+  };
+  const remove = useMutation({
+    mutationFn: () => answer(api.DELETE("/api/v1/org")),
+    onSuccess: remember,
+    onError: (error) => complain(error),
+  });
+  const restore = useMutation({
+    mutationFn: () => answer(api.POST("/api/v1/org/restore")),
+    onSuccess: remember,
+    onError: (error) => complain(error),
+  });
+  const leave = useMutation({
+    mutationFn: () => answer(api.POST("/api/v1/org/leave")),
+    onSuccess: async () => {
+      sessionStorage.removeItem("drover.org");
+      await refresh();
+      queryClient.clear();
+      void router.navigate({ to: "/" });
+    },
+    onError: (error) => complain(error),
+  });
+  const [typed, setTyped] = useState("");
+  return (
+    <Section
+      title="Leaving and deleting"
+      about="A deleted organization can be read, exported and restored until it is erased."
+    >
+      <div className="flex flex-wrap gap-2">
+        {may("audit.view") && <Button onClick={() => void download(org)}>Export everything</Button>}
+        {leaving ? (
+          <Button look="danger" onClick={() => leave.mutate()}>
+            Yes, leave {org.name}
+          </Button>
+        ) : (
+          <Button onClick={() => setLeaving(true)}>Leave</Button>
+        )}
+        {org.deletion_at && may("org.delete") && (
+          <Button look="primary" onClick={() => restore.mutate()}>
+            Restore
+          </Button>
+        )}
+      </div>
+      {org.deletion_at ? (
+        <p role="status" className="mt-4 text-bad">
+          It will be erased on {absoluteTime(org.deletion_at)}.
+        </p>
+      ) : (
+        may("org.delete") && (
+          <form
+            className="mt-4 flex max-w-xl items-end gap-2"
+            onSubmit={(event) => {
+              event.preventDefault();
+              remove.mutate();
+            }}
+          >
+            <div className="flex-1">
+              <TextField
+                label={`To delete it, type its name: ${org.name}`}
+                autoComplete="off"
+                value={typed}
+                onChange={({ target }) => setTyped(target.value)}
+              />
+            </div>
+            <Button
+              type="submit"
+              look="danger"
+              blocked={typed === org.name ? null : "Type the organization's name first"}
+            >
+              Delete
+            </Button>
+          </form>
+        )
+      )}
+    </Section>
+  );
+}
+
+async function download(org: Organization) {
+  try {
+    await save("/api/v1/org/export", `${org.slug}.jsonl`);
+  } catch (error) {
+    complain(error);
+  }
+}
+
+/** A file that needs the token cannot be a plain link. */
+export async function save(path: string, name: string) {
+  const response = await authorizedFetch(new Request(path));
+  if (!response.ok) throw new Error(String(response.status));
+  const address = URL.createObjectURL(await response.blob());
+  const link = Object.assign(document.createElement("a"), { href: address, download: name });
+  link.click();
+  URL.revokeObjectURL(address);
+}
+
+function Another() {
+  const router = useRouter();
+  const limited = useSession()?.user.limited;
+  const create = useMutation({
+    mutationFn: (name: string) => answer(api.POST("/api/v1/organizations", { body: { name } })),
+    onSuccess: (session) => {
+      begin(session);
+      queryClient.clear();
+      void router.navigate({ to: "/pipelines" });
+    },
+  });
+  if (limited) return null;
+  return (
+    <Section title="Another organization" about="Yours too, and apart from this one in everything.">
+      <form
+        className="flex max-w-md items-end gap-2"
+        onSubmit={(event) => {
+          event.preventDefault();
+          create.mutate(String(new FormData(event.currentTarget).get("name")).trim());
+        }}
+      >
+        <div className="flex-1">
+          <TextField
+            label="Its name"
+            name="name"
+            maxLength={120}
+            required
+            error={fieldMessages(create.error).name}
+          />
+        </div>
+        <Button type="submit">Create</Button>
+      </form>
+    </Section>
+  );
+}

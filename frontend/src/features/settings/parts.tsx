@@ -1,0 +1,89 @@
+import { useId, type ReactNode } from "react";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+
+/** One matter of a settings page. */
+export function Section({
+  title,
+  about,
+  action,
+  children,
+}: {
+  title: string;
+  about?: ReactNode;
+  action?: ReactNode;
+  children: ReactNode;
+}) {
+  const id = useId();
+  return (
+    <section aria-labelledby={id} className="card mb-5 p-5">
+      <div className="mb-4 flex flex-wrap items-start justify-between gap-x-4 gap-y-2">
+        <div className="max-w-[44rem]">
+          <h2 id={id} className="text-base font-semibold">
+            {title}
+          </h2>
+          {about && <p className="text-soft">{about}</p>}
+        </div>
+        {action}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+/** A query's data, or why there is none yet. */
+export function Loaded<T>({
+  query,
+  children,
+}: {
+  query: { data: T | undefined; error: unknown; refetch: () => unknown };
+  children: (data: T) => ReactNode;
+}) {
+  if (query.data !== undefined) return <>{children(query.data)}</>;
+  if (query.error) return <ErrorNotice error={query.error} retry={() => void query.refetch()} />;
+  return <Skeletons rows={3} />;
+}
+
+/** Something secret that is shown this once. */
+export function ShownOnce({ label, children }: { label: string; children: string }) {
+  return (
+    <div role="status" className="mb-4 rounded-card border border-line bg-good-wash px-4 py-3">
+      <p className="font-medium">{label}</p>
+      <pre className="mt-1 font-mono text-[0.8125rem] break-all whitespace-pre-wrap select-all">
+        {children}
+      </pre>
+    </div>
+  );
+}
+
+export const ROLES = ["viewer", "member", "admin", "owner"] as const;
+export type Role = (typeof ROLES)[number];
+
+export function RoleSelect({
+  label,
+  value,
+  most,
+  onChange,
+  name,
+}: {
+  label: string;
+  value?: Role;
+  /** The highest role to offer: nobody gives more than they have. */
+  most: Role;
+  onChange?: (role: Role) => void;
+  name?: string;
+}) {
+  const offered = ROLES.slice(0, ROLES.indexOf(most) + 1);
+  return (
+    <select
+      aria-label={label}
+      name={name}
+      className="control w-auto!"
+      {...(onChange ? { value } : { defaultValue: value ?? "member" })}
+      onChange={({ target }) => onChange?.(target.value as Role)}
+    >
+      {ROLES.filter((role) => offered.includes(role) || role === value).map((role) => (
+        <option key={role}>{role}</option>
+      ))}
+    </select>
+  );
+}

@@ -1,0 +1,58 @@
+import { Link, Outlet } from "@tanstack/react-router";
+import { PageHeader } from "@/components/page";
+import type { Permission } from "@/api/types";
+import { useMay, useSession } from "@/features/session/use-session";
+
+interface Tab {
+  to:
+    | "/settings/account"
+    | "/settings/security"
+    | "/settings/organization"
+    | "/settings/members"
+    | "/settings/domains"
+    | "/settings/api-keys"
+    | "/settings/sso"
+    | "/settings/usage"
+    | "/settings/audit";
+  label: string;
+  needs?: Permission;
+}
+
+const ONES_OWN: Tab[] = [
+  { to: "/settings/account", label: "Account" },
+  { to: "/settings/security", label: "Security" },
+];
+const ORGANIZATION: Tab[] = [
+  { to: "/settings/organization", label: "Organization" },
+  { to: "/settings/members", label: "Members" },
+  { to: "/settings/domains", label: "Domains" },
+  { to: "/settings/api-keys", label: "API keys", needs: "api_keys.own" },
+  { to: "/settings/sso", label: "Single sign-on", needs: "settings.edit" },
+  { to: "/settings/usage", label: "Usage" },
+  { to: "/settings/audit", label: "Audit", needs: "audit.view" },
+];
+
+export function SettingsLayout() {
+  const session = useSession();
+  const may = useMay();
+  const open = session?.organization && !session.organization.closed;
+  const theirs = open ? ORGANIZATION.filter(({ needs }) => !needs || may(needs)) : [];
+  return (
+    <div className="mx-auto max-w-[64rem] px-4 py-5 md:px-6">
+      <PageHeader title="Settings" />
+      <nav aria-label="Settings" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+        {[...ONES_OWN, ...theirs].map(({ to, label }) => (
+          <Link
+            key={to}
+            to={to}
+            className="border-b-2 border-transparent px-2.5 py-1.5 whitespace-nowrap text-soft hover:text-ink data-[status=active]:border-ink data-[status=active]:font-medium data-[status=active]:text-ink"
+            activeProps={{ "aria-current": "page" }}
+          >
+            {label}
+          </Link>
+        ))}
+      </nav>
+      <Outlet />
+    </div>
+  );
+}

@@ -1,0 +1,180 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, type FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages, ProblemError } from "@/api/problem";
+import { Button } from "@/components/button";
+import { Field, TextField } from "@/components/field";
+import { ErrorNotice } from "@/components/notice";
+import { complain, say } from "@/components/toast";
+import { useMay, useSession } from "@/features/session/use-session";
+import { Loaded, Section } from "./parts";
+
+const key = ["identity-provider"];
+
+/** Null is an answer here: there is none yet. */
+async function ownProvider() {
+  try {
+    return await answer(api.GET("/api/v1/org/identity-provider"));
+  } catch (error) {
+    if (error instanceof ProblemError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+export function SsoPage() {
+  const client = useQueryClient();
+  const organization = useSession()?.organization;
+  const chooses = useMay()("owners.manage");
+  const form = useRef<HTMLFormElement>(null);
+  const provider = useQuery({ queryKey: key, queryFn: ownProvider });
+  const save = useMutation({
+    mutationFn: (body: {
+      issuer: string;
+      client_id: string;
+      client_secret?: string;
+      join_role: "viewer" | "member" | null;
+      enabled: boolean;
+    }) => answer(api.PUT("/api/v1/org/identity-provider", { body })),
+    onSuccess: (saved) => {
+      client.setQueryData(key, saved);
+      say("Saved.");
+    },
+  });
+  const check = useMutation({
+    mutationFn: (issuer: string) =>
+      answer(api.POST("/api/v1/org/identity-provider/check", { body: { issuer } })),
+    onError: (error) => complain(error),
+  });
+  const remove = useMutation({
+    mutationFn: () => answer(api.DELETE("/api/v1/org/identity-provider")),
+    onSuccess: () => client.setQueryData(key, null),
+    onError: (error) => complain(error),
+  });
+  const messages = fieldMessages(save.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const data = new FormData(event.currentTarget);
+    const text = (name: string) => String(data.get(name) ?? "").trim();
+    const role = text("join_role");
+    save.mutate({
+      issuer: text("issuer"),
+      client_id: text("client_id"),
+      ...(text("client_secret") ? { client_secret: text("client_secret") } : {}),
+      join_role: role === "viewer" || role === "member" ? role : null,
+      enabled: data.has("enabled"),
+    });
+  }
+
+  return (
+    <Section
+      title="Single sign-on"
+      about="Your own OpenID Connect issuer. Whoever it vouches for gets into this organization only, and cannot change their account with it."
+    >
+      <Loaded query={provider}>
+        {(own) => (
+          <form ref={form} key={own?.updated_at ?? "none"} onSubmit={submit} className="grid max-w-xl gap-4">
+            {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
+            <TextField
+              label="Issuer"
+              name="issuer"
+              type="url"
+              required
+              placeholder="https://login.example.com"
+              defaultValue={own?.issuer}
+              readOnly={!chooses}
+              error={messages.issuer}
+            />
+            <TextField
+              label="Client id"
+              name="client_id"
+              required
+              defaultValue={own?.client_id}
+              readOnly={!chooses}
+              error={messages.client_id}
+            />
+            <TextField
+              label="Client secret"
+              name="client_secret"
+              type="password"
+              autoComplete="off"
+              placeholder={own ? `kept, ends in ${own.client_secret.last4 || "…"}` : undefined}
+              readOnly={!chooses}
+              error={messages.client_secret}
+            />
+            <Field
+              label="People the issuer knows and nobody invited"
+              hint="Invited people and members get in either way."
+              error={messages.join_role}
+            >
+              {(control) => (
+                <select
+                  {...control}
+                  name="join_role"
+                  className="control w-auto!"
+                  defaultValue={own?.join_role ?? ""}
+                  disabled={!chooses}
+                >
+                  <option value="">stay out</option>
+                  <option value="viewer">join as viewer</option>
+                  <option value="member">join as member</option>
+                </select>
+              )}
+            </Field>
+            <label className="flex items-center gap-2.5">
+              <input
+                type="checkbox"
+                name="enabled"
+                defaultChecked={own?.enabled ?? true}
+                disabled={!chooses}
+              />
+              Switched on
+            </label>
+            {chooses && (
+              <div className="flex flex-wrap gap-2">
+                <Button type="submit" look="primary">
+                  Save
+                </Button>
+                <Button
+                  onClick={() => check.mutate(String(new FormData(form.current!).get("issuer")).trim())}
+                >
+                  {check.isPending ? "Checking…" : "Check the issuer"}
+                </Button>
+                {own && (
+                  <Button look="danger" onClick={() => remove.mutate()}>
+                    Remove
+                  </Button>
+                )}
+              </div>
+            )}
+            {check.data && (
+              <div role="status">
+                <ul className="grid gap-1">
+                  {check.data.steps.map(({ step, ok, message }) => (
+                    <li key={step} className={ok ? "text-good" : "text-bad"}>
+                      {ok ? "Good" : "Bad"}: {message}
+                    </li>
+                  ))}
+                </ul>
+              </div>
+            )}
+            {own && (
+              <dl className="grid gap-2 text-[0.8125rem]">
+                <div>
+                  <dt className="text-faint">Register this address at the issuer</dt>
+                  <dd className="font-mono break-all select-all">{own.callback_url}</dd>
+                </div>
+                <div>
+                  <dt className="text-faint">
+                    Members log in here, or with the short name {organization?.slug}
+                  </dt>
+                  <dd className="font-mono break-all select-all">{own.start_url}</dd>
+                </div>
+              </dl>
+            )}
+          </form>
+        )}
+      </Loaded>
+    </Section>
+  );
+}

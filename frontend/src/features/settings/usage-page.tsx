@@ -1,0 +1,119 @@
+import { useQuery } from "@tanstack/react-query";
+import { answer, api } from "@/api/client";
+import { Button } from "@/components/button";
+import { complain } from "@/components/toast";
+import { useMay } from "@/features/session/use-session";
+import { bytes, count } from "@/format/number";
+import { save } from "./organization-page";
+import { Loaded, Section } from "./parts";
+
+const NAMES = {
+  rows_month: "Rows this month",
+  bytes_month: "Bytes this month",
+  running: "Runs at once",
+  pipelines: "Pipelines",
+  members: "Members",
+};
+const TONES = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
+
+export function UsagePage() {
+  const exports = useMay()("audit.view");
+  const usage = useQuery({
+    queryKey: ["usage"],
+    queryFn: () => answer(api.GET("/api/v1/org/usage")),
+  });
+  return (
+    <Loaded query={usage}>
+      {({ limits, months }) => (
+        <>
+          <Section title="Limits" about="An admin sets them under Organization.">
+            <ul className="grid gap-4 sm:grid-cols-2">
+              {limits.map(({ name, used, limit, state }) => {
+                const shown = name === "bytes_month" ? bytes : count;
+                return (
+                  <li key={name}>
+                    <p className="flex justify-between gap-2">
+                      <span>{NAMES[name]}</span>
+                      <span className="tabular-nums">
+                        {shown(used)} {limit === null ? "" : `of ${shown(limit)}`}
+                        {state !== "ok" && (
+                          <span className={state === "reached" ? "ml-2 text-bad" : "ml-2 text-wait"}>
+                            {state === "reached" ? "reached" : "nearly reached"}
+                          </span>
+                        )}
+                      </span>
+                    </p>
+                    {limit !== null && (
+                      <meter
+                        className="sr-only"
+                        aria-label={NAMES[name]}
+                        min={0}
+                        max={Math.max(limit, 1)}
+                        value={used}
+                      />
+                    )}
+                    <svg
+                      viewBox="0 0 100 1"
+                      preserveAspectRatio="none"
+                      className="mt-1 h-1.5 w-full"
+                      aria-hidden
+                    >
+                      <rect width="100" height="1" className="fill-line" />
+                      <rect
+                        width={limit === null ? 0 : Math.min((100 * used) / Math.max(limit, 1), 100)}
+                        height="1"
+                        className={TONES[state].replace("bg-", "fill-")}
+                      />
+                    </svg>
+                  </li>
+                );
+              })}
+            </ul>
+          </Section>
+          <Section
+            title="By month"
+            about="Counted as runs move records; deleting a pipeline takes nothing off."
+            action={
+              exports && (
+                <Button onClick={() => void save("/api/v1/org/usage/export", "usage.csv").catch(complain)}>
+                  Download CSV
+                </Button>
+              )
+            }
+          >
+            {months.length === 0 ? (
+              <p className="text-faint">Nothing has run yet.</p>
+            ) : (
+              <table className="table w-full border-collapse">
+                <thead>
+                  <tr>
+                    <th scope="col">Month</th>
+                    <th scope="col" className="text-right!">
+                      Runs
+                    </th>
+                    <th scope="col" className="text-right!">
+                      Rows
+                    </th>
+                    <th scope="col" className="text-right!">
+                      Bytes
+                    </th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {months.map((month) => (
+                    <tr key={month.month}>
+                      <td>{month.month.slice(0, 7)}</td>
+                      <td className="text-right tabular-nums">{count(month.runs)}</td>
+                      <td className="text-right tabular-nums">{count(month.rows)}</td>
+                      <td className="text-right tabular-nums">{bytes(month.bytes)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            )}
+          </Section>
+        </>
+      )}
+    </Loaded>
+  );
+}

@@ -1,0 +1,201 @@
+"""Signing up, second factors, inviting a colleague, and single sign-on at a real OpenID Connect server."""
+
+from __future__ import annotations
+
+import re
+import time
+from email import message_from_bytes
+from pathlib import Path
+from uuid import uuid4
+
+from allauth.mfa.totp.internal import auth as totp
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.accessibility import grave_violations
+from tests.journeys.conftest import PATIENCE, Site, Visitor
+from tests.orgs import issuer as oidc
+
+PASSWORD = "correct horse battery staple"
+LINK = re.compile(r"https?://\S+#\S+")
+
+
+def test_someone_signs_up_secures_the_account_invites_a_colleague_and_sets_up_single_sign_on(
+    site: Site, visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.page
+    address = f"ada-{uuid4().hex[:8]}@example.com"
+    sign_up(page, site, address)
+    assert LINK.search(mail_to(site, address, "Confirm your e-mail address"))
+
+    codes = set_up_an_app(page, tmp_path)
+    add_a_passkey(page, tmp_path)
+    log_out(page)
+    log_in_with_a_code(page, address, codes[0])
+    log_out(page)
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
+
+    colleague = f"grace-{uuid4().hex[:8]}@example.com"
+    invite(page, colleague, tmp_path)
+    link = LINK.search(mail_to(site, colleague, "Join "))
+    assert link
+    browser = page.context.browser
+    assert browser is not None
+    accept(browser, link[0], tmp_path)
+
+    with oidc.running() as issuer:
+        issuer.know("grace", email=colleague, email_verified=True, name="Grace H.")
+        short_name = set_up_single_sign_on(page, issuer.url, tmp_path)
+        enter_through(browser, site, short_name, tmp_path)
+
+    look_at_every_page(page, tmp_path)
+    expected = [
+        each
+        for each in visitor.complaints
+        if not each.startswith(("401 ", "404 ")) and "Failed to load" not in each
+    ]
+    assert expected == []
+
+
+def sign_up(page: Page, site: Site, address: str) -> None:
+    page.goto(f"{site.url}/signup")
+    assert grave_violations(page) == []
+    page.get_by_label("Your name").fill("Ada Lovelace")
+    page.get_by_label("Organization").fill("Analytical Engines")
+    page.get_by_label("E-mail").fill(address)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create organization").click()
+    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
+
+
+def mail_to(site: Site, address: str, subject: str) -> str:
+    """The text of the mail with this subject, once a worker has written it."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < deadline:
+        for file in sorted(site.mail.glob("*.log")):
+            for raw in file.read_bytes().split(b"-" * 79):
+                message = message_from_bytes(raw.strip())
+                if message["To"] == address and str(message["Subject"]).startswith(subject):
+                    return bytes(message.get_payload(decode=True) or b"").decode()
+        time.sleep(0.2)
+    raise AssertionError(f"no mail to {address}: {subject}")
+
+
+def set_up_an_app(page: Page, shots: Path) -> list[str]:
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Security").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Set up").click()
+    expect(page.get_by_alt_text("QR code of the secret")).to_be_visible()
+    secret = page.locator("code", has_text=re.compile("^[A-Z2-7]{32}$")).inner_text()
+    page.screenshot(path=shots / "app.png", full_page=True)
+    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    page.get_by_label("Code", exact=True).fill(code)
+    page.get_by_role("button", name="Confirm").click()
+    shown = page.get_by_role("status").filter(has_text="recovery codes")
+    expect(shown).to_be_visible()
+    page.screenshot(path=shots / "codes.png", full_page=True)
+    assert grave_violations(page) == []
+    return re.findall(r"\b\d{12}\b", shown.inner_text())
+
+
+def add_a_passkey(page: Page, shots: Path) -> None:
+    """On an authenticator that Chromium pretends to have: the ceremony is the real one."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_text("1 passkey")).to_be_visible()
+    page.screenshot(path=shots / "security.png", full_page=True)
+
+
+def log_out(page: Page) -> None:
+    page.get_by_role("button", name=re.compile("Account of")).click()
+    page.get_by_role("menuitem", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def log_in_with_a_code(page: Page, address: str, code: str) -> None:
+    page.get_by_label("E-mail").fill(address)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    assert grave_violations(page) == []
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
+
+
+def invite(page: Page, colleague: str, shots: Path) -> None:
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Members").click()
+    page.get_by_label("E-mail").fill(colleague)
+    page.get_by_label("Role of the invited").select_option("viewer")
+    page.get_by_role("button", name="Invite").click()
+    expect(page.get_by_text(f"{colleague} as viewer")).to_be_visible()
+    page.get_by_role("button", name=re.compile("Why")).first.click()
+    expect(page.get_by_text("Every owner may.").first).to_be_visible()
+    page.screenshot(path=shots / "members.png", full_page=True)
+    assert grave_violations(page) == []
+
+
+def accept(browser: Browser, link: str, shots: Path) -> None:
+    page = browser.new_context(viewport={"width": 360, "height": 740}).new_page()
+    page.goto(link)
+    expect(page.get_by_role("heading", name="Join Analytical Engines")).to_be_visible()
+    assert "#" not in page.url
+    assert grave_violations(page) == []
+    page.screenshot(path=shots / "invitation.png")
+    page.get_by_label("Your name").fill("Grace Hopper")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Create my account and join").click()
+    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
+    page.screenshot(path=shots / "joined.png")
+    page.context.close()
+
+
+def set_up_single_sign_on(page: Page, issuer: str, shots: Path) -> str:
+    page.get_by_role("link", name="Single sign-on").click()
+    page.get_by_label("Issuer", exact=True).fill(issuer)
+    page.get_by_label("Client id").fill("drover")
+    page.get_by_label("Client secret").fill("a secret of the issuer")
+    page.get_by_role("button", name="Check the issuer").click()
+    expect(page.get_by_text("It names this issuer.")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    start = page.get_by_text(re.compile("/sso/start"))
+    expect(start).to_be_visible()
+    assert grave_violations(page) == []
+    page.screenshot(path=shots / "sso.png", full_page=True)
+    return start.inner_text().rpartition("org=")[2]
+
+
+def enter_through(browser: Browser, site: Site, short_name: str, shots: Path) -> None:
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.goto(site.url)
+    page.get_by_role("button", name="Single sign-on of your organization").click()
+    page.get_by_label("Organization's short name").fill(short_name)
+    page.get_by_role("button", name="Go to its log-in").click()
+    page.locator("input[name=sub]").fill("grace")
+    page.locator("input[name=sub]").press("Enter")
+    expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_text("You logged in through this organization's")).to_be_visible()
+    page.screenshot(path=shots / "entered.png")
+    page.context.close()
+
+
+def look_at_every_page(page: Page, shots: Path) -> None:
+    tabs = page.get_by_role("navigation", name="Settings").get_by_role("link")
+    for name in tabs.all_inner_texts():
+        tabs.filter(has_text=re.compile(f"^{name}$")).click()
+        expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+        assert grave_violations(page) == [], name
+        page.screenshot(path=shots / f"settings-{name}.png", full_page=True)
