@@ -84,8 +84,9 @@ def mail_to(site: Site, address: str, subject: str) -> str:
 def set_up_an_app(page: Page, shots: Path) -> list[str]:
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Security").click()
-    page.get_by_label("Your password").fill(PASSWORD)
-    page.get_by_role("button", name="Set up").click()
+    factors = page.get_by_role("region", name="Second factors")
+    factors.get_by_label("Your password").fill(PASSWORD)
+    factors.get_by_role("button", name="Set up").click()
     expect(page.get_by_alt_text("QR code of the secret")).to_be_visible()
     secret = page.locator("code", has_text=re.compile("^[A-Z2-7]{32}$")).inner_text()
     page.screenshot(path=shots / "app.png", full_page=True)
