@@ -46,12 +46,16 @@ PROBLEM = inline_serializer(  # RFC 9457
 
 
 class OperationSchema(AutoSchema):
-    """Says which credential an operation takes."""
+    """Says which credential and which body an operation takes."""
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         if hasattr(self.view, "public_because"):
             return []
         return [{"bearer": []}, {"apiKey": []}]
+
+    def map_parsers(self) -> list[str]:
+        """The first a view takes: a body is described once."""
+        return list(super().map_parsers()[:1])
 
 
 def page_of(item: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:

@@ -177,6 +177,56 @@ class FederatedIdentity(OrgOwned):
         ]
 
 
+class ScimUser(OrgOwned):
+    """A person the org's directory provisions. It answers from this row only, never from the account, which may
+    be somebody's in other orgs too."""
+
+    user_name = models.EmailField(max_length=254)
+    external_id = models.CharField(max_length=200, blank=True)
+    display_name = models.CharField(max_length=200, blank=True)
+    active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "user_name"], name="orgs_scimuser_name")
+        ]
+
+
+class ScimGroup(OrgOwned):
+    """A group of the org's directory. What it gives is decided here, by an admin, not by the directory."""
+
+    display_name = models.CharField(max_length=200)
+    external_id = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=10, blank=True)  # in the org; empty: the group gives nothing
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "display_name"], name="orgs_scimgroup_name"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=["", Role.VIEWER, Role.MEMBER, Role.ADMIN]),
+                name="orgs_scimgroup_role",
+            ),
+        ]
+
+
+class ScimMembership(OrgOwned):
+    """A provisioned person in a group of the directory."""
+
+    group = models.ForeignKey(ScimGroup, models.CASCADE, related_name="+", db_constraint=False)
+    user = models.ForeignKey(ScimUser, models.CASCADE, related_name="+", db_constraint=False)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "group", "user"], name="orgs_scimmembership_once"
+            )
+        ]
+
+
 class ApiKey(OrgOwned):
     """A credential for programs: shown once, found by prefix, kept as a bcrypt hash and a keyed tag (ADR)."""
 

@@ -46,6 +46,10 @@ class Case:
     cookies: Callable[[Planted], dict[str, str]] = lambda planted: {}
 
 
+SCIM_USER, SCIM_GROUP = (
+    f"urn:ietf:params:scim:schemas:core:2.0:{kind}" for kind in ("User", "Group")
+)
+SCIM_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 OURS = {"HTTP_X_REQUESTED_WITH": "drover"}
 
 
@@ -175,6 +179,55 @@ ORGS = {
         body=lambda p: {"name": "Another", "domain_id": p["domain"]},
         unknown=422,
     ),
+    "scim_config": Case(),
+    "scim_roles_list": Case(),
+    "scim_roles_set": Case(path={"id": "scim_group"}, body=lambda p: {"role": "member"}),
+    "scim_users_list": Case(fixed={"filter": 'userName eq "nobody@example.com"'}),
+    "scim_users_create": Case(
+        201, body=lambda p: {"schemas": [SCIM_USER], "userName": "new@example.com"}
+    ),
+    "scim_users_get": Case(path={"id": "scim_user"}),
+    "scim_users_replace": Case(
+        path={"id": "scim_user"},
+        body=lambda p: {"schemas": [SCIM_USER], "userName": "other@example.com"},
+    ),
+    "scim_users_patch": Case(
+        path={"id": "scim_user"},
+        body=lambda p: {
+            "schemas": [SCIM_PATCH],
+            "Operations": [{"op": "replace", "path": "active", "value": False}],
+        },
+    ),
+    "scim_users_delete": Case(204, path={"id": "scim_user"}),
+    "scim_groups_list": Case(),
+    "scim_groups_create": Case(
+        201,
+        body=lambda p: {
+            "schemas": [SCIM_GROUP],
+            "displayName": "Others",
+            "members": [{"value": p["scim_user"]}],
+        },
+        unknown=422,
+    ),
+    "scim_groups_get": Case(path={"id": "scim_group"}),
+    "scim_groups_replace": Case(
+        path={"id": "scim_group"},
+        body=lambda p: {
+            "schemas": [SCIM_GROUP],
+            "displayName": "Others",
+            "members": [{"value": p["scim_user"]}],
+        },
+        unknown=422,
+    ),
+    "scim_groups_patch": Case(
+        path={"id": "scim_group"},
+        body=lambda p: {
+            "schemas": [SCIM_PATCH],
+            "Operations": [{"op": "add", "path": "members", "value": [{"value": p["scim_user"]}]}],
+        },
+        unknown=422,
+    ),
+    "scim_groups_delete": Case(204, path={"id": "scim_group"}),
     "usage_get": Case(),
     "usage_export": Case(),
     "org_export": Case(),

@@ -14,7 +14,15 @@ from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.engine.contract import LogLine
 from apps.orgs import api_keys, service_accounts, services, sso
-from apps.orgs.models import ApiKey, Domain, Invitation, Membership
+from apps.orgs.models import (
+    ApiKey,
+    Domain,
+    Invitation,
+    Membership,
+    ScimGroup,
+    ScimMembership,
+    ScimUser,
+)
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.runs import logs, storage
@@ -105,7 +113,14 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
         name=f"{world.org.name} robot",
         role=Role.MEMBER,
     )
+    provisioned = ScimUser.unscoped.create(
+        org=world.org, user_name=f"scim-{uuid4().hex[:10]}@example.com", display_name=world.org.name
+    )
+    group = ScimGroup.unscoped.create(org=world.org, display_name=f"{world.org.name} group")
+    ScimMembership.unscoped.create(org=world.org, group=group, user=provisioned)
     return {
+        "scim_user": provisioned.pk,
+        "scim_group": group.pk,
         "robot": robot.pk,
         "org": world.org.pk,
         "member": member.pk,

@@ -55,5 +55,5 @@ def log_in(page: Page, site: Site) -> None:
     assert grave_violations(page) == []
     page.get_by_label("E-mail").fill(site.email)
     page.get_by_label("Password").fill(site.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", name="Pipelines")).to_be_visible()

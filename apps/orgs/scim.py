@@ -1,0 +1,174 @@
+"""What an org's directory provisions (SCIM 2.0, RFC 7643 and 7644), as invitations and memberships.
+
+A directory knows addresses, and is no proof that their owners agree: so a person it adds is invited, and joins by
+following the mail or by logging in through the org's own identity provider. One it deactivates is out at once.
+Owners are made and unmade by owners, never by a directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.auth.models import User
+from apps.orgs import audit, invitations, services
+from apps.orgs.exceptions import Invalid, NameTaken
+from apps.orgs.models import Invitation, Membership, Org, ScimGroup, ScimMembership, ScimUser
+from apps.orgs.principals import Principal
+from apps.orgs.roles import RANK, Role
+
+
+def save_user(
+    *, org: Org, by: Principal, row: ScimUser, fields: Mapping[str, Any], action: str
+) -> ScimUser:
+    """Store what the directory says and make it so. Raises NameTaken, LimitReached, PermissionMissing for an owner."""
+    before = {name: getattr(row, name) for name in fields}
+    if row.user_name and "user_name" in fields and fields["user_name"] != row.user_name:
+        _put_out(org, by, row)  # another address is another person
+    for name, value in fields.items():
+        setattr(row, name, value)
+    _save(row)
+    changed = {
+        name: [before[name], value] for name, value in fields.items() if before[name] != value
+    }
+    _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
+    settle(org, by, row)
+    return row
+
+
+def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
+    """The directory knows this person no longer."""
+    _put_out(org, by, row)
+    _record(org, by, "scim_user.delete", "scim_user", row.pk, row.user_name, {})
+    row.delete()
+
+
+def settle(org: Org, by: Principal, row: ScimUser) -> None:
+    """Make the membership, or the invitation, what the directory wants: in with the role of its groups, or out."""
+    if not row.active:
+        _put_out(org, by, row)
+        return
+    role = role_of(org, row)
+    member = _member(org, row)
+    if member is not None:
+        if member.role not in (role, Role.OWNER):
+            services.change_role(org=org, by=by, member=member, role=role)
+        return
+    opened = Invitation.objects.for_org(org).open().filter(email=row.user_name)
+    invitation = opened.filter(expires_at__gt=timezone.now()).first()
+    if invitation is None:
+        invitations.invite(org=org, by=by, email=row.user_name, role=role)
+    elif invitation.role != role:
+        opened.filter(pk=invitation.pk).update(role=role)
+
+
+def role_of(org: Org, row: ScimUser) -> Role:
+    """The highest role of the groups a person is in; viewer when none gives one."""
+    groups = ScimMembership.objects.for_org(org).filter(user=row)
+    roles = [Role(role) for role in groups.values_list("group__role", flat=True) if role]
+    return max(roles, key=RANK.__getitem__, default=Role.VIEWER)
+
+
+def save_group(
+    *, org: Org, by: Principal, row: ScimGroup, fields: Mapping[str, Any], action: str
+) -> ScimGroup:
+    """Store a group's name, id or role, and settle everyone in it. Raises NameTaken."""
+    before = {name: getattr(row, name) for name in fields}
+    for name, value in fields.items():
+        setattr(row, name, value)
+    _save(row)
+    changed = {
+        name: [before[name], value] for name, value in fields.items() if before[name] != value
+    }
+    _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
+    if "role" in changed:
+        _settle_all(org, by, people_of(org, row))
+    return row
+
+
+def set_people(*, org: Org, by: Principal, group: ScimGroup, wanted: Iterable[UUID]) -> None:
+    """Exactly these people are in the group. Raises Invalid for one the directory did not provision."""
+    ids = set(wanted)
+    people = {row.pk: row for row in ScimUser.objects.for_org(org).filter(pk__in=ids)}
+    if ids - people.keys():
+        raise Invalid([("members", "One of these is not a user of this directory.", "unknown")])
+    mine = ScimMembership.objects.for_org(org).filter(group=group)
+    before = set(mine.values_list("user_id", flat=True))
+    mine.exclude(user_id__in=ids).delete()
+    for user_id in ids - before:
+        ScimMembership.unscoped.create(org=org, group=group, user=people[user_id])
+    changed = before ^ ids
+    if changed:
+        names = sorted(
+            ScimUser.objects.for_org(org).filter(pk__in=changed).values_list("user_name", flat=True)
+        )
+        label = group.display_name
+        _record(org, by, "scim_group.members", "scim_group", group.pk, label, {"people": names})
+        _settle_all(org, by, changed)
+
+
+def remove_group(*, org: Org, by: Principal, group: ScimGroup) -> None:
+    people = people_of(org, group)
+    _record(org, by, "scim_group.delete", "scim_group", group.pk, group.display_name, {})
+    ScimMembership.objects.for_org(org).filter(group=group).delete()
+    group.delete()
+    _settle_all(org, by, people)
+
+
+def people_of(org: Org, group: ScimGroup) -> set[UUID]:
+    rows = ScimMembership.objects.for_org(org).filter(group=group)
+    return set(rows.values_list("user_id", flat=True))
+
+
+def _settle_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
+    for row in ScimUser.objects.for_org(org).filter(pk__in=list(people)):
+        settle(org, by, row)
+
+
+def _put_out(org: Org, by: Principal, row: ScimUser) -> None:
+    for invitation in Invitation.objects.for_org(org).open().filter(email=row.user_name):
+        invitations.withdraw(org=org, by=by, invitation=invitation)
+    if (member := _member(org, row)) is not None:
+        services.remove_member(org=org, by=by, member=member)
+
+
+def _member(org: Org, row: ScimUser) -> Membership | None:
+    found: Membership | None = (
+        Membership.objects.for_org(org)
+        .select_related("user")
+        .filter(user__email=row.user_name, user__kind=User.Kind.PERSON)
+        .first()
+    )
+    return found
+
+
+def _save(row: ScimUser | ScimGroup) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:
+        raise NameTaken from None
+
+
+def _record(
+    org: Org,
+    by: Principal,
+    action: str,
+    kind: str,
+    object_id: UUID,
+    label: str,
+    changes: Mapping[str, Any],
+) -> None:
+    audit.record(
+        org=org,
+        by=by.actor,
+        action=action,
+        object_kind=kind,
+        object_id=object_id,
+        object_label=label,
+        changes=changes,
+    )

@@ -1,0 +1,265 @@
+"""A directory provisions people and groups (SCIM 2.0): in by invitation, out at once, roles by an admin's word."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rest_framework.test import APIClient
+
+from apps.orgs import service_accounts
+from apps.orgs.models import Invitation, Membership, ScimUser
+from apps.orgs.roles import Permission, Role
+from tests import mailbox
+from tests.isolation.planted import principal
+from tests.world import World, client_for
+
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+BASE = "/api/v1/scim/v2"
+
+
+@pytest.fixture
+def directory(world: World) -> APIClient:
+    """What Okta or Entra ID holds: a service account's key that may manage members and nothing else."""
+    with world.scope():
+        by = principal(world, Role.OWNER)
+        account = service_accounts.create(org=world.org, by=by, name="Okta", role=Role.ADMIN)
+        key = service_accounts.create_key(
+            org=world.org, by=by, member=account, name="scim", scopes=[Permission.MEMBERS_MANAGE]
+        )
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
+    return client
+
+
+def add(client: APIClient, email: str, **more: Any) -> Any:
+    """As Okta sends it, with everything Drover has no use for."""
+    body = {
+        "schemas": [USER, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
+        "userName": email,
+        "name": {"givenName": "Grace", "familyName": "Hopper"},
+        "emails": [{"primary": True, "value": email, "type": "work"}],
+        "displayName": "Grace Hopper",
+        "locale": "en-US",
+        "externalId": "00u1",
+        "groups": [],
+        "password": "not kept",
+        "active": True,
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Navy"},
+        **more,
+    }
+    return client.post(f"{BASE}/Users", body)
+
+
+def patch(client: APIClient, path: str, *operations: dict[str, Any]) -> Any:
+    body = {"schemas": [PATCH], "Operations": list(operations)}
+    return client.patch(f"{BASE}/{path}", body)
+
+
+def role_of(world: World, email: str) -> str | None:
+    with world.scope():
+        member = Membership.objects.for_org(world.org).filter(user__email=email).first()
+    return member.role if member else None
+
+
+def join(world: World, stranger: World) -> str:
+    """The last invited person accepts: they had an account elsewhere."""
+    grace = stranger.users[Role.OWNER]
+    message = next(m for m in mailbox.deliver() if m.to == [grace.email])
+    body = {"token": mailbox.link(message)[1]}
+    answer = client_for(grace, stranger.org).post("/api/v1/invitations/accept", body)
+    assert answer.status_code == 200, answer.content
+    return grace.email
+
+
+def test_someone_added_is_invited_and_joins_as_viewer(
+    world: World, stranger: World, directory: APIClient
+) -> None:
+    grace = stranger.users[Role.OWNER]
+    answer = add(directory, grace.email)
+    assert answer.status_code == 201, answer.content
+    body = answer.json()
+    assert (body["userName"], body["externalId"], body["active"]) == (grace.email, "00u1", True)
+    assert "not kept" not in answer.content.decode()
+    assert role_of(world, grace.email) is None
+    join(world, stranger)
+    assert role_of(world, grace.email) == "viewer"
+
+
+def test_an_account_elsewhere_and_an_unknown_address_answer_the_same(
+    world: World, stranger: World, directory: APIClient
+) -> None:
+    grace = stranger.users[Role.OWNER]
+    grace.name = "A name of her own"
+    grace.save()
+    known = add(directory, grace.email).json()
+    unknown = add(directory, f"{uuid4().hex}@example.com").json()
+    for answer in (known, unknown):
+        for name in ("id", "userName", "meta"):
+            del answer[name]
+    assert known == unknown
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "path": "active", "value": False},
+        {"op": "Replace", "path": "active", "value": "False"},  # Entra ID's way
+        {"op": "replace", "value": {"active": False}},  # Okta's way
+    ],
+)
+def test_someone_deactivated_is_out_at_once_and_can_come_back(
+    world: World, stranger: World, directory: APIClient, operation: dict[str, Any]
+) -> None:
+    pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
+    email = join(world, stranger)
+    inside = client_for(stranger.users[Role.OWNER], world.org)
+    assert inside.get("/api/v1/org").status_code == 200
+    answer = patch(directory, f"Users/{pk}", operation)
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["active"] is False
+    assert inside.get("/api/v1/org").status_code == 401
+    patch(directory, f"Users/{pk}", {"op": "replace", "path": "active", "value": True})
+    join(world, stranger)
+    assert role_of(world, email) == "viewer"
+
+
+def test_deleting_withdraws_an_invitation_that_is_open(world: World, directory: APIClient) -> None:
+    pk = add(directory, "grace@example.com").json()["id"]
+    assert directory.delete(f"{BASE}/Users/{pk}").status_code == 204
+    with world.scope():
+        assert not Invitation.objects.for_org(world.org).exists()
+        assert not ScimUser.objects.for_org(world.org).exists()
+    assert directory.get(f"{BASE}/Users/{pk}").status_code == 404
+
+
+def test_a_group_gives_what_an_admin_says_and_takes_it_back(
+    world: World, stranger: World, directory: APIClient
+) -> None:
+    pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
+    email = join(world, stranger)
+    group = directory.post(
+        f"{BASE}/Groups",
+        {"schemas": [GROUP], "displayName": "Data engineers", "members": [{"value": pk}]},
+    ).json()
+    assert role_of(world, email) == "viewer"
+    path = f"/api/v1/org/scim/groups/{group['id']}"
+    assert directory.put(path, {"role": "admin"}).status_code == 403
+    assert world.client("admin").put(path, {"role": "member"}).json()["people"] == 1
+    assert role_of(world, email) == "member"
+    removed = {"op": "remove", "path": f'members[value eq "{pk}"]'}
+    assert patch(directory, f"Groups/{group['id']}", removed).status_code == 200
+    assert role_of(world, email) == "viewer"
+    again = {"op": "add", "path": "members", "value": [{"value": pk}]}
+    patch(directory, f"Groups/{group['id']}", again)
+    assert role_of(world, email) == "member"
+    assert directory.delete(f"{BASE}/Groups/{group['id']}").status_code == 204
+    assert role_of(world, email) == "viewer"
+
+
+def test_an_invitation_follows_the_groups(world: World, directory: APIClient) -> None:
+    pk = add(directory, "grace@example.com").json()["id"]
+    group = directory.post(
+        f"{BASE}/Groups", {"schemas": [GROUP], "displayName": "Admins", "members": [{"value": pk}]}
+    ).json()
+    world.client("owner").put(f"/api/v1/org/scim/groups/{group['id']}", {"role": "admin"})
+    with world.scope():
+        assert Invitation.objects.for_org(world.org).get().role == "admin"
+
+
+def test_a_directory_cannot_touch_owners(world: World, directory: APIClient) -> None:
+    owner = world.users[Role.OWNER].email
+    made = add(directory, owner)
+    assert made.status_code == 201
+    out = {"op": "replace", "path": "active", "value": False}
+    refused = patch(directory, f"Users/{made.json()['id']}", out)
+    assert refused.status_code == 403
+    assert role_of(world, owner) == "owner"
+
+
+def test_another_address_is_another_person(
+    world: World, stranger: World, directory: APIClient
+) -> None:
+    pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
+    email = join(world, stranger)
+    change = {"op": "replace", "path": "userName", "value": "other@example.com"}
+    assert patch(directory, f"Users/{pk}", change).json()["userName"] == "other@example.com"
+    assert role_of(world, email) is None
+    with world.scope():
+        assert Invitation.objects.for_org(world.org).open().get().email == "other@example.com"
+
+
+def test_lists_are_filtered_and_paged(world: World, directory: APIClient) -> None:
+    for number in range(3):
+        add(directory, f"p{number}@example.com", externalId=f"e{number}")
+    found = directory.get(f"{BASE}/Users", {"filter": 'userName eq "P1@example.com"'}).json()
+    assert (found["totalResults"], found["Resources"][0]["userName"]) == (1, "p1@example.com")
+    by_id = directory.get(f"{BASE}/Users", {"filter": 'externalId eq "e2"'}).json()
+    assert by_id["Resources"][0]["userName"] == "p2@example.com"
+    page = directory.get(f"{BASE}/Users", {"startIndex": 2, "count": 1}).json()
+    assert (page["totalResults"], page["itemsPerPage"], page["startIndex"]) == (3, 1, 2)
+    assert page["Resources"][0]["userName"] == "p1@example.com"
+
+
+@pytest.mark.parametrize(
+    "text", ['userName sw "a"', 'password eq "x"', 'userName eq "a" or active eq true', "("]
+)
+def test_a_filter_nobody_asks_is_refused_by_name(directory: APIClient, text: str) -> None:
+    answer = directory.get(f"{BASE}/Users", {"filter": text})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "filter"
+
+
+def test_a_directory_may_speak_scims_own_media_type(directory: APIClient) -> None:
+    body = (
+        b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "x@example.com"}'
+    )
+    answer = directory.post(f"{BASE}/Users", body, content_type="application/scim+json")
+    assert answer.status_code == 201, answer.content
+
+
+def test_the_same_person_twice_is_a_conflict(directory: APIClient) -> None:
+    add(directory, "grace@example.com")
+    assert add(directory, "Grace@example.com").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        ({"op": "move", "path": "active"}, "Operations.0.op"),
+        ({"op": "replace", "path": "active", "value": "perhaps"}, "active"),
+        ({"op": "remove", "path": "userName"}, "Operations.0.path"),
+        ({"op": "replace", "value": [1]}, "Operations.0.value"),
+    ],
+)
+def test_a_bad_operation_is_named_and_changes_nothing(
+    directory: APIClient, operation: dict[str, Any], field: str
+) -> None:
+    made = add(directory, "grace@example.com").json()
+    answer = patch(directory, f"Users/{made['id']}", operation)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
+    assert directory.get(f"{BASE}/Users/{made['id']}").json()["active"] is True
+
+
+@pytest.mark.parametrize("value", [5, "x", [{"value": "x"}], [None], {"value": None}])
+def test_bad_members_of_a_group_are_named(directory: APIClient, value: Any) -> None:
+    group = directory.post(f"{BASE}/Groups", {"schemas": [GROUP], "displayName": "G"}).json()
+    answer = patch(
+        directory, f"Groups/{group['id']}", {"op": "add", "path": "members", "value": value}
+    )
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["errors"][0]["field"] == "Operations.0.value"
+
+
+def test_a_key_without_the_permission_and_a_stranger_provision_nobody(
+    world: World, stranger: World, directory: APIClient
+) -> None:
+    pk = add(directory, "grace@example.com").json()["id"]
+    assert world.client("viewer").get(f"{BASE}/Users").status_code == 403
+    theirs = stranger.client("owner")
+    assert theirs.get(f"{BASE}/Users/{pk}").status_code == 404
+    assert theirs.get(f"{BASE}/Users").json()["totalResults"] == 0
