@@ -49,6 +49,7 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any]) -> Org:
     if RULES.intersection(changes):
         by.require_session()
         _refuse_locking_out(org, by)
+        access.changed(org.pk)  # a stream may be open to somebody whom the new rule keeps out
     org.save(update_fields=[*changes, "updated_at"])
     _record_org(
         org,

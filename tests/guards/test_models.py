@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.apps import apps
 from django.db import models
@@ -45,6 +47,14 @@ def test_an_org_owned_model_cannot_be_read_without_its_org(model: type[OrgOwned]
         model.objects.all()
     assert isinstance(model.objects, OrgManager)
     assert model._meta.base_manager_name == "unscoped"
+
+
+@pytest.mark.parametrize("model", owned(), ids=lambda model: model._meta.label)
+def test_a_read_that_names_the_org_asks_for_its_rows_only(model: type[OrgOwned]) -> None:
+    """By itself: row-level security would hide that it does not."""
+    org = uuid4()
+    asked = str(model.objects.for_org(org).query)
+    assert f'"{model._meta.db_table}"."org_id" = {org}' in asked.partition(" WHERE ")[2]
 
 
 @pytest.mark.parametrize("model", owned(), ids=lambda model: model._meta.label)

@@ -29,6 +29,7 @@ export function Providers({ next, invitation }: { next?: string; invitation?: st
     globalThis.location.assign(startAddress("sso", { org, next }));
   }
 
+  if (invitation && found.length === 0) return null;
   return (
     <div className="mt-4 grid gap-2 border-t border-line pt-4">
       {found.map(({ id, name }) => (

@@ -1,27 +1,47 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { Button } from "@/components/button";
+import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
+import { membersQuery } from "./members-page";
 import { save } from "./organization-page";
 import { Section } from "./parts";
 
+interface Filter {
+  action?: string;
+  actor?: string;
+  since?: string;
+  until?: string;
+}
+
+/** What the form says, with the days of this reader's zone as moments; `until` is the end of its day. */
+function filterOf(form: HTMLFormElement): Filter {
+  const data = new FormData(form);
+  const text = (name: string) => String(data.get(name) ?? "").trim();
+  const filter: Filter = {};
+  if (text("action")) filter.action = text("action");
+  if (text("actor")) filter.actor = text("actor");
+  if (text("since")) filter.since = new Date(`${text("since")}T00:00`).toISOString();
+  if (text("until")) {
+    const end = new Date(`${text("until")}T00:00`);
+    end.setDate(end.getDate() + 1);
+    filter.until = end.toISOString();
+  }
+  return filter;
+}
+
 export function AuditPage() {
-  const [action, setAction] = useState("");
+  const [filter, setFilter] = useState<Filter>({});
+  const members = useQuery(membersQuery);
   const query = useInfiniteQuery({
-    queryKey: ["audit", action],
+    queryKey: ["audit", filter],
     queryFn: ({ pageParam, signal }) =>
       answer(
         api.GET("/api/v1/org/audit", {
-          params: {
-            query: {
-              limit: 50,
-              ...(action ? { action } : {}),
-              ...(pageParam ? { cursor: pageParam } : {}),
-            },
-          },
+          params: { query: { limit: 50, ...filter, ...(pageParam ? { cursor: pageParam } : {}) } },
           signal,
         }),
       ),
@@ -29,26 +49,54 @@ export function AuditPage() {
     getNextPageParam: (page) => page.next,
   });
   const events = query.data?.pages.flatMap((page) => page.results) ?? [];
+
+  function download(format: "csv" | "jsonl") {
+    const wanted = new URLSearchParams({ ...filter, format });
+    void save(`/api/v1/org/audit/export?${wanted}`, `audit.${format}`).catch(complain);
+  }
+
   return (
     <Section
       title="Audit"
       about="Who did what, operators of this installation included. Nobody can change or remove it."
       action={
         <div className="flex flex-wrap gap-2">
-          <input
-            type="search"
-            aria-label="Action, like member.remove"
-            placeholder="Action, like member.remove"
-            className="control w-56!"
-            onKeyDown={(event) => event.key === "Enter" && setAction(event.currentTarget.value.trim())}
-            onBlur={({ target }) => setAction(target.value.trim())}
-          />
-          <Button onClick={() => void save("/api/v1/org/audit/export", "audit.csv").catch(complain)}>
-            Download CSV
-          </Button>
+          <Button onClick={() => download("csv")}>Download CSV</Button>
+          <Button onClick={() => download("jsonl")}>JSON lines</Button>
         </div>
       }
     >
+      <form
+        aria-label="Filter"
+        className="mb-4 grid items-end gap-3 sm:grid-cols-2 lg:grid-cols-[2fr_2fr_1fr_1fr_auto]"
+        onSubmit={(event: FormEvent<HTMLFormElement>) => {
+          event.preventDefault();
+          setFilter(filterOf(event.currentTarget));
+        }}
+        onReset={() => setFilter({})}
+      >
+        <TextField label="Action" name="action" maxLength={60} placeholder="member.remove" />
+        <Field label="Who">
+          {(control) => (
+            <select {...control} name="actor" className="control">
+              <option value="">Anyone</option>
+              {members.data?.results.map(({ user_id, name, email }) => (
+                <option key={user_id} value={user_id}>
+                  {email || name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <TextField label="From" name="since" type="date" />
+        <TextField label="To" name="until" type="date" />
+        <div className="flex gap-2">
+          <Button type="submit">Filter</Button>
+          <Button type="reset" look="quiet">
+            Clear
+          </Button>
+        </div>
+      </form>
       {query.isPending && <Skeletons />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       {query.isSuccess && events.length === 0 && (

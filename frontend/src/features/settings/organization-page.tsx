@@ -4,14 +4,16 @@ import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { authorizedFetch, begin, refresh } from "@/api/session";
-import type { Organization } from "@/api/types";
+import type { Member, Organization } from "@/api/types";
 import { Button } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { useMay, useSession } from "@/features/session/use-session";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
+import { membersQuery } from "./members-page";
 import { Loaded, Section } from "./parts";
 
 export const organizationQuery = {
@@ -35,6 +37,7 @@ function useSave() {
 
 export function OrganizationPage() {
   const organization = useQuery(organizationQuery);
+  const may = useMay();
   return (
     <Loaded query={organization}>
       {(org) => (
@@ -42,6 +45,7 @@ export function OrganizationPage() {
           <General org={org} />
           <Rules org={org} />
           <Limits org={org} />
+          {may("org.transfer") && !org.deletion_at && <HandingOver org={org} />}
           <Ending org={org} />
           <Another />
         </>
@@ -237,6 +241,67 @@ function Limits({ org }: { org: Organization }) {
           </Button>
         )}
       </form>
+    </Section>
+  );
+}
+
+/** For owners: make somebody else the owner and oneself an admin. */
+function HandingOver({ org }: { org: Organization }) {
+  const mine = useSession()?.user.id;
+  const client = useQueryClient();
+  const [member, setMember] = useState<Member | null>(null);
+  const members = useQuery(membersQuery);
+  const transfer = useMutation({
+    mutationFn: (id: string) => answer(api.POST("/api/v1/org/transfer", { body: { member_id: id } })),
+    onSuccess: async () => {
+      await Promise.all([refresh(), client.invalidateQueries({ queryKey: membersQuery.queryKey })]);
+      say("Handed over. You are an admin now.");
+    },
+    onError: (error) => complain(error),
+  });
+  const others = (members.data?.results ?? []).filter(
+    ({ kind, user_id }) => kind === "person" && user_id !== mine,
+  );
+  return (
+    <Section title="Handing over" about="Another member becomes an owner, and you an admin.">
+      {others.length === 0 ? (
+        <p className="text-soft">You are the only member: invite somebody first.</p>
+      ) : (
+        <form
+          className="flex flex-wrap items-end gap-2"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const id = new FormData(event.currentTarget).get("member");
+            setMember(others.find((each) => each.id === id) ?? null);
+          }}
+        >
+          <Field label="To">
+            {(control) => (
+              <select {...control} name="member" className="control w-auto!">
+                {others.map(({ id, name, email }) => (
+                  <option key={id} value={id}>
+                    {name ? `${name} (${email})` : email}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+          <Button type="submit">Hand over</Button>
+        </form>
+      )}
+      <ConfirmDialog
+        open={member !== null}
+        title={`Hand ${org.name} over to ${member?.name || member?.email}?`}
+        confirm="Hand over"
+        danger
+        onClose={() => setMember(null)}
+        onConfirm={() => {
+          transfer.mutate(member!.id);
+          setMember(null);
+        }}
+      >
+        Only an owner can make you one again.
+      </ConfirmDialog>
     </Section>
   );
 }

@@ -4,7 +4,7 @@ import { answer, api } from "@/api/client";
 import { fieldMessages, ProblemError } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
-import { ErrorNotice } from "@/components/notice";
+import { EmptyState, ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { useMay, useSession } from "@/features/session/use-session";
 import { Loaded, Section } from "./parts";
@@ -22,6 +22,96 @@ async function ownProvider() {
 }
 
 export function SsoPage() {
+  return (
+    <>
+      <OwnIssuer />
+      {useMay()("members.manage") && <Directory />}
+    </>
+  );
+}
+
+const groupsKey = ["scim-groups"];
+const GIVEN = ["viewer", "member", "admin"] as const;
+
+/** What a directory provisions by SCIM, and the role each of its groups gives. */
+function Directory() {
+  const client = useQueryClient();
+  const groups = useQuery({
+    queryKey: groupsKey,
+    queryFn: () => answer(api.GET("/api/v1/org/scim/groups")),
+  });
+  const give = useMutation({
+    mutationFn: ({ id, role }: { id: string; role: (typeof GIVEN)[number] | null }) =>
+      answer(api.PUT("/api/v1/org/scim/groups/{id}", { params: { path: { id } }, body: { role } })),
+    onSuccess: () => say("Saved. It counts for everyone in the group now."),
+    onSettled: () => client.invalidateQueries({ queryKey: groupsKey }),
+    onError: (error) => complain(error),
+  });
+  return (
+    <Section
+      title="Directory (SCIM)"
+      about="Okta, Entra ID and others can add people, take them out and put them in groups. Whoever they add is invited; whoever they deactivate is out at once. Owners are your own business."
+    >
+      <dl className="mb-4 grid gap-2 text-[0.8125rem]">
+        <div>
+          <dt className="text-faint">Address for the directory</dt>
+          <dd className="font-mono break-all select-all">{`${globalThis.location.origin}/api/v1/scim/v2`}</dd>
+        </div>
+        <div>
+          <dt className="text-faint">Its token</dt>
+          <dd>
+            The key of a service account with the role admin and the scope <code>members.manage</code>: make
+            one under API keys.
+          </dd>
+        </div>
+      </dl>
+      <Loaded query={groups}>
+        {({ groups: found }) =>
+          found.length === 0 ? (
+            <EmptyState title="No groups yet">
+              They appear here when your directory sends them; then you say which role each gives.
+            </EmptyState>
+          ) : (
+            <table className="table w-full border-collapse">
+              <thead>
+                <tr>
+                  <th scope="col">Group</th>
+                  <th scope="col">People</th>
+                  <th scope="col">Role it gives</th>
+                </tr>
+              </thead>
+              <tbody>
+                {found.map(({ id, display_name, people, role }) => (
+                  <tr key={id}>
+                    <td className="font-medium">{display_name}</td>
+                    <td className="tabular-nums">{people}</td>
+                    <td>
+                      <select
+                        aria-label={`Role of the group ${display_name}`}
+                        className="control w-auto!"
+                        value={role ?? ""}
+                        onChange={({ target }) =>
+                          give.mutate({ id, role: GIVEN.find((each) => each === target.value) ?? null })
+                        }
+                      >
+                        <option value="">none of its own</option>
+                        {GIVEN.map((each) => (
+                          <option key={each}>{each}</option>
+                        ))}
+                      </select>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )
+        }
+      </Loaded>
+    </Section>
+  );
+}
+
+function OwnIssuer() {
   const client = useQueryClient();
   const organization = useSession()?.organization;
   const chooses = useMay()("owners.manage");

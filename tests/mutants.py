@@ -1,0 +1,423 @@
+"""Take one filter or policy away at a time and see the suite go red: `python -m tests.mutants [NAME ...]`.
+
+Each mutant is made in a copy of the tree and met by the tests that are to notice. One that lives is a wall that
+nobody watches: the command then ends with 1. Not part of the suite, because it takes some 10 minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` becomes `new` in `file`, where it must be found exactly once; `noticed_by` is for pytest."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    noticed_by: str
+
+
+WALLS = "tests/orgs/test_walls.py tests/guards"
+MATRIX = "tests/isolation/test_matrix.py"
+MEMBERS = "tests/orgs/test_members.py"
+KEYS = "tests/orgs/test_api_keys.py"
+INVITATIONS = "tests/orgs/test_invitations.py"
+OPERATORS = "tests/orgs/test_operators.py"
+STREAMS = "tests/isolation/test_streams.py"
+
+MUTANTS = [
+    # The first wall: reads that start from the org.
+    Mutant(
+        "for_org forgets the org",
+        "apps/orgs/tenancy.py",
+        "using=self._db).filter(org_id=org_id)",
+        "using=self._db).all()",
+        WALLS,
+    ),
+    Mutant(
+        "a manager reads without an org",
+        "apps/orgs/tenancy.py",
+        'raise OrgScopeMissing(f"{self.model.__name__}.objects needs for_org(org)")',
+        "return super().get_queryset()",
+        WALLS,
+    ),
+    Mutant(
+        "a read goes around for_org",
+        "apps/orgs/views.py",
+        "rows = Domain.objects.for_org(self.org).rows()",
+        "rows = Domain.unscoped.values('id', 'name', 'created_at', 'updated_at')",
+        WALLS,
+    ),
+    Mutant(
+        "scopes of two orgs nest",
+        "apps/orgs/tenancy.py",
+        'raise NestedOrgScope(f"scope of {org_id} opened inside the scope of {current}")',
+        "pass",
+        WALLS,
+    ),
+    Mutant(
+        "the scope outlives its block",
+        "apps/orgs/tenancy.py",
+        '_set_local("app.current_org", "")',
+        "pass",
+        WALLS,
+    ),
+    # The second wall: policies of the database.
+    Mutant(
+        "tables have no row-level security",
+        "apps/orgs/rls.py",
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;",
+        "",
+        WALLS,
+    ),
+    Mutant(
+        "the policy shows every row",
+        "apps/orgs/rls.py",
+        "USING (org_id = (SELECT app_current_org())) WITH",
+        "USING (true) WITH",
+        WALLS,
+    ),
+    Mutant(
+        "the policy takes every row",
+        "apps/orgs/rls.py",
+        "WITH CHECK (org_id = (SELECT app_current_org()))",
+        "WITH CHECK (true)",
+        WALLS,
+    ),
+    Mutant(
+        "no org in scope is no error",
+        "apps/orgs/rls.py",
+        "RAISE EXCEPTION 'no organization is in scope' USING ERRCODE = 'insufficient_privilege';",
+        "RETURN NULL;",
+        WALLS,
+    ),
+    Mutant(
+        "one table is forgotten",
+        "apps/orgs/migrations/0005_rules_walls.py",
+        'rls.protect("orgs_invitation"),',
+        "",
+        WALLS,
+    ),
+    Mutant(
+        "the trail can be rewritten",
+        "apps/orgs/rls.py",
+        "REVOKE UPDATE, DELETE ON {table} FROM app_user;",
+        "SELECT 1;",
+        WALLS,
+    ),
+    # The third wall: keys.
+    Mutant(
+        "a key may point into another org",
+        "apps/orgs/migrations/0002_walls.py",
+        'rls.same_org("orgs_apikey", "domain_id", "orgs_domain", on_delete="CASCADE"),',
+        "",
+        WALLS,
+    ),
+    # Who asks.
+    Mutant(
+        "no permission is asked for",
+        "config/api.py",
+        "            self.principal.require(permission)\n",
+        "            pass\n",
+        MATRIX,
+    ),
+    Mutant(
+        "keys do what is for people",
+        "config/api.py",
+        "            self.principal.require_session()\n        permission",
+        "            pass\n        permission",
+        MATRIX,
+    ),
+    Mutant(
+        "account routes take keys",
+        "config/api.py",
+        "        raise SessionNeeded\n\n\nclass OrgView",
+        "        return Response({})\n\n\nclass OrgView",
+        MATRIX,
+    ),
+    Mutant(
+        "an ended session goes on",
+        "apps/orgs/migrations/0005_rules_walls.py",
+        "f.user_id = wanted_user AND f.revoked_at IS NULL\n          AND (f.only_org",
+        "f.user_id = wanted_user\n          AND (f.only_org",
+        "tests/auth/test_sessions.py",
+    ),
+    Mutant(
+        "one org's identity provider opens another org",
+        "apps/orgs/migrations/0005_rules_walls.py",
+        "AND (f.only_org IS NULL OR f.only_org = wanted_org)",
+        "",
+        "tests/orgs/test_sso.py",
+    ),
+    Mutant(
+        "a switched-off account goes on",
+        "apps/orgs/migrations/0005_rules_walls.py",
+        "JOIN identity_user u ON u.id = m.user_id AND u.is_active\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
+        "JOIN identity_user u ON u.id = m.user_id\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
+        "tests/auth tests/orgs/test_access.py",
+    ),
+    Mutant(
+        "an old password's token goes on",
+        "apps/orgs/credentials.py",
+        "    elif access.token_version != credential.token_version:",
+        "    elif False:",
+        "tests/auth tests/orgs/test_access.py",
+    ),
+    Mutant(
+        "the network rule lets everyone in",
+        "apps/orgs/rules.py",
+        "    if org.networks and not within(ip, org.networks):",
+        "    if False:",
+        "tests/orgs/test_rules.py",
+    ),
+    # Roles.
+    Mutant(
+        "roles above one's own can be given",
+        "apps/orgs/services.py",
+        "    require_reach(by, before, role)\n",
+        "",
+        MEMBERS,
+    ),
+    Mutant(
+        "owners can be removed by admins",
+        "apps/orgs/services.py",
+        '    require_reach(by, Role(member.role))\n    _end(org, by, member, "member.remove")',
+        '    _end(org, by, member, "member.remove")',
+        MEMBERS,
+    ),
+    Mutant(
+        "invitations give roles above one's own",
+        "apps/orgs/invitations.py",
+        "    require_reach(by, role)\n",
+        "",
+        INVITATIONS,
+    ),
+    Mutant(
+        "the last owner can go",
+        "apps/orgs/services.py",
+        "    if not owners.exists():\n        raise LastOwner",
+        "    if not owners.exists():\n        pass",
+        MEMBERS,
+    ),
+    Mutant(
+        "a raised role counts outside its domain",
+        "apps/orgs/principals.py",
+        "        override = self.domain_roles.get(domain_id) if domain_id else None\n",
+        "        override = next(iter(self.domain_roles.values()), None)\n",
+        "tests/orgs/test_domains.py tests/pipelines/test_domains.py",
+    ),
+    Mutant(
+        "a raised role counts for the whole org",
+        "apps/orgs/principals.py",
+        "        if override is None or permission not in DOMAIN_PERMISSIONS:",
+        "        if override is None:",
+        "tests/orgs/test_domains.py tests/pipelines/test_domains.py tests/orgs/test_state_machine.py",
+    ),
+    # Invitations.
+    Mutant(
+        "anyone may take an invitation",
+        "apps/orgs/invitations.py",
+        "        if user.email != invitation.email:\n            raise OtherAddress\n",
+        "",
+        INVITATIONS,
+    ),
+    Mutant(
+        "invitations last for ever",
+        "apps/orgs/invitations.py",
+        "pk=invitation_id, expires_at__gt=timezone.now()",
+        "pk=invitation_id",
+        INVITATIONS,
+    ),
+    Mutant(
+        "an old link works after a new one was sent",
+        "apps/orgs/invitations.py",
+        "    invitation.digest = None\n    invitation.save",
+        "    invitation.save",
+        INVITATIONS,
+    ),
+    # API keys.
+    Mutant(
+        "revoked keys work",
+        "apps/orgs/credentials.py",
+        'if row["revoked_at"] or (row["expires_at"]',
+        'if (row["expires_at"]',
+        KEYS,
+    ),
+    Mutant(
+        "expired keys work",
+        "apps/orgs/credentials.py",
+        'if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= timezone.now()):',
+        'if row["revoked_at"]:',
+        KEYS,
+    ),
+    Mutant(
+        "a key keeps the role its maker lost",
+        "apps/orgs/credentials.py",
+        "    role = min(credential.role, creators, key=RANK.__getitem__)\n",
+        "    role = credential.role\n",
+        KEYS,
+    ),
+    Mutant(
+        "a key has more scopes than it was given",
+        "apps/orgs/principals.py",
+        "        if self.scopes is not None and permission not in self.scopes:\n            return False\n",
+        "",
+        KEYS,
+    ),
+    Mutant(
+        "a key outlives its maker's membership",
+        "apps/orgs/services.py",
+        "    made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())\n",
+        "",
+        "tests/orgs/test_state_machine.py tests/orgs/test_api_keys.py",
+    ),
+    Mutant(
+        "members see each other's keys",
+        "apps/orgs/queries.py",
+        "        return self.filter(created_by_id=principal.user_id)",
+        "        return self",
+        KEYS,
+    ),
+    Mutant(
+        "a key for one domain sees the others' pipelines",
+        "apps/connectors/access.py",
+        "    return queryset.filter(domain_id=principal.only_domain)",
+        "    return queryset",
+        MATRIX,
+    ),
+    Mutant(
+        "a key for one domain sees the others' runs",
+        "apps/runs/access.py",
+        "    return rows.filter(pipeline__domain_id=principal.only_domain)",
+        "    return rows",
+        MATRIX,
+    ),
+    # Streams, files, kept answers.
+    Mutant(
+        "a stream of a run nobody may see",
+        "apps/runs/streams.py",
+        "    if not access.runs(principal).filter(pk=run_id).exists():\n        raise NotFound\n",
+        "",
+        STREAMS,
+    ),
+    Mutant(
+        "a ticket opens two streams",
+        "apps/auth/tickets.py",
+        "    if ticket is None or not StreamTicket.objects.filter(pk=ticket.pk).delete()[0]:",
+        "    if ticket is None:",
+        STREAMS,
+    ),
+    Mutant(
+        "a kept answer is given to someone else",
+        "config/idempotency.py",
+        "    said = [str(principal.actor.id), request.get_full_path(), request.data]",
+        "    said = [request.get_full_path(), request.data]",
+        "tests/api/test_idempotency.py",
+    ),
+    # The directory, and operators.
+    Mutant(
+        "a directory makes its own groups stronger",
+        "apps/orgs/scim_views.py",
+        '    session_methods = frozenset({"put"})\n',
+        "",
+        f"tests/orgs/test_scim.py {MATRIX}",
+    ),
+    Mutant(
+        "operators need no reason",
+        "apps/orgs/operators.py",
+        "            rows = rows.filter(org_id__in=support.orgs_open_to(user))\n",
+        "",
+        OPERATORS,
+    ),
+    Mutant(
+        "an operator's look lasts for ever",
+        "apps/orgs/support.py",
+        "filter(operator=operator, until__gt=timezone.now())",
+        "filter(operator=operator)",
+        OPERATORS,
+    ),
+    Mutant(
+        "operators need no second factor",
+        "apps/orgs/operators.py",
+        "    def has_permission(self, request: HttpRequest) -> bool:\n        return has_shown(request)",
+        "    def has_permission(self, request: HttpRequest) -> bool:\n"
+        "        return request.user.is_active and request.user.is_staff",
+        OPERATORS,
+    ),
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.mutants")
+    parser.add_argument("names", nargs="*", help="parts of names; all of them when left out")
+    parser.add_argument("--list", action="store_true", help="say what there is, and stop")
+    wanted = parser.parse_args()
+    chosen = [m for m in MUTANTS if not wanted.names or any(n in m.name for n in wanted.names)]
+    if wanted.list:
+        print(*(f"{mutant.name}: {mutant.file}" for mutant in chosen), sep="\n")
+        return 0
+    alive = []
+    with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
+        tree = copy_to(Path(folder) / "tree")
+        Path(folder).chmod(0o711)  # as root PostgreSQL runs as another user, who must pass
+        for mutant in chosen:
+            killed, last = meet(mutant, tree)
+            print(f"{'red ' if killed else 'LIVES'}  {mutant.name}: {last}", flush=True)
+            alive += [] if killed else [mutant.name]
+    print(f"{len(chosen) - len(alive)} of {len(chosen)} noticed")
+    return 1 if alive else 0
+
+
+def copy_to(tree: Path) -> Path:
+    """The files of this tree that git knows or would add."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tree / name)
+    return tree
+
+
+def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
+    """Whether the tests noticed, and what pytest said at last. Raises ValueError for a mutant that fits no more."""
+    path = tree / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: found {text.count(mutant.old)} times in {mutant.file}")
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-n", "2", *mutant.noticed_by.split()],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    finally:
+        path.write_text(text)
+    lines = done.stdout.strip().splitlines() or ["nothing"]
+    failed = [line for line in lines if line.startswith("FAILED")]
+    if done.returncode and not failed:  # the suite broke, which is not what a test notices
+        raise RuntimeError(f"{mutant.name}: {done.stdout}{done.stderr}")
+    return bool(failed), (failed or lines[-1:])[0][:150]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
