@@ -217,6 +217,7 @@ STORAGE_OPTIONS: dict[str, Any] = {
         "secret_key": env.text("DROVER_S3_SECRET_KEY", "") or None,
         "region_name": env.text("DROVER_S3_REGION", "") or None,
         "querystring_expire": 300,
+        "signature_version": "s3v4",  # the older one is refused by every newer region
         "file_overwrite": True,
         "default_acl": None,
     },

@@ -35,6 +35,7 @@ MEMBERS = "tests/orgs/test_members.py"
 KEYS = "tests/orgs/test_api_keys.py"
 INVITATIONS = "tests/orgs/test_invitations.py"
 OPERATORS = "tests/orgs/test_operators.py"
+CREDENTIALS = "tests/orgs/test_credentials.py"
 STREAMS = "tests/isolation/test_streams.py"
 
 MUTANTS = [
@@ -152,28 +153,28 @@ MUTANTS = [
         "apps/orgs/migrations/0005_rules_walls.py",
         "f.user_id = wanted_user AND f.revoked_at IS NULL\n          AND (f.only_org",
         "f.user_id = wanted_user\n          AND (f.only_org",
-        "tests/auth/test_sessions.py",
+        CREDENTIALS,
     ),
     Mutant(
         "one org's identity provider opens another org",
         "apps/orgs/migrations/0005_rules_walls.py",
         "AND (f.only_org IS NULL OR f.only_org = wanted_org)",
         "",
-        "tests/orgs/test_sso.py",
+        CREDENTIALS,
     ),
     Mutant(
         "a switched-off account goes on",
         "apps/orgs/migrations/0005_rules_walls.py",
         "JOIN identity_user u ON u.id = m.user_id AND u.is_active\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
         "JOIN identity_user u ON u.id = m.user_id\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
-        "tests/auth tests/orgs/test_access.py",
+        CREDENTIALS,
     ),
     Mutant(
         "an old password's token goes on",
         "apps/orgs/credentials.py",
         "    elif access.token_version != credential.token_version:",
         "    elif False:",
-        "tests/auth tests/orgs/test_access.py",
+        CREDENTIALS,
     ),
     Mutant(
         "the network rule lets everyone in",

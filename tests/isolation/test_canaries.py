@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.conf import settings
+from django.core.mail import EmailMessage
 
-from tests import database
+from tests import database, mailbox
+from tests.isolation.cases import SCIM_USER
 from tests.world import new_client
 
 SECRET = f"canary-{uuid4().hex}"
@@ -112,3 +117,124 @@ def test_a_wrong_value_in_a_secrets_place_is_not_shown_back(answers: list[Any]) 
     for answer in refused:
         messages = " ".join(error["message"] for error in answer.json()["errors"])
         assert SECRET not in messages
+
+
+@dataclass(frozen=True)
+class Given:
+    secrets: dict[str, str]  # that were given or shown on purpose, by name
+    later: list[Any]  # answers to everything else
+    jobs: list[str]  # arguments of the jobs that waited
+
+
+@pytest.fixture
+def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
+    """A team's first day with its accounts."""
+    client = new_client()
+    secrets = {"password": PASSWORD, "provider": f"provider {SECRET}", "scim": f"scim {SECRET}"}
+    later: list[Any] = []
+    jobs: list[str] = []
+
+    def delivered() -> list[EmailMessage]:
+        jobs.extend(str(job.args) for job in mailbox.jobs())
+        return mailbox.deliver()
+
+    def call(method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
+        """An answer that shows a secret on purpose is not among the later ones."""
+        answer = getattr(client, method)(f"/api/v1/{path}", body, **more)
+        assert answer.status_code == status, (path, answer.content)
+        return answer
+
+    def quiet(*arguments: Any, **more: Any) -> Any:
+        answer = call(*arguments, **more)
+        later.append(answer)
+        return {} if answer.streaming or not answer.content else answer.json()
+
+    def keep(name: str, value: str) -> str:
+        assert len(value) >= 6
+        secrets[name] = value
+        return value
+
+    account = {"email": "ada@example.com", "password": PASSWORD, "organization_name": "Shop"}
+    registered = call("post", "auth/register", account, 201)
+    keep("refresh token", client.cookies["drover_refresh"].value)
+    access = keep("access token", registered.json()["access"])
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
+    for message in delivered():
+        keep("link that verifies", mailbox.link(message)[1])
+    check = {"current_password": PASSWORD}
+    begun = call("post", "auth/factors/totp", check).json()
+    secret = keep("authenticator", begun["secret"])
+    code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
+    body = {"challenge": begun["challenge"], "code": code}
+    for number, text in enumerate(
+        call("post", "auth/factors/totp/confirm", body).json()["recovery_codes"]
+    ):
+        keep(f"recovery code {number}", text)
+    keep("stream ticket", call("post", "auth/stream-ticket", status=201).json()["ticket"])
+    key = {"name": "Loader", "role": "admin", "scopes": []}
+    made = call("post", "org/api-keys", key, 201).json()
+    keep("API key", made["key"])
+    rotated = call("post", f"org/api-keys/{made['id']}/rotate", {"grace_seconds": 60}, 201)
+    keep("rotated key", rotated.json()["key"])
+    robot = quiet("post", "org/service-accounts", {"name": "Okta", "role": "admin"}, status=201)
+    path = f"org/service-accounts/{robot['id']}/keys"
+    scoped = call("post", path, {"name": "scim", "scopes": ["members.manage"]}, 201).json()
+    keep("service account's key", scoped["key"])
+    quiet("post", "org/invitations", {"email": "grace@example.com", "role": "member"}, status=201)
+    quiet("post", "auth/password/forgot", {"email": "ada@example.com"}, status=202)
+    for number, message in enumerate(delivered()):
+        if mailbox.LINK.search(str(message.body)):
+            keep(f"mailed link {number}", mailbox.link(message)[1])
+    provider = {
+        "issuer": "https://login.example.com",
+        "client_id": "drover",
+        "client_secret": secrets["provider"],
+        "join_role": None,
+        "enabled": False,
+    }
+    quiet("put", "org/identity-provider", provider)
+    user = {"schemas": [SCIM_USER], "userName": "eve@example.com", "password": secrets["scim"]}
+    quiet("post", "scim/v2/Users", user, status=201)
+    for number, message in enumerate(delivered()):
+        keep(f"directory's invitation {number}", mailbox.link(message)[1])
+    for path in LOOKS:
+        later.append(call("get", path))
+    return Given(secrets, later, jobs)
+
+
+LOOKS = (
+    "auth/me",
+    "auth/sessions",
+    "auth/factors",
+    "auth/links",
+    "org",
+    "org/members",
+    "org/invitations",
+    "org/service-accounts",
+    "org/api-keys",
+    "org/identity-provider",
+    "org/scim/groups",
+    "scim/v2/Users",
+    "org/audit",
+    "org/audit/export",
+    "org/export",
+)
+
+
+def test_what_opens_an_account_is_shown_once_and_kept_nowhere_in_the_clear(
+    given: Given, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len([name for name in given.secrets if name.startswith("mailed link")]) == 2
+    shown = b"".join(
+        b"".join(answer.streaming_content) if answer.streaming else answer.content
+        for answer in given.later
+    ).decode()
+    tables = dumped()
+    assert "ada@example.com" in str(given.jobs)
+    assert "eve@example.com" in shown
+    assert "eve@example.com" in tables["orgs_scimuser"], "the search finds what is no secret"
+    for name, value in given.secrets.items():
+        assert value not in shown, name
+        assert value not in str(given.jobs), name
+        assert value not in caplog.text, name
+        assert [table for table, text in tables.items() if value in text] == [], name

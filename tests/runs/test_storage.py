@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import httpx
@@ -19,7 +20,7 @@ import pytest
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ended, start, wait_for, worker
 from tests.runs.test_streams import token_of, web_server
-from tests.world import World
+from tests.world import World, make_world
 
 
 @contextmanager
@@ -105,6 +106,16 @@ def s3_client(address: str) -> Any:
     return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
 
 
+def assert_the_link_is_for_this_file_only(link: str, folder: str) -> None:
+    """Signed, short-lived, and of nothing but ids."""
+    address = urlsplit(link)
+    given = parse_qs(address.query)
+    assert folder in address.path
+    assert int(given["X-Amz-Expires"][0]) <= 600
+    assert given["X-Amz-SignedHeaders"] == ["host"]  # the path is part of what is signed
+    assert given["response-content-disposition"][0].startswith("attachment")
+
+
 @pytest.mark.parametrize("store", [s3, gcs])
 def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is_deleted(
     acme: World, store: Any
@@ -130,8 +141,12 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
             redirected = client.get(path)
             if environment["DROVER_STORAGE"] == "s3":
                 assert redirected.status_code == 302
-                direct = httpx.get(redirected.headers["location"])
-                assert direct.content == content.content
+                link = redirected.headers["location"]
+                assert httpx.get(link).content == content.content
+                assert_the_link_is_for_this_file_only(link, f"org/{acme.org.pk}/")
+                stranger = {"Authorization": f"Bearer {token_of(make_world())}"}
+                foreign = client.get(path, headers=stranger)
+                assert (foreign.status_code, foreign.headers.get("location")) == (404, None)
         assert keys_in(environment)
         assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
         with worker(**environment):

@@ -1,0 +1,101 @@
+"""Arguments of jobs: an org and an object of another org, as a slip or a forged row would put them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+from procrastinate.contrib.django import app
+
+from apps.orgs.models import Invitation
+from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline
+from apps.runs import leases, storage
+from apps.runs.models import Output, Run
+from tests.isolation.planted import Planted, plant
+
+# Tasks about no org: by the person whose address it is, or over all orgs through functions that answer ids.
+OF_NO_ORG = {"auth.mail_link", "auth.mail_notice", "runs.tick", "runs.reconcile", "runs.sweep"}
+# Its arguments are for who reads the queue: it asks itself which run's turn it is.
+TICKET = "runs.execute"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a task is given besides its org, and what must be so for it to have something to do."""
+
+    arguments: Callable[[Planted], dict[str, str]]
+    ready: Callable[[Planted], None] = lambda planted: None
+
+
+def ask_to_cancel(planted: Planted) -> None:
+    with planted.world.scope():
+        run = planted.ids["live_run"]
+        leases.take(org_id=planted.world.org.pk, run_id=run, worker="gone")
+        asked = Run.objects.for_org(planted.world.org).filter(pk=run)
+        asked.update(cancel_requested_at=timezone.now())
+
+
+def delete_pipeline(planted: Planted) -> None:
+    """The row; its run's folder stays for the job."""
+    with planted.world.scope():
+        Run.objects.for_org(planted.world.org).filter(pk=planted["run"]).delete()
+        Pipeline.objects.for_org(planted.world.org).filter(pk=planted["pipeline"]).delete()
+
+
+JOBS = {
+    "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, ask_to_cancel),
+    "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
+    "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),
+}
+
+
+@pytest.fixture
+def orgs(committed_db: None) -> tuple[Planted, Planted]:
+    return plant(), plant()
+
+
+def ours() -> dict[str, set[str]]:
+    """Our tasks and what they take; Procrastinate brings one of its own."""
+    return {
+        name: set(signature(task.func).parameters)
+        for name, task in app.tasks.items()
+        if "procrastinate." not in name
+    }
+
+
+def test_every_task_is_listed() -> None:
+    assert set(ours()) == set(JOBS) | OF_NO_ORG | {TICKET}
+    assert {name for name, takes in ours().items() if "org_id" in takes} == {*JOBS, TICKET}
+
+
+def everything_of(planted: Planted) -> list[Any]:
+    """What a job could change: rows, and the files of the runs."""
+    org = planted.world.org
+    with org_scope(org.pk):
+        rows = [
+            list(model.objects.for_org(org).order_by("pk").values())
+            for model in (Run, Output, Pipeline, Invitation)
+        ]
+    return [*rows, sorted(storage.run_ids(org.pk))]
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_a_job_of_one_org_does_nothing_to_another_and_what_it_should_to_its_own(
+    name: str, orgs: tuple[Planted, Planted]
+) -> None:
+    mine, theirs = orgs
+    job, task = JOBS[name], app.tasks[name].func
+    job.ready(mine)
+    job.ready(theirs)
+    before = everything_of(theirs)
+    task(org_id=mine["org"], **job.arguments(theirs))
+    assert everything_of(theirs) == before
+    assert mail.outbox == []
+    task(org_id=theirs["org"], **job.arguments(theirs))
+    assert everything_of(theirs) != before
