@@ -36,6 +36,10 @@ def _measurement(name: str) -> Measurement:
             from bench import engine
 
             return engine.measure
+        case "keys":
+            from bench import keys
+
+            return keys.measure
         case "list":
             from bench import pipelines_list
 
