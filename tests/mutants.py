@@ -224,7 +224,7 @@ MUTANTS = [
         "apps/orgs/principals.py",
         "        if override is None or permission not in DOMAIN_PERMISSIONS:",
         "        if override is None:",
-        "tests/orgs/test_domains.py tests/pipelines/test_domains.py tests/orgs/test_state_machine.py",
+        "tests/orgs/test_domains.py tests/pipelines/test_domains.py",
     ),
     # Invitations.
     Mutant(
@@ -282,7 +282,7 @@ MUTANTS = [
         "apps/orgs/services.py",
         "    made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())\n",
         "",
-        "tests/orgs/test_state_machine.py tests/orgs/test_api_keys.py",
+        KEYS,
     ),
     Mutant(
         "members see each other's keys",

@@ -277,6 +277,14 @@ def mark_shown(session: RefreshFamily) -> None:
     session.save(update_fields=["second_factor_at"])
 
 
+@transaction.atomic
+def reset(user: User) -> int:
+    """Take every factor of a user who lost theirs, end all sessions and tell them; answers how many there were."""
+    number, _ = Authenticator.objects.filter(user=user).delete()
+    _changed(user, None)
+    return number
+
+
 def forget_old_challenges(before: datetime) -> None:
     Challenge.objects.filter(expires_at__lt=before).delete()
 

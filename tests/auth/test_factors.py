@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
+from django.core.management import CommandError, call_command
 from rest_framework.test import APIClient
 
 from apps.auth.models import Challenge, RefreshFamily, User
@@ -228,3 +230,19 @@ def test_rotating_the_platforms_keys_takes_factors_along(client: APIClient, sett
     settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS[:1]
     assert log_in(mfa_code=code_of(secret)).status_code == 200
     assert log_in(mfa_code=codes[0]).status_code == 200
+
+
+def test_an_operator_takes_lost_factors_away_and_their_owner_is_told(
+    ada: User, client: APIClient
+) -> None:
+    set_up(client)
+    mailbox.deliver()
+    assert log_in().status_code == 401
+    call_command("reset_second_factor", "Ada@example.com", stdout=StringIO())
+    assert client.get("/api/v1/auth/me").status_code == 401
+    assert log_in().status_code == 200
+    (notice,) = mailbox.deliver()
+    assert notice.subject == "Your second factor was changed"
+    for email in ("ada@example.com", "nobody@example.com"):
+        with pytest.raises(CommandError):
+            call_command("reset_second_factor", email, stdout=StringIO())

@@ -167,6 +167,22 @@ def test_a_foreign_domain_looks_unknown(world: World, stranger: World) -> None:
     assert foreign.content == unknown.content
 
 
+def test_a_key_ends_with_its_makers_membership_and_does_not_come_back_with_them(
+    world: World,
+) -> None:
+    client = with_key(create(world, by=Role.MEMBER).json()["key"])
+    maker = world.users[Role.MEMBER]
+    with world.scope():
+        member = Membership.objects.for_org(world.org).get(user=maker)
+    assert client.get("/api/v1/org").status_code == 200
+    removed = world.client(Role.ADMIN).delete(f"/api/v1/org/members/{member.pk}")
+    assert removed.status_code == 204
+    assert client.get("/api/v1/org").status_code == 401
+    with world.scope():
+        Membership.unscoped.create(org=world.org, user=maker, role=Role.OWNER)
+    assert client.get("/api/v1/org").status_code == 401
+
+
 def test_scopes_narrow_a_key(world: World) -> None:
     text = create(world, role="admin", scopes=["read"]).json()["key"]
     assert with_key(text).get("/api/v1/org").status_code == 200
