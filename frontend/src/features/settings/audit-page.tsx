@@ -102,7 +102,7 @@ export function AuditPage() {
       {query.isSuccess && events.length === 0 && (
         <EmptyState title="No such events">Clear the filter to see the others.</EmptyState>
       )}
-      <ul className="grid gap-3">
+      <ul className="grid gap-3 wrap-anywhere">
         {events.map((event) => (
           <li key={event.id} className="border-b border-line pb-3">
             <p>
@@ -132,7 +132,7 @@ function Changes({ changes }: { changes: Record<string, unknown> }) {
   return (
     <ul className="mt-1 grid gap-0.5 text-[0.8125rem] text-soft">
       {rows.map(([field, change]) => (
-        <li key={field} className="break-words">
+        <li key={field}>
           {field}: {wordsOf(change)}
         </li>
       ))}
@@ -143,7 +143,7 @@ function Changes({ changes }: { changes: Record<string, unknown> }) {
 /** [before, after] in words. */
 function wordsOf(change: unknown): string {
   const shown = (value: unknown) =>
-    typeof value === "string" ? value : value === null ? "nothing" : JSON.stringify(value);
+    value === null || value === "" ? "nothing" : typeof value === "string" ? value : JSON.stringify(value);
   if (!Array.isArray(change) || change.length !== 2) return shown(change);
   return `${shown(change[0])} → ${shown(change[1])}`;
 }

@@ -55,7 +55,7 @@ function Members() {
     <Section title="Members" about="A role counts everywhere; a domain may raise it for its own objects.">
       <Loaded query={members}>
         {({ results }) => (
-          <div className="overflow-x-auto">
+          <div className="relative overflow-x-auto">
             <table className="table w-full border-collapse">
               <thead>
                 <tr>
