@@ -309,6 +309,24 @@ def fill(planted: Planted, count: int) -> None:
                 role=Role.VIEWER,
                 created_by_id=owner_id,
             )
+            _more_people(world, f"{canary} {number}", planted.ids["scim_user"])
             Run.unscoped.create(
                 org=world.org, pipeline=pipeline, version=1, status="pending", trigger="manual"
             )
+
+
+def _more_people(world: World, name: str, provisioned: UUID) -> None:
+    """An invitation, a service account, someone whom the directory knows, and a group with two people."""
+    Invitation.unscoped.create(
+        org=world.org,
+        email=f"{uuid4().hex}@example.com",
+        role=Role.VIEWER,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    service_accounts.create(
+        org=world.org, by=principal(world, Role.OWNER), name=f"{name} robot", role=Role.VIEWER
+    )
+    person = ScimUser.unscoped.create(org=world.org, user_name=f"{uuid4().hex}@example.com")
+    group = ScimGroup.unscoped.create(org=world.org, display_name=name)
+    for user_id in (provisioned, person.pk):
+        ScimMembership.unscoped.create(org=world.org, group=group, user_id=user_id)
