@@ -1,11 +1,12 @@
-"""The whole document, fuzzed in process as an owner, a viewer and nobody: no 5xx, nothing undocumented.
+"""The whole document, fuzzed in process as every role, as a key and as nobody: no 5xx, nothing undocumented.
 
-Deterministic: the same code is asked the same things. Ids in paths are those of planted objects, so that
+Longer, and as one of them only: `DROVER_FUZZ_EXAMPLES=50 DROVER_FUZZ_AS=viewer`. Deterministic: the same code is asked the same things. Ids in paths are those of planted objects, so that
 requests get past the look-up; each request is rolled back.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -46,7 +47,7 @@ def document() -> Any:
     project.phases.coverage.unexpected_methods = set()
     project.generation.deterministic = True
     project.generation.database = "none"
-    project.generation.max_examples = 3
+    project.generation.max_examples = int(os.environ.get("DROVER_FUZZ_EXAMPLES", "3"))
     return schemathesis.openapi.from_wsgi(
         "/api/v1/openapi.json", get_wsgi_application(), config=config
     )
@@ -82,7 +83,8 @@ def undone() -> Iterator[None]:
 
 
 # Most requests as who may do everything; the others would end at the credential again and again.
-ACTORS = ("owner", "owner", "owner", "viewer", "owner", "owner", "owner", "anonymous")
+USUAL = "owner owner admin owner member owner viewer owner key owner anonymous"
+ACTORS = os.environ.get("DROVER_FUZZ_AS", USUAL).split()
 turn = count()
 
 
