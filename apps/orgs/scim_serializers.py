@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from rest_framework import serializers
@@ -14,7 +15,6 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 MOST = 200  # resources a page, and operations a patch
 FILTER = re.compile(r'\s*(\w+)\s+eq\s+"([^"\\\\]{0,254})"\s*', re.IGNORECASE)
 # Attributes of the core schema that directories send and Drover has no use for.
@@ -28,6 +28,11 @@ LEFT_TEXT = (
 )
 
 
+optional_text = partial(
+    serializers.CharField, max_length=200, default="", allow_blank=True, allow_null=True
+)
+
+
 class Left(serializers.JSONField):
     """Read and left."""
 
@@ -35,8 +40,8 @@ class Left(serializers.JSONField):
 class ScimUserIn(serializers.Serializer[Any]):
     schemas = serializers.ListField(child=serializers.CharField(max_length=200), max_length=20)
     userName = AsciiEmailField(max_length=254)  # noqa: N815 - SCIM's name
-    externalId = serializers.CharField(max_length=200, default="", allow_blank=True)  # noqa: N815
-    displayName = serializers.CharField(max_length=200, default="", allow_blank=True)  # noqa: N815
+    externalId = optional_text()  # noqa: N815
+    displayName = optional_text()  # noqa: N815
     active = serializers.BooleanField(default=True)
 
     def get_fields(self) -> Any:
@@ -78,7 +83,7 @@ class ScimMemberIn(serializers.Serializer[Any]):
 class ScimGroupIn(serializers.Serializer[Any]):
     schemas = serializers.ListField(child=serializers.CharField(max_length=200), max_length=20)
     displayName = serializers.CharField(max_length=200)  # noqa: N815
-    externalId = serializers.CharField(max_length=200, default="", allow_blank=True)  # noqa: N815
+    externalId = optional_text()  # noqa: N815
     members = ScimMemberIn(many=True, required=False)
     id = Left(required=False)
     meta = Left(required=False)

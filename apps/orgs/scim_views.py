@@ -60,14 +60,22 @@ ONE_MEMBER = re.compile(r'members\[value eq "([0-9a-fA-F-]{36})"\]')
 MANAGING = dict.fromkeys(("get", "post", "put", "patch", "delete"), Permission.MEMBERS_MANAGE)
 
 
+MEDIA_TYPE = "application/scim+json"
+described = partial(operation, tag="scim", media_type=MEDIA_TYPE)
+
+
 class ScimParser(JSONParser):
-    media_type = "application/scim+json"
+    media_type = MEDIA_TYPE
+
+
+class ScimRenderer(JSONRenderer):
+    media_type = MEDIA_TYPE
 
 
 class ScimView(OrgView):
     permissions = MANAGING
     parser_classes = [JSONParser, ScimParser]
-    renderer_classes = [JSONRenderer]
+    renderer_classes = [ScimRenderer]
 
     def user(self, pk: UUID, *, lock: bool = False) -> ScimUser:
         found: ScimUser = one(ScimUser.objects.for_org(self.org), pk, lock=lock)
@@ -168,16 +176,15 @@ def group_shown(row: ScimGroup) -> dict[str, Any]:
 def user_fields(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "user_name": data["userName"],
-        "external_id": data["externalId"],
-        "display_name": data["displayName"],
+        "external_id": data["externalId"] or "",
+        "display_name": data["displayName"] or "",
         "active": data["active"],
     }
 
 
 class Users(ScimView):
-    @operation(
+    @described(
         "scim_users_list",
-        tag="scim",
         summary="People the directory provisions",
         answer=forms.ScimUserList,
         parameters=[forms.ScimQuery],
@@ -187,9 +194,8 @@ class Users(ScimView):
         columns = {"userName": "user_name", "externalId": "external_id"}
         return self.listed(request, ScimUser.objects.for_org(self.org), columns, users_shown)
 
-    @operation(
+    @described(
         "scim_users_create",
-        tag="scim",
         summary="Provision a person: they are invited, and join by mail or single sign-on",
         request=forms.ScimUserIn,
         answer=forms.ScimUserOut,
@@ -211,9 +217,8 @@ class Users(ScimView):
 
 
 class OneUser(ScimView):
-    @operation(
+    @described(
         "scim_users_get",
-        tag="scim",
         summary="A person the directory provisions",
         answer=forms.ScimUserOut,
         errors=(404,),
@@ -222,9 +227,8 @@ class OneUser(ScimView):
     def get(self, request: Request, pk: UUID) -> Response:
         return Response(user_shown(self.user(pk)))
 
-    @operation(
+    @described(
         "scim_users_replace",
-        tag="scim",
         summary="Everything the directory says of a person",
         request=forms.ScimUserIn,
         answer=forms.ScimUserOut,
@@ -235,9 +239,8 @@ class OneUser(ScimView):
     def put(self, request: Request, pk: UUID) -> Response:
         return self.save(pk, user_fields(data_of(forms.ScimUserIn, request)))
 
-    @operation(
+    @described(
         "scim_users_patch",
-        tag="scim",
         summary="Change some of it: active false takes all access at once",
         request=forms.ScimPatch,
         answer=forms.ScimUserOut,
@@ -261,9 +264,8 @@ class OneUser(ScimView):
         form.is_valid(raise_exception=True)
         return self.save(pk, user_fields(dict(form.validated_data)))
 
-    @operation(
+    @described(
         "scim_users_delete",
-        tag="scim",
         summary="The directory knows the person no longer: they are out at once",
         status=204,
         errors=(404, 409),
@@ -303,7 +305,7 @@ def user_change(each: dict[str, Any], where: str) -> dict[str, Any]:
 
 class GroupView(ScimView):
     def save(self, row: ScimGroup, data: dict[str, Any], action: str) -> ScimGroup:
-        fields = {"display_name": data["displayName"], "external_id": data["externalId"]}
+        fields = {"display_name": data["displayName"], "external_id": data["externalId"] or ""}
         saved = scim.save_group(
             org=self.org, by=self.principal, row=row, fields=fields, action=action
         )
@@ -314,9 +316,8 @@ class GroupView(ScimView):
 
 
 class Groups(GroupView):
-    @operation(
+    @described(
         "scim_groups_list",
-        tag="scim",
         summary="Groups of the directory",
         answer=forms.ScimGroupList,
         parameters=[forms.ScimQuery],
@@ -327,9 +328,8 @@ class Groups(GroupView):
         rows = ScimGroup.objects.for_org(self.org)
         return self.listed(request, rows, columns, partial(groups_shown, self.org.pk))
 
-    @operation(
+    @described(
         "scim_groups_create",
-        tag="scim",
         summary="A group of the directory; it gives nothing until an admin gives it a role",
         request=forms.ScimGroupIn,
         answer=forms.ScimGroupOut,
@@ -345,9 +345,8 @@ class Groups(GroupView):
 
 
 class OneGroup(GroupView):
-    @operation(
+    @described(
         "scim_groups_get",
-        tag="scim",
         summary="A group of the directory, with its people",
         answer=forms.ScimGroupOut,
         errors=(404,),
@@ -356,9 +355,8 @@ class OneGroup(GroupView):
     def get(self, request: Request, pk: UUID) -> Response:
         return Response(group_shown(self.group(pk)))
 
-    @operation(
+    @described(
         "scim_groups_replace",
-        tag="scim",
         summary="Everything the directory says of a group",
         request=forms.ScimGroupIn,
         answer=forms.ScimGroupOut,
@@ -371,9 +369,8 @@ class OneGroup(GroupView):
         row = self.save(self.group(pk, lock=True), {"members": [], **data}, "scim_group.update")
         return Response(group_shown(row))
 
-    @operation(
+    @described(
         "scim_groups_patch",
-        tag="scim",
         summary="Rename a group, add people to it or take them out",
         request=forms.ScimPatch,
         answer=forms.ScimGroupOut,
@@ -404,9 +401,8 @@ class OneGroup(GroupView):
         scim.set_people(org=self.org, by=self.principal, group=group, wanted=people)
         return Response(group_shown(group))
 
-    @operation(
+    @described(
         "scim_groups_delete",
-        tag="scim",
         summary="The directory knows the group no longer: what it gave is taken back",
         status=204,
         errors=(404, 409),
@@ -462,9 +458,8 @@ def _ids(value: Any, where: str) -> set[UUID]:
 
 
 class ServiceProviderConfig(ScimView):
-    @operation(
+    @described(
         "scim_config",
-        tag="scim",
         summary="Which parts of SCIM are spoken here",
         answer=forms.ScimConfig,
         example={
@@ -528,7 +523,7 @@ def role_row(row: ScimGroup, people: int) -> dict[str, Any]:
     }
 
 
-class GroupRole(ScimView):
+class GroupRole(OrgView):
     permissions = {"put": Permission.MEMBERS_MANAGE}
     session_methods = frozenset({"put"})
 
@@ -548,7 +543,7 @@ class GroupRole(ScimView):
         row = scim.save_group(
             org=self.org,
             by=self.principal,
-            row=self.group(pk, lock=True),
+            row=one(ScimGroup.objects.for_org(self.org), pk, lock=True),
             fields={"role": role},
             action="scim_group.set_role",
         )

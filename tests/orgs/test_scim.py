@@ -217,8 +217,19 @@ def test_a_directory_may_speak_scims_own_media_type(directory: APIClient) -> Non
     body = (
         b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "x@example.com"}'
     )
-    answer = directory.post(f"{BASE}/Users", body, content_type="application/scim+json")
+    answer = directory.post(
+        f"{BASE}/Users",
+        body,
+        content_type="application/scim+json",
+        HTTP_ACCEPT="application/scim+json",
+    )
     assert answer.status_code == 201, answer.content
+    assert answer["Content-Type"] == "application/scim+json"
+
+
+def test_what_a_directory_leaves_empty_is_empty(directory: APIClient) -> None:
+    shown = add(directory, "grace@example.com", displayName=None, externalId=None).json()
+    assert (shown["displayName"], shown["externalId"]) == ("", "")
 
 
 def test_the_same_person_twice_is_a_conflict(directory: APIClient) -> None:

@@ -3636,7 +3636,7 @@ export interface components {
             schemas: string[];
             displayName: string;
             /** @default  */
-            externalId?: string;
+            externalId?: string | null;
             members?: components["schemas"]["ScimMemberInRequest"][];
             id?: unknown;
             meta?: unknown;
@@ -3705,9 +3705,9 @@ export interface components {
             /** Format: email */
             userName: string;
             /** @default  */
-            externalId?: string;
+            externalId?: string | null;
             /** @default  */
-            displayName?: string;
+            displayName?: string | null;
             /** @default true */
             active?: boolean;
             addresses?: unknown;
@@ -15491,7 +15491,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimGroupList"];
+                    "application/scim+json": components["schemas"]["ScimGroupList"];
                 };
             };
             /** @description The request is malformed */
@@ -15563,7 +15563,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimGroupOut"];
+                    "application/scim+json": components["schemas"]["ScimGroupOut"];
                 };
             };
             /** @description The request is malformed */
@@ -15666,7 +15666,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimGroupOut"];
+                    "application/scim+json": components["schemas"]["ScimGroupOut"];
                 };
             };
             /** @description The request is malformed */
@@ -15746,7 +15746,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimGroupOut"];
+                    "application/scim+json": components["schemas"]["ScimGroupOut"];
                 };
             };
             /** @description The request is malformed */
@@ -15945,7 +15945,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimGroupOut"];
+                    "application/scim+json": components["schemas"]["ScimGroupOut"];
                 };
             };
             /** @description The request is malformed */
@@ -16055,7 +16055,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimConfig"];
+                    "application/scim+json": components["schemas"]["ScimConfig"];
                 };
             };
             /** @description The request is malformed */
@@ -16128,7 +16128,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimUserList"];
+                    "application/scim+json": components["schemas"]["ScimUserList"];
                 };
             };
             /** @description The request is malformed */
@@ -16200,7 +16200,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimUserOut"];
+                    "application/scim+json": components["schemas"]["ScimUserOut"];
                 };
             };
             /** @description The request is malformed */
@@ -16303,7 +16303,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimUserOut"];
+                    "application/scim+json": components["schemas"]["ScimUserOut"];
                 };
             };
             /** @description The request is malformed */
@@ -16383,7 +16383,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimUserOut"];
+                    "application/scim+json": components["schemas"]["ScimUserOut"];
                 };
             };
             /** @description The request is malformed */
@@ -16582,7 +16582,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ScimUserOut"];
+                    "application/scim+json": components["schemas"]["ScimUserOut"];
                 };
             };
             /** @description The request is malformed */
