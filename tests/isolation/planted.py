@@ -25,6 +25,7 @@ from apps.orgs.models import (
 )
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
+from apps.pipelines.models import Schedule
 from apps.runs import logs, storage
 from apps.runs.models import LogPart, Output, Run
 from tests.world import World, make_connector, make_pipeline, make_user, make_world
@@ -195,6 +196,9 @@ def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
         change = {"source": {"config": {"rows": 11}}}
         pipelines.update(org=world.org, by=SYSTEM, pipeline=pipeline, changes={"config": change})
     paused = make_pipeline(world, name=f"{canary} paused", schedule=schedule)
+    with world.scope():
+        row = Schedule.objects.for_org(world.org).get(pipeline=paused)
+        pipelines.pause(org=world.org, by=SYSTEM, pipeline=paused, row=row, note=canary)
     busy = make_pipeline(world, name=f"{canary} busy")
     return {"pipeline": pipeline.pk, "paused": paused.pk, "busy": busy.pk}
 

@@ -271,4 +271,7 @@ def test_the_position_is_shown_and_reset_but_not_while_a_run_is_live(
     assert (stream["stream"], stream["status"], stream["written"]) == ("generated", "succeeded", 20)
     assert client.put(path, {"state": {"after": 5}}).json()["streams"][0]["state"] == {"after": 5}
     assert client.post(f"{path}/reset", {}).status_code == 200
+    trail = acme.client("owner").get("/api/v1/org/audit").json()["results"]
+    assert [event["action"] for event in trail[:2]] == ["state.reset", "state.put"]
+    assert trail[1]["changes"] == {"state": [{"after": 20}, {"after": 5}]}
     assert acme.client("viewer").post(f"{path}/reset", {}).status_code == 403
