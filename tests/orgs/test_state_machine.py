@@ -27,7 +27,7 @@ from tests import mailbox
 from tests.orgs.model import ALL, RANKS, Invited, Key, OrgModel, needs, rank
 from tests.world import World, make_connector, make_world, new_client, token_for
 
-PARTS, RUNS, STEPS = 4, 125, 50
+PARTS, BATCHES, RUNS, STEPS = 4, 5, 25, 50
 orgs = st.integers(0, 1)
 people = st.integers(0, 31)  # see `who`
 roles = st.sampled_from(RANKS)
@@ -610,15 +610,16 @@ def model_of(world: World) -> OrgModel:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_orgs_are_what_the_model_says_whatever_is_done_in_any_order(part: int, db: None) -> None:
     prepare()
-    run_state_machine_as_test(
-        seed(part)(Orgs),
-        settings=settings(
-            max_examples=RUNS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    for batch in range(BATCHES):  # each of its own: Hypothesis likes to vary what it has tried
+        run_state_machine_as_test(
+            seed(BATCHES * part + batch)(Orgs),
+            settings=settings(
+                max_examples=RUNS,
+                stateful_step_count=STEPS,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
     wanted = {200: GOOD, 201: MADE, 204: GONE}
     missed = [
         (name, status)
