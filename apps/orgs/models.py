@@ -185,6 +185,7 @@ class ScimUser(OrgOwned):
     external_id = models.CharField(max_length=200, blank=True)
     display_name = models.CharField(max_length=200, blank=True)
     active = models.BooleanField(default=True)
+    given = models.CharField(max_length=10, blank=True)  # the role its groups gave at last
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

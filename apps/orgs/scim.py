@@ -17,7 +17,15 @@ from django.utils import timezone
 from apps.auth.models import User
 from apps.orgs import audit, invitations, services
 from apps.orgs.exceptions import Invalid, NameTaken
-from apps.orgs.models import Invitation, Membership, Org, ScimGroup, ScimMembership, ScimUser
+from apps.orgs.models import (
+    IdentityProvider,
+    Invitation,
+    Membership,
+    Org,
+    ScimGroup,
+    ScimMembership,
+    ScimUser,
+)
 from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Role
 
@@ -48,29 +56,53 @@ def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
 
 
 def settle(org: Org, by: Principal, row: ScimUser) -> None:
-    """Make the membership, or the invitation, what the directory wants: in with the role of its groups, or out."""
+    """Make the membership, or the invitation, what the directory wants: in with the role of its groups, or out.
+
+    A member whom no group gives a role keeps the one they have, unless a group had given it.
+    """
     if not row.active:
         _put_out(org, by, row)
         return
-    role = role_of(org, row)
+    given, before = _given(org, row), row.given
+    if given != before:
+        row.given = given
+        row.save(update_fields=["given"])
     member = _member(org, row)
-    if member is not None:
-        if member.role not in (role, Role.OWNER):
-            services.change_role(org=org, by=by, member=member, role=role)
+    if member is None:
+        _invite(org, by, row)
+    elif (role := given or (before and Role.VIEWER)) and member.role not in (role, Role.OWNER):
+        services.change_role(org=org, by=by, member=member, role=Role(role))
+
+
+def provisioned(org: Org, email: str) -> ScimUser | None:
+    """What the directory says of whoever has this address."""
+    found: ScimUser | None = ScimUser.objects.for_org(org).filter(user_name=email).first()
+    return found
+
+
+def role_of(row: ScimUser) -> Role:
+    """What somebody provisioned joins as: viewer unless a group gives more."""
+    return Role(row.given or Role.VIEWER)
+
+
+def _given(org: Org, row: ScimUser) -> str:
+    """The highest role of the groups a person is in; empty when none gives one."""
+    groups = ScimMembership.objects.for_org(org).filter(user=row)
+    roles = [Role(role) for role in groups.values_list("group__role", flat=True) if role]
+    return max(roles, key=RANK.__getitem__) if roles else ""
+
+
+def _invite(org: Org, by: Principal, row: ScimUser) -> None:
+    """By mail, unless the org's own identity provider lets them in without."""
+    if IdentityProvider.objects.for_org(org).filter(enabled=True).exists():
         return
+    role = role_of(row)
     opened = Invitation.objects.for_org(org).open().filter(email=row.user_name)
     invitation = opened.filter(expires_at__gt=timezone.now()).first()
     if invitation is None:
         invitations.invite(org=org, by=by, email=row.user_name, role=role)
     elif invitation.role != role:
         opened.filter(pk=invitation.pk).update(role=role)
-
-
-def role_of(org: Org, row: ScimUser) -> Role:
-    """The highest role of the groups a person is in; viewer when none gives one."""
-    groups = ScimMembership.objects.for_org(org).filter(user=row)
-    roles = [Role(role) for role in groups.values_list("group__role", flat=True) if role]
-    return max(roles, key=RANK.__getitem__, default=Role.VIEWER)
 
 
 def save_group(

@@ -18,7 +18,7 @@ from django.utils import timezone
 from apps.auth import factors, mail
 from apps.auth.accounts import create_account
 from apps.auth.models import User
-from apps.orgs import audit, invitations, limits, providers, rules, vault
+from apps.orgs import audit, invitations, limits, providers, rules, scim, vault
 from apps.orgs.exceptions import Conflict, Invalid
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
 from apps.orgs.principals import Actor, Principal
@@ -190,7 +190,7 @@ def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome:
 
 
 def _recognise(org: Org, identity: Identity, ip: str | None) -> Membership:
-    """The member a new subject is: by address, by an open invitation, or as somebody new where the org takes them."""
+    """The member a new subject is: by address; invited or provisioned; or somebody new where the org takes them."""
     email = identity.email
     if not email or not email.isascii():
         raise SignInRefused("email_missing")
@@ -223,10 +223,17 @@ def _join(org: Org, email: str, name: str, ip: str | None) -> Membership:
     rules.refuse_changes(org)
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         raise SignInRefused("address_not_allowed")
+    directory = scim.provisioned(org, email)
+    if directory is not None and not directory.active:
+        raise SignInRefused("not_a_member")
     invited = Invitation.objects.for_org(org).open().filter(email=email)
     invitation = invited.filter(expires_at__gt=timezone.now()).first()
-    row = IdentityProvider.objects.for_org(org).get()
-    role = invitation.role if invitation else row.join_role
+    if invitation is not None:
+        role = invitation.role
+    elif directory is not None:
+        role = scim.role_of(directory)
+    else:
+        role = IdentityProvider.objects.for_org(org).get().join_role
     if not role:
         raise SignInRefused("not_a_member")
     limits.require_room_for_members(org, besides=invitation)

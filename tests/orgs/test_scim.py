@@ -23,6 +23,10 @@ BASE = "/api/v1/scim/v2"
 
 @pytest.fixture
 def directory(world: World) -> APIClient:
+    return directory_of(world)
+
+
+def directory_of(world: World) -> APIClient:
     """What Okta or Entra ID holds: a service account's key that may manage members and nothing else."""
     with world.scope():
         by = principal(world, Role.OWNER)
@@ -168,6 +172,24 @@ def test_an_invitation_follows_the_groups(world: World, directory: APIClient) ->
     world.client("owner").put(f"/api/v1/org/scim/groups/{group['id']}", {"role": "admin"})
     with world.scope():
         assert Invitation.objects.for_org(world.org).get().role == "admin"
+
+
+def test_a_member_keeps_their_role_until_a_group_gives_another(
+    world: World, directory: APIClient
+) -> None:
+    """Connecting a directory demotes nobody."""
+    admin = world.users[Role.ADMIN].email
+    pk = add(directory, admin).json()["id"]
+    assert role_of(world, admin) == "admin"
+    group = directory.post(
+        f"{BASE}/Groups", {"schemas": [GROUP], "displayName": "Team", "members": [{"value": pk}]}
+    ).json()
+    assert role_of(world, admin) == "admin"
+    path = f"/api/v1/org/scim/groups/{group['id']}"
+    world.client("owner").put(path, {"role": "member"})
+    assert role_of(world, admin) == "member"
+    world.client("owner").put(path, {"role": None})
+    assert role_of(world, admin) == "viewer"
 
 
 def test_a_directory_cannot_touch_owners(world: World, directory: APIClient) -> None:

@@ -23,6 +23,7 @@ from tests.isolation.planted import principal
 from tests.orgs import issuer as oidc
 from tests.orgs.issuer import Issuer, follow_back, log_in, start
 from tests.orgs.test_invitations import secret_of
+from tests.orgs.test_scim import BASE, GROUP, add, directory_of, patch
 from tests.world import World, client_for, make_user, make_world
 
 PASSWORD = "correct horse battery staple"
@@ -304,6 +305,35 @@ class TestAnOrgsOwn:
         client, _ = self.enter(own, issuer, "c1")
         assert who(client)["organization"]["role"] == "member"
         assert own.client("admin").get("/api/v1/org/invitations").json()["count"] == 0
+
+    def test_or_the_directory_provisions_them_which_takes_no_mail(
+        self, own: World, issuer: Issuer
+    ) -> None:
+        directory = directory_of(own)
+        pk = add(directory, "grace@example.com").json()["id"]
+        assert mailbox.deliver() == []
+        group = {"schemas": [GROUP], "displayName": "Team", "members": [{"value": pk}]}
+        made = directory.post(f"{BASE}/Groups", group).json()
+        own.client("owner").put(f"/api/v1/org/scim/groups/{made['id']}", {"role": "member"})
+        issuer.know("g1", email="grace@example.com", email_verified=True)
+        client, _ = self.enter(own, issuer, "g1")
+        assert who(client)["organization"]["role"] == "member"
+
+    def test_whom_the_directory_deactivated_does_not_come_back(
+        self, own: World, issuer: Issuer
+    ) -> None:
+        """Not even where the org takes everyone the issuer knows."""
+        with own.scope():
+            IdentityProvider.objects.for_org(own.org).update(join_role="viewer")
+        directory = directory_of(own)
+        pk = add(directory, "grace@example.com").json()["id"]
+        issuer.know("d1", email="grace@example.com", email_verified=True)
+        client, _ = self.enter(own, issuer, "d1")
+        assert who(client)["organization"]["role"] == "viewer"
+        out = {"op": "replace", "path": "active", "value": False}
+        assert patch(directory, f"Users/{pk}", out).status_code == 200
+        _, answer = self.enter(own, issuer, "d1")
+        assert problem_of(answer) == "not_a_member"
 
     def test_an_unconfirmed_address_is_no_member(self, own: World, issuer: Issuer) -> None:
         issuer.know("u1", email=own.users[Role.ADMIN].email)
