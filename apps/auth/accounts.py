@@ -108,11 +108,12 @@ def ask_to_verify(user: User) -> None:
 
 
 def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
-    """Mail a link to the new address; nothing changes until it is followed. Raises TooManyAttempts."""
+    """Mail a link to the new address; nothing changes until it is followed. Raises TooManyAttempts for the asking
+    address; one that is written to often, or is somebody's already, is spared in silence."""
     attempts.begin_mail(ip)
     email = email.strip().lower()
-    taken = User.objects.filter(email=email).exists()
-    mail.ask_for_link(None if taken else user.pk, Purpose.CHANGE, email)
+    spared = attempts.mailed_enough(email) or User.objects.filter(email=email).exists()
+    mail.ask_for_link(None if spared else user.pk, Purpose.CHANGE, email)
     mail.ask_for_notice(user.email, "email-changing")
 
 

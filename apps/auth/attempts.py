@@ -35,8 +35,10 @@ MAIL = Limit("mail", tries=20, window=timedelta(hours=1))  # from one place
 MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # to one address
 CODE = Limit("code", tries=10, window=timedelta(minutes=15))  # of one account, from anywhere
 INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # by one org
+INVITED = Limit("invited", tries=5, window=timedelta(hours=1))  # one address by one org
 LONGEST = max(
-    each.window for each in (ACCOUNT, ADDRESS, REGISTRATION, MAIL, MAILBOX, CODE, INVITATION)
+    each.window
+    for each in (ACCOUNT, ADDRESS, REGISTRATION, MAIL, MAILBOX, CODE, INVITATION, INVITED)
 )
 
 
@@ -72,8 +74,10 @@ def forgive_codes(user_id: UUID) -> None:
     LoginAttempt.objects.filter(key=_key(CODE, str(user_id))).delete()
 
 
-def begin_invitation(org_id: UUID) -> None:
-    """Write an org's invitation down; raises TooManyAttempts: nobody sends mail to the world from here."""
+def begin_invitation(org_id: UUID, email: str) -> None:
+    """Write an org's invitation down; raises TooManyAttempts: nobody sends mail to the world from here, nor a
+    flood to one mailbox."""
+    _begin(INVITED, f"{org_id}|{email}")
     _begin(INVITATION, str(org_id))
 
 

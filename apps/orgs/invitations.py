@@ -174,7 +174,7 @@ def _alive(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
 
 
 def _send(org: Org, invitation: Invitation) -> None:
-    attempts.begin_invitation(org.pk)
+    attempts.begin_invitation(org.pk, invitation.email)
     mail.ask(MAIL, org_id=str(org.pk), invitation_id=str(invitation.pk))
 
 

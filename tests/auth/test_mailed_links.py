@@ -186,6 +186,13 @@ class TestAnotherAddress:
         (notice,) = mailbox.deliver()
         assert notice.to == ["ada@example.com"]
 
+    def test_a_mailbox_that_is_written_to_often_is_spared_in_silence(
+        self, client: APIClient
+    ) -> None:
+        assert {self.ask(client).status_code for _ in range(7)} == {202}
+        there = [message for message in mailbox.deliver() if message.to == ["ada@example.org"]]
+        assert len(there) == 5
+
     def test_a_new_password_cancels_the_change(self, client: APIClient) -> None:
         self.ask(client)
         link, _ = mailbox.deliver()

@@ -208,6 +208,15 @@ def test_one_org_cannot_mail_the_world(world: World, monkeypatch: pytest.MonkeyP
     assert invite(make_world(), email="x@example.com").status_code == 201
 
 
+def test_one_mailbox_is_not_flooded_with_invitations(world: World) -> None:
+    pk = invite(world, email="grace@example.com").json()["id"]
+    client = world.client("admin")
+    answers = [client.post(f"{PATH}/{pk}/resend") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    assert 3500 < int(answers[-1]["Retry-After"]) <= 3600
+    assert invite(world, email="other@example.com").status_code == 201
+
+
 def test_a_name_of_an_org_cannot_forge_the_mail(world: World) -> None:
     world.org.name = "Win\r\nBcc: everyone@example.com"
     with world.scope():
