@@ -63,14 +63,14 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
     if not row.active:
         _put_out(org, by, row)
         return
-    given, before = _given(org, row), row.given
-    if given != before:
-        row.given = given
+    locked = ScimUser.objects.for_org(org).select_for_update()  # two groups may change at once
+    before, row.given = locked.get(pk=row.pk).given, _given(org, row)
+    if row.given != before:
         row.save(update_fields=["given"])
     member = _member(org, row)
     if member is None:
         _invite(org, by, row)
-    elif (role := given or (before and Role.VIEWER)) and member.role not in (role, Role.OWNER):
+    elif (role := row.given or (before and Role.VIEWER)) and member.role not in (role, Role.OWNER):
         services.change_role(org=org, by=by, member=member, role=Role(role))
 
 
@@ -157,7 +157,7 @@ def people_of(org: Org, group: ScimGroup) -> set[UUID]:
 
 
 def _settle_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
-    for row in ScimUser.objects.for_org(org).filter(pk__in=list(people)):
+    for row in ScimUser.objects.for_org(org).filter(pk__in=list(people)).order_by("pk"):
         settle(org, by, row)
 
 

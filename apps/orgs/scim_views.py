@@ -253,7 +253,7 @@ class OneUser(ScimView):
         said: dict[str, Any] = {}
         for index, each in enumerate(data["Operations"]):
             said |= user_change(each, f"Operations.{index}")
-        row = self.user(pk)
+        row = self.user(pk, lock=True)
         present = {
             "userName": row.user_name,
             "externalId": row.external_id,

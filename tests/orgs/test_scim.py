@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
-from apps.orgs import service_accounts
-from apps.orgs.models import Invitation, Membership, ScimUser
+from apps.orgs import scim, service_accounts
+from apps.orgs.models import Invitation, Membership, ScimGroup, ScimUser
 from apps.orgs.roles import Permission, Role
 from tests import mailbox
 from tests.isolation.planted import principal
-from tests.world import World, client_for
+from tests.world import World, client_for, make_world
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -296,3 +298,35 @@ def test_a_key_without_the_permission_and_a_stranger_provision_nobody(
     theirs = stranger.client("owner")
     assert theirs.get(f"{BASE}/Users/{pk}").status_code == 404
     assert theirs.get(f"{BASE}/Users").json()["totalResults"] == 0
+
+
+def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -> None:
+    """Leaving one while joining the other: the second sees what the first did."""
+    world = make_world()
+    directory, person = directory_of(world), world.users[Role.VIEWER].email
+    pk = add(directory, person).json()["id"]
+    groups = {}
+    for role, members in (("admin", [{"value": pk}]), ("member", [])):
+        body = {"schemas": [GROUP], "displayName": role, "members": members}
+        groups[role] = directory.post(f"{BASE}/Groups", body).json()["id"]
+        path = f"/api/v1/org/scim/groups/{groups[role]}"
+        assert world.client("owner").put(path, {"role": role}).status_code == 200
+    assert role_of(world, person) == "admin"
+    answers = []
+
+    def join_the_other() -> None:
+        operation = {"op": "add", "path": "members", "value": [{"value": pk}]}
+        answers.append(patch(directory, f"Groups/{groups['member']}", operation))
+        connection.close()
+
+    other = threading.Thread(target=join_the_other)
+    with world.scope():
+        by = principal(world, Role.OWNER)
+        leaving = ScimGroup.objects.for_org(world.org).get(pk=groups["admin"])
+        scim.set_people(org=world.org, by=by, group=leaving, wanted=[])
+        other.start()
+        other.join(1)
+        assert other.is_alive(), "it waits for this transaction"
+    other.join()
+    assert answers[0].status_code == 200, answers[0].content
+    assert role_of(world, person) == "member"
