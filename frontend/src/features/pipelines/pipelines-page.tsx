@@ -5,7 +5,7 @@ import { Button, buttonLook } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useMaySomewhere } from "@/features/session/use-session";
+import { useMaySomewhere, useReadOnly } from "@/features/session/use-session";
 import { useOrgEvents } from "@/features/shell/org-events";
 import { FilterBar } from "./filter-bar";
 import { PipelinesTable } from "./pipelines-table";
@@ -15,7 +15,8 @@ export function PipelinesPage() {
   const filter = useSearch({ from: "/app/pipelines" });
   useOrgEvents();
   const query = useInfiniteQuery(pipelinesQuery(filter));
-  const mayEdit = useMaySomewhere("pipelines.edit");
+  const readOnly = useReadOnly();
+  const mayEdit = useMaySomewhere("pipelines.edit") && readOnly === null;
   const rows = query.data?.pages.flatMap((page) => page.results) ?? [];
   const total = query.data?.pages[0]?.count;
   const filtered = Object.keys(filter).length > 0;

@@ -6,6 +6,7 @@ import { PlayIcon } from "@/components/icons";
 import { isLive } from "@/components/status";
 import { complain, say } from "@/components/toast";
 import type { PipelineRow } from "@/api/types";
+import { useReadOnly } from "@/features/session/use-session";
 import { startOf, useStartRun } from "./queries";
 
 type Runnable = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
@@ -25,6 +26,7 @@ interface Props {
 
 export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
   const start = useStartRun();
+  const readOnly = useReadOnly();
   function run() {
     start.mutate(startOf(pipeline), {
       onSuccess: (run) => {
@@ -34,7 +36,7 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
       onError: (error) => complain(error, <LiveRun error={error} />),
     });
   }
-  const reason = start.isPending ? "Starting" : whyNotRun(pipeline);
+  const reason = start.isPending ? "Starting" : (readOnly ?? whyNotRun(pipeline));
   return (
     <Hint text={reason}>
       <Button

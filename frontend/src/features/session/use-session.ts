@@ -26,6 +26,14 @@ export function useMay(): (permission: Permission, domainId?: string | null) => 
   return (permission, domainId) => !!organization && allows(organization, permission, domainId);
 }
 
+/** Why nothing can be changed or run in the organization now; null when it can. */
+export function useReadOnly(): string | null {
+  const organization = useSession()?.organization;
+  if (organization?.suspended_at) return "The organization is suspended";
+  if (organization?.deletion_at) return "The organization is about to be deleted";
+  return null;
+}
+
 /** Whether to offer an action whose object's domain is not known here. */
 export function useMaySomewhere(permission: Permission): boolean {
   const organization = useSession()?.organization;
