@@ -29,7 +29,7 @@ from apps.orgs.tenancy import org_scope
 from config import idempotency, slow
 from config.problems import Problem
 from config.slow import Slowly
-from config.wire import JSONParser, JSONRenderer, refuse_nul
+from config.wire import JSONParser, JSONRenderer, refuse_nul_in_query
 
 __all__ = [
     "AccountView",
@@ -193,7 +193,7 @@ def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, A
     }
     if not values and (defaults := _defaults(serializer)) is not None:
         return dict(defaults)
-    refuse_nul(values)
+    refuse_nul_in_query(values)
     form = serializer(data=values)
     unknown = sorted(set(values) - set(form.fields))
     if unknown or not form.is_valid():

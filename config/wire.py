@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -91,20 +92,32 @@ def refuse_depth(value: Any) -> None:
     raise drf.ParseError(f"The body is nested more than {MAX_DEPTH} levels deep.")
 
 
-def refuse_nul(value: Any, path: str = "") -> None:
-    """Raise a 422 naming the field that holds a NUL character."""
+def refuse_nul(value: Any) -> None:
+    """Raise a 422 naming the field of a body that holds a NUL character."""
+    if (path := next(_with_nul(value), None)) is not None:
+        errors = [(path, "NUL is not allowed.", "nul")]
+        raise Problem(422, "Some fields are invalid.", "invalid", errors)
+
+
+def refuse_nul_in_query(values: Mapping[str, Any]) -> None:
+    """The same for query parameters: a 400, as for all of them."""
+    if (path := next(_with_nul(values), None)) is not None:
+        errors = [(path, "NUL is not allowed.", "nul")]
+        raise Problem(400, "Some query parameters are invalid.", "malformed", errors)
+
+
+def _with_nul(value: Any, path: str = "") -> Iterator[str]:
+    """Paths of what holds a NUL, keys included."""
     if isinstance(value, str) and "\0" in value:
-        raise Problem(
-            422, "Some fields are invalid.", "invalid", [(path, "NUL is not allowed.", "nul")]
-        )
-    if isinstance(value, dict):
+        yield path
+    if isinstance(value, Mapping):
         for key, inner in value.items():
             step = key.replace("\0", "\\0")
-            refuse_nul(key, f"{path}.{step}" if path else step)
-            refuse_nul(inner, f"{path}.{step}" if path else step)
+            yield from _with_nul(key, f"{path}.{step}" if path else step)
+            yield from _with_nul(inner, f"{path}.{step}" if path else step)
     if isinstance(value, list):
         for index, inner in enumerate(value):
-            refuse_nul(inner, f"{path}.{index}")
+            yield from _with_nul(inner, f"{path}.{index}")
 
 
 class AlwaysJSON(BaseContentNegotiation):
