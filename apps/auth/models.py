@@ -84,6 +84,9 @@ class RefreshFamily(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_reason = models.CharField(max_length=40, blank=True)
 
+    class Meta:
+        verbose_name = "session"
+
 
 class RefreshToken(models.Model):
     """A link of the chain. Only the SHA-256 of the opaque token is stored; `used_at` is set exactly once."""

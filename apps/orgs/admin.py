@@ -12,6 +12,8 @@ from apps.orgs.models import (
     Invitation,
     Membership,
     Org,
+    ScimGroup,
+    ScimUser,
     SupportAccess,
 )
 from apps.orgs.operators import OperatorAdmin
@@ -78,6 +80,18 @@ class InvitationAdmin(OperatorAdmin):
 @admin.register(IdentityProvider)
 class IdentityProviderAdmin(OperatorAdmin):
     list_display = ("org", "issuer", "client_id", "join_role", "enabled")
+    list_select_related = ("org",)
+
+
+@admin.register(ScimUser)
+class ScimUserAdmin(OperatorAdmin):
+    list_display = ("org", "user_name", "active", "given", "updated_at")
+    list_select_related = ("org",)
+
+
+@admin.register(ScimGroup)
+class ScimGroupAdmin(OperatorAdmin):
+    list_display = ("org", "display_name", "role", "updated_at")
     list_select_related = ("org",)
 
 

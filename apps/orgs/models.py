@@ -190,6 +190,7 @@ class ScimUser(OrgOwned):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta(OrgOwned.Meta):
+        verbose_name = "SCIM user"
         constraints = [
             models.UniqueConstraint(fields=["org", "user_name"], name="orgs_scimuser_name")
         ]
@@ -205,6 +206,7 @@ class ScimGroup(OrgOwned):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta(OrgOwned.Meta):
+        verbose_name = "SCIM group"
         constraints = [
             models.UniqueConstraint(fields=["org", "display_name"], name="orgs_scimgroup_name"),
             models.CheckConstraint(
@@ -250,6 +252,7 @@ class ApiKey(OrgOwned):
     objects: ClassVar[OrgManager[Any]] = OrgManager.of(ApiKeyQuerySet)
 
     class Meta(OrgOwned.Meta):
+        verbose_name = "API key"
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="orgs_apikey_role"
@@ -264,6 +267,9 @@ class SupportAccess(OrgOwned):
     reason = models.CharField(max_length=500)
     created_at = models.DateTimeField(auto_now_add=True)
     until = models.DateTimeField()
+
+    class Meta(OrgOwned.Meta):
+        verbose_name_plural = "support accesses"
 
 
 class AuditEvent(OrgOwned):

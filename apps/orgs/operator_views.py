@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -66,16 +66,20 @@ def second_factor(request: HttpRequest) -> HttpResponse:
             request.session.cycle_key()
             if not codes:
                 return HttpResponseRedirect(reverse("admin:index"))
-            return render(request, "operators/recovery_codes.html", {"codes": codes})
+            return _page(request, "operators/recovery_codes.html", codes=codes)
     begun: dict[str, str] = {}
     if not known and request.method == "GET":  # a wrong first code can be tried again
         begun = factors.begin_totp(user)
         form.initial["challenge"] = begun["challenge"]
     svg = mark_safe(begun["qr_svg"].partition("?>")[2]) if begun else ""  # noqa: S308 - made by us
-    return render(
+    return _page(
         request,
         "operators/second_factor.html",
-        {"form": form, "begun": begun, "svg": svg, "known": known, "title": "Second factor"},
+        form=form,
+        begun=begun,
+        svg=svg,
+        known=known,
+        title="Second factor",
     )
 
 
@@ -127,7 +131,12 @@ def _with_reason(
         )
         messages.success(request, done)
         return HttpResponseRedirect(reverse("admin:orgs_org_change", args=[pk]))
-    return render(request, "operators/reason.html", {"form": form, "org": org, "title": title})
+    return _page(request, "operators/reason.html", form=form, org=org, title=title)
+
+
+def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+    """A page with the site's own header and menu."""
+    return render(request, template, {**admin.site.each_context(request), **context})
 
 
 def has_shown(request: HttpRequest) -> bool:

@@ -137,6 +137,11 @@ class OperatorAdmin(ReadOnly):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
+        if self.org_column == "org_id":
+            hint = (
+                "Rows of organizations you have asked for a look at: ask under Orgs, with a reason."
+            )
+            extra_context = {**(extra_context or {}), "subtitle": hint}
         answer: HttpResponseBase = super().changelist_view(request, extra_context)
         shown: ChangeList | None = getattr(answer, "context_data", {}).get("cl")
         if shown is not None:
