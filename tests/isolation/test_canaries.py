@@ -92,8 +92,16 @@ def test_a_secret_appears_nowhere_again(
     }
     assert tables["procrastinate_jobs"]
     assert [name for name, text in tables.items() if SECRET in text] == []
-    files = [path for path in Path(settings.DROVER_HOME, "storage").rglob("*") if path.is_file()]
-    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+    files = Path(settings.DROVER_HOME, "storage").rglob("*")
+    assert [path for path in files if SECRET.encode() in content(path)] == []
+
+
+def content(path: Path) -> bytes:
+    """Of a file; other tests beside this one remove theirs meanwhile."""
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except FileNotFoundError:
+        return b""
 
 
 def dumped() -> dict[str, str]:

@@ -588,6 +588,9 @@ GONE = {"remove", "leave", "transfer", "withdraw", "delete_domain", "clear_role"
 def prepare() -> None:
     worlds = [make_world("One"), make_world("Two")]
     users = [user for world in worlds for user in world.users.values()]
+    for number, user in enumerate(users):  # the same every time, as the seeds are
+        user.email = f"person{number}@example.com"
+        user.save(update_fields=["email"])
     models = [model_of(world) for world in worlds]
     tokens = {
         (actor, org): token_for(user, world.org)

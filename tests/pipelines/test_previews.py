@@ -21,8 +21,9 @@ def _supervisor() -> Iterator[None]:
     engine.supervisor.cache_clear()
 
 
-def stored_files() -> list[Path]:
-    root = Path(settings.STORAGE_OPTIONS["local"]["location"])
+def stored_files(world: World) -> list[Path]:
+    """Of this org: other tests run at the same time beside it."""
+    root = Path(settings.STORAGE_OPTIONS["local"]["location"], "org", str(world.org.pk))
     return [path for path in root.rglob("*") if path.is_file()] if root.exists() else []
 
 
@@ -32,12 +33,11 @@ def test_a_preview_shows_at_most_what_was_asked_and_writes_nothing(world: World)
         "destination": {"kind": "jsonl", "config": {}},
     }
     made = create(world, config=sent)
-    before = stored_files()
     answer = world.client().post(f"{URL}/{made['id']}/preview", {"max_records": 7}).json()
     assert answer["ok"] is True, answer
     assert [record["id"] for record in answer["records"]] == [1, 2, 3, 4, 5, 6, 7]
     assert {"name": "id", "type": "integer", "nullable": True} in answer["columns"]
-    assert stored_files() == before
+    assert stored_files(world) == []
 
 
 def test_a_source_is_enough_to_preview(world: World) -> None:
