@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON = $(shell local/find-python)
 VENV = .venv/bin
 
-.PHONY: help up install install-dev frontend test lint format bench lock clean python-found
+.PHONY: help up install install-dev frontend test test-frontend lint format bench lock clean python-found
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -25,9 +25,11 @@ frontend: install ## build the front end if its sources changed
 
 test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(VENV)/python -m local.frontend
-	@$(MAKE) lint
-	$(VENV)/python -m local.frontend test
+	@$(MAKE) -j2 lint test-frontend
 	$(VENV)/python -m pytest -n 2
+
+test-frontend: install-dev
+	$(VENV)/python -m local.frontend test
 
 lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
 	$(VENV)/ruff check
