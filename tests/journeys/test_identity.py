@@ -138,7 +138,10 @@ def log_in_with_a_code(page: Page, address: str, code: str) -> None:
 def invite(page: Page, colleague: str, shots: Path) -> None:
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Members").click()
-    page.get_by_label("E-mail").fill(colleague)
+    expect(
+        page.get_by_role("heading", name="Invitations")
+    ).to_be_visible()  # the page before it has an address too
+    page.get_by_role("textbox", name="E-mail").fill(colleague)
     page.get_by_label("Role of the invited").select_option("viewer")
     page.get_by_role("button", name="Invite").click()
     expect(page.get_by_text(f"{colleague} as viewer")).to_be_visible()
