@@ -1,0 +1,91 @@
+"""Which hosts a piece of code may reach: `api.example.com`, `*.example.com`, `api.example.com:8443`, `*`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from apps.engine.failures import ConfigurationError
+
+USUAL_PORTS = frozenset({80, 443})
+ANY = "*"
+MOST_HOSTS = 50
+_NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(\*\.)?{_NAME}(\.{_NAME})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_SETTING = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """Entries as written, matched without asking DNS anything."""
+
+    entries: tuple[str, ...]
+
+    def allows(self, host: str, port: int) -> bool:
+        name = host.lower().rstrip(".")
+        return any(_matches(entry, name, port) for entry in self.entries)
+
+
+def problem(entry: str) -> str | None:
+    """What is wrong with an entry, None when nothing is. `{setting}` stands for that setting's host."""
+    if entry == ANY or _SETTING.fullmatch(entry):
+        return None
+    host, port = _parts(entry)
+    if len(host) > 253 or not _HOST.fullmatch(host):
+        return f"{entry[:100]!r} is not a host name, with *. in front for its subdomains"
+    if host.startswith("*.") and "." not in host[2:].rstrip("."):
+        return f"{entry[:100]!r} would open a whole top-level domain"
+    if port is not None and not 1 <= port <= 65535:
+        return f"{entry[:100]!r} names a port that is not between 1 and 65535"
+    return None
+
+
+def settled(entries: Iterable[str], config: Mapping[str, Any]) -> AllowList:
+    """The list with each `{setting}` replaced by the host that setting names. Raises ConfigurationError."""
+    return AllowList(tuple(_settled(entry, config) for entry in entries))
+
+
+def host_of(url: str) -> str | None:
+    """The entry for a URL: its host, with the port where it is not the usual one."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return name if port is None or port in USUAL_PORTS else f"{name}:{port}"
+
+
+def _settled(entry: str, config: Mapping[str, Any]) -> str:
+    setting = _SETTING.fullmatch(entry)
+    if setting is None:
+        return entry
+    value = config.get(setting[1])
+    host = host_of(value) if isinstance(value, str) and value else None
+    if host is None or "*" in host or problem(host) is not None:
+        raise ConfigurationError(f"the setting {setting[1]!r} does not name a host")
+    return host
+
+
+def _matches(entry: str, name: str, port: int) -> bool:
+    if entry == ANY:
+        return port in USUAL_PORTS
+    host, wanted = _parts(entry.lower())
+    if (port != wanted) if wanted is not None else (port not in USUAL_PORTS):
+        return False
+    host = host.rstrip(".").strip("[]")
+    if host.startswith("*."):
+        return name.endswith(host[1:]) and len(name) > len(host) - 1
+    return name == host
+
+
+def _parts(entry: str) -> tuple[str, int | None]:
+    host, colon, port = entry.rpartition(":")
+    if colon and port.isdigit() and (":" not in host or host.endswith("]")):
+        return host, int(port)
+    return entry, None

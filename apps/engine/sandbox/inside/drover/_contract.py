@@ -1,0 +1,242 @@
+"""What a source is to us: bizon's `AbstractSource`, or `drover.Source`, which answers the same calls.
+
+Everything here runs in the sandbox, on objects the user's code made.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import inspect
+import sys
+import types
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from drover._failures import ConfigurationError, ContractError, SourceFailure
+from drover._source import Page, Settings, Source, StreamSettings
+
+Json = dict[str, Any]
+MESSAGE = 500  # characters
+EVIDENCE = 12  # lines
+
+
+def source_class(module: types.ModuleType) -> type[Any]:
+    """The one source class of the module. Raises ConfigurationError."""
+    bases: tuple[type[Any], ...] = (Source, *_bizon_base())
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, bases)
+        and value.__module__ == module.__name__
+    ]
+    leaves = [one for one in found if not any(one in other.__mro__[1:] for other in found)]
+    if len(leaves) != 1:
+        names = ", ".join(one.__name__ for one in leaves) or "none"
+        raise ConfigurationError(f"A custom source has exactly one source class; found {names}.")
+    return leaves[0]
+
+
+def streams_of(made: type[Any]) -> list[Json]:
+    """Each stream's name, and what else its class says of it."""
+    return [
+        {
+            "name": stream.name,
+            "sync_modes": list(stream.sync_modes),
+            "primary_key": list(stream.primary_key),
+            "cursor_field": stream.cursor_field,
+        }
+        for stream in _declared(made)
+    ]
+
+
+def instance(made: type[Any], *, config: Json, stream: str, sync_mode: str, cursor: str) -> Any:
+    """The source bound to one stream, as bizon binds it."""
+    if issubclass(made, Source):
+        settings = _settings(made, config)
+        return made(settings, StreamSettings(stream or "", sync_mode, cursor))
+    values = {**config, "name": "custom", "stream": stream, "sync_mode": sync_mode}
+    return made(made.get_config_class()(**values, cursor_field=cursor))
+
+
+def checked(source: Any) -> tuple[bool, str]:
+    answer = source.check_connection()
+    ok, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
+    return bool(ok), str(message or ("It answers." if ok else "The source says no."))[:MESSAGE]
+
+
+def page(source: Any, pagination: Json | None, since: Json | None) -> Page:
+    """The page at `pagination`; with `since` only what came after that state."""
+    if since is None:
+        answer = source.get(pagination or None)
+    else:
+        answer = source.get_records_after(_state(source, since), pagination or None)
+    return _paged(answer)
+
+
+def transformed(module: types.ModuleType, rows: Sequence[Json]) -> Iterator[Json]:
+    """`transform(record)` of each row: a record, several, or None to drop it."""
+    transform = getattr(module, "transform", None)
+    if not callable(transform):
+        raise ConfigurationError("A transform defines the function transform(record).")
+    for row in rows:
+        made = transform(row)
+        if made is None:
+            continue
+        if isinstance(made, Mapping):
+            yield dict(made)
+        elif isinstance(made, Iterable) and not isinstance(made, str | bytes):
+            yield from made
+        else:
+            raise ContractError(
+                f"transform(record) answers a record, several or None, not {type(made).__name__}."
+            )
+
+
+def plain(row: Any) -> Any:
+    """The record as a dict: of bizon's `SourceRecord` its data."""
+    if type(row) is dict:
+        return row
+    data = getattr(row, "data", row)
+    if not isinstance(data, Mapping):
+        raise ContractError(f"A record is a dict, not {type(row).__name__}.")
+    return dict(data)
+
+
+def simple(value: Any) -> Any:
+    """What JSON has no word for, as orjson asks it."""
+    if isinstance(value, decimal.Decimal | uuid.UUID | datetime.timedelta | complex):
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, set | frozenset | tuple | types.GeneratorType):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(mode="json")
+    raise ContractError(f"A {type(value).__name__} cannot be part of a record.")
+
+
+def printable(value: Any) -> Any:
+    """What orjson refuses, made harmless: whole numbers over 64 bits and broken characters as text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bool | float) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -(1 << 63) <= value < 1 << 64 else str(value)
+    if isinstance(value, Mapping):
+        return {printable(str(key)): printable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(item) for item in value]
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    return printable(simple(value))
+
+
+def explained(error: BaseException, trace: tuple[list[str], int | None]) -> Json:
+    """The error in the words of a run's failure: class, message, evidence, when to ask again."""
+    lines, number = trace
+    failure, message, evidence, wait, retry = _explained(error)
+    return {
+        "failure": failure,
+        "message": message[:MESSAGE],
+        "evidence": [line[:MESSAGE] for line in (*evidence, *lines)][:EVIDENCE],
+        "retry_after": wait,
+        "retryable": retry,
+        "line": number,
+    }
+
+
+def _explained(
+    error: BaseException,
+) -> tuple[str, str, Sequence[str], float | None, bool]:
+    if isinstance(error, SourceFailure):
+        return error.failure, str(error), error.evidence, error.retry_after, error.retryable
+    if isinstance(error, MemoryError):
+        return "memory", "The code needed more memory than it may have.", (), None, False
+    answered = _answered(error)
+    if answered is not None:
+        return answered
+    name = type(error).__name__
+    said = " ".join(str(error).split())
+    root = type(error).__module__.partition(".")[0]
+    if root in {"requests", "httpx", "httpcore", "urllib3", "socket"} or isinstance(error, OSError):
+        return "source", f"{name}: {said}", (), None, True
+    return "source", f"The code raised {name}: {said}", (), None, False
+
+
+def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | None, bool] | None:
+    """An HTTP client's error that carries the answer."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if not isinstance(status, int):
+        return None
+    evidence = [f"{status} {getattr(response, 'reason', '') or ''}".strip()]
+    body = " ".join(str(getattr(response, "text", ""))[:300].split())
+    evidence += [body] if body else []
+    wait = _seconds(getattr(response, "headers", {}).get("Retry-After"))
+    if status in {401, 403, 407}:
+        message = f"The source refused the credentials ({status})."
+        return "authentication", message, evidence, None, False
+    if status == 429:
+        return "rate_limit", "The source asks to slow down (429).", evidence, wait, True
+    passes = status >= 500 or status in {408, 425}
+    return "source", f"The source answered with an error ({status}).", evidence, wait, passes
+
+
+def _seconds(header: Any) -> float | None:
+    try:
+        return max(0.0, min(float(header), 86_400.0))
+    except (TypeError, ValueError):
+        return None
+
+
+def _bizon_base() -> tuple[type[Any], ...]:
+    bizon = sys.modules.get("bizon.source.source")
+    return (bizon.AbstractSource,) if bizon is not None else ()
+
+
+def _declared(made: type[Any]) -> list[Any]:
+    from drover._source import Stream
+
+    if issubclass(made, Source):
+        return made.declared_streams()
+    after = inspect.getattr_static(made, "get_records_after", None)
+    base = inspect.getattr_static(_bizon_base()[0], "get_records_after", None)
+    modes = ("full_refresh", "incremental") if after is not base else ("full_refresh",)
+    return [Stream(str(name), sync_modes=modes) for name in made.streams()]
+
+
+def _settings(made: type[Source], config: Json) -> Any:
+    declared = getattr(made, "Config", None)
+    if declared is not None and hasattr(declared, "model_validate"):
+        return declared.model_validate(config)
+    return Settings(declared, config)
+
+
+def _state(source: Any, since: Json) -> Any:
+    if isinstance(source, Source):
+        return since
+    from bizon.source.models import SourceIncrementalState
+
+    return SourceIncrementalState(**since)
+
+
+def _paged(answer: Any) -> Page:
+    if isinstance(answer, Page):
+        return answer
+    if isinstance(answer, tuple) and len(answer) == 2:
+        rows, following = answer
+        return Page(rows, following)
+    records = getattr(answer, "records", None)
+    if records is None:
+        raise ContractError(f"get() answers a page, not {type(answer).__name__}.")
+    return Page(records, answer.next_pagination, getattr(answer, "next_state", None))

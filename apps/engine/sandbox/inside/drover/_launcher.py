@@ -1,0 +1,213 @@
+"""The first code of a sandboxed process: confine ourselves, then serve the source.
+
+Started as a script by `python -I -S -B`. One JSON line on standard input says how to confine; the order
+matters: limits, own root, own user, no new privileges, Landlock, seccomp, and only then the user's code.
+A layer that was asked for and cannot be had ends the process with exit code 97.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+EXIT_UNCONFINED = 97
+EXIT_ORPHANED = 98
+
+# <linux/prctl.h>
+PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+# <asm/unistd.h>, the same on x86_64 and arm64
+SYS_LANDLOCK_CREATE_RULESET = 444
+SYS_LANDLOCK_ADD_RULE = 445
+SYS_LANDLOCK_RESTRICT_SELF = 446
+LANDLOCK_CREATE_RULESET_VERSION = 1
+LANDLOCK_RULE_PATH_BENEATH = 1
+# <linux/capability.h>
+LINUX_CAPABILITY_VERSION_3 = 0x20080522
+# <linux/landlock.h>: LANDLOCK_ACCESS_FS_*
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
+REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SYM = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 12
+REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+OF_WORK = READ_FILE | READ_DIR | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG
+OF_WORK |= MAKE_SYM | TRUNCATE
+# <linux/seccomp.h>
+PR_SET_SECCOMP = 22
+SECCOMP_MODE_FILTER = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    requests = sys.stdin.buffer
+    spec: dict[str, Any] = json.loads(requests.readline())
+    layers: set[str] = set(spec["layers"])
+    _die_with_parent(spec)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # meant for whoever runs us, who kills us in time
+    _need("limits", lambda: _limit(spec["limits"]))
+    if "root" in layers:
+        _need("root", lambda: _enter(spec["root"]))
+    if "uid" in layers:
+        _need("uid", lambda: _become(spec["uid"]))
+        _die_with_parent(spec)  # changing the user forgot it
+    _need("capabilities", _drop_capabilities)
+    _need("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
+    sys.path[:] = [spec["library"], *sys.path[1:], *spec["sites"]]
+    os.chdir(spec["work"] or "/")
+    from drover import _serving, _sockets
+
+    _sockets.install(spec["control_fd"])
+    if "landlock" in layers:
+        _need("landlock", lambda: _landlock(spec))
+    if "seccomp" in layers:
+        _need("seccomp", lambda: _seccomp(base64.b64decode(spec["filter"])))
+    _serving.serve(requests, spec)
+
+
+def _need(layer: str, confine: Callable[[], None]) -> None:
+    try:
+        confine()
+    except Exception as error:
+        os.write(2, f"sandbox: {layer} could not be had: {error!r}\n".encode())
+        os._exit(EXIT_UNCONFINED)
+
+
+def _die_with_parent(spec: dict[str, Any]) -> None:
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if spec["parent"] is not None and os.getppid() != spec["parent"]:
+        os._exit(EXIT_ORPHANED)  # it died before the kernel was told to tell us
+
+
+def _limit(limits: dict[str, int]) -> None:
+    """`memory`, `file` and `stack` in bytes, `cpu` in seconds, `files` and `threads` are counts."""
+    hard = {
+        resource.RLIMIT_AS: limits["memory"],
+        resource.RLIMIT_FSIZE: limits["file"],
+        resource.RLIMIT_NOFILE: limits["files"],
+        resource.RLIMIT_STACK: limits["stack"],
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_MSGQUEUE: 0,
+    }
+    for what, value in hard.items():
+        resource.setrlimit(what, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu"], limits["cpu"] + 1))
+    if limits["threads"]:
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits["threads"], limits["threads"]))
+    os.nice(5)  # the worker's own threads come first
+
+
+def _enter(root: str) -> None:
+    os.chroot(root)
+    os.chdir("/")
+
+
+def _become(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    try:
+        os.setuid(0)
+    except PermissionError:
+        return
+    raise RuntimeError("the user could be changed back")
+
+
+def _drop_capabilities() -> None:
+    """Root without its powers, where it has to stay root."""
+    header = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    _checked(_libc.capset(header, nothing))
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = [("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64)]
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("access", ctypes.c_uint64), ("parent", ctypes.c_int32)]
+
+
+def _landlock(spec: dict[str, Any]) -> None:
+    """Files: read what Python needs, write the work folder. TCP: nothing. Signals and sockets: nobody else's."""
+    version = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
+    abi = _libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), version)
+    if abi < 1:
+        raise OSError(ctypes.get_errno(), "Landlock is not available")
+    handled = (1 << 13) - 1
+    for since, right in ((2, REFER), (3, TRUNCATE), (5, IOCTL_DEV)):
+        handled |= right if abi >= since else 0
+    rules = _Ruleset(handled, 3 if abi >= 4 else 0, 3 if abi >= 6 else 0)
+    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    ruleset = _checked(
+        _libc.syscall(
+            SYS_LANDLOCK_CREATE_RULESET,
+            ctypes.byref(rules),
+            ctypes.c_size_t(size),
+            ctypes.c_uint32(0),
+        )
+    )
+    for path in spec["readable"]:
+        _allow(ruleset, path, READ_FILE | READ_DIR)
+    for path in spec["listable"]:
+        _allow(ruleset, path, READ_DIR)
+    if spec["work"]:
+        _allow(ruleset, spec["work"], OF_WORK & handled)
+    _checked(_libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)))
+    os.close(ruleset)
+
+
+def _allow(ruleset: int, path: str, access: int) -> None:
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    if not os.path.isdir(path):
+        access &= OF_FILES
+    rule = _PathBeneath(access, fd)
+    _checked(
+        _libc.syscall(
+            SYS_LANDLOCK_ADD_RULE,
+            ruleset,
+            LANDLOCK_RULE_PATH_BENEATH,
+            ctypes.byref(rule),
+            ctypes.c_uint32(0),
+        )
+    )
+    os.close(fd)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def _seccomp(instructions: bytes) -> None:
+    held = ctypes.create_string_buffer(instructions, len(instructions))
+    program = _Program(len(instructions) // 8, ctypes.addressof(held))
+    _checked(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Answer what the other side asks of the source: one JSON line in, JSON lines out.
+
+in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", "rows": [...]}
+out: {"t": "ready"} once; then for each request any number of {"t": "log"}, {"t": "request"} and
+     {"t": "rows", "rows": [...]}, and one {"t": "answer", ...} or {"t": "error", ...}.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import logging
+import os
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import orjson
+
+from drover import _contract, _imports, _requests
+
+ROWS_IN_A_LINE = 500
+LINE = 1 << 20  # bytes a line of rows should not exceed by much
+FILE_NAME = "source.py"
+TRACE_LINES = 8
+
+Json = dict[str, Any]
+
+
+class Output:
+    """Lines to the other side, whole whichever thread writes them."""
+
+    def __init__(self, fd: int) -> None:
+        self._file = os.fdopen(fd, "wb", buffering=1 << 18)
+        self._lock = threading.Lock()
+
+    def say(self, kind: str, *, flush: bool = True, **values: Any) -> None:
+        line = encoded({"t": kind, **values})
+        with self._lock:
+            self._file.write(line + b"\n")
+            if flush:
+                self._file.flush()
+
+    def rows(self, rows: Iterable[Any]) -> int:
+        """Every row, some to a line. Says how many there were."""
+        count = size = 0
+        chunk: list[bytes] = []
+        for row in rows:
+            line = encoded(_contract.plain(row))
+            if chunk and (len(chunk) >= ROWS_IN_A_LINE or size + len(line) > LINE):
+                self._rows(chunk)
+                chunk, size = [], 0
+            chunk.append(line)
+            size += len(line)
+            count += 1
+        if chunk:
+            self._rows(chunk)
+        return count
+
+    def _rows(self, chunk: list[bytes]) -> None:
+        with self._lock:
+            self._file.write(b'{"t":"rows","rows":[' + b",".join(chunk) + b"]}\n")
+
+
+def encoded(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=_contract.simple, option=orjson.OPT_NON_STR_KEYS)
+    except (TypeError, orjson.JSONEncodeError):
+        return orjson.dumps(_contract.printable(value))
+
+
+class LogLines(logging.Handler):
+    """What the source logs, as lines of the run."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.say("log", level=record.levelname.lower(), message=record.getMessage()[:8000])
+
+
+def serve(requests: BinaryIO, spec: Json) -> None:
+    """Until there are no more requests. Never returns."""
+    output = Output(spec["output_fd"])
+    sys.stdin = io.StringIO("")
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    logging.basicConfig(level=logging.INFO, handlers=[LogLines(output)])
+    for noisy in ("urllib3", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    _imports.explain(spec["packages"])
+    _requests.watch(lambda **seen: output.say("request", **seen))
+    code = spec.pop("code")
+    output.say("ready", layers=spec["layers"])
+    spec.clear()
+    served: Served | None = None
+    for line in requests:
+        try:
+            if served is None:
+                served = Served(_loaded(code), output)
+                _requests.watch_late_ones()
+            served.answer(orjson.loads(line))
+        except BaseException as error:
+            output.say("error", **_contract.explained(error, _trace(error)))
+        _requests.watch_late_ones()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _loaded(code: str) -> types.ModuleType:
+    module = types.ModuleType("source")
+    module.__file__ = FILE_NAME
+    sys.modules["source"] = module
+    linecache.cache[FILE_NAME] = (len(code), None, code.splitlines(keepends=True), FILE_NAME)
+    exec(compile(code, FILE_NAME, "exec"), module.__dict__)  # noqa: S102 - this is what we are for
+    return module
+
+
+class Served:
+    """One source, made when it is first needed."""
+
+    def __init__(self, module: types.ModuleType, output: Output) -> None:
+        self._module = module
+        self._output = output
+        self._source: Any = None
+
+    def answer(self, request: Json) -> None:
+        operation = getattr(self, f"_{request.pop('op')}")
+        self._output.say("answer", **operation(**request))
+
+    def _streams(self) -> Json:
+        made = _contract.source_class(self._module)
+        return {"streams": _contract.streams_of(made)}
+
+    def _check(self, bound: Json) -> Json:
+        ok, message = _contract.checked(self._bound(bound))
+        return {"ok": ok, "message": message}
+
+    def _total(self, bound: Json) -> Json:
+        total = self._bound(bound).get_total_records_count()
+        return {"total": total if isinstance(total, int) else None}
+
+    def _page(
+        self, bound: Json, pagination: Json | None, since: Json | None, limit: int | None
+    ) -> Json:
+        page = _contract.page(self._bound(bound), pagination, since)
+        count = self._output.rows(_limited(page.rows, limit))
+        return {"rows": count, "next": page.next_pagination, "state": page.next_state}
+
+    def _transform(self, rows: list[Json]) -> Json:
+        count = self._output.rows(_contract.transformed(self._module, rows))
+        return {"rows": count}
+
+    def _bound(self, bound: Json) -> Any:
+        if self._source is None:
+            made = _contract.source_class(self._module)
+            self._source = _contract.instance(made, **bound)
+        return self._source
+
+
+def _limited(rows: Iterable[Any], limit: int | None) -> Iterator[Any]:
+    for number, row in enumerate(rows):
+        if limit is not None and number >= limit:
+            return
+        yield row
+
+
+def _trace(error: BaseException) -> tuple[list[str], int | None]:
+    """The lines of the source that led to the error, and the last one's number."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == FILE_NAME]
+    lines = [f"{FILE_NAME}, line {f.lineno}, in {f.name}: {f.line}" for f in own[-TRACE_LINES:]]
+    if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
+        return [f"{FILE_NAME}, line {error.lineno}: {(error.text or '').strip()}"], error.lineno
+    return lines, own[-1].lineno if own else None

@@ -1,0 +1,155 @@
+"""`socket` without the Internet: a connection is asked of the egress broker, which hands over one end of a pipe.
+
+No INET socket ever exists in this process. Whoever goes around this module reaches nothing: the broker
+decides, and the kernel refuses the rest. Names are never resolved here; they get addresses out of
+198.18.0.0/16 (RFC 2544), which only this process understands.
+"""
+
+from __future__ import annotations
+
+import _socket
+import array
+import ipaddress
+import json
+import os
+import socket
+import threading
+from typing import Any
+
+Address = tuple[Any, ...]
+
+_Real = socket.socket
+_lock = threading.Lock()
+_names: dict[str, str] = {}  # address -> name
+_addresses: dict[str, str] = {}  # name -> address
+_broker: socket.socket | None = None
+
+PORTS = {"http": 80, "https": 443}
+INTERNET_LEVELS = {socket.IPPROTO_IP, socket.IPPROTO_TCP, socket.IPPROTO_IPV6}
+MOST_NAMES = 65_000
+
+
+class BrokeredSocket(_Real):
+    """A TCP socket as programs know it; underneath it is one end of a UNIX socket pair."""
+
+    _peer: Address | None = None
+    _internet = False
+
+    def __init__(
+        self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None
+    ) -> None:
+        if fileno is not None or family == socket.AF_UNIX:
+            super().__init__(family, type, proto, fileno)
+            return
+        if type != -1 and type & 0xF != socket.SOCK_STREAM:
+            raise PermissionError(1, "a custom source can only use TCP")
+        ours, other = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        other.close()
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM, 0, ours.detach())
+        self._internet = True
+
+    @property
+    def family(self) -> int:  # type: ignore[override]
+        return socket.AF_INET if self._internet else super().family
+
+    def connect(self, address: Any) -> None:
+        if not self._internet:
+            raise PermissionError(1, "a custom source can only use TCP")
+        host, port = str(address[0]), int(address[1])
+        fd = _ask(_names.get(host, host), port)
+        timeout = self.gettimeout()
+        os.dup2(fd, self.fileno(), inheritable=False)
+        os.close(fd)
+        self.settimeout(timeout)
+        self._peer = (host, port)
+
+    def connect_ex(self, address: Any) -> int:
+        try:
+            self.connect(address)
+        except OSError as error:
+            return error.errno or 111
+        return 0
+
+    def bind(self, address: Any) -> None:
+        raise PermissionError(1, "a custom source cannot listen")
+
+    def getpeername(self) -> Any:
+        return self._peer or super().getpeername()
+
+    def getsockname(self) -> Any:
+        return ("198.18.0.0", 0) if self._internet else super().getsockname()
+
+    def setsockopt(self, level: int, *options: Any) -> None:
+        if level not in INTERNET_LEVELS:
+            super().setsockopt(level, *options)
+
+
+def _ask(host: str, port: int) -> int:
+    """The descriptor of a connection the broker opened. Raises ConnectionRefusedError with its reason."""
+    if _broker is None:
+        raise ConnectionRefusedError(111, "this code has no network")
+    with _lock:
+        _broker.sendall(json.dumps({"host": host, "port": port}).encode())
+        data, extra, _, _ = _broker.recvmsg(4096, socket.CMSG_SPACE(4))
+    if not data:
+        raise ConnectionRefusedError(111, "the network was closed")
+    answer = json.loads(data)
+    if "refused" in answer:
+        raise ConnectionRefusedError(111, f"{host}:{port} was refused: {answer['refused']}")
+    fds = array.array("i")
+    fds.frombytes(extra[0][2][:4])
+    return fds[0]
+
+
+def getaddrinfo(
+    host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+) -> list[Any]:
+    name = host.decode("ascii") if isinstance(host, bytes) else str(host or "localhost")
+    number = int(port) if str(port).isdigit() else PORTS.get(str(port), 0)
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (_address_of(name), number))]
+
+
+def _address_of(name: str) -> str:
+    name = name.lower().rstrip(".")
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    with _lock:
+        known = _addresses.get(name)
+        if known is None:
+            if len(_addresses) >= MOST_NAMES:
+                raise socket.gaierror(socket.EAI_MEMORY, "too many host names")
+            number = len(_addresses) + 1
+            known = f"198.18.{number >> 8}.{number & 255}"
+            _addresses[name] = known
+            _names[known] = name
+    return known
+
+
+def _socketpair(
+    family: int | None = None, type: int = socket.SOCK_STREAM, proto: int = 0
+) -> tuple[socket.socket, socket.socket]:
+    one, other = _socket.socketpair(socket.AF_UNIX, type, proto)
+    return (
+        _Real(socket.AF_UNIX, type, proto, one.detach()),
+        _Real(socket.AF_UNIX, type, proto, other.detach()),
+    )
+
+
+def install(control_fd: int | None) -> None:
+    """Replace what programs call. Without a control descriptor there is no network at all."""
+    global _broker
+    if control_fd is not None:
+        _broker = _Real(fileno=control_fd)
+    replaced: dict[str, Any] = {
+        "socket": BrokeredSocket,
+        "SocketType": BrokeredSocket,
+        "socketpair": _socketpair,
+        "getaddrinfo": getaddrinfo,
+        "gethostbyname": lambda name: getaddrinfo(name, 0)[0][4][0],
+        "gethostname": lambda: "sandbox",
+        "getfqdn": lambda name="": name or "sandbox",
+    }
+    for name, value in replaced.items():
+        setattr(socket, name, value)

@@ -1,0 +1,163 @@
+"""The thin base class: a source says its streams, its settings and how to get a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drover._failures import ConfigurationError
+
+if TYPE_CHECKING:
+    import requests
+
+Json = dict[str, Any]
+TIMEOUT = (10.0, 60.0)  # seconds: to connect, between two bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """Records, where the next page is (None: nowhere), and how far an incremental sync has come."""
+
+    rows: Iterable[Any]
+    next_pagination: Json | None = None
+    next_state: Json | None = None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of records.
+
+    `path` is below the source's base URL; `records` says where in the answer the records are, names
+    joined by dots, empty when the answer is the list itself. `paging` replaces the source's own. With
+    `parent` the path is asked for once per record of that stream: `/posts/{id}/comments`.
+    `cursor_field` with `since` makes it incremental: the query parameter `since` carries the greatest
+    value of that field so far.
+    """
+
+    name: str
+    path: str = ""
+    records: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    paging: Any = None
+    parent: str = ""
+    primary_key: Sequence[str] = ()
+    cursor_field: str | None = None
+    since: str = ""
+    sync_modes: tuple[str, ...] = ("full_refresh",)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.primary_key, str):
+            object.__setattr__(self, "primary_key", (self.primary_key,))
+        if self.since and self.cursor_field:
+            object.__setattr__(self, "sync_modes", ("full_refresh", "incremental"))
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """What the pipeline chose."""
+
+    stream: str
+    sync_mode: str = "full_refresh"
+    cursor_field: str | None = None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A setting a person fills in. `default` makes it optional."""
+
+    description: str = ""
+    default: Any = ...
+    secret: bool = False
+
+
+def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like Field
+    """A setting that is stored encrypted and never shown again."""
+    return Field(description, default, secret=True)
+
+
+class Settings:
+    """The settings of one connector as attributes: `self.config.api_key`."""
+
+    def __init__(self, declared: type[Any] | None, values: Mapping[str, Any]) -> None:
+        for name, default in _defaults(declared).items():
+            setattr(self, name, default)
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigurationError(f"There is no setting {name!r}; declare it in Config.")
+
+    def get(self, name: str) -> Any:
+        """The value of a setting, None when it was left out."""
+        return self.__dict__.get(name)
+
+
+class Source:
+    """Answers what bizon's `AbstractSource` answers, with less to write.
+
+    A subclass says `streams` (a list of Stream, or of names), an inner class `Config` whose annotated
+    attributes are the settings, and `get(pagination)`. It runs in a sandbox: the network is what its
+    base URLs and `hosts` name, files live in the current folder until the run ends.
+    """
+
+    streams: ClassVar[Any] = []
+    hosts: ClassVar[Sequence[str]] = ()
+    Config: ClassVar[type[Any] | None] = None
+
+    def __init__(self, config: Any, bound: StreamSettings) -> None:
+        self.config = config
+        self.bound = bound
+
+    @classmethod
+    def declared_streams(cls) -> list[Stream]:
+        listed = cls.streams() if callable(cls.streams) else cls.streams
+        return [one if isinstance(one, Stream) else Stream(str(one)) for one in listed]
+
+    @property
+    def stream(self) -> Stream:
+        """The stream this run reads. Raises ConfigurationError."""
+        for one in self.declared_streams():
+            if one.name == self.bound.stream:
+                return one
+        raise ConfigurationError(f"There is no stream {self.bound.stream!r}.")
+
+    @cached_property
+    def session(self) -> requests.Session:
+        """A `requests.Session` with a timeout that asks again, three times, where that can help."""
+        from drover._session import make_session
+
+        return make_session(TIMEOUT)
+
+    def get(self, pagination: Json | None = None) -> Page:
+        """The page at `pagination`, the first when it is None. It must answer the same when asked again."""
+        raise NotImplementedError("A source defines get(pagination).")
+
+    def get_records_after(self, state: Json, pagination: Json | None = None) -> Page:
+        """Like `get`, of what came after `state`: `{"last_run", "state", "cursor_field", "run_started_at"}`."""
+        raise ConfigurationError("This source cannot do an incremental sync.")
+
+    def check_connection(self) -> tuple[bool, str | None]:
+        """Read the first page of the first stream."""
+        if not self.bound.stream:
+            streams = self.declared_streams()
+            if not streams:
+                raise ConfigurationError("The source has no streams.")
+            self.bound = StreamSettings(streams[0].name)
+        rows = sum(1 for _ in self.get(None).rows)
+        return True, f"{self.bound.stream} answers, {rows:,} records in its first page."
+
+    def get_total_records_count(self) -> int | None:
+        """How many records there are, when the source says so."""
+        return None
+
+
+def _defaults(declared: type[Any] | None) -> Json:
+    found: Json = {}
+    for one in reversed(declared.__mro__[:-1] if declared else ()):
+        for name in getattr(one, "__annotations__", {}):
+            value = vars(one).get(name, ...)
+            default = value.default if isinstance(value, Field) else value
+            found[name] = None if default is ... else default
+    return found

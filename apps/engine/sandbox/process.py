@@ -1,0 +1,216 @@
+"""Start a sandboxed Python and clean up after it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from apps.engine.failures import ConfigurationError
+from apps.engine.sandbox import paths, roots, syscalls, workdirs
+from apps.engine.sandbox.layers import ABI_TRUNCATE, Isolation, isolation, reaches
+from apps.engine.sandbox.limits import Limits
+
+LAUNCHER = paths.LIBRARY / "drover" / "_launcher.py"
+WORK_INSIDE = f"/{roots.WORK}"
+FIRST_UID, UIDS = 61_184, 4_336  # systemd's range for users that exist for one service only
+OPEN_FILES = 64
+STACK = 8 << 20
+THREADS = 64
+TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc
+
+
+class TooWeak(ConfigurationError):
+    """This machine cannot put the walls around code that its operator asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confined:
+    """A started process and what belongs to it. `work` is None where the folder ends with the process."""
+
+    process: subprocess.Popen[bytes]
+    output_fd: int
+    work: Path | None
+    isolation: Isolation
+
+    def remove(self) -> None:
+        if self.work is not None:
+            workdirs.remove(self.work)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where sandboxes stand: a folder for prepared roots and work folders, and the least level accepted.
+
+    `only` leaves out layers this machine has, which tests use.
+    """
+
+    home: str = ""
+    least: str = "good"
+    only: tuple[str, ...] | None = None
+
+
+def start(code: str, *, ground: Ground, limits: Limits, control_fd: int | None) -> Confined:
+    """A confined process that will load `code`. Raises TooWeak."""
+    chosen = isolation(ground.only)
+    if not reaches(chosen.level, ground.least):
+        raise _too_weak(chosen, ground.least)
+    home = Path(ground.home or tempfile.gettempdir()) / f"drover-sandbox-{os.geteuid()}"
+    output, theirs = os.pipe2(os.O_CLOEXEC)
+    try:
+        return _started(code, chosen, home, limits, (output, theirs), control_fd)
+    except BaseException:
+        os.close(output)
+        raise
+    finally:
+        os.close(theirs)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process and those below it have used so far; 0 when it is gone."""
+    used = 0.0
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        used += (int(stat[11]) + int(stat[12])) / TICKS
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return used
+    return used + sum(cpu_seconds(int(child)) for child in below)
+
+
+def _started(
+    code: str,
+    chosen: Isolation,
+    home: Path,
+    limits: Limits,
+    pipe: tuple[int, int],
+    control_fd: int | None,
+) -> Confined:
+    output, theirs = pipe
+    found = paths.readable()
+    layers = set(chosen.layers)
+    uid = FIRST_UID + os.getpid() % UIDS if "uid" in layers else None
+    root = roots.prepared(home, found) if "root" in layers else None
+    work = None
+    if "bwrap" not in layers:
+        work = workdirs.create((root or home) / roots.WORK, uid)
+    inside = _inside(work, root)
+    spec = {
+        "layers": chosen.layers,
+        "parent": None if "bwrap" in layers else os.getpid(),
+        "root": str(root) if root else None,
+        "uid": uid,
+        "work": inside,
+        "library": str(paths.LIBRARY),
+        "sites": found.sites,
+        "packages": found.modules,
+        "readable": [*found.files, found.certificates, *paths.SYSTEM, *paths.DEVICES],
+        "listable": [*found.sites],
+        "limits": _rlimits(limits, alone="uid" in layers),
+        "filter": _filter(chosen),
+        "output_fd": theirs,
+        "control_fd": control_fd,
+        "code": code,
+    }
+    passed = [theirs] if control_fd is None else [theirs, control_fd]
+    command = [found.python, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER)]
+    if "bwrap" in layers:
+        command = [*_bwrap(chosen, found, limits), *command]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=_environment(found, inside),
+            cwd="/",
+            pass_fds=passed,
+            bufsize=0,
+        )
+    except BaseException:
+        if work is not None:
+            workdirs.remove(work)
+        raise
+    _tell(process, spec)
+    return Confined(process, output, work, chosen)
+
+
+def _tell(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
+    """The pipe is empty, and larger than nothing: the process reads while we write."""
+    line = memoryview(orjson.dumps(spec) + b"\n")
+    assert process.stdin is not None  # noqa: S101 - it was asked for
+    try:
+        while line:
+            line = line[os.write(process.stdin.fileno(), line) :]
+    except BrokenPipeError:
+        return  # it ended before it listened; its exit says why
+
+
+def _inside(work: Path | None, root: Path | None) -> str:
+    """The work folder as the process sees it."""
+    if work is None:
+        return WORK_INSIDE
+    return str(work) if root is None else f"/{work.relative_to(root)}"
+
+
+def _filter(chosen: Isolation) -> str:
+    if "seccomp" not in chosen.layers:
+        return ""
+    governed = "landlock" in chosen.layers and chosen.machine.landlock >= ABI_TRUNCATE
+    governed = governed or "bwrap" in chosen.layers or "uid" in chosen.layers
+    return base64.b64encode(syscalls.compiled(truncate=governed)).decode()
+
+
+def _rlimits(limits: Limits, *, alone: bool) -> dict[str, int]:
+    return {
+        "memory": limits.memory,
+        "cpu": limits.cpu_seconds,
+        "file": limits.disk,
+        "files": OPEN_FILES,
+        "stack": STACK,
+        "threads": THREADS if alone else 0,
+    }
+
+
+def _environment(found: paths.Readable, work: str) -> dict[str, str]:
+    """All of it. Nothing of ours is handed on."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": work,
+        "TMPDIR": work,
+        "SSL_CERT_FILE": found.certificates,
+        "MALLOC_ARENA_MAX": "2",
+        "POLARS_MAX_THREADS": "1",
+    }
+
+
+def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence[str]:
+    command = [str(chosen.machine.bwrap), "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    if os.geteuid() == 0:
+        command += ["--unshare-user", "--uid", str(FIRST_UID), "--gid", str(FIRST_UID)]
+    for name in ("/lib", "/lib64", "/bin"):
+        if os.path.islink(name):
+            command += ["--symlink", os.readlink(name), name]
+    for path in (found.python, *found.files, found.certificates, *paths.SYSTEM):
+        if not os.path.islink(path):
+            command += ["--ro-bind-try", path, path]
+    command += ["--dev", "/dev", "--size", str(limits.disk), "--tmpfs", WORK_INSIDE]
+    return [*command, "--chdir", WORK_INSIDE, "--"]
+
+
+def _too_weak(chosen: Isolation, least: str) -> TooWeak:
+    missing = tuple(f"{layer}: {why}" for layer, why in chosen.machine.missing.items())
+    return TooWeak(
+        f"This machine isolates code only at level {chosen.level}, and {least} is asked for;"
+        " `manage.py doctor` says what is missing",
+        evidence=missing,
+    )

@@ -1,0 +1,139 @@
+"""Read what comes out of a sandbox: bounded lines of strict JSON, each of a known shape, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from apps.engine.sandbox.limits import BrokenOutput
+
+TEXT = 8_000  # characters of one text field kept
+SHOWN = 120  # bytes of a wrong line shown
+EVIDENCE_LINES = 12
+LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
+FAILURES = frozenset(
+    {"source", "authentication", "rate_limit", "configuration", "contract", "memory"}
+)
+KINDS = frozenset({"ready", "rows", "log", "request", "answer", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message: its kind and its other fields, checked by `decoded`."""
+
+    kind: str
+    values: Mapping[str, Any]
+
+
+class BoundedReader:
+    """Cuts bytes into lines, holding at most one unfinished line of `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = bytearray()
+        self._searched = 0  # no newline before here
+
+    def feed(self, data: bytes) -> Iterator[Line]:
+        """The messages that are complete now. Raises BrokenOutput."""
+        self._held += data
+        while (end := self._held.find(b"\n", self._searched)) >= 0:
+            line = bytes(self._held[:end])
+            del self._held[: end + 1]
+            self._searched = 0
+            yield self._decoded(line)
+        self._searched = len(self._held)
+        if len(self._held) > self._limit:
+            raise _broken(f"a line longer than {self._limit:,} bytes", self._held)
+
+    def _decoded(self, line: bytes) -> Line:
+        if len(line) > self._limit:
+            raise _broken(f"a line longer than {self._limit:,} bytes", line)
+        return decoded(line)
+
+
+def decoded(line: bytes) -> Line:
+    """The message of one line. Raises BrokenOutput for anything that is not one."""
+    try:
+        body = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise _broken("not JSON", line) from error
+    if not isinstance(body, dict):
+        raise _broken("not an object", line)
+    kind = body.pop("t", None)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise _broken("an unknown kind of message", line)
+    check = _CHECKS[kind]
+    if not check(body):
+        raise _broken(f"a {kind} message of the wrong shape", line)
+    return Line(kind, body)
+
+
+def _ready(body: Mapping[str, Any]) -> bool:
+    return body.keys() == {"layers"} and _texts(body["layers"])
+
+
+def _rows(body: Mapping[str, Any]) -> bool:
+    rows = body.get("rows")
+    if body.keys() != {"rows"} or not isinstance(rows, list):
+        return False
+    return all(type(row) is dict for row in rows)
+
+
+def _log(body: Mapping[str, Any]) -> bool:
+    return (
+        body.keys() == {"level", "message"}
+        and isinstance(body["level"], str)
+        and isinstance(body["message"], str)
+    )
+
+
+def _request(body: Mapping[str, Any]) -> bool:
+    return (
+        body.keys() == {"method", "url", "status", "ms"}
+        and isinstance(body["method"], str)
+        and isinstance(body["url"], str)
+        and type(body["status"]) is int
+        and isinstance(body["ms"], int | float)
+    )
+
+
+def _answer(body: Mapping[str, Any]) -> bool:
+    return True  # its shape depends on the question; whoever asked checks it
+
+
+def _error(body: Mapping[str, Any]) -> bool:
+    wait, line = body.get("retry_after"), body.get("line")
+    return (
+        body.keys() == {"failure", "message", "evidence", "retry_after", "retryable", "line"}
+        and isinstance(body["failure"], str)
+        and body["failure"] in FAILURES
+        and isinstance(body["message"], str)
+        and _texts(body["evidence"])
+        and len(body["evidence"]) <= EVIDENCE_LINES
+        and (wait is None or (isinstance(wait, int | float) and 0 <= wait <= 86_400))
+        and isinstance(body["retryable"], bool)
+        and (line is None or type(line) is int)
+    )
+
+
+_CHECKS = {
+    "ready": _ready,
+    "rows": _rows,
+    "log": _log,
+    "request": _request,
+    "answer": _answer,
+    "error": _error,
+}
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _broken(why: str, line: bytes | bytearray) -> BrokenOutput:
+    return BrokenOutput(
+        f"The code wrote {why} where its answers belong.", evidence=(repr(bytes(line[:SHOWN])),)
+    )

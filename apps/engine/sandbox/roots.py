@@ -1,0 +1,110 @@
+"""A file system with nothing but Python in it, for chroot: hard links where possible, else copies.
+
+Made once for each state of the packages, below `home`; the folders are readable by every user, because
+the sandboxed process has a user of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from apps.engine.sandbox.paths import LIBRARY, UNUSED_STDLIB, Readable
+
+WORK = "drover-scratch"
+LINKER = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
+_LIBRARY = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
+
+
+def prepared(home: Path, readable: Readable) -> Path:
+    """The root for these packages, made if it is not there yet. Raises OSError."""
+    root = home / f"root-{_fingerprint(readable)}"
+    if root.is_dir():
+        return root
+    home.mkdir(parents=True, exist_ok=True)
+    draft = home / f".draft-{os.getpid()}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o755)
+    _fill(draft, readable)
+    with contextlib.suppress(OSError):  # another process was first
+        draft.rename(root)
+    shutil.rmtree(draft, ignore_errors=True)
+    return root
+
+
+def _fingerprint(readable: Readable) -> str:
+    state = hashlib.sha256()
+    for path in (readable.python, *readable.files, *_below(LIBRARY)):
+        state.update(f"{path}:{os.stat(path).st_mtime_ns};".encode())
+    return state.hexdigest()[:16]
+
+
+def _below(folder: Path) -> Iterator[str]:
+    return (str(path) for path in sorted(folder.rglob("*.py")))
+
+
+def _fill(root: Path, readable: Readable) -> None:
+    umask = os.umask(0o022)
+    try:
+        for path in readable.files:
+            _link(path, root, skip=UNUSED_STDLIB if path in readable.stdlib else frozenset())
+        compiled = [str(p) for p in root.rglob("*.so*") if p.is_file()]
+        for path in (readable.python, *_libraries((readable.python, *compiled)), *LINKER):
+            if os.path.exists(path):
+                _link(path, root, skip=frozenset())
+        for name in ("lib", "lib64"):
+            if os.path.islink(f"/{name}") and not (root / name).exists():
+                (root / name).symlink_to(os.readlink(f"/{name}"))
+        (root / WORK).mkdir(mode=0o711)
+    finally:
+        os.umask(umask)
+
+
+def _libraries(binaries: Iterable[str]) -> set[str]:
+    """The shared libraries they are linked with, as the loader of this machine finds them."""
+    said = subprocess.run(
+        ["/usr/bin/ldd", *binaries],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "LANG": "C"},
+    ).stdout
+    found = {match[1] for line in said.splitlines() if (match := _LIBRARY.search(line))}
+    return {os.path.realpath(os.path.dirname(p)) + "/" + os.path.basename(p) for p in found}
+
+
+def _link(path: str, root: Path, *, skip: frozenset[str]) -> None:
+    target = root / path.lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.isdir(path):
+        shutil.copytree(
+            path,
+            target,
+            copy_function=_hard_link,
+            dirs_exist_ok=True,
+            ignore=lambda folder, _: skip if folder == path else (),
+        )
+        for folder, _, _ in os.walk(target):
+            os.chmod(folder, 0o755)  # noqa: S103 - the sandboxed user reads it, and only reads
+    elif not target.exists():
+        _hard_link(os.path.realpath(path), str(target))
+
+
+def _hard_link(source: str, target: str, *, follow_symlinks: bool = True) -> str:
+    """Only what everyone may read already is linked; another mode would change the original's too."""
+    try:
+        if os.stat(source).st_mode & 0o004:
+            os.link(os.path.realpath(source), target)
+            return target
+    except OSError:
+        pass  # another file system
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o644)
+    return target

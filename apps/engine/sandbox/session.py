@@ -1,0 +1,363 @@
+"""Talk with sandboxed code: ask, hear the answer, keep every limit, and say why it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from apps.engine import failures
+from apps.engine.egress.broker import Broker, Door, Passage
+from apps.engine.failures import ConfigurationError, EngineError, SourceError
+from apps.engine.sandbox import process, workdirs
+from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
+from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
+
+EXIT_UNCONFINED = 97
+LOOK_EVERY = 0.25  # seconds between looks at disk and clock
+READ = 1 << 18  # bytes
+LOG_FLOOD = 64 << 20  # bytes after which printing ends the code
+STANDARD_LINE = 8_000  # bytes
+TAIL = 8  # lines kept as evidence
+DEATH_SECONDS = 2.0
+
+_ERRORS: dict[str, type[EngineError]] = {
+    "authentication": failures.AuthenticationError,
+    "rate_limit": failures.RateLimitError,
+    "configuration": failures.ConfigurationError,
+    "contract": failures.ContractError,
+    "memory": LimitExceeded,
+}
+
+
+class CodeFailed(SourceError):
+    """The code raised something that trying again unchanged cannot help."""
+
+    retryable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request the code says it made; `ms` until the answer's headers."""
+
+    method: str
+    url: str
+    status: int
+    ms: float
+
+
+@dataclass(slots=True)
+class Heard:
+    """What the code says beside its answers. Called from the thread that asks, passages from another."""
+
+    log: Callable[[str, str], None] = lambda level, message: None
+    request: Callable[[Request], None] = lambda request: None
+    passage: Callable[[Passage], None] = lambda passage: None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The fields of an answer, and the rows that came before it."""
+
+    values: Mapping[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Sandbox:
+    """One sandboxed process from start to end. One question at a time; close it, or use it as a context.
+
+    Raises EngineError wherever the code fails: LimitExceeded, TookTooLong, BrokenOutput, TooWeak among them.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        ground: Ground,
+        limits: Limits,
+        door: Door | None = None,
+        heard: Heard | None = None,
+    ) -> None:
+        self._limits = limits
+        self._heard = heard or Heard()
+        self._lock = threading.Lock()
+        self._over: EngineError | None = None
+        self._started = time.monotonic()
+        self._last_sign = self._started
+        self._reader = BoundedReader(limits.line)
+        self._tail: deque[str] = deque(maxlen=TAIL)
+        self._standard = b""
+        self._logged = self._printed = self._output = 0
+        self._cpu = 0.0  # seconds, when last looked at
+        self._broker = Broker(door, self._heard.passage) if door is not None else None
+        try:
+            control = self._broker.theirs.fileno() if self._broker else None
+            self._confined = process.start(code, ground=ground, limits=limits, control_fd=control)
+        except BaseException:
+            self._close_broker()
+            raise
+        if self._broker:
+            self._broker.theirs.close()
+        self._process = self._confined.process
+        self.isolation = self._confined.isolation
+        self._selector = selectors.DefaultSelector()
+        self._output_fd = self._confined.output_fd
+        self._standard_fd = _fd(self._process.stdout)
+        self._request_fd = _fd(self._process.stdin)
+        for fd in (self._output_fd, self._standard_fd, self._request_fd):
+            os.set_blocking(fd, False)
+        for fd in (self._output_fd, self._standard_fd):
+            self._selector.register(fd, selectors.EVENT_READ)
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_ready(self) -> None:
+        """Until the walls stand and the code is about to be loaded."""
+        for line in self._lines(b""):
+            if line.kind == "ready":
+                return
+        raise self._death()
+
+    def ask(self, operation: str, **values: Any) -> Answer:
+        """The answer to one question."""
+        rows: list[dict[str, Any]] = []
+        before = self._output
+        question = orjson.dumps({"op": operation, **values}) + b"\n"
+        for line in self._lines(question):
+            if line.kind == "rows":
+                rows += line.values["rows"]
+                if self._output - before > self._limits.page:
+                    raise self._end(_too_much("one answer", self._limits.page))
+            elif line.kind == "answer":
+                return Answer(line.values, rows)
+            elif line.kind == "error":
+                raise _raised(line.values)
+            else:
+                self._aside(line)
+        raise self._death()
+
+    def close(self) -> None:
+        """Kill what still runs and remove what it wrote. Safe to call twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._kill()
+        self._selector.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        os.close(self._output_fd)
+        self._close_broker()
+        self._confined.remove()
+
+    # hearing
+
+    def _lines(self, question: bytes) -> Iterator[Line]:
+        """What it says while the question is written and until it ends."""
+        pending = memoryview(question)
+        if pending:
+            self._last_sign = time.monotonic()
+            self._selector.register(self._request_fd, selectors.EVENT_WRITE)
+        next_look = time.monotonic() + LOOK_EVERY
+        try:
+            while self._is_open(self._output_fd):
+                for key, _ in self._selector.select(LOOK_EVERY):
+                    if key.fd == self._request_fd:
+                        pending = self._write(pending)
+                    elif key.fd == self._standard_fd:
+                        self._hear_standard()
+                    else:
+                        yield from self._hear_output()
+                if time.monotonic() >= next_look:
+                    self._look()
+                    next_look = time.monotonic() + LOOK_EVERY
+        except BrokenOutput as error:
+            raise self._end(error) from None
+        finally:
+            self._forget(self._request_fd)
+
+    def _hear_output(self) -> Iterator[Line]:
+        data = self._read(self._output_fd)
+        if not data:
+            return
+        self._last_sign = time.monotonic()
+        self._output += len(data)
+        if self._output > self._limits.output:
+            raise self._end(_too_much("all answers", self._limits.output))
+        yield from self._reader.feed(data)
+
+    def _hear_standard(self) -> None:
+        data = self._read(self._standard_fd)
+        if data is None:
+            return
+        self._printed += len(data)
+        if self._printed > LOG_FLOOD:
+            raise self._end(_too_much("standard output", LOG_FLOOD))
+        *lines, self._standard = (self._standard + data).split(b"\n")
+        if len(self._standard) > STANDARD_LINE or not data:
+            lines, self._standard = [*lines, self._standard], b""
+        for line in lines:
+            text = line[:STANDARD_LINE].decode(errors="replace").rstrip()
+            if text:
+                self._log("info", text)
+
+    def _aside(self, line: Line) -> None:
+        if line.kind == "log":
+            self._log(line.values["level"], line.values["message"][:TEXT])
+        elif line.kind == "request":
+            values = line.values
+            self._heard.request(
+                Request(values["method"][:20], values["url"][:500], values["status"], values["ms"])
+            )
+
+    def _log(self, level: str, message: str) -> None:
+        self._tail.append(message)
+        before = self._logged
+        self._logged += len(message)
+        if self._logged <= self._limits.log:
+            self._heard.log(level, message)
+        elif before <= self._limits.log:
+            self._heard.log("warning", "The code has logged too much; what follows is left out.")
+
+    def _read(self, fd: int) -> bytes | None:
+        """None when there is nothing now; empty, and forgotten, at the end."""
+        try:
+            data = os.read(fd, READ)
+        except BlockingIOError:
+            return None
+        if not data:
+            self._forget(fd)
+        return data
+
+    def _write(self, pending: memoryview) -> memoryview:
+        try:
+            pending = pending[os.write(self._request_fd, pending) :]
+        except BlockingIOError:
+            return pending
+        except BrokenPipeError:
+            pending = pending[len(pending) :]
+        if not pending:
+            self._forget(self._request_fd)
+        return pending
+
+    # limits
+
+    def _look(self) -> None:
+        """Raises what it took too much of."""
+        now, limits = time.monotonic(), self._limits
+        self._cpu = process.cpu_seconds(self.pid) or self._cpu
+        if limits.wall_seconds is not None and now - self._started > limits.wall_seconds:
+            message = f"The code was not done after {limits.wall_seconds:g} seconds."
+            raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
+        if now - self._last_sign > limits.silence_seconds:
+            message = f"The code said nothing for {limits.silence_seconds:g} seconds."
+            raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
+        if self._broker is not None and self._broker.totals.over:
+            message = f"The code made {self._broker.totals.over}."
+            raise self._end(LimitExceeded(message))
+        self._look_at_disk()
+
+    def _look_at_disk(self) -> None:
+        work = self._confined.work
+        if work is None:
+            return
+        try:
+            used = workdirs.size(work, self.pid)
+        except workdirs.Hidden:
+            raise self._end(LimitExceeded("The code hides files it wrote.")) from None
+        if used > self._limits.disk:
+            raise self._end(_too_much("files", self._limits.disk))
+
+    def _end(self, error: EngineError) -> EngineError:
+        self._kill()
+        return error
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(DEATH_SECONDS)
+
+    def _death(self) -> EngineError:
+        """Why it ended without an answer."""
+        try:
+            code = self._process.wait(DEATH_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            return LimitExceeded("The code closed its output and went on.")
+        if self._is_open(self._standard_fd):
+            self._hear_standard()
+        evidence = tuple(self._tail)
+        if code == EXIT_UNCONFINED:
+            return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
+        number = -code if code < 0 else code - 128 if code > 128 else 0
+        if number == signal.SIGXCPU or self._cpu >= self._limits.cpu_seconds:
+            message = f"The code used more than {self._limits.cpu_seconds:,} seconds of CPU time."
+            return TookTooLong(message, evidence=evidence)
+        if number == signal.SIGXFSZ:
+            return _too_much("files", self._limits.disk)
+        if number == signal.SIGSYS:
+            return LimitExceeded("The code made a forbidden system call.", evidence=evidence)
+        if number == signal.SIGKILL:
+            message = "The code was killed; perhaps the machine ran out of memory."
+            return SourceError(message, evidence=evidence)
+        how = signal.Signals(number).name if number in set(signal.Signals) else f"exit code {code}"
+        return CodeFailed(f"The code ended without an answer ({how}).", evidence=evidence)
+
+    # descriptors
+
+    def _is_open(self, fd: int) -> bool:
+        return fd in self._selector.get_map()
+
+    def _forget(self, fd: int) -> None:
+        if not self._closed and self._is_open(fd):
+            self._selector.unregister(fd)
+
+    def _close_broker(self) -> None:
+        if self._broker is not None:
+            self._broker.close()
+
+
+def _fd(stream: Any) -> int:
+    number: int = stream.fileno()
+    return number
+
+
+def _too_much(what: str, limit: int) -> LimitExceeded:
+    return LimitExceeded(f"The code wrote more than {limit:,} bytes of {what}.")
+
+
+def _raised(values: Mapping[str, Any]) -> EngineError:
+    kind = _ERRORS.get(values["failure"])
+    if kind is None:
+        kind = SourceError if values["retryable"] else CodeFailed
+    evidence = tuple(line[:500] for line in values["evidence"])
+    return kind(values["message"][:500], evidence=evidence, retry_after=values["retry_after"])

@@ -1,0 +1,104 @@
+"""A server on loopback for sandboxed code to talk to, over HTTP and TLS, and one that counts what reaches it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import gzip
+import ipaddress
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+LARGE = 8 << 20  # bytes of the large page
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen: list[str]
+
+    def do_GET(self) -> None:
+        self.server.seen.append(self.path)  # type: ignore[attr-defined]
+        where, _, target = self.path.partition("?to=")
+        if where == "/redirect":
+            self._answer(302, b"", {"Location": target})
+        elif where == "/large":
+            self._answer(200, json.dumps([{"text": "x" * 1000}] * (LARGE // 1000)).encode())
+        elif where == "/bomb":
+            bomb = gzip.compress(bytes(700 << 20), 1)
+            self._answer(200, bomb, {"Content-Encoding": "gzip"})
+        else:
+            self._answer(200, json.dumps([{"id": 1, "path": self.path}]).encode())
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append(f"{self.path} {len(body)}")  # type: ignore[attr-defined]
+        self._answer(200, json.dumps([{"received": len(body)}]).encode())
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        return
+
+
+class FarSide:
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self.port: int = server.server_address[1]
+        self.seen: list[str] = server.seen  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def serving(certificate: Path | None = None) -> Iterator[FarSide]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.seen = []  # type: ignore[attr-defined]
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield FarSide(server)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def certificate_for(name: str, path: Path) -> str:
+    """A self-signed certificate with its key at `path`; answers the certificate as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(tz=datetime.UTC)
+    names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(private + pem)
+    return pem.decode()

@@ -1,0 +1,46 @@
+"""Hostile code in every mode this machine can make; unsandboxed each of it wins, so it is the sandbox that holds."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+
+import pytest
+
+from apps.engine.sandbox.process import Ground
+from tests.engine.sandbox import attacks, modes, worlds
+from tests.engine.sandbox.attacks import World
+from tests.engine.sandbox.ordinary import OrdinaryUser
+
+# Kernels are built without what these need, so that nothing can be said about them without a wall.
+NO_CONTROL = {"calls_as_x32"}
+# What only root can do is no proof when the tests do not run as root.
+ROOTS_OWN = {"mounts", "changes_its_root", "becomes_root", "loads_a_kernel_program"}
+X86 = {"calls_as_i386", "calls_as_x32", "loads_a_kernel_program", "uses_kernel_keys"}
+NAMES = sorted(attacks.named().keys() - (set() if platform.machine() == "x86_64" else X86))
+CONTROLLED = sorted(set(NAMES) - NO_CONTROL - (set() if os.geteuid() == 0 else ROOTS_OWN))
+
+
+@pytest.mark.parametrize("name", CONTROLLED)
+def test_without_a_sandbox_it_wins(name: str, world: World) -> None:
+    assert worlds.unsandboxed(name, world)
+
+
+@pytest.mark.parametrize("mode", modes.available())
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sandbox_holds(
+    name: str, mode: str, world: World, ground: Callable[[str], Ground]
+) -> None:
+    assert not worlds.attacked(name, world, ground(mode))["won"]
+
+
+if os.geteuid() == 0:
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_the_sandbox_holds_for_an_ordinary_user(
+        name: str, world: World, ordinary_user: OrdinaryUser
+    ) -> None:
+        answer = ordinary_user.attacked(name, world)
+        assert answer["uid"] != 0
+        assert not answer["won"]

@@ -1,0 +1,240 @@
+"""Code that takes too much, or answers garbage, ends with a failure that says so; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from apps.engine.failures import EngineError, SourceError
+from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
+from apps.engine.sandbox.process import Ground, TooWeak
+from apps.engine.sandbox.session import CodeFailed, Heard, Sandbox
+from tests.engine.sandbox import modes
+from tests.engine.sandbox.worlds import BOUND, SMALL
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """`body` is what get() does; `raises` is how it has to end, and `says` a part of the message."""
+
+    body: str
+    raises: type[EngineError] | tuple[type[EngineError], ...]
+    says: str | None = None
+    limits: Limits = SMALL
+
+
+GREEDY = {
+    "spins and ignores SIGXCPU": Greedy(
+        "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
+        TookTooLong,
+        "CPU",
+        replace(SMALL, cpu_seconds=1),
+    ),
+    "sleeps": Greedy(
+        "import time; time.sleep(60)",
+        TookTooLong,
+        "said nothing",
+        replace(SMALL, silence_seconds=0.6),
+    ),
+    "runs past the clock while it talks": Greedy(
+        "import time\nwhile True: time.sleep(0.01); say('log', level='info', message='still here')",
+        TookTooLong,
+        "not done after 1 seconds",
+        replace(SMALL, wall_seconds=1),
+    ),
+    "ignores every signal": Greedy(
+        "import signal, time\n"
+        "for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
+        "time.sleep(60)",
+        TookTooLong,
+        "said nothing",
+        replace(SMALL, silence_seconds=0.6),
+    ),
+    "allocates": Greedy(
+        "held = []\nwhile True: held.append(bytearray(1 << 20))", LimitExceeded, "memory"
+    ),
+    "unpacks a bomb": Greedy(
+        "import zlib; z = zlib.compressobj(9)\n"
+        "bomb = b''.join(z.compress(bytes(1 << 20)) for _ in range(700)) + z.flush()\n"
+        "zlib.decompress(bomb)",
+        LimitExceeded,
+        "memory",
+    ),
+    "fills the disk with many files": Greedy(
+        "for n in range(4000): open(f'f{n}', 'wb').write(bytes(1 << 20))",
+        (LimitExceeded, SourceError, CodeFailed),
+    ),
+    "writes one file that is too large": Greedy(
+        "file = open('f', 'wb')\nwhile True: file.write(bytes(1 << 20))",
+        (LimitExceeded, SourceError, CodeFailed),
+    ),
+    "fills the disk with deleted files": Greedy(
+        "import os, time\nheld = []\n"
+        "for n in range(40):\n"
+        "    held.append(open('f', 'w+b')); os.unlink('f'); held[-1].write(bytes(1 << 20)); held[-1].flush()\n"
+        "time.sleep(20)",
+        (LimitExceeded, SourceError, CodeFailed),
+    ),
+    "prints without end": Greedy("import os\nwhile True: os.write(1, b'x' * 65536)", LimitExceeded),
+    "answers a line without end": Greedy(
+        "while True: raw(b'x' * 65536)", BrokenOutput, "longer than"
+    ),
+    "answers garbage": Greedy("raw(b'\\xff\\x00garbage\\n')", BrokenOutput, "not JSON"),
+    "answers a pickle": Greedy(
+        "import pickle; raw(pickle.dumps({'t': 'answer'}) + b'\\n')", BrokenOutput, "not JSON"
+    ),
+    "answers JSON that is too deep": Greedy(
+        "raw(b'[' * 100_000 + b']' * 100_000 + b'\\n')", BrokenOutput
+    ),
+    "answers NaN": Greedy('raw(b\'{"t":"rows","rows":[{"a":NaN}]}\\n\')', BrokenOutput),
+    "answers rows that are none": Greedy(
+        'raw(b\'{"t":"rows","rows":[1]}\\n\')', BrokenOutput, "wrong shape"
+    ),
+    "answers an unknown kind": Greedy(
+        'raw(b\'{"t":"succeeded"}\\n\')', BrokenOutput, "unknown kind"
+    ),
+    "answers an error of our own making": Greedy(
+        'raw(b\'{"t":"error","failure":"internal","message":"","evidence":[],'
+        '"retry_after":null,"retryable":true,"line":null}\\n\')',
+        BrokenOutput,
+    ),
+    "answers more than one page may hold": Greedy(
+        "return Page({'text': 'x' * 1000} for _ in iter(int, 1))", LimitExceeded, "one answer"
+    ),
+    "closes its output and goes on": Greedy(
+        "import os, time\nfor fd in range(1, 64):\n    try: os.close(fd)\n    except OSError: pass\n"
+        "time.sleep(60)",
+        (LimitExceeded, SourceError),
+    ),
+    "leaves without a word": Greedy("import os; os._exit(0)", CodeFailed, "exit code 0"),
+    "says exit": Greedy("import sys; sys.exit(3)", CodeFailed),
+    "breaks the interpreter": Greedy("import ctypes; ctypes.string_at(0)", CodeFailed, "SIGSEGV"),
+    "recurses": Greedy("f = lambda: f()\nf()", CodeFailed, "RecursionError"),
+}
+
+
+def code(body: str) -> str:
+    indented = "\n".join(f"        {line}" for line in body.splitlines())
+    return f"""
+from drover import Page, Source
+from drover import _serving
+import gc, os
+
+OUTPUT = next(o for o in gc.get_objects() if type(o).__name__ == "Output")
+
+def say(kind, **values):
+    OUTPUT.say(kind, **values)
+
+def raw(data):
+    OUTPUT._file.write(data)
+    OUTPUT._file.flush()
+
+class Greedy(Source):
+    streams = ["attack"]
+
+    def get(self, pagination=None):
+{indented}
+"""
+
+
+# How these end depends on the walls; the others are the reader's matter, whatever the walls.
+BY_THE_WALLS = (
+    "allocates",
+    "closes its output and goes on",
+    "fills the disk with deleted files",
+    "fills the disk with many files",
+    "ignores every signal",
+    "leaves without a word",
+    "spins and ignores SIGXCPU",
+    "writes one file that is too large",
+)
+FIRST, *OTHERS = modes.available()
+CASES = [(name, FIRST) for name in GREEDY]
+CASES += [(name, mode) for name in BY_THE_WALLS for mode in OTHERS]
+
+
+@pytest.mark.parametrize(("name", "mode"), CASES)
+def test_greedy_code_ends_with_a_reason(
+    name: str, mode: str, ground: Callable[[str], Ground], tmp_path: Path
+) -> None:
+    greedy = GREEDY[name]
+    started = time.monotonic()
+    stands = replace(ground(mode), home=str(tmp_path)) if mode != "chroot" else ground(mode)
+    with Sandbox(code(greedy.body), ground=stands, limits=greedy.limits) as sandbox:
+        with pytest.raises(greedy.raises, match=greedy.says):
+            sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+        pid = sandbox.pid
+    assert time.monotonic() - started < 25
+    assert not os.path.exists(f"/proc/{pid}")
+    assert [p for p in tmp_path.rglob(f"{os.getpid()}-*") if p.is_dir()] == []
+
+
+def test_a_page_that_fails_does_not_end_the_conversation(ground: Callable[[str], Ground]) -> None:
+    mode = modes.available()[0]
+    body = "if pagination is None: raise ValueError('once')\nreturn Page([{'id': 1}])"
+    with Sandbox(code(body), ground=ground(mode), limits=SMALL) as sandbox:
+        with pytest.raises(CodeFailed, match="ValueError: once") as failed:
+            sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+        assert "source.py, line 19" in " ".join(failed.value.evidence)
+        answer = sandbox.ask("page", bound=BOUND, pagination={"n": 1}, since=None, limit=None)
+    assert answer.rows == [{"id": 1}]
+
+
+def test_what_it_logs_is_heard_up_to_a_limit(ground: Callable[[str], Ground]) -> None:
+    heard: list[str] = []
+    body = "for n in range(5000): print('line', n)\nreturn Page([])"
+    with Sandbox(
+        code(body),
+        ground=ground(modes.available()[0]),
+        limits=replace(SMALL, log=10_000),
+        heard=Heard(log=lambda level, message: heard.append(message)),
+    ) as sandbox:
+        sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+    assert heard[0] == "line 0"
+    assert "logged too much" in heard[-1]
+    assert sum(map(len, heard[:-1])) <= 10_000
+
+
+def test_below_the_level_that_is_asked_for_nothing_runs(home: str) -> None:
+    with pytest.raises(TooWeak, match="only at level weak, and good is asked for"):
+        Sandbox("", ground=Ground(home, "good", ("seccomp",)), limits=SMALL)
+
+
+def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
+    ground: Callable[[str], Ground], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.engine.sandbox import process
+
+    monkeypatch.setattr(process, "_filter", lambda chosen: "AAAA")  # no filter at all
+    heard: list[str] = []
+    with (
+        Sandbox(
+            "print('I ran')",
+            ground=ground(modes.available()[0]),
+            limits=SMALL,
+            heard=Heard(log=lambda level, message: heard.append(message)),
+        ) as sandbox,
+        pytest.raises(EngineError, match="could not be set up"),
+    ):
+        sandbox.wait_ready()
+    assert "seccomp could not be had" in " ".join(heard)
+    assert "I ran" not in heard
+
+
+def test_what_a_killed_process_left_is_swept_up_by_the_next(home: str) -> None:
+    from apps.engine.sandbox import workdirs
+
+    base = Path(home) / "swept"
+    dead = base / "999999999-abc"
+    (dead / "inner").mkdir(parents=True)
+    (dead / "inner").chmod(0)
+    kept = workdirs.create(base, None)
+    assert not dead.exists()
+    assert kept.exists()
