@@ -9,7 +9,7 @@ from bizon.source.config import SourceSyncModes
 from pydantic import BaseModel, ValidationError
 
 from apps.engine import destinations, sources
-from apps.engine.contract import DestinationSpec, SourceSpec, StorageRoot
+from apps.engine.contract import DestinationSpec, SandboxSpec, SourceSpec, StorageRoot
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
 from apps.engine.sources.connector import BoundConfig, ConnectorSource, Settings
@@ -18,15 +18,35 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def build_source(
-    spec: SourceSpec, *, files: StorageRoot, allow_private_networks: bool = False
+    spec: SourceSpec,
+    *,
+    files: StorageRoot,
+    allow_private_networks: bool = False,
+    sandbox: SandboxSpec | None = None,
 ) -> ConnectorSource[Any]:
     """The source of the specification, not yet connected. Raises ConfigurationError."""
+    if spec.code is not None:
+        return _sandboxed(spec, files, allow_private_networks, sandbox or SandboxSpec())
     if spec.kind not in sources.SOURCES:
         raise ConfigurationError(f"there is no source of kind {spec.kind!r}")
     made = cast("type[ConnectorSource[Any]]", sources.load(spec.kind).Source)
     settings = parsed(cast("type[Settings]", made.Config), spec.config)
     return made(
         bound(spec, settings), spec=spec, files=files, allow_private_networks=allow_private_networks
+    )
+
+
+def _sandboxed(
+    spec: SourceSpec, files: StorageRoot, allow_private: bool, sandbox: SandboxSpec
+) -> ConnectorSource[Any]:
+    from apps.engine.sources.custom import CustomSource
+
+    return CustomSource(
+        bound(spec, Settings()),
+        spec=spec,
+        files=files,
+        allow_private_networks=allow_private,
+        sandbox=sandbox,
     )
 
 

@@ -21,7 +21,7 @@ from apps.engine.classify import Side, classify
 from apps.engine.contract import Event, Failed, LogLevel, LogLine, RunSpec, Started
 from apps.engine.failures import FailureClass
 from apps.engine.protocol import VERSION, Message, ProtocolError, Result, encode
-from apps.engine.redaction import Redactor, redactor_of, secrets_of
+from apps.engine.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.engine.runner import Runner
 
 if TYPE_CHECKING:
@@ -31,7 +31,14 @@ MAX_REQUEST = 32 << 20  # bytes
 MAX_LOG_MESSAGE = 8_000  # characters
 EXIT_PARENT_GONE = 74  # EX_IOERR of sysexits.h
 
-CALLS = frozenset({"check", "discover", "preview"})
+# What can be called, and the module whose function it is.
+CALLS = {
+    "check": "apps.engine.connect",
+    "discover": "apps.engine.connect",
+    "preview": "apps.engine.connect",
+    "validate": "apps.engine.authoring.calls",
+    "try_source": "apps.engine.authoring.calls",
+}
 
 _LEVELS: dict[str, LogLevel] = {
     "TRACE": "debug",
@@ -116,7 +123,7 @@ def _say_why(failed: Failed) -> None:
 
 
 def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
-    redactor = Redactor(secrets_of(payload))
+    redactor = redactor_of_payload(payload)
     _log_to(channel, redactor, "warning")
     try:
         answer = _callable(name)(payload)
@@ -131,7 +138,7 @@ def _callable(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     if name not in CALLS:
         raise ProtocolError(f"There is no call {name!r}.")
     found: Callable[[Mapping[str, Any]], Mapping[str, Any]]
-    found = getattr(importlib.import_module("apps.engine.connect"), name)
+    found = getattr(importlib.import_module(CALLS[name]), name)
     return found
 
 

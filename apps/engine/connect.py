@@ -18,9 +18,11 @@ import polars as pl
 
 from apps.engine.build import build_destination, build_source
 from apps.engine.contract import (
+    CodeSpec,
     DestinationSpec,
     FieldInfo,
     PreviewResult,
+    SandboxSpec,
     SourceSpec,
     StorageRoot,
 )
@@ -40,7 +42,7 @@ NOWHERE = StorageRoot("file:///nonexistent", "none")
 
 def check(payload: Payload) -> dict[str, Any]:
     """`{"ok", "steps": [{"step", "ok", "message", "ms"}]}`; the steps stop after one that failed."""
-    opened = _destination if payload["role"] == "destination" else _source
+    opened = _destination if payload["role"] == "destination" else opened_source
     with opened(payload) as made:
         steps = [asdict(step) for step in made.check()]
     return {"ok": all(step["ok"] for step in steps), "steps": steps}
@@ -50,7 +52,7 @@ def discover(payload: Payload) -> dict[str, Any]:
     """`{"streams": [StreamInfo as JSON]}`."""
     if payload["role"] != "source":
         raise ConfigurationError("only sources have streams to discover")
-    with _source(payload) as source:
+    with opened_source(payload) as source:
         return {"streams": [asdict(stream) for stream in source.discover()]}
 
 
@@ -60,15 +62,15 @@ def preview(payload: Payload) -> dict[str, Any]:
         raise ConfigurationError("only sources have records to preview")
     started = time.perf_counter()
     limit = max(1, min(int(payload.get("limit") or MAX_PREVIEW), MAX_PREVIEW))
-    with _source(payload) as source:
+    with opened_source(payload) as source:
         source.page_limit = limit
-        frame, schema = _first_records(source, limit)
+        frame, schema = first_records(source, limit)
     fields = tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
     ms = round((time.perf_counter() - started) * 1000, 1)
     return asdict(PreviewResult(tuple(shown_rows(frame)), fields, ms))
 
 
-def _first_records(source: ConnectorSource[Any], limit: int) -> tuple[pl.DataFrame, StreamSchema]:
+def first_records(source: ConnectorSource[Any], limit: int) -> tuple[pl.DataFrame, StreamSchema]:
     schema = StreamSchema()
     frames: list[pl.DataFrame] = []
     token: dict[str, Any] = {}
@@ -90,11 +92,12 @@ def _typed(page: Any, schema: StreamSchema, limit: int) -> pl.DataFrame:
 
 
 @contextmanager
-def _source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
+def opened_source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
     source = build_source(
         _source_spec(payload),
         files=_root(payload, "files"),
         allow_private_networks=bool(payload.get("allow_private_networks")),
+        sandbox=SandboxSpec(**payload.get("sandbox") or {}),
     )
     try:
         yield source
@@ -124,6 +127,7 @@ def _source_spec(payload: Payload) -> SourceSpec:
         sync_mode=payload.get("sync_mode") or "full_refresh",
         cursor_field=payload.get("cursor_field"),
         primary_key=tuple(payload.get("primary_key") or ()),
+        code=CodeSpec.from_json(payload["code"]) if payload.get("code") else None,
     )
 
 

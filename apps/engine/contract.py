@@ -18,8 +18,42 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
+class CodeSpec:
+    """A person's Python, which runs in the sandbox only.
+
+    `hosts` is its allow-list (`apps.engine.egress.allowlist`), `secret_names` are the settings that
+    are secrets whatever they are called, `label` says which code it is in logs.
+    """
+
+    text: str
+    hosts: tuple[str, ...] = ()
+    secret_names: tuple[str, ...] = ()
+    label: str = "custom source"
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CodeSpec:
+        tuples = {name: tuple(value.get(name, ())) for name in ("hosts", "secret_names")}
+        return cls(**{**value, **tuples})
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """Where sandboxes stand and what code may take; the words are those of `apps.engine.sandbox.limits`.
+
+    `home` is a folder for prepared file systems and work folders, `least` the weakest level accepted.
+    """
+
+    home: str = ""
+    least: str = "good"
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where records come from. `config` is validated against the catalogue and holds plain secrets."""
+    """Where records come from. `config` is validated against the catalogue and holds plain secrets.
+
+    With `code` that is the source, and `kind` only names it.
+    """
 
     kind: str
     config: Mapping[str, Any]
@@ -27,6 +61,16 @@ class SourceSpec:
     sync_mode: SyncMode = "full_refresh"
     cursor_field: str | None = None
     primary_key: tuple[str, ...] = ()
+    code: CodeSpec | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> SourceSpec:
+        code = value.get("code")
+        made = {
+            "primary_key": tuple(value.get("primary_key", ())),
+            "code": CodeSpec.from_json(code) if code else None,
+        }
+        return cls(**{**value, **made})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +117,7 @@ class RunSpec:
     files: StorageRoot  # the org's uploaded files, which the `files` source may read
     allow_private_networks: bool = False
     log_level: LogLevel = "info"
+    sandbox: SandboxSpec = field(default_factory=SandboxSpec)
 
     @property
     def stream_key(self) -> str:
@@ -84,14 +129,13 @@ class RunSpec:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
-        source, destination = dict(value["source"]), dict(value["destination"])
-        source["primary_key"] = tuple(source.get("primary_key", ()))
+        destination = dict(value["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
-        rest = {
-            k: v for k, v in value.items() if k not in {"source", "destination", "data", "files"}
-        }
+        made = {"source", "destination", "data", "files", "sandbox"}
+        rest = {k: v for k, v in value.items() if k not in made}
         return cls(
-            source=SourceSpec(**source),
+            source=SourceSpec.from_json(value["source"]),
+            sandbox=SandboxSpec(**value.get("sandbox", {})),
             destination=DestinationSpec(**destination),
             data=StorageRoot(**value["data"]),
             files=StorageRoot(**value["files"]),
@@ -126,6 +170,17 @@ class LogLine:
     level: LogLevel
     message: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The hosts this attempt reached for so far: `{host, port, address, refused, connections, sent, received}`.
+
+    `refused` says why a connection was not made, empty where it was; `sent` and `received` are bytes, 0 where
+    nobody counted them.
+    """
+
+    hosts: list[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +222,7 @@ class Failed:
     retry_after: float | None = None  # seconds
 
 
-Event = Started | Progress | LogLine | OutputFile | Withdrawn | Succeeded | Failed
+Event = Started | Progress | LogLine | Network | OutputFile | Withdrawn | Succeeded | Failed
 Outcome = Succeeded | Failed
 
 StopReason = Literal["cancelled", "timeout", "lease_lost", "shutdown"]

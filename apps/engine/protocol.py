@@ -17,6 +17,7 @@ from apps.engine.contract import (
     Event,
     Failed,
     LogLine,
+    Network,
     OutputFile,
     Progress,
     Started,
@@ -46,6 +47,7 @@ _NAMES: dict[type, str] = {
     Started: "started",
     Progress: "progress",
     LogLine: "log",
+    Network: "network",
     OutputFile: "output",
     Withdrawn: "withdrawn",
     Succeeded: "succeeded",
@@ -60,6 +62,7 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
     "started": (Started, {"pid": _INT}),
     "progress": (Progress, {**_COUNTS, "iterations": _INT, "total": (int, NoneType)}),
     "log": (LogLine, {"at": _STR, "level": _STR, "message": _STR, "fields": _MAP}),
+    "network": (Network, {"hosts": (list,)}),
     "output": (
         OutputFile,
         {"name": _STR, "key": _STR, "bytes": _INT, "rows": _INT, "media_type": _STR},

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -53,6 +54,7 @@ def redactor_of(spec: RunSpec) -> Redactor:
         secret
         for config in (
             spec.source.config,
+            declared_secrets(asdict(spec.source)),
             spec.destination.config,
             spec.data.options,
             spec.files.options,
@@ -60,6 +62,11 @@ def redactor_of(spec: RunSpec) -> Redactor:
         )
         for secret in secrets_of(config)
     )
+
+
+def redactor_of_payload(payload: Mapping[str, Any]) -> Redactor:
+    """Knows every secret a call was given."""
+    return Redactor([*secrets_of(payload), *secrets_of(declared_secrets(payload))])
 
 
 def secrets_of(config: Any) -> Iterator[str]:
@@ -73,6 +80,12 @@ def secrets_of(config: Any) -> Iterator[str]:
             yield from secrets_of(item)
     elif isinstance(config, str):
         yield from _password_of(config)
+
+
+def declared_secrets(source: Mapping[str, Any]) -> dict[str, Any]:
+    """What the code of a source (as JSON) calls secret, under a name that everyone takes for one."""
+    code, config = source.get("code") or {}, source.get("config") or {}
+    return {"secret": [config[name] for name in code.get("secret_names", ()) if name in config]}
 
 
 def is_secret_name(name: str) -> bool:

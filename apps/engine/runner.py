@@ -21,6 +21,7 @@ from apps.engine.classify import classify
 from apps.engine.contract import (
     DestinationSpec,
     Event,
+    Network,
     Outcome,
     Progress,
     RunSpec,
@@ -28,6 +29,7 @@ from apps.engine.contract import (
     Withdrawn,
 )
 from apps.engine.destinations.base import Destination
+from apps.engine.egress.log import log as egress
 from apps.engine.failures import ConfigurationError, Crashed, LeaseLost, PositionGone
 from apps.engine.identity import identity_of
 from apps.engine.pages import PageQueue, PageReader
@@ -61,6 +63,7 @@ class Runner:
         self._blame = Blame()
         self._backend: StateBackend | None = None
         self._reported = 0.0
+        self._told = 0  # of the egress log
 
     def run(self) -> Outcome:
         """Whatever a source, a destination or a database raises becomes a `Failed` with its class."""
@@ -70,6 +73,7 @@ class Runner:
             reason = self._taken_over() or error
             return classify(reason, side=self._blame.side, redactor=self._redactor)
         finally:
+            self._tell_network()
             if self._backend is not None:
                 self._backend.close()
 
@@ -99,6 +103,7 @@ class Runner:
                 spec.source,
                 files=spec.files,
                 allow_private_networks=spec.allow_private_networks,
+                sandbox=spec.sandbox,
             )
             if source.repeats and spec.destination.write_mode == "append":
                 raise ConfigurationError(
@@ -193,11 +198,17 @@ class Runner:
             if queue.error is not None:
                 raise queue.error
 
+    def _tell_network(self) -> None:
+        if egress.changed != self._told:
+            self._told = egress.changed
+            self._emit(Network(self._redactor.value(egress.to_json())))
+
     def _report(self, writer: Writer, *, at_once: bool = False) -> None:
         moment = time.monotonic()
         if not at_once and moment - self._reported < PROGRESS_EVERY:
             return
         self._reported = moment
+        self._tell_network()
         totals = writer.totals
         self._emit(
             Progress(

@@ -16,7 +16,7 @@ from apps.engine.conversation import Conversation
 from apps.engine.failures import Crashed, EngineError, FailureClass, TimedOut
 from apps.engine.forks import ForkServerGone, ForkServerProcess
 from apps.engine.protocol import VERSION, Result
-from apps.engine.redaction import Redactor, redactor_of, secrets_of
+from apps.engine.redaction import Redactor, redactor_of, redactor_of_payload
 
 LOOK_EVERY = 0.2  # seconds between questions whether to stop
 
@@ -105,7 +105,7 @@ class EngineSupervisor:
         request = {"v": VERSION, "do": "call", "name": name, "payload": payload}
         deadline = time.monotonic() + timeout
         late = False
-        with self._conversation(request, Redactor(secrets_of(payload))) as conversation:
+        with self._conversation(request, redactor_of_payload(payload)) as conversation:
             while not conversation.over:
                 for _ in conversation.listen(LOOK_EVERY):
                     pass

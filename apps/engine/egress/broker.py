@@ -15,11 +15,11 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from apps.engine.egress.allowlist import AllowList
-from apps.engine.egress.policy import check_host
+from apps.engine.egress.policy import judge
 from apps.engine.failures import EngineError
 
 CONNECT_SECONDS = 10.0
@@ -41,12 +41,12 @@ class Door:
     most_connections: int = 10_000
     most_at_once: int = 32
     most_bytes: int = 64 << 30
-    resolve: Resolve = check_host
+    resolve: Resolve = judge
 
 
 @dataclass(slots=True)
 class Passage:
-    """One question and what became of it; bytes grow while it is open. `refused` says why it did not pass."""
+    """One question and what became of it; `refused` says why it did not pass. Bytes are known once it is closed."""
 
     host: str
     port: int
@@ -54,6 +54,8 @@ class Passage:
     refused: str = ""
     sent: int = 0
     received: int = 0
+    closed: bool = False
+    verdict: str = "refused"  # or "unreachable", where trying again may help
 
 
 @dataclass(slots=True)
@@ -62,11 +64,13 @@ class Totals:
     open: int = 0
     bytes: int = 0
     over: str = ""  # which quota was used up
-    refused: list[str] = field(default_factory=list)
 
 
 class Broker:
-    """One sandbox's broker, on a thread of its own. `seen` is called from it, once per finished question."""
+    """One sandbox's broker, on a thread of its own.
+
+    `seen` is called from it: when a connection is refused, when it is open, and when it is closed.
+    """
 
     def __init__(self, door: Door, seen: Callable[[Passage], None]) -> None:
         self._door = door
@@ -133,9 +137,10 @@ class Broker:
         try:
             passage.refused = self._quota() or await self._pass(passage)
             if passage.refused:
-                self._reply({"refused": passage.refused})
+                self._reply({passage.verdict: passage.refused})
         finally:
             totals.open -= 1
+            passage.closed = True
             self._seen(passage)
 
     def _quota(self) -> str:
@@ -157,12 +162,16 @@ class Broker:
         try:
             addresses = await self._addresses(passage)
         except EngineError as error:
+            passage.verdict = "unreachable" if error.retryable else "refused"
             return error.message
         except TimeoutError:
+            passage.verdict = "unreachable"
             return "the name was not found in time"
         streams = await _connected(addresses, passage)
         if streams is None:
+            passage.verdict = "unreachable"
             return "nothing answers there"
+        self._seen(passage)
         await self._relay(passage, *streams)
         return ""
 

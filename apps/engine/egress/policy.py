@@ -11,6 +11,7 @@ import re
 import socket
 from typing import ClassVar
 
+from apps.engine.egress.log import log
 from apps.engine.failures import ConfigurationError
 
 IPv4Address = ipaddress.IPv4Address
@@ -65,6 +66,17 @@ class UnresolvedHostError(ConfigurationError):
 
 
 def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """As `judge`, and written into this process's egress log."""
+    try:
+        addresses = judge(host, port, allow_private=allow_private)
+    except ConfigurationError as error:
+        log.refused(host, port, error.message)
+        raise
+    log.passed(host, port, addresses[0])
+    return addresses
+
+
+def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
     """The addresses `host` resolves to, each fit to connect to.
 
     Raises ConfigurationError naming why the host is refused, UnresolvedHostError when it has no address.

@@ -15,7 +15,13 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from drover._failures import ConfigurationError, ContractError, SourceFailure
+from drover._failures import (
+    ConfigurationError,
+    ContractError,
+    EgressRefused,
+    SourceFailure,
+    refusal,
+)
 from drover._source import Page, Settings, Source, StreamSettings
 
 Json = dict[str, Any]
@@ -169,7 +175,11 @@ def _explained(
     said = " ".join(str(error).split())
     root = type(error).__module__.partition(".")[0]
     if root in {"requests", "httpx", "httpcore", "urllib3", "socket"} or isinstance(error, OSError):
-        return "source", f"{name}: {said}", (), None, True
+        inner = refusal(error) or error
+        why = " ".join(str(inner).split()).removeprefix("[Errno 111] ")
+        if isinstance(inner, EgressRefused):
+            return "configuration", f"The connection to {why}.", (), None, False
+        return "source", f"The source could not be reached: {why}", (f"{name}: {said}",), None, True
     return "source", f"The code raised {name}: {said}", (), None, False
 
 

@@ -44,3 +44,20 @@ class ContractError(SourceFailure):
 
     failure = "contract"
     retryable = False
+
+
+class EgressRefused(ConnectionRefusedError):
+    """The broker does not let this connection pass, and would not the next time either."""
+
+
+def refusal(error: BaseException | None) -> BaseException | None:
+    """What lies at the bottom of an HTTP client's exception: the cause it wraps, as deep as it goes."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen and not isinstance(error, EgressRefused):
+        seen.add(id(error))
+        held = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+        inner = held if isinstance(held, BaseException) else error.__cause__ or error.__context__
+        if inner is None:
+            return error
+        error = inner
+    return error

@@ -8,6 +8,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from drover._failures import EgressRefused, refusal
+
 RETRIED = (429, 500, 502, 503, 504)
 LONGEST_WAIT = 60  # seconds a Retry-After may ask for before the run fails with that advice instead
 
@@ -17,6 +19,12 @@ class _PatientRetry(Retry):
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         return super().is_retry(method, status_code, False)
+
+    def increment(self, *args: Any, **kwargs: Any) -> Any:
+        error = kwargs.get("error")
+        if isinstance(error, Exception) and isinstance(refusal(error), EgressRefused):
+            raise error  # another try is another refusal
+        return super().increment(*args, **kwargs)
 
     def get_retry_after(self, response: Any) -> float | None:
         wait = super().get_retry_after(response)

@@ -16,6 +16,8 @@ import socket
 import threading
 from typing import Any
 
+from drover._failures import EgressRefused
+
 Address = tuple[Any, ...]
 
 _Real = socket.socket
@@ -95,7 +97,9 @@ def _ask(host: str, port: int) -> int:
         raise ConnectionRefusedError(111, "the network was closed")
     answer = json.loads(data)
     if "refused" in answer:
-        raise ConnectionRefusedError(111, f"{host}:{port} was refused: {answer['refused']}")
+        raise EgressRefused(111, f"{host}:{port} was refused: {answer['refused']}")
+    if "unreachable" in answer:
+        raise ConnectionRefusedError(111, f"{host}:{port}: {answer['unreachable']}")
     fds = array.array("i")
     fds.frombytes(extra[0][2][:4])
     return fds[0]

@@ -1,0 +1,87 @@
+"""The hosts the code asks for: what it lists, its base URL, and every address written in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from apps.engine.authoring.classes import UNKNOWN, SourceClass, literal
+from apps.engine.authoring.report import Report
+from apps.engine.egress import allowlist
+
+_URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
+_PLACEHOLDER = re.compile(r"\{(\w+)[^}]*\}")
+
+
+def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> list[str]:
+    """Entries of an allow-list, each once, in the order of the code. `{setting}` stands for its host."""
+    found: list[str] = []
+    listed = source.value("hosts") if source else None
+    if listed is not None:
+        found += _listed(listed, report)
+    base = literal(source.value("base_url")) if source else UNKNOWN
+    if isinstance(base, str):
+        found += _of_base(base, source.value("base_url") if source else None, report)
+    docs = {id(node) for node in _docstrings(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            found += _of_text(node.value)
+    hosts = list(dict.fromkeys(found))
+    if len(hosts) > allowlist.MOST_HOSTS:
+        report.error(listed, f"At most {allowlist.MOST_HOSTS} hosts.")
+    if source is not None and not hosts:
+        report.warn(
+            source.node, 'No address is written here: say the hosts it needs, hosts = ["…"].'
+        )
+    return hosts[: allowlist.MOST_HOSTS]
+
+
+def _listed(node: ast.expr, report: Report) -> list[str]:
+    value = literal(node)
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        report.error(node, "hosts is a list of host names, written out.")
+        return []
+    for entry in value:
+        problem = allowlist.problem(entry)
+        if problem:
+            report.error(node, f"{problem}.")
+    return [entry for entry in value if allowlist.problem(entry) is None]
+
+
+def _of_base(url: str, node: ast.expr | None, report: Report) -> list[str]:
+    whole = _PLACEHOLDER.fullmatch(url.rstrip("/"))
+    if whole:
+        return [f"{{{whole[1]}}}"]
+    if not _URL.match(url):
+        beginning = _PLACEHOLDER.match(url)
+        if beginning:
+            return [f"{{{beginning[1]}}}"]
+        report.error(node, "base_url starts with https:// or with a {setting}.")
+    return []
+
+
+def _of_text(text: str) -> Iterator[str]:
+    for match in _URL.finditer(text):
+        entry = _entry(match[1])
+        if entry is not None and allowlist.problem(entry) is None:
+            yield entry
+
+
+def _entry(authority: str) -> str | None:
+    host = authority.rpartition("@")[2].lower()
+    whole = _PLACEHOLDER.fullmatch(host)
+    if whole:
+        return f"{{{whole[1]}}}"
+    if "{" in host:
+        _, dot, rest = host.rpartition("}")[2].partition(".")
+        return f"*.{rest}" if dot and "." in rest else None
+    return allowlist.host_of(f"https://{host}")
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.AST]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                yield first.value

@@ -1,0 +1,69 @@
+"""What validation found: messages with their places, and the source's own words."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+MOST_MESSAGES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`line` and `column` count from 1."""
+
+    line: int
+    column: int
+    message: str
+    severity: Severity
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything extracted; with errors some of it may be missing.
+
+    `streams` are `{name, sync_modes, primary_key, cursor_field}`, `config_schema` is JSON Schema whose
+    secrets are `writeOnly`, `hosts` is the allow-list the code asks for.
+    """
+
+    messages: list[Message] = field(default_factory=list)
+    source_name: str = ""
+    description: str = ""
+    contract: str = ""  # rest, source, bizon or transform
+    streams: list[dict[str, Any]] = field(default_factory=list)
+    config_schema: dict[str, Any] = field(default_factory=dict)
+    secret_names: list[str] = field(default_factory=list)
+    auth_type: str = ""
+    hosts: list[str] = field(default_factory=list)
+
+    @property
+    def valid(self) -> bool:
+        return not self._of("error")
+
+    def error(self, node: ast.AST | None, message: str) -> None:
+        self._add(node, message, "error")
+
+    def warn(self, node: ast.AST | None, message: str) -> None:
+        self._add(node, message, "warning")
+
+    def to_json(self) -> dict[str, Any]:
+        shown = asdict(self)
+        del shown["messages"]
+        return {
+            "valid": self.valid,
+            "errors": [asdict(one) for one in self._of("error")],
+            "warnings": [asdict(one) for one in self._of("warning")],
+            **shown,
+        }
+
+    def _of(self, severity: Severity) -> list[Message]:
+        return [one for one in self.messages if one.severity == severity]
+
+    def _add(self, node: ast.AST | None, message: str, severity: Severity) -> None:
+        line = getattr(node, "lineno", 1) or 1
+        column = (getattr(node, "col_offset", 0) or 0) + 1
+        made = Message(line, column, message, severity)
+        if len(self.messages) < MOST_MESSAGES and made not in self.messages:
+            self.messages.append(made)

@@ -1,0 +1,119 @@
+"""Validate the text of a custom source: syntax, imports, structure, streams, settings, hosts.
+
+A help for its author, never a wall: what the code may do is decided by the sandbox.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from apps.engine.authoring import hosts, imports, settings, streams
+from apps.engine.authoring.classes import Classes, SourceClass
+from apps.engine.authoring.report import Report
+
+MOST_CODE = 512 * 1024  # characters
+DESCRIPTION = 1000  # characters
+
+BIZON_METHODS = (
+    "streams",
+    "get_config_class",
+    "get_authenticator",
+    "check_connection",
+    "get_total_records_count",
+    "get",
+)
+
+
+def validate(code: str) -> Report:
+    """The report. Never raises for what is in `code`."""
+    report = Report()
+    tree = _parsed(code, report)
+    if tree is None:
+        return report
+    known = imports.check(tree, report)
+    classes = Classes(tree, known)
+    found = list(classes.sources())
+    if not found:
+        report.error(None, "There is no source class; derive one from drover.RestSource or Source.")
+    for extra in found[1:]:
+        report.error(extra.node, "A custom source has exactly one source class; this is another.")
+    if found:
+        _describe(found[0], classes, report)
+    report.hosts = hosts.asked_for(tree, found[0] if found else None, report)
+    _warn_of_what_cannot_work(tree, report)
+    report.messages.sort(key=lambda one: (one.line, one.column))
+    return report
+
+
+def validate_transform(code: str) -> Report:
+    """The same for a transform: a function `transform(record)`."""
+    report = Report(contract="transform")
+    tree = _parsed(code, report)
+    if tree is None:
+        return report
+    imports.check(tree, report)
+    made = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "transform"
+    ]
+    if not made:
+        report.error(None, "A transform defines the function transform(record).")
+    elif len(made[-1].args.posonlyargs + made[-1].args.args) != 1:
+        report.error(made[-1], "transform takes one argument, the record.")
+    _warn_of_what_cannot_work(tree, report)
+    return report
+
+
+def _parsed(code: str, report: Report) -> ast.Module | None:
+    if len(code) > MOST_CODE:
+        report.error(None, f"The code is longer than {MOST_CODE:,} characters.")
+        return None
+    try:
+        return ast.parse(code)
+    except SyntaxError as error:
+        place = ast.Pass(lineno=error.lineno or 1, col_offset=max((error.offset or 1) - 1, 0))
+        report.error(place, f"Syntax error: {error.msg}.")
+    except (ValueError, RecursionError, MemoryError) as error:
+        report.error(None, f"The code cannot be read: {error or type(error).__name__}.")
+    return None
+
+
+def _describe(source: SourceClass, classes: Classes, report: Report) -> None:
+    report.source_name = source.node.name
+    report.contract = source.contract
+    report.description = (ast.get_docstring(source.node) or "")[:DESCRIPTION]
+    report.streams = streams.declared(source, report)
+    settings.read(source, classes, report)
+    _require_methods(source, report)
+
+
+def _require_methods(source: SourceClass, report: Report) -> None:
+    if source.contract == "bizon":
+        for name in BIZON_METHODS:
+            if not source.has(name):
+                report.error(source.node, f"AbstractSource asks for a method {name}.")
+    elif source.contract == "source" and not source.has("get"):
+        report.error(source.node, "A Source defines get(pagination).")
+    elif source.contract == "rest" and source.value("base_url") is None:
+        report.error(source.node, 'A RestSource says its base_url = "https://…".')
+    get = source.method("get")
+    if get is not None and len(get.args.args) < 2 and get.args.vararg is None:
+        report.error(get, "get takes the pagination: def get(self, pagination=None).")
+
+
+_CANNOT = {
+    "eval": "eval runs text as code; nothing of it can be read here",
+    "exec": "exec runs text as code; nothing of it can be read here",
+    "breakpoint": "there is no console in a sandbox",
+    "input": "there is no console in a sandbox",
+}
+
+
+def _warn_of_what_cannot_work(tree: ast.Module, report: Report) -> None:
+    for node in _calls(tree):
+        if isinstance(node.func, ast.Name) and node.func.id in _CANNOT:
+            report.warn(node, f"{_CANNOT[node.func.id].capitalize()}.")
+
+
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))

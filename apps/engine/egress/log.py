@@ -1,0 +1,65 @@
+"""Which hosts this process reached for, and which it was refused: one line per host, port and verdict."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MOST_LINES = 300  # code that tries many hosts must not fill our memory
+
+
+@dataclass(slots=True)
+class Reached:
+    """Connections to one place. `sent` and `received` are bytes, where somebody counted them."""
+
+    host: str
+    port: int
+    address: str = ""
+    refused: str = ""
+    connections: int = 0
+    sent: int = 0
+    received: int = 0
+
+
+class EgressLog:
+    """Thread-safe. `changed` rises with every new fact."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: dict[tuple[str, int, str], Reached] = {}
+        self.changed = 0
+
+    def passed(self, host: str, port: int, address: str) -> bool:
+        """Whether it is the first time."""
+        return self._add(Reached(host, port, address))
+
+    def refused(self, host: str, port: int, why: str) -> bool:
+        return self._add(Reached(host, port, refused=why))
+
+    def carried(self, host: str, port: int, *, sent: int, received: int) -> None:
+        """Bytes of a connection that passed before."""
+        with self._lock:
+            line = self._lines.get((host[:253], port, ""))
+            if line is not None:
+                line.sent += sent
+                line.received += received
+                self.changed += 1
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """In the order of the first look at each."""
+        with self._lock:
+            return [asdict(line) for line in self._lines.values()]
+
+    def _add(self, line: Reached) -> bool:
+        key = (line.host[:253], line.port, line.refused)
+        with self._lock:
+            known = self._lines.get(key)
+            if known is None and len(self._lines) >= MOST_LINES:
+                return False
+            self._lines.setdefault(key, line).connections += 1
+            self.changed += 1
+        return known is None
+
+
+log = EgressLog()  # of this process, which serves one run or one question

@@ -1,0 +1,208 @@
+"""The trusted side of a custom source: asks the sandbox for pages and believes nothing of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from bizon.source.models import SourceIncrementalState
+from loguru import logger
+
+from apps.engine.contract import (
+    CheckStep,
+    FieldInfo,
+    SandboxSpec,
+    SourceSpec,
+    StorageRoot,
+    StreamInfo,
+    SyncMode,
+)
+from apps.engine.egress import allowlist
+from apps.engine.egress.broker import Door, Passage
+from apps.engine.egress.log import log
+from apps.engine.failures import ConfigurationError, SourceError
+from apps.engine.frames import StreamSchema
+from apps.engine.sandbox.limits import BrokenOutput, Limits
+from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.session import Heard, Request, Sandbox
+from apps.engine.sources.connector import (
+    BoundConfig,
+    ConnectorSource,
+    Page,
+    Pagination,
+    Settings,
+    checked,
+    rows_page,
+)
+
+LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
+KEPT = 500  # log lines and requests kept for a preview
+SHOWN_FIELDS = 100  # rows looked at to say a stream's fields
+SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
+
+
+class CustomSource(ConnectorSource[Settings]):
+    """One sandbox from the first question to `close`; it is started by the thread that makes this object."""
+
+    def __init__(
+        self,
+        config: BoundConfig,
+        *,
+        spec: SourceSpec,
+        files: StorageRoot,
+        allow_private_networks: bool = False,
+        sandbox: SandboxSpec,
+    ) -> None:
+        super().__init__(
+            config, spec=spec, files=files, allow_private_networks=allow_private_networks
+        )
+        if spec.code is None:
+            raise ConfigurationError("this source has no code")
+        self._code = spec.code
+        self.requests: list[Request] = []
+        self.logged: list[tuple[str, str]] = []  # (level, message), the first of them
+        self.page_limit: int | None = None
+        limits = Limits.from_json(sandbox.limits)
+        # Its end is tied to the thread that starts it, so that is never the one that reads pages.
+        self._sandbox = Sandbox(
+            spec.code.text,
+            ground=Ground(sandbox.home, sandbox.least),
+            limits=limits,
+            door=Door(
+                hosts=allowlist.settled(spec.code.hosts, spec.config),
+                allow_private=allow_private_networks,
+                most_connections=limits.connections,
+                most_at_once=limits.connections_at_once,
+                most_bytes=limits.network,
+            ),
+            heard=Heard(log=self._logged, request=self._requested, passage=_passed),
+        )
+
+    @property
+    def isolation(self) -> str:
+        """What holds the code, in words."""
+        return self._sandbox.isolation.explained
+
+    def check(self) -> Iterator[CheckStep]:
+        return checked([("isolate", self._check_isolation), ("connect", self._check_connection)])
+
+    def discover(self) -> list[StreamInfo]:
+        return [self._discovered(stream) for stream in self._declared]
+
+    def get_total_records_count(self) -> int | None:
+        total = self._sandbox.ask("total", bound=self._bound).values.get("total")
+        return total if type(total) is int else None
+
+    def get(self, pagination: Pagination = None) -> Page:
+        return self._page(pagination, None)
+
+    def get_records_after(
+        self, source_state: SourceIncrementalState, pagination: Pagination = None
+    ) -> Page:
+        return self._page(pagination, source_state.model_dump(mode="json"))
+
+    def close(self) -> None:
+        self._sandbox.close()
+        super().close()
+
+    @property
+    def _bound(self) -> dict[str, Any]:
+        spec = self.spec
+        return {
+            "config": dict(spec.config),
+            "stream": spec.stream,
+            "sync_mode": spec.sync_mode,
+            "cursor": spec.cursor_field,
+        }
+
+    def _page(self, pagination: Pagination, since: Mapping[str, Any] | None) -> Page:
+        answer = self._sandbox.ask(
+            "page",
+            bound=self._bound,
+            pagination=dict(pagination) if pagination else None,
+            since=since,
+            limit=self.page_limit,
+        )
+        values = answer.values
+        if values.get("rows") != len(answer.rows):
+            raise BrokenOutput("The code did not deliver the rows it said it would.")
+        following, state = _object(values, "next"), _object(values, "state")
+        return rows_page(answer.rows, following or {}, state)
+
+    @cached_property
+    def _declared(self) -> list[dict[str, Any]]:
+        streams = self._sandbox.ask("streams").values.get("streams")
+        if not isinstance(streams, list) or not all(_is_stream(one) for one in streams):
+            raise BrokenOutput("The code does not say its streams as a source does.")
+        return streams
+
+    def _discovered(self, stream: Mapping[str, Any]) -> StreamInfo:
+        cursor = stream["cursor_field"]
+        return StreamInfo(
+            name=stream["name"][:200],
+            fields=self._fields() if stream["name"] == self.spec.stream else (),
+            primary_key=tuple(stream["primary_key"]),
+            cursor_fields=(cursor,) if cursor else (),
+            sync_modes=tuple(mode for mode in SYNC_MODES if mode in stream["sync_modes"]),
+        )
+
+    def _fields(self) -> tuple[FieldInfo, ...]:
+        schema = StreamSchema()
+        page: Any = self.get()
+        schema.decode(page.rows[:SHOWN_FIELDS])
+        return schema.fields()
+
+    def _check_isolation(self) -> str:
+        self._sandbox.wait_ready()
+        return f"runs in a sandbox of level {self.isolation}"
+
+    def _check_connection(self) -> str:
+        values = self._sandbox.ask("check", bound=self._bound).values
+        message = str(values.get("message"))[:500]
+        if values.get("ok") is not True:
+            raise SourceError(message)
+        return message
+
+    def _logged(self, level: str, message: str) -> None:
+        if len(self.logged) < KEPT:
+            self.logged.append((level, message))
+        logger.bind(by="code").log(LEVELS.get(level, "INFO"), "{}", message)
+
+    def _requested(self, request: Request) -> None:
+        if len(self.requests) < KEPT:
+            self.requests.append(request)
+        logger.debug(
+            "{} {} {} in {:.0f} ms", request.method, request.url, request.status, request.ms
+        )
+
+
+def _passed(passage: Passage) -> None:
+    """Into the egress log, and what is refused into the run's own as well."""
+    host, port = passage.host, passage.port
+    if passage.refused:
+        if log.refused(host, port, passage.refused):
+            logger.warning("Refused a connection to {}:{}: {}", host, port, passage.refused)
+    elif passage.closed:
+        log.carried(host, port, sent=passage.sent, received=passage.received)
+    elif log.passed(host, port, passage.address):
+        logger.info("Connected to {}:{} ({})", host, port, passage.address)
+
+
+def _object(values: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    found = values.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise BrokenOutput(f"The code answered something else than an object as {name}.")
+    return found
+
+
+def _is_stream(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("name"), str)
+        and bool(value["name"])
+        and isinstance(value.get("sync_modes"), list)
+        and isinstance(value.get("primary_key"), list)
+        and all(isinstance(name, str) for name in value["primary_key"])
+        and isinstance(value.get("cursor_field"), str | None)
+    )
