@@ -280,6 +280,24 @@ TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 0)  # hops whose X-Forwa
 # --- Engine and runs --------------------------------------------------------------------------
 # Private and loopback addresses: fine on one's own machine, off where strangers have accounts.
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
+# What a person's code may take: docs/howto/custom-sources.md. Below the least isolation nothing runs.
+SANDBOX_HOME = DROVER_HOME / "sandbox"
+SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong
+SANDBOX_LIMITS = {
+    "memory": env.integer("DROVER_SANDBOX_MEMORY_MB", 1024) * 2**20,
+    "disk": env.integer("DROVER_SANDBOX_DISK_MB", 256) * 2**20,
+    "cpu_seconds": env.integer("DROVER_SANDBOX_CPU_SECONDS", 3600),
+    "silence_seconds": env.integer("DROVER_SANDBOX_SILENCE_SECONDS", 300),
+    "page": env.integer("DROVER_SANDBOX_PAGE_MB", 128) * 2**20,
+    "output": env.integer("DROVER_SANDBOX_OUTPUT_MB", 65_536) * 2**20,
+    "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
+    "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
+}
+SANDBOX_QUESTION_LIMITS = {  # checks and previews
+    "wall_seconds": env.integer("DROVER_SANDBOX_PREVIEW_SECONDS", 25),
+    "cpu_seconds": env.integer("DROVER_SANDBOX_PREVIEW_SECONDS", 25),
+    "connections": env.integer("DROVER_SANDBOX_PREVIEW_CONNECTIONS", 200),
+}
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))

@@ -9,7 +9,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import engine, services
+from apps.connectors import custom_kinds, engine, services
 from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector
 from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
@@ -58,7 +58,12 @@ class CheckSaved(ConnectorView):
         self.principal.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
         kind, config = services.resolve(self.org, connector)
         ask = partial(
-            engine.check, org_id=self.org.pk, role=connector.role, kind=kind, config=config
+            engine.check,
+            org_id=self.org.pk,
+            role=connector.role,
+            kind=kind,
+            config=config,
+            code=custom_kinds.code_of(self.org, kind),
         )
 
         def remember(answer: dict[str, Any]) -> Response:
@@ -89,10 +94,15 @@ class CheckUnsaved(ConnectorView):
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(CheckRequest, request)
-        kind = services.known_kind(data["role"], data["kind"])
+        kind = services.known_kind(self.org, data["role"], data["kind"])
         plain = services.checked(kind, data["config"]).plain
         ask = partial(
-            engine.check, org_id=self.org.pk, role=kind.role, kind=kind.name, config=plain
+            engine.check,
+            org_id=self.org.pk,
+            role=kind.role,
+            kind=kind.name,
+            config=plain,
+            code=custom_kinds.code_of(self.org, kind.name),
         )
         return Slowly(ask, then=Response)
 
@@ -111,5 +121,11 @@ class Streams(ConnectorView):
         if connector.role != "source":
             raise NotASource
         kind, config = services.resolve(self.org, connector)
-        ask = partial(engine.discover, org_id=self.org.pk, kind=kind, config=config)
+        ask = partial(
+            engine.discover,
+            org_id=self.org.pk,
+            kind=kind,
+            config=config,
+            code=custom_kinds.code_of(self.org, kind),
+        )
         return Slowly(ask, then=Response)

@@ -19,9 +19,9 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
-from apps.connectors import storage
+from apps.connectors import sandboxes, storage
 from apps.engine import EngineSupervisor
-from apps.engine.contract import SourceSpec
+from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError
 from config.problems import Problem
 
@@ -30,17 +30,26 @@ logger = structlog.get_logger(__name__)
 IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
+VALIDATE_SECONDS = 5.0
 RETRY_AFTER = "5"  # seconds
 
 Answer = dict[str, Any]
 
 
-def check(*, org_id: UUID, role: str, kind: str, config: Mapping[str, Any]) -> Answer:
+def check(
+    *,
+    org_id: UUID,
+    role: str,
+    kind: str,
+    config: Mapping[str, Any],
+    code: CodeSpec | None = None,
+) -> Answer:
     """`{ok, steps: [{step, ok, message, ms}]}`; what kept the engine from checking is a failed step."""
     payload = {
         "role": role,
         "kind": kind,
         "config": config,
+        "code": asdict(code) if code else None,
         "data": asdict(storage.check_root(org_id)),
         **_of(org_id),
     }
@@ -51,9 +60,17 @@ def check(*, org_id: UUID, role: str, kind: str, config: Mapping[str, Any]) -> A
         return {"ok": False, "steps": [step]}
 
 
-def discover(*, org_id: UUID, kind: str, config: Mapping[str, Any]) -> Answer:
+def discover(
+    *, org_id: UUID, kind: str, config: Mapping[str, Any], code: CodeSpec | None = None
+) -> Answer:
     """`{ok, streams, failure}`."""
-    payload = {"role": "source", "kind": kind, "config": config, **_of(org_id)}
+    payload = {
+        "role": "source",
+        "kind": kind,
+        "config": config,
+        "code": asdict(code) if code else None,
+        **_of(org_id),
+    }
     try:
         found = _ask("discover", org_id, payload, CHECK_SECONDS)
     except EngineError as error:
@@ -75,6 +92,30 @@ def preview(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
         "ms": found["ms"],
         "failure": None,
     }
+
+
+def validate(*, org_id: UUID, code: str) -> Answer:
+    """The report on a text (`apps.engine.authoring.report`). Runs nothing of it."""
+    return _ask("validate", org_id, {"kind": "custom", "text": code}, VALIDATE_SECONDS)
+
+
+def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
+    """What an author sees of a preview: see `apps.engine.authoring.calls.try_source`."""
+    payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
+    try:
+        return _ask("try_source", org_id, payload, PREVIEW_SECONDS)
+    except EngineError as error:
+        return {
+            "ok": False,
+            "records": [],
+            "columns": [],
+            "ms": 0.0,
+            "requests": [],
+            "log": [],
+            "network": [],
+            "isolation": "",
+            "failure": _failure(error),
+        }
 
 
 @lru_cache(maxsize=1)
@@ -128,6 +169,7 @@ def _of(org_id: UUID) -> dict[str, Any]:
     return {
         "files": asdict(storage.files_root(org_id)),
         "allow_private_networks": settings.ALLOW_PRIVATE_NETWORKS,
+        "sandbox": asdict(sandboxes.for_questions()),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from apps.orgs.exceptions import Conflict
+from apps.orgs.exceptions import Conflict, PermissionMissing
+from apps.orgs.roles import Permission
 
 
 class ConnectorNameTaken(Conflict):
@@ -21,3 +22,25 @@ class NotASource(Conflict):
     """Only sources have streams; this connector is a destination."""
 
     code = "not_a_source"
+
+
+class CustomSourceNameTaken(Conflict):
+    """Another custom source has that name."""
+
+    code = "name_taken"
+
+
+class CustomSourceInUse(Conflict):
+    """Connectors or pipelines use this custom source; change or delete them first."""
+
+    code = "in_use"
+
+
+class OpenHostsNeedAnAdmin(PermissionMissing):
+    """Code that may reach any host (*) is approved by an admin: name the hosts it needs, or ask one."""
+
+    def __init__(self) -> None:
+        super().__init__(Permission.SETTINGS_EDIT)
+
+    def __str__(self) -> str:
+        return f"{self.__doc__} This needs the permission {self.permission.value}."

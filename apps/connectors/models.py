@@ -1,4 +1,4 @@
-"""What can be connected: saved settings of one source or destination kind, secrets sealed apart."""
+"""What can be connected: saved settings of one kind, secrets sealed apart; and sources people write themselves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,90 @@ from apps.orgs.tenancy import OrgManager, OrgOwned, OrgQuerySet
 class ConnectorRole(models.TextChoices):
     SOURCE = "source"
     DESTINATION = "destination"
+
+
+CUSTOM = "custom-"  # what the kind of a custom source starts with; its id follows
+
+
+class Origin(models.TextChoices):
+    EDITOR = "editor"
+    UPLOAD = "upload"
+    REPOSITORY = "repository"
+
+
+class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
+    """The reads of custom sources."""
+
+    def matching(self, *, q: str = "", archived: bool = False) -> CustomSourceQuerySet:
+        """Those in use, or with `archived` those put away; `q` looks in name and description."""
+        found = self.filter(archived_at__isnull=not archived)
+        if q:
+            found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
+        return found
+
+    def rows(self) -> Any:
+        """What a list shows: never the code."""
+        return self.values(
+            "id", "name", "description", "origin", "latest", "approved", "archived_at",
+            "created_at", "updated_at",
+        )  # fmt: skip
+
+
+class CustomSource(OrgOwned):
+    """A source written in Python by the org's people. Its code lives in versions; pipelines run approved ones."""
+
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=1000, blank=True)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.EDITOR)
+    latest = models.PositiveIntegerField(default=1)  # number of the newest version
+    approved = models.PositiveIntegerField(null=True)  # of the one "latest approved" means
+    archived_at = models.DateTimeField(null=True, blank=True)
+    etag = models.PositiveIntegerField(default=1)  # rises with every change
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[OrgManager[Any]] = OrgManager.of(CustomSourceQuerySet)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("org", Lower("name"), name="connectors_customsource_name"),
+        ]
+        indexes = [
+            models.Index(fields=["org", "-created_at", "-id"], name="connectors_custom_newest")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def kind(self) -> str:
+        """What connectors and pipelines call it."""
+        return f"{CUSTOM}{self.pk}"
+
+
+class CustomSourceVersion(OrgOwned):
+    """One text, never changed once written. `report` is what validation read from it."""
+
+    source = models.ForeignKey(CustomSource, models.CASCADE, related_name="+", db_constraint=False)
+    number = models.PositiveIntegerField()
+    code = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    report = models.JSONField()  # see apps.engine.authoring.report
+    note = models.CharField(max_length=200, blank=True)
+    commit = models.CharField(max_length=64, blank=True)
+    author = models.CharField(max_length=200, blank=True)  # as the repository names them
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    approved_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    approved_at = models.DateTimeField(null=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "source", "number"], name="connectors_customsource_number"
+            )
+        ]
 
 
 class ConnectorQuerySet(OrgQuerySet["Connector"]):
@@ -53,6 +137,9 @@ class Connector(OrgOwned):
     description = models.CharField(max_length=1000, blank=True)
     domain = models.ForeignKey(
         Domain, models.SET_NULL, related_name="+", null=True, blank=True, db_constraint=False
+    )
+    custom_source = models.ForeignKey(
+        CustomSource, models.PROTECT, related_name="+", null=True, db_constraint=False
     )
     config = models.JSONField(default=dict)
     sealed = models.TextField(blank=True)  # {path: secret} for this connector, see apps.orgs.vault

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from apps.connectors import catalogue, configuration, secrets
+from apps.connectors import catalogue, configuration, custom_kinds, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import EMPTY, Settings
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
@@ -36,12 +36,13 @@ def create(
     user_id: UUID | None = None,
 ) -> Connector:
     """Save settings. Raises Invalid naming `kind` or fields below `config`, and ConnectorNameTaken."""
-    found = known_kind(role, kind)
+    found = known_kind(org, role, kind)
     settled = checked(found, config)
     connector = Connector(
         org=org,
         role=role,
         kind=kind,
+        custom_source_id=custom_kinds.id_of(kind),
         name=name,
         description=description,
         domain_id=domain_id,
@@ -73,7 +74,7 @@ def update(
 
     Stored secrets that `config` leaves out are kept, unless they would be sent to another place.
     """
-    kind = known_kind(connector.role, connector.kind)
+    kind = known_kind(org, connector.role, connector.kind)
     before = _audited(connector)
     stored = stored_settings(org, connector)
     for name in ("name", "description", "domain_id"):
@@ -153,10 +154,10 @@ def shown_config(connector: Connector) -> dict[str, Any]:
     return secrets.mask(connector.config, connector.secret_hints, patterns)
 
 
-def known_kind(role: str, kind: str, field: str = "kind") -> Kind:
-    found = catalogue.find(role, kind)
+def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
+    found = custom_kinds.kinds(org, [kind]).find(role, kind)
     if found is None:
-        raise Invalid([catalogue.unknown(role, kind, field)])
+        raise Invalid([custom_kinds.unknown(role, kind, field)])
     return found
 
 

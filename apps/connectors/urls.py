@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.connectors import catalogue_views, checks, views
+from apps.connectors import custom_source_views as custom
 
 urlpatterns = [
     path("catalog/sources", catalogue_views.Sources.as_view()),
@@ -14,4 +15,14 @@ urlpatterns = [
     path("connectors/<uuid:pk>", views.ConnectorById.as_view()),
     path("connectors/<uuid:pk>/check", checks.CheckSaved.as_view()),
     path("connectors/<uuid:pk>/streams", checks.Streams.as_view()),
+    path("custom-sources", custom.CustomSources.as_view()),
+    path("custom-sources/validate", custom.Validate.as_view()),
+    path("custom-sources/preview", custom.Try.as_view()),
+    path("custom-sources/cookbook", custom.Recipes.as_view()),
+    path("custom-sources/<uuid:pk>", custom.CustomSourceById.as_view()),
+    path("custom-sources/<uuid:pk>/versions", custom.Versions.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>", custom.VersionByNumber.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>/diff", custom.Diff.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>/restore", custom.Restore.as_view()),
+    path("custom-sources/<uuid:pk>/versions/<int:number>/approve", custom.Approve.as_view()),
 ]

@@ -15,16 +15,17 @@ from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
-from apps.connectors import catalogue, configuration, schemas, secrets
+from apps.connectors import catalogue, configuration, custom_kinds, schemas, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import Settings
+from apps.connectors.custom_kinds import Kinds
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error, joined
 
 SIDES = ("source", "destination")
 FIELDS = {
     "source": (
-        "connector_id", "kind", "config", "stream", "sync_mode", "cursor_field", "primary_key",
+        "connector_id", "kind", "config", "version", "stream", "sync_mode", "cursor_field", "primary_key",
     ),
     "destination": ("connector_id", "kind", "config", "table", "write_mode"),
 }  # fmt: skip
@@ -32,6 +33,7 @@ SYNC_MODES = ("full_refresh", "incremental")
 WRITE_MODES = ("replace", "append", "merge")
 # Letters, digits, _ and - in every destination; one dot separates a schema or folder from the name.
 TABLE = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
+HIGHEST = 2**31 - 1  # number of a version
 MOST_KEYS = 32  # columns of a primary key, as in PostgreSQL
 
 
@@ -48,10 +50,13 @@ class Definition:
 
 
 class Connectors:
-    """The saved connectors a document may name, read once: by role and id."""
+    """The saved connectors and the kinds a document may name, read once."""
 
-    def __init__(self, usable: Iterable[Connector]) -> None:
+    def __init__(
+        self, usable: Iterable[Connector], kinds: Kinds = custom_kinds.NONE_OF_ITS_OWN
+    ) -> None:
         self._by_id = {(row.role, row.pk): row for row in usable}
+        self.kinds = kinds
 
     def find(self, role: str, pk: UUID) -> Connector | None:
         return self._by_id.get((role, pk))
@@ -90,7 +95,7 @@ def settle(
         kept.update({joined(side, "config", path): value for path, value in plain.items()})
         errors += draft.errors
     if not errors:
-        errors = _together(document)
+        errors = _together(document, connectors.kinds)
     return Definition(document, kept), errors
 
 
@@ -168,8 +173,20 @@ class _Side:
         part: dict[str, Any] = {"connector_id": None, "kind": None, "config": None}
         kind, plain = self._connection(given, part, connectors)
         if kind:
+            self._pin(given, part, kind)
             self._details(given, part, self._streams(kind, part, connectors))
         return part, plain
+
+    def _pin(self, given: Mapping[str, Any], part: dict[str, Any], kind: Kind) -> None:
+        """The version of a custom source, null for the latest approved; other kinds have none."""
+        number = given.get("version")
+        if custom_kinds.id_of(kind.name) is not None:
+            part["version"] = number
+        elif number is not None:
+            self.fail("version", "Only a custom source has versions.", "unknown")
+            return
+        if number is not None and not (type(number) is int and 1 <= number <= HIGHEST):
+            self.fail("version", "Must be the number of a version, or null.", "type")
 
     def _streams(self, kind: Kind, part: Mapping[str, Any], connectors: Connectors) -> list[str]:
         """Names known without connecting: the kind's, or those the settings themselves define."""
@@ -206,9 +223,10 @@ class _Side:
         if not isinstance(name, str) or not name:
             self.fail("kind", "Name a connector_id, or a kind with its config.", "required")
             return None, {}
-        kind = catalogue.find(self.side, name)
+        kind = connectors.kinds.find(self.side, name)
         if kind is None:
-            self.errors.append(catalogue.unknown(self.side, name[:60], joined(self.side, "kind")))
+            field = joined(self.side, "kind")
+            self.errors.append(custom_kinds.unknown(self.side, name[:60], field))
             return None, {}
         return kind, self._inline(kind, given, part)
 
@@ -229,9 +247,9 @@ class _Side:
         if given.get("kind") not in (None, connector.kind):
             self.fail("kind", f"The connector is of kind {connector.kind}.", "mismatch")
         part["connector_id"], part["kind"] = str(connector.pk), connector.kind
-        kind = catalogue.find(self.side, connector.kind)
+        kind = connectors.kinds.find(self.side, connector.kind)
         if kind is None:
-            self.fail("connector_id", f"Its kind {connector.kind} is not installed.", "unknown")
+            self.fail("connector_id", f"Its kind {connector.kind} cannot be used.", "unknown")
         return kind
 
     def _inline(self, kind: Kind, given: Mapping[str, Any], part: dict[str, Any]) -> dict[str, Any]:
@@ -317,11 +335,13 @@ class _Side:
         return value
 
 
-def _together(document: dict[str, Any]) -> list[Error]:
+def _together(document: dict[str, Any], kinds: Kinds) -> list[Error]:
     """Fill in what follows from the other side, and refuse what does not go together."""
     source, destination = document["source"], document["destination"]
-    from_kind = catalogue.kinds("source")[source["kind"]]
-    to_kind = catalogue.kinds("destination")[destination["kind"]]
+    from_kind = kinds.find("source", source["kind"])
+    to_kind = kinds.find("destination", destination["kind"])
+    if from_kind is None or to_kind is None:
+        raise LookupError("both kinds were found before")
     incremental = source["sync_mode"] == "incremental"
     if destination["table"] is None:
         destination["table"] = table_for(source["stream"])

@@ -25,6 +25,11 @@ _CONNECTION: Schema = {
 _COLUMN: Schema = {"type": ["string", "null"], "maxLength": 200}
 _SOURCE: Schema = {
     **_CONNECTION,
+    "version": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "description": "Of a custom source: the version that runs; null is the latest approved.",
+    },
     "stream": {"type": "string", "minLength": 1, "maxLength": 200},
     "sync_mode": {"type": "string", "enum": list(SYNC_MODES)},
     "cursor_field": _COLUMN,
@@ -63,7 +68,9 @@ def source_only() -> Schema:
 def shown() -> Schema:
     """What an answer holds: everything, each secret as `{"set": true, "last4": "…"}`."""
     whole = _document(
-        source=list(_SOURCE), destination=list(_DESTINATION), needed=["source", "destination"]
+        source=[name for name in _SOURCE if name != "version"],
+        destination=list(_DESTINATION),
+        needed=["source", "destination"],
     )
     whole["description"] = 'Each secret reads {"set": true, "last4": "…"}.'
     whole["properties"]["source"]["properties"]["kind"]["type"] = "string"

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from apps.auth.models import User
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, CustomSource
 from apps.orgs.models import Domain
 from apps.orgs.tenancy import OrgOwned
 
@@ -31,6 +31,9 @@ class Pipeline(OrgOwned):
     )
     destination_connector = models.ForeignKey(
         Connector, models.PROTECT, related_name="+", null=True, db_constraint=False
+    )
+    custom_source = models.ForeignKey(
+        CustomSource, models.PROTECT, related_name="+", null=True, db_constraint=False
     )
     stream = models.CharField(max_length=200)
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from apps.connectors import custom_kinds
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
@@ -277,14 +278,15 @@ def _describe(pipeline: Pipeline, settled: Definition) -> None:
     """Repeat on the row what lists show of the definition."""
     source, destination = settled.document["source"], settled.document["destination"]
     pipeline.source_kind, pipeline.destination_kind = source["kind"], destination["kind"]
+    pipeline.custom_source_id = custom_kinds.id_of(source["kind"])
     pipeline.source_connector_id = source["connector_id"]
     pipeline.destination_connector_id = destination["connector_id"]
     pipeline.stream = source["stream"]
 
 
 SAVED = (
-    *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "source_connector",
-    "destination_connector", "stream", "etag", "updated_at",
+    *PLAIN_FIELDS, "enabled", "version", "source_kind", "destination_kind", "custom_source",
+    "source_connector", "destination_connector", "stream", "etag", "updated_at",
 )  # fmt: skip
 
 

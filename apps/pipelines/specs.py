@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from apps.connectors import custom_kinds, schemas
 from apps.connectors import services as connectors
 from apps.connectors.models import Connector
-from apps.engine.contract import DestinationSpec, SourceSpec
+from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec
+from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.pipelines import definition, versions
 from apps.pipelines.definition import Definition
@@ -30,14 +33,28 @@ def specs_of(org: Org, settled: Definition) -> tuple[SourceSpec, DestinationSpec
 
 def source_spec(org: Org, settled: Definition) -> SourceSpec:
     source = settled.document["source"]
+    config = _settings(org, settled, "source")
     return SourceSpec(
         kind=source["kind"],
-        config=_settings(org, settled, "source"),
+        config=config,
+        code=_code(org, source, config),
         stream=source["stream"],
         sync_mode=source["sync_mode"],
         cursor_field=source["cursor_field"],
         primary_key=tuple(source["primary_key"]),
     )
+
+
+def _code(org: Org, source: Mapping[str, Any], config: Mapping[str, Any]) -> CodeSpec | None:
+    """What the sandbox runs. Raises Invalid when nobody approved it, or the settings do not fit it."""
+    if custom_kinds.id_of(source["kind"]) is None:
+        return None
+    version = custom_kinds.version_of(org, source["kind"], source.get("version"))
+    errors = schemas.errors(version.report["config_schema"], config)
+    if errors:
+        named = [(f"source.config.{name}", message, code) for name, message, code in errors]
+        raise Invalid(named)
+    return custom_kinds.code(version)
 
 
 def _destination_spec(org: Org, settled: Definition) -> DestinationSpec:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from apps.connectors import custom_kinds
 from apps.connectors.access import visible
+from apps.connectors.custom_kinds import Kinds
 from apps.connectors.models import Connector
 from apps.orgs import vault
 from apps.orgs.models import Org
@@ -69,14 +71,24 @@ def usable_connectors(org: Org, by: Principal | Actor, *documents: Mapping[str, 
     """
     wanted = connector_ids(*documents)
     if not wanted:
-        return Connectors([])
+        return Connectors([], _kinds(org, [], documents))
     rows = Connector.objects.for_org(org).filter(pk__in=wanted).order_by("pk")
     rows = rows.select_for_update(no_key=True)
     if isinstance(by, Actor):
-        return Connectors(rows)
+        return Connectors(rows, _kinds(org, rows, documents))
     allowed = [
         row
         for row in visible(rows, by)
         if row.domain_id is None or by.may(Permission.PIPELINES_EDIT, domain_id=row.domain_id)
     ]
-    return Connectors(allowed)
+    return Connectors(allowed, _kinds(org, allowed, documents))
+
+
+def _kinds(org: Org, rows: Iterable[Connector], documents: Sequence[Mapping[str, Any]]) -> Kinds:
+    """The kinds the documents and their connectors name; a pin in the newest document counts."""
+    sources = [part for one in documents if isinstance(part := one.get("source"), Mapping)]
+    named = [kind for part in sources if isinstance(kind := part.get("kind"), str)]
+    pins = [part["version"] for part in sources[:1] if type(part.get("version")) is int]
+    if not pins and sources and "version" not in sources[0]:  # a patch that keeps it
+        pins = [part["version"] for part in sources[1:] if type(part.get("version")) is int]
+    return custom_kinds.kinds(org, [*named, *(row.kind for row in rows)], pins)

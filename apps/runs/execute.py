@@ -14,6 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.connectors import sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import Progress, StopReason
 from apps.engine.failures import FailureClass
@@ -130,6 +131,7 @@ def _spec(claim: Claim) -> RunSpec | Failed:
         data=storage.data_root(claim.org_id, claim.pipeline_id),
         files=storage.files_root(claim.org_id),
         allow_private_networks=settings.ALLOW_PRIVATE_NETWORKS,
+        sandbox=sandboxes.for_runs(),
     )
 
 

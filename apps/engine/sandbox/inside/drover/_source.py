@@ -64,17 +64,22 @@ class StreamSettings:
 
 
 @dataclass(frozen=True)
-class Field:
-    """A setting a person fills in. `default` makes it optional."""
+class Declared:
+    """What Field and Secret leave in the class."""
 
-    description: str = ""
-    default: Any = ...
-    secret: bool = False
+    description: str
+    default: Any
+    secret: bool
+
+
+def Field(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like pydantic's
+    """A setting a person fills in. `default` makes it optional."""
+    return Declared(description, default, secret=False)
 
 
 def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like Field
     """A setting that is stored encrypted and never shown again."""
-    return Field(description, default, secret=True)
+    return Declared(description, default, secret=True)
 
 
 class Settings:
@@ -158,6 +163,6 @@ def _defaults(declared: type[Any] | None) -> Json:
     for one in reversed(declared.__mro__[:-1] if declared else ()):
         for name in getattr(one, "__annotations__", {}):
             value = vars(one).get(name, ...)
-            default = value.default if isinstance(value, Field) else value
+            default = value.default if isinstance(value, Declared) else value
             found[name] = None if default is ... else default
     return found

@@ -1,0 +1,41 @@
+"""Short sources to start from: files that run, each with its title in its first line."""
+
+from __future__ import annotations
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import apps.engine.authoring
+from apps.engine.sandbox import paths
+
+FOLDER = Path(apps.engine.authoring.__file__).parent / "cookbook"
+# From the simplest to the freest.
+ORDER = (
+    "api_key",
+    "bearer_cursor",
+    "oauth_refresh",
+    "offset",
+    "link_header",
+    "nested_children",
+    "any_python",
+)
+EXAMPLE = (FOLDER / "api_key.py").read_text("utf-8")
+
+
+@lru_cache(maxsize=1)
+def entries() -> list[dict[str, Any]]:
+    """`{name, title, code}` of each."""
+    return [_entry(name) for name in ORDER]
+
+
+def packages() -> list[str]:
+    """What code can import beside the standard library."""
+    return [name for name in paths.readable().modules if not name.startswith("_")]
+
+
+def _entry(name: str) -> dict[str, Any]:
+    code = (FOLDER / f"{name}.py").read_text("utf-8")
+    title = (ast.get_docstring(ast.parse(code)) or name).partition("\n")[0]
+    return {"name": name, "title": title, "code": code}

@@ -1,0 +1,141 @@
+"""Custom sources as kinds: the same to connectors and pipelines as what comes with Drover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from apps.connectors import catalogue
+from apps.connectors.catalogue import Kind
+from apps.connectors.models import CUSTOM, ConnectorRole, CustomSource, CustomSourceVersion
+from apps.connectors.schemas import Error
+from apps.engine.catalogue import ConnectorKind, StreamKind
+from apps.engine.contract import CodeSpec
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+
+ICON = "code"
+
+
+class Kinds:
+    """The kinds an org can use: what comes with Drover, and its own approved sources, read once."""
+
+    def __init__(self, custom: Mapping[str, Kind]) -> None:
+        self._custom = custom
+
+    def find(self, role: str, name: str) -> Kind | None:
+        if role == ConnectorRole.SOURCE and name.startswith(CUSTOM):
+            return self._custom.get(name)
+        return catalogue.find(role, name)
+
+
+NONE_OF_ITS_OWN = Kinds({})
+
+
+def kinds(org: Org, names: Iterable[str], pins: Iterable[int] = ()) -> Kinds:
+    """With those of `names` that are custom sources of the org and have an approved version.
+
+    With `pins` (version numbers a document names) those versions count instead of the latest approved.
+    """
+    ids = {pk for name in names if (pk := id_of(name)) is not None}
+    if not ids:
+        return NONE_OF_ITS_OWN
+    pinned = set(pins)
+    found = _pinned(org, ids, pinned) if pinned else _approved(org, pk__in=ids)
+    return Kinds({kind.name: kind for kind in found})
+
+
+def usable(org: Org) -> list[Kind]:
+    """Every custom source that has an approved version and is not archived, by name."""
+    return sorted(_approved(org, archived_at__isnull=True), key=lambda kind: kind.title.lower())
+
+
+def id_of(kind: str) -> UUID | None:
+    """The custom source a kind names, None for other kinds."""
+    if not kind.startswith(CUSTOM):
+        return None
+    try:
+        return UUID(kind.removeprefix(CUSTOM))
+    except ValueError:
+        return None
+
+
+def version_of(org: Org, kind: str, number: int | None = None) -> CustomSourceVersion:
+    """The version that runs: the one with this number, or the latest approved.
+
+    Raises Invalid when there is none, or it is not approved.
+    """
+    versions = CustomSourceVersion.objects.for_org(org).filter(source_id=id_of(kind))
+    versions = versions.filter(approved_at__isnull=False).select_related("source")
+    found: CustomSourceVersion | None = (
+        versions.filter(number=number) if number else versions.order_by("-approved_at", "-number")
+    ).first()
+    if found is None:
+        what = f"version {number}" if number else "any version"
+        raise Invalid(
+            [("source", f"Nobody has approved {what} of this custom source.", "unapproved")]
+        )
+    return found
+
+
+def code_of(org: Org, kind: str, number: int | None = None) -> CodeSpec | None:
+    """What the sandbox runs for a kind, None for one that comes with Drover. Raises Invalid."""
+    return code(version_of(org, kind, number)) if id_of(kind) is not None else None
+
+
+def code(version: CustomSourceVersion) -> CodeSpec:
+    report = version.report
+    return CodeSpec(
+        text=version.code,
+        hosts=tuple(report["hosts"]),
+        secret_names=tuple(report["secret_names"]),
+        label=f"{version.source.name}, version {version.number}",
+    )
+
+
+def kind_of(source: CustomSource, report: Mapping[str, Any]) -> Kind:
+    """The kind a version's report describes."""
+    streams = tuple(StreamKind(s["name"], tuple(s["sync_modes"])) for s in report["streams"])
+    modes = {mode for stream in streams for mode in stream.sync_modes} or {"full_refresh"}
+    return Kind(
+        ConnectorKind(
+            role="source",
+            kind=source.kind,
+            title=source.name,
+            icon=ICON,
+            description=source.description or report["description"],
+            docs_url="",
+            config_schema=report["config_schema"],
+            secret_paths=tuple(report["secret_names"]),
+            streams=streams,
+            sync_modes=("full_refresh", "incremental") if len(modes) > 1 else ("full_refresh",),
+            supports_incremental="incremental" in modes,
+        )
+    )
+
+
+def unknown(role: str, name: str, field: str) -> Error:
+    """The error for a kind that cannot be used."""
+    if id_of(name) is not None:
+        message = "There is no approved custom source of this kind here."
+        return field, message, "unknown"
+    return catalogue.unknown(role, name, field)
+
+
+def _pinned(org: Org, ids: Iterable[UUID], numbers: Iterable[int]) -> Iterable[Kind]:
+    versions = CustomSourceVersion.objects.for_org(org).filter(approved_at__isnull=False)
+    versions = versions.filter(source_id__in=ids, number__in=numbers).select_related("source")
+    return [kind_of(version.source, version.report) for version in versions.defer("code")]
+
+
+def _approved(org: Org, **wanted: Any) -> Iterable[Kind]:
+    sources = {
+        source.pk: source
+        for source in CustomSource.objects.for_org(org).filter(approved__isnull=False, **wanted)
+    }
+    versions = CustomSourceVersion.objects.for_org(org).filter(source_id__in=sources)
+    numbers = {(pk, source.approved) for pk, source in sources.items()}
+    for pk, number, report in versions.values_list("source_id", "number", "report"):
+        if (pk, number) in numbers:
+            yield kind_of(sources[pk], report)

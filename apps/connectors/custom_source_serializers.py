@@ -1,0 +1,214 @@
+"""The shapes of /custom-sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.connectors.models import Origin
+from apps.connectors.serializers import NAME, SettingsField
+
+MOST_CODE = 512 * 1024  # characters; the engine's validation says the same
+MOST_PREVIEW = 100
+
+
+class CodeField(serializers.CharField):
+    """Python text, kept exactly as it was sent."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, max_length=MOST_CODE, **options)
+
+
+class CodeMessage(serializers.Serializer[Any]):
+    line = serializers.IntegerField(help_text="From 1.")
+    column = serializers.IntegerField(help_text="From 1.")
+    message = serializers.CharField()
+    severity = serializers.ChoiceField([("error", "error"), ("warning", "warning")])
+
+
+class CodeStream(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    sync_modes = serializers.ListField(child=serializers.CharField())
+    primary_key = serializers.ListField(child=serializers.CharField())
+    cursor_field = serializers.CharField(allow_null=True)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": True})
+class SchemaField(serializers.JSONField):
+    """A JSON Schema."""
+
+
+class CodeReport(serializers.Serializer[Any]):
+    valid = serializers.BooleanField()
+    errors = CodeMessage(many=True)  # type: ignore[assignment]
+    warnings = CodeMessage(many=True)
+    source_name = serializers.CharField(allow_blank=True, help_text="Name of the source class.")
+    description = serializers.CharField(allow_blank=True)
+    contract = serializers.CharField(allow_blank=True, help_text="rest, source or bizon.")
+    streams = CodeStream(many=True)
+    config_schema = SchemaField(help_text="JSON Schema of the settings; secrets are writeOnly.")
+    secret_names = serializers.ListField(child=serializers.CharField())
+    auth_type = serializers.CharField(allow_blank=True)
+    hosts = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What it may reach: host, *.host, host:port, {setting} for that setting's host, * for any.",
+    )
+
+
+class CodeRequest(serializers.Serializer[Any]):
+    code = CodeField()
+
+
+class CustomSourceFilter(serializers.Serializer[Any]):
+    q = serializers.CharField(required=False, max_length=200)
+    archived = serializers.BooleanField(required=False, default=False)
+
+
+class CustomSourceCreate(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME)
+    description = serializers.CharField(max_length=1000, allow_blank=True, default="")
+    code = CodeField()
+    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+    approve = serializers.BooleanField(
+        default=False, help_text="Let pipelines run it at once, with the hosts it names."
+    )
+
+
+class CustomSourceUpdate(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=NAME, required=False)
+    description = serializers.CharField(max_length=1000, allow_blank=True, required=False)
+    code = CodeField(required=False)
+    note = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    approve = serializers.BooleanField(required=False)
+    archived = serializers.BooleanField(required=False)
+
+
+class CustomSourceRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    kind = serializers.CharField(help_text="What connectors and pipelines call it.")
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    origin = serializers.ChoiceField(Origin.choices)
+    latest_version = serializers.IntegerField()
+    approved_version = serializers.IntegerField(allow_null=True)
+    archived = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class SourcePerson(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class CustomSourceVersionRow(serializers.Serializer[Any]):
+    number = serializers.IntegerField()
+    note = serializers.CharField(allow_blank=True)
+    sha256 = serializers.CharField()
+    commit = serializers.CharField(allow_blank=True)
+    author = serializers.CharField(allow_blank=True)
+    hosts = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    created_by = SourcePerson(allow_null=True)
+    approved_at = serializers.DateTimeField(allow_null=True)
+    approved_by = SourcePerson(allow_null=True)
+
+
+class CustomSourceVersionDetail(CustomSourceVersionRow):
+    code = serializers.CharField()
+    report = CodeReport()
+
+
+class CustomSourceDetail(CustomSourceRow):
+    version = CustomSourceVersionDetail(help_text="The newest version.")
+
+
+class CustomSourceDiffQuery(serializers.Serializer[Any]):
+    against = serializers.IntegerField(
+        required=False, min_value=0, help_text="Another version; the one before when left out."
+    )
+
+
+class CustomSourceDiff(serializers.Serializer[Any]):
+    before = serializers.IntegerField(help_text="0 is nothing at all.")
+    after = serializers.IntegerField()
+    diff = serializers.CharField(allow_blank=True, help_text="Unified diff of the code.")
+    hosts_added = serializers.ListField(child=serializers.CharField())
+    hosts_removed = serializers.ListField(child=serializers.CharField())
+
+
+class TryRequest(serializers.Serializer[Any]):
+    code = CodeField(required=False)
+    id = serializers.UUIDField(required=False, help_text="A saved source, instead of code.")
+    version = serializers.IntegerField(
+        required=False, min_value=1, help_text="Of that source; its newest when left out."
+    )
+    connector_id = serializers.UUIDField(
+        required=False, help_text="A saved connector of that source, for its settings."
+    )
+    stream = serializers.CharField(max_length=200)
+    config = SettingsField(required=False)
+    max_records = serializers.IntegerField(
+        min_value=1, max_value=MOST_PREVIEW, required=False, default=10
+    )
+
+
+class TryColumn(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    type = serializers.CharField()
+    nullable = serializers.BooleanField()
+
+
+class TryCall(serializers.Serializer[Any]):
+    method = serializers.CharField()
+    url = serializers.CharField(help_text="Without its query, which may hold secrets.")
+    status = serializers.IntegerField()
+    ms = serializers.FloatField()
+
+
+class TryLine(serializers.Serializer[Any]):
+    level = serializers.CharField()
+    message = serializers.CharField(allow_blank=True)
+
+
+class NetworkPlace(serializers.Serializer[Any]):
+    host = serializers.CharField()
+    port = serializers.IntegerField()
+    address = serializers.CharField(allow_blank=True)
+    refused = serializers.CharField(allow_blank=True, help_text="Why no connection was made.")
+    connections = serializers.IntegerField()
+    sent = serializers.IntegerField(help_text="Bytes.")
+    received = serializers.IntegerField(help_text="Bytes.")
+
+
+class TryFailure(serializers.Serializer[Any]):
+    failure_class = serializers.CharField()
+    message = serializers.CharField()
+    evidence = serializers.ListField(child=serializers.CharField())
+
+
+class TryAnswer(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    records = serializers.ListField(child=serializers.DictField())
+    columns = TryColumn(many=True)
+    ms = serializers.FloatField()
+    requests = TryCall(many=True)
+    log = TryLine(many=True)
+    network = NetworkPlace(many=True)
+    isolation = serializers.CharField(allow_blank=True, help_text="Level and layers that held it.")
+    failure = TryFailure(allow_null=True)
+
+
+class CookbookEntry(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    code = serializers.CharField()
+
+
+class Cookbook(serializers.Serializer[Any]):
+    results = CookbookEntry(many=True)
+    packages = serializers.ListField(
+        child=serializers.CharField(), help_text="What can be imported beside the standard library."
+    )

@@ -1,0 +1,26 @@
+"""Anything else in Python
+
+A source says its streams and answers pages. What it hands on as the next page comes back to it, also
+after a failure: the same page must come again.
+"""
+
+import csv
+import io
+from typing import Any
+
+from drover import Field, Page, Source
+
+
+class Rates(Source):
+    streams = ["rates"]
+    hosts = ["data.rates.example"]
+
+    class Config:
+        years: int = Field("How many years back", default=3)
+
+    def get(self, pagination: dict[str, Any] | None = None) -> Page:
+        year = (pagination or {"year": 2026})["year"]
+        answer = self.session.get(f"https://data.rates.example/{year}.csv")
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        last = year <= 2026 - self.config.years
+        return Page(rows, None if last else {"year": year - 1})

@@ -1,0 +1,20 @@
+"""Pages by offset, user and password
+
+Pages of 500 until one is not full.
+"""
+
+from drover import Basic, Field, Offset, RestSource, Secret, Stream
+
+
+class Billing(RestSource):
+    base_url = "https://billing.example/api/v1"
+    auth = Basic("user", "password")
+    paging = Offset(size=500, param="offset", size_param="limit")
+    streams = [
+        Stream("invoices", records="items", primary_key="number"),
+        Stream("payments", records="items", primary_key="id"),
+    ]
+
+    class Config:
+        user: str = Field("A user with read access")
+        password: str = Secret()
