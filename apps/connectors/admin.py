@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
 from apps.orgs.operators import OperatorAdmin
 
 
@@ -10,3 +10,15 @@ from apps.orgs.operators import OperatorAdmin
 class ConnectorAdmin(OperatorAdmin):
     list_display = ("org", "name", "role", "kind", "check_ok", "checked_at")
     list_select_related = ("org",)
+
+
+@admin.register(CustomSource)
+class CustomSourceAdmin(OperatorAdmin):
+    list_display = ("org", "name", "origin", "latest", "approved", "archived_at")
+    list_select_related = ("org",)
+
+
+@admin.register(CustomSourceVersion)
+class CustomSourceVersionAdmin(OperatorAdmin):
+    list_display = ("org", "source", "number", "note", "created_at", "approved_at")
+    list_select_related = ("org", "source")

@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: the same for every org, so it is rendered once and cached by its ETag."""
+"""The catalogue over HTTP: the same for every org but for its own sources, and cached by its ETag."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import catalogue
+from apps.connectors import catalogue, custom_kinds
+from apps.connectors.catalogue import Kind
 from apps.connectors.serializers import CatalogueKind, CatalogueList
 from apps.orgs.exceptions import NotFound
 from config.api import JSONRenderer, OrgView, etag
@@ -56,7 +57,8 @@ class Sources(CatalogueView):
         example={"results": [EXAMPLE], "count": 1},
     )
     def get(self, request: Request) -> Response:
-        return self.cached(request, _list("source"))
+        own = [] if self.principal.only_domain else custom_kinds.usable(self.org)
+        return self.cached(request, _with_own(own) if own else _list("source"))
 
 
 class Destinations(CatalogueView):
@@ -83,7 +85,14 @@ class Source(CatalogueView):
         example=EXAMPLE,
     )
     def get(self, request: Request, kind: str) -> Response:
-        return self.cached(request, _one("source", kind))
+        return self.cached(request, self.own(kind) or _one("source", kind))
+
+    def own(self, name: str) -> bytes | None:
+        """One of the org's own, None for a kind that comes with Drover."""
+        if self.principal.only_domain or custom_kinds.id_of(name) is None:
+            return None
+        kind = custom_kinds.kinds(self.org, [name]).find("source", name)
+        return JSONRenderer().render(kind.shown) if kind else None
 
 
 class Destination(CatalogueView):
@@ -103,6 +112,11 @@ class Destination(CatalogueView):
 @lru_cache(maxsize=2)
 def _list(role: str) -> bytes:
     kinds = [kind.shown for kind in catalogue.kinds(role).values()]
+    return JSONRenderer().render({"results": kinds, "count": len(kinds)})
+
+
+def _with_own(own: list[Kind]) -> bytes:
+    kinds = [kind.shown for kind in (*catalogue.kinds("source").values(), *own)]
     return JSONRenderer().render({"results": kinds, "count": len(kinds)})
 
 

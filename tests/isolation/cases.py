@@ -299,6 +299,30 @@ CONNECTORS = {
     ),
     "connectors_streams": Case(path={"id": "connector"}),
 }
+CODE = "from drover import Page, Source\n\n\nclass S(Source):\n    streams = ['a']\n\n    def get(self, pagination=None):\n        return Page([])\n"
+CUSTOM_SOURCES = {
+    "custom_sources_list": Case(),
+    "custom_sources_create": Case(201, body=lambda p: {"name": "Another", "code": CODE}),
+    "custom_sources_retrieve": Case(path={"id": "custom_source"}),
+    "custom_sources_update": Case(path={"id": "custom_source"}, body=lambda p: {"name": "Another"}),
+    "custom_sources_delete": Case(409, path={"id": "custom_source"}),  # a connector uses it
+    "custom_sources_validate": Case(body=lambda p: {"code": CODE}),
+    "custom_sources_preview": Case(
+        body=lambda p: {
+            "id": p["custom_source"],
+            "connector_id": p["custom_connector"],
+            "version": 1,
+            "stream": "planted",
+        },
+        varies=rb'"ms":[0-9.e-]+',
+    ),
+    "custom_sources_cookbook": Case(),
+    "custom_sources_versions_list": Case(path={"id": "custom_source"}),
+    "custom_sources_versions_retrieve": Case(path={"id": "custom_source"}, fixed={"number": 1}),
+    "custom_sources_versions_diff": Case(path={"id": "custom_source"}, fixed={"number": 2}),
+    "custom_sources_versions_restore": Case(path={"id": "custom_source"}, fixed={"number": 1}),
+    "custom_sources_versions_approve": Case(path={"id": "custom_source"}, fixed={"number": 2}),
+}
 PIPELINES = {
     "pipelines_list": Case(query={"domain": "domain", "connector": "connector"}),
     "pipelines_create": Case(
@@ -366,4 +390,12 @@ HEALTH = {
     "metrics": Case(401),  # and no token
 }
 
-CASES: dict[str, Case] = {**HEALTH, **AUTH, **ORGS, **CONNECTORS, **PIPELINES, **RUNS}
+CASES: dict[str, Case] = {
+    **HEALTH,
+    **AUTH,
+    **ORGS,
+    **CONNECTORS,
+    **CUSTOM_SOURCES,
+    **PIPELINES,
+    **RUNS,
+}

@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
+from apps.connectors import custom_sources
+from apps.connectors.custom_sources import Text
+from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
 from apps.orgs import api_keys, service_accounts, services, sso
 from apps.orgs.models import (
@@ -79,6 +82,7 @@ def plant() -> Planted:
         ids = _people(world, removed) | _domain(world, canary)
         ids |= _keys(world, canary, texts, ids["elsewhere"])
     ids |= _connectors(world, canary, ids["domain"])
+    ids |= _custom_source(world, canary)
     ids |= _pipelines(world, canary, ids["domain"])
     with world.scope():
         ids |= _runs(world, canary, ids)
@@ -178,6 +182,28 @@ def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
         "sealed_connector": sealed.pk,
         "destination": target.pk,
     }
+
+
+def _custom_source(world: World, canary: str) -> dict[str, UUID]:
+    """Two versions, the first approved, and a connector with settings for it. It asks nobody anything."""
+    code = (
+        f"from drover import Page, Secret, Source\n\n\nclass Planted(Source):\n"
+        f'    """{canary}"""\n\n    streams = ["planted"]\n\n'
+        "    class Config:\n        token: str = Secret()\n\n"
+        f'    def get(self, pagination=None):\n        return Page([{{"id": "{canary}"}}])\n'
+    )
+    with world.scope():
+        by = principal(world, Role.OWNER)
+        text = Text(code, validate(code).to_json())
+        source = custom_sources.create(
+            org=world.org, by=by, name=f"{canary} code", text=text, approve=True
+        )
+        text = Text(f"{code}\n", validate(code).to_json(), note=canary)
+        custom_sources.update(org=world.org, by=by, source=source, changes={}, text=text)
+    connector = make_connector(
+        world, name=f"{canary} coded", kind=source.kind, config={"token": f"{canary} token"}
+    )
+    return {"custom_source": source.pk, "custom_connector": connector.pk}
 
 
 def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
