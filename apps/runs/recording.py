@@ -22,6 +22,7 @@ from django.db.models.functions import Now
 from apps.engine.contract import (
     Event,
     LogLine,
+    Network,
     OutputFile,
     Progress,
     Started,
@@ -63,6 +64,7 @@ class Recorder:
         self._put: Put | None = None  # on its way to storage, or there and not in the database yet
         self._outputs: list[OutputFile | Withdrawn] = []
         self._launched = False
+        self._network: Network | None = None  # what is not written yet
         self._unwritten = False  # progress, outputs or the launch
         self._rate = Rate()
         self._renewed = self._measured = time.monotonic()
@@ -83,6 +85,8 @@ class Recorder:
             elif isinstance(event, OutputFile | Withdrawn):
                 self._outputs.append(event)
                 self._unwritten = True
+            elif isinstance(event, Network):
+                self._network, self._unwritten = event, True
             elif isinstance(event, Started):
                 self._launched = self._unwritten = True
                 self._wake.set()
@@ -171,6 +175,7 @@ class Recorder:
         put = self._stored()
         with self._lock:
             latest, outputs, launched = self.latest, list(self._outputs), self._launched
+            network = self._network
             had_news, self._unwritten = self._unwritten, False
         try:
             with leases.held(self.claim) as mine:
@@ -181,6 +186,7 @@ class Recorder:
                     *(self._note_progress(latest, mine) if latest and had_news else ()),
                 ]
                 self._note_outputs(outputs)
+                self._note_network(network)
                 events.publish(org_id=self.claim.org_id, run_id=self.claim.run_id, news=news)
         except BaseException:
             self._unwritten = self._unwritten or had_news
@@ -190,11 +196,13 @@ class Recorder:
             self._put = None
             end = put.draft.first_line + put.draft.lines
             self._draft = logs.Draft(end) if put.draft.full else put.draft
-        self._forget(outputs)
+        self._forget(outputs, network)
 
-    def _forget(self, outputs: list[OutputFile | Withdrawn]) -> None:
+    def _forget(self, outputs: list[OutputFile | Withdrawn], network: Network | None) -> None:
         """They are written now."""
         with self._lock:
+            if self._network is network:
+                self._network = None
             del self._outputs[: len(outputs)]
             self._launched = False
 
@@ -232,6 +240,13 @@ class Recorder:
             run_id=claim.run_id, number=claim.attempt, launched_at=None
         ).update(launched_at=Now())
         states.announce(org_id=claim.org_id, run_id=claim.run_id)
+
+    def _note_network(self, network: Network | None) -> None:
+        if network is None:
+            return
+        claim = self.claim
+        attempts = Attempt.objects.for_org(claim.org_id).filter(run_id=claim.run_id)
+        attempts.filter(number=claim.attempt).update(network=network.hosts)
 
     def _note_part(self, put: Put, mine: Any) -> list[events.New]:
         if put.part is not None:

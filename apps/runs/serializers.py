@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.connectors.custom_source_serializers import NetworkPlace
 from apps.engine.failures import FailureClass
 from apps.runs.models import Status, Trigger
 
@@ -95,6 +96,7 @@ class AttemptSerializer(serializers.Serializer[Any]):
     )
     records_written = serializers.IntegerField(help_text="Likewise.")
     failure = FailureSerializer(allow_null=True)
+    network = NetworkPlace(many=True, help_text="The hosts it reached for, and was refused.")
 
 
 class RunRowSerializer(serializers.Serializer[Any]):

@@ -91,6 +91,7 @@ def attempts(org_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
             "records_read": row["records_read"],
             "records_written": row["records_written"],
             "failure": _failure(row) if row["failure_class"] else None,
+            "network": row["network"] or [],
         }
         for row in rows
     ]

@@ -26,16 +26,18 @@ def make_pipeline(
     destination: dict[str, Any] | None = None,
     table: str = "rows",
     write_mode: str = "replace",
+    source_kind: str = "dummy",
+    stream: str = "generated",
     **fields: Any,
 ) -> Pipeline:
-    """A pipeline from the dummy source, by default a few rows into Parquet."""
+    """A pipeline, by default of a few dummy rows into Parquet."""
     with world.scope():
         pipeline: Pipeline = Pipeline.unscoped.create(
             org=world.org,
             name=fields.pop("name", f"pipeline {uuid4().hex[:8]}"),
-            source_kind="dummy",
+            source_kind=source_kind,
             destination_kind=(destination or {}).get("kind", "parquet"),
-            stream="generated",
+            stream=stream,
             **fields,
         )
         PipelineVersion.unscoped.create(
@@ -45,9 +47,9 @@ def make_pipeline(
             definition={
                 "source": {
                     "connector_id": None,
-                    "kind": "dummy",
+                    "kind": source_kind,
                     "config": source or {"rows": 100},
-                    "stream": "generated",
+                    "stream": stream,
                     "sync_mode": "full_refresh",
                     "cursor_field": None,
                     "primary_key": ["id"],

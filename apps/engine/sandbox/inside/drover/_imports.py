@@ -16,7 +16,8 @@ class _Explaining(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is None and fullname not in self._names:
+        private = fullname.startswith("_")  # parts of the standard library that are not listed
+        if path is None and fullname not in self._names and not private:
             raise ModuleNotFoundError(
                 f"{fullname!r} is not among what a custom source can import", name=fullname
             )

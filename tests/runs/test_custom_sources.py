@@ -1,0 +1,62 @@
+"""A run of a custom source by a real worker: approved code, in a sandbox, with what it reached beside it."""
+
+from __future__ import annotations
+
+from apps.connectors import custom_sources
+from apps.connectors.custom_sources import Text
+from apps.engine.authoring.validation import validate
+from apps.orgs.principals import SYSTEM
+from tests.engine.sources.api import Asked, Reply, serving
+from tests.runs.conftest import make_pipeline
+from tests.runs.processes import ended, start, wait_for, worker
+from tests.world import World
+
+SECRET = "canary-of-a-run-5t9w"
+
+
+def test_a_run_of_a_custom_source_shows_what_it_reached_and_not_its_secret(acme: World) -> None:
+    def script(asked: Asked) -> Reply:
+        good = asked.headers.get("authorization") == f"Bearer {SECRET}"
+        return Reply([{"id": n} for n in range(100)], 200 if good else 401)
+
+    with serving(script) as api:
+        code = f"""
+from drover import Bearer, RestSource, Secret, Stream
+
+
+class Shop(RestSource):
+    base_url = "http://127.0.0.1:{api.port}"
+    auth = Bearer("pat")
+    streams = [Stream("orders")]
+
+    class Config:
+        pat: str = Secret()
+
+    def get(self, pagination=None):
+        print("asking with", self.config.pat)
+        return super().get(pagination)
+"""
+        with acme.scope():
+            source = custom_sources.create(
+                org=acme.org,
+                by=SYSTEM,
+                name="Shop",
+                text=Text(code, validate(code).to_json()),
+                approve=True,
+            )
+        pipeline = make_pipeline(
+            acme,
+            source_kind=source.kind,
+            source={"pat": SECRET},
+            stream="orders",
+        )
+        run_id = start(acme, pipeline)
+        with worker():
+            run = wait_for(acme, run_id, ended)
+    assert run["status"] == "succeeded", run
+    assert run["progress"]["written"] == 100
+    (place,) = [p for p in run["attempts"][0]["network"] if p["port"] == api.port]
+    assert (place["host"], place["connections"], place["refused"]) == ("127.0.0.1", 1, "")
+    log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").content.decode()
+    assert "asking with •••" in log
+    assert SECRET not in log
