@@ -16,6 +16,11 @@ RUN python -m pip install --no-cache-dir --require-hashes --requirement requirem
     && uv pip sync --python /opt/drover --require-hashes --compile-bytecode requirements-image.lock
 
 FROM python:3.13-slim
+# libseccomp2 writes the sandbox's filter, git fetches the repositories of custom sources.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git libseccomp2 \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 drover \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/drover drover \
     && install --directory --owner=drover --group=drover --mode=0700 /var/lib/drover

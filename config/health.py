@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+
+from apps.engine.sandbox import layers
 
 TICK = "runs.tick"  # the periodic task whose last time says that a scheduler lives
 TICK_LATE = 60.0  # seconds
@@ -45,7 +48,17 @@ def ready() -> list[Finding]:
     found = [database()]
     if found[0].ok:
         found += [migrations(), *queue_findings(), storage()]
-    return found
+    return [*found, replace(isolation(), ok=True)]  # the rest works without custom code
+
+
+def isolation() -> Finding:
+    """How strongly this machine isolates custom code, and whether that is enough for it to run."""
+    found = layers.isolation()
+    least = settings.SANDBOX_LEAST_ISOLATION
+    enough = layers.reaches(found.level, least)
+    seen = found.explained if enough else f"{found.explained}: custom code will not run"
+    missing = "; ".join(f"{layer}: {why}" for layer, why in found.machine.missing.items())
+    return Finding("isolation", enough, seen, f"It has to be {least}. Missing: {missing}.")
 
 
 def database() -> Finding:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
 from apps.auth.addresses import client_ip
+from apps.engine.sandbox import layers
 from apps.orgs import audit, operator_views, support
 from apps.orgs.operator_views import has_shown
 from apps.orgs.principals import Actor
@@ -46,6 +49,20 @@ class OperatorSite(admin.AdminSite):
     site_title = "Drover"
     index_title = "This installation"
     site_url = "/"
+    index_template = "operators/index.html"
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Also how strongly this process isolates custom code, and what that takes."""
+        found = layers.isolation()
+        shown = {
+            "isolation": found,
+            "isolation_layers": [layers.WHAT[name] for name in found.layers],
+            "isolation_missing": found.machine.missing,
+            "isolation_least": settings.SANDBOX_LEAST_ISOLATION,
+        }
+        return super().index(request, {**shown, **(extra_context or {})})
 
     def has_permission(self, request: HttpRequest) -> bool:
         return has_shown(request)

@@ -13,6 +13,7 @@ import { SignupPage } from "@/features/session/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter } from "@/features/runs/filter";
+import { parseSourceFilter } from "@/features/sources/filter";
 import { NotFoundPage, PageError } from "@/features/shell/error-pages";
 import { Shell } from "@/features/shell/shell";
 import { queryClient } from "./query-client";
@@ -159,6 +160,25 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("@/features/runs/run-page"), "RunPage"),
 });
 
+const sources = createRoute({
+  getParentRoute: () => app,
+  path: "/sources",
+  validateSearch: parseSourceFilter,
+  component: lazyRouteComponent(() => import("@/features/sources/sources-page"), "SourcesPage"),
+});
+
+const newSource = createRoute({
+  getParentRoute: () => app,
+  path: "/sources/new",
+  component: lazyRouteComponent(() => import("@/features/sources/new-source-page"), "NewSourcePage"),
+});
+
+const source = createRoute({
+  getParentRoute: () => app,
+  path: "/sources/$sourceId",
+  component: lazyRouteComponent(() => import("@/features/sources/source-page"), "SourcePage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => app,
   path: "/settings",
@@ -244,6 +264,9 @@ export const router = createRouter({
       pipeline,
       runs,
       run,
+      sources,
+      newSource,
+      source,
       settings.addChildren([
         settingsHome,
         account,

@@ -31,6 +31,7 @@ def test_a_node_is_ready_when_every_part_is_there(db: None) -> None:
         "workers",
         "scheduler",
         "storage",
+        "isolation",
     }
 
 

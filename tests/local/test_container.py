@@ -24,11 +24,8 @@ def compose() -> dict[str, Any]:
     return document
 
 
-def test_the_broker_is_reserved_beside_the_four_services_that_start(
-    compose: dict[str, Any],
-) -> None:
-    assert set(compose["services"]) == {"db", "prepare", "web", "worker", "egress"}
-    assert compose["services"]["egress"]["profiles"] == ["reserved"]
+def test_four_services_start(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {"db", "prepare", "web", "worker"}
 
 
 def test_workers_can_be_many(compose: dict[str, Any]) -> None:

@@ -888,6 +888,218 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/custom-sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sources the org's people wrote, without their code
+         * @description Sources the org's people wrote, without their code.
+         */
+        get: operations["custom_sources_list"];
+        put?: never;
+        /**
+         * Save a source with its first version; nothing of it runs until it is approved
+         * @description Save a source with its first version; nothing of it runs until it is approved.
+         */
+        post: operations["custom_sources_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A custom source with its newest version
+         * @description A custom source with its newest version.
+         */
+        get: operations["custom_sources_retrieve"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a custom source that nothing uses, with its versions
+         * @description Delete a custom source that nothing uses, with its versions.
+         */
+        delete: operations["custom_sources_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a custom source; other code becomes a new version
+         * @description Change a custom source; other code becomes a new version.
+         */
+        patch: operations["custom_sources_update"];
+        trace?: never;
+    };
+    "/api/v1/custom-sources/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions of a custom source, newest first
+         * @description Versions of a custom source, newest first.
+         */
+        get: operations["custom_sources_versions_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version with its code
+         * @description One version with its code.
+         */
+        get: operations["custom_sources_versions_retrieve"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/{id}/versions/{number}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let pipelines run a version, and reach the hosts it names
+         * @description Let pipelines run a version, and reach the hosts it names.
+         */
+        post: operations["custom_sources_versions_approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/{id}/versions/{number}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a version changed: its code, and what it may reach
+         * @description What a version changed: its code, and what it may reach.
+         */
+        get: operations["custom_sources_versions_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/{id}/versions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new version that equals an old one
+         * @description Make a new version that equals an old one.
+         */
+        post: operations["custom_sources_versions_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/cookbook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Short sources to start from, and what code can import
+         * @description Short sources to start from, and what code can import.
+         */
+        get: operations["custom_sources_cookbook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run code in the sandbox for a few real records, with its requests and log
+         * @description Run code in the sandbox for a few real records, with its requests and log.
+         */
+        post: operations["custom_sources_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/custom-sources/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read what code says of itself, without running any of it
+         * @description Read what code says of itself, without running any of it.
+         */
+        post: operations["custom_sources_validate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -2402,6 +2614,8 @@ export interface components {
             /** @description Likewise. */
             records_written: number;
             failure: components["schemas"]["Failure"] | null;
+            /** @description The hosts it reached for, and was refused. */
+            network: components["schemas"]["NetworkPlace"][];
         };
         AuditRow: {
             /** Format: uuid */
@@ -2491,9 +2705,45 @@ export interface components {
         ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "crashed" | "internal";
         /** @enum {string} */
         ClosedEnum: "network_not_allowed" | "sso_required" | "second_factor_required";
+        CodeMessage: {
+            /** @description From 1. */
+            line: number;
+            /** @description From 1. */
+            column: number;
+            message: string;
+            severity: components["schemas"]["SeverityEnum"];
+        };
+        CodeReport: {
+            valid: boolean;
+            errors: components["schemas"]["CodeMessage"][];
+            warnings: components["schemas"]["CodeMessage"][];
+            /** @description Name of the source class. */
+            source_name: string;
+            description: string;
+            /** @description rest, source or bizon. */
+            contract: string;
+            streams: components["schemas"]["CodeStream"][];
+            /** @description JSON Schema of the settings; secrets are writeOnly. */
+            config_schema: {
+                [key: string]: unknown;
+            };
+            secret_names: string[];
+            auth_type: string;
+            /** @description What it may reach: host, *.host, host:port, {setting} for that setting's host, * for any. */
+            hosts: string[];
+        };
         CodeRequest: {
             /** @description A one-time or recovery code. */
             code: string;
+        };
+        CodeRequestRequest: {
+            code: string;
+        };
+        CodeStream: {
+            name: string;
+            sync_modes: string[];
+            primary_key: string[];
+            cursor_field: string | null;
         };
         ConnectionFailure: {
             failure_class: string;
@@ -2571,6 +2821,16 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        Cookbook: {
+            results: components["schemas"]["CookbookEntry"][];
+            /** @description What can be imported beside the standard library. */
+            packages: string[];
+        };
+        CookbookEntry: {
+            name: string;
+            title: string;
+            code: string;
+        };
         CurrentOrganization: {
             /** Format: uuid */
             id: string;
@@ -2593,6 +2853,106 @@ export interface components {
             deletion_at: string | null;
             /** @description The organization's rule that keeps this session out; null when it is open. */
             closed: components["schemas"]["ClosedEnum"] | components["schemas"]["NullEnum"];
+        };
+        CustomSourceCreateRequest: {
+            name: string;
+            /** @default  */
+            description?: string;
+            code: string;
+            /** @default  */
+            note?: string;
+            /**
+             * @description Let pipelines run it at once, with the hosts it names.
+             * @default false
+             */
+            approve?: boolean;
+        };
+        CustomSourceDetail: {
+            /** Format: uuid */
+            id: string;
+            /** @description What connectors and pipelines call it. */
+            kind: string;
+            name: string;
+            description: string;
+            origin: components["schemas"]["OriginEnum"];
+            latest_version: number;
+            approved_version: number | null;
+            archived: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description The newest version. */
+            version: components["schemas"]["CustomSourceVersionDetail"];
+        };
+        CustomSourceDiff: {
+            /** @description 0 is nothing at all. */
+            before: number;
+            after: number;
+            /** @description Unified diff of the code. */
+            diff: string;
+            hosts_added: string[];
+            hosts_removed: string[];
+        };
+        CustomSourceRow: {
+            /** Format: uuid */
+            id: string;
+            /** @description What connectors and pipelines call it. */
+            kind: string;
+            name: string;
+            description: string;
+            origin: components["schemas"]["OriginEnum"];
+            latest_version: number;
+            approved_version: number | null;
+            archived: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        CustomSourceRowPage: {
+            results: components["schemas"]["CustomSourceRow"][];
+            /** @description Pass as ?cursor= for the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
+        };
+        CustomSourceVersionDetail: {
+            number: number;
+            note: string;
+            sha256: string;
+            commit: string;
+            author: string;
+            hosts: string[];
+            /** Format: date-time */
+            created_at: string;
+            created_by: components["schemas"]["SourcePerson"] | null;
+            /** Format: date-time */
+            approved_at: string | null;
+            approved_by: components["schemas"]["SourcePerson"] | null;
+            code: string;
+            report: components["schemas"]["CodeReport"];
+        };
+        CustomSourceVersionRow: {
+            number: number;
+            note: string;
+            sha256: string;
+            commit: string;
+            author: string;
+            hosts: string[];
+            /** Format: date-time */
+            created_at: string;
+            created_by: components["schemas"]["SourcePerson"] | null;
+            /** Format: date-time */
+            approved_at: string | null;
+            approved_by: components["schemas"]["SourcePerson"] | null;
+        };
+        CustomSourceVersionRowPage: {
+            results: components["schemas"]["CustomSourceVersionRow"][];
+            /** @description Pass as ?cursor= for the next page. */
+            next: string | null;
+            previous: string | null;
+            count: number;
         };
         DomainChangeRequest: {
             name: string;
@@ -2877,6 +3237,18 @@ export interface components {
             id: string;
             name: string;
         };
+        NetworkPlace: {
+            host: string;
+            port: number;
+            address: string;
+            /** @description Why no connection was made. */
+            refused: string;
+            connections: number;
+            /** @description Bytes. */
+            sent: number;
+            /** @description Bytes. */
+            received: number;
+        };
         NewApiKeyRequest: {
             name: string;
             role: components["schemas"]["RoleEnum"];
@@ -2945,6 +3317,8 @@ export interface components {
             slug: string;
             role: components["schemas"]["RoleEnum"];
         };
+        /** @enum {string} */
+        OriginEnum: "editor" | "upload" | "repository";
         Output: {
             name: string;
             bytes: number;
@@ -3066,6 +3440,14 @@ export interface components {
             /** Format: uuid */
             domain_id?: string | null;
         };
+        PatchedCustomSourceUpdateRequest: {
+            name?: string;
+            description?: string;
+            code?: string;
+            note?: string;
+            approve?: boolean;
+            archived?: boolean;
+        };
         PatchedDomainChangeRequest: {
             name?: string;
         };
@@ -3103,6 +3485,8 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
+                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    version?: number | null;
                     stream?: string;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -3192,6 +3576,8 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
+                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    version?: number | null;
                     stream: string;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -3286,6 +3672,8 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
+                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    version?: number | null;
                     stream: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
@@ -3373,6 +3761,8 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
+                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    version?: number | null;
                     stream: string;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -3778,6 +4168,8 @@ export interface components {
             previous: string | null;
             count: number;
         };
+        /** @enum {string} */
+        SeverityEnum: "error" | "warning";
         ShownInvitation: {
             organization: string;
             /** Format: email */
@@ -3797,6 +4189,11 @@ export interface components {
             access: string;
             /** @description Seconds. */
             expires_in: number;
+        };
+        SourcePerson: {
+            /** Format: uuid */
+            id: string;
+            name: string;
         };
         StartRequest: {
             /**
@@ -3898,6 +4295,64 @@ export interface components {
         };
         /** @enum {string} */
         TriggerEnum: "manual" | "schedule" | "api" | "retry";
+        TryAnswer: {
+            ok: boolean;
+            records: {
+                [key: string]: unknown;
+            }[];
+            columns: components["schemas"]["TryColumn"][];
+            /** Format: double */
+            ms: number;
+            requests: components["schemas"]["TryCall"][];
+            log: components["schemas"]["TryLine"][];
+            network: components["schemas"]["NetworkPlace"][];
+            /** @description Level and layers that held it. */
+            isolation: string;
+            failure: components["schemas"]["TryFailure"] | null;
+        };
+        TryCall: {
+            method: string;
+            /** @description Without its query, which may hold secrets. */
+            url: string;
+            status: number;
+            /** Format: double */
+            ms: number;
+        };
+        TryColumn: {
+            name: string;
+            type: string;
+            nullable: boolean;
+        };
+        TryFailure: {
+            failure_class: string;
+            message: string;
+            evidence: string[];
+        };
+        TryLine: {
+            level: string;
+            message: string;
+        };
+        TryRequestRequest: {
+            code?: string;
+            /**
+             * Format: uuid
+             * @description A saved source, instead of code.
+             */
+            id?: string;
+            /** @description Of that source; its newest when left out. */
+            version?: number;
+            /**
+             * Format: uuid
+             * @description A saved connector of that source, for its settings.
+             */
+            connector_id?: string;
+            stream: string;
+            config?: {
+                [key: string]: unknown;
+            };
+            /** @default 10 */
+            max_records?: number;
+        };
         Usage: {
             limits: components["schemas"]["Measure"][];
             months: components["schemas"]["Month"][];
@@ -3938,6 +4393,8 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
+                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    version?: number | null;
                     stream: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
@@ -8280,6 +8737,1233 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CheckAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_list: {
+        parameters: {
+            query?: {
+                archived?: boolean;
+                /** @description `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows a page. */
+                limit?: number;
+                order?: "newest" | "name" | "updated";
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sources the org's people wrote, without their code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body replays the first answer for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomSourceCreateRequest"];
+            };
+        };
+        responses: {
+            /** @description Save a source with its first version; nothing of it runs until it is approved */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A custom source with its newest version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the version you read; else 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a custom source that nothing uses, with its versions */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description ETag of the version you read; else 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PatchedCustomSourceUpdateRequest"];
+            };
+        };
+        responses: {
+            /** @description Change a custom source; other code becomes a new version */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_versions_list: {
+        parameters: {
+            query?: {
+                /** @description `next` or `previous` of another page. */
+                cursor?: string;
+                /** @description Rows a page. */
+                limit?: number;
+                order?: "newest";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Versions of a custom source, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceVersionRowPage"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_versions_retrieve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One version with its code */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceVersionDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_versions_approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body replays the first answer for 24 h. */
+                "Idempotency-Key"?: string;
+                /** @description ETag of the version you read; else 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Let pipelines run a version, and reach the hosts it names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_versions_diff: {
+        parameters: {
+            query?: {
+                /** @description Another version; the one before when left out. */
+                against?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a version changed: its code, and what it may reach */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceDiff"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_versions_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body replays the first answer for 24 h. */
+                "Idempotency-Key"?: string;
+                /** @description ETag of the version you read; else 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Make a new version that equals an old one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomSourceDetail"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_cookbook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Short sources to start from, and what code can import */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Cookbook"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_preview: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body replays the first answer for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Run code in the sandbox for a few real records, with its requests and log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TryAnswer"];
+                };
+            };
+            /** @description The request is malformed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported media type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Invalid content */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Temporarily unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    custom_sources_validate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key and body replays the first answer for 24 h. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeRequestRequest"];
+            };
+        };
+        responses: {
+            /** @description Read what code says of itself, without running any of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeReport"];
                 };
             };
             /** @description The request is malformed */

@@ -75,3 +75,7 @@ export const BuildingIcon = icon(
   <path d="M3 13.4V3h6v10.4M9 6.4h4v7M1.8 13.4h12.4M5.2 5.6h1.6m-1.6 2.6h1.6m-1.6 2.6h1.6" />,
 );
 export const LockIcon = icon("LockIcon", <path d="M4 7.2h8v6H4zM5.6 7.2V5.1a2.4 2.4 0 0 1 4.8 0v2.1" />);
+export const CodeIcon = icon(
+  "CodeIcon",
+  <path d="M5.2 4.4 1.8 8l3.4 3.6m5.6-7.2L14.2 8l-3.4 3.6M9.2 3.2 6.8 12.8" />,
+);

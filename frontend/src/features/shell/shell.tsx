@@ -8,6 +8,7 @@ import { classNames } from "@/components/class-names";
 import {
   BuildingIcon,
   ChevronIcon,
+  CodeIcon,
   MoonIcon,
   PipelineIcon,
   RunsIcon,
@@ -52,6 +53,9 @@ export function Shell() {
           <NavLink to="/runs" keys="g r" icon={<RunsIcon />}>
             Runs
           </NavLink>
+          <NavLink to="/sources" keys="g c" icon={<CodeIcon />}>
+            Sources
+          </NavLink>
           <NavLink to="/settings" keys="g s" icon={<UserIcon />}>
             Settings
           </NavLink>
@@ -88,7 +92,7 @@ function NavLink({
   icon,
   children,
 }: {
-  to: "/pipelines" | "/runs" | "/settings";
+  to: "/pipelines" | "/runs" | "/sources" | "/settings";
   keys: string;
   icon: ReactNode;
   children: ReactNode;

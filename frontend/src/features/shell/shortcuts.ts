@@ -3,19 +3,20 @@ import { useEffect } from "react";
 
 const PAUSE = 1_000; // milliseconds between the two keys of a sequence
 
-/** `g p` pipelines, `g r` runs, `g s` settings, `/` the search field of the page. */
+/** `g p` pipelines, `g r` runs, `g c` custom sources, `g s` settings, `/` the search field of the page. */
 export function useShortcuts(): void {
   const navigate = useNavigate();
   useEffect(() => {
     let goAt = 0;
     function press(event: KeyboardEvent) {
-      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
       const going = performance.now() - goAt < PAUSE;
       goAt = 0;
       if (event.key === "/") return focusSearch(event);
       if (event.key === "g") goAt = performance.now();
       if (going && event.key === "p") void navigate({ to: "/pipelines" });
       if (going && event.key === "r") void navigate({ to: "/runs" });
+      if (going && event.key === "c") void navigate({ to: "/sources" });
       if (going && event.key === "s") void navigate({ to: "/settings" });
     }
     document.addEventListener("keydown", press);
@@ -23,7 +24,9 @@ export function useShortcuts(): void {
   }, [navigate]);
 }
 
-function isTyping(target: EventTarget | null): boolean {
+/** The code editor lives in a shadow tree, which only the event's path sees into. */
+function isTyping(event: KeyboardEvent): boolean {
+  const [target] = event.composedPath();
   return (
     target instanceof HTMLElement &&
     (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))

@@ -1,0 +1,137 @@
+import { indentWithTab } from "@codemirror/commands";
+import { python } from "@codemirror/lang-python";
+import { HighlightStyle, indentUnit, syntaxHighlighting } from "@codemirror/language";
+import { lintGutter, setDiagnostics } from "@codemirror/lint";
+import { EditorState, type Text } from "@codemirror/state";
+import { EditorView, keymap } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { basicSetup } from "codemirror";
+import { useEffect, useRef } from "react";
+import type { CodeMessage } from "@/api/types";
+
+interface Props {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+  messages: CodeMessage[];
+  readOnly?: boolean;
+  /** Where to put the cursor; another object moves it again. */
+  goTo?: { line: number; column: number } | null;
+  onSave?: () => void;
+}
+
+/**
+ * Python with the server's messages in its margin. It lives in a shadow tree: there its styles are
+ * adopted sheets, which the strict content policy of these pages allows.
+ */
+export function CodeEditor({ label, value, onChange, messages, readOnly = false, goTo, onSave }: Props) {
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView>(null);
+  const callbacks = useRef({ onChange, onSave });
+  callbacks.current = { onChange, onSave };
+
+  useEffect(() => {
+    const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: "open" });
+    const made = new EditorView({
+      parent: root,
+      root,
+      state: EditorState.create({
+        doc: value,
+        extensions: [
+          basicSetup,
+          python(),
+          indentUnit.of("    "),
+          lintGutter(),
+          look,
+          syntaxHighlighting(colours),
+          EditorView.lineWrapping,
+          EditorState.readOnly.of(readOnly),
+          EditorView.editable.of(!readOnly),
+          EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true" }),
+          keymap.of([
+            { key: "Mod-s", preventDefault: true, run: () => (callbacks.current.onSave?.(), true) },
+            indentWithTab,
+          ]),
+          EditorView.updateListener.of((update) => {
+            if (update.docChanged) callbacks.current.onChange(update.state.doc.toString());
+          }),
+        ],
+      }),
+    });
+    view.current = made;
+    return () => made.destroy();
+    // the document is the editor's from here on; `value` is compared below
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [label, readOnly]);
+
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor || editor.state.doc.toString() === value) return;
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
+  }, [value]);
+
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor) return;
+    const { doc } = editor.state;
+    const found = messages.map(({ line, column, message, severity }) => {
+      const from = placeOf(doc, line, column);
+      return { from, to: doc.lineAt(from).to, message, severity };
+    });
+    editor.dispatch(setDiagnostics(editor.state, found));
+  }, [messages]);
+
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor || !goTo) return;
+    const anchor = placeOf(editor.state.doc, goTo.line, goTo.column);
+    editor.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
+    editor.focus();
+  }, [goTo]);
+
+  return <div ref={host} className="min-h-[24rem] overflow-hidden rounded-card border border-line" />;
+}
+
+function placeOf(doc: Text, line: number, column: number): number {
+  const found = doc.line(Math.min(Math.max(line, 1), doc.lines));
+  return Math.min(found.from + Math.max(column - 1, 0), found.to);
+}
+
+const look = EditorView.theme({
+  "&": {
+    fontSize: "0.8125rem",
+    backgroundColor: "var(--color-surface)",
+    color: "var(--color-ink)",
+    minHeight: "24rem",
+    maxHeight: "calc(100dvh - 15rem)",
+  },
+  "&.cm-focused": { outline: "2px solid var(--color-live)", outlineOffset: "-2px" },
+  ".cm-scroller": { fontFamily: "var(--font-mono)", overflow: "auto" },
+  ".cm-gutters": {
+    backgroundColor: "var(--color-side)",
+    color: "var(--color-faint)",
+    borderRight: "1px solid var(--color-line)",
+  },
+  ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "var(--color-hover)" },
+  ".cm-cursor": { borderLeftColor: "var(--color-ink)" },
+  ".cm-selectionBackground, &.cm-focused .cm-selectionBackground": {
+    backgroundColor: "var(--color-live-wash) !important",
+  },
+  ".cm-tooltip": {
+    backgroundColor: "var(--color-raised)",
+    color: "var(--color-ink)",
+    border: "1px solid var(--color-line-strong)",
+    borderRadius: "7px",
+  },
+});
+
+const colours = HighlightStyle.define([
+  { tag: [tags.keyword, tags.operatorKeyword, tags.modifier], color: "var(--color-live)" },
+  { tag: [tags.string, tags.special(tags.string)], color: "var(--color-good)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--color-brand)" },
+  { tag: tags.comment, color: "var(--color-faint)", fontStyle: "italic" },
+  {
+    tag: [tags.definition(tags.variableName), tags.className, tags.function(tags.variableName)],
+    fontWeight: "600",
+  },
+]);

@@ -1,0 +1,27 @@
+import { classNames } from "@/components/class-names";
+
+/** A unified diff, its lines told apart by sign as well as colour. */
+export function DiffView({ label, diff }: { label: string; diff: string }) {
+  const lines = diff.split("\n").slice(2, -1); // the two names in front say nothing here
+  if (lines.length === 0) return <p className="text-soft">The code is the same.</p>;
+  return (
+    <pre
+      role="region"
+      aria-label={label}
+      tabIndex={0}
+      className="max-h-96 overflow-auto rounded-card border border-line py-2 font-mono text-[0.78rem]"
+    >
+      {lines.map((line, index) => (
+        <span key={index} className={classNames("block px-3", lookOf(line))}>
+          {line || " "}
+        </span>
+      ))}
+    </pre>
+  );
+}
+
+function lookOf(line: string): string {
+  if (line.startsWith("@@")) return "text-faint";
+  if (line.startsWith("+")) return "bg-good-wash text-good";
+  return line.startsWith("-") ? "bg-bad-wash text-bad" : "";
+}

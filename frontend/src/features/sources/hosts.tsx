@@ -1,0 +1,29 @@
+import type { ReactNode } from "react";
+
+/** What code may reach, in words people approve. */
+export function Hosts({ hosts, children }: { hosts: string[]; children?: ReactNode }) {
+  if (hosts.length === 0) return <p className="text-soft">It reaches no host at all.</p>;
+  return (
+    <ul className="flex flex-wrap gap-1.5">
+      {hosts.map((host) => (
+        <li
+          key={host}
+          className={
+            host === "*"
+              ? "rounded-control bg-bad-wash px-1.5 text-bad"
+              : "rounded-control bg-hover px-1.5 font-mono text-[0.8125rem]"
+          }
+        >
+          {inWords(host)}
+        </li>
+      ))}
+      {children}
+    </ul>
+  );
+}
+
+function inWords(host: string): string {
+  if (host === "*") return "any host";
+  const setting = /^\{(\w+)\}$/.exec(host);
+  return setting ? `the host of the setting ${setting[1]}` : host;
+}

@@ -1,0 +1,57 @@
+import type { CodeMessage, CodeReport } from "@/api/types";
+import { CheckIcon, WarningIcon } from "@/components/icons";
+import { plural } from "@/format/number";
+
+/** What the server makes of the text, each message a way to its place. */
+export function Messages({
+  report,
+  onGo,
+}: {
+  report: CodeReport;
+  onGo: (place: { line: number; column: number }) => void;
+}) {
+  const all = [...report.errors, ...report.warnings];
+  return (
+    <section aria-label="What is wrong with the code" className="grid gap-2">
+      <p role="status" className={report.valid ? "text-good" : "text-bad"}>
+        {report.valid ? <CheckIcon className="mr-1.5 inline" /> : <WarningIcon className="mr-1.5 inline" />}
+        {report.valid
+          ? `Valid: ${plural(report.streams.length, "stream")}${report.warnings.length ? `, ${plural(report.warnings.length, "warning")}` : ""}`
+          : plural(report.errors.length, "error")}
+      </p>
+      {all.length > 0 && (
+        <ul className="grid gap-1">
+          {all.map((message, index) => (
+            <li key={index}>
+              <Place message={message} onGo={onGo} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Place({
+  message: { line, column, message, severity },
+  onGo,
+}: {
+  message: CodeMessage;
+  onGo: (place: { line: number; column: number }) => void;
+}) {
+  return (
+    <button
+      type="button"
+      onClick={() => onGo({ line, column })}
+      className="flex w-full items-baseline gap-2 rounded-control px-2 py-1 text-left hover:bg-hover"
+    >
+      <span className={severity === "error" ? "text-bad" : "text-wait"}>
+        {severity === "error" ? "Error" : "Warning"}
+      </span>
+      <span className="text-faint tabular-nums">
+        {line}:{column}
+      </span>
+      <span className="min-w-0 break-words">{message}</span>
+    </button>
+  );
+}

@@ -1,0 +1,114 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { fieldMessages, nameTaken } from "@/api/problem";
+import { Button } from "@/components/button";
+import { Field, TextField } from "@/components/field";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { useMay } from "@/features/session/use-session";
+import { PageProblem } from "@/features/shell/error-pages";
+import { Builder } from "./builder";
+import { cookbookQuery, useCreateSource } from "./queries";
+
+export function NewSourcePage() {
+  const { data, error, refetch } = useQuery(cookbookQuery);
+  return (
+    <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
+      <PageHeader title="New source" />
+      {error && <PageProblem error={error} retry={() => void refetch()} />}
+      {!data && !error && <Skeletons />}
+      {data && <Form recipes={data.results} packages={data.packages} />}
+    </div>
+  );
+}
+
+interface Recipe {
+  name: string;
+  title: string;
+  code: string;
+}
+
+function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) {
+  const navigate = useNavigate();
+  const edits = useMay()("custom_sources.edit");
+  const create = useCreateSource();
+  const [recipe, setRecipe] = useState(recipes[0]!.name);
+  const [code, setCode] = useState(recipes[0]!.code);
+  const [name, setName] = useState("");
+  const untouched = recipes.some((each) => each.code === code);
+
+  function save(approve: boolean) {
+    if (create.isPending) return;
+    create.mutate(
+      { name: name.trim(), code, approve },
+      { onSuccess: ({ id }) => void navigate({ to: "/sources/$sourceId", params: { sourceId: id } }) },
+    );
+  }
+
+  if (!edits) {
+    return (
+      <p className="text-soft">
+        Writing a source takes the permission to edit custom sources.{" "}
+        <Link to="/sources" className="link">
+          Back to the sources
+        </Link>
+      </p>
+    );
+  }
+  return (
+    <Builder code={code} onChange={setCode} onSave={() => save(false)} edits>
+      {(report) => (
+        <section aria-label="Save" className="card grid gap-3 p-4">
+          <Field label="Start from" hint={untouched ? null : "Choosing another replaces what you wrote."}>
+            {(control) => (
+              <select
+                {...control}
+                className="control"
+                value={recipe}
+                onChange={({ target }) => {
+                  setRecipe(target.value);
+                  setCode(recipes.find((each) => each.name === target.value)!.code);
+                }}
+              >
+                {recipes.map((each) => (
+                  <option key={each.name} value={each.name}>
+                    {each.title}
+                  </option>
+                ))}
+              </select>
+            )}
+          </Field>
+          <TextField
+            label="Name"
+            value={name}
+            maxLength={120}
+            placeholder={report?.source_name}
+            onChange={({ target }) => setName(target.value)}
+            error={nameTaken(create.error) ?? fieldMessages(create.error).name}
+          />
+          <div className="flex flex-wrap gap-2">
+            <Button
+              look="primary"
+              blocked={name.trim() ? (report?.valid ? null : "Correct the errors first.") : "Give it a name."}
+              onClick={() => save(true)}
+            >
+              Save and approve
+            </Button>
+            <Button blocked={name.trim() ? null : "Give it a name."} onClick={() => save(false)}>
+              Save draft
+            </Button>
+          </div>
+          <p className="text-faint">
+            Pipelines run approved versions only. Approving lets the code reach the hosts named below.
+          </p>
+          {create.error && !nameTaken(create.error) && <ErrorNotice error={create.error} />}
+          <details className="text-soft">
+            <summary>What it can import</summary>
+            <p className="mt-1 font-mono text-[0.78rem]">{packages.join(", ")}, and the standard library.</p>
+          </details>
+        </section>
+      )}
+    </Builder>
+  );
+}

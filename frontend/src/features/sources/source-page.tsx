@@ -1,0 +1,145 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import type { CustomSource } from "@/api/types";
+import { Button, buttonLook } from "@/components/button";
+import { ConfirmDialog } from "@/components/dialog";
+import { TextField } from "@/components/field";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { complain, say } from "@/components/toast";
+import { useMay } from "@/features/session/use-session";
+import { PageProblem } from "@/features/shell/error-pages";
+import { Builder } from "./builder";
+import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
+import { VersionsPanel } from "./versions-panel";
+
+export function SourcePage() {
+  const { sourceId } = useParams({ from: "/app/sources/$sourceId" });
+  const { data, error, refetch } = useQuery(sourceQuery(sourceId));
+  return (
+    <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
+      {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
+      {!data && !error && <Skeletons />}
+      {data && <Editing key={`${data.id} ${data.latest_version}`} source={data} />}
+    </div>
+  );
+}
+
+function Editing({ source }: { source: CustomSource }) {
+  const edits = useMay()("custom_sources.edit");
+  const change = useChangeSource(source.id);
+  const [code, setCode] = useState(source.version.code);
+  const [note, setNote] = useState("");
+  const changed = code !== source.version.code;
+
+  function save(approve: boolean) {
+    if (change.isPending) return;
+    change.mutate(
+      { code, note, approve },
+      {
+        onSuccess: ({ latest_version, approved_version }) =>
+          say(
+            approved_version === latest_version
+              ? `Version ${latest_version} is what pipelines run now.`
+              : `Version ${latest_version} is saved; pipelines run version ${approved_version ?? "none yet"}.`,
+          ),
+      },
+    );
+  }
+
+  return (
+    <>
+      <PageHeader title={source.name}>
+        {source.approved_version !== null && !source.archived && (
+          <Link to="/pipelines/new" className={buttonLook()}>
+            Use in a pipeline
+          </Link>
+        )}
+        {edits && <More source={source} />}
+      </PageHeader>
+      <Builder
+        code={code}
+        onChange={setCode}
+        onSave={() => changed && save(false)}
+        edits={edits}
+        tabs={[{ title: "Versions", content: <VersionsPanel source={source} edits={edits} /> }]}
+      >
+        {(report) => (
+          <section aria-label="Save" className="card grid gap-3 p-4">
+            <p className="text-soft">{inWords(source)}</p>
+            {edits && changed && (
+              <>
+                <TextField
+                  label="What you changed"
+                  optional
+                  value={note}
+                  maxLength={200}
+                  onChange={({ target }) => setNote(target.value)}
+                />
+                <div className="flex flex-wrap gap-2">
+                  <Button
+                    look="primary"
+                    blocked={report?.valid ? null : "Correct the errors first."}
+                    onClick={() => save(true)}
+                  >
+                    Save and approve
+                  </Button>
+                  <Button
+                    blocked={report?.valid ? null : "Correct the errors first."}
+                    onClick={() => save(false)}
+                  >
+                    Save draft
+                  </Button>
+                </div>
+              </>
+            )}
+            {change.error && <ErrorNotice error={change.error} />}
+          </section>
+        )}
+      </Builder>
+    </>
+  );
+}
+
+function inWords({ latest_version, approved_version, archived }: CustomSource): string {
+  if (archived) return "Archived: new pipelines cannot choose it, those that use it go on.";
+  if (approved_version === null) return "No version is approved yet, so no pipeline can run it.";
+  if (approved_version === latest_version) return `Pipelines run this, version ${latest_version}.`;
+  return `This is version ${latest_version}; pipelines run version ${approved_version}.`;
+}
+
+function More({ source }: { source: CustomSource }) {
+  const navigate = useNavigate();
+  const change = useChangeSource(source.id);
+  const remove = useDeleteSource(source.id);
+  const [asking, setAsking] = useState(false);
+  return (
+    <>
+      <Button
+        onClick={() => change.mutate({ archived: !source.archived }, { onError: (error) => complain(error) })}
+      >
+        {source.archived ? "Take out of the archive" : "Archive"}
+      </Button>
+      <Button look="danger" onClick={() => setAsking(true)}>
+        Delete
+      </Button>
+      <ConfirmDialog
+        open={asking}
+        title={`Delete ${source.name}?`}
+        confirm="Delete"
+        danger
+        onClose={() => setAsking(false)}
+        onConfirm={() => {
+          setAsking(false);
+          remove.mutate(undefined, {
+            onSuccess: () => void navigate({ to: "/sources" }),
+            onError: (error) => complain(error),
+          });
+        }}
+      >
+        All its versions go with it. It is refused while a connector or a pipeline uses it.
+      </ConfirmDialog>
+    </>
+  );
+}

@@ -1,0 +1,131 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import type { CustomSourceRow } from "@/api/types";
+import { Button, buttonLook } from "@/components/button";
+import { PlusIcon } from "@/components/icons";
+import { EmptyState, Skeletons } from "@/components/notice";
+import { PageHeader } from "@/components/page";
+import { When } from "@/components/when";
+import { useMay } from "@/features/session/use-session";
+import { PageProblem } from "@/features/shell/error-pages";
+import { sourcesQuery } from "./queries";
+
+export function SourcesPage() {
+  const filter = useSearch({ from: "/app/sources" });
+  const navigate = useNavigate({ from: "/sources" });
+  const edits = useMay()("custom_sources.edit");
+  const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(sourcesQuery(filter));
+  const rows = data?.pages.flatMap(({ results }) => results) ?? [];
+  return (
+    <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
+      <PageHeader title="Custom sources" count={data?.pages[0]?.count}>
+        {edits && (
+          <Link to="/sources/new" className={buttonLook("primary")}>
+            <PlusIcon />
+            New source
+          </Link>
+        )}
+      </PageHeader>
+      <div className="mb-4 flex flex-wrap items-center gap-3">
+        <input
+          data-search
+          type="search"
+          aria-label="Search custom sources"
+          placeholder="Search"
+          className="control sm:w-72!"
+          defaultValue={filter.q}
+          onChange={({ target }) =>
+            void navigate({ search: { ...filter, q: target.value || undefined }, replace: true })
+          }
+        />
+        <label className="flex items-center gap-2 text-soft">
+          <input
+            type="checkbox"
+            checked={filter.archived ?? false}
+            onChange={({ target }) =>
+              void navigate({ search: { ...filter, archived: target.checked || undefined }, replace: true })
+            }
+          />
+          Archived
+        </label>
+      </div>
+      {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
+      {!data && !error && <Skeletons />}
+      {data && rows.length === 0 && (
+        <Nothing edits={edits} filtered={Boolean(filter.q) || Boolean(filter.archived)} />
+      )}
+      {rows.length > 0 && <Table rows={rows} />}
+      {hasNextPage && (
+        <Button className="mt-4" onClick={() => void fetchNextPage()}>
+          Show more
+        </Button>
+      )}
+    </div>
+  );
+}
+
+function Nothing({ edits, filtered }: { edits: boolean; filtered: boolean }) {
+  if (filtered)
+    return <EmptyState title="Nothing matches">Change the search, or look outside the archive.</EmptyState>;
+  return (
+    <EmptyState
+      title="No custom sources yet"
+      action={
+        edits && (
+          <Link to="/sources/new" className={buttonLook("primary")}>
+            Write the first
+          </Link>
+        )
+      }
+    >
+      An API that no connector knows takes ten lines of Python: its address, how to log in, its pages. The
+      code runs in a sandbox that reaches only the hosts you approve.
+    </EmptyState>
+  );
+}
+
+function Table({ rows }: { rows: CustomSourceRow[] }) {
+  return (
+    <div className="card overflow-x-auto">
+      <table className="table w-full border-collapse">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">Pipelines run</th>
+            <th scope="col">Newest</th>
+            <th scope="col" className="max-sm:hidden">
+              Changed
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td>
+                <Link
+                  to="/sources/$sourceId"
+                  params={{ sourceId: row.id }}
+                  className="font-medium hover:underline"
+                >
+                  {row.name}
+                </Link>
+                {row.description && <p className="text-soft">{row.description}</p>}
+              </td>
+              <td>
+                {row.approved_version === null ? (
+                  <span className="rounded-control bg-wait-wash px-1.5 text-wait">nothing approved</span>
+                ) : (
+                  `version ${row.approved_version}`
+                )}
+              </td>
+              <td>version {row.latest_version}</td>
+              <td className="text-soft max-sm:hidden">
+                <When at={row.updated_at} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

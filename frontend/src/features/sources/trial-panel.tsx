@@ -1,0 +1,151 @@
+import { useState } from "react";
+import { fieldMessages } from "@/api/problem";
+import type { CodeReport, NetworkPlace, Trial } from "@/api/types";
+import { Button } from "@/components/button";
+import { Field } from "@/components/field";
+import { PlayIcon } from "@/components/icons";
+import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { PreviewTable } from "@/features/connect/preview-table";
+import type { Config, Schema } from "@/features/connect/schema";
+import { SchemaForm } from "@/features/connect/schema-form";
+import { plural } from "@/format/number";
+import { useTry } from "./queries";
+
+/** Run what is in the editor for a few real records. Settings typed here are sent once and kept nowhere. */
+export function TrialPanel({ code, report }: { code: string; report: CodeReport }) {
+  const attempt = useTry();
+  const [config, setConfig] = useState<Config>({});
+  const [chosen, setChosen] = useState("");
+  const names = report.streams.map(({ name }) => name);
+  const stream = names.includes(chosen) ? chosen : (names[0] ?? "");
+  const errors = Object.fromEntries(
+    Object.entries(fieldMessages(attempt.error)).map(([field, message]) => [
+      field.replace(/^config\./, ""),
+      message,
+    ]),
+  );
+  return (
+    <div className="grid gap-4">
+      <Field label="Stream">
+        {(control) => (
+          <select
+            {...control}
+            className="control"
+            value={stream}
+            onChange={({ target }) => setChosen(target.value)}
+          >
+            {names.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <SchemaForm
+        schema={report.config_schema as Schema}
+        value={config}
+        onChange={setConfig}
+        errors={errors}
+      />
+      <div>
+        <Button
+          look="primary"
+          blocked={blockedBy(report, stream, attempt.isPending)}
+          onClick={() => attempt.mutate({ code, stream, config })}
+        >
+          <PlayIcon />
+          {attempt.isPending ? "Reading…" : "Read 20 records"}
+        </Button>
+      </div>
+      {attempt.isPending && <Skeletons rows={3} />}
+      {attempt.error && !attempt.isPending && <ErrorNotice error={attempt.error} />}
+      {attempt.data && !attempt.isPending && <Result trial={attempt.data} />}
+    </div>
+  );
+}
+
+function blockedBy(report: CodeReport, stream: string, pending: boolean): string | null {
+  if (pending) return "It is being read.";
+  if (!report.valid) return "Correct the errors first.";
+  return stream ? null : "The code says no stream.";
+}
+
+function Result({ trial }: { trial: Trial }) {
+  return (
+    <div className="grid gap-4">
+      {trial.failure ? (
+        <FailureNotice {...trial.failure} />
+      ) : (
+        <PreviewTable preview={{ ...trial, failure: null }} />
+      )}
+      <p role="status" className="text-soft">
+        {plural(trial.records.length, "record")} in {(trial.ms / 1000).toFixed(2)} s with{" "}
+        {plural(trial.requests.length, "request")}
+        {trial.isolation && `; isolation ${trial.isolation}`}
+      </p>
+      {trial.requests.length > 0 && (
+        <Part title="Requests" open={Boolean(trial.failure)}>
+          <ol className="grid gap-1 font-mono text-[0.78rem]">
+            {trial.requests.map(({ method, url, status, ms }, index) => (
+              <li key={index} className="flex gap-2">
+                <span className={status >= 400 ? "text-bad" : "text-good"}>{status}</span>
+                <span className="min-w-0 break-all">
+                  {method} {url}
+                </span>
+                <span className="ml-auto whitespace-nowrap text-faint">{Math.round(ms)} ms</span>
+              </li>
+            ))}
+          </ol>
+        </Part>
+      )}
+      {trial.network.length > 0 && (
+        <Part title="Network" open={trial.network.some(({ refused }) => refused)}>
+          <NetworkTable places={trial.network} />
+        </Part>
+      )}
+      {trial.log.length > 0 && (
+        <Part title="Log" open={Boolean(trial.failure)}>
+          <pre className="max-h-72 overflow-auto font-mono text-[0.78rem] whitespace-pre-wrap" tabIndex={0}>
+            {trial.log.map(({ message }) => message).join("\n")}
+          </pre>
+        </Part>
+      )}
+    </div>
+  );
+}
+
+function Part({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
+  return (
+    <details open={open} className="rounded-card border border-line">
+      <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">{title}</summary>
+      <div className="border-t border-line p-3">{children}</div>
+    </details>
+  );
+}
+
+/** Where connections went, and which were refused. */
+export function NetworkTable({ places }: { places: NetworkPlace[] }) {
+  return (
+    <ul className="grid gap-1.5 text-[0.8125rem]">
+      {places.map(({ host, port, refused, connections, sent, received }) => (
+        <li key={`${host}:${port}:${refused}`} className="grid">
+          <span className="font-mono break-all">
+            {host}:{port}
+          </span>
+          {refused ? (
+            <span className="text-bad">Refused: {refused}</span>
+          ) : (
+            <span className="text-faint">
+              {plural(connections, "connection")}
+              {sent + received > 0 && `, ${bytes(sent)} out, ${bytes(received)} in`}
+            </span>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function bytes(value: number): string {
+  if (value < 1000) return `${value} B`;
+  return value < 1_000_000 ? `${(value / 1000).toFixed(1)} kB` : `${(value / 1_000_000).toFixed(1)} MB`;
+}

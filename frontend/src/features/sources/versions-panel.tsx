@@ -1,0 +1,122 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { CustomSource, SourceVersionRow } from "@/api/types";
+import { Button } from "@/components/button";
+import { ErrorNotice, Skeletons } from "@/components/notice";
+import { complain } from "@/components/toast";
+import { When } from "@/components/when";
+import { DiffView } from "./diff-view";
+import { Hosts } from "./hosts";
+import { diffQuery, useVersionVerb, versionsQuery } from "./queries";
+
+/** Every version: what it changed, who approved it, and the ways back. */
+export function VersionsPanel({ source, edits }: { source: CustomSource; edits: boolean }) {
+  const { data, error, refetch } = useQuery(versionsQuery(source.id));
+  const [open, setOpen] = useState<number | null>(null);
+  if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
+  if (!data) return <Skeletons rows={3} />;
+  return (
+    <ol className="grid gap-3">
+      {data.results.map((version) => (
+        <li key={version.number} className="rounded-card border border-line p-3">
+          <Version
+            source={source}
+            version={version}
+            edits={edits}
+            open={open === version.number}
+            onOpen={() => setOpen(open === version.number ? null : version.number)}
+          />
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Version({
+  source,
+  version,
+  edits,
+  open,
+  onOpen,
+}: {
+  source: CustomSource;
+  version: SourceVersionRow;
+  edits: boolean;
+  open: boolean;
+  onOpen: () => void;
+}) {
+  const approve = useVersionVerb(source.id, "approve");
+  const restore = useVersionVerb(source.id, "restore");
+  const { number } = version;
+  const current = source.approved_version === number;
+  return (
+    <>
+      <div className="flex flex-wrap items-baseline gap-x-2 gap-y-1">
+        <h3 className="font-medium">Version {number}</h3>
+        {current && <span className="rounded-control bg-good-wash px-1.5 text-good">pipelines run this</span>}
+        {!version.approved_at && (
+          <span className="rounded-control bg-wait-wash px-1.5 text-wait">not approved</span>
+        )}
+        <span className="ml-auto text-faint">
+          <When at={version.created_at} />
+        </span>
+      </div>
+      <p className="text-soft">
+        {[version.note, version.author || version.created_by?.name, version.commit.slice(0, 8)]
+          .filter(Boolean)
+          .join(" · ")}
+      </p>
+      {version.approved_at && (
+        <p className="text-faint">
+          Approved by {version.approved_by?.name ?? "somebody who left"} <When at={version.approved_at} />
+        </p>
+      )}
+      <div className="mt-2 flex flex-wrap gap-2">
+        <Button size="small" aria-expanded={open} onClick={onOpen}>
+          {number === 1 ? "Code" : "What changed"}
+          <span className="sr-only"> in version {number}</span>
+        </Button>
+        {edits && !current && (
+          <Button
+            size="small"
+            blocked={approve.isPending ? "It is being approved." : null}
+            onClick={() => approve.mutate(number, { onError: (error) => complain(error) })}
+          >
+            Approve<span className="sr-only"> version {number}</span>
+          </Button>
+        )}
+        {edits && number !== source.latest_version && (
+          <Button
+            size="small"
+            blocked={restore.isPending ? "It is being restored." : null}
+            onClick={() => restore.mutate(number, { onError: (error) => complain(error) })}
+          >
+            Restore<span className="sr-only"> version {number}</span>
+          </Button>
+        )}
+      </div>
+      {open && <Changes id={source.id} number={number} hosts={version.hosts} />}
+    </>
+  );
+}
+
+function Changes({ id, number, hosts }: { id: string; number: number; hosts: string[] }) {
+  const { data, error } = useQuery(diffQuery(id, number));
+  if (error) return <ErrorNotice error={error} />;
+  if (!data) return <Skeletons rows={3} />;
+  return (
+    <div className="mt-3 grid gap-3">
+      <div>
+        <h4 className="mb-1 font-medium">May reach</h4>
+        <Hosts hosts={hosts} />
+        {data.hosts_added.length > 0 && number > 1 && (
+          <p className="mt-1 text-wait">New: {data.hosts_added.join(", ")}</p>
+        )}
+        {data.hosts_removed.length > 0 && (
+          <p className="mt-1 text-soft">No longer: {data.hosts_removed.join(", ")}</p>
+        )}
+      </div>
+      <DiffView label={`Changes of version ${number}`} diff={data.diff} />
+    </div>
+  );
+}
