@@ -16,10 +16,10 @@ RUN python -m pip install --no-cache-dir --require-hashes --requirement requirem
     && uv pip sync --python /opt/drover --require-hashes --compile-bytecode requirements-image.lock
 
 FROM python:3.13-slim
-# libseccomp2 writes the sandbox's filter, git fetches the repositories of custom sources.
+# libseccomp2 writes the sandbox's filter.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git libseccomp2 \
+    && apt-get install --yes --no-install-recommends libseccomp2 \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 drover \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/drover drover \

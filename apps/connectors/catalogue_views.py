@@ -17,6 +17,9 @@ from config.api import JSONRenderer, OrgView, etag
 from config.schema import operation
 
 FRESH = "private, max-age=300"  # seconds
+ASK_AGAIN = (
+    "private, no-cache"  # what an org has of its own changes with an approval, and with the org
+)
 
 EXAMPLE: dict[str, Any] = {
     "role": "source",
@@ -38,9 +41,9 @@ EXAMPLE: dict[str, Any] = {
 class CatalogueView(OrgView):
     """Answers a rendered body, or 304 to those who have it."""
 
-    def cached(self, request: Request, body: bytes) -> Response:
+    def cached(self, request: Request, body: bytes, lifetime: str = FRESH) -> Response:
         tag = etag(hashlib.sha256(body).hexdigest()[:16])
-        headers = {"ETag": tag, "Cache-Control": FRESH}
+        headers = {"ETag": tag, "Cache-Control": lifetime}
         known = [held.strip() for held in request.headers.get("If-None-Match", "").split(",")]
         if tag in known:
             return Response(status=304, headers=headers)
@@ -58,7 +61,7 @@ class Sources(CatalogueView):
     )
     def get(self, request: Request) -> Response:
         own = [] if self.principal.only_domain else custom_kinds.usable(self.org)
-        return self.cached(request, _with_own(own) if own else _list("source"))
+        return self.cached(request, _with_own(own) if own else _list("source"), ASK_AGAIN)
 
 
 class Destinations(CatalogueView):
@@ -85,7 +88,7 @@ class Source(CatalogueView):
         example=EXAMPLE,
     )
     def get(self, request: Request, kind: str) -> Response:
-        return self.cached(request, self.own(kind) or _one("source", kind))
+        return self.cached(request, self.own(kind) or _one("source", kind), ASK_AGAIN)
 
     def own(self, name: str) -> bytes | None:
         """One of the org's own, None for a kind that comes with Drover."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F
+
 from apps.connectors import catalogue
 from apps.connectors.catalogue import Kind
 from apps.connectors.models import CUSTOM, ConnectorRole, CustomSource, CustomSourceVersion
@@ -68,8 +70,8 @@ def version_of(org: Org, kind: str, number: int | None = None) -> CustomSourceVe
     """
     versions = CustomSourceVersion.objects.for_org(org).filter(source_id=id_of(kind))
     versions = versions.filter(approved_at__isnull=False).select_related("source")
-    found: CustomSourceVersion | None = (
-        versions.filter(number=number) if number else versions.order_by("-approved_at", "-number")
+    found: CustomSourceVersion | None = versions.filter(
+        number=number or F("source__approved")
     ).first()
     if found is None:
         what = f"version {number}" if number else "any version"

@@ -267,10 +267,11 @@ class CustomSourceById(CustomSourceView):
         request_example={"code": CODE, "note": "Orders by date"},
     )
     def patch(self, request: Request, pk: UUID) -> Response:
+        one(self.sources(), pk)  # a stranger learns nothing of the code's faults
+        data = data_of(CustomSourceUpdate, request)
+        text = self.text(data) if "code" in data else None  # before the lock: nobody waits for it
         source = one(self.sources(), pk, lock=True)
         require_match(request, source.etag)
-        data = data_of(CustomSourceUpdate, request)
-        text = self.text(data) if "code" in data else None
         if "archived" in data:
             custom_sources.set_archived(
                 org=self.org, by=self.principal, source=source, archived=data["archived"]
@@ -439,7 +440,6 @@ class Try(CustomSourceView):
     def post(self, request: Request) -> Slowly:
         data = data_of(TryRequest, request)
         text, report, label = self._code(data)
-        custom_sources.require_open_hosts(self.principal, report["hosts"])
         config = self._config(data, report)
         source = SourceSpec(
             kind="custom",
@@ -458,9 +458,12 @@ class Try(CustomSourceView):
             raise Invalid([("code", "Send code, or the id of a saved source.", "ambiguous")])
         if "code" in data:
             text = self.text(data)
+            custom_sources.require_open_hosts(self.principal, text.report["hosts"])
             return text.code, dict(text.report), "draft"
         source = one(self.sources(), data["id"])
         version = self.version(source, data.get("version") or source.latest)
+        if version.approved_at is None:
+            custom_sources.require_open_hosts(self.principal, version.report["hosts"])
         if "connector_id" in data and version.approved_at is None:
             message = (
                 "Stored secrets are given to approved versions only: send the settings instead."

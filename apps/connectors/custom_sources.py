@@ -89,7 +89,7 @@ def update(
             source.etag += 1
             _save(source)
             _record(org, by, "custom_source.update", source, changed)
-        if approve and text is not None:
+        if approve:
             approve_version(org=org, by=by, source=source, number=source.latest)
     return source
 

@@ -26,6 +26,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from apps.engine import confinement
+from apps.engine.sandbox import layers, paths
 
 PRELOADED = (
     "apps.engine.child",
@@ -54,6 +55,8 @@ def preload(extra: list[str]) -> None:
     for name in _connectors():
         with contextlib.suppress(ImportError):  # an optional dependency of one connector
             importlib.import_module(name)
+    layers.probe()  # the same for every child, and tens of milliseconds for each that had to ask
+    paths.readable()
     require_single_thread()
     gc.collect()
     gc.freeze()

@@ -400,3 +400,53 @@ def test_a_list_takes_the_same_queries_however_long(
     client = world.client(Role.VIEWER)
     with django_assert_max_num_queries(8):
         assert client.get(URL).json()["count"] == 31
+
+
+def test_the_catalogue_is_asked_again_after_an_approval(world: World, stranger: World) -> None:
+    made = create(world)
+    before = world.client().get("/api/v1/catalog/sources")
+    assert before.headers["Cache-Control"] == "private, no-cache"
+    world.client().post(f"{URL}/{made['id']}/versions/1/approve", {})
+    known = {"If-None-Match": before.headers["ETag"]}
+    assert world.client().get("/api/v1/catalog/sources", headers=known).status_code == 200
+    assert stranger.client().get("/api/v1/catalog/sources", headers=known).status_code == 304
+
+
+def test_the_newest_version_is_approved_without_sending_it_again(world: World) -> None:
+    made = create(world)
+    approved = world.client().patch(f"{URL}/{made['id']}", {"approve": True}).json()
+    assert approved["approved_version"] == 1
+
+
+def test_latest_approved_is_the_one_that_was_approved_last(world: World, port: int) -> None:
+    made = create(world, code=code(port), approve=True)
+    world.client().patch(
+        f"{URL}/{made['id']}", {"code": code(port, orders="invoices"), "approve": True}
+    )
+    world.client().post(f"{URL}/{made['id']}/versions/1/approve", {})
+    back = pipeline(world, made["kind"]).json()
+    preview = world.client().post(f"/api/v1/pipelines/{back['id']}/preview", {}).json()
+    assert preview["ok"], preview
+
+
+def test_a_member_tries_approved_code_that_reaches_any_host(world: World, port: int) -> None:
+    anywhere = code(port).replace("streams =", 'hosts = ["*"]\n    streams =')
+    made = create(world, Role.ADMIN, code=anywhere, approve=True)
+    sent = {"id": made["id"], "stream": "orders", "config": {"token": TOKEN}}
+    assert world.client().post(f"{URL}/preview", sent).json()["ok"]
+
+
+@pytest.mark.parametrize("base", ['"{where}"', '"https://{where}.example.com"'])
+def test_a_secret_does_not_follow_a_changed_setting_that_may_make_the_address(
+    world: World, base: str
+) -> None:
+    led = code().replace('"http://127.0.0.1:8000"', base)
+    made = create(world, code=led + "        where: str\n", approve=True)
+    config = {"token": TOKEN, "where": "shop"}
+    sent = {"name": "S", "role": "source", "kind": made["kind"], "config": config}
+    connector = world.client().post("/api/v1/connectors", sent).json()
+    moved = world.client().patch(
+        f"/api/v1/connectors/{connector['id']}", {"config": {"where": "thief"}}
+    )
+    assert moved.status_code == 422
+    assert moved.json()["errors"][0]["code"] == "secret_required"

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.auth.models import User
+from apps.engine.sandbox import layers
 from apps.orgs.models import AuditEvent, Org, SupportAccess
 from apps.orgs.operators import NEVER_SHOWN, OperatorAdmin
 from apps.orgs.roles import Role
@@ -243,6 +244,11 @@ class TestLookingAtAnOrg:
         set_up_factor(second)
         shown = second.get("/operators/pipelines/pipeline/").content.decode()
         assert planted.canary not in shown
+
+
+def test_the_first_page_says_how_custom_code_is_isolated(operator: Client) -> None:
+    shown = operator.get("/operators/").content.decode()
+    assert f"Isolation of custom code: {layers.isolation().level}" in shown
 
 
 class TestSuspending:

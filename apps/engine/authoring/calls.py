@@ -12,7 +12,6 @@ from typing import Any
 
 from apps.engine import connect
 from apps.engine.authoring.validation import validate as validated
-from apps.engine.authoring.validation import validate_transform
 from apps.engine.classify import classify
 from apps.engine.egress.log import log as egress
 from apps.engine.failures import ConfigurationError
@@ -26,9 +25,8 @@ SLICE = 2_000  # characters of a log line
 
 
 def validate(payload: Payload) -> Answer:
-    """`{"text", "transform"}` to the report as JSON. Runs nothing of the code."""
-    check = validate_transform if payload.get("transform") else validated
-    return check(payload["text"]).to_json()
+    """`{"text"}` to the report as JSON. Runs nothing of the code."""
+    return validated(payload["text"]).to_json()
 
 
 def try_source(payload: Payload) -> Answer:

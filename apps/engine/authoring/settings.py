@@ -24,7 +24,7 @@ TYPES: dict[str, Schema] = {
     "HttpUrl": {"type": "string", "format": "uri"},
     "AnyUrl": {"type": "string", "format": "uri"},
 }
-# Each authentication of drover: what it is called, and the settings it takes by position with their names.
+# Each authentication of drover: what it is called, and which setting each of its parameters names by default.
 AUTHS: dict[str, tuple[str, dict[str, str]]] = {
     "drover.Bearer": ("bearer", {"token": "token"}),
     "drover.ApiKey": ("api_key", {"key": "api_key"}),
@@ -116,6 +116,8 @@ def _field(
         made["description"] = description
     if secret or is_secret_name(name) or classes.origin(node.annotation).endswith("SecretStr"):
         made |= {"writeOnly": True, "format": "password"}
+    elif made.get("type") == "string":
+        made["x-place"] = True  # code may make an address of it: secrets must not follow a change
     if default is not ... and default not in (UNKNOWN, None):
         made["default"] = default
     properties[name] = made

@@ -46,24 +46,6 @@ def validate(code: str) -> Report:
     return report
 
 
-def validate_transform(code: str) -> Report:
-    """The same for a transform: a function `transform(record)`."""
-    report = Report(contract="transform")
-    tree = _parsed(code, report)
-    if tree is None:
-        return report
-    imports.check(tree, report)
-    made = [
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "transform"
-    ]
-    if not made:
-        report.error(None, "A transform defines the function transform(record).")
-    elif len(made[-1].args.posonlyargs + made[-1].args.args) != 1:
-        report.error(made[-1], "transform takes one argument, the record.")
-    _warn_of_what_cannot_work(tree, report)
-    return report
-
-
 def _parsed(code: str, report: Report) -> ast.Module | None:
     if len(code) > MOST_CODE:
         report.error(None, f"The code is longer than {MOST_CODE:,} characters.")

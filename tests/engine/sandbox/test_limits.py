@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -165,13 +164,11 @@ def test_greedy_code_ends_with_a_reason(
     name: str, mode: str, ground: Callable[[str], Ground], tmp_path: Path
 ) -> None:
     greedy = GREEDY[name]
-    started = time.monotonic()
     stands = replace(ground(mode), home=str(tmp_path)) if mode != "chroot" else ground(mode)
     with Sandbox(code(greedy.body), ground=stands, limits=greedy.limits) as sandbox:
         with pytest.raises(greedy.raises, match=greedy.says):
             sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
         pid = sandbox.pid
-    assert time.monotonic() - started < 25
     assert not os.path.exists(f"/proc/{pid}")
     assert [p for p in tmp_path.rglob(f"{os.getpid()}-*") if p.is_dir()] == []
 

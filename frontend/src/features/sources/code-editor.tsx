@@ -61,7 +61,6 @@ export function CodeEditor({ label, value, onChange, messages, readOnly = false,
     view.current = made;
     return () => made.destroy();
     // the document is the editor's from here on; `value` is compared below
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [label, readOnly]);
 
   useEffect(() => {

@@ -12,7 +12,7 @@ import inspect
 import sys
 import types
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drover._failures import (
@@ -81,25 +81,6 @@ def page(source: Any, pagination: Json | None, since: Json | None) -> Page:
     else:
         answer = source.get_records_after(_state(source, since), pagination or None)
     return _paged(answer)
-
-
-def transformed(module: types.ModuleType, rows: Sequence[Json]) -> Iterator[Json]:
-    """`transform(record)` of each row: a record, several, or None to drop it."""
-    transform = getattr(module, "transform", None)
-    if not callable(transform):
-        raise ConfigurationError("A transform defines the function transform(record).")
-    for row in rows:
-        made = transform(row)
-        if made is None:
-            continue
-        if isinstance(made, Mapping):
-            yield dict(made)
-        elif isinstance(made, Iterable) and not isinstance(made, str | bytes):
-            yield from made
-        else:
-            raise ContractError(
-                f"transform(record) answers a record, several or None, not {type(made).__name__}."
-            )
 
 
 def plain(row: Any) -> Any:

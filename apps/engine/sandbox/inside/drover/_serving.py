@@ -1,6 +1,6 @@
 """Answer what the other side asks of the source: one JSON line in, JSON lines out.
 
-in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", "rows": [...]}
+in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...}
 out: {"t": "ready"} once; then for each request any number of {"t": "log"}, {"t": "request"} and
      {"t": "rows", "rows": [...]}, and one {"t": "answer", ...} or {"t": "error", ...}.
 """
@@ -149,10 +149,6 @@ class Served:
         page = _contract.page(self._bound(bound), pagination, since)
         count = self._output.rows(_limited(page.rows, limit))
         return {"rows": count, "next": page.next_pagination, "state": page.next_state}
-
-    def _transform(self, rows: list[Json]) -> Json:
-        count = self._output.rows(_contract.transformed(self._module, rows))
-        return {"rows": count}
 
     def _bound(self, bound: Json) -> Any:
         if self._source is None:
