@@ -78,9 +78,17 @@ def discover(
     return {"ok": True, "streams": found["streams"], "failure": None}
 
 
-def preview(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
+def preview(
+    *, org_id: UUID, source: SourceSpec, limit: int, transform: CodeSpec | None = None
+) -> Answer:
     """`{ok, records, columns, ms, failure}` with at most `limit` records. Writes nothing anywhere."""
-    payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
+    payload = {
+        "role": "source",
+        **asdict(source),
+        "transform": asdict(transform) if transform else None,
+        "limit": limit,
+        **_of(org_id),
+    }
     try:
         found = _ask("preview", org_id, payload, PREVIEW_SECONDS)
     except EngineError as error:
@@ -97,6 +105,11 @@ def preview(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
 def validate(*, org_id: UUID, code: str) -> Answer:
     """The report on a text (`apps.engine.authoring.report`). Runs nothing of it."""
     return _ask("validate", org_id, {"kind": "custom", "text": code}, VALIDATE_SECONDS)
+
+
+def validate_transform(*, org_id: UUID, code: str) -> Answer:
+    """The report on a transform's text, of which only the messages are filled. Runs nothing of it."""
+    return _ask("validate_transform", org_id, {"kind": "transform", "text": code}, VALIDATE_SECONDS)
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:

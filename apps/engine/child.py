@@ -37,6 +37,7 @@ CALLS = {
     "discover": "apps.engine.connect",
     "preview": "apps.engine.connect",
     "validate": "apps.engine.authoring.calls",
+    "validate_transform": "apps.engine.authoring.calls",
     "try_source": "apps.engine.authoring.calls",
 }
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import polars as pl
+from bizon.source.models import SourceIteration
 
 from apps.engine.build import build_destination, build_source
 from apps.engine.contract import (
@@ -31,7 +32,8 @@ from apps.engine.failures import ConfigurationError
 from apps.engine.frames import StreamSchema
 from apps.engine.shown import shown_rows
 from apps.engine.sources.base import FrameIteration, RowsIteration
-from apps.engine.sources.connector import ConnectorSource
+from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
+from apps.engine.transforms import Transform
 
 MAX_PREVIEW = 100
 MAX_PREVIEW_PAGES = 20  # pages of sources that begin with empty ones
@@ -62,26 +64,44 @@ def preview(payload: Payload) -> dict[str, Any]:
         raise ConfigurationError("only sources have records to preview")
     started = time.perf_counter()
     limit = max(1, min(int(payload.get("limit") or MAX_PREVIEW), MAX_PREVIEW))
-    with opened_source(payload) as source:
+    with opened_source(payload) as source, ExitStack() as stack:
         source.page_limit = limit
-        frame, schema = first_records(source, limit)
+        transform = stack.enter_context(_transform(payload)) if payload.get("transform") else None
+        frame, schema = first_records(source, limit, transform)
     fields = tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
     ms = round((time.perf_counter() - started) * 1000, 1)
     return asdict(PreviewResult(tuple(shown_rows(frame)), fields, ms))
 
 
-def first_records(source: ConnectorSource[Any], limit: int) -> tuple[pl.DataFrame, StreamSchema]:
+def first_records(
+    source: ConnectorSource[Any], limit: int, transform: Transform | None = None
+) -> tuple[pl.DataFrame, StreamSchema]:
+    """At most `limit` records of the first pages, as they would be written."""
     schema = StreamSchema()
     frames: list[pl.DataFrame] = []
     token: dict[str, Any] = {}
     for _ in range(MAX_PREVIEW_PAGES):
         page = source.get(token)
-        frames.append(_typed(page, schema, limit))
         token = page.next_pagination
+        page = transform.apply(_shortened(page, limit)) if transform else page
+        frames.append(_typed(page, schema, limit))
         if not token or sum(frame.height for frame in frames) >= limit:
             break
     whole = pl.concat([schema.conform(frame) for frame in frames]).head(limit)
     return whole, schema
+
+
+def _shortened(page: Any, limit: int) -> SourceIteration:
+    """A preview sends no more records through a transform than it shows."""
+    if isinstance(page, FrameIteration):
+        return frame_page(page.frame.head(limit), page.next_pagination)
+    rows = page.rows if isinstance(page, RowsIteration) else page.records
+    return rows_page(list(rows[:limit]), page.next_pagination)
+
+
+def _transform(payload: Payload) -> Transform:
+    sandbox = SandboxSpec(**payload.get("sandbox") or {})
+    return Transform(CodeSpec.from_json(payload["transform"]), sandbox)
 
 
 def _typed(page: Any, schema: StreamSchema, limit: int) -> pl.DataFrame:

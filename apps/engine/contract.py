@@ -118,6 +118,7 @@ class RunSpec:
     allow_private_networks: bool = False
     log_level: LogLevel = "info"
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
+    transform: CodeSpec | None = None  # what changes the records between source and destination
 
     @property
     def stream_key(self) -> str:
@@ -131,7 +132,8 @@ class RunSpec:
     def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
         destination = dict(value["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
-        made = {"source", "destination", "data", "files", "sandbox"}
+        transform = value.get("transform")
+        made = {"source", "destination", "data", "files", "sandbox", "transform"}
         rest = {k: v for k, v in value.items() if k not in made}
         return cls(
             source=SourceSpec.from_json(value["source"]),
@@ -139,6 +141,7 @@ class RunSpec:
             destination=DestinationSpec(**destination),
             data=StorageRoot(**value["data"]),
             files=StorageRoot(**value["files"]),
+            transform=CodeSpec.from_json(transform) if transform else None,
             **rest,
         )
 

@@ -15,6 +15,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 
 from apps.engine.failures import SourceError
 from apps.engine.sources.base import FrameIteration, RowsIteration, Source
+from apps.engine.transforms import Transform
 
 MAX_ROWS = 200_000
 MAX_OBJECTS = 10_000
@@ -110,7 +111,7 @@ class PageQueue:
 
 
 class PageReader:
-    """Asks the source for page after page until it has no next one, and hands them to the queue."""
+    """Asks the source for page after page until it has no next one, and hands them, transformed, to the queue."""
 
     def __init__(
         self,
@@ -121,9 +122,11 @@ class PageReader:
         pagination: Mapping[str, Any],
         iteration: int,
         total: int | None,
+        transform: Transform | None = None,
     ) -> None:
         self.total = total
         self._source = source
+        self._transform = transform
         self._queue = queue
         self._since = since
         self._start = pagination
@@ -150,7 +153,7 @@ class PageReader:
             self.total = _count(self._source.get_total_records_count())
         pagination: Mapping[str, Any] = self._start
         while True:
-            page = _page(self._fetch(dict(pagination)), self._iteration)
+            page = self._page(self._fetch(dict(pagination)))
             if page.next and page.next == pagination:
                 raise BrokenSource(
                     "The source named the page it was just asked for as the next one.",
@@ -161,6 +164,12 @@ class PageReader:
                 return
             pagination = page.next
             self._iteration += 1
+
+    def _page(self, answer: object) -> Page:
+        page = _page(answer, self._iteration)
+        if self._transform is None or not isinstance(answer, SourceIteration):
+            return page
+        return _page(self._transform.apply(answer), self._iteration)
 
     def _fetch(self, pagination: dict[str, Any]) -> object:
         if self._since is None:

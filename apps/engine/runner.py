@@ -35,6 +35,7 @@ from apps.engine.identity import identity_of
 from apps.engine.pages import PageQueue, PageReader
 from apps.engine.redaction import Redactor
 from apps.engine.sources.base import Source
+from apps.engine.transforms import Transform
 from apps.engine.writer import Blame, Writer
 
 POLL = 0.2  # seconds between looks at the stop flag while the source is silent
@@ -162,6 +163,7 @@ class Runner:
         if since is not None:
             since = since.model_copy(update={"cursor_field": self._spec.source.cursor_field})
         queue = PageQueue()
+        transform = self._transform()
         reader = PageReader(
             source,
             queue,
@@ -169,13 +171,25 @@ class Runner:
             pagination=job.pagination,
             iteration=job.next_iteration,
             total=job.total,
+            transform=transform,
         )
         reader.start()
         try:
             self._pump(queue, reader, writer)
             source.close()  # not on the way out of a failure: the reader may still be using it
+            if transform is not None:
+                transform.say_totals()
+                transform.close()
         finally:
             queue.close()
+
+    def _transform(self) -> Transform | None:
+        """Its sandbox ends with the thread that starts it: this one, which outlives the reader's."""
+        code = self._spec.transform
+        if code is None:
+            return None
+        with self._blame.on("source"):
+            return Transform(code, self._spec.sandbox)
 
     def _pump(self, queue: PageQueue, reader: PageReader, writer: Writer) -> None:
         while True:

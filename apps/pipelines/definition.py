@@ -1,7 +1,8 @@
 """The definition of a pipeline: from the document a person sends to what a version stores.
 
 `{"source": {connector_id | kind + config, stream, sync_mode, cursor_field, primary_key},
-  "destination": {connector_id | kind + config, table, write_mode}}`. Settings come from a saved connector or are
+  "destination": {connector_id | kind + config, table, write_mode},
+  "transforms": [{kind: "python", code}]}`, the last of which may be left out. Settings come from a saved connector or are
 inline; secrets of inline settings are stored apart, by paths like `source.config.password`.
 """
 
@@ -29,11 +30,13 @@ FIELDS = {
     ),
     "destination": ("connector_id", "kind", "config", "table", "write_mode"),
 }  # fmt: skip
+PARTS = (*SIDES, "transforms")
 SYNC_MODES = ("full_refresh", "incremental")
 WRITE_MODES = ("replace", "append", "merge")
 # Letters, digits, _ and - in every destination; one dot separates a schema or folder from the name.
 TABLE = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
 HIGHEST = 2**31 - 1  # number of a version
+MOST_CODE = 100_000  # characters of a transform
 MOST_KEYS = 32  # columns of a primary key, as in PostgreSQL
 
 
@@ -85,7 +88,7 @@ def settle(
 
     With `patch` each side is merged into what it was before, else only its stored secrets are kept.
     """
-    errors = schemas.unknown_fields(sent, SIDES)
+    errors = schemas.unknown_fields(sent, PARTS)
     document: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for side in SIDES:
@@ -94,6 +97,7 @@ def settle(
         document[side] = part
         kept.update({joined(side, "config", path): value for path, value in plain.items()})
         errors += draft.errors
+    errors += _settle_transforms(sent, document, before if patch else None)
     if not errors:
         errors = _together(document, connectors.kinds)
     return Definition(document, kept), errors
@@ -102,11 +106,25 @@ def settle(
 def settle_source(
     sent: Mapping[str, Any], *, connectors: Connectors
 ) -> tuple[Definition, list[Error]]:
-    """A definition of which only the source is looked at, for a preview."""
+    """A definition of which only the source and the transforms are looked at, for a preview."""
     draft = _Side("source", None, patch=False)
     part, plain = draft.settle(sent.get("source"), connectors)
     kept = {joined("source", "config", path): value for path, value in plain.items()}
-    return Definition({"source": part}, kept), draft.errors
+    document = {"source": part}
+    errors = draft.errors + _settle_transforms(sent, document, None)
+    return Definition(document, kept), errors
+
+
+def with_transforms(settled: Definition, transforms: Any) -> tuple[Definition, list[Error]]:
+    """The same definition with other transforms."""
+    document = {name: part for name, part in settled.document.items() if name != "transforms"}
+    errors = _settle_transforms({"transforms": transforms}, document, None)
+    return Definition(document, settled.secrets), errors
+
+
+def python_of(document: Mapping[str, Any]) -> str | None:
+    """The code of the document's Python transform, if it has one."""
+    return next((one["code"] for one in document.get("transforms", ())), None)
 
 
 def mask(document: Mapping[str, Any], hints: Mapping[str, str]) -> dict[str, Any]:
@@ -138,6 +156,41 @@ def joined_document(definition: Definition) -> dict[str, Any]:
         else:
             del plain[side]["config"]
     return plain
+
+
+def _settle_transforms(
+    sent: Mapping[str, Any], document: dict[str, Any], before: Definition | None
+) -> list[Error]:
+    """Put the transforms into the document, which has no such part when there are none."""
+    given = sent.get("transforms")
+    if "transforms" not in sent and before is not None:
+        given = before.document.get("transforms")
+    if not isinstance(given, list | None):
+        return [("transforms", "Must be a list.", "type")]
+    if not given:
+        return []
+    if len(given) > 1:
+        message = "A pipeline has one Python transform: put the steps into it."
+        return [("transforms", message, "max_length")]
+    errors = _transform_errors(given[0])
+    if not errors:
+        document["transforms"] = [{"kind": "python", "code": given[0]["code"]}]
+    return errors
+
+
+def _transform_errors(given: Any) -> list[Error]:
+    path = "transforms.0"
+    if not isinstance(given, Mapping):
+        return [(path, "Must be an object.", "type")]
+    errors = schemas.unknown_fields(given, ("kind", "code"), path)
+    if given.get("kind") != "python":
+        errors.append((f"{path}.kind", "Must be python.", "choice"))
+    code = given.get("code")
+    if not isinstance(code, str) or not code.strip():
+        errors.append((f"{path}.code", "This field is required.", "required"))
+    elif len(code) > MOST_CODE:
+        errors.append((f"{path}.code", f"At most {MOST_CODE:,} characters.", "max_length"))
+    return errors
 
 
 def _below(by_path: Mapping[str, Any], side: str) -> dict[str, Any]:

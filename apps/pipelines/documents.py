@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from apps.pipelines.definition import MOST_KEYS, SYNC_MODES, WRITE_MODES
+from apps.pipelines.definition import MOST_CODE, MOST_KEYS, SYNC_MODES, WRITE_MODES
 
 Schema = dict[str, Any]
 
@@ -50,6 +50,27 @@ _DESTINATION: Schema = {
 }
 
 
+TRANSFORMS: Schema = {
+    "type": "array",
+    "maxItems": 1,
+    "items": {
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string", "enum": ["python"]},
+            "code": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": MOST_CODE,
+                "description": "Defines `transform(record)`, which answers a record, a list of them, or None.",
+            },
+        },
+        "required": ["kind", "code"],
+        "additionalProperties": False,
+    },
+    "description": "What changes the records on their way, in a sandbox without a network.",
+}
+
+
 def sent() -> Schema:
     """What a create or a replace takes."""
     return _document(source=["stream"], destination=[], needed=["source", "destination"])
@@ -80,8 +101,12 @@ def shown() -> Schema:
 
 
 def _document(*, source: list[str], destination: list[str], needed: list[str]) -> Schema:
-    sides = {"source": _side(_SOURCE, source), "destination": _side(_DESTINATION, destination)}
-    return _side(sides, needed)
+    parts = {
+        "source": _side(_SOURCE, source),
+        "destination": _side(_DESTINATION, destination),
+        "transforms": TRANSFORMS,
+    }
+    return _side(parts, needed)
 
 
 def _side(properties: Schema, needed: list[str]) -> Schema:

@@ -70,6 +70,11 @@ class ConfigSourceField(SettingsField):
     """A definition document of which the source is enough."""
 
 
+@extend_schema_field(documents.TRANSFORMS)
+class TransformsField(serializers.JSONField):
+    """The transforms of a definition document, which `definition` checks."""
+
+
 @extend_schema_field(documents.shown())
 class ConfigShown(serializers.JSONField):
     """A definition document with its secrets masked."""
@@ -265,11 +270,15 @@ ValidateAnswer = inline_serializer(
 )
 
 
-class PreviewRequest(serializers.Serializer[Any]):
+class PreviewSize(serializers.Serializer[Any]):
     max_records = serializers.IntegerField(default=10, min_value=1, max_value=100)
 
 
-class PreviewUnsaved(PreviewRequest):
+class PreviewRequest(PreviewSize):
+    transforms = TransformsField(required=False, help_text="Instead of the saved ones.")
+
+
+class PreviewUnsaved(PreviewSize):
     config = ConfigSourceField()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,9 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.connectors import custom_kinds
+from apps.connectors import custom_kinds, engine
+from apps.connectors.schemas import Error
+from apps.engine.failures import EngineError
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
@@ -188,7 +191,7 @@ def read(
     if "config" in look_at:
         usable = versions.usable_connectors(org, by, config, before.document if before else {})
         settled, found = definition.settle(config, connectors=usable, before=before, patch=patch)
-        errors += found
+        errors += found or transform_errors(org, settled, before)
     if "schedule" in look_at:
         plan, found = plans.read(schedule, before=planned)
         errors += found
@@ -201,9 +204,32 @@ def read_source(*, org: Org, by: By, config: Mapping[str, Any]) -> Definition:
     """A definition that is good enough to preview. Raises Invalid."""
     usable = versions.usable_connectors(org, by, config)
     settled, errors = definition.settle_source(config, connectors=usable)
-    if errors:
+    if errors := errors or transform_errors(org, settled, None):
         raise Invalid(errors)
     return settled
+
+
+def with_transforms(org: Org, settled: Definition, transforms: Any) -> Definition:
+    """The definition with other transforms, for a preview. Raises Invalid."""
+    changed, errors = definition.with_transforms(settled, transforms)
+    if errors := errors or transform_errors(org, changed, settled):
+        raise Invalid(errors)
+    return changed
+
+
+def transform_errors(org: Org, settled: Definition, before: Definition | None) -> list[Error]:
+    """What is wrong with the text of a new transform. Runs nothing of it."""
+    code = definition.python_of(settled.document)
+    if code is None or (before and code == definition.python_of(before.document)):
+        return []
+    field = "transforms.0.code"
+    try:
+        report = engine.validate_transform(org_id=org.pk, code=code)
+    except EngineError as error:
+        return [(field, error.message, "unreadable")]
+    return [
+        (field, f"Line {one['line']}: {one['message']}", "invalid_code") for one in report["errors"]
+    ]
 
 
 def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
@@ -326,7 +352,18 @@ def _plan_shown(plan: Plan | None) -> dict[str, Any] | None:
 
 
 def _pairs(changes: list[diffs.Change]) -> dict[str, Any]:
-    return {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
+    """For the audit trail, which says of code only which it was: versions keep the text."""
+    pairs = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
+    if "config.transforms" in pairs:
+        pairs["config.transforms"] = [_digests(side) for side in pairs["config.transforms"]]
+    return pairs
+
+
+def _digests(transforms: Any) -> Any:
+    return [
+        {"kind": one["kind"], "sha256": hashlib.sha256(one["code"].encode()).hexdigest()}
+        for one in transforms or ()
+    ]
 
 
 def _plain(value: Any) -> Any:

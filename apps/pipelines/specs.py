@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from apps.connectors import custom_kinds, schemas
@@ -16,19 +17,28 @@ from apps.pipelines.definition import Definition
 from apps.pipelines.models import Pipeline
 
 
-def engine_specs(
-    *, org: Org, pipeline: Pipeline, version: int
-) -> tuple[SourceSpec, DestinationSpec]:
+@dataclass(frozen=True, slots=True)
+class Specs:
+    """What the engine runs of a version."""
+
+    source: SourceSpec
+    destination: DestinationSpec
+    transform: CodeSpec | None
+
+
+def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     """Call inside the org's scope. The answer holds plain secrets: never show, log or store it.
 
     Raises PipelineVersion.DoesNotExist, and Unreadable when a secret cannot be opened.
     """
-    return specs_of(org, versions.opened(org, versions.numbered(org, pipeline, version)))
+    settled = versions.opened(org, versions.numbered(org, pipeline, version))
+    return Specs(source_spec(org, settled), _destination_spec(org, settled), transform(settled))
 
 
-def specs_of(org: Org, settled: Definition) -> tuple[SourceSpec, DestinationSpec]:
-    """The same for a definition that need not be saved."""
-    return source_spec(org, settled), _destination_spec(org, settled)
+def transform(settled: Definition) -> CodeSpec | None:
+    """The code between source and destination."""
+    code = definition.python_of(settled.document)
+    return CodeSpec(code, label="transform") if code else None
 
 
 def source_spec(org: Org, settled: Definition) -> SourceSpec:

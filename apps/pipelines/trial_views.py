@@ -88,7 +88,7 @@ class PreviewSaved(PipelineView):
     @operation(
         "pipelines_preview",
         tag="pipelines",
-        summary="Read a few records of a pipeline's stream; writes nothing",
+        summary="Read a few records of a pipeline's stream, transformed; writes nothing",
         request=PreviewRequest,
         answer=PreviewAnswer,
         errors=(404, 422),
@@ -96,14 +96,20 @@ class PreviewSaved(PipelineView):
         request_example={"max_records": 10},
     )
     def post(self, request: Request, pk: UUID) -> Slowly:
-        limit = data_of(PreviewRequest, request)["max_records"]
+        data = data_of(PreviewRequest, request)
         pipeline = self.readable(pk)
         self.principal.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
-        return self.slowly(versions.current(self.org, pipeline), limit)
+        settled = versions.current(self.org, pipeline)
+        if "transforms" in data:
+            settled = services.with_transforms(self.org, settled, data["transforms"])
+        return self.slowly(settled, data["max_records"])
 
     def slowly(self, settled: Definition, limit: int) -> Slowly:
         source = specs.source_spec(self.org, settled)
-        ask = partial(engine.preview, org_id=self.org.pk, source=source, limit=limit)
+        transform = specs.transform(settled)
+        ask = partial(
+            engine.preview, org_id=self.org.pk, source=source, limit=limit, transform=transform
+        )
         return Slowly(ask, then=Response)
 
 
@@ -111,7 +117,7 @@ class PreviewDraft(PreviewSaved):
     @operation(
         "pipelines_preview_unsaved",
         tag="pipelines",
-        summary="Read a few records as a definition would; a source is enough",
+        summary="Read a few records as a definition would, transformed; a source is enough",
         request=PreviewUnsaved,
         answer=PreviewAnswer,
         errors=(422,),

@@ -116,7 +116,7 @@ def _spec(claim: Claim) -> RunSpec | Failed:
             return usage.stopped(measure)
         pipeline = Pipeline.objects.for_org(org).get(pk=claim.pipeline_id)
         try:
-            source, destination = engine_specs(org=org, pipeline=pipeline, version=claim.version)
+            specs = engine_specs(org=org, pipeline=pipeline, version=claim.version)
         except (Invalid, Unreadable, PipelineVersion.DoesNotExist) as error:
             return Failed(FailureClass.CONFIGURATION, str(error) or type(error).__name__)
     return RunSpec(
@@ -125,8 +125,9 @@ def _spec(claim: Claim) -> RunSpec | Failed:
         pipeline_id=str(claim.pipeline_id),
         attempt=claim.attempt,
         lease=str(claim.lease),
-        source=source,
-        destination=destination,
+        source=specs.source,
+        destination=specs.destination,
+        transform=specs.transform,
         state_dsn=settings.ENGINE_DATABASE_URL,
         data=storage.data_root(claim.org_id, claim.pipeline_id),
         files=storage.files_root(claim.org_id),

@@ -48,10 +48,10 @@ def fields(answer: Any) -> dict[str, str]:
 def plain_source(world: World, pk: str, version: int | None = None) -> Any:
     with world.scope():
         pipeline = Pipeline.objects.for_org(world.org).get(pk=pk)
-        source, _ = specs.engine_specs(
+        made = specs.engine_specs(
             org=world.org, pipeline=pipeline, version=version or pipeline.version
         )
-    return source
+    return made.source
 
 
 def test_a_pipeline_is_made_and_read_back(world: World) -> None:

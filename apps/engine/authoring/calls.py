@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from apps.engine import connect
+from apps.engine.authoring import transforms
 from apps.engine.authoring.validation import validate as validated
 from apps.engine.classify import classify
 from apps.engine.egress.log import log as egress
@@ -27,6 +28,11 @@ SLICE = 2_000  # characters of a log line
 def validate(payload: Payload) -> Answer:
     """`{"text"}` to the report as JSON. Runs nothing of the code."""
     return validated(payload["text"]).to_json()
+
+
+def validate_transform(payload: Payload) -> Answer:
+    """The same of a transform."""
+    return transforms.validate(payload["text"]).to_json()
 
 
 def try_source(payload: Payload) -> Answer:

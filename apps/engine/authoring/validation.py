@@ -6,13 +6,11 @@ A help for its author, never a wall: what the code may do is decided by the sand
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
-from apps.engine.authoring import hosts, imports, settings, streams
+from apps.engine.authoring import hosts, imports, settings, streams, text
 from apps.engine.authoring.classes import Classes, SourceClass
 from apps.engine.authoring.report import Report
 
-MOST_CODE = 512 * 1024  # characters
 DESCRIPTION = 1000  # characters
 
 BIZON_METHODS = (
@@ -28,7 +26,7 @@ BIZON_METHODS = (
 def validate(code: str) -> Report:
     """The report. Never raises for what is in `code`."""
     report = Report()
-    tree = _parsed(code, report)
+    tree = text.parsed(code, report)
     if tree is None:
         return report
     known = imports.check(tree, report)
@@ -41,23 +39,9 @@ def validate(code: str) -> Report:
     if found:
         _describe(found[0], classes, report)
     report.hosts = hosts.asked_for(tree, found[0] if found else None, report)
-    _warn_of_what_cannot_work(tree, report)
+    text.warn_of_what_cannot_work(tree, report)
     report.messages.sort(key=lambda one: (one.line, one.column))
     return report
-
-
-def _parsed(code: str, report: Report) -> ast.Module | None:
-    if len(code) > MOST_CODE:
-        report.error(None, f"The code is longer than {MOST_CODE:,} characters.")
-        return None
-    try:
-        return ast.parse(code)
-    except SyntaxError as error:
-        place = ast.Pass(lineno=error.lineno or 1, col_offset=max((error.offset or 1) - 1, 0))
-        report.error(place, f"Syntax error: {error.msg}.")
-    except (ValueError, RecursionError, MemoryError) as error:
-        report.error(None, f"The code cannot be read: {error or type(error).__name__}.")
-    return None
 
 
 def _describe(source: SourceClass, classes: Classes, report: Report) -> None:
@@ -81,21 +65,3 @@ def _require_methods(source: SourceClass, report: Report) -> None:
     get = source.method("get")
     if get is not None and len(get.args.args) < 2 and get.args.vararg is None:
         report.error(get, "get takes the pagination: def get(self, pagination=None).")
-
-
-_CANNOT = {
-    "eval": "eval runs text as code; nothing of it can be read here",
-    "exec": "exec runs text as code; nothing of it can be read here",
-    "breakpoint": "there is no console in a sandbox",
-    "input": "there is no console in a sandbox",
-}
-
-
-def _warn_of_what_cannot_work(tree: ast.Module, report: Report) -> None:
-    for node in _calls(tree):
-        if isinstance(node.func, ast.Name) and node.func.id in _CANNOT:
-            report.warn(node, f"{_CANNOT[node.func.id].capitalize()}.")
-
-
-def _calls(tree: ast.Module) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))

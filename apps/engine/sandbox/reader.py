@@ -8,11 +8,14 @@ from typing import Any
 
 import orjson
 
+from apps.engine.sandbox import typed
 from apps.engine.sandbox.limits import BrokenOutput
 
 TEXT = 8_000  # characters of one text field kept
 SHOWN = 120  # bytes of a wrong line shown
 EVIDENCE_LINES = 12
+MOST_TYPES = 1500
+MOST_TYPED_ROWS = 1000
 LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 FAILURES = frozenset(
     {"source", "authentication", "rate_limit", "configuration", "contract", "memory"}
@@ -75,10 +78,14 @@ def _ready(body: Mapping[str, Any]) -> bool:
     return body.keys() == {"layers"} and _texts(body["layers"])
 
 
-def _rows(body: Mapping[str, Any]) -> bool:
-    rows = body.get("rows")
-    if body.keys() != {"rows"} or not isinstance(rows, list):
+def _rows(body: dict[str, Any]) -> bool:
+    rows, types = body.get("rows"), body.setdefault("types", {})
+    if body.keys() != {"rows", "types"} or not isinstance(rows, list):
         return False
+    if not isinstance(types, dict) or not typed.TAGS.issuperset(_texts_in(types)):
+        return False
+    if types and (len(types) > MOST_TYPES or len(rows) > MOST_TYPED_ROWS):
+        return False  # each type is looked for in each row
     return all(type(row) is dict for row in rows)
 
 
@@ -127,6 +134,10 @@ _CHECKS = {
     "answer": _answer,
     "error": _error,
 }
+
+
+def _texts_in(types: Mapping[str, Any]) -> list[str]:
+    return [tag if isinstance(tag, str) else "" for tag in types.values()]
 
 
 def _texts(value: Any) -> bool:

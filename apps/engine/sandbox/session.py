@@ -20,7 +20,7 @@ import orjson
 from apps.engine import failures
 from apps.engine.egress.broker import Broker, Door, Passage
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
-from apps.engine.sandbox import process, workdirs
+from apps.engine.sandbox import process, typed, workdirs
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
@@ -145,12 +145,13 @@ class Sandbox:
         raise self._death()
 
     def ask(self, operation: str, **values: Any) -> Answer:
-        """The answer to one question."""
+        """The answer to one question. Values are JSON, or `orjson.Fragment`s of it."""
         rows: list[dict[str, Any]] = []
         before = self._output
         question = orjson.dumps({"op": operation, **values}) + b"\n"
         for line in self._lines(question):
             if line.kind == "rows":
+                typed.restore(line.values["rows"], line.values["types"])
                 rows += line.values["rows"]
                 if self._output - before > self._limits.page:
                     raise self._end(_too_much("one answer", self._limits.page))

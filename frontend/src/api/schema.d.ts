@@ -1956,8 +1956,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read a few records of a pipeline's stream; writes nothing
-         * @description Read a few records of a pipeline's stream; writes nothing.
+         * Read a few records of a pipeline's stream, transformed; writes nothing
+         * @description Read a few records of a pipeline's stream, transformed; writes nothing.
          */
         post: operations["pipelines_preview"];
         delete?: never;
@@ -2180,8 +2180,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read a few records as a definition would; a source is enough
-         * @description Read a few records as a definition would; a source is enough.
+         * Read a few records as a definition would, transformed; a source is enough
+         * @description Read a few records as a definition would, transformed; a source is enough.
          */
         post: operations["pipelines_preview_unsaved"];
         delete?: never;
@@ -3509,6 +3509,13 @@ export interface components {
                     /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
                 };
+                /** @description What changes the records on their way, in a sandbox without a network. */
+                transforms?: {
+                    /** @enum {string} */
+                    kind: "python";
+                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                    code: string;
+                }[];
             };
             description?: string;
             schedule?: null | string | {
@@ -3600,6 +3607,13 @@ export interface components {
                     /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
                 };
+                /** @description What changes the records on their way, in a sandbox without a network. */
+                transforms?: {
+                    /** @enum {string} */
+                    kind: "python";
+                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                    code: string;
+                }[];
             };
             /** @default  */
             description?: string;
@@ -3696,6 +3710,13 @@ export interface components {
                     /** @enum {string} */
                     write_mode: "replace" | "append" | "merge";
                 };
+                /** @description What changes the records on their way, in a sandbox without a network. */
+                transforms?: {
+                    /** @enum {string} */
+                    kind: "python";
+                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                    code: string;
+                }[];
             };
             timeout_seconds: number;
             max_attempts: number;
@@ -3745,6 +3766,13 @@ export interface components {
         PreviewRequestRequest: {
             /** @default 10 */
             max_records?: number;
+            /** @description Instead of the saved ones. */
+            transforms?: {
+                /** @enum {string} */
+                kind: "python";
+                /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                code: string;
+            }[];
         };
         PreviewUnsavedRequest: {
             /** @default 10 */
@@ -3785,6 +3813,13 @@ export interface components {
                     /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
                 };
+                /** @description What changes the records on their way, in a sandbox without a network. */
+                transforms?: {
+                    /** @enum {string} */
+                    kind: "python";
+                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                    code: string;
+                }[];
             };
         };
         Problem: {
@@ -4417,6 +4452,13 @@ export interface components {
                     /** @enum {string} */
                     write_mode: "replace" | "append" | "merge";
                 };
+                /** @description What changes the records on their way, in a sandbox without a network. */
+                transforms?: {
+                    /** @enum {string} */
+                    kind: "python";
+                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                    code: string;
+                }[];
             };
         };
         VersionDiff: {
@@ -14926,7 +14968,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Read a few records of a pipeline's stream; writes nothing */
+            /** @description Read a few records of a pipeline's stream, transformed; writes nothing */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16147,7 +16189,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Read a few records as a definition would; a source is enough */
+            /** @description Read a few records as a definition would, transformed; a source is enough */
             200: {
                 headers: {
                     [name: string]: unknown;

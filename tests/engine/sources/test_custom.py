@@ -455,12 +455,14 @@ class Values(Source):
         "code": {"text": text},
         "sandbox": {"home": str(tmp_path)},
     }
-    row = connect.preview(payload)["records"][0]
+    answer = connect.preview(payload)
+    row, types = answer["records"][0], {one["name"]: one["type"] for one in answer["fields"]}
     assert row["big"] == str(2**80)
     assert (row["whole"], row["part"], row["none"]) == (7, 1.5, None)
     assert row["text"].startswith("é")
     assert row["time"].startswith("2026-01-02T00:00:00")
-    assert (row["price"], row["bytes"], row["5"]) == ("1.10", "ab", "number as a name")
+    assert (row["price"], row["bytes"], row["5"]) == ("1.10", "YWI=", "number as a name")
+    assert (types["time"], types["price"], types["id"]) == ("timestamp", "number", "string")
 
 
 def test_a_host_from_the_settings_is_what_the_settings_say(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ export interface Draft {
   destination: End | null;
   table: string;
   writeMode: WriteMode;
+  /** Python that changes each record; empty for none. */
+  transform: string;
   schedule: Schedule | null;
   name: string;
   tags: string[];
@@ -36,6 +38,7 @@ export const EMPTY_DRAFT: Draft = {
   destination: null,
   table: "",
   writeMode: "replace",
+  transform: "",
   schedule: null,
   name: "",
   tags: [],
@@ -52,7 +55,13 @@ export function definitionOf(draft: Draft) {
       primary_key: draft.primaryKey,
     },
     destination: { ...endOf(draft.destination!), table: draft.table, write_mode: draft.writeMode },
+    transforms: transformsOf(draft.transform),
   };
+}
+
+/** The transforms of a definition document, from one editor's text. */
+export function transformsOf(code: string) {
+  return code.trim() === "" ? [] : [{ kind: "python" as const, code }];
 }
 
 function endOf(end: End) {

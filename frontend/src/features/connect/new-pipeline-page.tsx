@@ -33,8 +33,8 @@ export function NewPipelinePage() {
     create.reset();
   }
 
-  function finish(name: string, tags: string[]) {
-    const whole = { ...draft, name, tags };
+  function finish(choice: Pick<Draft, "name" | "tags" | "transform">) {
+    const whole = { ...draft, ...choice };
     setDraft(whole);
     create.mutate(
       { draft: whole, key: intention() },

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { nameTaken } from "@/api/problem";
+import { fieldMessages, nameTaken } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
@@ -8,19 +8,23 @@ import type { Draft } from "./draft";
 import { PreviewTable } from "./preview-table";
 import { usePreview } from "./queries";
 import { StepActions } from "./step";
+import { TransformEditor, transformError } from "./transform-editor";
 
 interface Props {
   draft: Draft;
   saving: boolean;
   error: unknown;
   errors: Record<string, string>;
-  onDone: (name: string, tags: string[]) => void;
+  onDone: (choice: { name: string; tags: string[]; transform: string }) => void;
 }
 
 export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
   const [name, setName] = useState(draft.name || suggestedName(draft));
   const [tags, setTags] = useState(draft.tags.join(", "));
+  const [transform, setTransform] = useState(draft.transform);
   const preview = usePreview();
+  const wrong = transformError({ ...fieldMessages(preview.error), ...errors });
+  const read = () => preview.mutate({ ...draft, transform });
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
@@ -41,11 +45,17 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           onChange={({ target }) => setTags(target.value)}
         />
       </div>
+      <details open={transform !== ""} className="rounded-card border border-line">
+        <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">
+          Change records with Python <span className="font-normal text-faint">(optional)</span>
+        </summary>
+        <div className="border-t border-line p-3">
+          <TransformEditor code={transform} onChange={setTransform} error={wrong} />
+        </div>
+      </details>
       {preview.isPending && <Skeletons rows={4} />}
-      {preview.error && <ErrorNotice error={preview.error} retry={() => preview.mutate(draft)} />}
-      {preview.data?.failure && (
-        <FailureNotice {...preview.data.failure} retry={() => preview.mutate(draft)} />
-      )}
+      {preview.error && !wrong && <ErrorNotice error={preview.error} retry={read} />}
+      {preview.data?.failure && <FailureNotice {...preview.data.failure} retry={read} />}
       {preview.data?.ok && (
         <div className="grid gap-1.5">
           <p className="text-soft">
@@ -54,13 +64,13 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           <PreviewTable preview={preview.data} />
         </div>
       )}
-      {error != null && !nameTaken(error) && <ErrorNotice error={error} />}
+      {error != null && !nameTaken(error) && !wrong && <ErrorNotice error={error} />}
       <StepActions
         next={saving ? "Creating…" : "Create pipeline"}
         blocked={saving ? "Creating" : name.trim() === "" ? "It needs a name" : null}
-        onNext={() => onDone(name, tagsOf(tags))}
+        onNext={() => onDone({ name, tags: tagsOf(tags), transform })}
       >
-        <Button blocked={preview.isPending ? "Reading" : null} onClick={() => preview.mutate(draft)}>
+        <Button blocked={preview.isPending ? "Reading" : null} onClick={read}>
           Preview ten records
         </Button>
       </StepActions>

@@ -15,12 +15,14 @@ import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
 import { PausedMark, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
+import { TransformCard } from "./transform-card";
 
 const RECENT = 20;
 
 export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
   useOrgEvents();
+  const may = useMay();
   const { data: pipeline, error, refetch } = useQuery(pipelineQuery(pipelineId));
   usePageTitle(pipeline?.name ?? "Pipeline");
   return (
@@ -31,7 +33,14 @@ export function PipelinePage() {
         <>
           <Header pipeline={pipeline} />
           <div className="grid gap-4 xl:grid-cols-[1fr_20rem]">
-            <RecentRuns pipelineId={pipelineId} />
+            <div className="grid min-w-0 content-start gap-4">
+              <RecentRuns pipelineId={pipelineId} />
+              <TransformCard
+                key={pipeline.version}
+                pipeline={pipeline}
+                edits={may("pipelines.edit", pipeline.domain?.id)}
+              />
+            </div>
             <aside aria-label="About this pipeline" className="grid content-start gap-4">
               <Facts pipeline={pipeline} />
               <Versions pipelineId={pipelineId} />

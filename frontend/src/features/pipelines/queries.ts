@@ -8,6 +8,7 @@ import {
 import { answer, api, intention } from "@/api/client";
 import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import { isLive } from "@/components/status";
+import { transformsOf } from "@/features/connect/draft";
 import type { PipelineFilter } from "./filter";
 
 const LIVE_POLL = 5_000; // milliseconds between looks while something in the list runs, should its stream fail
@@ -116,5 +117,32 @@ export function useSetEnabled(id: string) {
     },
     onError: (_error, _enabled, context) => client.setQueryData(key, context?.before),
     onSettled: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
+  });
+}
+
+/** Ten records of a saved pipeline as another transform would make them. */
+export function usePreviewTransform(id: string) {
+  return useMutation({
+    mutationFn: (code: string) =>
+      answer(
+        api.POST("/api/v1/pipelines/{id}/preview", {
+          params: { path: { id } },
+          body: { max_records: 10, transforms: transformsOf(code) },
+        }),
+      ),
+  });
+}
+
+export function useSaveTransform(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (code: string): Promise<Pipeline> =>
+      answer(
+        api.PATCH("/api/v1/pipelines/{id}", {
+          params: { path: { id } },
+          body: { config: { transforms: transformsOf(code) } },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
   });
 }

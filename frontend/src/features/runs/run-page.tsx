@@ -6,6 +6,7 @@ import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
+import { NetworkTable } from "@/components/network-table";
 import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { isLive, StatusBadge } from "@/components/status";
@@ -48,6 +49,7 @@ export function RunPage() {
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
               <Facts run={run} />
               {!live && <OutputsCard runId={run.id} />}
+              <Network run={run} />
               <Attempts run={run} />
             </aside>
           </div>
@@ -209,6 +211,20 @@ function Facts({ run }: { run: Run }) {
           {run.id}
         </dd>
       </dl>
+    </section>
+  );
+}
+
+/** Where the newest attempt's connections went, and which were refused. */
+function Network({ run }: { run: Run }) {
+  const places = run.attempts?.at(-1)?.network ?? [];
+  if (places.length === 0) return null;
+  return (
+    <section aria-labelledby="network-title" className="card p-4">
+      <h2 id="network-title" className="mb-2 font-semibold">
+        Network
+      </h2>
+      <NetworkTable places={places} />
     </section>
   );
 }

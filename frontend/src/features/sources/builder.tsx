@@ -1,14 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useState, type ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import type { CodeReport } from "@/api/types";
-import { ErrorNotice, Skeletons } from "@/components/notice";
+import { CodeEditor } from "@/components/code-editor";
+import { ErrorNotice } from "@/components/notice";
 import { Hosts } from "./hosts";
 import { Messages } from "./messages";
 import { reportQuery } from "./queries";
 import { TrialPanel } from "./trial-panel";
 import { useSettled } from "./use-settled";
-
-const CodeEditor = lazy(() => import("./code-editor").then(({ CodeEditor }) => ({ default: CodeEditor })));
 
 const TYPING = 400; // milliseconds of silence before the server looks at the text
 const NOTHING: CodeReport["errors"] = [];
@@ -38,17 +37,15 @@ export function Builder({ code, onChange, onSave, edits, tabs = [], children }: 
   return (
     <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_26rem]">
       <div className="grid min-w-0 content-start gap-3">
-        <Suspense fallback={<Skeletons rows={10} />}>
-          <CodeEditor
-            label="Code of the source"
-            value={code}
-            onChange={onChange}
-            onSave={onSave}
-            readOnly={!edits}
-            messages={report ? [...report.errors, ...report.warnings] : NOTHING}
-            goTo={goTo}
-          />
-        </Suspense>
+        <CodeEditor
+          label="Code of the source"
+          value={code}
+          onChange={onChange}
+          onSave={onSave}
+          readOnly={!edits}
+          messages={report ? [...report.errors, ...report.warnings] : NOTHING}
+          goTo={goTo}
+        />
         {error && <ErrorNotice error={error} retry={() => void refetch()} />}
         {report && <Messages report={report} onGo={setGoTo} />}
       </div>

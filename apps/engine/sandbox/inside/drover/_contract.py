@@ -12,7 +12,7 @@ import inspect
 import sys
 import types
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from drover._failures import (
@@ -83,6 +83,35 @@ def page(source: Any, pagination: Json | None, since: Json | None) -> Page:
     return _paged(answer)
 
 
+def transform_of(module: types.ModuleType) -> Callable[[Json], Any]:
+    """The module's `transform(record)`. Raises ConfigurationError."""
+    found = getattr(module, "transform", None)
+    if not callable(found):
+        raise ConfigurationError("A transform defines a function transform(record).")
+    return found  # type: ignore[no-any-return]
+
+
+def transformed(function: Callable[[Json], Any], rows: Iterable[Json]) -> Iterator[Any]:
+    """What the function makes of each record: one, several or, for None, nothing."""
+    for row in rows:
+        try:
+            made = function(row)
+            if isinstance(made, Mapping):
+                yield made
+            elif made is not None:
+                yield from _several(made)
+        except Exception as error:
+            error.add_note(f"with the record {repr(row)[:MESSAGE]}")
+            raise
+
+
+def _several(made: Any) -> Iterable[Any]:
+    if isinstance(made, list | tuple | types.GeneratorType):
+        return made
+    message = f"transform answers a record, a list of records or None, not {type(made).__name__}."
+    raise ContractError(message)
+
+
 def plain(row: Any) -> Any:
     """The record as a dict: of bizon's `SourceRecord` its data."""
     if type(row) is dict:
@@ -135,11 +164,15 @@ def explained(error: BaseException, trace: tuple[list[str], int | None]) -> Json
     return {
         "failure": failure,
         "message": message[:MESSAGE],
-        "evidence": [line[:MESSAGE] for line in (*evidence, *lines)][:EVIDENCE],
+        "evidence": [line[:MESSAGE] for line in (*evidence, *lines, *_notes(error))][:EVIDENCE],
         "retry_after": wait,
         "retryable": retry,
         "line": number,
     }
+
+
+def _notes(error: BaseException) -> Sequence[str]:
+    return [str(note) for note in getattr(error, "__notes__", ())]
 
 
 def _explained(

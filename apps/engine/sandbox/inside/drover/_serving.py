@@ -1,13 +1,14 @@
 """Answer what the other side asks of the source: one JSON line in, JSON lines out.
 
-in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...}
+in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", ...}
 out: {"t": "ready"} once; then for each request any number of {"t": "log"}, {"t": "request"} and
-     {"t": "rows", "rows": [...]}, and one {"t": "answer", ...} or {"t": "error", ...}.
+     {"t": "rows", "rows": [...], "types": {...}}, and one {"t": "answer", ...} or {"t": "error", ...}.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import linecache
 import logging
 import os
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from drover import _contract, _imports, _requests
+from drover import _contract, _imports, _requests, _typed
 
 ROWS_IN_A_LINE = 500
 LINE = 1 << 20  # bytes a line of rows should not exceed by much
@@ -46,23 +47,23 @@ class Output:
 
     def rows(self, rows: Iterable[Any]) -> int:
         """Every row, some to a line. Says how many there were."""
-        count = size = 0
-        chunk: list[bytes] = []
-        for row in rows:
-            line = encoded(_contract.plain(row))
-            if chunk and (len(chunk) >= ROWS_IN_A_LINE or size + len(line) > LINE):
-                self._rows(chunk)
-                chunk, size = [], 0
-            chunk.append(line)
-            size += len(line)
-            count += 1
-        if chunk:
+        count = 0
+        left = map(_contract.plain, rows)
+        while chunk := list(itertools.islice(left, ROWS_IN_A_LINE)):
             self._rows(chunk)
+            count += len(chunk)
         return count
 
-    def _rows(self, chunk: list[bytes]) -> None:
+    def _rows(self, chunk: list[Json]) -> None:
+        types = _typed.tags(chunk)
+        line = encoded({"t": "rows", "rows": _typed.written(chunk, types), "types": types})
+        if len(line) > LINE and len(chunk) > 1:
+            half = len(chunk) // 2
+            self._rows(chunk[:half])
+            self._rows(chunk[half:])
+            return
         with self._lock:
-            self._file.write(b'{"t":"rows","rows":[' + b",".join(chunk) + b"]}\n")
+            self._file.write(line + b"\n")
 
 
 def encoded(value: Any) -> bytes:
@@ -149,6 +150,11 @@ class Served:
         page = _contract.page(self._bound(bound), pagination, since)
         count = self._output.rows(_limited(page.rows, limit))
         return {"rows": count, "next": page.next_pagination, "state": page.next_state}
+
+    def _transform(self, rows: list[Json], types: dict[str, str]) -> Json:
+        function = _contract.transform_of(self._module)
+        made = _contract.transformed(function, _typed.restored(rows, types))
+        return {"rows": self._output.rows(made)}
 
     def _bound(self, bound: Json) -> Any:
         if self._source is None:

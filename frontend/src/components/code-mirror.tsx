@@ -9,7 +9,7 @@ import { basicSetup } from "codemirror";
 import { useEffect, useRef } from "react";
 import type { CodeMessage } from "@/api/types";
 
-interface Props {
+export interface CodeProps {
   label: string;
   value: string;
   onChange: (value: string) => void;
@@ -18,13 +18,24 @@ interface Props {
   /** Where to put the cursor; another object moves it again. */
   goTo?: { line: number; column: number } | null;
   onSave?: () => void;
+  /** A CSS length. */
+  minHeight?: string;
 }
 
 /**
  * Python with the server's messages in its margin. It lives in a shadow tree: there its styles are
  * adopted sheets, which the strict content policy of these pages allows.
  */
-export function CodeEditor({ label, value, onChange, messages, readOnly = false, goTo, onSave }: Props) {
+export function CodeMirror({
+  label,
+  value,
+  onChange,
+  messages,
+  readOnly = false,
+  goTo,
+  onSave,
+  minHeight = "24rem",
+}: CodeProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
   const callbacks = useRef({ onChange, onSave });
@@ -43,6 +54,7 @@ export function CodeEditor({ label, value, onChange, messages, readOnly = false,
           indentUnit.of("    "),
           lintGutter(),
           look,
+          EditorView.theme({ "&": { minHeight } }),
           syntaxHighlighting(colours),
           EditorView.lineWrapping,
           EditorState.readOnly.of(readOnly),
@@ -61,7 +73,7 @@ export function CodeEditor({ label, value, onChange, messages, readOnly = false,
     view.current = made;
     return () => made.destroy();
     // the document is the editor's from here on; `value` is compared below
-  }, [label, readOnly]);
+  }, [label, readOnly, minHeight]);
 
   useEffect(() => {
     const editor = view.current;
@@ -88,7 +100,7 @@ export function CodeEditor({ label, value, onChange, messages, readOnly = false,
     editor.focus();
   }, [goTo]);
 
-  return <div ref={host} className="min-h-[24rem] overflow-hidden rounded-card border border-line" />;
+  return <div ref={host} className="overflow-hidden rounded-card border border-line" />;
 }
 
 function placeOf(doc: Text, line: number, column: number): number {
@@ -101,7 +113,6 @@ const look = EditorView.theme({
     fontSize: "0.8125rem",
     backgroundColor: "var(--color-surface)",
     color: "var(--color-ink)",
-    minHeight: "24rem",
     maxHeight: "calc(100dvh - 15rem)",
   },
   "&.cm-focused": { outline: "2px solid var(--color-live)", outlineOffset: "-2px" },

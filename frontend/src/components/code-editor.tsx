@@ -1,0 +1,14 @@
+import { lazy, Suspense } from "react";
+import type { CodeProps } from "./code-mirror";
+import { Skeletons } from "./notice";
+
+const CodeMirror = lazy(() => import("./code-mirror").then(({ CodeMirror }) => ({ default: CodeMirror })));
+
+/** An editor of Python, fetched when the first one is shown. */
+export function CodeEditor(props: CodeProps) {
+  return (
+    <Suspense fallback={<Skeletons rows={5} />}>
+      <CodeMirror {...props} />
+    </Suspense>
+  );
+}

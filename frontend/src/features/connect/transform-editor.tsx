@@ -1,0 +1,59 @@
+import type { CodeMessage } from "@/api/types";
+import { Button } from "@/components/button";
+import { CodeEditor } from "@/components/code-editor";
+
+const EXAMPLE = `def transform(record):
+    """Called for each record: return it changed, a list of records, or None to drop it."""
+    return record
+`;
+const NOTHING: CodeMessage[] = [];
+
+interface Props {
+  code: string;
+  onChange: (code: string) => void;
+  /** What the server found wrong with it, "Line 3: …". */
+  error?: string | null;
+}
+
+/** The Python that changes records between source and destination. */
+export function TransformEditor({ code, onChange, error }: Props) {
+  return (
+    <div className="grid gap-2">
+      <p className="text-soft">
+        A function <code className="font-mono">transform(record)</code> is called for each record, in a
+        sandbox without a network. It returns the record, a list of records, or None to drop it. A preview
+        shows what it makes.
+      </p>
+      {code === "" ? (
+        <div>
+          <Button onClick={() => onChange(EXAMPLE)}>Begin with an example</Button>
+        </div>
+      ) : (
+        <CodeEditor
+          label="Code of the transform"
+          value={code}
+          onChange={onChange}
+          messages={error ? placed(error) : NOTHING}
+          minHeight="10rem"
+        />
+      )}
+      {error && (
+        <p role="alert" className="text-bad">
+          {error}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function placed(error: string): CodeMessage[] {
+  const found = /^Line (\d+): (.*)$/.exec(error);
+  if (!found) return NOTHING;
+  return [{ line: Number(found[1]), column: 1, message: found[2]!, severity: "error" }];
+}
+
+/** The server's word on the transform, wherever the document was in the request. */
+export function transformError(errors: Record<string, string>): string | null {
+  const place = Object.keys(errors).find((field) => /(^|\.)transforms(\.|$)/.test(field));
+  return place ? errors[place]! : null;
+}

@@ -1,0 +1,86 @@
+import { useState } from "react";
+import { fieldMessages } from "@/api/problem";
+import type { Pipeline } from "@/api/types";
+import { Button } from "@/components/button";
+import { CodeEditor } from "@/components/code-editor";
+import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
+import { say } from "@/components/toast";
+import { PreviewTable } from "@/features/connect/preview-table";
+import { TransformEditor, transformError } from "@/features/connect/transform-editor";
+import { usePreviewTransform, useSaveTransform } from "./queries";
+
+const NONE: never[] = [];
+const unchanged = () => undefined;
+
+/** The Python between source and destination, to read and, with the permission, to change. */
+export function TransformCard({ pipeline, edits }: { pipeline: Pipeline; edits: boolean }) {
+  const [editing, setEditing] = useState(false);
+  const saved = pipeline.config.transforms?.[0]?.code ?? "";
+  if (saved === "" && !edits) return null;
+  return (
+    <section aria-labelledby="transform-title" className="card grid gap-3 p-4">
+      <div className="flex flex-wrap items-center gap-2">
+        <h2 id="transform-title" className="mr-auto font-semibold">
+          Transform
+        </h2>
+        {edits && !editing && (
+          <Button size="small" onClick={() => setEditing(true)}>
+            {saved === "" ? "Change records with Python" : "Edit"}
+          </Button>
+        )}
+      </div>
+      {editing ? (
+        <Editing pipeline={pipeline} saved={saved} onClose={() => setEditing(false)} />
+      ) : saved === "" ? (
+        <p className="text-soft">Records arrive as the source gives them.</p>
+      ) : (
+        <CodeEditor
+          label="Code of the transform"
+          value={saved}
+          onChange={unchanged}
+          messages={NONE}
+          readOnly
+          minHeight="3rem"
+        />
+      )}
+    </section>
+  );
+}
+
+function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: string; onClose: () => void }) {
+  const [code, setCode] = useState(saved);
+  const preview = usePreviewTransform(pipeline.id);
+  const save = useSaveTransform(pipeline.id);
+  const wrong = transformError({ ...fieldMessages(preview.error), ...fieldMessages(save.error) });
+  return (
+    <>
+      <TransformEditor code={code} onChange={setCode} error={wrong} />
+      <div className="flex flex-wrap gap-2">
+        <Button
+          look="primary"
+          blocked={save.isPending ? "Saving" : code === saved ? "Nothing has changed" : null}
+          onClick={() =>
+            save.mutate(code, {
+              onSuccess: ({ version }) => {
+                say(`Saved as version ${version}: the next run uses it.`);
+                onClose();
+              },
+            })
+          }
+        >
+          Save
+        </Button>
+        <Button blocked={preview.isPending ? "Reading" : null} onClick={() => preview.mutate(code)}>
+          Preview ten records
+        </Button>
+        <Button look="quiet" onClick={onClose}>
+          Cancel
+        </Button>
+      </div>
+      {preview.isPending && <Skeletons rows={3} />}
+      {(preview.error ?? save.error) && !wrong && <ErrorNotice error={preview.error ?? save.error} />}
+      {preview.data?.failure && <FailureNotice {...preview.data.failure} />}
+      {preview.data?.ok && <PreviewTable preview={preview.data} />}
+    </>
+  );
+}

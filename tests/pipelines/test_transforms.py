@@ -1,0 +1,131 @@
+"""Transforms in a pipeline's definition: saved, kept, shown, refused by place, previewed; by whom."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from apps.orgs.models import AuditEvent
+from tests.pipelines.test_pipelines import URL, create, fields
+from tests.pipelines.test_previews import _supervisor as _supervisor
+from tests.pipelines.test_previews import stored_files
+from tests.world import World, make_world
+
+DOUBLE = "def transform(record):\n    return {'twice': record['id'] * 2}\n"
+PYTHON = {"kind": "python", "code": DOUBLE}
+CONFIG = {
+    "source": {"kind": "dummy", "config": {"rows": 50}, "stream": "generated"},
+    "destination": {"kind": "jsonl", "config": {}},
+}
+
+
+def transformed(**changes: Any) -> dict[str, Any]:
+    return {**CONFIG, "transforms": [PYTHON], **changes}
+
+
+def test_a_transform_is_saved_with_the_pipeline_and_kept_until_it_is_changed(world: World) -> None:
+    made = create(world, config=transformed())
+    assert made["config"]["transforms"] == [PYTHON]
+    one = f"{URL}/{made['id']}"
+    kept = world.client().patch(one, {"config": {"source": {"config": {"rows": 9}}}}).json()
+    assert kept["config"]["transforms"] == [PYTHON]
+    assert kept["version"] == 2
+    gone = world.client().patch(one, {"config": {"transforms": []}}).json()
+    assert "transforms" not in gone["config"]
+    assert gone["version"] == 3
+    changes = world.client().get(f"{one}/versions/3/diff").json()["changes"]
+    assert changes == [{"field": "transforms", "before": [PYTHON], "after": None, "secret": False}]
+    restored = world.client().post(f"{one}/versions/2/restore").json()
+    assert restored["config"]["transforms"] == [PYTHON]
+
+
+def test_a_definition_put_without_transforms_has_none(world: World) -> None:
+    made = create(world, config=transformed())
+    answer = world.client().put(f"{URL}/{made['id']}", {"name": "x", "config": CONFIG})
+    assert answer.status_code == 200, answer.content
+    assert "transforms" not in answer.json()["config"]
+
+
+def test_the_audit_trail_says_which_code_it_was_and_not_the_code(world: World) -> None:
+    create(world, config=transformed())
+    with world.scope():
+        event = AuditEvent.objects.for_org(world.org).filter(action="pipeline.create").latest("id")
+    assert "twice" not in str(event.changes)
+    (after,) = event.changes["config.transforms"][1]
+    assert len(after["sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("transforms", "wrong"),
+    [
+        ("text", {"transforms": "type"}),
+        (["text"], {"transforms.0": "type"}),
+        ([{}], {"transforms.0.kind": "choice", "transforms.0.code": "required"}),
+        ([{"kind": "sql", "code": "select 1"}], {"transforms.0.kind": "choice"}),
+        ([{"kind": "python", "code": 7}], {"transforms.0.code": "required"}),
+        ([{"kind": "python", "code": "#" * 100_001}], {"transforms.0.code": "max_length"}),
+        ([{**PYTHON, "label": "x"}], {"transforms.0.label": "unknown"}),
+        ([PYTHON, PYTHON], {"transforms": "max_length"}),
+        ([{"kind": "python", "code": "def f(: pass"}], {"transforms.0.code": "invalid_code"}),
+        ([{"kind": "python", "code": "x = 1"}], {"transforms.0.code": "invalid_code"}),
+    ],
+)
+def test_what_cannot_work_is_refused_by_its_place(
+    world: World, transforms: Any, wrong: dict[str, str]
+) -> None:
+    sent = {"name": "Flights", "config": transformed(transforms=transforms)}
+    assert fields(world.client().post(URL, sent)) == wrong
+    answer = world.client().post(f"{URL}/validate", sent).json()
+    assert {error["field"] for error in answer["errors"]} == set(wrong)
+
+
+def test_the_message_names_the_line(world: World) -> None:
+    code = "def transform(record):\n    record['a'] = 1\n"
+    sent = {"name": "x", "config": transformed(transforms=[{"kind": "python", "code": code}])}
+    (error,) = world.client().post(URL, sent).json()["errors"]
+    assert error["message"].startswith("Line 1: transform returns nothing")
+
+
+def test_a_preview_shows_the_records_as_they_would_be_written(world: World) -> None:
+    sent = {"config": {"source": CONFIG["source"], "transforms": [PYTHON]}, "max_records": 3}
+    answer = world.client().post(f"{URL}/preview", sent).json()
+    assert answer["ok"], answer
+    assert answer["records"] == [{"twice": 2}, {"twice": 4}, {"twice": 6}]
+    made = create(world, config=transformed())
+    saved = world.client().post(f"{URL}/{made['id']}/preview", {"max_records": 2}).json()
+    assert saved["records"] == [{"twice": 2}, {"twice": 4}]
+    code = "def transform(record):\n    return {'half': record['id'] / 2}\n"
+    other = {"max_records": 1, "transforms": [{"kind": "python", "code": code}]}
+    tried = world.client().post(f"{URL}/{made['id']}/preview", other).json()
+    assert tried["records"] == [{"half": 0.5}]
+    none = world.client().post(f"{URL}/{made['id']}/preview", {"transforms": []}).json()
+    assert none["records"][0]["id"] == 1
+    bad = {"transforms": [{"kind": "python", "code": "x = 1"}]}
+    answer = world.client().post(f"{URL}/{made['id']}/preview", bad)
+    assert fields(answer) == {"transforms.0.code": "invalid_code"}
+    assert stored_files(world) == []
+
+
+def test_a_transform_that_fails_is_told_with_the_record(world: World) -> None:
+    code = "def transform(record):\n    return record['nope']\n"
+    transforms = [{"kind": "python", "code": code}]
+    sent = {"config": {"source": CONFIG["source"], "transforms": transforms}}
+    answer = world.client().post(f"{URL}/preview", sent).json()
+    assert not answer["ok"]
+    assert answer["failure"]["failure_class"] == "contract"
+    assert "KeyError" in answer["failure"]["message"]
+    assert any("with the record" in line for line in answer["failure"]["evidence"])
+
+
+def test_a_viewer_may_not_try_code_and_a_stranger_finds_nothing(world: World) -> None:
+    made = create(world, config=transformed())
+    sent = {"config": {"source": CONFIG["source"], "transforms": [PYTHON]}}
+    assert world.client("viewer").post(f"{URL}/preview", sent).status_code == 403
+    change: dict[str, Any] = {"config": {"transforms": []}}
+    assert world.client("viewer").patch(f"{URL}/{made['id']}", change).status_code == 403
+    stranger = make_world("Other").client()
+    assert stranger.patch(f"{URL}/{made['id']}", change).status_code == 404
+    assert stranger.post(f"{URL}/{made['id']}/preview", {}).status_code == 404
+    assert stranger.post(f"{URL}/{uuid4()}/preview", {}).status_code == 404
