@@ -188,6 +188,7 @@ SPECTACULAR_SETTINGS = {
         "JoinRoleEnum": "apps.orgs.provider_serializers.JOIN_ROLES",
         "PermissionEnum": "apps.orgs.serializers.PERMISSIONS",
         "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
+        "SyncStatusEnum": "apps.connectors.models.SyncStatus",
         "RunStatusEnum": "apps.runs.models.Status",
     },
     "SERVERS": [],

@@ -91,6 +91,10 @@ class CustomSourceRow(serializers.Serializer[Any]):
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
     origin = serializers.ChoiceField(Origin.choices)
+    repository_id = serializers.UUIDField(
+        allow_null=True, help_text="Where its code comes from, and where alone it can be changed."
+    )
+    repository_path = serializers.CharField(allow_blank=True)
     latest_version = serializers.IntegerField()
     approved_version = serializers.IntegerField(allow_null=True)
     archived = serializers.BooleanField()

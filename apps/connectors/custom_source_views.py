@@ -70,6 +70,8 @@ ROW = {
     "name": "Shop",
     "description": "",
     "origin": "editor",
+    "repository_id": None,
+    "repository_path": "",
     "latest_version": 2,
     "approved_version": 1,
     "archived": False,
@@ -117,7 +119,10 @@ ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_
 BY_NUMBER = {"newest": Order("number", descending=True, parse=int)}
 
 
-SHOWN = ("id", "name", "description", "origin", "created_at", "updated_at")
+SHOWN = (
+    "id", "name", "description", "origin", "repository_id", "repository_path", "created_at",
+    "updated_at",
+)  # fmt: skip
 SHOWN_OF_VERSION = ("number", "note", "sha256", "commit", "author", "created_at", "approved_at")
 PEOPLE = ("created_by", "approved_by")
 
@@ -272,6 +277,8 @@ class CustomSourceById(CustomSourceView):
         text = self.text(data) if "code" in data else None  # before the lock: nobody waits for it
         source = one(self.sources(), pk, lock=True)
         require_match(request, source.etag)
+        if "code" in data:
+            custom_sources.require_own_code(source)
         if "archived" in data:
             custom_sources.set_archived(
                 org=self.org, by=self.principal, source=source, archived=data["archived"]
@@ -371,7 +378,7 @@ class Restore(CustomSourceView):
         summary="Make a new version that equals an old one",
         request=Empty,
         answer=CustomSourceDetail,
-        errors=(404, 412),
+        errors=(404, 409, 412),
         parameters=[IF_MATCH],
         example=DETAIL,
     )
@@ -379,6 +386,7 @@ class Restore(CustomSourceView):
         source = one(self.sources(), pk, lock=True)
         require_match(request, source.etag)
         self.version(source, number)
+        custom_sources.require_own_code(source)
         custom_sources.restore(org=self.org, by=self.principal, source=source, number=number)
         return self.answer(source)
 

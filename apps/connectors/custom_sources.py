@@ -13,11 +13,12 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from apps.connectors.exceptions import (
+    ComesFromRepository,
     CustomSourceInUse,
     CustomSourceNameTaken,
     OpenHostsNeedAnAdmin,
 )
-from apps.connectors.models import CustomSource, CustomSourceVersion, Origin
+from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
 from apps.engine.egress.allowlist import ANY
 from apps.orgs import audit
 from apps.orgs.models import Org
@@ -50,11 +51,19 @@ def create(
     text: Text,
     description: str = "",
     origin: str = Origin.EDITOR,
+    repository: Repository | None = None,
+    repository_path: str = "",
     approve: bool = False,
 ) -> CustomSource:
     """A source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
     source = CustomSource(
-        org=org, name=name, description=description, origin=origin, created_by_id=_user(by)
+        org=org,
+        name=name,
+        description=description,
+        origin=origin,
+        repository=repository,
+        repository_path=repository_path,
+        created_by_id=_user(by),
     )
     with transaction.atomic():
         _save(source, new=True)
@@ -112,6 +121,12 @@ def approve_version(*, org: Org, by: By, source: CustomSource, number: int) -> C
         hosts = {"hosts": [None, chosen.report["hosts"]], "approved": [before, number]}
         _record(org, by, "custom_source.approve", source, hosts)
     return source
+
+
+def require_own_code(source: CustomSource) -> None:
+    """Raise ComesFromRepository for a source whose next sync would undo the change."""
+    if source.repository_id is not None:
+        raise ComesFromRepository
 
 
 def require_open_hosts(by: By, hosts: Iterable[str]) -> None:

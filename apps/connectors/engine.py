@@ -31,6 +31,8 @@ IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
 VALIDATE_SECONDS = 5.0
+UNPACK_SECONDS = 20.0
+REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
 
 Answer = dict[str, Any]
@@ -110,6 +112,18 @@ def validate(*, org_id: UUID, code: str) -> Answer:
 def validate_transform(*, org_id: UUID, code: str) -> Answer:
     """The report on a transform's text, of which only the messages are filled. Runs nothing of it."""
     return _ask("validate_transform", org_id, {"kind": "transform", "text": code}, VALIDATE_SECONDS)
+
+
+def read_repository(*, org_id: UUID, config: Mapping[str, Any]) -> Answer:
+    """What a branch holds: see `apps.engine.authoring.bundles.read_repository`. Raises EngineError."""
+    payload = {"role": "source", "kind": "repository", "config": dict(config), **_of(org_id)}
+    return _ask("read_repository", org_id, payload, REPOSITORY_SECONDS)
+
+
+def unpack(*, org_id: UUID, filename: str, content: str) -> Answer:
+    """The files of an upload, base64 as `content`: see `apps.engine.authoring.bundles.unpack`. Raises EngineError."""
+    payload = {"kind": "upload", "filename": filename, "content": content}
+    return _ask("unpack", org_id, payload, UNPACK_SECONDS)
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:

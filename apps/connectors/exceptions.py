@@ -36,6 +36,18 @@ class CustomSourceInUse(Conflict):
     code = "in_use"
 
 
+class ComesFromRepository(Conflict):
+    """The code of this source comes from a Git repository: change it there."""
+
+    code = "from_repository"
+
+
+class RepositoryConnected(Conflict):
+    """This folder of that branch is connected already."""
+
+    code = "connected"
+
+
 class OpenHostsNeedAnAdmin(PermissionMissing):
     """Code that may reach any host (*) is approved by an admin: name the hosts it needs, or ask one."""
 

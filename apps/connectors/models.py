@@ -27,6 +27,54 @@ class Origin(models.TextChoices):
     REPOSITORY = "repository"
 
 
+class SyncStatus(models.TextChoices):
+    NEVER = "never"
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTLY = "partly"  # some of the files could not be used
+    FAILED = "failed"
+
+
+class Repository(OrgOwned):
+    """A folder of a Git repository whose Python files are custom sources. Its secrets are sealed."""
+
+    url = models.CharField(max_length=500)
+    branch = models.CharField(max_length=200, default="main")
+    path = models.CharField(max_length=300, blank=True)  # of the folder; empty is the root
+    username = models.CharField(max_length=100, blank=True)
+    sealed = models.TextField(blank=True)  # {"token", "webhook_secret"}, see apps.orgs.vault
+    has_token = models.BooleanField(default=False)
+    token_last4 = models.CharField(max_length=4, blank=True)
+    approves = models.BooleanField(default=False)  # new versions that reach no new host
+    status = models.CharField(max_length=9, choices=SyncStatus.choices, default=SyncStatus.NEVER)
+    claim = models.UUIDField(null=True)  # of the sync under way; an older one writes nothing more
+    message = models.CharField(max_length=1000, blank=True)  # why the last sync failed
+    synced_at = models.DateTimeField(null=True)
+    commit = models.CharField(max_length=64, blank=True)
+    author = models.CharField(max_length=200, blank=True)
+    subject = models.CharField(max_length=200, blank=True)
+    committed_at = models.DateTimeField(null=True)
+    outcomes = models.JSONField(
+        default=list
+    )  # of the last sync: {path, outcome, message, source_id}
+    etag = models.PositiveIntegerField(default=1)
+    created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        verbose_name_plural = "repositories"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["org", "url", "branch", "path"], name="connectors_repository_place"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.branch})"
+
+
 class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
     """The reads of custom sources."""
 
@@ -40,8 +88,8 @@ class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
     def rows(self) -> Any:
         """What a list shows: never the code."""
         return self.values(
-            "id", "name", "description", "origin", "latest", "approved", "archived_at",
-            "created_at", "updated_at",
+            "id", "name", "description", "origin", "repository_id", "repository_path", "latest",
+            "approved", "archived_at", "created_at", "updated_at",
         )  # fmt: skip
 
 
@@ -51,6 +99,10 @@ class CustomSource(OrgOwned):
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=1000, blank=True)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.EDITOR)
+    repository = models.ForeignKey(
+        Repository, models.SET_NULL, related_name="+", null=True, db_constraint=False
+    )
+    repository_path = models.CharField(max_length=500, blank=True)  # of its file
     latest = models.PositiveIntegerField(default=1)  # number of the newest version
     approved = models.PositiveIntegerField(null=True)  # of the one "latest approved" means
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -64,6 +116,9 @@ class CustomSource(OrgOwned):
     class Meta(OrgOwned.Meta):
         constraints = [
             models.UniqueConstraint("org", Lower("name"), name="connectors_customsource_name"),
+            models.UniqueConstraint(
+                fields=["org", "repository", "repository_path"], name="connectors_customsource_file"
+            ),
         ]
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="connectors_custom_newest")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.connectors import catalogue_views, checks, views
+from apps.connectors import catalogue_views, checks, repository_views, upload_views, views
 from apps.connectors import custom_source_views as custom
 
 urlpatterns = [
@@ -18,6 +18,7 @@ urlpatterns = [
     path("custom-sources", custom.CustomSources.as_view()),
     path("custom-sources/validate", custom.Validate.as_view()),
     path("custom-sources/preview", custom.Try.as_view()),
+    path("custom-sources/upload", upload_views.Upload.as_view()),
     path("custom-sources/cookbook", custom.Recipes.as_view()),
     path("custom-sources/<uuid:pk>", custom.CustomSourceById.as_view()),
     path("custom-sources/<uuid:pk>/versions", custom.Versions.as_view()),
@@ -25,4 +26,9 @@ urlpatterns = [
     path("custom-sources/<uuid:pk>/versions/<int:number>/diff", custom.Diff.as_view()),
     path("custom-sources/<uuid:pk>/versions/<int:number>/restore", custom.Restore.as_view()),
     path("custom-sources/<uuid:pk>/versions/<int:number>/approve", custom.Approve.as_view()),
+    path("repositories", repository_views.Repositories.as_view()),
+    path("repositories/<uuid:pk>", repository_views.RepositoryById.as_view()),
+    path("repositories/<uuid:pk>/sync", repository_views.Sync.as_view()),
+    path("repositories/<uuid:pk>/webhook-secret", repository_views.RenewWebhookSecret.as_view()),
+    path("hooks/<uuid:org_id>/repositories/<uuid:pk>", repository_views.Hook.as_view()),
 ]

@@ -39,6 +39,8 @@ CALLS = {
     "validate": "apps.engine.authoring.calls",
     "validate_transform": "apps.engine.authoring.calls",
     "try_source": "apps.engine.authoring.calls",
+    "read_repository": "apps.engine.authoring.bundles",
+    "unpack": "apps.engine.authoring.bundles",
 }
 
 _LEVELS: dict[str, LogLevel] = {

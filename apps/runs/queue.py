@@ -18,6 +18,7 @@ from procrastinate.tasks import configure_task
 from procrastinate.types import JSONDict
 
 from apps.auth import mail
+from apps.connectors import repositories
 from apps.pipelines import removal
 
 RUNS = "runs"  # long work: one run each
@@ -71,7 +72,7 @@ def tickets() -> int:
 def remove_zombies(silent_for: timedelta) -> int:
     """Delete jobs whose worker has died: the rows they served say what is to be done.
 
-    Removals and mail serve no row, so they are given to another worker instead.
+    Removals, mail and syncs serve no row, so they are given to another worker instead.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -90,7 +91,7 @@ def remove_zombies(silent_for: timedelta) -> int:
                    RETURNING j.id
                )
                SELECT (SELECT count(*) FROM given) + (SELECT count(*) FROM removed)""",
-            [[removal.QUEUE, mail.QUEUE], timezone.now() - silent_for],
+            [[removal.QUEUE, mail.QUEUE, repositories.QUEUE], timezone.now() - silent_for],
         )
         return int(cursor.fetchone()[0])
 

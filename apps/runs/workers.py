@@ -28,6 +28,7 @@ from procrastinate.psycopg_connector import PsycopgConnector
 from procrastinate.worker import Worker as QueueWorker
 
 from apps.auth import mail
+from apps.connectors import repositories
 from apps.engine import EngineSupervisor
 from apps.pipelines import removal
 from apps.runs import queue, reconciler
@@ -39,6 +40,7 @@ POLL = 1.0  # seconds between looks for jobs nobody announced
 SYSTEM_JOBS = 3  # of the short kind at once
 REMOVALS = 1  # at once
 MAILS = 2  # at once
+REPOSITORIES = 1  # at once
 SPARE_THREADS = 4
 GIVE_UP = 30.0  # seconds after which a stopping worker leaves its jobs to the reconciler
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
@@ -81,7 +83,7 @@ def release_dead() -> int:
 async def serve(worker: Worker, *, concurrency: int) -> None:
     """Work until told to stop by SIGTERM or SIGINT. Runs get time to checkpoint, then are given back."""
     loop = asyncio.get_running_loop()
-    threads = concurrency + SYSTEM_JOBS + REMOVALS + MAILS + SPARE_THREADS
+    threads = concurrency + SYSTEM_JOBS + REMOVALS + MAILS + REPOSITORIES + SPARE_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,6 +104,7 @@ async def _until_stopped(app: App, stop: asyncio.Event, concurrency: int) -> Non
         asyncio.create_task(_generations(app, stop, queue.SYSTEM, SYSTEM_JOBS)),
         asyncio.create_task(_generations(app, stop, removal.QUEUE, REMOVALS)),
         asyncio.create_task(_generations(app, stop, mail.QUEUE, MAILS)),
+        asyncio.create_task(_generations(app, stop, repositories.QUEUE, REPOSITORIES)),
     ]
     try:
         await asyncio.gather(*generations)

@@ -7,6 +7,7 @@ it replaces each id by another org's and by one that nobody has, for every kind 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -299,6 +300,7 @@ CONNECTORS = {
     ),
     "connectors_streams": Case(path={"id": "connector"}),
 }
+WEBHOOK_SECRET = rb'"webhook_secret":"[^"]+"'
 CODE = "from drover import Page, Source\n\n\nclass S(Source):\n    streams = ['a']\n\n    def get(self, pagination=None):\n        return Page([])\n"
 CUSTOM_SOURCES = {
     "custom_sources_list": Case(),
@@ -317,6 +319,23 @@ CUSTOM_SOURCES = {
         varies=rb'"ms":[0-9.e-]+',
     ),
     "custom_sources_cookbook": Case(),
+    "custom_sources_upload": Case(
+        body=lambda p: {"filename": "up.py", "content": b64encode(CODE.encode()).decode()}
+    ),
+    "repositories_list": Case(),
+    "repositories_create": Case(
+        201, body=lambda p: {"url": "https://git.example.com/another"}, varies=WEBHOOK_SECRET
+    ),
+    "repositories_retrieve": Case(path={"id": "repository"}),
+    "repositories_update": Case(path={"id": "repository"}, body=lambda p: {"branch": "other"}),
+    "repositories_delete": Case(204, path={"id": "repository"}),
+    "repositories_sync": Case(202, path={"id": "repository"}),
+    "repositories_renew_webhook_secret": Case(path={"id": "repository"}, varies=WEBHOOK_SECRET),
+    "repositories_hook": Case(
+        202,
+        path={"org_id": "org", "id": "repository"},
+        headers=lambda p: {"HTTP_X_GITLAB_TOKEN": p["hook_secret"]},
+    ),
     "custom_sources_versions_list": Case(path={"id": "custom_source"}),
     "custom_sources_versions_retrieve": Case(path={"id": "custom_source"}, fixed={"number": 1}),
     "custom_sources_versions_diff": Case(path={"id": "custom_source"}, fixed={"number": 2}),

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
-from apps.connectors import custom_sources
+from apps.connectors import custom_sources, repositories
 from apps.connectors.custom_sources import Text
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
@@ -83,6 +83,8 @@ def plant() -> Planted:
         ids |= _keys(world, canary, texts, ids["elsewhere"])
     ids |= _connectors(world, canary, ids["domain"])
     ids |= _custom_source(world, canary)
+    with world.scope():
+        ids |= _repository(world, canary, texts)
     ids |= _pipelines(world, canary, ids["domain"])
     with world.scope():
         ids |= _runs(world, canary, ids)
@@ -204,6 +206,23 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
         world, name=f"{canary} coded", kind=source.kind, config={"token": f"{canary} token"}
     )
     return {"custom_source": source.pk, "custom_connector": connector.pk}
+
+
+def _repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
+    """A repository nobody has read yet, and what its webhook signs with."""
+    row, texts["hook_secret"] = repositories.connect(
+        org=world.org,
+        by=principal(world, Role.OWNER),
+        fields={
+            "url": f"https://git.example.com/{canary}",
+            "branch": "main",
+            "path": "",
+            "username": "git",
+            "token": f"{canary} git token",
+            "approves": False,
+        },
+    )
+    return {"repository": row.pk}
 
 
 def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:

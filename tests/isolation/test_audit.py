@@ -25,6 +25,7 @@ CHANGES_NOTHING = {
     "custom_sources_validate": "Says what is wrong with code.",
     "custom_sources_preview": "Reads a few records and writes none.",
     "custom_sources_delete": "Here a connector uses it: 409. Its event: tests/connectors/test_custom_sources.py.",
+    "repositories_sync": "Here a sync waits already. Its event: tests/connectors/test_repositories.py.",
     "pipelines_validate": "Says what is wrong with a definition.",
     "pipelines_preview": "Reads a few records and writes none.",
     "pipelines_preview_unsaved": "Reads a few records and writes none.",

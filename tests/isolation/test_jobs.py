@@ -12,6 +12,7 @@ from django.core import mail
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
+from apps.connectors.models import Repository
 from apps.orgs.models import Invitation
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
@@ -51,6 +52,7 @@ def delete_pipeline(planted: Planted) -> None:
 JOBS = {
     "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, ask_to_cancel),
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
+    "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),
 }
 
@@ -80,7 +82,7 @@ def everything_of(planted: Planted) -> list[Any]:
     with org_scope(org.pk):
         rows = [
             list(model.objects.for_org(org).order_by("pk").values())
-            for model in (Run, Output, Pipeline, Invitation)
+            for model in (Run, Output, Pipeline, Invitation, Repository)
         ]
     return [*rows, sorted(storage.run_ids(org.pk))]
 

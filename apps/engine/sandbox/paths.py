@@ -26,7 +26,8 @@ DISTRIBUTIONS = (
     "polars",
 )
 NEEDED_BY_THEM = (
-    *("annotated-types", "anyio", "backoff", "certifi", "charset-normalizer", "dpath", "h11"),
+    *("annotated-types", "anyio", "backoff", "certifi", "charset-normalizer", "dpath", "dulwich"),
+    "h11",
     *("httpcore", "idna", "polars-runtime-32", "pydantic-core", "pydantic-extra-types", "six"),
     *("sniffio", "typing-extensions", "typing-inspection", "tzdata", "urllib3", "exceptiongroup"),
 )

@@ -158,6 +158,7 @@ class Sandbox:
             elif line.kind == "answer":
                 return Answer(line.values, rows)
             elif line.kind == "error":
+                self._look_at_network()  # what was cut off there is why it failed
                 raise _raised(line.values)
             else:
                 self._aside(line)
@@ -281,10 +282,13 @@ class Sandbox:
         if now - self._last_sign > limits.silence_seconds:
             message = f"The code said nothing for {limits.silence_seconds:g} seconds."
             raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
+        self._look_at_network()
+        self._look_at_disk()
+
+    def _look_at_network(self) -> None:
         if self._broker is not None and self._broker.totals.over:
             message = f"The code made {self._broker.totals.over}."
             raise self._end(LimitExceeded(message))
-        self._look_at_disk()
 
     def _look_at_disk(self) -> None:
         work = self._confined.work

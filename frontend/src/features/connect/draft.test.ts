@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { definitionOf, EMPTY_DRAFT, errorsBelow, tableName, writeModes } from "./draft";
+import { definitionOf, EMPTY_DRAFT, errorsBelow, tableName, transformsOf, writeModes } from "./draft";
 
 describe("a new pipeline's draft", () => {
   it("a saved connector is named by id and inline settings are sent without empty fields", () => {
@@ -34,7 +34,15 @@ describe("a new pipeline's draft", () => {
         table: "flights",
         write_mode: "merge",
       },
+      transforms: [],
     });
+  });
+
+  it("a transform is sent as Python and blank text as none", () => {
+    expect(transformsOf("def transform(r):\n    return r\n")).toEqual([
+      { kind: "python", code: "def transform(r):\n    return r\n" },
+    ]);
+    expect(transformsOf("  \n")).toEqual([]);
   });
 
   it.each([

@@ -1,0 +1,47 @@
+"""What became of each file that was to be a custom source, in an upload or a repository's sync."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apps.connectors.custom_sources import Text
+from apps.connectors.models import CustomSource
+
+WORDS = ("created", "updated", "unchanged", "archived", "failed")
+MESSAGE = 500  # characters
+
+File = Mapping[
+    str, Any
+]  # {path, text, report} or {path, problem}, see apps.engine.authoring.bundles
+Outcome = dict[str, Any]
+
+
+def outcome(
+    path: str, word: str, *, message: str = "", source: CustomSource | None = None
+) -> Outcome:
+    """One of WORDS for a path, with the source it concerns."""
+    return {
+        "path": path,
+        "outcome": word,
+        "message": message[:MESSAGE],
+        "source_id": str(source.pk) if source else None,
+        "version": source.latest if source else None,
+    }
+
+
+def problem(file: File) -> str | None:
+    """Why the file is no custom source, with the line; None when it is one."""
+    if "report" not in file:
+        return str(file["problem"])
+    errors = file["report"]["errors"]
+    return f"Line {errors[0]['line']}: {errors[0]['message']}" if errors else None
+
+
+def name_of(path: str) -> str:
+    """What a source is called after its file."""
+    return path.rpartition("/")[2].removesuffix(".py")[:120]
+
+
+def text_of(file: File, *, note: str, commit: str = "", author: str = "") -> Text:
+    return Text(file["text"], file["report"], note=note[:200], commit=commit, author=author)

@@ -1,0 +1,164 @@
+"""The shapes of /repositories and of uploads."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from rest_framework import serializers
+
+from apps.connectors import outcomes
+from apps.connectors.models import SyncStatus
+from apps.engine.egress import allowlist
+
+MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into a body of the API
+BRANCH = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
+PATH = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
+
+
+class UrlField(serializers.CharField):
+    """An https address as one clones it; http only where private networks are allowed."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data)).strip().rstrip("/")
+        schemes = {"https", "http"} if settings.ALLOW_PRIVATE_NETWORKS else {"https"}
+        try:
+            parts = urlsplit(text)
+            host = allowlist.host_of(text)
+        except ValueError:
+            host = None
+        if (
+            host is None
+            or "*" in host
+            or parts.scheme not in schemes
+            or allowlist.problem(host) is not None
+        ):
+            message = "Write the address to clone by https, like https://git.example.com/team/sources.git."
+            raise serializers.ValidationError(message, code="invalid")
+        if parts.username or parts.password or parts.query or parts.fragment or not text.isascii():
+            message = "Leave user, token, query and fragment out of the address: the token has a field of its own."
+            raise serializers.ValidationError(message, code="invalid")
+        return text
+
+
+class BranchField(serializers.CharField):
+    """The name of a branch."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data)).removeprefix("refs/heads/")
+        if not BRANCH.fullmatch(text) or ".." in text:
+            raise serializers.ValidationError("Not the name of a branch.", code="invalid")
+        return text
+
+
+class PathField(serializers.CharField):
+    """A folder or file below the root of the repository."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data)).strip("/")
+        if text and (not PATH.fullmatch(text) or {".", ".."} & set(text.split("/"))):
+            message = "Write the folder from the root of the repository, like sources/shop."
+            raise serializers.ValidationError(message, code="invalid")
+        return text
+
+
+class RepositoryUpdate(serializers.Serializer[Any]):
+    url = UrlField(max_length=500, required=False)
+    branch = BranchField(max_length=200, required=False)
+    path = PathField(
+        max_length=300, allow_blank=True, required=False, help_text="Folder; empty is the root."
+    )
+    username = serializers.CharField(
+        max_length=100, allow_blank=True, required=False, help_text="What goes with the token."
+    )
+    token = serializers.CharField(
+        max_length=1000,
+        allow_blank=True,
+        required=False,
+        write_only=True,
+        help_text="Reads the repository; needs no more. Another url asks for it again.",
+    )
+    approves = serializers.BooleanField(
+        required=False,
+        help_text="Let pipelines run new versions at once when they reach no new host.",
+    )
+
+
+class RepositoryCreate(RepositoryUpdate):
+    url = UrlField(max_length=500)
+    branch = BranchField(max_length=200, default="main")
+    path = PathField(max_length=300, allow_blank=True, default="")
+    username = serializers.CharField(max_length=100, allow_blank=True, default="git")
+    approves = serializers.BooleanField(default=False)
+
+
+class TokenHint(serializers.Serializer[Any]):
+    set = serializers.BooleanField()
+    last4 = serializers.CharField(allow_blank=True)
+
+
+class FileOutcome(serializers.Serializer[Any]):
+    path = serializers.CharField()
+    outcome = serializers.ChoiceField([(word, word) for word in outcomes.WORDS])
+    message = serializers.CharField(allow_blank=True)
+    source_id = serializers.UUIDField(allow_null=True)
+    version = serializers.IntegerField(allow_null=True)
+
+
+class SyncedCommit(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    author = serializers.CharField(allow_blank=True)
+    subject = serializers.CharField(allow_blank=True)
+    committed_at = serializers.DateTimeField(allow_null=True)
+
+
+class RepositoryRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    branch = serializers.CharField()
+    path = serializers.CharField(allow_blank=True)
+    username = serializers.CharField(allow_blank=True)
+    token = TokenHint()
+    approves = serializers.BooleanField()
+    status = serializers.ChoiceField(SyncStatus.choices, help_text="Of the newest sync.")
+    message = serializers.CharField(allow_blank=True, help_text="Why it failed.")
+    synced_at = serializers.DateTimeField(allow_null=True)
+    commit = SyncedCommit(allow_null=True)
+    outcomes = FileOutcome(many=True)
+    webhook_url = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class RepositoryConnected(RepositoryRow):
+    webhook_secret = serializers.CharField(help_text="Shown this once.")
+
+
+class WebhookSecret(serializers.Serializer[Any]):
+    webhook_secret = serializers.CharField(help_text="Shown this once.")
+
+
+class HookAnswer(serializers.Serializer[Any]):
+    sync = serializers.BooleanField(
+        help_text="Whether it concerns the branch, and a sync was asked for."
+    )
+
+
+class UploadRequest(serializers.Serializer[Any]):
+    filename = serializers.RegexField(
+        r"(?i)^[^/\\\x00]+\.(py|zip)$", max_length=200, help_text="Ends with .py or .zip."
+    )
+    content = serializers.CharField(
+        max_length=MOST_UPLOAD * 4 // 3 + 4,
+        trim_whitespace=False,
+        help_text="Its bytes, as base64.",
+    )
+    approve = serializers.BooleanField(
+        default=False, help_text="Let pipelines run them at once, with the hosts they name."
+    )
+
+
+class UploadAnswer(serializers.Serializer[Any]):
+    results = FileOutcome(many=True)

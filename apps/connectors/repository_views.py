@@ -1,0 +1,246 @@
+"""Connected Git repositories over HTTP, and the webhooks of the servers they live on."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.connectors import repositories
+from apps.connectors.models import Repository
+from apps.connectors.repository_serializers import (
+    HookAnswer,
+    RepositoryConnected,
+    RepositoryCreate,
+    RepositoryRow,
+    RepositoryUpdate,
+    WebhookSecret,
+)
+from apps.connectors.serializers import Empty
+from apps.connectors.upload_views import OUTCOME
+from apps.orgs.exceptions import NotFound
+from apps.orgs.models import Org
+from apps.orgs.roles import Permission
+from apps.orgs.tenancy import org_scope
+from config.api import OrgView, PublicView, data_of, etag, one, require_match
+from config.paging import newest, page
+from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+
+ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
+HOOK = f"https://drover.example/api/v1/hooks/{ID}/repositories/{ID}"
+ROW = {
+    "id": ID,
+    "url": "https://git.example.com/team/sources.git",
+    "branch": "main",
+    "path": "sources",
+    "username": "git",
+    "token": {"set": True, "last4": "k3p9"},
+    "approves": False,
+    "status": "succeeded",
+    "message": "",
+    "synced_at": "2026-11-27T10:00:00Z",
+    "commit": {
+        "id": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
+        "author": "Ada",
+        "subject": "Orders by date",
+        "committed_at": "2026-11-27T09:58:00Z",
+    },
+    "outcomes": [{**OUTCOME, "path": "sources/shop.py"}],
+    "webhook_url": HOOK,
+    "created_at": "2026-11-27T10:00:00Z",
+    "updated_at": "2026-11-27T10:00:00Z",
+}
+ORDERS = {"newest": newest()}
+SHOWN_ONCE = "c0ffee5f1tEz1Xh3uV7pQ2mN8rB4sK6wYdGjLaZoT9I"
+SHOWN = (
+    "id", "url", "branch", "path", "username", "approves", "status", "message", "synced_at",
+    "outcomes", "created_at", "updated_at",
+)  # fmt: skip
+COMMIT = ("commit", "author", "subject", "committed_at")
+
+
+def shown(values: dict[str, Any]) -> dict[str, Any]:
+    """A repository without its secrets, from `RepositoryView.rows`."""
+    id_, *rest = (values[name] for name in COMMIT)
+    base = settings.PUBLIC_URL.rstrip("/")
+    return {
+        **{name: values[name] for name in SHOWN},
+        "token": {"set": values["has_token"], "last4": values["token_last4"]},
+        "commit": {"id": id_, **dict(zip(COMMIT[1:], rest, strict=True))} if id_ else None,
+        "webhook_url": f"{base}/api/v1/hooks/{values['org_id']}/repositories/{values['id']}",
+    }
+
+
+class RepositoryView(OrgView):
+    def repositories(self) -> Any:
+        """An API key limited to a domain sees none: they belong to the whole org, as their sources do."""
+        rows = Repository.objects.for_org(self.org)
+        return rows.none() if self.principal.only_domain else rows
+
+    def rows(self) -> Any:
+        return self.repositories().values(*SHOWN, *COMMIT, "org_id", "has_token", "token_last4")
+
+    def answer(self, row: Repository, status: int = 200, **more: str) -> Response:
+        body = {**shown(self.rows().get(pk=row.pk)), **more}
+        return Response(body, status=status, headers={"ETag": etag(row.etag)})
+
+
+class Repositories(RepositoryView):
+    permissions = {"post": Permission.CUSTOM_SOURCES_EDIT}
+
+    @operation(
+        "repositories_list",
+        tag="custom sources",
+        summary="Connected Git repositories, and what became of their files",
+        answer=page_of(RepositoryRow),
+        parameters=[*PAGE_PARAMETERS],
+        example={"results": [ROW], "next": None, "previous": None, "count": 1},
+    )
+    def get(self, request: Request) -> Response:
+        return page(request, self.rows(), orders=ORDERS, default="newest", render=shown)
+
+    @operation(
+        "repositories_create",
+        tag="custom sources",
+        summary="Connect a folder of a Git repository, and read it",
+        request=RepositoryCreate,
+        answer=RepositoryConnected,
+        status=201,
+        errors=(409, 422),
+        example={**ROW, "status": "waiting", "webhook_secret": SHOWN_ONCE},
+        request_example={"url": ROW["url"], "path": "sources", "token": "a token that may read"},
+    )
+    def post(self, request: Request) -> Response:
+        data = data_of(RepositoryCreate, request)
+        made, secret = repositories.connect(org=self.org, by=self.principal, fields=data)
+        return self.answer(made, 201, webhook_secret=secret)
+
+
+class RepositoryById(RepositoryView):
+    permissions = {
+        "patch": Permission.CUSTOM_SOURCES_EDIT,
+        "delete": Permission.CUSTOM_SOURCES_EDIT,
+    }
+
+    @operation(
+        "repositories_retrieve",
+        tag="custom sources",
+        summary="A connected Git repository",
+        answer=RepositoryRow,
+        errors=(404,),
+        example=ROW,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        return self.answer(one(self.repositories(), pk))
+
+    @operation(
+        "repositories_update",
+        tag="custom sources",
+        summary="Change a connected Git repository, and read it again",
+        request=RepositoryUpdate,
+        answer=RepositoryRow,
+        errors=(404, 409, 412, 422),
+        parameters=[IF_MATCH],
+        example={**ROW, "status": "waiting"},
+        request_example={"branch": "release"},
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        row = one(self.repositories(), pk, lock=True)
+        require_match(request, row.etag)
+        data = data_of(RepositoryUpdate, request)
+        repositories.change(org=self.org, by=self.principal, repository=row, changes=data)
+        return self.answer(row)
+
+    @operation(
+        "repositories_delete",
+        tag="custom sources",
+        summary="Disconnect a Git repository; its sources stay and can be edited",
+        status=204,
+        errors=(404, 412),
+        parameters=[IF_MATCH],
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        row = one(self.repositories(), pk, lock=True)
+        require_match(request, row.etag)
+        repositories.disconnect(org=self.org, by=self.principal, repository=row)
+        return Response(status=204)
+
+
+class Sync(RepositoryView):
+    permissions = {"post": Permission.CUSTOM_SOURCES_EDIT}
+
+    @operation(
+        "repositories_sync",
+        tag="custom sources",
+        summary="Read a Git repository now",
+        request=Empty,
+        answer=RepositoryRow,
+        status=202,
+        errors=(404,),
+        example={**ROW, "status": "waiting"},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        row = one(self.repositories(), pk, lock=True)
+        repositories.ask(org=self.org, by=self.principal.actor, repository=row)
+        return self.answer(row, 202)
+
+
+class RenewWebhookSecret(RepositoryView):
+    permissions = {"post": Permission.CUSTOM_SOURCES_EDIT}
+
+    @operation(
+        "repositories_renew_webhook_secret",
+        tag="custom sources",
+        summary="A new secret for the webhook; the old one stops working",
+        request=Empty,
+        answer=WebhookSecret,
+        errors=(404,),
+        example={"webhook_secret": SHOWN_ONCE},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        row = one(self.repositories(), pk, lock=True)
+        secret = repositories.renew_webhook_secret(org=self.org, by=self.principal, repository=row)
+        return Response({"webhook_secret": secret})
+
+
+class Hook(PublicView):
+    public_because = "A Git server has no account: the signature over the body is its credential."
+
+    @operation(
+        "repositories_hook",
+        tag="custom sources",
+        summary="What a Git server calls after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket)",
+        answer=HookAnswer,
+        status=202,
+        errors=(404, 413),
+        example={"sync": True},
+        public=True,
+    )
+    def post(self, request: Request, org_id: UUID, pk: UUID) -> Response:
+        body = request._request.body
+        with org_scope(org_id):
+            org = Org.objects.filter(pk=org_id).first()
+            row = Repository.objects.for_org(org_id).filter(pk=pk).first() if org else None
+            if org is None or row is None:
+                raise NotFound
+            if not repositories.is_signed(org, row, request.headers, body):
+                raise NotFound  # as if it did not exist: who has no secret learns nothing
+            asked = not (org.suspended_at or org.deletion_at) and _concerns(row.branch, body)
+            if asked:
+                locked = one(Repository.objects.for_org(org_id), pk, lock=True)
+                repositories.ask(org=org, by=repositories.WEBHOOK, repository=locked)
+        return Response({"sync": asked}, status=202)
+
+
+def _concerns(branch: str, body: bytes) -> bool:
+    """A push to another branch does not. What does not say its branch might."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return True
+    ref = said.get("ref") if isinstance(said, dict) else None
+    return not isinstance(ref, str) or ref in (branch, f"refs/heads/{branch}")

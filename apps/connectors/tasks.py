@@ -1,0 +1,14 @@
+"""What Procrastinate calls for connectors: ids and one call each. Safe to run twice."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from procrastinate.contrib.django import app
+
+from apps.connectors import repositories
+
+
+@app.task(name=repositories.SYNC, queue=repositories.QUEUE)
+def sync_repository(*, org_id: str, repository_id: str) -> None:
+    repositories.sync(org_id=UUID(org_id), repository_id=UUID(repository_id))

@@ -1,0 +1,141 @@
+"""Several sources at once: the files of a Git repository, and what an archive holds. Nothing of them is run.
+
+Both answer `{"files": [{"path", "text", "report"} | {"path", "problem"}]}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from apps.engine.authoring.validation import validate
+from apps.engine.contract import SandboxSpec
+from apps.engine.egress import allowlist
+from apps.engine.failures import ConfigurationError
+from apps.engine.sandbox.limits import BrokenOutput, Limits
+from apps.engine.sources.base import RowsIteration
+
+Payload = Mapping[str, Any]
+Answer = dict[str, Any]
+Row = dict[str, Any]
+
+MOST_FILES = 200
+MOST_BYTES = 512 * 1024  # of a file
+PATH = 500  # characters
+# Our own reader, in the sandbox because of what it reads.
+READER = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
+LIMITS = {
+    "wall_seconds": 120.0,
+    "silence_seconds": 110.0,
+    "cpu_seconds": 60,
+    "network": 100 * 1024 * 1024,
+    "page": 64 * 1024 * 1024,
+}
+
+
+def read_repository(payload: Payload) -> Answer:
+    """`{"config": {url, branch, path, username, token}, "sandbox", ...}` to the files and `{"commit", "author",
+    "subject", "committed_at"}` of the branch. Raises EngineError."""
+    from apps.engine.connect import opened_source
+
+    host = allowlist.host_of(payload["config"]["url"])
+    if host is None or allowlist.problem(host) is not None:
+        raise ConfigurationError("the address names no host")
+    sandbox = SandboxSpec(**payload.get("sandbox") or {})
+    limits = Limits.from_json({**sandbox.limits, **LIMITS}).to_json()
+    asked = {
+        **payload,
+        "kind": "repository",
+        "stream": "files",
+        "code": {"text": READER, "hosts": [host], "secret_names": ["token"]},
+        "sandbox": {"home": sandbox.home, "least": sandbox.least, "limits": limits},
+    }
+    with opened_source(asked) as source:
+        page = source.get()
+    if not isinstance(page, RowsIteration):
+        raise BrokenOutput("The reader of repositories answered something else than files.")
+    return {**_commit(page.next_state), "files": list(_files(page.rows))}
+
+
+def unpack(payload: Payload) -> Answer:
+    """`{"filename", "content"}` (base64) of a `.py` or `.zip` to its files. Raises ConfigurationError."""
+    name = payload["filename"]
+    try:
+        content = base64.b64decode(payload["content"], validate=True)
+    except binascii.Error as error:
+        raise ConfigurationError("the content is not base64") from error
+    if name.lower().endswith(".zip"):
+        return {"files": list(_files(_unzipped(content)))}
+    return {"files": list(_files([_row(name, content)]))}
+
+
+def _unzipped(content: bytes) -> list[Row]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = [one for one in archive.infolist() if _is_source(one)]
+            if len(members) > MOST_FILES:
+                raise ConfigurationError(
+                    f"the archive has {len(members):,} Python files; {MOST_FILES} may be read"
+                )
+            return [_member(archive, one) for one in members]
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as error:
+        raise ConfigurationError(f"the archive cannot be read: {error}") from error
+
+
+def _is_source(member: zipfile.ZipInfo) -> bool:
+    name = member.filename.rpartition("/")[2]
+    hidden = member.filename.startswith("__MACOSX/") or name.startswith(("_", ".", "test_"))
+    return name.endswith(".py") and not hidden
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Row:
+    path = member.filename
+    if path.startswith("/") or "\\" in path or ".." in path.split("/"):
+        return {"path": path, "problem": "Its path leads out of the archive."}
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return {"path": path, "problem": "It is a symbolic link, which is not followed."}
+    if member.flag_bits & 1:
+        return {"path": path, "problem": "It is encrypted."}
+    try:
+        with archive.open(member) as file:
+            return _row(path, file.read(MOST_BYTES + 1))  # never more than that is inflated
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
+        return {"path": path, "problem": f"It cannot be unpacked: {error}."}
+
+
+def _row(path: str, data: bytes) -> Row:
+    if len(data) > MOST_BYTES:
+        return {"path": path, "problem": f"It is larger than {MOST_BYTES:,} bytes."}
+    try:
+        return {"path": path, "text": data.decode("utf-8-sig")}
+    except UnicodeDecodeError:
+        return {"path": path, "problem": "It is not text in UTF-8."}
+
+
+def _files(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Each with its report. The rows may come from hostile hands: only what they should be is believed."""
+    seen: set[str] = set()
+    for row in rows:
+        path, text, problem = row.get("path"), row.get("text"), row.get("problem")
+        if not isinstance(path, str) or not path or len(path) > PATH or path in seen:
+            raise ConfigurationError("two files have one path, or a path is empty or too long")
+        seen.add(path)
+        if not isinstance(text, str):
+            yield {"path": path, "problem": str(problem)[:PATH]}
+        elif "\0" in text or "\0" in path:
+            yield {"path": path.replace("\0", "␀"), "problem": "It holds the character NUL."}
+        else:
+            yield {"path": path, "text": text, "report": validate(text).to_json()}
+
+
+def _commit(state: Mapping[str, Any] | None) -> Answer:
+    names = ("commit", "author", "subject", "committed_at")
+    found = {name: str((state or {}).get(name, ""))[:200] for name in names}
+    if not found["commit"]:
+        raise BrokenOutput("The reader of repositories names no commit.")
+    return found

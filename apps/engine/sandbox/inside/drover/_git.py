@@ -1,0 +1,171 @@
+"""Read the Python files of one folder of a Git repository, over HTTP, as the records of a source.
+
+It runs in the sandbox like any source: whatever a server or a repository holds meets its limits. Nothing is
+checked out, so names and links in a repository are only text here.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dulwich.client import HttpGitClient, HTTPUnauthorized
+from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
+from dulwich.objects import Blob, Commit, ObjectID, Tree, TreeEntry
+from dulwich.refs import Ref
+from dulwich.repo import MemoryRepo
+
+from drover._failures import (
+    AuthenticationError,
+    ConfigurationError,
+    EgressRefused,
+    SourceFailure,
+    refusal,
+)
+from drover._source import Page, Source
+
+MOST_FILES = 200
+MOST_BYTES = 512 * 1024  # of a file
+_NO_LARGE_FILES = b"blob:limit=%d" % (MOST_BYTES + 1)  # servers that cannot do this send all
+SUBJECT = 200  # characters of a commit's first line
+Row = dict[str, Any]
+
+
+class Repository(Source):
+    """`files`: `{path, text}`, or `{path, problem}` for what is no file of text. The state tells the commit."""
+
+    streams = ["files"]
+
+    def get(self, pagination: Any = None) -> Page:
+        settings = self.config
+        repository = MemoryRepo()
+        commit = repository[self._fetch(repository, settings.branch)]
+        if not isinstance(commit, Commit):
+            raise ConfigurationError(f"The branch {settings.branch} does not lead to a commit.")
+        rows = list(_files(repository, commit.tree, settings.path))
+        return Page(rows, None, _described(commit))
+
+    def _fetch(self, repository: MemoryRepo, branch: str) -> ObjectID:
+        """The id of the branch's newest commit, which `repository` holds then."""
+        settings = self.config
+        client = HttpGitClient(
+            settings.url,
+            username=settings.username or None,
+            password=settings.token or None,
+            timeout=60,
+        )
+        wanted: list[ObjectID] = []
+
+        def choose(refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
+            wanted.append(_tip(refs, branch))
+            return wanted
+
+        try:
+            client.fetch("", repository, choose, depth=1, filter_spec=_NO_LARGE_FILES)
+        except NotGitRepository as error:
+            message = "There is no Git repository at this address that may be read with this token."
+            raise ConfigurationError(message) from error
+        except HTTPUnauthorized as error:
+            message = "The repository asks for a token, or refuses the one it was given."
+            raise AuthenticationError(message) from error
+        except (GitProtocolError, HangupException) as error:
+            raise _failed(error) from error
+        return wanted[0]
+
+
+def _failed(error: Exception) -> SourceFailure:
+    cause = refusal(error) or error
+    why = " ".join(str(cause).split()).removeprefix("[Errno 111] ") or type(cause).__name__
+    if isinstance(cause, EgressRefused):
+        return ConfigurationError(f"The connection to {why}.")
+    if "403" in why:
+        return AuthenticationError("The token may not read this repository.")
+    return SourceFailure(f"The repository could not be read: {why}")
+
+
+def _tip(refs: Mapping[Ref, ObjectID], branch: str) -> ObjectID:
+    prefix = b"refs/heads/"
+    found = refs.get(Ref(prefix + branch.encode()))
+    if found is not None:
+        return found
+    names = sorted(name.removeprefix(prefix) for name in refs if name.startswith(prefix))
+    listed = b", ".join(names[:10]).decode("utf-8", "replace") or "none"
+    raise ConfigurationError(f"The repository has no branch {branch}; it has {listed}.")
+
+
+def _files(repository: MemoryRepo, tree_id: bytes, path: str) -> Iterator[Row]:
+    """The Python files of the folder, or the one file the path names; names with _ or test_ first are not sources."""
+    entry = _entry(repository, tree_id, path)
+    if entry is not None and not stat.S_ISDIR(entry.mode or 0):
+        yield _row(repository, path, entry)
+        return
+    folder = repository[entry.sha if entry is not None else tree_id]
+    if not isinstance(folder, Tree):
+        raise ConfigurationError(f"{path} is no folder.")
+    entries = [one for one in folder.iteritems() if _is_source(one.path)]
+    if len(entries) > MOST_FILES:
+        raise ConfigurationError(
+            f"The folder has {len(entries):,} Python files; {MOST_FILES} may be read."
+        )
+    for one in entries:
+        name = one.path.decode("utf-8", "replace")
+        here = f"{path}/{name}" if path else name
+        if "/" in name:  # git itself would refuse to check it out
+            yield {"path": here, "problem": "Its name is no name of a file."}
+        else:
+            yield _row(repository, here, one)
+
+
+def _entry(repository: MemoryRepo, tree_id: bytes, path: str) -> TreeEntry | None:
+    """What the path names in the tree, None for the tree itself. Only real folders are walked through."""
+    entry: TreeEntry | None = None
+    here = tree_id
+    for part in path.split("/") if path else ():
+        tree = repository[here]
+        found = {one.path: one for one in tree.iteritems()} if isinstance(tree, Tree) else {}
+        entry = found.get(part.encode())
+        if entry is None or entry.sha is None:
+            raise ConfigurationError(f"The branch has no folder or file {path}.")
+        here = entry.sha
+        if stat.S_ISLNK(entry.mode or 0) or (entry.mode or 0) == _SUBMODULE:
+            raise ConfigurationError(f"{path} leads through a link; name the place itself.")
+    return entry
+
+
+_SUBMODULE = 0o160000
+
+
+def _is_source(name: bytes) -> bool:
+    return name.endswith(b".py") and not name.startswith((b"_", b".", b"test_"))
+
+
+def _row(repository: MemoryRepo, path: str, entry: TreeEntry) -> Row:
+    mode = entry.mode or 0
+    if stat.S_ISLNK(mode):
+        return {"path": path, "problem": "It is a symbolic link, which is not followed."}
+    if not stat.S_ISREG(mode) or entry.sha is None:
+        return {"path": path, "problem": "It is no file."}
+    here = entry.sha in repository.object_store
+    blob = repository.object_store[entry.sha] if here else None
+    if blob is not None and not isinstance(blob, Blob):
+        return {"path": path, "problem": "It is no file."}
+    data = blob.as_raw_string() if blob is not None else None
+    if data is None or len(data) > MOST_BYTES:
+        return {"path": path, "problem": f"It is larger than {MOST_BYTES:,} bytes."}
+    try:
+        return {"path": path, "text": data.decode("utf-8-sig")}
+    except UnicodeDecodeError:
+        return {"path": path, "problem": "It is not text in UTF-8."}
+
+
+def _described(commit: Commit) -> Row:
+    author = commit.author.decode("utf-8", "replace")
+    subject = commit.message.decode("utf-8", "replace").strip().partition("\n")[0]
+    return {
+        "commit": commit.id.decode(),
+        "author": author.partition(" <")[0][:SUBJECT] or author[:SUBJECT],
+        "subject": subject[:SUBJECT],
+        "committed_at": datetime.fromtimestamp(commit.commit_time, UTC).isoformat(),
+    }
