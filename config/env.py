@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import json
 import os
+from base64 import urlsafe_b64encode
 from pathlib import Path
+from secrets import token_bytes, token_hex
 from urllib.parse import quote, unquote, urlsplit
 
 
@@ -50,6 +52,14 @@ def adopt_installation() -> None:
         raise SettingMissing(f"{note} is damaged: `make up` writes it anew.") from error
     for name, value in addresses.items():
         os.environ.setdefault(name, str(value))
+
+
+def do_without_installation() -> None:
+    """For a command that touches neither keys nor database: what is not set is made up for this process."""
+    for name in ("SECRET_KEY", "API_KEY_PEPPER"):
+        os.environ.setdefault(name, token_hex(32))
+    os.environ.setdefault("ENCRYPTION_KEYS", urlsafe_b64encode(token_bytes(32)).decode())
+    os.environ.setdefault("DATABASE_URL", "postgresql://nobody@localhost:1/none")
 
 
 def flag(name: str, *, default: bool) -> bool:

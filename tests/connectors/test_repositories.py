@@ -514,7 +514,11 @@ def test_who_may(world: World, git: GitServer) -> None:
     made = connect(world, git)
     one = f"{URL}/{made['id']}"
     stranger = make_world("Other").client()
-    calls = [("patch", one, {}), ("delete", one, None), ("post", f"{one}/sync", {})]
+    calls: list[tuple[str, str, Any]] = [
+        ("patch", one, {}),
+        ("delete", one, None),
+        ("post", f"{one}/sync", {}),
+    ]
     calls += [("post", f"{one}/webhook-secret", {}), ("post", URL, {"url": git.url})]
     for method, path, body in calls:
         assert getattr(world.client(Role.VIEWER), method)(path, body).status_code == 403

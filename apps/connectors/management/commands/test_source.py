@@ -1,0 +1,209 @@
+"""`manage.py test_source PATH`: check, streams and a few records of a custom source, as the platform would."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.connectors import engine, schemas
+from apps.engine.contract import CodeSpec, SourceSpec
+
+NOBODY = UUID(int=0)  # the org in whose name it runs: it has no files
+UNREADABLE = 2
+SHOWN = 100  # records at most
+
+
+class Command(BaseCommand):
+    help = (
+        "Test a custom source here, in the same sandbox as on the platform: validate it, check the connection, "
+        "list its streams, read some records. A folder is validated file by file. Needs no database. "
+        "Exit code 0: all is well, 1: something failed, 2: it could not be read."
+    )
+    requires_system_checks: ClassVar[list[str]] = []  # they ask for a database
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", type=Path, help="a .py file, or a folder of some")
+        parser.add_argument("--stream", help="which to read; the first when left out")
+        parser.add_argument(
+            "--config", help="file of the settings as JSON, - for standard input", metavar="FILE"
+        )
+        parser.add_argument(
+            "--set",
+            dest="pairs",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="one setting, JSON or text; secrets are asked for, or belong into --config",
+        )
+        parser.add_argument(
+            "--records", type=int, default=10, help=f"how many to read, at most {SHOWN}"
+        )
+        parser.add_argument(
+            "--private-networks", action="store_true", help="let it reach servers of this network"
+        )
+
+    def handle(
+        self,
+        *args: Any,
+        path: Path,
+        stream: str | None,
+        config: str | None,
+        pairs: list[str],
+        records: int,
+        private_networks: bool,
+        **options: Any,
+    ) -> None:
+        files = _files(path)
+        reports = {file: self._validated(file) for file in files}
+        if not all(report["valid"] for report in reports.values()):
+            raise CommandError("It is not valid.", returncode=1)
+        if path.is_dir():
+            return
+        (report,) = reports.values()
+        if private_networks:
+            settings.ALLOW_PRIVATE_NETWORKS = True
+        plain = _settings(report, config, pairs)
+        code = CodeSpec(
+            _text(path), tuple(report["hosts"]), tuple(report["secret_names"]), path.name
+        )
+        spec = SourceSpec("custom", plain, _stream(report, stream), code=code)
+        try:
+            self._check(spec)
+            self._list_streams(spec)
+            self._fetch(spec, max(1, min(records, SHOWN)))
+        finally:
+            engine.supervisor().close()
+
+    def _validated(self, file: Path) -> engine.Answer:
+        report = engine.validate(org_id=NOBODY, code=_text(file))
+        for one in (*report["errors"], *report["warnings"]):
+            self.stdout.write(
+                f"{file}:{one['line']}:{one['column']}: {one['severity']}: {one['message']}"
+            )
+        if report["valid"]:
+            names = ", ".join(stream["name"] for stream in report["streams"]) or "none named"
+            self._good("valid", f"{report['source_name']}, streams: {names}")
+            self._good("reaches", ", ".join(report["hosts"]) or "no host")
+        return report
+
+    def _check(self, spec: SourceSpec) -> None:
+        answer = engine.check(
+            org_id=NOBODY, role="source", kind=spec.kind, config=spec.config, code=spec.code
+        )
+        for step in answer["steps"]:
+            if step["ok"]:
+                self._good(step["step"], f"{step['message']} ({step['ms']:.0f} ms)")
+            else:
+                raise CommandError(f"{step['step']}: {step['message']}", returncode=1)
+
+    def _list_streams(self, spec: SourceSpec) -> None:
+        found = engine.discover(org_id=NOBODY, kind=spec.kind, config=spec.config, code=spec.code)
+        if found["failure"]:
+            raise _failed("streams", found["failure"])
+        for one in found["streams"]:
+            key = f", key {', '.join(one['primary_key'])}" if one["primary_key"] else ""
+            self._good("stream", f"{one['name']}: {' and '.join(one['sync_modes'])}{key}")
+
+    def _fetch(self, spec: SourceSpec, limit: int) -> None:
+        answer = engine.try_source(org_id=NOBODY, source=spec, limit=limit)
+        for line in answer["log"]:
+            self.stdout.write(f"  log      {line['level']}: {line['message']}")
+        for call in answer["requests"]:
+            self.stdout.write(
+                f"  request  {call['method']} {call['url']} {call['status']} in {call['ms']:.0f} ms"
+            )
+        for place in answer["network"]:
+            if place["refused"]:
+                self.stdout.write(f"  refused  {place['host']}:{place['port']}: {place['refused']}")
+        if answer["failure"]:
+            raise _failed("fetch", answer["failure"])
+        self._good("fetch", f"{len(answer['records'])} records of {spec.stream}")
+        for record in answer["records"]:
+            self.stdout.write(json.dumps(record, ensure_ascii=False))
+
+    def _good(self, step: str, message: str) -> None:
+        self.stdout.write(f"{self.style.SUCCESS('ok')} {step:<8} {message}")
+
+
+def _files(path: Path) -> list[Path]:
+    """What a repository's sync would take of it. Raises CommandError."""
+    if path.is_dir():
+        found = [
+            one for one in sorted(path.glob("*.py")) if not one.name.startswith(("_", "test_"))
+        ]
+        if not found:
+            raise CommandError(f"There is no source in {path}.", returncode=UNREADABLE)
+        return found
+    if not path.is_file():
+        raise CommandError(f"There is no file {path}.", returncode=UNREADABLE)
+    return [path]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}", returncode=UNREADABLE) from None
+
+
+def _settings(
+    report: Mapping[str, Any], config: str | None, pairs: Sequence[str]
+) -> dict[str, Any]:
+    """The source's settings, secrets asked for where somebody can answer. Raises CommandError naming each wrong one."""
+    found = _from_file(config) if config else {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise CommandError(f"--set takes NAME=VALUE, not {pair!r}.", returncode=UNREADABLE)
+        found[name] = _value(value)
+    schema = report["config_schema"]
+    missing = [name for name in schema.get("required", ()) if name not in found]
+    for name in missing:
+        if name in report["secret_names"] and sys.stdin.isatty():
+            found[name] = getpass.getpass(f"{name}: ")
+    if errors := schemas.errors(schema, found):
+        lines = "\n".join(f"  {name or 'settings'}: {message}" for name, message, _ in errors)
+        raise CommandError(f"The settings do not fit:\n{lines}", returncode=UNREADABLE)
+    return found
+
+
+def _from_file(name: str) -> dict[str, Any]:
+    text = sys.stdin.read() if name == "-" else _text(Path(name))
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"{name} is not JSON: {error}", returncode=UNREADABLE) from None
+    if not isinstance(found, dict):
+        raise CommandError(f"{name} holds no object.", returncode=UNREADABLE)
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _stream(report: Mapping[str, Any], wanted: str | None) -> str:
+    names = [stream["name"] for stream in report["streams"]]
+    if wanted is None and names:
+        return str(names[0])
+    if wanted is None or (names and wanted not in names):
+        known = ", ".join(names) or "none that can be read without running it; name one"
+        raise CommandError(f"Name a --stream; it has {known}.", returncode=UNREADABLE)
+    return wanted
+
+
+def _failed(step: str, failure: Mapping[str, Any]) -> CommandError:
+    lines = "".join(f"\n  {line}" for line in failure["evidence"])
+    return CommandError(f"{step}: {failure['message']}{lines}", returncode=1)
