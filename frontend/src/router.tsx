@@ -173,6 +173,12 @@ const newSource = createRoute({
   component: lazyRouteComponent(() => import("@/features/sources/new-source-page"), "NewSourcePage"),
 });
 
+const repositories = createRoute({
+  getParentRoute: () => app,
+  path: "/sources/repositories",
+  component: lazyRouteComponent(() => import("@/features/sources/repositories-page"), "RepositoriesPage"),
+});
+
 const source = createRoute({
   getParentRoute: () => app,
   path: "/sources/$sourceId",
@@ -265,6 +271,7 @@ export const router = createRouter({
       runs,
       run,
       sources,
+      repositories,
       newSource,
       source,
       settings.addChildren([

@@ -17,13 +17,15 @@ interface Props {
   onChange: (code: string) => void;
   onSave?: () => void;
   edits: boolean;
+  /** Whether the code may be tried; who may edit may. */
+  tries?: boolean;
   /** More tabs beside the preview. */
   tabs?: { title: string; content: ReactNode }[];
   children?: (report: CodeReport | undefined) => ReactNode;
 }
 
 /** The code on one side; what it says of itself, and what it reads, on the other. */
-export function Builder({ code, onChange, onSave, edits, tabs = [], children }: Props) {
+export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [], children }: Props) {
   const [goTo, setGoTo] = useState<{ line: number; column: number } | null>(null);
   const [tab, setTab] = useState("Preview");
   const settled = useSettled(code, TYPING);
@@ -31,8 +33,8 @@ export function Builder({ code, onChange, onSave, edits, tabs = [], children }: 
     data: report,
     error,
     refetch,
-  } = useQuery({ ...reportQuery(settled), enabled: edits && settled.trim() !== "" });
-  const all = [{ title: "Preview", content: preview(report, code, edits) }, ...tabs];
+  } = useQuery({ ...reportQuery(settled), enabled: tries && settled.trim() !== "" });
+  const all = [{ title: "Preview", content: preview(report, code, tries) }, ...tabs];
   const shown = all.find(({ title }) => title === tab) ?? all[0]!;
   return (
     <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_26rem]">

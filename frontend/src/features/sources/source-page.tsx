@@ -27,7 +27,8 @@ export function SourcePage() {
 }
 
 function Editing({ source }: { source: CustomSource }) {
-  const edits = useMay()("custom_sources.edit");
+  const may = useMay()("custom_sources.edit");
+  const edits = may && source.repository_id === null; // else the next sync would undo it
   const change = useChangeSource(source.id);
   const [code, setCode] = useState(source.version.code);
   const [note, setNote] = useState("");
@@ -56,18 +57,28 @@ function Editing({ source }: { source: CustomSource }) {
             Use in a pipeline
           </Link>
         )}
-        {edits && <More source={source} />}
+        {may && <More source={source} />}
       </PageHeader>
       <Builder
         code={code}
         onChange={setCode}
         onSave={() => changed && save(false)}
         edits={edits}
-        tabs={[{ title: "Versions", content: <VersionsPanel source={source} edits={edits} /> }]}
+        tries={may}
+        tabs={[{ title: "Versions", content: <VersionsPanel source={source} edits={may} /> }]}
       >
         {(report) => (
           <section aria-label="Save" className="card grid gap-3 p-4">
             <p className="text-soft">{inWords(source)}</p>
+            {source.repository_id !== null && (
+              <p className="text-soft">
+                Its code comes from {source.repository_path} of a{" "}
+                <Link to="/sources/repositories" className="underline">
+                  Git repository
+                </Link>
+                , and is changed there.
+              </p>
+            )}
             {edits && changed && (
               <>
                 <TextField

@@ -9,16 +9,23 @@ import { When } from "@/components/when";
 import { useMay } from "@/features/session/use-session";
 import { PageProblem } from "@/features/shell/error-pages";
 import { sourcesQuery } from "./queries";
+import { useUpload } from "./repository-queries";
+import { UploadButton, UploadResult } from "./upload-button";
 
 export function SourcesPage() {
   const filter = useSearch({ from: "/app/sources" });
   const navigate = useNavigate({ from: "/sources" });
   const edits = useMay()("custom_sources.edit");
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(sourcesQuery(filter));
+  const upload = useUpload();
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
       <PageHeader title="Custom sources" count={data?.pages[0]?.count}>
+        <Link to="/sources/repositories" className={buttonLook()}>
+          Git repositories
+        </Link>
+        {edits && <UploadButton upload={upload} />}
         {edits && (
           <Link to="/sources/new" className={buttonLook("primary")}>
             <PlusIcon />
@@ -26,6 +33,7 @@ export function SourcesPage() {
           </Link>
         )}
       </PageHeader>
+      <UploadResult upload={upload} />
       <div className="mb-4 flex flex-wrap items-center gap-3">
         <input
           data-search
@@ -109,6 +117,7 @@ function Table({ rows }: { rows: CustomSourceRow[] }) {
                 >
                   {row.name}
                 </Link>
+                {row.repository_path && <p className="text-faint">{row.repository_path}</p>}
                 {row.description && <p className="text-soft">{row.description}</p>}
               </td>
               <td>

@@ -85,7 +85,7 @@ function Version({
             Approve<span className="sr-only"> version {number}</span>
           </Button>
         )}
-        {edits && number !== source.latest_version && (
+        {edits && source.repository_id === null && number !== source.latest_version && (
           <Button
             size="small"
             blocked={restore.isPending ? "It is being restored." : null}
