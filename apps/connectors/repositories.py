@@ -40,6 +40,7 @@ QUEUE = "repositories"  # reading one may take two minutes
 SEALED_FOR = "repository"
 PLACE = ("url", "branch", "path", "username")
 SETTINGS = (*PLACE, "approves")
+WAITS = "It waits for approval."
 WEBHOOK = Actor(kind="system", id=None, label="Webhook")
 
 # Django's own connection, so that a job and its row are one transaction.
@@ -259,7 +260,7 @@ class _Taking:
                 f"Another custom source is called {outcomes.name_of(path)}: rename it, or the file."
             )
             return outcomes.outcome(path, "failed", message=message)
-        return outcomes.outcome(path, "created", source=made)
+        return outcomes.outcome(path, "created", message=WAITS, source=made)
 
     def archive_the_rest(self) -> list[Outcome]:
         done = []
@@ -277,7 +278,7 @@ class _Taking:
         if source.latest == before:
             return outcomes.outcome(path, "unchanged", source=source)
         approved = self._repository.approves and self._approve(source)
-        waits = "" if approved else "It waits for approval."
+        waits = "" if approved else WAITS
         return outcomes.outcome(path, "updated", message=waits, source=source)
 
     def _approve(self, source: CustomSource) -> bool:
