@@ -60,6 +60,14 @@ def bound(name: str, against: str, values: Sequence[float], *, at_most: float, u
     )
 
 
+def at_least(name: str, against: str, values: Sequence[float], *, bar: float, unit: str) -> Figure:
+    """The median of plain values against a lower bound."""
+    middle = median(values)
+    spread = ", ".join(f"{value:,.0f}" for value in values)
+    reached = middle >= bar
+    return Figure(name, against, f"{middle:,.0f} {unit}", f">= {bar:,.0f} {unit}", reached, spread)
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which `share` (0 to 1) of the values lie, nearest rank."""
     ordered = sorted(values)

@@ -48,6 +48,10 @@ def _measurement(name: str) -> Measurement:
             from bench import memory
 
             return memory.measure
+        case "sandbox":
+            from bench import sandbox
+
+            return sandbox.measure
         case "start":
             from bench import start
 

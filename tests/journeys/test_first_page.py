@@ -1,4 +1,4 @@
-"""From the log-in to the last line of a run's log, in a real browser against the real product."""
+"""From the log-in to a run's log, and to a source of one's own, in a real browser against the real product."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from tests.journeys.accessibility import grave_violations
 from tests.journeys.conftest import Site, Visitor
 
 RUN_ADDRESS = re.compile(r"/runs/[0-9a-f-]{36}$")
+SOURCE = """from drover import Page, Source
+class Three(Source):
+    streams = ["numbers"]
+    def get(self, pagination=None):
+        return Page([{"n": n} for n in range(3)])
+"""
 RUN_SECONDS = 120_000  # milliseconds
 
 
-def test_someone_logs_in_starts_a_run_and_watches_it_succeed(
+def test_someone_logs_in_watches_a_run_succeed_and_writes_a_source(
     site: Site, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
@@ -47,7 +53,42 @@ def test_someone_logs_in_starts_a_run_and_watches_it_succeed(
     page.reload()
     expect(status).to_have_attribute("data-status", "succeeded")
     expect(log.first).to_be_visible()
+    write_a_source(page, tmp_path)
+    look_at_repositories(page)
     assert visitor.complaints == []
+
+
+def write_a_source(page: Page, shots: Path) -> None:
+    """Begin with an example, change it by typing, see what the server says of it, read its records, save it."""
+    page.get_by_role("link", name="Sources").click()
+    page.get_by_role("link", name="Write the first").click()
+    editor = page.get_by_role("textbox", name="Code of the source")
+    editor.click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.press("Delete")
+    for line in SOURCE.splitlines():
+        page.keyboard.type(line)
+        page.keyboard.press("Enter")
+        page.keyboard.press("Home")
+        page.keyboard.press("Shift+End")
+        page.keyboard.press("Delete")
+    expect(page.get_by_text("Valid: 1 stream")).to_be_visible()
+    page.get_by_role("button", name="Read 20 records").click()
+    expect(page.get_by_text("3 records in")).to_be_visible()
+    assert grave_violations(page) == []
+    page.screenshot(path=shots / "source.png")
+    page.get_by_label("Name").fill("Three")
+    page.get_by_role("button", name="Save and approve").click()
+    expect(page.get_by_text("Pipelines run this, version 1.")).to_be_visible()
+    assert grave_violations(page) == []
+
+
+def look_at_repositories(page: Page) -> None:
+    page.get_by_role("link", name="Sources").click()
+    page.get_by_role("link", name="Git repositories").click()
+    page.get_by_role("button", name="Connect a repository").click()
+    expect(page.get_by_label("Branch")).to_have_value("main")
+    assert grave_violations(page) == []
 
 
 def log_in(page: Page, site: Site) -> None:

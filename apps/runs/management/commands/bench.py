@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-NAMES = ("start", "engine", "list", "keys", "streams", "memory")
+NAMES = ("start", "engine", "list", "keys", "streams", "memory", "sandbox")
 
 
 class Command(BaseCommand):
