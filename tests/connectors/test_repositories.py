@@ -501,6 +501,16 @@ def test_a_webhook_without_the_right_signature_finds_nothing(world: World, git: 
     assert push(made, X_Gitlab_Token=renewed).status_code == 202
 
 
+def test_a_webhook_of_many_megabytes_is_refused(world: World, git: GitServer) -> None:
+    made = connect(world, git)
+    path = "/api/v1/" + made["webhook_url"].partition("/api/v1/")[2]
+    secret = {"X-Gitlab-Token": made["webhook_secret"]}
+    answer = new_client().generic(
+        "POST", path, b"[" + b" " * (3 << 20) + b"]", "application/json", headers=secret
+    )
+    assert answer.status_code == 413
+
+
 def test_a_suspended_org_reads_no_repository(world: World, git: GitServer) -> None:
     git.commit(sources__a_py=GOOD)
     made = connect(world, git)

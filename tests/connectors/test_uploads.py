@@ -114,6 +114,7 @@ def test_an_encrypted_file_is_told(world: World) -> None:
         ("x.zip", zipped({"a.py": GOOD})[:-30], "content"),
         ("x.zip", zipped({"readme.md": "text"}), "content"),
         ("x.zip", zipped({f"s{n}.py": "" for n in range(201)}), "content"),
+        ("x.zip", zipped({f"s{n}.py": b"#" * 500_000 for n in range(20)}), "content"),
         ("x.zip", b"", "content"),
         ("x.tar.gz", b"x", "filename"),
         ("../x.py", b"x", "filename"),

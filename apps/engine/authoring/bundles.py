@@ -26,6 +26,7 @@ Row = dict[str, Any]
 
 MOST_FILES = 200
 MOST_BYTES = 512 * 1024  # of a file
+MOST_TOGETHER = 8 * 1024 * 1024  # bytes of an archive's files
 PATH = 500  # characters
 # Our own reader, in the sandbox because of what it reads.
 READER = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
@@ -34,7 +35,7 @@ LIMITS = {
     "silence_seconds": 110.0,
     "cpu_seconds": 60,
     "network": 100 * 1024 * 1024,
-    "page": 64 * 1024 * 1024,
+    "page": 16 * 1024 * 1024,
 }
 
 
@@ -82,9 +83,21 @@ def _unzipped(content: bytes) -> list[Row]:
                 raise ConfigurationError(
                     f"the archive has {len(members):,} Python files; {MOST_FILES} may be read"
                 )
-            return [_member(archive, one) for one in members]
+            return list(_members(archive, members))
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as error:
         raise ConfigurationError(f"the archive cannot be read: {error}") from error
+
+
+def _members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> Iterator[Row]:
+    together = 0
+    for member in members:
+        row = _member(archive, member)
+        together += len(row.get("text", ""))
+        if together > MOST_TOGETHER:
+            raise ConfigurationError(
+                f"the files of the archive are larger than {MOST_TOGETHER:,} bytes together"
+            )
+        yield row
 
 
 def _is_source(member: zipfile.ZipInfo) -> bool:
