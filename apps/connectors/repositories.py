@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -182,8 +182,13 @@ def _claimed(org_id: UUID, repository_id: UUID, claim: UUID) -> dict[str, Any] |
         return {**{name: getattr(repository, name) for name in PLACE}, "token": token}
 
 
-def _conclude(org_id: UUID, repository_id: UUID, claim: UUID, result: Any) -> None:
-    """Write what `result(org, repository)` answers, unless a later sync has begun."""
+def _conclude(
+    org_id: UUID,
+    repository_id: UUID,
+    claim: UUID,
+    result: Callable[[Org, Repository], dict[str, Any]],
+) -> None:
+    """Write the columns that `result` answers, unless a later sync has begun."""
     with org_scope(org_id):
         repository = _locked(org_id, repository_id)
         if repository is None or repository.claim != claim:

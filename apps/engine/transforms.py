@@ -18,11 +18,10 @@ from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.session import Heard, Sandbox
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import rows_page
+from apps.engine.sources.custom.source import LEVELS
 from apps.engine.values import Unrepresentable, text
 
 SLICE = 2_000  # records sent at once
-LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
-KEPT = 500  # log lines kept for a preview
 
 Row = dict[str, Any]
 
@@ -40,12 +39,11 @@ class Transform:
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
         self.received = self.made = 0  # records
-        self.logged: list[tuple[str, str]] = []  # (level, message), the first of them
         self._sandbox = Sandbox(
             code.text,
             ground=Ground(sandbox.home, sandbox.least),
             limits=Limits.from_json(sandbox.limits),
-            heard=Heard(log=self._log),
+            heard=Heard(log=_log),
         )
 
     def __enter__(self) -> Self:
@@ -86,10 +84,9 @@ class Transform:
         self.made += len(answer.rows)
         return answer.rows
 
-    def _log(self, level: str, message: str) -> None:
-        if len(self.logged) < KEPT:
-            self.logged.append((level, message))
-        logger.bind(by="transform").log(LEVELS.get(level, "INFO"), "{}", message)
+
+def _log(level: str, message: str) -> None:
+    logger.bind(by="transform").log(LEVELS.get(level, "INFO"), "{}", message)
 
 
 def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str, str] | None]]:
