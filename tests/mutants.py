@@ -37,6 +37,8 @@ INVITATIONS = "tests/orgs/test_invitations.py"
 OPERATORS = "tests/orgs/test_operators.py"
 CREDENTIALS = "tests/orgs/test_credentials.py"
 STREAMS = "tests/isolation/test_streams.py"
+CUSTOM = "tests/connectors/test_custom_sources.py"
+REPOSITORIES = "tests/connectors/test_repositories.py"
 
 MUTANTS = [
     # The first wall: reads that start from the org.
@@ -356,6 +358,56 @@ MUTANTS = [
         "    def has_permission(self, request: HttpRequest) -> bool:\n"
         "        return request.user.is_active and request.user.is_staff",
         OPERATORS,
+    ),
+    # Custom sources and the repositories they come from.
+    Mutant(
+        "nobody need approve what runs",
+        "apps/connectors/custom_kinds.py",
+        "versions = versions.filter(approved_at__isnull=False).select_related",
+        "versions = versions.select_related",
+        CUSTOM,
+    ),
+    Mutant(
+        "any member may open all hosts",
+        "apps/connectors/custom_sources.py",
+        "if ANY in hosts and not (",
+        "if False and not (",
+        CUSTOM,
+    ),
+    Mutant(
+        "a webhook needs no signature",
+        "apps/connectors/repository_views.py",
+        "if not repositories.is_signed(org, row, request.headers, body):",
+        "if False:",
+        REPOSITORIES,
+    ),
+    Mutant(
+        "an overtaken sync writes",
+        "apps/connectors/repositories.py",
+        "if repository is None or repository.claim != claim:",
+        "if repository is None:",
+        REPOSITORIES,
+    ),
+    Mutant(
+        "a token follows to another address",
+        "apps/connectors/repositories.py",
+        'if "url" in changed and sealed["token"] and "token" not in changes:',
+        "if False:",
+        REPOSITORIES,
+    ),
+    Mutant(
+        "new hosts are approved by a push",
+        "apps/connectors/repositories.py",
+        "if ANY in new or not new <= old:",
+        "if ANY in new:",
+        REPOSITORIES,
+    ),
+    Mutant(
+        "code of a repository is edited here",
+        "apps/connectors/custom_sources.py",
+        "if source.repository_id is not None:\n        raise ComesFromRepository",
+        "if False:\n        raise ComesFromRepository",
+        REPOSITORIES,
     ),
 ]
 
