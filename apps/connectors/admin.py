@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
+from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.orgs.operators import OperatorAdmin
 
 
@@ -22,3 +22,9 @@ class CustomSourceAdmin(OperatorAdmin):
 class CustomSourceVersionAdmin(OperatorAdmin):
     list_display = ("org", "source", "number", "note", "created_at", "approved_at")
     list_select_related = ("org", "source")
+
+
+@admin.register(Repository)
+class RepositoryAdmin(OperatorAdmin):
+    list_display = ("org", "url", "branch", "path", "status", "synced_at", "message")
+    list_select_related = ("org",)

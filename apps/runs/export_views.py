@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
 
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.orgs import audit
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 from apps.orgs.roles import Permission
@@ -31,6 +31,27 @@ KINDS: tuple[tuple[str, type[OrgOwned], tuple[str, ...]], ...] = (
         "connector",
         Connector,
         ("id", "name", "role", "kind", "config", "domain_id", "description", "created_at"),
+    ),
+    (
+        "repository",
+        Repository,
+        ("id", "url", "branch", "path", "username", "approves", "commit", "created_at"),
+    ),
+    (
+        "custom_source",
+        CustomSource,
+        (
+            *("id", "name", "description", "origin", "repository_id", "repository_path"),
+            *("latest", "approved", "archived_at", "created_at"),
+        ),
+    ),
+    (
+        "custom_source_version",
+        CustomSourceVersion,
+        (
+            *("id", "source_id", "number", "code", "note", "commit", "author", "created_at"),
+            "approved_at",
+        ),
     ),
     (
         "pipeline",

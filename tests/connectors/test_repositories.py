@@ -506,7 +506,7 @@ def test_a_webhook_of_many_megabytes_is_refused(world: World, git: GitServer) ->
     path = "/api/v1/" + made["webhook_url"].partition("/api/v1/")[2]
     secret = {"X-Gitlab-Token": made["webhook_secret"]}
     answer = new_client().generic(
-        "POST", path, b"[" + b" " * (3 << 20) + b"]", "application/json", headers=secret
+        "POST", path, "[" + " " * (3 << 20) + "]", "application/json", headers=secret
     )
     assert answer.status_code == 413
 
