@@ -12,12 +12,14 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from apps.engine.sandbox.paths import LIBRARY, UNUSED_STDLIB, Readable
 
 WORK = "drover-scratch"
+OLD = 86_400  # seconds
 LINKER = ("/etc/ld.so.cache", "/usr/share/zoneinfo")
 _LIBRARY = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
 
@@ -35,7 +37,17 @@ def prepared(home: Path, readable: Readable) -> Path:
     with contextlib.suppress(OSError):  # another process was first
         draft.rename(root)
     shutil.rmtree(draft, ignore_errors=True)
+    _remove_old(home, root)
     return root
+
+
+def _remove_old(home: Path, kept: Path) -> None:
+    """Roots of other packages in which nothing has begun for a day: an upgrade leaves one behind."""
+    for old in home.glob("root-*"):
+        with contextlib.suppress(OSError):  # another process removes it too
+            idle = time.time() - (old / WORK).stat().st_mtime
+            if old != kept and idle > OLD:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _fingerprint(readable: Readable) -> str:
