@@ -22,6 +22,7 @@ from apps.connectors import engine, repositories
 from apps.connectors.models import CustomSource, CustomSourceVersion, Repository
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
+from apps.runs import queue, reconciler
 from tests.git_server import GitServer, git_server
 from tests.world import World, make_world, new_client
 
@@ -445,6 +446,34 @@ def test_syncs_that_are_asked_for_meanwhile_are_one(world: World, git: GitServer
     with world.scope():
         asked = AuditEvent.objects.for_org(world.org).filter(action="repository.sync")
         assert asked.count() == 1
+
+
+def test_a_sync_whose_worker_died_is_given_to_another(committed_db: None, git: GitServer) -> None:
+    world = make_world()
+    git.commit(sources__a_py=GOOD)
+    made = connect(world, git)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET status = 'doing'")
+    with world.scope():
+        Repository.objects.for_org(world.org).update(status="running", claim=uuid4())
+    assert waiting(made) == 0
+    assert queue.remove_zombies(reconciler.SILENT_WORKER) >= 1
+    assert waiting(made) == 1
+    assert sync(world, made)["status"] == "succeeded"
+
+
+def test_listing_many_costs_as_many_queries_as_listing_one(
+    world: World, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+) -> None:
+    client = world.client(Role.VIEWER)
+    make = {"url": "https://git.example.com/x"}
+    world.client().post(URL, make)
+    with django_assert_max_num_queries(12) as one:
+        client.get(URL)
+    for n in range(20):
+        world.client().post(URL, {**make, "path": f"folder-{n}"})
+    with django_assert_num_queries(len(one)):
+        assert len(client.get(URL).json()["results"]) == 21
 
 
 def push(made: dict[str, Any], ref: str = "refs/heads/main", **headers: str) -> Any:
