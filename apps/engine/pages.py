@@ -149,7 +149,8 @@ class PageReader:
             self._queue.finish()
 
     def _read(self) -> None:
-        if self._iteration == 0 and self._since is None:
+        counts = self._transform is None  # else what arrives is not what the source counts
+        if self._iteration == 0 and self._since is None and counts:
             self.total = _count(self._source.get_total_records_count())
         pagination: Mapping[str, Any] = self._start
         while True:

@@ -226,6 +226,7 @@ def test_a_run_writes_what_the_transform_made_and_says_how_much(
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written) == (500, 500)
     assert sorted(row["n"] for row in published(run)) == list(range(1, 1000, 2))
+    assert {event.total for event in run.progress} == {None}, "the source counts other records"
     said = [line.message for line in run.log]
     assert "The transform made 500 records of 1,000" in said
     assert "seen 5" in said
