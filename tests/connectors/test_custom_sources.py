@@ -450,3 +450,14 @@ def test_a_secret_does_not_follow_a_changed_setting_that_may_make_the_address(
     )
     assert moved.status_code == 422
     assert moved.json()["errors"][0]["code"] == "secret_required"
+
+
+def test_an_orgs_export_takes_its_sources_along_with_every_version(world: World) -> None:
+    made = create(world)
+    changed = code(orders="invoices")
+    world.client().patch(f"{URL}/{made['id']}", {"code": changed})
+    answer: Any = world.client(Role.OWNER).get("/api/v1/org/export")
+    rows = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    versions = [row for row in rows if row["record"] == "custom_source_version"]
+    assert [row["code"] for row in versions] == [code(), changed]
+    assert [row["name"] for row in rows if row["record"] == "custom_source"] == ["Shop"]
