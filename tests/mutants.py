@@ -379,7 +379,7 @@ MUTANTS = [
         "apps/connectors/repository_views.py",
         "if not repositories.is_signed(org, row, request.headers, body):",
         "if False:",
-        REPOSITORIES,
+        "tests/connectors/test_repository_webhooks.py",
     ),
     Mutant(
         "an overtaken sync writes",

@@ -154,19 +154,14 @@ def sync(*, org_id: UUID, repository_id: UUID) -> None:
         return
     try:
         found = engine.read_repository(org_id=org_id, config=wanted)
+        _conclude(org_id, repository_id, claim, lambda org, row: _taken(org, row, found))
     except EngineError as error:
         words = " ".join((error.message, *error.evidence[:1]))
         _conclude(org_id, repository_id, claim, lambda *_: _failed(words))
-    except Exception:
-        _conclude(
-            org_id,
-            repository_id,
-            claim,
-            lambda *_: _failed("The sync itself failed; try it again."),
-        )
+    except Exception:  # the edge of the task: nobody else would say that it is over
+        words = "The sync itself failed; try it again."
+        _conclude(org_id, repository_id, claim, lambda *_: _failed(words))
         raise
-    else:
-        _conclude(org_id, repository_id, claim, lambda org, row: _taken(org, row, found))
 
 
 def _claimed(org_id: UUID, repository_id: UUID, claim: UUID) -> dict[str, Any] | None:
@@ -217,8 +212,7 @@ def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[s
         "status": SyncStatus.PARTLY if partly else SyncStatus.SUCCEEDED,
         "message": "",
         "outcomes": done,
-        **{name: found[name] for name in ("commit", "author", "subject")},
-        "committed_at": found["committed_at"] or None,
+        **{name: found[name] for name in ("commit", "author", "subject", "committed_at")},
     }
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +13,13 @@ from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from apps.connectors import engine, repositories
+from apps.connectors import custom_sources, engine, repositories
 from apps.connectors.models import CustomSource, CustomSourceVersion, Repository
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.runs import queue, reconciler
 from tests.git_server import GitServer, git_server
-from tests.world import World, make_world, new_client
+from tests.world import World, make_world
 
 URL = "/api/v1/repositories"
 SOURCES = "/api/v1/custom-sources"
@@ -289,100 +284,21 @@ def test_a_folder_is_connected_once(world: World, git: GitServer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "connected")
 
 
-FAILURES = {
-    "no such branch": ({"branch": "nope"}, "no branch nope; it has main"),
-    "nobody there": ({"url": "http://127.0.0.1:9/x.git"}, "nothing answers"),
-    "no repository": ({"path": "none"}, "no folder or file none"),
-}
-
-
-@pytest.mark.parametrize("name", FAILURES)
-def test_a_sync_that_fails_says_why(name: str, world: World, git: GitServer) -> None:
-    changes, says = FAILURES[name]
-    git.commit(sources__a_py=GOOD)
-    shown = sync(world, connect(world, git, **changes))
-    assert shown["status"] == "failed"
-    assert says in shown["message"]
-
-
-def test_a_redirect_to_another_host_is_not_followed(world: World, git: GitServer) -> None:
-    git.commit(sources__a_py=GOOD)
-    git.redirect = "http://127.0.0.1:9"
-    shown = sync(world, connect(world, git))
-    assert shown["status"] == "failed"
-    assert "allow-list" in shown["message"]
-
-
-def test_a_server_on_a_private_network_is_reached_only_where_that_is_allowed(
-    world: World, git: GitServer, settings: Any
+def test_a_sync_whose_writing_fails_says_so_and_is_not_under_way_for_ever(
+    world: World, git: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git.commit(sources__a_py=GOOD)
     made = connect(world, git)
-    settings.ALLOW_PRIVATE_NETWORKS = False
-    answer = world.client().post(URL, {"url": git.url, "path": "x"})
-    assert answer.json()["errors"][0]["field"] == "url", "plain http"
-    git.asked.clear()
-    shown = sync(world, made)
-    assert shown["status"] == "failed"
-    assert git.asked == []
 
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the disk is full")
 
-def test_a_huge_repository_is_refused_and_large_files_beside_it_are_not_fetched(
-    world: World, git: GitServer
-) -> None:
-    git.commit(sources__a_py=GOOD)
-    (git.folder / "work/large.bin").write_bytes(os.urandom(120 << 20))
-    git.push()
-    made = connect(world, git)
-    shown = sync(world, made)
-    assert shown["status"] == "failed"
-    assert "bytes over the network" in shown["message"]
-    config = ["config", "uploadpack.allowFilter", "true"]
-    subprocess.run(["git", "-C", str(git.folder / "repo.git"), *config], check=True)
-    assert sync(world, made)["status"] == "succeeded", "a server that can leave them out does"
-
-
-def test_nothing_of_a_repository_is_run(world: World, git: GitServer, tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    evil = f"import pathlib\npathlib.Path({str(mark)!r}).write_text('x')\n" + GOOD
-    git.commit(
-        sources__a_py=evil,
-        setup_py=evil,
-        _gitattributes="*.py filter=evil diff=evil\n",
-        _gitmodules=f'[submodule "x"]\n path = sources/x.py\n url = ext::sh -c "touch {mark}"\n',
-    )
-    shown = sync(world, connect(world, git))
-    assert outcomes(shown) == {"sources/a.py": "created"}
-    assert not mark.exists()
-
-
-def test_names_and_trees_that_lead_elsewhere_are_only_text(world: World, git: GitServer) -> None:
-    """A tree no git would check out: entries called `..` and `.git`, and one with a slash."""
-    git.commit(sources__a_py=GOOD)
-    blob = git.git("rev-parse", "HEAD:sources/a.py")
-    tree = b"".join(
-        b"100644 " + name + b"\0" + bytes.fromhex(blob)
-        for name in (b"../../evil.py", b"..", b".git", b"x/../../y.py")
-    )
-    made_tree = subprocess.run(
-        ["git", "hash-object", "-w", "-t", "tree", "--stdin", "--literally"],
-        cwd=git.folder / "work", input=tree, capture_output=True, check=True,
-    ).stdout.decode().strip()  # fmt: skip
-    outer = subprocess.run(
-        ["git", "hash-object", "-w", "-t", "tree", "--stdin", "--literally"],
-        cwd=git.folder / "work",
-        input=b"40000 sources\0" + bytes.fromhex(made_tree), capture_output=True, check=True,
-    ).stdout.decode().strip()  # fmt: skip
-    commit = git.git("commit-tree", outer, "-m", "evil")
-    git.git("push", "-qf", "origin", f"{commit}:refs/heads/main")
-    before = set(git.folder.rglob("*.py"))
-    shown = sync(world, connect(world, git))
-    assert shown["status"] == "partly"
-    (other,) = shown["outcomes"]
-    assert other["path"] == "sources/x/../../y.py"
-    assert other["message"] == "Its name is no name of a file."
-    assert set(git.folder.rglob("*.py")) == before
-    assert sources(world) == {}
+    monkeypatch.setattr(custom_sources, "create", broken)
+    with pytest.raises(RuntimeError):
+        repositories.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
+    shown = world.client().get(f"{URL}/{made['id']}").json()
+    assert (shown["status"], shown["outcomes"]) == ("failed", [])
+    assert "try it again" in shown["message"]
 
 
 def test_a_sync_that_was_overtaken_writes_nothing(
@@ -475,70 +391,6 @@ def test_listing_many_costs_as_many_queries_as_listing_one(
         world.client().post(URL, {**make, "path": f"folder-{n}"})
     with django_assert_num_queries(queries):
         assert len(client.get(URL).json()["results"]) == 21
-
-
-def push(made: dict[str, Any], ref: str = "refs/heads/main", **headers: str) -> Any:
-    body = json.dumps({"ref": ref})
-    path = "/api/v1/" + made["webhook_url"].partition("/api/v1/")[2]
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return new_client().generic("POST", path, body, "application/json", headers=sent)
-
-
-def signature(secret: str, ref: str = "refs/heads/main") -> str:
-    body = json.dumps({"ref": ref}).encode()
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
-@pytest.mark.parametrize("scheme", ["github", "bitbucket", "gitlab"])
-def test_a_signed_webhook_asks_for_a_sync(scheme: str, world: World, git: GitServer) -> None:
-    made = connect(world, git)
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM procrastinate_jobs")
-    secret = made["webhook_secret"]
-    headers = {
-        "github": {"X_Hub_Signature_256": signature(secret)},
-        "bitbucket": {"X_Hub_Signature": signature(secret)},
-        "gitlab": {"X_Gitlab_Token": secret},
-    }[scheme]
-    answer = push(made, **headers)
-    assert (answer.status_code, answer.json()) == (202, {"sync": True})
-    assert waiting(made) == 1
-
-
-def test_a_webhook_of_another_branch_asks_for_none(world: World, git: GitServer) -> None:
-    made = connect(world, git)
-    other = "refs/heads/other"
-    answer = push(made, other, X_Hub_Signature_256=signature(made["webhook_secret"], other))
-    assert answer.json() == {"sync": False}
-
-
-def test_a_webhook_without_the_right_signature_finds_nothing(world: World, git: GitServer) -> None:
-    made, secret = connect(world, git), "wrong"
-    unknown = {**made, "webhook_url": made["webhook_url"][:-36] + str(uuid4())}
-    answers = [
-        push(made),
-        push(made, X_Hub_Signature_256=signature(secret)),
-        push(made, X_Hub_Signature_256="sha256="),
-        push(made, X_Hub_Signature_256="sha1=" + signature(made["webhook_secret"])[7:]),
-        push(made, X_Gitlab_Token=secret),
-        push(made, X_Gitlab_Token=""),
-        push(made, X_Gitlab_Token="é"),
-        push(unknown, X_Gitlab_Token=made["webhook_secret"]),
-    ]
-    assert {answer.status_code for answer in answers} == {404}
-    renewed = world.client().post(f"{URL}/{made['id']}/webhook-secret").json()["webhook_secret"]
-    assert push(made, X_Gitlab_Token=made["webhook_secret"]).status_code == 404
-    assert push(made, X_Gitlab_Token=renewed).status_code == 202
-
-
-def test_a_webhook_of_many_megabytes_is_refused(world: World, git: GitServer) -> None:
-    made = connect(world, git)
-    path = "/api/v1/" + made["webhook_url"].partition("/api/v1/")[2]
-    secret = {"X-Gitlab-Token": made["webhook_secret"]}
-    answer = new_client().generic(
-        "POST", path, "[" + " " * (3 << 20) + "]", "application/json", headers=secret
-    )
-    assert answer.status_code == 413
 
 
 def test_a_suspended_org_reads_no_repository(world: World, git: GitServer) -> None:

@@ -138,7 +138,12 @@ class Given:
 def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
     """A team's first day with its accounts."""
     client = new_client()
-    secrets = {"password": PASSWORD, "provider": f"provider {SECRET}", "scim": f"scim {SECRET}"}
+    secrets = {
+        "password": PASSWORD,
+        "provider": f"provider {SECRET}",
+        "scim": f"scim {SECRET}",
+        "git token": f"git {SECRET}",
+    }
     later: list[Any] = []
     jobs: list[str] = []
 
@@ -188,6 +193,13 @@ def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
     path = f"org/service-accounts/{robot['id']}/keys"
     scoped = call("post", path, {"name": "scim", "scopes": ["members.manage"]}, 201).json()
     keep("service account's key", scoped["key"])
+    repository = {"url": "https://git.example.com/sources", "token": secrets["git token"]}
+    connected = call("post", "repositories", repository, 201).json()
+    keep("webhook secret", connected["webhook_secret"])
+    renewed = call("post", f"repositories/{connected['id']}/webhook-secret").json()
+    keep("renewed webhook secret", renewed["webhook_secret"])
+    quiet("patch", f"repositories/{connected['id']}", {"branch": "release"})
+    quiet("post", f"repositories/{connected['id']}/sync", status=202)
     quiet("post", "org/invitations", {"email": "grace@example.com", "role": "member"}, status=201)
     quiet("post", "auth/password/forgot", {"email": "ada@example.com"}, status=202)
     for number, message in enumerate(delivered()):
@@ -223,13 +235,14 @@ LOOKS = (
     "org/identity-provider",
     "org/scim/groups",
     "scim/v2/Users",
+    "repositories",
     "org/audit",
     "org/audit/export",
     "org/export",
 )
 
 
-def test_what_opens_an_account_is_shown_once_and_kept_nowhere_in_the_clear(
+def test_what_opens_an_account_or_a_repository_is_shown_once_and_kept_nowhere_in_the_clear(
     given: Given, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert len([name for name in given.secrets if name.startswith("mailed link")]) == 2

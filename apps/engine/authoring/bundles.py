@@ -8,11 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from apps.engine.authoring.text import is_source_file
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import SandboxSpec
 from apps.engine.egress import allowlist
@@ -28,6 +31,7 @@ MOST_FILES = 200
 MOST_BYTES = 512 * 1024  # of a file
 MOST_TOGETHER = 8 * 1024 * 1024  # bytes of an archive's files
 PATH = 500  # characters
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256
 # Our own reader, in the sandbox because of what it reads.
 READER = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
 LIMITS = {
@@ -60,7 +64,7 @@ def read_repository(payload: Payload) -> Answer:
         page = source.get()
     if not isinstance(page, RowsIteration):
         raise BrokenOutput("The reader of repositories answered something else than files.")
-    return {**_commit(page.next_state), "files": list(_files(page.rows))}
+    return {**commit_of(page.next_state), "files": list(_files(page.rows))}
 
 
 def unpack(payload: Payload) -> Answer:
@@ -102,8 +106,7 @@ def _members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> It
 
 def _is_source(member: zipfile.ZipInfo) -> bool:
     name = member.filename.rpartition("/")[2]
-    hidden = member.filename.startswith("__MACOSX/") or name.startswith(("_", ".", "test_"))
-    return name.endswith(".py") and not hidden
+    return is_source_file(name) and not member.filename.startswith("__MACOSX/")
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Row:
@@ -139,16 +142,35 @@ def _files(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
             raise ConfigurationError("two files have one path, or a path is empty or too long")
         seen.add(path)
         if not isinstance(text, str):
-            yield {"path": path, "problem": str(problem)[:PATH]}
+            yield {"path": _storable(path), "problem": _storable(problem)[:PATH]}
         elif "\0" in text or "\0" in path:
-            yield {"path": path.replace("\0", "␀"), "problem": "It holds the character NUL."}
+            yield {"path": _storable(path), "problem": "It holds the character NUL."}
         else:
             yield {"path": path, "text": text, "report": validate(text).to_json()}
 
 
-def _commit(state: Mapping[str, Any] | None) -> Answer:
-    names = ("commit", "author", "subject", "committed_at")
-    found = {name: str((state or {}).get(name, ""))[:200] for name in names}
-    if not found["commit"]:
+def commit_of(state: Mapping[str, Any] | None) -> Answer:
+    """`{commit, author, subject, committed_at}` of what the reader says; the time is None where it says none.
+
+    Raises BrokenOutput when it names no commit.
+    """
+    found = state or {}
+    if not isinstance(found.get("commit"), str) or not _COMMIT.fullmatch(found["commit"]):
         raise BrokenOutput("The reader of repositories names no commit.")
-    return found
+    return {
+        "commit": found["commit"],
+        **{name: _storable(found.get(name))[:200] for name in ("author", "subject")},
+        "committed_at": _moment(found.get("committed_at")),
+    }
+
+
+def _moment(value: Any) -> str | None:
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _storable(value: Any) -> str:
+    """NUL, which PostgreSQL cannot hold, is shown instead."""
+    return str(value).replace("\0", "␀")

@@ -10,6 +10,11 @@ from apps.engine.authoring.report import Report
 MOST_CODE = 512 * 1024  # characters
 
 
+def is_source_file(name: str) -> bool:
+    """Whether a file of a folder or an archive is to be a source; `drover._git` asks the same of a repository's."""
+    return name.endswith(".py") and not name.startswith(("_", ".", "test_"))
+
+
 def parsed(code: str, report: Report) -> ast.Module | None:
     """The tree, or None and an error."""
     if len(code) > MOST_CODE:

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.connectors import engine, schemas
+from apps.engine.authoring.text import is_source_file
 from apps.engine.contract import CodeSpec, SourceSpec
 
 NOBODY = UUID(int=0)  # the org in whose name it runs: it has no files
@@ -137,9 +138,7 @@ class Command(BaseCommand):
 def _files(path: Path) -> list[Path]:
     """What a repository's sync would take of it. Raises CommandError."""
     if path.is_dir():
-        found = [
-            one for one in sorted(path.glob("*.py")) if not one.name.startswith(("_", "test_"))
-        ]
+        found = [one for one in sorted(path.iterdir()) if is_source_file(one.name)]
         if not found:
             raise CommandError(f"There is no source in {path}.", returncode=UNREADABLE)
         return found

@@ -80,7 +80,7 @@ def _failed(error: Exception) -> SourceFailure:
     why = " ".join(str(cause).split()).removeprefix("[Errno 111] ") or type(cause).__name__
     if isinstance(cause, EgressRefused):
         return ConfigurationError(f"The connection to {why}.")
-    if "403" in why:
+    if "http resp 403" in why:  # as dulwich words it
         return AuthenticationError("The token may not read this repository.")
     return SourceFailure(f"The repository could not be read: {why}")
 
