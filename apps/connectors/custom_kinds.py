@@ -120,7 +120,9 @@ def kind_of(source: CustomSource, report: Mapping[str, Any]) -> Kind:
 def unknown(role: str, name: str, field: str) -> Error:
     """The error for a kind that cannot be used."""
     if id_of(name) is not None:
-        message = "There is no custom source of this kind here whose named, or any, version is approved."
+        message = (
+            "There is no custom source of this kind here whose named, or any, version is approved."
+        )
         return field, message, "unknown"
     return catalogue.unknown(role, name, field)
 
