@@ -59,6 +59,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- What it is made of ---------------------------------------------------------------------
 INSTALLED_APPS = [
     "config.operators.OperatorsConfig",
+    "apps.auth",  # before Django's, whose command changepassword it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -74,7 +75,6 @@ INSTALLED_APPS = [
     "allauth.socialaccount.providers.github",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.mfa",
-    "apps.auth",
     "apps.orgs",
     "apps.connectors",
     "apps.pipelines",

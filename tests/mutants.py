@@ -39,6 +39,7 @@ CREDENTIALS = "tests/orgs/test_credentials.py"
 STREAMS = "tests/isolation/test_streams.py"
 CUSTOM = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
+MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
     # The first wall: reads that start from the org.
@@ -408,6 +409,28 @@ MUTANTS = [
         "if source.repository_id is not None:\n        raise ComesFromRepository",
         "if False:\n        raise ComesFromRepository",
         REPOSITORIES,
+    ),
+    # What was on its way when something changed.
+    Mutant(
+        "links outlive what they prove",
+        "apps/auth/proofs.py",
+        "MailedLink.objects.filter(user_id=user_id).delete()",
+        "pass",
+        MAILED,
+    ),
+    Mutant(
+        "mail that waits makes a link after the change",
+        "apps/auth/proofs.py",
+        'update(proof_version=F("proof_version") + 1)',
+        'update(proof_version=F("proof_version"))',
+        MAILED,
+    ),
+    Mutant(
+        "a link proves another address than its own",
+        "apps/auth/links.py",
+        "if link.purpose != Purpose.CHANGE and link.email != user.email:",
+        "if False:",
+        MAILED,
     ),
 ]
 

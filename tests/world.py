@@ -69,6 +69,7 @@ def _handler() -> ForceAuthClientHandler:
 
 def token_for(user: User, org: Org) -> str:
     """An access token of a new session."""
+    user.refresh_from_db(fields=["proof_version"])
     session = sessions.begin(user=user, ip=None, user_agent="tests")
     return tokens.issue(
         tokens.Claims(

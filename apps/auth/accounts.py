@@ -66,11 +66,10 @@ def reauthenticate(*, user: User, password: str, began: datetime, ip: str | None
 
 
 def change_password(*, user: User, password: str, keep_session: UUID | None) -> None:
-    """Set the password and end every session but `keep_session`, and all links on their way."""
+    """Set the password and end every session but `keep_session`."""
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
-        MailedLink.objects.filter(user=user).delete()
         sessions.end_all(user.pk, reason="password change", but=keep_session)
         mail.ask_for_notice(user.email, "password-changed")
 
@@ -84,7 +83,7 @@ def ask_to_reset(email: str, ip: str | None) -> None:
     attempts.begin_mail(ip)
     user = User.objects.filter(email=email, kind=User.Kind.PERSON, is_active=True).first()
     spared = attempts.mailed_enough(email)
-    mail.ask_for_link(user.pk if user and not spared else None, Purpose.RESET, email)
+    mail.ask_for_link(None if spared else user, Purpose.RESET, email)
 
 
 @transaction.atomic
@@ -94,7 +93,7 @@ def reset_password(*, token: str, password: str) -> None:
     user = proof.user
     if faults := password_faults(password, email=user.email, name=user.name):
         raise WeakPassword(faults)
-    if user.email == proof.email and user.email_verified_at is None:
+    if user.email_verified_at is None:
         user.email_verified_at = timezone.now()
     user.token_version += 1
     user.save(update_fields=["email_verified_at", "token_version"])
@@ -104,7 +103,7 @@ def reset_password(*, token: str, password: str) -> None:
 def ask_to_verify(user: User) -> None:
     """Mail a link that proves the address of this account, unless one was sent often enough."""
     if not attempts.mailed_enough(user.email):
-        mail.ask_for_link(user.pk, Purpose.VERIFY, user.email)
+        mail.ask_for_link(user, Purpose.VERIFY, user.email)
 
 
 def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
@@ -113,20 +112,20 @@ def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
     attempts.begin_mail(ip)
     email = email.strip().lower()
     spared = attempts.mailed_enough(email) or User.objects.filter(email=email).exists()
-    mail.ask_for_link(None if spared else user.pk, Purpose.CHANGE, email)
+    mail.ask_for_link(None if spared else user, Purpose.CHANGE, email)
     mail.ask_for_notice(user.email, "email-changing")
 
 
 @transaction.atomic
-def verify_email(token: str) -> User:
+def verify_email(token: str) -> str | None:
     """Spend a link of either kind: the address is proven, and becomes the account's when it was to change.
 
-    A changed address ends every session. Raises LinkSpent, also when someone else took the address meanwhile.
+    A changed address ends every session. Answers the proven address that was given up, if any. Raises LinkSpent,
+    also when someone else took the address meanwhile.
     """
     proof = links.spend(token, Purpose.VERIFY, Purpose.CHANGE)
     user, changes = proof.user, proof.purpose is Purpose.CHANGE
-    if not changes and user.email != proof.email:
-        raise LinkSpent
+    before = user.email if changes and user.email_verified_at else None
     user.email, user.email_verified_at = proof.email, timezone.now()
     try:
         with transaction.atomic():
@@ -135,7 +134,7 @@ def verify_email(token: str) -> User:
         raise LinkSpent from None
     if changes:
         sessions.end_all(user.pk, reason="e-mail change")
-    return user
+    return before
 
 
 def rename(*, user_id: UUID, name: str) -> None:

@@ -25,7 +25,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from apps.auth import attempts, links, mail, sessions
+from apps.auth import attempts, links, mail, proofs, sessions
 from apps.auth.exceptions import BadCredentials, LinkSpent, TooManyPasskeys, WrongCode
 from apps.auth.models import Challenge, RefreshFamily, User, new_id
 from apps.auth.sealing import platform
@@ -235,7 +235,7 @@ def show_passkey(*, challenge: str, credential: Mapping[str, Any]) -> User:
     )
 
     try:
-        state = _recall(SHOW_PASSKEY, challenge, None)
+        state = _recall(SHOW_PASSKEY, challenge)
     except LinkSpent:
         raise BadCredentials from None
     _forget(challenge)
@@ -253,22 +253,21 @@ def show_passkey(*, challenge: str, credential: Mapping[str, Any]) -> User:
 
 def hold(user: User, method: str) -> str:
     """A challenge for someone a provider vouched for, who still owes a second factor."""
-    return _remember(OWES_FACTOR, None, {"user": str(user.pk), "method": method})
+    return _remember(OWES_FACTOR, user, {"method": method})
 
 
 def go_on(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
     """(who, recognised how) once the code is good. Raises BadCredentials, WrongCode and TooManyAttempts."""
-    try:
-        with transaction.atomic():
-            held = _recall(OWES_FACTOR, challenge, None)
-    except LinkSpent:
-        raise BadCredentials from None
-    user = User.objects.filter(pk=held["user"], is_active=True).first()
-    if user is None:
+    held = Challenge.objects.select_related("user").filter(
+        purpose=OWES_FACTOR, digest=links.digest(challenge), expires_at__gt=timezone.now()
+    )
+    found = held.first()
+    if found is None or found.user is None or not found.user.is_active:
         raise BadCredentials
-    check_code(user=user, code=code, ip=ip)
-    _forget(challenge)
-    return user, str(held["method"])
+    check_code(user=found.user, code=code, ip=ip)
+    if not held.delete()[0]:  # used meanwhile, or forgotten because something has changed
+        raise BadCredentials
+    return found.user, str(_opened(found)["method"])
 
 
 def mark_shown(session: RefreshFamily) -> None:
@@ -375,13 +374,19 @@ def _remember(purpose: str, user: User | None, state: dict[str, Any]) -> str:
     return text
 
 
-def _recall(purpose: str, text: str, user: User | None) -> dict[str, Any]:
-    """The state of a challenge, locked until the transaction ends. Raises LinkSpent."""
+def _recall(purpose: str, text: str, user: User | None = None) -> dict[str, Any]:
+    """The state of a challenge, locked with its user until the transaction ends. Raises LinkSpent."""
+    if user is not None and proofs.hold(user.pk, user.proof_version) is None:
+        raise LinkSpent
     alive = Challenge.objects.filter(purpose=purpose, user=user, expires_at__gt=timezone.now())
     found = alive.select_for_update().filter(digest=links.digest(text)).first()
     if found is None:
         raise LinkSpent
-    state: dict[str, Any] = orjson.loads(platform().decrypt(found.state.encode()))
+    return _opened(found)
+
+
+def _opened(challenge: Challenge) -> dict[str, Any]:
+    state: dict[str, Any] = orjson.loads(platform().decrypt(challenge.state.encode()))
     return state
 
 

@@ -7,8 +7,10 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
+from apps.auth import proofs
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import MailedLink, User
 
@@ -29,8 +31,12 @@ class Proof:
     email: str
 
 
+@transaction.atomic
 def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
-    """The secret of a new link; earlier ones of the same purpose stop working."""
+    """The secret of a new link; earlier ones of the same purpose stop working. Raises LinkSpent when what it
+    would prove has changed since `user` was read."""
+    if proofs.hold(user.pk, user.proof_version) is None:
+        raise LinkSpent
     MailedLink.objects.filter(user=user, purpose=purpose).delete()
     text = secret()
     MailedLink.objects.create(
@@ -44,14 +50,26 @@ def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
 
 
 def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
-    """Use a link up. Raises LinkSpent when it is unknown, used, expired or for something else."""
+    """Use a link up, and lock its user: call it in a transaction.
+
+    Raises LinkSpent when it is unknown, used, expired or for something else, and when the account has another
+    address by now than the one it was sent to.
+    """
     wanted = MailedLink.objects.filter(
         digest=digest(text), purpose__in=purposes, expires_at__gt=timezone.now()
     )
-    link = wanted.select_related("user").first()
-    if link is None or not link.user.is_active or not wanted.filter(pk=link.pk).delete()[0]:
+    link = wanted.first()
+    if link is None:
         raise LinkSpent
-    return Proof(link.user, MailedLink.Purpose(link.purpose), link.email)
+    alive = User.objects.filter(pk=link.user_id, is_active=True)
+    user = alive.select_for_update(
+        no_key=True
+    ).first()  # before the link, as whoever changes the user
+    if user is None or not wanted.filter(pk=link.pk).delete()[0]:
+        raise LinkSpent
+    if link.purpose != Purpose.CHANGE and link.email != user.email:
+        raise LinkSpent
+    return Proof(user, MailedLink.Purpose(link.purpose), link.email)
 
 
 def secret() -> str:

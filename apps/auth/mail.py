@@ -7,7 +7,6 @@ Asking costs the same whether or not there is somebody to write to.
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -16,7 +15,7 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
-from apps.auth.models import MailedLink
+from apps.auth.models import MailedLink, User
 
 QUEUE = "mail"
 LINK = "auth.mail_link"
@@ -26,9 +25,12 @@ NOTICE = "auth.mail_notice"
 _jobs = JobManager(DjangoConnector())
 
 
-def ask_for_link(user_id: UUID | None, purpose: MailedLink.Purpose, email: str) -> None:
-    """Send a link of this purpose to an address; nothing is sent for nobody."""
-    ask(LINK, user_id=str(user_id) if user_id else "", purpose=purpose.value, email=email)
+def ask_for_link(user: User | None, purpose: MailedLink.Purpose, email: str) -> None:
+    """Send a link of this purpose to an address; nothing is sent for nobody, nor once the user has changed what it
+    would prove."""
+    who = str(user.pk) if user else ""
+    version = user.proof_version if user else 0
+    ask(LINK, user_id=who, purpose=purpose.value, email=email, version=version)
 
 
 def ask_for_notice(email: str, template: str) -> None:
@@ -36,7 +38,7 @@ def ask_for_notice(email: str, template: str) -> None:
     ask(NOTICE, email=email, template=template)
 
 
-def ask(task: str, **about: str) -> None:
+def ask(task: str, **about: str | int) -> None:
     """One job of the queue `mail`, which begins when this transaction is committed."""
     configure_task(name=task, job_manager=_jobs, queue=QUEUE).defer(**about)
 

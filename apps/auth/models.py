@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
 
 
@@ -32,7 +33,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person, or a service account, which no one can log in as.
 
-    `token_version` rises when every access token handed out before must stop working.
+    `token_version` rises when every access token handed out before must stop working, `proof_version` when
+    everything on its way must that would prove something about them (`apps.auth.proofs`).
     """
 
     class Kind(models.TextChoices):
@@ -47,6 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     token_version = models.PositiveIntegerField(default=1)
+    proof_version = models.PositiveIntegerField(default=1, db_default=1)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -63,6 +66,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a web session of the operators' pages must match: it ends where all others end."""
+        key = "apps.auth.models.User.session"
+        about = f"{self.password} {self.proof_version}"
+        return salted_hmac(key, about, secret=secret, algorithm="sha256").hexdigest()
 
 
 class RefreshFamily(models.Model):

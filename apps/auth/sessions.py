@@ -17,7 +17,8 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from apps.auth import access
+from apps.auth import access, proofs
+from apps.auth.exceptions import SessionEnded
 from apps.auth.models import RefreshFamily, RefreshToken, User
 
 
@@ -46,8 +47,14 @@ def begin(
     second_factor: bool = False,
     only_org: UUID | None = None,
 ) -> Session:
-    """A new session of this user, who was recognised by `method`."""
+    """A new session of this user, who was recognised by `method`.
+
+    Raises SessionEnded when all their sessions were ended since `user` was read: whoever showed the old password
+    while it was being changed gets none.
+    """
     with transaction.atomic():
+        if proofs.hold(user.pk, user.proof_version) is None:
+            raise SessionEnded
         family = RefreshFamily.objects.create(
             user=user,
             ip=ip,
@@ -101,7 +108,8 @@ def end(session_id: UUID, *, reason: str) -> None:
 
 
 def end_all(user_id: UUID, *, reason: str, but: UUID | None = None) -> None:
-    """End every session of a user, except `but`, as `end` does."""
+    """End every session of a user, except `but`, as `end` does, and all that is on its way to them."""
+    proofs.forget(user_id)
     families = RefreshFamily.objects.filter(user_id=user_id)
     _end(families.exclude(pk=but) if but else families, reason)
     access.changed(user_id)

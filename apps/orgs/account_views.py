@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import accounts, attempts, sessions
-from apps.orgs import credentials, services, sign_in
+from apps.orgs import credentials, invitations, services, sign_in
 from apps.orgs import sign_in_serializers as forms
 from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Membership
@@ -182,7 +183,10 @@ class EmailProof(PublicView):
     def post(self, request: Request) -> Response:
         """A new address takes the place of the old one with this, and every session ends."""
         refuse_cross_site(request, cookie=False)
-        accounts.verify_email(data_of(forms.EmailProof, request)["token"])
+        token = data_of(forms.EmailProof, request)["token"]
+        with transaction.atomic():
+            if given_up := accounts.verify_email(token):
+                invitations.forget_links_to(given_up)
         return Response(status=204)
 
 

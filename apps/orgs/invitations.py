@@ -124,6 +124,13 @@ def accept(*, token: str, user: User, by: Actor) -> Membership:
     return found
 
 
+def forget_links_to(email: str) -> None:
+    """The links of invitations that were mailed to an address its owner has given up stop working, whatever the
+    org; it can send them again. A SECURITY DEFINER function does it, because no org is known."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT forget_invitation_links(%s)", [email])
+
+
 def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
     """Make the link and mail it. Nothing happens when the invitation is gone or was accepted."""
     with org_scope(org_id):

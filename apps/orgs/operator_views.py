@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import update_session_auth_hash
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -59,6 +60,8 @@ def second_factor(request: HttpRequest) -> HttpResponse:
                     code=form.cleaned_data["code"].replace(" ", ""),
                     session=None,
                 )
+                user.refresh_from_db()
+                update_session_auth_hash(request, user)  # every session ended, but not this log-in
         except (WrongCode, TooManyAttempts, LinkSpent) as error:
             form.add_error("code", str(error))
         else:

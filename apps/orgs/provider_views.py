@@ -116,8 +116,8 @@ class Callback(PublicView):
 
     def enter(self, request: Request, identity: providers.Identity) -> HttpResponseBase:
         """A session and the page to go to, or the page that asks for a second factor."""
-        if user_id := identity.state.get("link"):
-            sso.link(identity, user_id)
+        if "link" in identity.state:
+            sso.link(identity)
             return page("/settings/account")
         welcome = sso.sign_in(identity, ip_of(request))
         if welcome.only_org is None and factors.of(welcome.user).any:
@@ -189,9 +189,8 @@ class OneLink(ReauthenticatingView):
             return refused
         if provider not in providers.installed():
             raise NotFound
-        state = {"link": str(self.account.user.pk)}
         try:
-            leading = providers.begin(request._request, provider, state)
+            leading = providers.begin(request._request, provider, sso.link_state(self.account))
         except ProviderFailed:
             raise NotFound from None
         answer = Response({"location": leading["Location"]})

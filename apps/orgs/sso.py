@@ -15,10 +15,12 @@ from allauth.socialaccount.models import SocialAccount
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.auth import factors, mail
+from apps.auth import factors, mail, proofs, sessions
 from apps.auth.accounts import create_account
+from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
 from apps.orgs import audit, invitations, limits, providers, rules, scim, vault
+from apps.orgs.credentials import Account
 from apps.orgs.exceptions import Conflict, Invalid
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
 from apps.orgs.principals import Actor, Principal
@@ -77,9 +79,23 @@ def sign_in(identity: Identity, ip: str | None) -> Welcome:
     return _newcomer(identity, ip)
 
 
-def link(identity: Identity, user_id: UUID) -> None:
-    """Let an installation's provider vouch for this account from now on. Raises LinkedElsewhere."""
-    user = User.objects.get(pk=user_id)
+def link_state(account: Account) -> dict[str, Any]:
+    """What the browser takes along to a provider that is to vouch for this account."""
+    user = account.user
+    about = {"session": str(account.session.pk), "version": user.proof_version}
+    return {"link": {"user": str(user.pk), **about}}
+
+
+@transaction.atomic
+def link(identity: Identity) -> None:
+    """Let an installation's provider vouch from now on for the account that went there with `link_state`.
+
+    Raises LinkedElsewhere, and LinkSpent when the session that asked has ended or the account has changed.
+    """
+    asked = identity.state["link"]
+    user = proofs.hold(UUID(asked["user"]), asked["version"])
+    if user is None or not sessions.alive_of(user.pk).filter(pk=asked["session"]).exists():
+        raise LinkSpent
     about = {"provider": identity.provider, "uid": identity.subject}
     other = SocialAccount.objects.filter(**about).first()
     if other is not None and other.user_id != user.pk:
@@ -89,6 +105,7 @@ def link(identity: Identity, user_id: UUID) -> None:
     ).delete()
     if other is None:
         SocialAccount.objects.create(user=user, extra_data={}, **about)
+    proofs.forget(user.pk)
     mail.ask_for_notice(user.email, "provider-linked")
 
 
@@ -98,8 +115,10 @@ def links_of(user: User) -> list[dict[str, Any]]:
     return [{"provider": row.provider, "linked_at": row.date_joined} for row in rows]
 
 
+@transaction.atomic
 def unlink(user: User, provider: str) -> bool:
-    """Whether there was such a link. Raises LastWayIn when nothing else would let them in."""
+    """Whether there was such a link; who is half way in by it does not get further. Raises LastWayIn when nothing
+    else would let them in."""
     mine = SocialAccount.objects.filter(user=user)
     if not mine.filter(provider=provider).exists():
         return False
@@ -107,6 +126,7 @@ def unlink(user: User, provider: str) -> bool:
     if not (others or user.has_usable_password() or factors.of(user).passkeys):
         raise LastWayIn
     mine.filter(provider=provider).delete()
+    proofs.forget(user.pk)
     return True
 
 

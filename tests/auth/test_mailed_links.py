@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.core import mail as django_mail
+from django.core.management import call_command
 from django.utils import timezone
+from procrastinate.contrib.django import app
 from pytest_django.fixtures import Settings as SettingsWrapper
 from rest_framework.test import APIClient
 
-from apps.auth.models import MailedLink, User
-from apps.orgs.models import Org
+from apps.auth import factors, links, sessions
+from apps.auth.exceptions import SessionEnded
+from apps.auth.mail import LINK
+from apps.auth.models import Challenge, MailedLink, RefreshFamily, StreamTicket, User
+from apps.orgs.models import Membership, Org
+from apps.orgs.roles import Role
 from tests import mailbox
 from tests.world import World, client_for, make_world, token_for
 
@@ -208,3 +219,179 @@ def test_a_service_account_can_neither_log_in_nor_reset(world: World) -> None:
     assert log_in(robot.email, "").status_code in {401, 422}
     post("password/forgot", {"email": robot.email})
     assert mailbox.deliver() == []
+
+
+def change_password(client: APIClient, user: User) -> None:
+    body = {"current_password": PASSWORD, "new_password": NEW}
+    assert post("password/change", body, client).status_code == 204
+
+
+def change_address(client: APIClient, user: User) -> None:
+    body = {"current_password": PASSWORD, "email": "ada@example.org"}
+    assert post("email/change", body, client).status_code == 202
+    (link,) = [message for message in mailbox.deliver() if message.to == ["ada@example.org"]]
+    assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 204
+
+
+def add_factor(client: APIClient, user: User) -> None:
+    begun = post("factors/totp", {"current_password": PASSWORD}, client).json()
+    code = factors_code(begun["secret"])
+    confirmed = post(
+        "factors/totp/confirm", {"challenge": begun["challenge"], "code": code}, client
+    )
+    assert confirmed.status_code == 200, confirmed.content
+
+
+def factors_code(secret: str) -> str:
+    counter = next(totp.yield_hotp_counters_from_time())
+    return str(totp.format_hotp_value(totp.hotp_value(secret, counter)))
+
+
+def log_out_elsewhere(client: APIClient, user: User) -> None:
+    assert client.delete("/api/v1/auth/sessions").status_code == 204
+
+
+def log_out_everywhere(client: APIClient, user: User) -> None:
+    assert client.delete("/api/v1/auth/sessions?current=true").status_code == 204
+
+
+def lose_factors(client: APIClient, user: User) -> None:
+    """What an operator does for somebody who lost theirs."""
+    TOTP.activate(user, generate_totp_secret())
+    call_command("reset_second_factor", user.email, stdout=StringIO())
+
+
+def operator_sets_password(client: APIClient, user: User) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("getpass.getpass", lambda prompt: NEW)
+        call_command("changepassword", user.email, stdout=StringIO())
+
+
+CHANGES = [
+    *(change_password, change_address, add_factor),
+    *(log_out_elsewhere, log_out_everywhere, lose_factors, operator_sets_password),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda each: each.__name__)
+class TestWhatIsOnItsWayDiesWithWhatItProves:
+    @pytest.fixture
+    def client(self, ada: User) -> APIClient:
+        world = make_world()
+        with world.scope():
+            Membership.unscoped.create(org=world.org, user=ada, role=Role.VIEWER)
+        return client_for(ada, world.org)
+
+    def test_links_that_were_sent(self, change: Any, ada: User, client: APIClient) -> None:
+        """The reset link of a mailbox that its owner left must not open the account."""
+        post("email/send", {}, client)
+        post("password/forgot", {"email": ada.email})
+        post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
+        verify, reset, changed, _ = mailbox.deliver()
+        change(client, ada)
+        sent = [mailbox.link(message)[1] for message in (verify, reset, changed)]
+        assert post("password/reset", {"token": sent[1], "password": NEW}).status_code == 410
+        for secret in (sent[0], sent[2]):
+            assert post("email/verify", {"token": secret}).status_code == 410
+        assert not MailedLink.objects.filter(user=ada).exists()
+
+    def test_links_whose_mail_was_not_made_yet(
+        self, change: Any, ada: User, client: APIClient
+    ) -> None:
+        """The mail server was away: the mail is asked for before the change and made after it."""
+        post("password/forgot", {"email": ada.email})
+        post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
+        waiting = [job for job in mailbox.jobs() if job.task_name == LINK]
+        assert len(waiting) == 2
+        change(client, ada)
+        before = len(django_mail.outbox)
+        for job in waiting:
+            app.tasks[job.task_name].func(**job.args)
+        assert len(django_mail.outbox) == before
+        assert not MailedLink.objects.filter(user=ada).exists()
+
+    def test_a_log_in_that_lacks_its_second_factor(
+        self, change: Any, ada: User, client: APIClient
+    ) -> None:
+        codes = RecoveryCodes.activate(ada).generate_codes()
+        challenge = factors.hold(ada, "google")
+        if change is not add_factor:
+            change(client, ada)
+        else:
+            factors.new_recovery_codes(user=ada, session=RefreshFamily.objects.get(user=ada))
+        answer = post("login/continue", {"challenge": challenge, "mfa_code": codes[0]})
+        assert answer.status_code == 401
+        assert not Challenge.objects.filter(user=ada).exists()
+
+    def test_a_stream_ticket(self, change: Any, ada: User, client: APIClient) -> None:
+        assert post("stream-ticket", {}, client).status_code == 201
+        assert StreamTicket.objects.count() == 1
+        change(client, ada)
+        assert not StreamTicket.objects.exists()
+
+    def test_a_log_in_that_began_before(self, change: Any, ada: User, client: APIClient) -> None:
+        """Whoever keeps logging in with the old password gets no session that outlives it."""
+        seen = User.objects.get(pk=ada.pk)
+        change(client, ada)
+        with pytest.raises(SessionEnded):
+            sessions.begin(user=seen, ip=None, user_agent="")
+
+
+def test_a_link_proves_the_address_it_was_sent_to_and_no_other(ada: User) -> None:
+    """However the address came to be another one."""
+    for purpose, path in (("reset", "password/reset"), ("verify", "email/verify")):
+        user = User.objects.get(pk=ada.pk)
+        secret = links.issue(user, MailedLink.Purpose(purpose), user.email)
+        User.objects.filter(pk=ada.pk).update(email=f"{purpose}@example.org")
+        body = {"token": secret, **({"password": NEW} if purpose == "reset" else {})}
+        assert post(path, body).status_code == 410
+
+
+def test_only_the_newest_change_of_address_can_be_confirmed(ada: User) -> None:
+    client = client_for(ada, make_world().org)
+    secrets = []
+    for address in ("one@example.org", "two@example.org"):
+        post("email/change", {"email": address, "current_password": PASSWORD}, client)
+        sent = [message for message in mailbox.deliver() if message.to == [address]]
+        secrets.append(mailbox.link(sent[0])[1])
+    assert post("email/verify", {"token": secrets[0]}).status_code == 410
+    assert post("email/verify", {"token": secrets[1]}).status_code == 204
+
+
+def test_an_address_somebody_took_meanwhile_is_not_taken_from_them(ada: User) -> None:
+    client = client_for(ada, make_world().org)
+    post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
+    link, _ = mailbox.deliver()
+    User.objects.create_user(email="new@example.org", password=PASSWORD)
+    assert post("email/verify", {"token": mailbox.link(link)[1]}).status_code == 410
+    ada.refresh_from_db()
+    assert ada.email == "ada@example.com"
+
+
+def test_an_account_that_was_disabled_uses_no_link(ada: User) -> None:
+    post("password/forgot", {"email": ada.email})
+    (message,) = mailbox.deliver()
+    User.objects.update(is_active=False)
+    body = {"token": mailbox.link(message)[1], "password": NEW}
+    assert post("password/reset", body).status_code == 410
+
+
+def test_invitations_to_an_address_that_was_given_up_are_sent_again_or_nothing(
+    ada: User, world: World
+) -> None:
+    """Their links lie in a mailbox that its owner left, and whoever reads it could register with them."""
+    User.objects.update(email_verified_at=timezone.now())
+    body = {"email": ada.email, "role": "admin"}
+    invited = world.client("owner").post("/api/v1/org/invitations", body).json()
+    (message,) = mailbox.deliver()
+    client = client_for(ada, make_world().org)
+    change_address(client, ada)
+    secret = mailbox.link(message)[1]
+    taking = {"email": "ada@example.com", "password": PASSWORD, "invitation": secret}
+    assert post("register", taking).status_code == 410
+    mailbox.deliver()
+    again = world.client("owner").post(f"/api/v1/org/invitations/{invited['id']}/resend", {})
+    assert again.status_code == 200
+    (message,) = mailbox.deliver()
+    taking["invitation"] = mailbox.link(message)[1]
+    assert post("register", taking).status_code == 201

@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.test import Client
 from django.utils import timezone
 
+from apps.auth import factors, sessions
 from apps.auth.models import User
 from apps.engine.sandbox import layers
 from apps.orgs.models import AuditEvent, Org, SupportAccess
@@ -195,6 +196,16 @@ class TestTheSecondFactor:
         assert again.get("/operators/").status_code == 302
         again.post("/operators/second-factor/", {"code": codes[0]})
         assert again.get("/operators/").status_code == 200
+
+    @pytest.mark.parametrize("change", ["factors", "sessions"])
+    def test_a_log_in_here_ends_where_all_others_end(self, operator: Client, change: str) -> None:
+        user = User.objects.get(is_staff=True)
+        assert operator.get("/operators/").status_code == 200
+        if change == "factors":
+            factors.reset(user)
+        else:
+            sessions.end_all(user.pk, reason="logged out everywhere")
+        assert operator.get("/operators/").status_code == 302
 
     def test_a_wrong_first_code_can_be_tried_again(self, entering: Client) -> None:
         page = entering.get("/operators/second-factor/").content.decode()

@@ -13,7 +13,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import override_settings
 from rest_framework.test import APIClient
 
-from apps.auth import factors
+from apps.auth import accounts, factors, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.orgs import sso
 from apps.orgs.models import AuditEvent, FederatedIdentity, IdentityProvider, Membership
@@ -122,6 +122,42 @@ class TestTheInstallations:
         assert [link["provider"] for link in links] == ["oidc"]
         assert client.post(f"{path}/remove", {"current_password": PASSWORD}).status_code == 204
         assert client.get("/api/v1/auth/links").json() == {"links": []}
+
+    @pytest.mark.parametrize("change", ["password", "sessions", "session", "deactivated"])
+    def test_a_link_that_was_asked_for_before_a_change_links_nothing(
+        self, installed: Issuer, change: str
+    ) -> None:
+        """Somebody at an open session begins it, and its owner shuts them out before they come back."""
+        grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
+        installed.know("late", email="late@example.com", email_verified=True)
+        client = client_for(grace, make_world().org)
+        asked = client.post("/api/v1/auth/links/oidc", {"current_password": PASSWORD})
+        back = installed.vouch(asked.json()["location"], "late")
+        if change == "password":
+            accounts.change_password(user=grace, password="staple battery", keep_session=None)
+        elif change == "sessions":
+            sessions.end_all(grace.pk, reason="logged out everywhere")
+        elif change == "session":
+            sessions.end(RefreshFamily.objects.get(user=grace).pk, reason="logout")
+        else:
+            User.objects.filter(pk=grace.pk).update(is_active=False)
+        assert problem_of(follow_back(client, back)) == "link_spent"
+        assert not SocialAccount.objects.exists()
+
+    def test_who_is_half_way_in_by_a_provider_gets_no_further_once_it_is_unlinked(
+        self, installed: Issuer
+    ) -> None:
+        grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
+        SocialAccount.objects.create(user=grace, provider="oidc", uid="half")
+        codes = set_up_app(grace)
+        client = client_for(grace, make_world().org)
+        installed.know("half", email="grace@example.com", email_verified=True)
+        where = log_in(APIClient(), installed, "oidc", "half")["Location"]
+        challenge = parse_qs(urlsplit(where).fragment)["second_factor"][0]
+        unlinked = client.post("/api/v1/auth/links/oidc/remove", {"current_password": PASSWORD})
+        assert unlinked.status_code == 204
+        body = {"challenge": challenge, "mfa_code": codes[0]}
+        assert APIClient().post("/api/v1/auth/login/continue", body).status_code == 401
 
     def test_one_identity_opens_one_account(self, installed: Issuer) -> None:
         installed.know("shared", email="ada3@example.com", email_verified=True)

@@ -1,0 +1,17 @@
+from django.db import migrations
+
+# Whoever gives an address up may be invited by orgs they do not belong to. Answers nothing.
+FORGET = """
+CREATE FUNCTION forget_invitation_links(address text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE orgs_invitation SET digest = NULL WHERE email = address AND accepted_at IS NULL
+$$;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("orgs", "0013_names")]
+
+    operations = [
+        migrations.RunSQL(FORGET, "DROP FUNCTION forget_invitation_links(text);"),
+    ]
