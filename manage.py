@@ -13,6 +13,11 @@ def main() -> None:
     try:
         from django.core.management import execute_from_command_line
         from django.db.utils import OperationalError
+
+        if sys.argv[1:2] in (["backup"], ["restore"]):  # they make servers, databases and roles
+            from local.backups.command import main as backups
+
+            sys.exit(backups(sys.argv[1:]))
     except ModuleNotFoundError:
         refuse("Django is not installed here: `make up` installs it, then use .venv/bin/python.")
 

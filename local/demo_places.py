@@ -18,12 +18,17 @@ def environment(home: Home, *, database_url: str, api_port: int) -> dict[str, st
     secret_key = read_key(home.keys, "secret_key")
     return {
         "DROVER_DEMO_SOURCE_URL": _address(database_url, secret_key, SOURCE, READER),
-        "DROVER_DEMO_WAREHOUSE_URL": _address(database_url, secret_key, WAREHOUSE, LOADER),
+        "DROVER_DEMO_WAREHOUSE_URL": warehouse(database_url, secret_key),
         "DROVER_DEMO_API_URL": f"http://127.0.0.1:{api_port}",
         "DROVER_DEMO_API_KEY": read_key(home.keys, "demo_api_key"),
         "DROVER_DEMO_AIRPORTS": str(path_of("airports")),
         "DROVER_DEMO_PASSWORD": read_key(home.keys, "demo_password"),
     }
+
+
+def warehouse(database_url: str, secret_key: str) -> str:
+    """The address of what the demo writes to."""
+    return _address(database_url, secret_key, WAREHOUSE, LOADER)
 
 
 def _address(database_url: str, secret_key: str, name: str, user: str) -> str:

@@ -51,8 +51,18 @@ class Home:
         """What `make up` printed, for programs."""
         return self.root / "demo.json"
 
-    def make(self) -> None:
+    @property
+    def unfinished(self) -> Path:
+        """There while a restore is going on, and after one that was interrupted."""
+        return self.root / "restore-unfinished.json"
+
+    def make(self, *, restoring: bool = False) -> None:
         """Make the folders that are missing. Raises LocalError when that is not possible."""
+        if self.unfinished.exists() and not restoring:
+            raise LocalError(
+                f"A restore into {self.root} did not end: run `manage.py restore` with the same "
+                "backup again, or remove the folder."
+            )
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             for folder in ("run", "storage", "files", "mail", "logs"):

@@ -69,8 +69,7 @@ class Installation:
 
     def _addresses(self) -> dict[str, str]:
         """Where database and dashboard are."""
-        parts = urlsplit(self.admin_url)
-        place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        place = without_credentials(self.admin_url)
         return {"DATABASE_URL": place, "DROVER_PUBLIC_URL": self.url, "PORT": str(self.port)}
 
     def manage(
@@ -103,17 +102,28 @@ class Installation:
             say("  PostgreSQL of DATABASE_URL")
             return
         with phase("PostgreSQL"):
-            server = EmbeddedPostgres(
-                self.home.cluster,
-                port=self.kept_port("postgres"),
-                options=SERVER_OPTIONS,
-                password_file=self.home.keys / "db_password",
-                log_file=self.home.logs / "postgres.log",
-            )
+            server = embedded_server(self.home)
             server.stop_orphan()
             self.supervisor.server = server
             server.start()
         self.admin_url = server.url("drover")
+
+
+def without_credentials(url: str) -> str:
+    """A database's place, which is all that the programs need: each enters with its own role."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def embedded_server(home: Home) -> EmbeddedPostgres:
+    """The home's own PostgreSQL, not started yet. While it runs, ask its note for the address instead."""
+    return EmbeddedPostgres(
+        home.cluster,
+        port=kept_port(home.run / "ports.json", "postgres"),
+        options=SERVER_OPTIONS,
+        password_file=home.keys / "db_password",
+        log_file=home.logs / "postgres.log",
+    )
 
 
 def _is_ours_to_say(name: str) -> bool:

@@ -19,6 +19,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
         *("--extra", "local", "--group", "dev", "pyproject.toml"),
         *("--constraints", "requirements.lock"),
     ),
+    "requirements-postgres.lock": ("--group", "postgres", "--no-deps"),
     "requirements-node.lock": ("--group", "node"),
     "requirements-demo.lock": ("--group", "demo", "--no-deps"),
     "requirements-sdist.lock": ("--group", "sdist"),

@@ -12,8 +12,9 @@ from local.errors import LocalError
 class HomeLock:
     """Held while Drover runs on a home; the file names the process that holds it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy: str = "") -> None:
         self.path = path
+        self._busy = busy
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
@@ -25,10 +26,11 @@ class HomeLock:
             except BlockingIOError:
                 holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
                 os.close(handle)
-                raise LocalError(
+                busy = self._busy or (
                     f"Drover already runs on {self.path.parents[1]} (process {holder}): stop it, "
                     "or set DROVER_HOME and PORT for a second one."
-                ) from None
+                )
+                raise LocalError(busy) from None
             if self._is_still_the_file(handle):
                 self._handle = handle
             else:  # its holder removed it between our open and our lock

@@ -9,6 +9,7 @@ app_engine  the engine: its own schema and nothing else
 import os
 import time
 from collections.abc import Callable
+from typing import LiteralString
 from urllib.parse import unquote, urlsplit
 
 import psycopg
@@ -22,6 +23,13 @@ REPLACE_ROLES = "DROVER_REPLACE_ROLES"
 CONNECT_SECONDS = 5
 OLDEST_SERVER = 150_000  # the composite keys use ON DELETE SET NULL of one column
 TRIES = 5
+# What the roles may do with tables, sequences and functions that migrations make.
+FOR_NEW: tuple[tuple[LiteralString, LiteralString], ...] = (
+    ("SELECT, INSERT, UPDATE, DELETE ON TABLES", "app_user"),
+    ("USAGE, SELECT ON SEQUENCES", "app_user"),
+    ("SELECT ON TABLES", "app_ops"),
+    ("EXECUTE ON FUNCTIONS", "app_user, app_ops"),
+)
 _LOCK = 0x44524F56  # "DROV": one preparation at a time on a server
 
 
@@ -145,13 +153,24 @@ def _grant(connection: psycopg.Connection) -> None:
         "REVOKE ALL ON SCHEMA engine FROM PUBLIC",
         "GRANT USAGE ON SCHEMA engine TO app_engine",
         "ALTER ROLE app_engine IN DATABASE {database} SET search_path = engine",
-        _for_new("public", "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app_user"),
-        _for_new("public", "GRANT USAGE, SELECT ON SEQUENCES TO app_user"),
-        _for_new("public", "GRANT SELECT ON TABLES TO app_ops"),
-        _for_new("public", "GRANT EXECUTE ON FUNCTIONS TO app_user, app_ops"),
+        *(_for_new("public", f"GRANT {may} TO {role}") for may, role in FOR_NEW),
         "ALTER DEFAULT PRIVILEGES FOR ROLE app_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
     ):
         connection.execute(sql.SQL(statement).format(database=database, everyone=everyone))
+
+
+def give_nothing_to_new_objects(owner_url: str) -> None:
+    """Until `prepare_database` runs again nobody has rights on what the owner makes, as in a plain database.
+
+    A dump names the rights of each table against that; on top of ours, an append-only table would
+    become one that the runtime role may change.
+    """
+    with _connect(owner_url) as connection:
+        for may, role in FOR_NEW:
+            what = may.rpartition(" ON ")[2]
+            revoke = f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {what} FROM {role}"
+            connection.execute(sql.SQL(revoke))
+        connection.execute("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
 
 
 def _for_new(schema: str, privilege: str) -> str:

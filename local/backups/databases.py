@@ -1,0 +1,223 @@
+"""Dumping a database at one moment, and filling an empty one, with PostgreSQL's own programs."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+
+from local.binaries import wheel_binaries
+from local.errors import LocalError
+from local.terminal import say
+
+PROGRAMS = ("pg_dump", "pg_restore", "psql")
+DEBIAN = Path("/usr/lib/postgresql")
+LOCK_SECONDS = 60
+QUIET = """
+SET statement_timeout = 0; SET lock_timeout = '{seconds}s'; SET idle_in_transaction_session_timeout = 0;
+"""
+# From 17 on pg_restore sets this for every server, and older servers refuse the name.
+NEW_SETTING = b"SET transaction_timeout = 0;\n"
+NEW_SETTING_SINCE = 17
+
+Look = Callable[[], None]  # called again and again while a program works
+
+
+@dataclass(frozen=True)
+class Tools:
+    """A folder with pg_dump, pg_restore and psql of one major version."""
+
+    folder: Path
+    major: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A state of the database that other sessions can read too, by the name `snapshot`."""
+
+    snapshot: str
+    server: int
+    reader: psycopg.Connection
+
+
+def tools_for(version: int, *, doing: str) -> Tools:
+    """The oldest that are `version` or later. Raises LocalError when there are none here."""
+    found = sorted(_found(), key=lambda tools: tools.major)
+    for tools in found:
+        if tools.major >= version:
+            return tools
+    have = f"the newest here is {found[-1].major}" if found else "there is none here"
+    raise LocalError(
+        f"pg_dump and pg_restore of PostgreSQL {version} or later are needed for {doing} ({have}): "
+        f"install the package postgresql-client-{version}."
+    )
+
+
+def _found() -> Iterator[Tools]:
+    folders = [Path(name) for name in os.environ.get("PATH", "").split(os.pathsep) if name]
+    with contextlib.suppress(LocalError):
+        folders.insert(0, wheel_binaries())
+    folders += sorted(DEBIAN.glob("*/bin"))
+    for folder in folders:
+        whole = all(shutil.which(name, path=str(folder)) for name in PROGRAMS)
+        if whole and (major := major_of(folder)):
+            yield Tools(folder, major)
+
+
+def major_of(folder: Path) -> int:
+    """The major version of the programs in a folder; 0 when they do not run."""
+    shown = subprocess.run(
+        [folder / "pg_dump", "--version"], capture_output=True, text=True, check=False
+    )
+    number = re.search(r"\) (\d+)", shown.stdout)
+    return int(number[1]) if number else 0
+
+
+@contextlib.contextmanager
+def standing_still(url: str) -> Iterator[Moment]:
+    """The engine commits nothing in here: files copied meanwhile are those the moment knows of.
+
+    Runs go on; at their next checkpoint they wait. Leave as soon as the files are there: the moment
+    stays readable until `over` is called on it.
+    """
+    holder, reader = _connect(url), _connect(url)
+    try:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE")
+        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        row = reader.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+        yield Moment(row[0], reader.info.server_version, reader)
+    except BaseException:
+        reader.close()
+        raise
+    finally:
+        holder.close()
+
+
+def over(moment: Moment) -> None:
+    moment.reader.close()
+
+
+def _connect(url: str) -> psycopg.Connection:
+    connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
+    connection.execute(QUIET.format(seconds=LOCK_SECONDS))
+    return connection
+
+
+def dump(
+    tools: Tools, url: str, target: Path, *, schemas: Sequence[str], look: Look, snapshot: str = ""
+) -> None:
+    """Write the schemas in PostgreSQL's custom format. Raises LocalError with pg_dump's own words."""
+    target.touch(mode=0o600, exist_ok=False)
+    command: list[str | Path] = [
+        *(tools.folder / "pg_dump", "--format=custom", f"--file={target}", "--no-password"),
+        *(f"--schema={name}" for name in schemas),
+        *([f"--snapshot={snapshot}"] if snapshot else []),
+        _without_password(url),
+    ]
+    process = _start(command, url)
+    _finish(process, "pg_dump", look)
+
+
+def fill(
+    tools: Tools, url: str, source: Path, *, schemas: Sequence[str], server: int, look: Look
+) -> None:
+    """Restore the schemas' contents in one transaction: all of it, or nothing."""
+    restore: list[str | Path] = [
+        *(tools.folder / "pg_restore", "--no-owner", "--exit-on-error", "--no-password"),
+        *(f"--schema={name}" for name in schemas),
+    ]
+    if tools.major < NEW_SETTING_SINCE or server // 10_000 >= NEW_SETTING_SINCE:
+        aim = ["--single-transaction", f"--dbname={_without_password(url)}"]
+        _finish(_start([*restore, *aim, source], url), "pg_restore", look)
+        return
+    _fill_older(tools, [*restore, "--file=-", source], url, look)
+
+
+def _fill_older(tools: Tools, restore: list[str | Path], url: str, look: Look) -> None:
+    psql: list[str | Path] = [
+        *(tools.folder / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"),
+        *("--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-", _without_password(url)),
+    ]
+    writer = subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    reader = _start(psql, url, stdin=subprocess.PIPE)
+    assert writer.stdout is not None  # noqa: S101 - it is a pipe
+    assert reader.stdin is not None  # noqa: S101 - so is this
+    waiting = True
+    with contextlib.suppress(BrokenPipeError), reader.stdin as script:  # psql says why below
+        for line in writer.stdout:
+            if waiting and line == NEW_SETTING:
+                waiting = False
+                continue
+            script.write(line)
+    writer.stdout.close()
+    _finish(reader, "psql", look)
+    _finish(writer, "pg_restore", look)
+
+
+def is_empty(url: str) -> bool:
+    """Whether the database has no table in the schemas that Drover uses; it may be missing."""
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            found = connection.execute(
+                "SELECT EXISTS (SELECT FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace"
+                " IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'engine')))"
+            ).fetchone()
+    except psycopg.OperationalError as refused:
+        if "does not exist" in str(refused):
+            return True
+        raise
+    return found == (False,)
+
+
+def server_version(url: str) -> int:
+    """Of the server, whether or not the database is there."""
+    with psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl()) as connection:
+        return connection.info.server_version
+
+
+def _start(
+    command: list[str | Path], url: str, *, stdin: int = subprocess.DEVNULL
+) -> "subprocess.Popen[bytes]":
+    """The password is in the environment: everybody on the machine can read arguments."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    secret = unquote(urlsplit(url).password or "")
+    return subprocess.Popen(
+        command,
+        env=kept | {"PGPASSWORD": secret, "LC_ALL": "C"},
+        stdin=stdin,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _finish(process: "subprocess.Popen[bytes]", name: str, look: Look) -> None:
+    while True:
+        try:
+            _, said = process.communicate(timeout=1)
+        except subprocess.TimeoutExpired:
+            look()
+            continue
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        break
+    lines = said.decode(errors="replace").strip().splitlines()
+    if process.returncode:
+        raise LocalError(f"{name} failed ({lines[-1] if lines else process.returncode}).")
+    for line in lines:
+        say(f"  {line}")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    user, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}@{place}").geturl()

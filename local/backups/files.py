@@ -1,0 +1,123 @@
+"""The stored files of one moment: links to the local ones, or a bucket's listing."""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from local.errors import LocalError
+
+LOCK_SECONDS = 60.0
+DUCKDB, WRITE_AHEAD = ".duckdb", ".duckdb.wal"
+TEMPORARY = (".new", ".lock")  # of hidden names: files being written, and locks
+
+
+def freeze(storage: Path, copy: Path) -> int:
+    """Make `copy` hold what `storage` holds now, and answer its bytes.
+
+    Everything there is replaced as a whole and never changed in place, so a hard link keeps its
+    content. DuckDB's files are the exception: they are copied while nobody writes them.
+    """
+    copy.mkdir(mode=0o700)
+    total = 0
+    for path in _files(storage):
+        target = copy / path.relative_to(storage)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.name.endswith(DUCKDB):
+            _copy_database(path, target)
+        elif path.name.endswith(WRITE_AHEAD) or not _link(path, target):
+            continue
+        total += sum(one.stat().st_size for one in _with_log(target))
+    return total
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if not _is_temporary(name) and path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and (name.endswith(TEMPORARY) or ".tmp-" in name)
+
+
+def _with_log(target: Path) -> Iterator[Path]:
+    """The copy, and a DuckDB file's write-ahead log that was copied with it."""
+    yield target
+    log = target.with_name(target.name + ".wal")
+    if target.name.endswith(DUCKDB) and log.exists():
+        yield log
+
+
+def _link(path: Path, target: Path) -> bool:
+    """Whether the file was still there."""
+    try:
+        os.link(path, target)
+    except FileNotFoundError:
+        return False
+    except OSError:  # the file system has no hard links
+        shutil.copyfile(path, target)
+    return True
+
+
+def _copy_database(path: Path, target: Path) -> None:
+    """Under the lock that DuckDB itself takes. Closing any handle of the file would give it up."""
+    with path.open("rb") as file:
+        _lock(file, path)
+        with target.open("xb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+        log = path.with_name(path.name + ".wal")
+        if log.exists():
+            shutil.copyfile(log, target.with_name(log.name))
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as busy:
+            if time.monotonic() > deadline:
+                raise LocalError(
+                    f"{path} is being written for more than {LOCK_SECONDS:.0f} s: try again later."
+                ) from busy
+            time.sleep(0.1)
+        else:
+            return
+
+
+# buckets
+
+
+def listing(storage: Any, kind: str) -> Iterator[str]:
+    """Each object of Drover's bucket as a line of JSON: key, size, etag."""
+    for key, size, etag in _objects(storage, kind):
+        yield json.dumps([key, size, etag]) + "\n"
+
+
+def _objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
+    """`storage` is one of django-storages."""
+    if kind == "s3":
+        for found in storage.bucket.objects.filter(Prefix="org/"):
+            yield found.key, found.size, found.e_tag.strip('"')
+    else:
+        for blob in storage.client.list_blobs(storage.bucket, prefix="org/"):
+            yield blob.name, blob.size, blob.etag
+
+
+def differences(lines: Iterator[str], storage: Any, kind: str) -> tuple[list[str], list[str]]:
+    """(keys that are gone, keys that changed) since the listing was made."""
+    now = {key: (size, etag) for key, size, etag in _objects(storage, kind)}
+    gone, changed = [], []
+    for key, size, etag in map(json.loads, lines):
+        if key not in now:
+            gone.append(key)
+        elif now[key] != (size, etag):
+            changed.append(key)
+    return gone, changed

@@ -1,0 +1,186 @@
+"""`manage.py backup`: the database, the stored files of the same moment, and the keys apart."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from config import env
+from local import demo_places
+from local.backups import archive, databases, files, secrets
+from local.backups.archive import Header, Writer
+from local.backups.databases import Moment, Tools
+from local.backups.progress import Progress, megabytes
+from local.errors import LocalError
+from local.home import Home
+from local.installation import embedded_server, without_credentials
+from local.lock_file import HomeLock
+from local.postgres import EmbeddedPostgres
+from local.roles import OWNER
+from local.terminal import phase, say
+
+SCHEMAS = ("public", "engine")
+
+
+def backup(target: Path, keys_file: Path, *, home: Home) -> None:
+    """Write both files, readable by their owner only. Raises LocalError, and then neither is there."""
+    _refuse_to_overwrite(target, keys_file)
+    home.make()
+    say(f"Drover is backed up to {target}; it may go on running.")
+    busy = f"Another backup of {home.root} is going on: wait for its end."
+    with HomeLock(home.run / "backup.lock", busy=busy), running_database(home):
+        keys = secrets.of_installation(home)
+        with _draft_beside(target) as work, _copy_in(home) as copy:
+            _Backup(keys, work, copy).write(work / target.name)
+            secrets.write(keys_file, keys)
+            (work / target.name).replace(target)
+    say(f"  {target}  {megabytes(target.stat().st_size)}")
+    say(f"  {keys_file}  the keys")
+    say("Keep the two apart: a restore needs both, and whoever has both can read every secret.")
+
+
+def _refuse_to_overwrite(*paths: Path) -> None:
+    if len(set(paths)) < len(paths):
+        raise LocalError("The keys belong into a file of their own: choose another name for it.")
+    for path in paths:
+        if path.exists():
+            raise LocalError(f"{path} is there already: choose another name, or move it away.")
+        if not path.parent.is_dir():
+            raise LocalError(f"The folder {path.parent} is not there: make it first.")
+
+
+@contextlib.contextmanager
+def running_database(home: Home) -> Iterator[None]:
+    """DATABASE_URL is set, and its server runs: the home's own one is started if nobody did."""
+    given = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
+    if given or not home.cluster.exists() or EmbeddedPostgres(home.cluster).running_pid():
+        env.adopt_installation()
+        yield
+        return
+    with HomeLock(home.run / "lock"):
+        server = embedded_server(home)
+        place = without_credentials(server.url("drover"))
+        env.adopt_installation()
+        if os.environ.setdefault("DATABASE_URL", place) != place:  # `make up` has another server
+            yield
+            return
+        with server:
+            yield
+
+
+@contextlib.contextmanager
+def _draft_beside(target: Path) -> Iterator[Path]:
+    """A private folder on the disk of the backup, gone at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _copy_in(home: Home) -> Iterator[Path]:
+    """Where the stored files of the moment are, on the same disk; what a killed backup left is removed."""
+    folder = home.run / "backup"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Backup:
+    """One backup of the installation that the settings describe."""
+
+    def __init__(self, keys: secrets.Keys, work: Path, copy: Path) -> None:
+        from django.conf import settings
+
+        self._keys, self._work, self._copy = keys, work, copy
+        self._url = env.role_url(settings.DATABASE_URL, keys["secret_key"], OWNER)
+        self._kind: str = settings.STORAGE_KIND
+        self._bucket: str = settings.STORAGE_BUCKET
+        self._storage = Path(settings.STORAGE_OPTIONS["local"]["location"])
+
+    def write(self, target: Path) -> None:
+        with contextlib.ExitStack() as stack:
+            with databases.standing_still(self._url) as moment, phase("Stored files"):
+                stack.callback(databases.over, moment)
+                stored = files.freeze(self._storage, self._copy) if self._kind == "local" else 0
+            tools = databases.tools_for(moment.server // 10_000, doing="a backup")
+            header = self._header(moment, tools, stored)
+            with phase("Database"):
+                self._dump(tools, moment)
+        with phase("Archive"):
+            self._pack(target, header)
+
+    def _header(self, moment: Moment, tools: Tools, stored: int) -> Header:
+        return Header(
+            id=uuid.uuid4().hex,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            server=moment.server,
+            pg_dump=tools.major,
+            migrations=_applied(moment.reader),
+            storage={"kind": self._kind, "bucket": self._bucket},
+            keys=secrets.fingerprints(self._keys),
+            bytes=stored,
+        )
+
+    def _dump(self, tools: Tools, moment: Moment) -> None:
+        dump = self._work / archive.DATABASE
+        look = Progress("database")
+        databases.dump(
+            *(tools, self._url, dump),
+            schemas=SCHEMAS,
+            snapshot=moment.snapshot,
+            look=lambda: look.watch(dump),
+        )
+        warehouse = self._demo_warehouse()
+        if warehouse:
+            target = self._work / archive.DEMO
+            databases.dump(tools, warehouse, target, schemas=("public",), look=lambda: None)
+
+    def _demo_warehouse(self) -> str:
+        """The address of what the demo writes to, where there is a demo on this server."""
+        url = demo_places.warehouse(self._url, self._keys["secret_key"])
+        try:
+            psycopg.connect(url, connect_timeout=10).close()
+        except psycopg.OperationalError:
+            return ""
+        return url
+
+    def _pack(self, target: Path, header: Header) -> None:
+        dumps = [path for path in self._work.iterdir() if path.suffix == ".dump"]
+        total = header.bytes + sum(path.stat().st_size for path in dumps)
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            writer = Writer(file, Progress("archive", total))
+            archive.write_header(writer, header)
+            for path in dumps:
+                writer.add(path.name, path)
+            self._pack_stored(writer)
+            writer.close()
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _pack_stored(self, writer: Writer) -> None:
+        if self._kind == "local":
+            for path in sorted(self._copy.rglob("*")):
+                if path.is_file():
+                    writer.add(f"{archive.STORAGE}{path.relative_to(self._copy)}", path)
+            return
+        from django.core.files.storage import default_storage
+
+        listing = self._work / archive.LISTING
+        with listing.open("w") as file:
+            file.writelines(files.listing(default_storage, self._kind))
+        writer.add(archive.LISTING, listing)
+
+
+def _applied(reader: psycopg.Connection) -> list[list[str]]:
+    rows = reader.execute("SELECT app, name FROM public.django_migrations ORDER BY id").fetchall()
+    return [list(row) for row in rows]

@@ -1,0 +1,254 @@
+"""`manage.py restore`: a backup into an empty home and an empty database.
+
+Everything is looked at before anything is written. The files come first, then the database in one
+transaction, so what is interrupted has no rows that point to missing files; a note in the home
+keeps Drover from starting on it until the restore was run again.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+
+from config import env
+from local import demo_places
+from local.backups import archive, databases, files, secrets
+from local.backups.archive import Header
+from local.backups.make import SCHEMAS
+from local.backups.progress import Progress, megabytes
+from local.binaries import wheel_binaries
+from local.demo import prepare_demo
+from local.errors import LocalError
+from local.home import CHECKOUT, Home
+from local.installation import embedded_server, without_credentials
+from local.keys import ensure_keys, write_private
+from local.lock_file import HomeLock
+from local.prepare import engine
+from local.roles import OWNER, give_nothing_to_new_objects, prepare_database
+from local.terminal import phase, say
+
+FOLDERS = ("storage", "restored", "pg")  # of the home: made again when a restore is repeated
+
+
+def restore(source: Path, keys_file: Path, *, home: Home, admin_url: str) -> None:
+    """Raises LocalError; what it says to do is run it again, or look at one thing and run it again."""
+    header = archive.read_header(source)
+    keys = secrets.read(keys_file)
+    secrets.refuse_others(keys, header.keys)
+    secrets.refuse_other_environment(keys)
+    _refuse_other_storage(header)
+    databases.tools_for(header.pg_dump, doing="this backup")
+    going_on = _refuse_a_home_in_use(home, header)
+    _refuse_a_full_disk(home, source)
+    _refuse_an_older_server(header, admin_url)
+    if admin_url and not going_on:
+        _refuse_a_database_in_use(admin_url)
+    secrets.adopt(keys)
+    _set_up_django(home, admin_url)
+    _refuse_an_older_drover(header)
+    with phase("Checksums"):
+        archive.verify(source, Progress("checked", source.stat().st_size))
+    say(f"The backup of {header.at} is restored into {home.root}.")
+    home.make(restoring=True)
+    with HomeLock(home.run / "lock"), contextlib.ExitStack() as stack:
+        write_private(home.unfinished, json.dumps({"id": header.id}) + "\n")
+        _Restore(header, keys, home, stack, admin_url).go(source)
+        home.unfinished.unlink()
+    say(
+        "Restored. Start Drover; what was revoked after the backup is valid again: see docs/howto/backup.md."
+    )
+
+
+def _refuse_other_storage(header: Header) -> None:
+    kind, bucket = env.text("DROVER_STORAGE", "local"), env.text("DROVER_STORAGE_BUCKET", "")
+    if header.storage != {"kind": kind, "bucket": bucket}:
+        raise LocalError(
+            f"The backup's files are in storage {header.storage['kind']} {header.storage['bucket']}: "
+            "set DROVER_STORAGE and DROVER_STORAGE_BUCKET to that."
+        )
+
+
+def _refuse_a_home_in_use(home: Home, header: Header) -> bool:
+    """Whether the home is what an interrupted restore of this backup left. Else it has to be empty."""
+    if home.unfinished.exists():
+        if json.loads(home.unfinished.read_text())["id"] == header.id:
+            return True
+        raise LocalError(
+            f"A restore of another backup into {home.root} did not end: repeat that one, or remove "
+            "the folder."
+        )
+    if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
+        raise LocalError(
+            f"{home.root} is not empty: set DROVER_HOME to a folder that is, or move this one away."
+        )
+    return False
+
+
+def _refuse_a_full_disk(home: Home, source: Path) -> None:
+    """Twice the archive: its files, and a database that is larger than its compressed dump."""
+    place = next(path for path in (home.root, *home.root.parents) if path.exists())
+    wanted, free = 2 * source.stat().st_size, shutil.disk_usage(place).free
+    if free < wanted:
+        raise LocalError(
+            f"The disk of {home.root} has {megabytes(free)} left and {megabytes(wanted)} are needed: "
+            "free some space, or set DROVER_HOME to a folder on another disk."
+        )
+
+
+def _refuse_an_older_server(header: Header, admin_url: str) -> None:
+    major = _asked(admin_url) if admin_url else databases.major_of(wheel_binaries())
+    if major < header.server // 10_000:
+        raise LocalError(
+            f"The backup is of PostgreSQL {header.server // 10_000} and the server is {major}: set "
+            "DATABASE_URL to one that is as new, or newer."
+        )
+
+
+def _asked(admin_url: str) -> int:
+    try:
+        return databases.server_version(admin_url) // 10_000
+    except psycopg.OperationalError as refused:
+        reason = str(refused).strip().splitlines()[-1]
+        raise LocalError(f"The server of DATABASE_URL cannot be used ({reason}).") from refused
+
+
+def _refuse_a_database_in_use(admin_url: str) -> None:
+    if not databases.is_empty(admin_url):
+        raise LocalError(
+            "The database of DATABASE_URL is not empty: name one that is empty or not there yet."
+        )
+
+
+def _set_up_django(home: Home, admin_url: str) -> None:
+    """For its list of migrations and its storage; it does not connect."""
+    import django
+
+    os.environ["DROVER_HOME"] = str(home.root)
+    os.environ["DATABASE_URL"] = without_credentials(admin_url or "postgresql://localhost/none")
+    django.setup()
+
+
+def _refuse_an_older_drover(header: Header) -> None:
+    from django.db.migrations.loader import MigrationLoader
+
+    known = MigrationLoader(None).disk_migrations or {}
+    unknown = [f"{app}.{name}" for app, name in header.migrations if (app, name) not in known]
+    if unknown:
+        raise LocalError(
+            f"The backup is of a newer Drover ({unknown[0]} is not known here): restore it with "
+            "the Drover that made it, or a later one."
+        )
+
+
+class _Restore:
+    """The writing part. Each step may be repeated."""
+
+    def __init__(
+        self,
+        header: Header,
+        keys: secrets.Keys,
+        home: Home,
+        stack: contextlib.ExitStack,
+        admin_url: str,
+    ) -> None:
+        self._header, self._keys, self._home = header, keys, home
+        self._stack, self._admin = stack, admin_url
+        self._draft = home.root / "restored"
+        self._secret = keys["secret_key"]
+
+    def go(self, source: Path) -> None:
+        with phase("Stored files"):
+            shutil.rmtree(self._draft, ignore_errors=True)
+            archive.extract(source, self._draft, Progress("files", source.stat().st_size))
+            self._place_files()
+        secrets.install(self._home, self._keys)
+        ensure_keys(self._home.keys)
+        with phase("PostgreSQL"):
+            self._start_server()
+        with phase("Database"):
+            self._fill()
+        with phase("Migrations"):
+            self._complete()
+        self._restore_demo()
+        self._compare_bucket()
+        shutil.rmtree(self._draft)
+        os.sync()
+
+    def _place_files(self) -> None:
+        storage = self._home.root / "storage"
+        shutil.rmtree(storage, ignore_errors=True)
+        stored = self._draft / archive.STORAGE
+        if stored.exists():
+            stored.rename(storage)
+        self._home.make(restoring=True)
+
+    def _start_server(self) -> None:
+        if self._admin:
+            return
+        server = embedded_server(self._home)
+        server.stop_orphan()
+        self._stack.enter_context(server)
+        self._admin = server.url("drover")
+
+    @property
+    def _owner(self) -> str:
+        return env.role_url(self._admin, self._secret, OWNER)
+
+    def _fill(self) -> None:
+        """Roles and grants are made by the product's own code; the dump brings the rest."""
+        prepare_database(self._admin, self._secret)
+        if databases.is_empty(self._admin):
+            give_nothing_to_new_objects(self._owner)
+            self._load(archive.DATABASE, self._owner, SCHEMAS)
+        prepare_database(self._admin, self._secret)
+
+    def _load(self, name: str, url: str, schemas: tuple[str, ...]) -> None:
+        """A dump is read by a program that is as new as the one that wrote it."""
+        server = databases.server_version(url)
+        tools = databases.tools_for(self._header.pg_dump, doing="this backup")
+        databases.fill(
+            *(tools, url, self._draft / name), schemas=schemas, server=server, look=lambda: None
+        )
+
+    def _complete(self) -> None:
+        """A backup of an older Drover is brought to this one."""
+        environment = os.environ | {
+            "DROVER_HOME": str(self._home.root),
+            "DATABASE_URL": without_credentials(self._admin),
+            "DROVER_DB_ROLE": "owner",
+        }
+        command = [sys.executable, "manage.py", "migrate", "--no-input", "--verbosity", "0"]
+        done = subprocess.run(
+            command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise LocalError(f"manage.py migrate failed ({reason}).")
+        engine(self._admin, self._secret)
+
+    def _restore_demo(self) -> None:
+        if not (self._draft / archive.DEMO).exists():
+            return
+        with phase("Demo data"):
+            prepare_demo(self._admin, self._secret)
+            warehouse = demo_places.warehouse(self._admin, self._secret)
+            if databases.is_empty(warehouse):
+                self._load(archive.DEMO, warehouse, ("public",))
+
+    def _compare_bucket(self) -> None:
+        listing = self._draft / archive.LISTING
+        if not listing.exists():
+            return
+        from django.core.files.storage import default_storage
+
+        kind = self._header.storage["kind"]
+        with phase("Bucket"), listing.open() as lines:
+            gone, changed = files.differences(lines, default_storage, kind)
+        for word, keys in (("gone", gone), ("changed", changed)):
+            if keys:
+                say(f"  {len(keys)} objects of the bucket are {word} since, the first is {keys[0]}")
