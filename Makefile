@@ -5,7 +5,10 @@ MAKEFLAGS += --no-print-directory
 PYTHON = $(shell local/find-python)
 VENV = .venv/bin
 
-.PHONY: help up install install-dev frontend test test-frontend lint format bench lock clean python-found
+# The suite starts hundreds of Pythons: compiling every module anew in each would be a third of its time.
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: help up install install-dev frontend test test-long test-frontend lint format bench lock clean python-found
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -27,6 +30,11 @@ test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(VENV)/python -m local.frontend
 	@$(MAKE) -j2 lint test-frontend
 	$(VENV)/python -m pytest -n 2
+
+test-long: install-dev frontend ## what `make test` leaves out: more rounds, fault storms, long fuzzing, mutants
+	$(VENV)/python -m pytest -n 2 -m long
+	DROVER_FUZZ_EXAMPLES=15 $(VENV)/python -m pytest -n 2 tests/api/test_fuzz.py
+	$(VENV)/python -m tests.mutants
 
 test-frontend: install-dev
 	$(VENV)/python -m local.frontend test

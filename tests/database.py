@@ -7,6 +7,7 @@ security is on in every one of them: a suite that connects as a superuser proves
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from local.home import CHECKOUT
 from local.postgres import EmbeddedPostgres
 from local.roles import prepare_database
+from local.toolbox import TOOLS, fingerprint
 
-ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "drover_template"
 ADMIN = "DROVER_TEST_ADMIN_URL"  # of the server; set by the controller, read by its workers
+CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what it was made from
+MADE_FROM = (
+    *("apps/*/migrations/*.*", "apps/*/models.py", "apps/orgs/rls.py", "apps/**/*.sql"),
+    *("apps/engine/state.py", "local/roles.py", "local/postgres.py"),
+    *("tests/database.py", "requirements-dev.lock"),
+)
 
 _server: EmbeddedPostgres | None = None
 _home: tempfile.TemporaryDirectory[str] | None = None
@@ -40,11 +48,44 @@ def _start() -> None:
     _server = EmbeddedPostgres(
         Path(_home.name) / "pg", durable=False, options={"max_connections": "300"}
     )
+    _copy_or_make_cluster(_server, os.environ["SECRET_KEY"])
     _server.start()
     os.environ[ADMIN] = _server.url("{database}")
-    prepare_database(url_of(TEMPLATE), os.environ["SECRET_KEY"])
+
+
+def _copy_or_make_cluster(server: EmbeddedPostgres, secret_key: str) -> None:
+    """The migrated cluster, copied from the last session's if nothing it was made from has changed."""
+    sources = sorted({path for pattern in MADE_FROM for path in CHECKOUT.glob(pattern)})
+    cached = CLUSTERS / fingerprint(sources)[:16]
+    may_copy = server.account.reaches(server.data_dir.parent)
+    if may_copy and cached.is_dir():
+        _copy(cached / "data", server.data_dir)
+        _copy(cached / "password", server.password_file)
+        return
+    server.start()
+    os.environ[ADMIN] = server.url("{database}")
+    prepare_database(url_of(TEMPLATE), secret_key)
     _manage("migrate", "--verbosity", "0")
     _manage("shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
+    server.stop()
+    if may_copy:
+        _keep(server, cached)
+
+
+def _keep(server: EmbeddedPostgres, cached: Path) -> None:
+    draft = CLUSTERS / f"draft-{os.getpid()}"
+    draft.mkdir(parents=True, mode=0o700)
+    _copy(server.data_dir, draft / "data")
+    _copy(server.password_file, draft / "password")
+    try:
+        draft.rename(cached)
+    except OSError:  # another session was first
+        shutil.rmtree(draft)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """With owners: as root the server's files belong to another user."""
+    subprocess.run(["cp", "-a", source, target], check=True)
 
 
 INSTALL_ENGINE_STATE = """
@@ -74,7 +115,9 @@ def create_worker_database() -> None:
 
 def _manage(*arguments: str) -> None:
     environment = {**os.environ, "DATABASE_URL": url_of(TEMPLATE), "DROVER_DB_ROLE": "owner"}
-    subprocess.run([sys.executable, ROOT / "manage.py", *arguments], env=environment, check=True)
+    subprocess.run(
+        [sys.executable, CHECKOUT / "manage.py", *arguments], env=environment, check=True
+    )
 
 
 if ADMIN not in os.environ:

@@ -1,7 +1,7 @@
 """Two orgs and eight people doing anything in any order over HTTP, compared with a model of a page.
 
 Each step is asked of the model first: the status that must come, and what must be true afterwards. All of the
-database is compared at the end of each run. 500 runs of 50 steps, in four parts that can run in parallel.
+database is compared at the end of each run. 100 runs of up to 50 steps, and 400 more in `make test-long`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from tests import mailbox
 from tests.orgs.model import ALL, RANKS, Invited, Key, OrgModel, needs, rank
 from tests.world import World, make_connector, make_world, new_client, token_for
 
-PARTS, BATCHES, RUNS, STEPS = 4, 5, 25, 50
+BATCHES, RUNS, STEPS = 4, 25, 50  # of one part
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.long) for part in range(1, 5))]
 orgs = st.integers(0, 1)
 people = st.integers(0, 31)  # see `who`
 roles = st.sampled_from(RANKS)
@@ -611,7 +612,7 @@ def model_of(world: World) -> OrgModel:
     return OrgModel(members, connectors={make_connector(world).pk: None})
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 def test_orgs_are_what_the_model_says_whatever_is_done_in_any_order(part: int, db: None) -> None:
     prepare()
     for batch in range(BATCHES):  # each of its own: Hypothesis likes to vary what it has tried
