@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging.config
+import re
 from typing import Any
 
 import orjson
@@ -17,8 +18,13 @@ CHAIN: list[structlog.types.Processor] = [
 ]
 
 
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
 def _dumps(value: Any, **_: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
+    """JSON whose strings hold nothing a terminal would act on, or show in another order."""
+    text = orjson.dumps(value, default=str).decode()
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def configure(config: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ Asking costs the same whether or not there is somebody to write to.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -15,11 +16,17 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
+from apps.auth import names
 from apps.auth.models import MailedLink, User
 
 QUEUE = "mail"
 LINK = "auth.mail_link"
 NOTICE = "auth.mail_notice"
+
+LONGEST_NAME = 80  # characters of a name in a mail
+_INNER_QUOTES = str.maketrans(dict.fromkeys('“”„«»"', "'"))
+# As in https://, in ada@ and in example.com, also with the full stops of East Asian scripts.
+_LINK_SIGN = re.compile(r"(?<=\S)(?:://|@)|(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d]{2})")
 
 # Django's own connection, so that the job and its cause are one transaction.
 _jobs = JobManager(DjangoConnector())
@@ -48,6 +55,12 @@ def send(to: str, template: str, **context: Any) -> None:
     text = render_to_string(f"mail/{template}.txt", {"home": settings.PUBLIC_URL, **context})
     subject, _, body = text.partition("\n")
     EmailMessage(" ".join(subject.split()), body.strip() + "\n", to=[to]).send()
+
+
+def quoted(name: str) -> str:
+    """A name somebody chose, as a quotation of which no mail program makes a link."""
+    shown = names.cleaned(name, longest=LONGEST_NAME).translate(_INNER_QUOTES)
+    return "“" + _LINK_SIGN.sub(r"[\g<0>]", shown) + "”"
 
 
 def page(path: str, secret: str) -> str:

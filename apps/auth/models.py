@@ -11,6 +11,8 @@ from django.db.models.functions import Lower
 from django.utils.crypto import salted_hmac
 from uuid_utils.compat import uuid7
 
+from apps.auth import names
+
 
 def new_id() -> UUID:
     """A UUIDv7: unguessable enough to expose, ordered enough to index."""
@@ -61,7 +63,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")), name="identity_user_email_lower"
-            )
+            ),
+            names.plain("name", name="identity_user_name_plain"),
         ]
 
     def __str__(self) -> str:
@@ -95,6 +98,7 @@ class RefreshFamily(models.Model):
 
     class Meta:
         verbose_name = "session"
+        constraints = [names.plain("user_agent", name="identity_session_agent_plain")]
 
 
 class RefreshToken(models.Model):

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from apps.auth import access, proofs
+from apps.auth import access, names, proofs
 from apps.auth.exceptions import SessionEnded
 from apps.auth.models import RefreshFamily, RefreshToken, User
 
@@ -58,7 +58,7 @@ def begin(
         family = RefreshFamily.objects.create(
             user=user,
             ip=ip,
-            user_agent=user_agent[:200],
+            user_agent=names.cleaned(user_agent, longest=200),
             method=method,
             second_factor_at=timezone.now() if second_factor else None,
             only_org=only_org,

@@ -34,7 +34,7 @@ def mail_link(*, user_id: str, purpose: str, email: str, version: int = 1) -> No
     except LinkSpent:
         return
     hours = int(links.LIFETIMES[wanted].total_seconds() // 3600)
-    mail.send(email, wanted.value, name=user.name, link=link, hours=hours)
+    mail.send(email, wanted.value, link=link, hours=hours)
 
 
 @app.task(name=mail.NOTICE, queue=mail.QUEUE, retry=PATIENTLY)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from apps.connectors.models import Origin
 from apps.connectors.serializers import NAME, SettingsField
+from apps.orgs.texts import NameField, ProseField
 
 MOST_CODE = 512 * 1024  # characters; the engine's validation says the same
 MOST_PREVIEW = 100
@@ -67,20 +68,20 @@ class CustomSourceFilter(serializers.Serializer[Any]):
 
 
 class CustomSourceCreate(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME)
-    description = serializers.CharField(max_length=1000, allow_blank=True, default="")
+    name = NameField(max_length=NAME)
+    description = ProseField(max_length=1000, allow_blank=True, default="")
     code = CodeField()
-    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+    note = NameField(max_length=200, allow_blank=True, default="")
     approve = serializers.BooleanField(
         default=False, help_text="Let pipelines run it at once, with the hosts it names."
     )
 
 
 class CustomSourceUpdate(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME, required=False)
-    description = serializers.CharField(max_length=1000, allow_blank=True, required=False)
+    name = NameField(max_length=NAME, required=False)
+    description = ProseField(max_length=1000, allow_blank=True, required=False)
     code = CodeField(required=False)
-    note = serializers.CharField(max_length=200, allow_blank=True, required=False)
+    note = NameField(max_length=200, allow_blank=True, required=False)
     approve = serializers.BooleanField(required=False)
     archived = serializers.BooleanField(required=False)
 

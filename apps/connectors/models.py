@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models.functions import Lower
 
+from apps.auth import names
 from apps.auth.models import User
 from apps.orgs.models import Domain
 from apps.orgs.tenancy import OrgManager, OrgOwned, OrgQuerySet
@@ -68,7 +69,11 @@ class Repository(OrgOwned):
         constraints = [
             models.UniqueConstraint(
                 fields=["org", "url", "branch", "path"], name="connectors_repository_place"
-            )
+            ),
+            names.plain("path", name="connectors_repository_path_plain"),
+            names.plain("username", name="connectors_repository_user_plain"),
+            names.plain("author", name="connectors_repository_author_plain"),
+            names.plain("subject", name="connectors_repository_subject_plain"),
         ]
 
     def __str__(self) -> str:
@@ -119,6 +124,8 @@ class CustomSource(OrgOwned):
             models.UniqueConstraint(
                 fields=["org", "repository", "repository_path"], name="connectors_customsource_file"
             ),
+            names.plain("name", name="connectors_custom_name_plain"),
+            names.plain("repository_path", name="connectors_custom_path_plain"),
         ]
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="connectors_custom_newest")
@@ -153,7 +160,9 @@ class CustomSourceVersion(OrgOwned):
         constraints = [
             models.UniqueConstraint(
                 fields=["org", "source", "number"], name="connectors_customsource_number"
-            )
+            ),
+            names.plain("note", name="connectors_custom_note_plain"),
+            names.plain("author", name="connectors_custom_author_plain"),
         ]
 
 
@@ -214,6 +223,7 @@ class Connector(OrgOwned):
             models.CheckConstraint(
                 condition=models.Q(role__in=ConnectorRole.values), name="connectors_connector_role"
             ),
+            names.plain("name", name="connectors_connector_name_plain"),
         ]
         indexes = [models.Index(fields=["org", "-created_at", "-id"], name="connectors_newest")]
 

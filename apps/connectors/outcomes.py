@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apps.auth import names
 from apps.connectors.custom_sources import Text
 from apps.connectors.models import CustomSource
 
 WORDS = ("created", "updated", "unchanged", "archived", "failed")
 MESSAGE = 500  # characters
+PATH = 500
 
 File = Mapping[
     str, Any
@@ -22,9 +24,9 @@ def outcome(
 ) -> Outcome:
     """One of WORDS for a path, with the source it concerns."""
     return {
-        "path": path,
+        "path": names.cleaned(path, longest=PATH),
         "outcome": word,
-        "message": message[:MESSAGE],
+        "message": names.cleaned(message, longest=MESSAGE),
         "source_id": str(source.pk) if source else None,
         "version": source.latest if source else None,
     }
@@ -32,6 +34,12 @@ def outcome(
 
 def problem(file: File) -> str | None:
     """Why the file is no custom source, with the line; None when it is one."""
+    try:
+        if not names.read(name_of(file["path"])):
+            return "Its name cannot be seen."
+        names.read(file["path"])
+    except names.InvalidName as error:
+        return f"Its path is not plain text. {error}"
     if "report" not in file:
         return str(file["problem"])
     errors = file["report"]["errors"]
@@ -40,8 +48,14 @@ def problem(file: File) -> str | None:
 
 def name_of(path: str) -> str:
     """What a source is called after its file."""
-    return path.rpartition("/")[2].removesuffix(".py")[:120]
+    return names.cleaned(path.rpartition("/")[2].removesuffix(".py"), longest=120)
 
 
 def text_of(file: File, *, note: str, commit: str = "", author: str = "") -> Text:
-    return Text(file["text"], file["report"], note=note[:200], commit=commit, author=author)
+    return Text(
+        file["text"],
+        file["report"],
+        note=names.cleaned(note, longest=200),
+        commit=commit,
+        author=names.cleaned(author, longest=200),
+    )

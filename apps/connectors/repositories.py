@@ -21,6 +21,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
+from apps.auth import names
 from apps.connectors import custom_sources, engine, outcomes
 from apps.connectors.exceptions import CustomSourceNameTaken, RepositoryConnected
 from apps.connectors.models import CustomSource, Origin, Repository, SyncStatus
@@ -196,7 +197,7 @@ def _conclude(
 
 
 def _failed(message: str) -> dict[str, Any]:
-    return {"status": SyncStatus.FAILED, "message": message[:1000].replace("\0", "␀")}
+    return {"status": SyncStatus.FAILED, "message": names.cleaned(message, longest=1000)}
 
 
 def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,7 +213,8 @@ def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[s
         "status": SyncStatus.PARTLY if partly else SyncStatus.SUCCEEDED,
         "message": "",
         "outcomes": done,
-        **{name: found[name] for name in ("commit", "author", "subject", "committed_at")},
+        **{name: found[name] for name in ("commit", "committed_at")},
+        **{name: names.cleaned(found[name], longest=200) for name in ("author", "subject")},
     }
 
 

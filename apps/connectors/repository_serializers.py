@@ -12,13 +12,15 @@ from rest_framework import serializers
 from apps.connectors import outcomes
 from apps.connectors.models import SyncStatus
 from apps.engine.egress import allowlist
+from apps.orgs.texts import NameField
 
 MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into a body of the API
 BRANCH = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
+FILE_NAME = re.compile(r"[^/\\]+\.(py|zip)", re.IGNORECASE)
 PATH = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
 
 
-class UrlField(serializers.CharField):
+class UrlField(NameField):
     """An https address as one clones it; http only where private networks are allowed."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -43,7 +45,7 @@ class UrlField(serializers.CharField):
         return text
 
 
-class BranchField(serializers.CharField):
+class BranchField(NameField):
     """The name of a branch."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -53,7 +55,7 @@ class BranchField(serializers.CharField):
         return text
 
 
-class PathField(serializers.CharField):
+class PathField(NameField):
     """A folder or file below the root of the repository."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -64,13 +66,24 @@ class PathField(serializers.CharField):
         return text
 
 
+class FileNameField(NameField):
+    """The name of a file that sources can be made of."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not FILE_NAME.fullmatch(text):
+            message = "Write the name of a .py or .zip file, without a folder."
+            raise serializers.ValidationError(message, code="invalid")
+        return text
+
+
 class RepositoryUpdate(serializers.Serializer[Any]):
     url = UrlField(max_length=500, required=False)
     branch = BranchField(max_length=200, required=False)
     path = PathField(
         max_length=300, allow_blank=True, required=False, help_text="Folder; empty is the root."
     )
-    username = serializers.CharField(
+    username = NameField(
         max_length=100, allow_blank=True, required=False, help_text="What goes with the token."
     )
     token = serializers.CharField(
@@ -90,7 +103,7 @@ class RepositoryCreate(RepositoryUpdate):
     url = UrlField(max_length=500)
     branch = BranchField(max_length=200, default="main")
     path = PathField(max_length=300, allow_blank=True, default="")
-    username = serializers.CharField(max_length=100, allow_blank=True, default="git")
+    username = NameField(max_length=100, allow_blank=True, default="git")
     approves = serializers.BooleanField(default=False)
 
 
@@ -147,9 +160,7 @@ class HookAnswer(serializers.Serializer[Any]):
 
 
 class UploadRequest(serializers.Serializer[Any]):
-    filename = serializers.RegexField(
-        r"(?i)^[^/\\\x00]+\.(py|zip)$", max_length=200, help_text="Ends with .py or .zip."
-    )
+    filename = FileNameField(max_length=200, help_text="Ends with .py or .zip.")
     content = serializers.CharField(
         max_length=MOST_UPLOAD * 4 // 3 + 4,
         trim_whitespace=False,

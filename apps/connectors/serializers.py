@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from apps.connectors.models import ConnectorRole
+from apps.orgs.texts import NameField, ProseField
 
 DEEPEST = 20  # levels of nesting in settings
 NAME = 120  # characters
@@ -97,34 +98,30 @@ class ConnectorDetail(ConnectorRow):
 
 
 class ConnectorCreate(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME)
+    name = NameField(max_length=NAME)
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
     config = SettingsField()
-    description = serializers.CharField(
-        max_length=1000, allow_blank=True, default="", trim_whitespace=False
-    )
+    description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
     domain_id = serializers.UUIDField(allow_null=True, default=None)
 
 
 class ConnectorUpdate(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME, required=False)
+    name = NameField(max_length=NAME, required=False)
     config = SettingsField(
         required=False,
         help_text="Merged into the present settings (RFC 7396); null removes a field.",
     )
-    description = serializers.CharField(
+    description = ProseField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
     )
     domain_id = serializers.UUIDField(allow_null=True, required=False)
 
 
 class ConnectorReplace(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME)
+    name = NameField(max_length=NAME)
     config = SettingsField(help_text="All settings; secrets that are left out are kept.")
-    description = serializers.CharField(
-        max_length=1000, allow_blank=True, default="", trim_whitespace=False
-    )
+    description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
     domain_id = serializers.UUIDField(allow_null=True, default=None)
 
 

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from apps.auth import names
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Actor
+
+LABEL = 254  # characters
 
 
 def record(
@@ -25,11 +28,11 @@ def record(
         org_id=org if isinstance(org, UUID) else org.pk,
         actor_kind=by.kind,
         actor_id=by.id,
-        actor_label=by.label[:254],
+        actor_label=names.cleaned(by.label, longest=LABEL),
         action=action,
         object_kind=object_kind,
         object_id=object_id,
-        object_label=object_label[:254],
+        object_label=names.cleaned(object_label, longest=LABEL),
         changes=dict(changes or {}),
         ip=by.ip,
     )

@@ -39,6 +39,8 @@ EVENT_EXAMPLE = {
 }
 ORDERS = {"newest": newest("at"), "oldest": oldest("at")}
 COLUMNS = tuple(EVENT_EXAMPLE)
+# What begins a formula in a spreadsheet, also as the full-width signs = + - @.
+FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
 class AuditTrail(OrgView):
@@ -124,4 +126,4 @@ def _line(cells: Any) -> str:
 def _cell(value: Any) -> str:
     """The value as text a spreadsheet will not run as a formula (OWASP: CSV injection)."""
     text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -144,7 +144,7 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
         mail.send(
             invitation.email,
             "invitation",
-            organization=invitation.org.name,
+            organization=mail.quoted(invitation.org.name),
             invited_by=invitation.invited_by,
             role=invitation.role,
             link=mail.page("invitation", secret),

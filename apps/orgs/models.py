@@ -8,6 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
+from apps.auth import names
 from apps.auth.models import User, new_id
 from apps.orgs.queries import (
     ApiKeyQuerySet,
@@ -49,6 +50,12 @@ class Org(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        constraints = [
+            names.plain("name", name="orgs_org_name_plain"),
+            names.plain("suspended_because", name="orgs_org_because_plain"),
+        ]
+
     def __str__(self) -> str:
         return self.name
 
@@ -81,7 +88,10 @@ class Domain(OrgOwned):
     objects: ClassVar[OrgManager[Any]] = OrgManager.of(DomainQuerySet)
 
     class Meta(OrgOwned.Meta):
-        constraints = [models.UniqueConstraint("org", Lower("name"), name="orgs_domain_name")]
+        constraints = [
+            models.UniqueConstraint("org", Lower("name"), name="orgs_domain_name"),
+            names.plain("name", name="orgs_domain_name_plain"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -192,7 +202,9 @@ class ScimUser(OrgOwned):
     class Meta(OrgOwned.Meta):
         verbose_name = "SCIM user"
         constraints = [
-            models.UniqueConstraint(fields=["org", "user_name"], name="orgs_scimuser_name")
+            models.UniqueConstraint(fields=["org", "user_name"], name="orgs_scimuser_name"),
+            names.plain("user_name", name="orgs_scimuser_user_plain"),
+            names.plain("display_name", name="orgs_scimuser_name_plain"),
         ]
 
 
@@ -209,6 +221,7 @@ class ScimGroup(OrgOwned):
         verbose_name = "SCIM group"
         constraints = [
             models.UniqueConstraint(fields=["org", "display_name"], name="orgs_scimgroup_name"),
+            names.plain("display_name", name="orgs_scimgroup_name_plain"),
             models.CheckConstraint(
                 condition=models.Q(role__in=["", Role.VIEWER, Role.MEMBER, Role.ADMIN]),
                 name="orgs_scimgroup_role",
@@ -256,7 +269,8 @@ class ApiKey(OrgOwned):
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(role__in=Role.values), name="orgs_apikey_role"
-            )
+            ),
+            names.plain("name", name="orgs_apikey_name_plain"),
         ]
 
 
@@ -270,6 +284,7 @@ class SupportAccess(OrgOwned):
 
     class Meta(OrgOwned.Meta):
         verbose_name_plural = "support accesses"
+        constraints = [names.plain("reason", name="orgs_support_reason_plain")]
 
 
 class AuditEvent(OrgOwned):

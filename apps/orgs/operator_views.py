@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
-from apps.auth import factors
+from apps.auth import factors, names
 from apps.auth.addresses import client_ip
 from apps.auth.exceptions import LinkSpent, TooManyAttempts, WrongCode
 from apps.auth.models import User
@@ -31,11 +31,21 @@ class CodeForm(forms.Form):
     challenge = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
 
 
+class ReasonField(forms.CharField):
+    """One line of visible text: owners read it in their trail, and it goes into logs."""
+
+    def to_python(self, value: Any) -> str:
+        try:
+            return names.read(str(super().to_python(value)))
+        except names.InvalidName as error:
+            raise forms.ValidationError(str(error), code="characters") from None
+
+
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
+    reason = ReasonField(
         min_length=10,
         max_length=500,
-        widget=forms.Textarea({"rows": 3, "cols": 60}),
+        widget=forms.TextInput({"size": 60}),
         help_text="The organization's owners read it in their audit trail.",
     )
 

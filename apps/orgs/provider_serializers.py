@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from apps.orgs.roles import Role
 from apps.orgs.sign_in_serializers import Reauthentication, SignedIn
+from apps.orgs.texts import NameField
 
 __all__ = ["Reauthentication", "SignedIn"]
 
@@ -56,7 +57,7 @@ class Location(serializers.Serializer[Any]):
     location = serializers.CharField(help_text="Send the browser there.")
 
 
-class IssuerField(serializers.CharField):
+class IssuerField(NameField):
     """An https address without query; http only where private networks are allowed."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -91,7 +92,7 @@ class OwnProvider(serializers.Serializer[Any]):
 
 class OwnProviderChange(serializers.Serializer[Any]):
     issuer = IssuerField(max_length=500)
-    client_id = serializers.CharField(max_length=191)
+    client_id = NameField(max_length=191)
     client_secret = serializers.CharField(
         max_length=500, required=False, trim_whitespace=False, help_text="Left out: kept."
     )

@@ -28,6 +28,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from apps.auth import names
 from apps.engine.egress.http import BodyTooLargeError, BodyTooSlowError, PolicySession, read_body
 from apps.engine.failures import EngineError
 from apps.orgs import vault
@@ -100,6 +101,8 @@ class Adapter(DefaultSocialAccountAdapter):
             account.extra_data = {}
             account.save(update_fields=["extra_data"])
         address = next(iter(sociallogin.email_addresses), None)
+        if address is not None and not names.is_plain_address(address.email.strip()):
+            address = None
         raise Back(
             Identity(
                 provider=account.provider,
@@ -322,5 +325,5 @@ def _name(sociallogin: SocialLogin) -> str:
     claims = sociallogin.account.extra_data
     for source in (claims.get("userinfo"), claims.get("id_token"), claims):
         if isinstance(source, dict) and isinstance(source.get("name"), str):
-            return str(source["name"]).replace("\0", "")[:120]
+            return names.cleaned(source["name"], longest=120)
     return ""

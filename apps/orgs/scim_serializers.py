@@ -9,6 +9,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.orgs.sign_in_serializers import AsciiEmailField
+from apps.orgs.texts import NameField
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -41,7 +42,7 @@ class ScimUserIn(serializers.Serializer[Any]):
     schemas = serializers.ListField(child=serializers.CharField(max_length=200), max_length=20)
     userName = AsciiEmailField(max_length=254)  # noqa: N815 - SCIM's name
     externalId = optional_text()  # noqa: N815
-    displayName = optional_text()  # noqa: N815
+    displayName = NameField(max_length=200, default="", allow_blank=True, allow_null=True)  # noqa: N815
     active = serializers.BooleanField(default=True)
 
     def get_fields(self) -> Any:
@@ -82,7 +83,7 @@ class ScimMemberIn(serializers.Serializer[Any]):
 
 class ScimGroupIn(serializers.Serializer[Any]):
     schemas = serializers.ListField(child=serializers.CharField(max_length=200), max_length=20)
-    displayName = serializers.CharField(max_length=200)  # noqa: N815
+    displayName = NameField(max_length=200)  # noqa: N815
     externalId = optional_text()  # noqa: N815
     members = ScimMemberIn(many=True, required=False)
     id = Left(required=False)

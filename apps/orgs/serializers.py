@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
 from apps.orgs.sign_in_serializers import AsciiEmailField
+from apps.orgs.texts import NameField
 
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]
@@ -65,7 +66,7 @@ MOST = 2**53 - 1  # what JSON numbers hold exactly
 
 
 class OrganizationChange(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120, required=False)
+    name = NameField(max_length=120, required=False)
     max_running = serializers.IntegerField(
         min_value=1, max_value=1000, required=False, help_text="Runs at once."
     )
@@ -148,7 +149,7 @@ class RoleChange(serializers.Serializer[Any]):
 
 
 class DomainChange(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=80)
+    name = NameField(max_length=80)
 
 
 class DomainRow(serializers.Serializer[Any]):
@@ -194,7 +195,7 @@ class ApiKeyRow(serializers.Serializer[Any]):
 
 
 class NewApiKey(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+    name = NameField(max_length=120)
     role = serializers.ChoiceField(choices=Role.choices)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=PERMISSIONS),
@@ -207,12 +208,12 @@ class NewApiKey(serializers.Serializer[Any]):
 
 
 class NewServiceAccount(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+    name = NameField(max_length=120)
     role = serializers.ChoiceField(choices=SERVICE_ROLES)
 
 
 class NewServiceAccountKey(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+    name = NameField(max_length=120)
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=PERMISSIONS),
         max_length=len(PERMISSIONS),

@@ -7,8 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.auth.accounts import password_faults
+from apps.auth.names import is_plain_address
 from apps.orgs.roles import Permission, Role
 from apps.orgs.rules import Closed
+from apps.orgs.texts import NameField
 
 PASSWORD_MAX = 1024  # a longer one only costs time
 
@@ -20,14 +22,17 @@ class AsciiEmailField(serializers.EmailField):
         address = str(super().to_internal_value(data)).strip().lower()
         if not address.isascii():
             raise serializers.ValidationError("Write the address in ASCII.", code="invalid")
+        if not is_plain_address(address):
+            message = "Addresses with quotes or control characters are not taken."
+            raise serializers.ValidationError(message, code="invalid")
         return address
 
 
 class Registration(serializers.Serializer[Any]):
     email = AsciiEmailField(max_length=254)
     password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
-    name = serializers.CharField(max_length=120, allow_blank=True, default="")
-    organization_name = serializers.CharField(
+    name = NameField(max_length=120, allow_blank=True, default="")
+    organization_name = NameField(
         max_length=120, required=False, help_text="Of the new one; left out with an invitation."
     )
     invitation = serializers.CharField(
@@ -70,7 +75,7 @@ class Switch(serializers.Serializer[Any]):
 
 
 class ProfileChange(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120, allow_blank=True, required=False)
+    name = NameField(max_length=120, allow_blank=True, required=False)
 
 
 class Reauthentication(serializers.Serializer[Any]):
@@ -134,7 +139,7 @@ class PasskeyShown(serializers.Serializer[Any]):
 
 
 class PasskeyMade(PasskeyShown):
-    name = serializers.CharField(max_length=80)
+    name = NameField(max_length=80)
 
 
 class PasskeyLogin(PasskeyShown):
@@ -157,7 +162,7 @@ class EmailChange(Reauthentication):
 
 
 class NewOrganization(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=120)
+    name = NameField(max_length=120)
 
 
 class SessionRow(serializers.Serializer[Any]):

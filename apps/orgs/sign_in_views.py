@@ -265,7 +265,7 @@ class StreamTicket(OrgView):
 
 def begin(request: HttpRequest | Request, user: User, **how: Any) -> sessions.Session:
     """A session for whoever sent this request; `how` as in `sessions.begin`."""
-    agent = request.headers.get("User-Agent", "").replace("\0", "")
+    agent = request.headers.get("User-Agent", "")
     return sessions.begin(user=user, ip=ip_of(request), user_agent=agent, **how)
 
 

@@ -7,6 +7,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
 
+from apps.auth import names
 from apps.auth.models import User
 from apps.connectors.models import Connector, CustomSource
 from apps.orgs.models import Domain
@@ -50,7 +51,8 @@ class Pipeline(OrgOwned):
 
     class Meta(OrgOwned.Meta):
         constraints = [
-            models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name")
+            models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name"),
+            names.plain("name", name="pipelines_pipeline_name_plain"),
         ]
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="pipelines_newest"),
@@ -77,7 +79,8 @@ class PipelineVersion(OrgOwned):
         constraints = [
             models.UniqueConstraint(
                 fields=["org", "pipeline", "number"], name="pipelines_version_number"
-            )
+            ),
+            names.plain("note", name="pipelines_version_note_plain"),
         ]
 
 
@@ -115,7 +118,8 @@ class Schedule(OrgOwned):
                 condition=models.Q(cron="", interval_seconds__isnull=False)
                 | (~models.Q(cron="") & models.Q(interval_seconds__isnull=True)),
                 name="pipelines_schedule_cron_or_interval",
-            )
+            ),
+            names.plain("paused_note", name="pipelines_schedule_note_plain"),
         ]
         indexes = [
             models.Index(

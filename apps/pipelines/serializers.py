@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
+from apps.auth import names
 from apps.connectors.serializers import (
     NAME,
     ConnectionFailure,
@@ -14,6 +15,7 @@ from apps.connectors.serializers import (
     SettingsField,
     StreamField,
 )
+from apps.orgs.texts import NameField, ProseField
 from apps.pipelines import documents
 from apps.pipelines.models import Misfire, Overlap
 
@@ -100,7 +102,14 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
     def to_internal_value(self, data: Any) -> list[str]:
         if not isinstance(data, list) or not all(isinstance(tag, str) for tag in data):
             self.fail("list")
-        tags = list(dict.fromkeys(tag.strip().lower() for tag in data))
+        if len(data) > MOST_TAGS * 10:
+            self.fail("many")
+        if any(len(tag) > 4 * LONGEST_TAG for tag in data):
+            self.fail("tag")
+        try:
+            tags = list(dict.fromkeys(names.read(tag).lower() for tag in data))
+        except names.InvalidName as error:
+            raise serializers.ValidationError(str(error), code="characters") from None
         if len(tags) > MOST_TAGS:
             self.fail("many")
         if any(not tag or len(tag) > LONGEST_TAG or "," in tag for tag in tags):
@@ -112,12 +121,12 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
 
 
 class PipelineUpdate(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME, required=False)
+    name = NameField(max_length=NAME, required=False)
     config: serializers.Field[Any, Any, Any, Any] = ConfigPatchField(
         required=False,
         help_text="Merged into the present definition (RFC 7396); secrets left out are kept.",
     )
-    description = serializers.CharField(
+    description = ProseField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
     )
     schedule = ScheduleField(required=False, allow_null=True)
@@ -131,11 +140,9 @@ class PipelineUpdate(serializers.Serializer[Any]):
 
 
 class PipelineCreate(PipelineUpdate):
-    name = serializers.CharField(max_length=NAME)
+    name = NameField(max_length=NAME)
     config = ConfigField()
-    description = serializers.CharField(
-        max_length=1000, allow_blank=True, default="", trim_whitespace=False
-    )
+    description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
     schedule = ScheduleField(default=None, allow_null=True)
     enabled = serializers.BooleanField(default=True)
     domain_id = serializers.UUIDField(default=None, allow_null=True)
@@ -147,7 +154,7 @@ class PipelineCreate(PipelineUpdate):
 
 
 class DuplicateRequest(serializers.Serializer[Any]):
-    name = serializers.CharField(max_length=NAME, required=False)
+    name = NameField(max_length=NAME, required=False)
 
 
 class PipelineFilter(serializers.Serializer[Any]):
@@ -291,7 +298,7 @@ class PreviewAnswer(serializers.Serializer[Any]):
 
 
 class PauseRequest(serializers.Serializer[Any]):
-    note = serializers.CharField(max_length=200, allow_blank=True, default="")
+    note = NameField(max_length=200, allow_blank=True, default="")
 
 
 class TimesQuery(serializers.Serializer[Any]):

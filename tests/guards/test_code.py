@@ -23,6 +23,7 @@ RAW = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
 CURSORS = {
     "apps/auth/access.py": "NOTIFY has no ORM form.",
+    "apps/auth/name_cleaning.py": "A migration over all orgs, by the owner of the tables.",
     "apps/orgs/invitations.py": "Asks the function that finds an invitation before its org is known.",
     "apps/orgs/providers.py": "Asks the function that finds an org's provider before the org is known.",
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",

@@ -218,9 +218,9 @@ def test_one_mailbox_is_not_flooded_with_invitations(world: World) -> None:
 
 
 def test_a_name_of_an_org_cannot_forge_the_mail(world: World) -> None:
-    world.org.name = "Win\r\nBcc: everyone@example.com"
-    with world.scope():
-        world.org.save()
+    change = {"name": "Win\r\nBcc: everyone@example.com"}
+    assert world.client("owner").patch("/api/v1/org", change).status_code == 422
+    assert world.client("owner").patch("/api/v1/org", {"name": "Bcc: everyone"}).status_code == 200
     invite(world)
     (message,) = mailbox.deliver()
     assert "\n" not in message.subject

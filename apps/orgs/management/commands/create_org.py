@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import transaction
 
+from apps.auth import names
 from apps.auth.models import User
 from apps.orgs.passwords import new_password
 from apps.orgs.principals import SYSTEM
@@ -26,7 +27,11 @@ class Command(BaseCommand):
         parser.add_argument("--password-file", help="read the new owner's password; - is stdin")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        email, name = options["owner"].strip().lower(), options["name"].strip()
+        email = options["owner"].strip().lower()
+        try:
+            name = names.read(options["name"])
+        except names.InvalidName as error:
+            raise CommandError(str(error)) from None
         if not 1 <= len(name) <= 120:
             raise CommandError("A name has 1 to 120 characters.")
         try:

@@ -1,0 +1,151 @@
+"""What a name may hold: one line of visible text that reads the same in a mail, a log, a page and a terminal.
+
+A name is normalised (NFC), its white space becomes single spaces, and it is trimmed. Refused are control and format
+characters (Unicode's Cc and Cf, so also everything that changes the direction of text), line and paragraph separators,
+lone surrogates, private-use characters, noncharacters and characters that look like nothing. The joiners ZWJ and ZWNJ
+stay where scripts and emoji need them. What people type is refused (`read`); what issuers, directories and repositories
+say about people is cleaned (`cleaned`), because nobody is there to correct it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from django.db import models
+
+MOST_MARKS = 5  # combining marks on one character; Hebrew and Vedic texts need that many
+LINE_CHARACTERS = "\n\t"  # allowed in texts of several lines
+_JOINERS = "\u200c\u200d"
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_LOOKS_LIKE_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\U0001d159")
+_BEYOND_ALPHABETS = "\u0600"  # below are Latin, Greek, Cyrillic and Hebrew, where nothing is joined
+_VIRAMA = 9  # the canonical combining class of signs after which a joiner chooses a letter's shape
+
+# The second wall, in the database: what no name of any script needs. `read` refuses more.
+NOT_STORED = (
+    "[\\u0001-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E"
+    "\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB\\U000E0000-\\U000E007F]"
+)
+
+
+class InvalidName(ValueError):
+    """A text that cannot be a name; the message says what is wrong, and which character."""
+
+
+def read(text: str, *, lines: bool = False) -> str:
+    """The name as it is kept; empty when nothing of it can be seen. Raises InvalidName.
+
+    With `lines` it is a text of several lines, whose white space is kept.
+    """
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n") if lines else text)
+    if not (text.isascii() and text.isprintable()):
+        _refuse_characters(text, lines)
+        _refuse_stacks(text)
+    if not lines:
+        text = " ".join(text.split())
+    return text if any(map(_is_visible, text)) else ""
+
+
+def cleaned(text: str, *, longest: int) -> str:
+    """What can be kept of a name that somebody else wrote, at most `longest` characters; may be empty."""
+    before, text = "", text[: 4 * longest]
+    while text != before:  # what is left out may leave another character without what it needs
+        before, text = text, _tidied(text)[:longest].rstrip(f" {_JOINERS}")
+    return text if any(map(_is_visible, text)) else ""
+
+
+def is_plain_address(text: str) -> bool:
+    """Whether an e-mail address is free of what RFC 5321 allows between quotes: spaces and control characters."""
+    return text.isascii() and text.isprintable() and bool(_ADDRESS.fullmatch(text))
+
+
+def plain(field: str, *, name: str) -> models.CheckConstraint:
+    """The database's own check of a column that holds a name."""
+    return models.CheckConstraint(condition=~models.Q(**{f"{field}__regex": NOT_STORED}), name=name)
+
+
+def _refuse_characters(text: str, lines: bool) -> None:
+    for at, char in enumerate(text):
+        if lines and char in LINE_CHARACTERS:
+            continue
+        if char in _JOINERS and _joins(text, at):
+            continue
+        if _is_refused(char):
+            raise InvalidName(
+                f"The character U+{ord(char):04X} is not allowed here: it cannot be seen, or it changes how"
+                " the text around it is shown. Leave it out."
+            )
+
+
+def _refuse_stacks(text: str) -> None:
+    if _HIGH_STACK.search(_shape(text)):
+        raise InvalidName(
+            f"One character carries more than {MOST_MARKS} marks. Leave some of them out."
+        )
+
+
+def _is_refused(char: str) -> bool:
+    kind = unicodedata.category(char)
+    return kind in _REFUSED or char in _LOOKS_LIKE_NOTHING or (kind == "Cn" and _is_reserved(char))
+
+
+def _is_reserved(char: str) -> bool:
+    """Noncharacters, and code points that are set aside for characters nobody sees. Other unassigned ones may be
+    letters of a newer Unicode."""
+    code = ord(char)
+    return (
+        code & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= code <= 0xFDEF
+        or 0xFFF0 <= code <= 0xFFF8
+        or 0xE0000 <= code <= 0xE0FFF
+        or code == 0x2065
+    )
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether a joiner has something to join: after a virama, or between two letters or emoji."""
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if not before or before in _JOINERS:
+        return False
+    if unicodedata.combining(before) == _VIRAMA:
+        return True
+    return all(
+        char >= _BEYOND_ALPHABETS and unicodedata.category(char)[0] in "LMS"
+        for char in (before, after)
+    )
+
+
+def _tidied(text: str) -> str:
+    text = "".join(map(_instead, unicodedata.normalize("NFC", text)))
+    text = _without_high_stacks(" ".join(text.split()))
+    return "".join(char for at, char in enumerate(text) if char not in _JOINERS or _joins(text, at))
+
+
+def _instead(char: str) -> str:
+    """What a foreign name keeps of a character: a space for one that parted words, nothing for one unseen."""
+    if char in _JOINERS or not _is_refused(char):
+        return char
+    return " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else ""
+
+
+_ADDRESS = re.compile(r"[^\s\"\\<>@]+@[^\s\"\\<>@]+")
+_HIGH_STACK = re.compile(f"m{{{MOST_MARKS + 1},}}")
+
+
+def _shape(text: str) -> str:
+    """One letter a character: m for a combining mark that takes no place of its own."""
+    return "".join("m" if unicodedata.category(char) in {"Mn", "Me"} else "." for char in text)
+
+
+def _without_high_stacks(text: str) -> str:
+    kept, height = [], 0
+    for char in text:
+        height = height + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        if height <= MOST_MARKS:
+            kept.append(char)
+    return "".join(kept)
+
+
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LNPS" or unicodedata.category(char) == "Cn"

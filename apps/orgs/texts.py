@@ -1,0 +1,38 @@
+"""Texts that people write about things: the one field for names, and the one for texts of several lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.auth import names
+
+
+class NameField(serializers.CharField):
+    """A name, label or note on one line, see `apps.auth.names`. It needs a `max_length`, in characters."""
+
+    lines = False
+
+    def __init__(self, *, max_length: int, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if len(text) > 4 * (
+            self.max_length or 0
+        ):  # normalising makes it shorter, but not that much
+            self.fail("max_length", max_length=self.max_length)
+        try:
+            text = names.read(text, lines=self.lines)
+        except names.InvalidName as error:
+            raise serializers.ValidationError(str(error), code="characters") from None
+        if not text and not self.allow_blank:
+            self.fail("blank")
+        return text
+
+
+class ProseField(NameField):
+    """A description: the same characters, on several lines."""
+
+    lines = True

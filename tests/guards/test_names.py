@@ -1,0 +1,147 @@
+"""Every text that people write about things goes through the one field for it, and the database checks it too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import models
+from rest_framework import serializers
+
+from apps.auth import names
+from apps.orgs.sign_in_serializers import AsciiEmailField
+from apps.orgs.texts import NameField
+from config import openapi
+from config.reader import METHODS
+from tests.guards.test_models import ours
+
+# Fields of bodies that are texts and no names: what they hold is checked otherwise, kept apart or not kept at all.
+OTHER_TEXTS = {
+    **dict.fromkeys(
+        ("password", "new_password", "current_password", "client_secret", "token", "content"),
+        "kept exactly, hashed, sealed or decoded",
+    ),
+    **dict.fromkeys(
+        ("challenge", "mfa_code", "invitation", "code"), "compared with what we gave out, or code"
+    ),
+    **dict.fromkeys(("email", "kind", "stream"), "looked up, never stored from here"),
+    **dict.fromkeys(
+        ("schemas", "externalId", "display", "type", "$ref", "op", "path"),
+        "SCIM: read and compared; externalId is kept for the directory alone",
+    ),
+}
+# Columns with such a name that no person writes.
+OTHER_COLUMNS = {
+    "runs.Output.name": "made by the engine",
+    "identity.RefreshFamily.revoked_reason": "one of our own words",
+    "orgs.FederatedIdentity.subject": "an issuer's word for somebody, compared exactly and shown to nobody",
+    "orgs.AuditEvent.actor_label": "cleaned when it is recorded; what was recorded never changes",
+    "orgs.AuditEvent.object_label": "cleaned when it is recorded; what was recorded never changes",
+}
+NAME_LIKE = re.compile(
+    r"(.*_)?(name|label|title|note|author|subject|reason|because|username)|user_agent"
+)
+
+
+def classes(of: Any = serializers.Serializer) -> Iterator[Any]:
+    for found in of.__subclasses__():
+        yield found
+        yield from classes(found)
+
+
+def asked() -> dict[str, set[str]]:
+    """The components that bodies are described by, nested ones included, with the names of their fields."""
+    document = openapi.document()
+    schemas = document["components"]["schemas"]
+    waiting = [
+        methods[method]["requestBody"]
+        for methods in document["paths"].values()
+        for method in METHODS
+        if "requestBody" in methods.get(method, {})
+    ]
+    found: dict[str, set[str]] = {}
+    while waiting:
+        for name in re.findall(r"#/components/schemas/(\w+)", str(waiting.pop())):
+            if name not in found:
+                found[name] = set(schemas[name].get("properties", {}))
+                waiting.append(schemas[name])
+    return found
+
+
+def bodies() -> list[Any]:
+    """The serializers those components are made of. `openapi.document` has imported every view."""
+    described: dict[str, list[set[str]]] = {}
+    for name, fields in asked().items():
+        described.setdefault(name.removeprefix("Patched").removesuffix("Request"), []).append(
+            fields
+        )
+    found = [
+        one
+        for one in classes()
+        if any(fields <= set(one().fields) for fields in described.get(one.__name__, ()))
+    ]
+    return sorted(found, key=lambda one: str(one.__name__))
+
+
+def texts(form: Any) -> Iterator[tuple[str, serializers.Field[Any, Any, Any, Any]]]:
+    for name, field in form().fields.items():
+        inner = getattr(field, "child", field)
+        if isinstance(inner, serializers.CharField) and not field.read_only:
+            yield name, inner
+
+
+@pytest.mark.parametrize("form", bodies(), ids=lambda form: form.__name__)
+def test_each_text_of_a_body_is_a_name_or_says_why_not(form: Any) -> None:
+    for name, field in texts(form):
+        fine = isinstance(field, NameField | AsciiEmailField) or name in OTHER_TEXTS
+        assert fine or type(field) is not serializers.CharField, f"{form.__name__}.{name}"
+        assert not (NAME_LIKE.fullmatch(name) and name in OTHER_TEXTS), name
+
+
+def test_the_bodies_are_found_and_the_list_of_other_texts_is_not_stale() -> None:
+    found = {form.__name__ for form in bodies()}
+    assert {"OrganizationChange", "Registration", "PipelineCreate", "ScimGroupIn"} <= found
+    written = {name for form in bodies() for name, _ in texts(form)}
+    assert set(OTHER_TEXTS) <= written
+
+
+@pytest.mark.parametrize("model", ours(), ids=lambda model: model._meta.label)
+def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Model]) -> None:
+    checked = {
+        str(condition[0]).removesuffix("__regex")
+        for rule in model._meta.constraints
+        if isinstance(rule, models.CheckConstraint)
+        for condition in getattr(rule.condition, "children", ())
+        if isinstance(condition, tuple) and condition[1] == names.NOT_STORED
+    }
+    for field in model._meta.local_fields:
+        if isinstance(field, models.CharField) and NAME_LIKE.fullmatch(field.name):
+            label = f"{model._meta.label}.{field.name}"
+            assert field.name in checked or label in OTHER_COLUMNS or field.choices, label
+
+
+def test_a_mail_shows_nothing_of_somebodys_choosing_but_what_is_listed() -> None:
+    listed = {
+        "home": "a setting",
+        "link": "ours",
+        "hours": "a number",
+        "days": "a number",
+        "role": "one of four words",
+        "organization": "quoted by apps.auth.mail.quoted",
+        "invited_by.email": "an address without quotes or spaces",
+    }
+    folder = settings.BASE_DIR / "templates" / "mail"
+    shown = {
+        variable
+        for template in folder.glob("*.txt")
+        for variable in re.findall(r"{{\s*([\w.]+)", template.read_text())
+    }
+    assert shown == set(listed)
+
+
+def test_the_list_of_other_columns_is_not_stale() -> None:
+    columns = {f"{m._meta.label}.{f.name}" for m in ours() for f in m._meta.local_fields}
+    assert set(OTHER_COLUMNS) <= columns

@@ -1,0 +1,261 @@
+"""Names: what they may hold, wherever they come from, and that none of them writes into a mail, a log or a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from django.core import mail as outbox
+from django.db import IntegrityError, connection, transaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.auth import accounts, mail, names
+from apps.auth.models import User
+from apps.auth.name_cleaning import clean
+from apps.orgs.models import Domain, Org
+from apps.orgs.roles import Role
+from apps.orgs.tenancy import org_scope
+from config import logs
+from tests import database
+from tests.mailbox import deliver
+from tests.world import World
+
+GOOD = {
+    "Zażółć gęślą": "Zażółć gęślą",
+    "  two   words\u00a0here ": "two words here",
+    "Cafe\u0301": "Café",
+    "👩\u200d💻 team": "👩\u200d💻 team",
+    "❤\ufe0f\u200d🔥": "❤\ufe0f\u200d🔥",
+    "\u0645\u06cc\u200c\u062e\u0648": "\u0645\u06cc\u200c\u062e\u0648",
+    "ක්\u200dෂ": "ක්\u200dෂ",
+    "אָ֑ב": "אָ֑ב",
+    "=1+1": "=1+1",
+}
+BAD = {
+    "a new line": "Acme\nYour account is closed, see https://evil.example",
+    "a carriage return": "a\rb",
+    "a tabulator": "a\tb",
+    "an escape sequence": "\x1b[2Jcleared",
+    "a C1 control": "a\x9b31m",
+    "delete": "a\x7f",
+    "next line": "a\x85b",
+    "a line separator": "a\u2028b",
+    "a paragraph separator": "a\u2029b",
+    "right-to-left override": "fdp.\u202eexe",
+    "an isolate": "\u2066a\u2069",
+    "an Arabic letter mark": "a\u061cb",
+    "zero width space": "ad\u200bmin",
+    "a joiner in Latin": "ad\u200dmin",
+    "two joiners": "م\u200c\u200cم",
+    "a joiner at the end": "admin\u200d",
+    "soft hyphen": "ad\u00admin",
+    "word joiner": "ad\u2060min",
+    "byte order mark": "\ufeffname",
+    "a Hangul filler": "a\u3164",
+    "an interlinear anchor": "a\ufff9b",
+    "a tag": "a\U000e0041",
+    "private use": "a\ue000",
+    "a noncharacter": "a\uffff",
+    "a lone surrogate": "a\ud800",
+    "a tower of marks": "Z" + "\u0335\u0321\u0323" * 5,
+}
+UNSEEN = ["", "   ", "\u00a0\u3000", "\ufe0f", "\u0301"]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_a_name_of_any_script_is_kept_normalised_and_trimmed(text: str) -> None:
+    assert names.read(text) == GOOD[text]
+    assert names.cleaned(text, longest=120) == GOOD[text]
+
+
+@pytest.mark.parametrize("text", BAD.values(), ids=BAD)
+def test_what_hides_or_writes_elsewhere_is_refused_and_cleaned_away(text: str) -> None:
+    with pytest.raises(names.InvalidName):
+        names.read(text)
+    kept = names.cleaned(text, longest=120)
+    assert names.read(kept) == kept
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_a_name_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
+    assert names.read(text) == ""
+    assert names.cleaned(text, longest=120) == ""
+
+
+@given(
+    st.text(st.characters(), max_size=60)
+    | st.text("a\u200d\u200cم\u094d\u0301 \n\u202e👩", max_size=60)
+)
+def test_what_is_cleaned_can_be_read_and_stays_the_same(text: str) -> None:
+    kept = names.cleaned(text, longest=40)
+    assert len(kept) <= 40
+    assert names.read(kept) == kept
+    assert names.cleaned(kept, longest=40) == kept
+
+
+def placed(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Where a name is taken: the field that is to be named, the route and the body."""
+    return {
+        "org": ("name", "PATCH /org", {"name": name}),
+        "domain": ("name", "POST /org/domains", {"name": name}),
+        "user": ("name", "PATCH /auth/me", {"name": name}),
+        "second org": ("name", "POST /organizations", {"name": name}),
+        "key": ("name", "POST /org/api-keys", {"name": name, "role": "viewer"}),
+        "service account": ("name", "POST /org/service-accounts", {"name": name, "role": "viewer"}),
+        "connector": (
+            "name",
+            "POST /connectors",
+            {"name": name, "role": "destination", "kind": "duckdb", "config": {}},
+        ),
+        "pipeline": ("name", "POST /pipelines", {"name": name, "config": {}}),
+        "tag": ("tags", "POST /pipelines", {"name": "x", "config": {}, "tags": [name]}),
+        "custom source": ("name", "POST /custom-sources", {"name": name, "code": "x"}),
+        "its note": ("note", "POST /custom-sources", {"name": "x", "code": "x", "note": name}),
+        "an upload": (
+            "filename",
+            "POST /custom-sources/upload",
+            {"filename": f"{name}.py", "content": ""},
+        ),
+    }
+
+
+PLACES = (
+    *("org", "domain", "user", "second org", "key", "service account", "connector", "pipeline"),
+    *("tag", "custom source", "its note", "an upload"),
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_of_a_name_refuses_two_lines_and_turned_text(world: World, place: str) -> None:
+    for text in ("two\nlines", "fdp.\u202eexe"):
+        field, route, body = placed(world, text)[place]
+        method, _, path = route.partition(" ")
+        answer = world.client(Role.OWNER).generic(
+            method, f"/api/v1{path}", json.dumps(body), content_type="application/json"
+        )
+        assert answer.status_code == 422, answer.content
+        codes = {error["field"]: error["code"] for error in answer.json()["errors"]}
+        assert codes[field] == "characters"
+
+
+def test_a_description_has_lines_and_no_control_characters(world: World) -> None:
+    body = {"name": "x", "role": "destination", "kind": "duckdb", "config": {}}
+    answer = world.client(Role.OWNER).post(
+        "/api/v1/connectors", {**body, "description": "a\r\n\tb \u202e", "config": {}}
+    )
+    assert {"description"} <= {error["field"] for error in answer.json()["errors"]}
+    answer = world.client(Role.OWNER).patch("/api/v1/org", {"name": "\u200b"})
+    assert answer.status_code == 422
+
+
+def test_the_length_counts_characters_after_normalising(world: World) -> None:
+    client = world.client(Role.OWNER)
+    assert client.patch("/api/v1/org", {"name": "e\u0301" * 120}).status_code == 200
+    assert client.patch("/api/v1/org", {"name": "e" * 121}).status_code == 422
+    assert client.patch("/api/v1/org", {"name": "e" * 1_000_000}).status_code == 422
+
+
+def test_a_mail_begins_with_our_words_and_quotes_the_organizations_name(
+    world: World, django_capture_on_commit_callbacks: Any
+) -> None:
+    """The name as an earlier version, or somebody with the database in hand, could have stored it."""
+    name = 'Bank" see https://evil.example or write to pay@evil.example, www.evil.example'
+    assert world.client(Role.OWNER).patch("/api/v1/org", {"name": name}).status_code == 200
+    world.client(Role.OWNER).post(
+        "/api/v1/org/invitations", {"email": "new@example.com", "role": "viewer"}
+    )
+    deliver()
+    sent = outbox.outbox[-1]
+    assert "\n" not in sent.subject
+    assert str(sent.body).startswith("Hello,\n\nyou are invited to join an organization at ")
+    assert "evil.example" not in str(sent.body) + sent.subject
+    assert "https://evil" not in str(sent.body)
+    assert "“Bank' see https[://]evil[.]example" in str(sent.body)
+
+
+def test_no_mail_to_an_address_greets_with_a_name_a_stranger_chose(db: None) -> None:
+    user = User.objects.create_user(
+        email="victim@example.com", password=None, name="Closed! See evil.example"
+    )
+    accounts.ask_to_verify(user)
+    accounts.ask_to_reset(user.email, None)
+    deliver()
+    assert len(outbox.outbox) == 2
+    for sent in outbox.outbox:
+        assert "evil" not in str(sent.body) + sent.subject
+
+
+def test_a_quoted_name_is_a_quotation_and_no_link() -> None:
+    assert mail.quoted("Acme") == "“Acme”"
+    assert mail.quoted("Dr. Who & Sons, Inc.") == "“Dr. Who & Sons, Inc.”"
+    assert mail.quoted("a\r\nBcc: x@y.example") == "“a Bcc: x[@]y[.]example”"
+    assert mail.quoted("“nested”") == "“'nested'”"
+    assert len(mail.quoted("x" * 500)) == mail.LONGEST_NAME + 2
+
+
+@pytest.mark.parametrize("address", ['"a b"@example.com', '"\x01"@example.com', "<a@example.com"])
+def test_an_address_cannot_carry_a_text(world: World, address: str) -> None:
+    answer = world.client(Role.OWNER).post(
+        "/api/v1/org/invitations", {"email": address, "role": "viewer"}
+    )
+    assert answer.status_code == 422
+    assert not names.is_plain_address(address)
+
+
+def test_a_log_line_holds_no_character_a_terminal_acts_on() -> None:
+    text = "a\n\x1b[2J\x9b31m\u202e\u2028"
+    line = logs._dumps({"event": text})
+    assert line.isprintable()
+    assert json.loads(line) == {"event": text}
+
+
+def test_the_database_refuses_what_a_forgotten_field_lets_through(world: World) -> None:
+    with org_scope(world.org.pk):
+        for text in ("two\nlines", "\u202e", "\x9b", "\u2028", "\ufeff", "\U000e0041"):
+            with pytest.raises(IntegrityError, match="plain"), transaction.atomic():
+                Org.objects.filter(pk=world.org.pk).update(name=text)
+            with pytest.raises(IntegrityError, match="plain"), transaction.atomic():
+                Domain.unscoped.create(org=world.org, name=text)
+        fine = "\u0645\u06cc\u200c\u062e 👩\u200d💻"
+        assert Org.objects.filter(pk=world.org.pk).update(name=fine) == 1
+
+
+def test_a_cell_of_the_exported_trail_is_never_a_formula(world: World) -> None:
+    client = world.client(Role.OWNER)
+    for start in "=+-@\uff1d":
+        assert client.post("/api/v1/org/domains", {"name": f"{start}cmd"}).status_code == 201
+    answer: Any = client.get("/api/v1/org/audit/export")
+    text = b"".join(answer.streaming_content).decode()
+    labels = [row["object_label"] for row in csv.DictReader(io.StringIO(text))]
+    assert {f"'{start}cmd" for start in "=+-@\uff1d"} <= set(labels)
+
+
+def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -> None:
+    rows = [
+        ("a\n\u202eb", "a b 00000000"),
+        ("a b", "a b"),
+        ("\u200b", "00000002"),
+        ("a\u200d", "a\u200d"),
+    ]
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        admin.execute("CREATE TABLE old_names (id uuid, name text UNIQUE)")
+        admin.execute("GRANT ALL ON old_names TO app_user")
+        try:
+            with connection.cursor() as cursor:
+                for number, (name, _) in enumerate(rows):
+                    cursor.execute(
+                        "INSERT INTO old_names VALUES (%s, %s)", [UUID(int=number), name]
+                    )
+                operation: Any = clean("old_names", name=20)
+                operation.code(None, SimpleNamespace(connection=connection))
+                cursor.execute("SELECT name FROM old_names ORDER BY id")
+                assert [name for (name,) in cursor.fetchall()] == [name for _, name in rows]
+        finally:
+            admin.execute("DROP TABLE old_names")
