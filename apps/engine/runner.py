@@ -242,6 +242,7 @@ class Runner:
         backend.check_lease()
         with self._blame.on("destination"):
             publication = destination.publish(writer.committed)
+            destination.forget_older()
             destination.close()
         if publication.withdrawn is not None:
             self._emit(Withdrawn(publication.withdrawn))

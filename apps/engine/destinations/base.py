@@ -89,5 +89,12 @@ class Destination(ABC):
     def abandon(self) -> None:
         """Remove all staging of the job (the sync was reset)."""
 
+    def forget_older(self) -> None:  # noqa: B027 - most remember a bounded number
+        """Forget earlier publications of this pipeline, once this job's is there.
+
+        A pipeline has one unfinished job at a time, so none of them is asked for again. What others
+        published to the same place stays.
+        """
+
     def close(self) -> None:  # noqa: B027 - most destinations hold nothing
         """Release connections."""

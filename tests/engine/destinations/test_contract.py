@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 
 from apps.engine.destinations.base import Batch
+from apps.engine.failures import DestinationError
 from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import Sync, Target, sync
 
@@ -61,6 +63,26 @@ def test_a_late_second_publish_of_an_older_job_changes_nothing(target: Target) -
     sync(target, numbered(50, 60))
     older.attempt()
     assert older.publish().rows == rows
+    assert bag(target.rows() or []) == bag(numbered(50, 60))
+
+
+@pytest.mark.parametrize("rows", [numbered(0, 4), []], ids=["rows", "empty"])
+def test_a_publisher_that_froze_until_its_job_was_forgotten_changes_nothing(
+    target: Target, rows: list[dict[str, Any]]
+) -> None:
+    sync(target, numbered(90, 92))
+    older = Sync(target)
+    if rows:
+        older.write(rows)
+    frozen = older.destination
+    older.attempt()
+    older.publish()
+    newer = Sync(target)
+    newer.write(numbered(50, 60))
+    newer.publish()
+    newer.destination.forget_older()
+    with contextlib.suppress(DestinationError):
+        frozen.publish(tuple(older.committed))
     assert bag(target.rows() or []) == bag(numbered(50, 60))
 
 

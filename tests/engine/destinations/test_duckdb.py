@@ -150,3 +150,14 @@ def test_failures_do_not_show_the_paths_of_the_machine(target: DuckdbTarget) -> 
     with pytest.raises(DestinationError) as caught:
         job.publish(())
     assert str(target.file.parent) not in " ".join([str(caught.value), *caught.value.evidence])
+
+
+def test_the_newest_publication_of_a_table_is_remembered(target: DuckdbTarget) -> None:
+    for number in range(3):
+        job = Sync(target)
+        job.write([{"id": number}])
+        job.publish()
+        job.destination.forget_older()
+    with duckdb.connect(target.file) as connection:
+        found = connection.execute("SELECT job_id FROM _drover_publications").fetchall()
+    assert found == [(job.job,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -311,6 +312,30 @@ def test_a_full_disk_is_the_destination_s_failure_and_publishes_nothing(
         job.publish()
     assert caught.value.evidence[0] == "SQLSTATE 53100: could not extend file"
     assert target.rows() == [{"id": 1}]
+
+
+def test_the_newest_publication_of_each_pipeline_is_remembered(target: PostgresTarget) -> None:
+    theirs = replace(target.data, prefix="another pipeline")
+    for prefix in (target.data, theirs, target.data, target.data):
+        target.data = prefix
+        job = Sync(target, "append")
+        job.write([{"id": 1}])
+        job.publish()
+        job.destination.forget_older()
+    found = target.query("SELECT job_id, owner FROM {schema}._drover_publications ORDER BY at")
+    assert [row["owner"] for row in found] == [theirs.prefix, target.data.prefix]
+    assert found[-1]["job_id"] == job.job
+
+
+def test_an_empty_sync_does_not_hide_that_rows_of_ours_are_there(target: PostgresTarget) -> None:
+    for rows in ([{"id": 1}], [], []):
+        job = Sync(target, "append")
+        if rows:
+            job.write(rows)
+        job.publish()
+        job.destination.forget_older()
+    found = target.query("SELECT rows FROM {schema}._drover_publications ORDER BY at")
+    assert [row["rows"] for row in found] == [1, 0]
 
 
 def test_a_view_is_no_table(target: PostgresTarget) -> None:

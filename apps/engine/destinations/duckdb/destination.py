@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -70,6 +71,7 @@ class DuckdbDestination(Destination):
         return run_steps(self._steps())
 
     def open(self, committed: Sequence[Batch]) -> None:
+        self._opened = datetime.now(UTC).replace(tzinfo=None)
         self._staging.sweep()
         try:
             self._staging.roll_back(committed)
@@ -90,19 +92,27 @@ class DuckdbDestination(Destination):
         output = self._output(rows)
         return Publication(rows, (output,), withdrawn=output.key)
 
+    def forget_older(self) -> None:
+        from apps.engine.destinations.duckdb import publishing
+
+        with self._database() as connection:
+            publishing.forget_older(connection, publishing.target_of(self._schema, self._table))
+
     def abandon(self) -> None:
         self._staging.clear()
 
     def _publish(self, committed: Sequence[Batch]) -> int:
         from apps.engine.destinations.duckdb.database import fold_in
         from apps.engine.destinations.duckdb.incoming import Incoming
-        from apps.engine.destinations.duckdb.publishing import Publishing
+        from apps.engine.destinations.duckdb.publishing import Publishing, refuse_if_late, target_of
 
         try:
             incoming = Incoming(self._store, self._staging, committed)
         except FileNotFoundError as error:
             raise DestinationError("Data that was staged for this sync is gone") from error
         with self._database() as connection:
+            if not incoming.rows:
+                refuse_if_late(connection, target_of(self._schema, self._table), self._opened)
             publishing = Publishing(
                 connection, incoming, schema=self._schema, table=self._table, key=self._key
             )

@@ -12,7 +12,7 @@ from apps.engine.columns import STRING, Column, ColumnType
 from apps.engine.contract import WriteMode
 from apps.engine.destinations.duckdb.incoming import Incoming, column_names
 from apps.engine.destinations.duckdb.types import column_of_type, quoted, type_of, unfit, widened
-from apps.engine.failures import ConfigurationError
+from apps.engine.failures import ConfigurationError, DestinationError
 
 PUBLICATIONS = "main._drover_publications"
 MAKE = f"""
@@ -21,6 +21,9 @@ CREATE TABLE IF NOT EXISTS {PUBLICATIONS} (
     published_at TIMESTAMP NOT NULL, unknown VARCHAR[] NOT NULL)"""
 LAST = f"SELECT unknown FROM {PUBLICATIONS} WHERE target = ? ORDER BY published_at DESC LIMIT 1"  # noqa: S608 - a constant
 RECORD = f"INSERT INTO {PUBLICATIONS} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - a constant
+NEWEST = f"SELECT max(published_at) FROM {PUBLICATIONS} WHERE target = ?"  # noqa: S608 - a constant
+# The file is one pipeline's, so every publication in it is.
+FORGET = f"DELETE FROM {PUBLICATIONS} WHERE target = ? AND published_at < ({NEWEST})"  # noqa: S608 - constants
 PART, ROW = "_drover_part", "_drover_row"
 
 
@@ -30,6 +33,27 @@ def published_rows(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | 
     query = f"SELECT rows FROM {PUBLICATIONS} WHERE job_id = ?"  # noqa: S608 - a constant
     row = connection.execute(query, [job_id]).fetchone()
     return None if row is None else int(row[0])
+
+
+def target_of(schema: str, table: str) -> str:
+    """As publications name it."""
+    return f"{schema}.{table}".lower()
+
+
+def forget_older(connection: duckdb.DuckDBPyConnection, target: str) -> None:
+    """Of the target's publications only the newest is asked for again."""
+    connection.execute(FORGET, [target, target])
+
+
+def refuse_if_late(connection: duckdb.DuckDBPyConnection, target: str, opened: datetime) -> None:
+    """Raise DestinationError when a later sync of this pipeline published since this job was opened.
+
+    Its staged rows are gone then; without rows nothing else would tell it from an empty result.
+    """
+    connection.execute(MAKE)
+    newest = connection.execute(NEWEST, [target]).fetchone()
+    if newest and newest[0] is not None and newest[0] > opened:
+        raise DestinationError("A later sync of this pipeline has published meanwhile")
 
 
 class Publishing:
@@ -68,7 +92,7 @@ class Publishing:
 
     @property
     def _target(self) -> str:
-        return f"{self._schema}.{self._table}".lower()
+        return target_of(self._schema, self._table)
 
     def _apply(self, mode: WriteMode) -> None:
         self._do(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")

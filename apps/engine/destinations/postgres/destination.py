@@ -101,6 +101,10 @@ class PostgresDestination(Destination):
         with self._transaction() as cursor:
             self._staging.drop(cursor)
 
+    def forget_older(self) -> None:
+        with self._transaction() as cursor:
+            self._publications.forget_older(cursor, self.data.prefix)
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

@@ -26,6 +26,14 @@ LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC 
 RECORD = """
 INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown, owner)
 VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"""
+# The newest says what the target was, the newest with rows that some of ours are in it.
+FORGET = """
+DELETE FROM {table} WHERE target = %(target)s AND (owner = %(owner)s OR owner IS NULL)
+AND job_id <> coalesce((SELECT job_id FROM {table} WHERE target = %(target)s ORDER BY at DESC LIMIT 1), '')
+AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s
+                   ORDER BY at DESC LIMIT 1)
+AND job_id NOT IN (SELECT job_id FROM {table} WHERE target = %(target)s AND owner = %(owner)s AND rows > 0
+                   ORDER BY at DESC LIMIT 1)"""
 OTHERS = "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner <> %s)"
 
 
@@ -79,6 +87,11 @@ class Publications:
         return (
             LastPublication(found[0], found[1], frozenset(found[2])) if found else LastPublication()
         )
+
+    def forget_older(self, cursor: Cursor, owner: str) -> None:
+        """Of the owner's publications to the target only the newest is asked for again."""
+        query = sql.SQL(FORGET).format(table=self._table.quoted())
+        cursor.execute(query, {"target": str(self._target), "owner": owner})
 
     def others_published(self, cursor: Cursor, owner: str) -> bool:
         """Whether another pipeline than `owner` has put rows into the target."""
