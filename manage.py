@@ -26,6 +26,8 @@ def main() -> None:
     try:
         if sys.argv[1:2] == ["test_source"]:
             do_without_installation()
+        if sys.argv[1:2] == ["worker"]:
+            os.environ["DROVER_PROCESS"] = "worker"
         adopt_installation()
         execute_from_command_line(sys.argv)
     except SettingMissing as missing:

@@ -1,5 +1,7 @@
 """One port, two worlds: streams on the event loop, everything else as WSGI in a bounded thread pool.
 
+`/health/live` is answered on the event loop too: it says that the process lives, while every thread waits.
+
 Measured per request: 2.9 ms of CPU, against 4.5 with Django's own ASGI handler and a pool.
 """
 
@@ -19,6 +21,7 @@ Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LIVE = "/api/v1/health/live"
 STREAM = re.compile(
     r"/api/v1/(?:runs/(?P<run>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?events"
 )
@@ -27,6 +30,7 @@ STREAM = re.compile(
 def build() -> Application:
     """Set Django up and join the two worlds."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ["DROVER_PROCESS"] = "web"
     from django.core.wsgi import get_wsgi_application
 
     wsgi: Any = get_wsgi_application()
@@ -49,7 +53,9 @@ def build() -> Application:
             await send({"type": "websocket.close", "code": 1000})
             return
         scope = {**scope, "headers": _unambiguous(scope["headers"])}
-        if scope["method"] == "GET" and (found := STREAM.fullmatch(scope["path"])):
+        if scope["path"] == LIVE and scope["method"] in {"GET", "HEAD"}:
+            await _answer(send, 200, b'{"status":"alive"}', b"application/json")
+        elif scope["method"] == "GET" and (found := STREAM.fullmatch(scope["path"])):
             run = found["run"]
             await streams(scope, receive, send, UUID(run) if run else None)
         elif _length(scope) > settings.API_BODY_LIMIT:
@@ -95,13 +101,19 @@ async def _refuse_body(send: Send) -> None:
 
     problem = as_problem(RequestDataTooBig())
     body = dumps(problem.response().data) if problem else b""
+    await _answer(send, 413, body, b"application/problem+json", (b"connection", b"close"))
+
+
+async def _answer(send: Send, status: int, body: bytes, kind: bytes, *more: Header) -> None:
+    """A small answer straight from the event loop."""
     headers = [
-        (b"content-type", b"application/problem+json"),
+        (b"content-type", kind),
         (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
-        (b"connection", b"close"),
+        *more,
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -8,7 +8,7 @@ import os
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from secrets import token_bytes, token_hex
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 
 class SettingMissing(Exception):
@@ -98,6 +98,21 @@ def role_url(database_url: str, secret_key: str, role: str) -> str:
     place = parts.netloc.rpartition("@")[2]
     password = quote(role_password(secret_key, role))
     return parts._replace(netloc=f"{role}:{password}@{place}").geturl()
+
+
+# A host that went away without a word is noticed within half a minute, by us as by the server (local.roles).
+KEEPALIVES = {
+    "keepalives_idle": "10",  # seconds
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "25000",  # milliseconds
+}
+
+
+def kept_alive(url: str) -> str:
+    """`url` with TCP keepalives, unless it says otherwise."""
+    query = {**KEEPALIVES, **_query(url)}
+    return urlsplit(url)._replace(query=urlencode(query, quote_via=quote)).geturl()
 
 
 def database_options(url: str) -> dict[str, str]:

@@ -40,6 +40,8 @@ class Readiness(serializers.Serializer[Any]):
 
 
 class Live(PublicView):
+    """Described here; config.asgi answers before a thread is needed."""
+
     public_because = "Says only that the process answers; a load balancer has no account."
 
     @operation(

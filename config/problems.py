@@ -6,10 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import structlog
 from django.core.exceptions import RequestDataTooBig
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from django.http import Http404
+from psycopg import errors
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -147,18 +155,37 @@ def as_problem(error: Exception) -> Problem | None:
         case IntegrityError():  # two requests met; services name the cases they know
             logger.warning("constraint refused a change", error=_first_line(error))
             return Problem(409, "Another change came first; read again and repeat.", "conflict")
-        case OperationalError() | InterfaceError():
-            logger.warning("database away", error=_first_line(error))
-            return Problem(
-                503,
-                "The database is away; try again shortly.",
-                "unavailable",
-                headers={"Retry-After": "5"},
-            )
+        case DatabaseError() | InterfaceError():
+            return _unavailable(error.__cause__ or error)
+        case psycopg.Error():  # the engine's memory is asked without Django
+            return _unavailable(error)
     return None
 
 
-def _first_line(error: Exception) -> str:
+HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
+AWAY = (
+    OperationalError,
+    InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,  # this process froze inside the transaction
+)
+
+
+def _unavailable(error: BaseException) -> Problem | None:
+    """503 when somebody else holds what was needed, or the database is away; None for a mistake of ours."""
+    if isinstance(error, HELD):
+        logger.warning("waited too long for the database", error=_first_line(error))
+        detail = "Another change holds what this one needs; try again shortly."
+        return Problem(503, detail, "busy", headers={"Retry-After": "2"})
+    if isinstance(error, AWAY):
+        logger.warning("database away", error=_first_line(error))
+        detail = "The database is away; try again shortly."
+        return Problem(503, detail, "unavailable", headers={"Retry-After": "5"})
+    return None
+
+
+def _first_line(error: BaseException) -> str:
     """What happened, without the row: PostgreSQL's second line quotes values."""
     return str(error).partition("\n")[0]
 

@@ -33,12 +33,26 @@ DATABASE_ROLES = {
     "engine": "app_engine",
 }
 DATABASE_ROLE = env.text("DROVER_DB_ROLE", "user")
-ENGINE_DATABASE_URL = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["engine"])
+ENGINE_DATABASE_URL = env.kept_alive(
+    env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["engine"])
+)
+PROCESS = env.text("DROVER_PROCESS", "command")  # web | worker | command: config.asgi, manage.py
+RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
+# A transaction whose process froze is ended long before the leases of those who wait for its locks. The other
+# limits of a session belong to the roles (local.roles).
+LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
 
 def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
-    url = env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role])
-    options: dict[str, Any] = {"connect_timeout": 5, **env.database_options(url)}
+    url = env.kept_alive(env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role]))
+    idle = round(LONGEST_IDLE_TRANSACTION / timedelta(milliseconds=1))
+    given = env.database_options(url)
+    options: dict[str, Any] = {
+        "connect_timeout": 5,
+        "application_name": f"drover-{PROCESS}",
+        **given,
+        "options": f"-c idle_in_transaction_session_timeout={idle} {given.get('options', '')}".strip(),
+    }
     if pool_size:
         options["pool"] = {"min_size": 0, "max_size": pool_size, "timeout": 10}
     return {
@@ -300,7 +314,6 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
     "connections": env.integer("DROVER_SANDBOX_PREVIEW_CONNECTIONS", 200),
 }
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
-RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 RUN_RETRY_WAIT = timedelta(

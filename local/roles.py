@@ -4,6 +4,9 @@ app_owner   owns the tables and runs migrations
 app_user    the running product: rows through row-level security, owns nothing
 app_ops     operators: reads, by policy
 app_engine  the engine: its own schema and nothing else
+
+Each role also has the limits of its sessions: how long a transaction may idle (its process froze, or
+its host is gone), how long a statement waits for another's lock, and how soon a dead peer is noticed.
 """
 
 import os
@@ -30,6 +33,28 @@ FOR_NEW: tuple[tuple[LiteralString, LiteralString], ...] = (
     ("SELECT ON TABLES", "app_ops"),
     ("EXECUTE ON FUNCTIONS", "app_user, app_ops"),
 )
+# A request waits for somebody else's lock for less than two seconds, then answers 503. Migrations may take long,
+# and wait longer than the transaction of a frozen process may idle.
+LIMITS = {
+    OWNER: {"idle_in_transaction_session_timeout": "5min", "lock_timeout": "30s"},
+    USER: {
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "1500ms",
+        "statement_timeout": "60s",
+    },
+    OPERATIONS: {
+        "idle_in_transaction_session_timeout": "60s",
+        "lock_timeout": "1500ms",
+        "statement_timeout": "60s",
+    },
+    ENGINE: {"idle_in_transaction_session_timeout": "10s", "lock_timeout": "1500ms"},
+}
+DEAD_PEER = {
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25s",
+}
 _LOCK = 0x44524F56  # "DROV": one preparation at a time on a server
 
 
@@ -87,6 +112,7 @@ def _create_roles(admin_url: str, secret_key: str) -> None:
                 _refuse_roles_of_another(connection, admin_url, secret_key, role)
             ensure_role(connection, role, env.role_password(secret_key, role))
         _grant(connection)
+        _limit(connection)
 
 
 def _refuse_old_server(connection: psycopg.Connection) -> None:
@@ -171,6 +197,19 @@ def give_nothing_to_new_objects(owner_url: str) -> None:
             revoke = f"ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE ALL ON {what} FROM {role}"
             connection.execute(sql.SQL(revoke))
         connection.execute("ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC")
+
+
+def _limit(connection: psycopg.Connection) -> None:
+    for role, limits in LIMITS.items():
+        for name, value in {**limits, **DEAD_PEER}.items():
+            connection.execute(
+                sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(
+                    sql.Identifier(role),
+                    sql.Identifier(connection.info.dbname),
+                    sql.Identifier(name),
+                    sql.Literal(value),
+                )
+            )
 
 
 def _for_new(schema: str, privilege: str) -> str:

@@ -26,6 +26,9 @@ from apps.engine.destinations.base import Batch
 from apps.engine.failures import LeaseLost
 from apps.engine.state import engine_conninfo
 
+_PATIENT = (
+    "-c lock_timeout=0"  # a backup holds the tables while it copies; the frozen do not for long
+)
 _LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to let go
 
 
@@ -89,7 +92,7 @@ class StateBackend:
 
     def __init__(self, state_dsn: str) -> None:
         """Connects. Raises psycopg.OperationalError."""
-        self._conninfo = engine_conninfo(state_dsn)
+        self._conninfo = engine_conninfo(state_dsn, settings=_PATIENT)
         self._connection = psycopg.connect(self._conninfo, row_factory=namedtuple_row)
         self._identity: StreamIdentity | None = None
         self._lease: Lease | None = None

@@ -149,10 +149,13 @@ def install(owner_dsn: str, *, role: str) -> None:
         connection.execute(sql.SQL(_GRANTS).format(role=sql.Identifier(role)))
 
 
-def engine_conninfo(dsn: str) -> str:
-    """The connection string with the engine's search path and a bound on waiting for a server."""
+def engine_conninfo(dsn: str, *, settings: str = "") -> str:
+    """The connection string with the engine's search path and a bound on waiting for a server.
+
+    `settings` are more of the session, as `-c name=value`.
+    """
     given = conninfo_to_dict(dsn)
-    options = f"{given.get('options') or ''} -c search_path={SCHEMA}".strip()
+    options = f"{given.get('options') or ''} -c search_path={SCHEMA} {settings}".strip()
     return make_conninfo(
         dsn,
         options=options,

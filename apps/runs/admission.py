@@ -1,13 +1,15 @@
 """Whose turn it is: limits per platform, org and pipeline, and round robin between orgs.
 
 Claims are made one at a time on the whole platform, under an advisory lock, so that two workers
-cannot both take the last place. A claim takes a few milliseconds; runs take seconds to hours.
+cannot both take the last place. A claim takes a few milliseconds; runs take seconds to hours. Nobody
+queues for the lock: a session that waits in a queue holds a connection for as long as a frozen holder
+is there.
 One live run per pipeline is the database's own rule (a partial unique index).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,16 +24,29 @@ from apps.runs.models import Run, Status
 _CLAIMS = 0x44524F01  # advisory lock: one claim at a time
 
 
-def lock() -> None:
-    """Wait until no other claim is being made; held until the transaction ends."""
+def try_lock() -> bool:
+    """Whether no other claim is being made; held until the transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIMS])
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_CLAIMS])
+        return bool(cursor.fetchone()[0])
 
 
-def next_run() -> tuple[UUID, UUID] | None:
-    """(org, run) that may start now and whose turn it is, or None. Works outside any org's scope."""
+def wait_briefly() -> None:
+    """For rows that others hold, until the transaction ends: everybody else's claim waits meanwhile."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id, run_id FROM runs_next(%s)", [settings.MAX_RUNNING_PLATFORM])
+        cursor.execute("SET LOCAL lock_timeout = '100ms'")
+
+
+def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
+    """(org, run) that may start now and whose turn it is, or None. Works outside any org's scope.
+
+    Orgs that are `passed_over` have no turn.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT org_id, run_id FROM runs_next(%s, %s)",
+            [settings.MAX_RUNNING_PLATFORM, list(passed_over)],
+        )
         row = cursor.fetchone()
     return (row[0], row[1]) if row else None
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.engine import state
 from apps.orgs.models import Org
@@ -19,6 +19,7 @@ from apps.pipelines.models import Pipeline
 from apps.runs import positions, services, storage
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run
+from apps.runs.patience import each
 
 logger = structlog.get_logger(__name__)
 
@@ -27,8 +28,8 @@ def erase_due() -> int:
     """Erase what is due. Answers how many orgs."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_to_erase()")
-        due = [row[0] for row in cursor.fetchall()]
-    return sum(erase(org_id) for org_id in due)
+        due = cursor.fetchall()
+    return each(due, erase)
 
 
 def erase(org_id: UUID) -> bool:
@@ -40,7 +41,8 @@ def erase(org_id: UUID) -> bool:
     for pipeline_id in pipelines:
         state.forget(settings.ENGINE_DATABASE_URL, positions.stream_key(org_id, pipeline_id))
     storage.remove(f"org/{org_id}")
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")  # every row of an org takes its time
         cursor.execute("SELECT erase_org(%s)", [org_id])
     logger.info("organization erased", org=str(org_id))
     return True
@@ -65,5 +67,5 @@ def stop_closed() -> int:
     """Runs of orgs that were suspended, or will be deleted, end. Answers how many orgs had any."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_closed_with_runs()")
-        found = [row[0] for row in cursor.fetchall()]
-    return sum(stop_runs(org_id) > 0 for org_id in found)
+        found = cursor.fetchall()
+    return each(found, lambda org_id: stop_runs(org_id) > 0)

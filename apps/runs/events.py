@@ -91,10 +91,13 @@ def _next_of_org(org_id: UUID, by: int) -> int:
 
 def _insert(rows: Sequence[tuple[Any, ...]], notices: Sequence[str]) -> None:
     with connection.cursor() as cursor:
-        cursor.executemany(
+        # Not executemany: after its pipeline the server does not count how long a transaction idles.
+        cursor.execute(
             """INSERT INTO runs_event (id, org_id, run_id, sequence, org_sequence, kind, body, at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, now())""",
-            rows,
+               SELECT id, org, run, number, of_org, kind, body, now()
+               FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
+                    AS new (id, org, run, number, of_org, kind, body)""",
+            [list(column) for column in zip(*rows, strict=True)],
         )
         cursor.execute(
             "SELECT pg_notify(%s, line) FROM unnest(%s::text[]) WITH ORDINALITY AS n(line, place) ORDER BY place",

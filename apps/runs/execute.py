@@ -27,7 +27,8 @@ from apps.runs import admission, leases, positions, queue, remains, retries, sta
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
-from apps.runs.recording import Recorder, columns_of, patiently
+from apps.runs.patience import patiently
+from apps.runs.recording import Recorder, columns_of
 from apps.runs.snapshots import failure_columns
 
 logger = structlog.get_logger(__name__)
@@ -46,11 +47,11 @@ def work_once(worker: Worker) -> bool:
     """Run the run whose turn it is to its end, or give it back; False when nothing may start now."""
     if worker.shutdown.is_set():
         return False
-    claim = leases.claim_next(worker.name)
+    claim = leases.claim_next(worker.name, stop=worker.shutdown)
     if claim is None:
         return False
     attempt(worker, claim)
-    wake_waiting()
+    patiently(wake_waiting, give_up=worker.shutdown)
     return True
 
 
@@ -79,7 +80,7 @@ def wake_waiting() -> None:
 
 
 def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
-    spec = _spec(claim)
+    spec = patiently(lambda: _spec(claim), give_up=worker.shutdown)
     if isinstance(spec, Failed):
         return spec
     connection.close()  # a run may take hours

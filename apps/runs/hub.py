@@ -209,11 +209,7 @@ def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
 async def _connect() -> psycopg.AsyncConnection[Any]:
     """Directly, not from the pool: LISTEN belongs to one connection."""
     parameters = {**connector_params(connections["default"].alias), "autocommit": True}
+    parameters["application_name"] = "drover-events"
     return await psycopg.AsyncConnection.connect(
-        **{name: value for name, value in parameters.items() if name != "pool"},
-        application_name="drover-events",
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,  # milliseconds
+        **{name: value for name, value in parameters.items() if name != "pool"}
     )

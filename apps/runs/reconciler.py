@@ -23,6 +23,7 @@ from apps.engine import state as engine_state
 from apps.orgs.tenancy import org_scope
 from apps.runs import admission, erasure, queue, retries, states
 from apps.runs.models import Attempt, Run, Status
+from apps.runs.patience import each
 from apps.runs.services import CANCEL_ENFORCED_AFTER
 from apps.runs.snapshots import failure_columns
 
@@ -68,7 +69,7 @@ def recover_expired() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, run_id, lease FROM runs_expired(%s)", [AT_ONCE])
         found = cursor.fetchall()
-    return sum(recover(org_id=org, run_id=run, lease=lease) for org, run, lease in found)
+    return each(found, lambda org, run, lease: recover(org_id=org, run_id=run, lease=lease))
 
 
 def recover(*, org_id: UUID, run_id: UUID, lease: UUID, worker_died: bool = False) -> bool:
@@ -123,7 +124,7 @@ def enforce_cancels() -> int:
             "SELECT org_id, run_id FROM runs_overdue_cancels(%s)", [CANCEL_ENFORCED_AFTER]
         )
         found = cursor.fetchall()
-    return sum(enforce_cancel(org_id=org, run_id=run) for org, run in found)
+    return each(found, lambda org, run: enforce_cancel(org_id=org, run_id=run))
 
 
 def issue_missing_tickets() -> int:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -35,6 +35,7 @@ from apps.runs import events, leases, logs, snapshots, states, usage
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
+from apps.runs.patience import DATABASE_AWAY, first_line, patiently
 
 logger = structlog.get_logger(__name__)
 
@@ -43,7 +44,6 @@ MEASURE_EVERY = 5.0  # seconds between looks at the org's limits
 PUT_PATIENCE = 0.5  # seconds a turn waits for storage to take a part
 LAST_PATIENCE = 5.0  # seconds the end of an attempt waits for it
 MOST_WAITING = 8 * 1024 * 1024  # bytes of log lines kept while storage is away; the oldest go first
-DATABASE_AWAY = (OperationalError, InterfaceError)
 
 
 class Recorder:
@@ -133,16 +133,29 @@ class Recorder:
         try:
             if self._has_news():
                 self._write()
-            elif time.monotonic() - self._renewed > settings.RUN_HEARTBEAT.total_seconds():
+            elif self._renewal_is_due():
                 self._renew()
             if self._reason is None and leases.cancel_wanted(self.claim):
                 self._reason = "cancelled"
             if self._reason is None and time.monotonic() > self._measured + MEASURE_EVERY:
                 self._measure()
         except DATABASE_AWAY as error:
-            logger.warning("run cannot be recorded now", error=_first_line(error))
+            logger.warning("run cannot be recorded now", error=first_line(error))
+            self._keep_lease()
         finally:
             connection.close()  # back to the pool between looks
+
+    def _keep_lease(self) -> None:
+        """Another process may hold a row of the org; the lease depends on the run's own row alone."""
+        if not self._renewal_is_due():
+            return
+        try:
+            self._renew()
+        except DATABASE_AWAY as error:
+            logger.warning("lease cannot be renewed now", error=first_line(error))
+
+    def _renewal_is_due(self) -> bool:
+        return time.monotonic() - self._renewed > settings.RUN_HEARTBEAT.total_seconds()
 
     def _finish(self) -> None:
         """Write what is left; lines that storage does not take for LAST_PATIENCE are given up."""
@@ -358,28 +371,5 @@ def columns_of(latest: Progress) -> dict[str, Any]:
     }
 
 
-def patiently(write: Callable[[], None], *, give_up: threading.Event, most: float = 300.0) -> None:
-    """Repeat `write` while the database is away, at most `most` seconds, or 10 once `give_up` is set.
-
-    Raises what the last try raised.
-    """
-    began = time.monotonic()
-    wait = 0.1
-    while True:
-        try:
-            return write()
-        except DATABASE_AWAY as error:
-            connection.close()
-            if time.monotonic() - began > (10.0 if give_up.is_set() else most):
-                raise
-            logger.warning("run cannot be recorded now", error=_first_line(error))
-        time.sleep(wait)
-        wait = min(wait * 2, 2.0)
-
-
 def _size(line: LogLine) -> int:
     return len(line.message) + 120
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -22,6 +22,7 @@ from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run, Trigger
+from apps.runs.patience import each
 
 logger = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ def tick() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [AT_ONCE])
         due = cursor.fetchall()
-    return sum(fire(org_id=org, schedule_id=schedule) for org, schedule in due)
+    return each(due, lambda org, schedule: fire(org_id=org, schedule_id=schedule))
 
 
 def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:

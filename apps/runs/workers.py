@@ -33,6 +33,7 @@ from apps.engine import EngineSupervisor
 from apps.pipelines import removal
 from apps.runs import queue, reconciler
 from apps.runs.execute import Worker
+from apps.runs.patience import each
 
 logger = structlog.get_logger(__name__)
 
@@ -74,9 +75,11 @@ def release_dead() -> int:
         cursor.execute("SELECT org_id, run_id, lease, worker FROM runs_held(%s)", [_host()])
         held = cursor.fetchall()
     dead = [(org, run, lease) for org, run, lease, worker in held if not _is_alive(worker)]
-    return sum(
-        reconciler.recover(org_id=org, run_id=run, lease=lease, worker_died=True)
-        for org, run, lease in dead
+    return each(
+        dead,
+        lambda org, run, lease: reconciler.recover(
+            org_id=org, run_id=run, lease=lease, worker_died=True
+        ),
     )
 
 
@@ -158,7 +161,14 @@ def _connector() -> PsycopgConnector:
 
     parameters: dict[str, Any] = connector_params()
     parameters.pop("pool", None)
-    return PsycopgConnector(kwargs=parameters, min_size=1, max_size=6, timeout=5.0)
+    return PsycopgConnector(
+        kwargs=parameters, configure=_commit_at_once, min_size=1, max_size=6, timeout=5.0
+    )
+
+
+async def _commit_at_once(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Each statement of the queue stands alone: no transaction is open when the process freezes between two."""
+    await connection.set_autocommit(True)
 
 
 def _stopper(worker: Worker, stop: asyncio.Event) -> Any:

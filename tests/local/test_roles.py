@@ -10,7 +10,7 @@ from psycopg import errors
 from config.env import role_url
 from local.errors import LocalError
 from local.postgres import EmbeddedPostgres
-from local.roles import REPLACE_ROLES, prepare_database
+from local.roles import REPLACE_ROLES, ROLES, prepare_database
 
 SECRET = "s" * 50
 
@@ -49,6 +49,26 @@ def test_the_runtime_role_writes_rows_and_owns_nothing(connect: Connect) -> None
         ):
             with pytest.raises(errors.InsufficientPrivilege):
                 user.execute(forbidden)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_session_holds_a_lock_for_ever_or_waits_for_one(connect: Connect, role: str) -> None:
+    with connect(role) as session:
+        limits: dict[str, int] = dict(
+            session.execute(
+                """SELECT name, setting::int FROM pg_settings WHERE name IN
+                   ('idle_in_transaction_session_timeout', 'lock_timeout')"""
+            ).fetchall()
+        )
+    assert 0 < limits["lock_timeout"] <= (30_000 if role == "app_owner" else 2000)
+    assert 0 < limits["idle_in_transaction_session_timeout"] <= 300_000
+
+
+def test_a_dead_peer_of_the_server_is_noticed(connect: Connect) -> None:
+    with connect("app_user") as session:
+        found = session.execute("SHOW tcp_user_timeout").fetchone()
+    assert found is not None
+    assert found[0] != "0"
 
 
 def test_operators_only_read(connect: Connect) -> None:

@@ -40,6 +40,8 @@ STATES: dict[str, tuple[type[EngineError], str]] = {
     "25006": (ConfigurationError, "The database is read-only"),
 }
 
+IDLE_TRANSACTION = "30s"  # then the process that writes is frozen, and others wait for its locks
+
 
 def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
     """A connection to an address the egress policy judged. Raises EngineError."""
@@ -61,6 +63,7 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         "synchronous_commit": "on",
         "statement_timeout": f"{config.statement_timeout}s",
         "lock_timeout": f"{config.lock_timeout}s",
+        "idle_in_transaction_session_timeout": IDLE_TRANSACTION,
     }
     with saying_why(config), connection.transaction(), connection.cursor() as cursor:
         postgres.set_for_transaction(cursor, settings)

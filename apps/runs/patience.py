@@ -1,0 +1,61 @@
+"""What a worker does while the database is away, or another process holds a row: it waits and tries again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import structlog
+from django.db import InterfaceError, InternalError, OperationalError, connection
+from psycopg import errors
+
+logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+# InternalError is how the server says that it ended a transaction that idled too long: we were frozen.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+ROW_HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
+
+
+def patiently(act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0) -> T:
+    """Repeat `act` while the database is away, at most `most` seconds, or 10 once `give_up` is set.
+
+    Raises what the last try raised.
+    """
+    began = time.monotonic()
+    wait = 0.1
+    while True:
+        try:
+            return act()
+        except DATABASE_AWAY as error:
+            connection.close()
+            if time.monotonic() - began > (10.0 if give_up.is_set() else most):
+                raise
+            logger.warning("database cannot be used now", error=first_line(error))
+        time.sleep(wait)
+        wait = min(wait * 2, 2.0)
+
+
+def each(rows: Iterable[tuple[Any, ...]], act: Callable[..., bool]) -> int:
+    """How many times `act(*row)` did something. A row that another process holds is left for the next look."""
+    done = 0
+    for row in rows:
+        try:
+            done += act(*row)
+        except OperationalError as error:
+            if not is_held(error):
+                raise
+            logger.warning("left for the next look", row=str(row[-1]), error=first_line(error))
+    return done
+
+
+def is_held(error: Exception) -> bool:
+    """Whether the statement waited in vain for another process, and the database itself is there."""
+    return isinstance(error.__cause__, ROW_HELD)
+
+
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

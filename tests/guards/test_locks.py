@@ -1,0 +1,130 @@
+"""Whoever takes a lock is known: a process that freezes there is tried in tests/runs/test_frozen.py, or why not."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.guards.source import Mention, called, compare, mentions
+from tests.runs.locks import LOCKS
+
+WORDS = ("select_for_update", "lock=True", "advisory_", "FOR UPDATE", "for update", "LOCK TABLE")
+IN_SQL = re.compile(r"advisory_(xact_)?lock|for (no key )?update\b|\block table\b", re.IGNORECASE)
+
+# `tried: NAME` is a process of tests/runs/locks.py that freezes there. The other rows are one org's or one person's:
+# whoever needs the same row is told to come again after the same wait, which those processes prove.
+TRIED = {
+    "the claim": ["apps/runs/admission.py:try_lock"],
+    "an expired run": ["apps/runs/reconciler.py:recover"],
+    "a run to be cancelled": ["apps/runs/reconciler.py:enforce_cancel"],
+    "a due schedule": ["apps/runs/scheduling.py:fire"],
+    "the org": ["apps/orgs/views.py:Organization.patch"],
+    "a pipeline": ["apps/pipelines/views.py:PipelineView.changeable", "config/api.py:one"],
+    "a connector": ["apps/connectors/views.py:ConnectorView.editable"],
+    "the engine's stream": [
+        "apps/engine/statements.py:<module>",
+        "apps/runs/position_views.py:_editable",
+    ],
+}
+ROWS = {
+    "The org's own row: as `the org`.": [
+        "apps/orgs/key_rotation.py:_rotate",
+        "apps/orgs/services.py:_lock",
+        "apps/orgs/sso.py:_into_org",
+        "apps/orgs/support.py:resume",
+        "apps/orgs/support.py:suspend",
+        "apps/orgs/views.py:Organization.delete",
+        "apps/orgs/views.py:Restoration.post",
+        "apps/orgs/invitations.py:deliver",
+    ],
+    "A row that one org's members change: as `a connector`.": [
+        "apps/connectors/custom_source_views.py:Approve.post",
+        "apps/connectors/custom_source_views.py:CustomSourceById.delete",
+        "apps/connectors/custom_source_views.py:CustomSourceById.patch",
+        "apps/connectors/custom_source_views.py:Restore.post",
+        "apps/connectors/repositories.py:_locked",
+        "apps/connectors/repositories.py:_taken",
+        "apps/connectors/repository_views.py:Hook.post",
+        "apps/connectors/repository_views.py:RenewWebhookSecret.post",
+        "apps/connectors/repository_views.py:RepositoryById.delete",
+        "apps/connectors/repository_views.py:RepositoryById.patch",
+        "apps/connectors/repository_views.py:Sync.post",
+        "apps/connectors/uploads.py:_take",
+        "apps/orgs/api_key_views.py:KeyView.active_key",
+        "apps/orgs/invitation_views.py:InvitationView.invitation",
+        "apps/orgs/invitations.py:_alive",
+        "apps/orgs/invitations.py:accept",
+        "apps/orgs/provider_views.py:OwnProvider.delete",
+        "apps/orgs/sso.py:save_provider",
+        "apps/orgs/views.py:OneDomain.delete",
+        "apps/orgs/views.py:OneDomain.patch",
+        "apps/orgs/views.py:Transfer.post",
+        "apps/pipelines/versions.py:usable_connectors",
+        "apps/runs/demo/pipelines.py:_ensure_connector",
+    ],
+    "A row of one org's directory: as `a connector`.": [
+        "apps/orgs/scim.py:settle",
+        "apps/orgs/scim_views.py:GroupRole.put",
+        "apps/orgs/scim_views.py:OneGroup.delete",
+        "apps/orgs/scim_views.py:OneGroup.patch",
+        "apps/orgs/scim_views.py:OneGroup.put",
+        "apps/orgs/scim_views.py:OneUser.delete",
+        "apps/orgs/scim_views.py:OneUser.patch",
+        "apps/orgs/scim_views.py:OneUser.save",
+    ],
+    "A row of one person: as `a refresh token`.": [
+        "apps/auth/factors.py:_recall",
+        "apps/auth/factors.py:check_code",
+        "apps/auth/links.py:spend",
+        "apps/auth/proofs.py:hold",
+        "apps/orgs/key_rotation.py:_rotate_factors",
+    ],
+    "The user's own database, whose transactions end by the same limit there.": [
+        "apps/engine/destinations/postgres/publications.py:Publications.lock",
+        "apps/engine/destinations/postgres/publications.py:Publications.make",
+        "apps/engine/destinations/postgres/staging.py:Staging.lock",
+    ],
+    "A backup that somebody watches: checkpoints wait until its files are copied.": [
+        "local/backups/databases.py:standing_still",
+    ],
+    "While an installation is prepared; nothing else takes this lock.": [
+        "apps/engine/state.py:install",
+        "local/roles.py:_create_roles",
+    ],
+}
+PLACES = {place: f"tried: {name}" for name, places in TRIED.items() for place in places} | {
+    place: reason for reason, places in ROWS.items() for place in places
+}
+
+
+def test_every_lock_is_tried_with_a_frozen_process_or_says_why_not() -> None:
+    found = {
+        mention.place
+        for mention in mentions("apps", "config", "local", of=WORDS)
+        if _locks(mention.node)
+    }
+    compare(found, PLACES, what="locks")
+    assert set(TRIED) <= set(LOCKS)
+
+
+def test_no_transaction_of_ours_uses_a_pipeline() -> None:
+    """After one the server does not count how long a transaction idles, so a frozen process keeps its locks."""
+    words = ("executemany", "pipeline()")
+    found = [mention.place for mention in mentions("apps", "config", of=words) if _pipes(mention)]
+    assert not found
+
+
+def _pipes(mention: Mention) -> bool:
+    if called(mention.node) == "executemany":
+        return True
+    return called(mention.node) == "pipeline" and not getattr(mention.node, "args", None)
+
+
+def _locks(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        keywords = {word.arg: word.value for word in node.keywords}
+        asks = keywords.get("lock")
+        return called(node) == "select_for_update" or (
+            isinstance(asks, ast.Constant) and asks.value is True
+        )
+    return isinstance(node, ast.Constant) and bool(IN_SQL.search(str(node.value)))
