@@ -17,6 +17,6 @@ $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orgs", "0014_given_up_addresses")]
+    dependencies = [("orgs", "0015_plain_names")]
 
     operations = [migrations.RunSQL(USED, BEFORE)]
