@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from apps.engine.contract import (
 )
 from apps.engine.supervisor import EngineSupervisor
 from local.postgres import EmbeddedPostgres, temporary_postgres
+from tests.engine import faults
 
 ROLE = "app_engine"
 ROLE_PASSWORD = "engine p@ss/word:%"
@@ -63,6 +66,7 @@ class Rehearsal:
     engine: EngineSupervisor
     folder: Path
     events: list[Event] = field(default_factory=list)
+    was_hit: bool = False  # by the fault of the last `attempt_killed`
 
     def attempt(
         self,
@@ -81,6 +85,34 @@ class Rehearsal:
             on_event(event)
 
         return self.engine.run(self.spec, on_event=hear, should_stop=stop)
+
+    def attempt_killed(self, moment: str) -> Outcome:
+        """Run once more; the child is killed at the moment, if it comes to it (see tests/engine/faults.py)."""
+        faults.arm(self.spec, f"kill {moment}")
+        outcome = self.attempt()
+        self.was_hit = faults.disarm(self.spec)
+        return outcome
+
+    def attempt_held(
+        self,
+        moment: str,
+        act: Callable[[], None],
+        *,
+        afterwards: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Run once more; at the moment the child waits until `act` is done. Fails if it never comes.
+
+        `afterwards` is done when the child has been let go.
+        """
+        faults.arm(self.spec, f"hold {moment}")
+        with ThreadPoolExecutor(1) as pool:
+            ended = threading.Event()
+            acting = pool.submit(faults.act_when_held, self.spec, act, afterwards, ended.is_set)
+            outcome = self.attempt()
+            ended.set()
+            acting.result()
+        assert faults.disarm(self.spec), f"{moment} never came: {outcome}"
+        return outcome
 
     def change(
         self, source: dict[str, Any] | None = None, destination: dict[str, Any] | None = None

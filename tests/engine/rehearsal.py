@@ -3,6 +3,7 @@
 from apps.engine import batches, runner
 from apps.engine.destinations import DESTINATIONS
 from apps.engine.sources import SOURCES
+from tests.engine import faults
 
 SOURCES["unruly"] = "tests.engine.unruly"
 DESTINATIONS["ledger"] = "tests.engine.ledger"
@@ -10,3 +11,4 @@ DESTINATIONS["ledger"] = "tests.engine.ledger"
 # A rehearsal lasts a second or two: the first checkpoint and the word of it come sooner.
 batches.FIRST_FLUSH_SECONDS = 0.02
 runner.PROGRESS_EVERY = 0.02
+faults.install()

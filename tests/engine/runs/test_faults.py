@@ -6,54 +6,39 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 
 import psycopg
 import pytest
 
 from apps.engine import state
-from apps.engine.contract import (
-    Event,
-    Failed,
-    Outcome,
-    Progress,
-    Started,
-    Succeeded,
-    SyncMode,
-)
+from apps.engine.contract import Failed, Succeeded, SyncMode
 from apps.engine.failures import FailureClass
 from apps.engine.supervisor import EngineSupervisor
-from local.postgres import temporary_postgres
+from local.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
 from tests.engine.ledger import rows_of
 
 Rehearse = Callable[..., Rehearsal]
 ROWS = 2000
-SLOWLY = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # a second and a half
+SLOWLY = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # 100 pages and some checkpoints
 WANTED = list(range(1, ROWS + 1))
 
 
-class Killer:
-    """Kills what a run needs, a random moment after it started; counts the hits."""
+MOMENTS = ("page", "page done", "checkpoint", "checkpoint done", "publish", "publish done")
 
-    def __init__(self, seed: int, *, within: float) -> None:
-        self.random = random.Random(seed)
-        self.within = within
-        self.hits = 0
 
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Started):
-            delay = self.random.uniform(0, self.within)
-            threading.Timer(delay, self._kill, [event.pid]).start()
-
-    def _kill(self, pid: int) -> None:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self.hits += 1
+def moments(seed: object, pages: int) -> Iterator[str]:
+    """Moments at which a child is killed: the first early, so that it comes for certain, then any."""
+    chance = random.Random(str(seed))
+    yield f"page {chance.randint(2, pages // 2)}"
+    while True:
+        name = chance.choice(MOMENTS)
+        last = {"page": pages // 4, "checkpoint": 3, "publish": 1}[name.split()[0]]
+        yield f"{name} {chance.randint(1, last)}"
 
 
 @pytest.mark.parametrize(
@@ -69,19 +54,18 @@ def test_a_child_killed_at_random_moments_resumes_without_losing_or_doubling_a_r
     rehearse: Rehearse, modes: dict[str, str], seed: int
 ) -> None:
     run = rehearse(SLOWLY, **modes)
-    killer = Killer(seed, within=0.9)
-    outcomes: list[Outcome] = []
-    while killer.hits < 4 and len(outcomes) < 12:
-        outcomes.append(run.attempt(on_event=killer))
-        if isinstance(outcomes[-1], Succeeded):
-            assert rows_of(run.folder) == WANTED
+    hits = 0
+    for moment in islice(moments(seed, ROWS // 20), 6):
+        outcome = run.attempt_killed(moment)
+        if isinstance(outcome, Succeeded):
             break
-    assert killer.hits >= 1, "the fault fired"
-    crashed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-    assert all(outcome.failure_class is FailureClass.CRASHED for outcome in crashed)
-    final = outcomes[-1] if isinstance(outcomes[-1], Succeeded) else run.attempt()
-    assert isinstance(final, Succeeded)
-    assert final.read == final.written == ROWS
+        hits += run.was_hit
+        assert outcome.failure_class is FailureClass.CRASHED, moment
+    else:
+        outcome = run.attempt()
+    assert hits >= 1, "the fault fired"
+    assert isinstance(outcome, Succeeded), outcome
+    assert outcome.read == outcome.written == ROWS
     assert rows_of(run.folder) == WANTED
 
 
@@ -160,21 +144,17 @@ def test_a_frozen_attempt_that_wakes_up_after_another_took_over_changes_nothing(
 ) -> None:
     first = rehearse(SLOWLY)
     second = replace(first, events=[])
-    frozen = threading.Event()
 
-    def freeze(event: Event) -> None:
-        if isinstance(event, Progress) and event.written and not frozen.is_set():
-            os.kill(first.pid, signal.SIGSTOP)
-            frozen.set()
-
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(first.attempt, on_event=freeze)
-        assert frozen.wait(30)
+    def freeze_and_overtake() -> None:
+        os.kill(first.pid, signal.SIGSTOP)
         second.spec = first.spec
         assert isinstance(second.attempt(), Succeeded)
         assert rows_of(first.folder) == WANTED
+
+    def thaw() -> None:
         os.kill(first.pid, signal.SIGCONT)
-        outcome = waiting.result(30)
+
+    outcome = first.attempt_held("page 50", freeze_and_overtake, afterwards=thaw)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CRASHED
     assert outcome.retryable
@@ -204,16 +184,12 @@ def test_two_runs_of_one_stream_at_once_leave_one_winner_and_the_right_rows(
 
 
 def test_a_reset_stops_the_running_attempt_at_its_next_checkpoint(rehearse: Rehearse) -> None:
-    run = rehearse({**SLOWLY, "delay": 0.05})
-    done = threading.Event()
+    run = rehearse(SLOWLY)
 
-    def reset(event: Event) -> None:
-        if isinstance(event, Progress) and event.written and not done.is_set():
-            state.reset(run.spec.state_dsn, run.spec.stream_key)
-            done.set()
+    def reset() -> None:
+        state.reset(run.spec.state_dsn, run.spec.stream_key)
 
-    outcome = run.attempt(on_event=reset)
-    assert done.is_set()
+    outcome = run.attempt_held("checkpoint 1", reset)
     assert isinstance(outcome, Failed)
     assert "owns this stream" in outcome.message
     assert isinstance(run.attempt(), Succeeded)
@@ -228,33 +204,25 @@ def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
             admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
         state.install(server.url(), role=ROLE)
         run = rehearse(SLOWLY)
-        run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
-        chance = random.Random(7)
-        for _ in range(3):
-            killed = threading.Event()
-
-            def kill(event: Event, killed: threading.Event = killed) -> None:
-                if isinstance(event, Started):
-                    threading.Timer(chance.uniform(0.2, 1.0), crash).start()
-                    killed.set()
-
-            def crash() -> None:
-                assert server.process is not None
-                server.process.kill()
-
-            outcome = run.attempt(on_event=kill)
-            assert killed.is_set()
-            assert isinstance(outcome, Failed), outcome
-            assert outcome.failure_class is FailureClass.INTERNAL
-            assert outcome.retryable
-            assert server.process is not None
-            server.process.wait(10)
-            server.start()
+        for moment in ("page 7", "checkpoint 1", "publish 1"):
             # somebody may have taken its port while it was down
             address = server.url(user=ROLE, password=ROLE_PASSWORD)
             run.spec = replace(run.spec, state_dsn=address)
+            outcome = run.attempt_held(moment, lambda: kill(server))
+            assert isinstance(outcome, Failed), outcome
+            assert outcome.failure_class is FailureClass.INTERNAL
+            assert outcome.retryable
+            server.start()
+        run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
         assert isinstance(run.attempt(), Succeeded)
         assert rows_of(run.folder) == WANTED
+
+
+def kill(server: EmbeddedPostgres) -> None:
+    """As a power cut does; gone when this returns."""
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait(10)
 
 
 def test_a_killed_fork_server_takes_its_runs_with_it_and_the_next_one_continues(
@@ -266,13 +234,8 @@ def test_a_killed_fork_server_takes_its_runs_with_it_and_the_next_one_continues(
         run = rehearse(SLOWLY)
         run.engine = engine
         before = engine.server_pid
-
-        def kill(event: Event) -> None:
-            if isinstance(event, Progress) and event.written and engine.server_pid == before:
-                assert before is not None
-                os.kill(before, signal.SIGKILL)
-
-        outcome = run.attempt(on_event=kill)
+        assert before is not None
+        outcome = run.attempt_held("page 50", lambda: os.kill(before, signal.SIGKILL))
         assert isinstance(outcome, Failed)
         assert outcome.failure_class is FailureClass.CRASHED
         assert "fork server" in outcome.message

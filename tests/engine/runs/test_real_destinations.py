@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,15 +16,16 @@ import psycopg
 import pytest
 
 from apps.engine import state
-from apps.engine.contract import Event, Failed, OutputFile, Started, Succeeded, WriteMode
+from apps.engine.contract import Failed, OutputFile, Succeeded, WriteMode
 from apps.engine.failures import FailureClass
 from apps.engine.sources.dummy import generated
 from local.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
+from tests.engine.runs.test_faults import kill, moments
 
 Rehearse = Callable[..., Rehearsal]
-ROWS = 40_000
-SOURCE = {"rows": ROWS, "page_size": 500, "delay": 0.012}  # about a second
+ROWS, PAGE = 40_000, 500
+SOURCE = {"rows": ROWS, "page_size": PAGE, "delay": 0.005}  # some checkpoints
 COLUMNS = ["id", "name", "category", "amount", "active"]
 
 
@@ -134,30 +132,17 @@ def test_kill_9_at_random_moments_and_the_content_is_exact(
     rehearse: Rehearse, engine_postgres: EmbeddedPostgres, kind: str, write_mode: WriteMode
 ) -> None:
     run, arrivals = prepared(rehearse, engine_postgres, kind, write_mode)
-    chance = random.Random(f"{kind} {write_mode}")
-    hits = []
-
-    def kill(event: Event) -> None:
-        if isinstance(event, Started):
-            pid = event.pid
-            threading.Timer(chance.uniform(0.05, 0.9), shoot, [pid]).start()
-
-    def shoot(pid: int) -> None:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        hits.append(pid)
-
-    for _ in range(4):
-        outcome = run.attempt(on_event=kill)
+    hits = 0
+    for moment in islice(moments(f"{kind} {write_mode}", ROWS // PAGE), 4):
+        outcome = run.attempt_killed(moment)
         if isinstance(outcome, Succeeded):
             break
-        assert outcome.failure_class is FailureClass.CRASHED
+        hits += run.was_hit
+        assert outcome.failure_class is FailureClass.CRASHED, moment
     else:
         outcome = run.attempt()
     arrivals.remember()
-    assert hits, "the fault fired"
+    assert hits >= 1, "the fault fired"
     assert isinstance(outcome, Succeeded), outcome
     assert outcome.written == ROWS
     assert arrivals.frame().equals(expected())
@@ -184,12 +169,8 @@ def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_double
         state.install(server.url(), role=ROLE)
         run, arrivals = prepared(rehearse, server, "postgres", "append")
         point_at(run, server)
-        chance = random.Random(seed)
-        for _ in range(3):
-            fired = _attempt_while_the_server_dies(run, server, chance.uniform(0.2, 0.9))
-            assert fired.wait(10)
-            assert server.process is not None
-            server.process.wait(10)
+        for moment in islice(moments(seed, ROWS // PAGE), 3):
+            _attempt_while_the_server_dies(run, server, moment)
             server.start()
             point_at(run, server)
         outcome = run.attempt()
@@ -203,25 +184,11 @@ def point_at(run: Rehearsal, server: EmbeddedPostgres) -> None:
     run.change(destination={"port": server.port})
 
 
-def _attempt_while_the_server_dies(
-    run: Rehearsal, server: EmbeddedPostgres, after: float
-) -> threading.Event:
-    fired = threading.Event()
-
-    def crash() -> None:
-        assert server.process is not None
-        server.process.kill()
-        fired.set()
-
-    def arm(event: Event) -> None:
-        if isinstance(event, Started):
-            threading.Timer(after, crash).start()
-
-    outcome = run.attempt(on_event=arm)
+def _attempt_while_the_server_dies(run: Rehearsal, server: EmbeddedPostgres, moment: str) -> None:
+    outcome = run.attempt_held(moment, lambda: kill(server))
     if isinstance(outcome, Failed):
         assert outcome.failure_class in {FailureClass.INTERNAL, FailureClass.DESTINATION}
         assert outcome.retryable
-    return fired
 
 
 def test_starting_over_spares_what_another_pipeline_wrote_to_the_same_table(
