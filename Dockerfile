@@ -52,4 +52,4 @@ USER 10001:10001
 VOLUME /var/lib/drover
 EXPOSE 8000
 # Streams end within three seconds of a stop; everything else finishes what it answers.
-CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--timeout-graceful-shutdown", "3", "--no-access-log"]
+CMD ["uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--lifespan", "off", "--no-proxy-headers", "--timeout-graceful-shutdown", "3", "--no-access-log"]

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.env import role_url
+from local import web
 from local.keys import ensure_keys, read_key
 from local.postgres import EmbeddedPostgres
 from local.roles import prepare_database
@@ -95,21 +96,8 @@ def server(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command: Sequence[str] = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        application,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        str(processes),
-        "--lifespan",
-        "off",
-        "--no-access-log",
-        "--log-level",
-        "warning",
+        *web.command(port=port, application=application),
+        *("--workers", str(processes), "--log-level", "warning"),
     ]
     process = subprocess.Popen(command, cwd=ROOT, env=dict(environment))
     try:

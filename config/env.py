@@ -73,12 +73,15 @@ def flag(name: str, *, default: bool) -> bool:
     raise SettingMissing(f"{name} must be true or false, not {value!r}.")
 
 
-def integer(name: str, default: int) -> int:
+def integer(name: str, default: int, *, least: int | None = None) -> int:
     value = os.environ.get(name, str(default))
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         raise SettingMissing(f"{name} must be a whole number, not {value!r}.") from None
+    if least is not None and number < least:
+        raise SettingMissing(f"{name} must be {least} or more, not {number}.")
+    return number
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -286,11 +286,14 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
 # Preloading binds a whole domain for years: its owner says so, not a default.
 SECURE_HSTS_PRELOAD = env.flag("DROVER_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+# How many proxies stand in front, whose X-Forwarded-For and -Proto are believed. Nobody else's are.
+TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 1 if BEHIND_TLS else 0, least=0)
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS and TRUSTED_PROXIES else None
+)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
-TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 0)  # hops whose X-Forwarded-For we believe
 
 # --- Engine and runs --------------------------------------------------------------------------
 # Private and loopback addresses: fine on one's own machine, off where strangers have accounts.

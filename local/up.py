@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from local import demo_places
+from local import demo_places, web
 from local.children import Child
 from local.errors import LocalError
 from local.home import Home
@@ -79,11 +79,11 @@ class Start:
         say("Drover is starting; Ctrl-C stops it.")
         self.installation.make_ready()
         api_port = self.installation.kept_port("demo_api")
-        web = self._start_processes(api_port)
+        server = self._start_processes(api_port)
         with phase("Demo data"):
             self.installation.prepare("demo")
         with phase("Web"):
-            self._wait_for(web)
+            self._wait_for(server)
         say("  Demo pipelines")
         self.installation.manage(
             "demo",
@@ -96,15 +96,14 @@ class Start:
 
     def _start_processes(self, api_port: int) -> Child:
         """Web, worker and the demo's API; returns the first."""
-        web = self._add(
+        server = self._add(
             "web",
-            *("-m", "uvicorn", "config.asgi:application", "--lifespan", "off"),
-            *("--host", "127.0.0.1", "--port", str(self.installation.port)),
-            *("--timeout-graceful-shutdown", "3", "--no-access-log", "--log-level", "warning"),
+            *web.command(port=self.installation.port)[1:],
+            *("--log-level", "warning"),
         )
         self._add("worker", "manage.py", "worker")
         self._add("demo-api", "-m", "local.demo_api", "--port", str(api_port))
-        return web
+        return server
 
     def _add(self, name: str, *words: str) -> Child:
         command = (sys.executable, *words)
@@ -112,12 +111,12 @@ class Start:
         env = self.installation.environment()
         return self.supervisor.add(Child(name=name, command=command, env=env, log=log))
 
-    def _wait_for(self, web: Child) -> None:
+    def _wait_for(self, server: Child) -> None:
         deadline = time.monotonic() + WEB_SECONDS
         while not _answers(self.installation.port):
             if time.monotonic() > deadline:
-                raise LocalError(f"The web process does not answer: see {web.log}.")
-            self.supervisor.refuse_to_go_on_without(web)
+                raise LocalError(f"The web process does not answer: see {server.log}.")
+            self.supervisor.refuse_to_go_on_without(server)
             self.supervisor.watch()
             self.supervisor.rest(0.1)
 

@@ -56,10 +56,14 @@ class NetworkField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip()
         try:
-            return str(ipaddress.ip_network(text, strict=False))
+            network = ipaddress.ip_network(text, strict=False)
         except ValueError:
             message = "Write an address or a block like 192.0.2.0/24."
             raise serializers.ValidationError(message, code="invalid") from None
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        if mapped is not None and network.prefixlen >= 96:  # requests are compared as IPv4
+            return f"{mapped}/{network.prefixlen - 96}"
+        return str(network)
 
 
 MOST = 2**53 - 1  # what JSON numbers hold exactly

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,43 +21,8 @@ from apps.runs import events
 from apps.runs.models import Event
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
+from tests.web_server import web_server
 from tests.world import World, make_world
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@contextmanager
-def web_server(**environment: str) -> Iterator[str]:
-    """The real ASGI application in a process of its own; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--timeout-graceful-shutdown", "1", "--log-level", "warning"],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_up(address)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def _wait_until_up(address: str) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            httpx.get(f"{address}/api/v1/runs")
-        except httpx.TransportError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture(scope="module")

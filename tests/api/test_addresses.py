@@ -1,0 +1,213 @@
+"""Whose address counts: the peer's, or what the configured number of proxies saw, whatever a client claims."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from a2wsgi.wsgi import build_environ
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
+from django.test import RequestFactory
+
+from apps.auth.addresses import client_ip, normalised
+from apps.auth.models import LoginAttempt
+from apps.orgs.models import AuditEvent, Org
+from apps.orgs.roles import Role
+from local import web
+from tests.web_server import ROOT, free_port, web_server
+from tests.world import make_world, token_for
+
+PEER = "203.0.113.9"
+# How an attacker names another place; uvicorn would believe the first two of a peer on loopback.
+CLAIMS = (
+    *("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "X-Client-IP"),
+    *("X-Forwarded-Host", "X-Forwarded-Port", "True-Client-IP", "X_Forwarded_For"),
+)
+
+
+def asked(*, forwarded: str | None = None, peer: str = PEER) -> Any:
+    headers: Any = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    return RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
+
+
+@pytest.mark.parametrize(
+    ("hops", "forwarded", "counts"),
+    [
+        (0, None, PEER),
+        (0, "10.0.0.1", PEER),
+        (1, None, PEER),
+        (1, "198.51.100.7", "198.51.100.7"),
+        (1, "10.0.0.1, 198.51.100.7", "198.51.100.7"),
+        (1, "10.0.0.1,, ,198.51.100.7", "198.51.100.7"),
+        (2, "10.0.0.1, 198.51.100.7, 192.0.2.1", "198.51.100.7"),
+        (2, "198.51.100.7", PEER),
+        (3, "10.0.0.1, 198.51.100.7", PEER),
+        (1, "198.51.100.7:4711", "198.51.100.7"),
+        (1, "[2001:db8::7]:443", "2001:db8::7"),
+        (1, "[2001:db8::7]", "2001:db8::7"),
+        (1, "fe80::1%eth0", "fe80::1"),
+        (1, "::ffff:198.51.100.7", "198.51.100.7"),
+        (1, "2001:DB8:0:0::7", "2001:db8::7"),
+        (1, "10.0.0.1, unknown", PEER),
+        (1, "10.0.0.1, _hidden", PEER),
+        (1, "10.0.0.1, ", PEER),
+        (1, "10.0.0.1, 1.2.3.4.5", PEER),
+        (1, "10.0.0.1, 198.51.100.7; drop", PEER),
+    ],
+)
+def test_entries_are_counted_from_the_right(
+    monkeypatch: pytest.MonkeyPatch, hops: int, forwarded: str | None, counts: str
+) -> None:
+    monkeypatch.setattr(settings, "TRUSTED_PROXIES", hops)
+    assert client_ip(asked(forwarded=forwarded)) == counts
+
+
+@pytest.mark.parametrize(("peer", "counts"), [("::ffff:192.0.2.1", "192.0.2.1"), ("", None)])
+def test_the_peer_has_one_form_too(peer: str, counts: str | None) -> None:
+    assert client_ip(asked(peer=peer)) == counts
+    assert normalised("0x7f.1") is None
+    assert normalised("127.1") is None
+
+
+def test_several_header_lines_are_one_list_on_both_sides_of_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Streams are answered by ASGI, all else by WSGI: both must see the same address."""
+    monkeypatch.setattr(settings, "TRUSTED_PROXIES", 2)
+    lines = [b"10.0.0.1", b"198.51.100.7", b"192.0.2.1"]
+    scope: Any = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "query_string": b"",
+        "http_version": "1.1",
+        "client": (PEER, 1),
+        "headers": [(b"x-forwarded-for", line) for line in lines],
+    }
+    body: Any = io.BytesIO()
+    environ: Any = build_environ(scope, body)
+    both = (ASGIRequest(scope, body), WSGIRequest(environ))
+    assert [client_ip(request) for request in both] == ["198.51.100.7", "198.51.100.7"]
+
+
+def test_the_settings_believe_in_no_other_header() -> None:
+    assert settings.USE_X_FORWARDED_HOST is False
+    assert settings.USE_X_FORWARDED_PORT is False
+    assert settings.SECURE_PROXY_SSL_HEADER is None  # this is a local installation
+
+
+@pytest.mark.parametrize(("proxies", "header"), [("0", None), ("1", "HTTP_X_FORWARDED_PROTO")])
+def test_the_scheme_is_believed_of_proxies_alone(proxies: str, header: str | None) -> None:
+    assert _setting("SECURE_PROXY_SSL_HEADER", DROVER_TRUSTED_PROXIES=proxies)[:1] == (
+        [header] if header else []
+    )
+
+
+def test_a_number_of_proxies_below_none_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        _setting("TRUSTED_PROXIES", DROVER_TRUSTED_PROXIES="-1")
+    assert b"must be 0 or more" in refused.value.stderr
+
+
+def _setting(name: str, **environment: str) -> Any:
+    ask = f"import json; from config import settings; print(json.dumps(settings.{name} or []))"
+    done = subprocess.run(
+        [sys.executable, "-c", ask],
+        cwd=ROOT,
+        env={**os.environ, "DROVER_DEPLOYMENT": "production", **environment},
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+# --- Every place that starts uvicorn ---------------------------------------------------------------
+def image_command() -> list[str]:
+    (found,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    words: list[str] = json.loads(found)
+    return words
+
+
+def test_every_place_that_starts_uvicorn_tells_it_to_leave_the_address_alone() -> None:
+    assert "--no-proxy-headers" in web.command(port=1)
+    assert "--no-proxy-headers" in image_command()
+    folders = ("apps", "bench", "config", "docs", "local", "tests")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
+    files += [file for file in ROOT.glob("*") if file.is_file() and file.suffix != ".lock"]
+    starts = re.compile(r"""["']uvicorn["']|uvicorn\.(?:run|Config|Server)|uvicorn config\b""")
+    texts = {"py", "md", "yml", "yaml", "toml", "sh", ""}
+    found = {
+        str(file.relative_to(ROOT))
+        for file in files
+        if file.suffix.removeprefix(".") in texts and starts.search(_text(file))
+    }
+    assert found == {"Dockerfile", "local/web.py", "tests/api/test_addresses.py"}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except UnicodeDecodeError:
+        return ""
+
+
+def make_up_command(port: int) -> list[str]:
+    return list(web.command(port=port))
+
+
+def image_command_here(port: int) -> list[str]:
+    """The image's CMD, on loopback and this port."""
+    words = image_command()
+    words[words.index("--host") + 1] = "127.0.0.1"
+    words[words.index("--port") + 1] = str(port)
+    return [sys.executable, "-m", *words]
+
+
+@pytest.fixture(params=[make_up_command, image_command_here], ids=["make up", "image"])
+def server(request: pytest.FixtureRequest, committed_db: None) -> Iterator[str]:
+    port = free_port()
+    environment = {"DROVER_TRUSTED_PROXIES": "0", "FORWARDED_ALLOW_IPS": "*"}
+    with web_server(request.param(port), port=port, **environment) as address:
+        yield address
+
+
+def claims(number: int) -> dict[str, str]:
+    return {name: "https" if "Proto" in name else f"10.0.0.{number}" for name in CLAIMS}
+
+
+def test_a_real_server_believes_no_claim_of_a_client(server: str) -> None:
+    """The brakes on guessing, the list of allowed networks and the audit trail, as one attack."""
+    login = f"{server}/api/v1/auth/login"
+    body = {"email": "victim@example.com", "password": "wrong"}
+    statuses = [
+        httpx.post(login, json=body, headers=claims(number)).status_code for number in range(7)
+    ]
+    assert statuses == [401] * 5 + [429] * 2
+    assert LoginAttempt.objects.values("key").distinct().count() == 2  # one place, one account
+
+    world = make_world()
+    bearer = {"Authorization": f"Bearer {token_for(world.users[Role.OWNER], world.org)}"}
+    answer = httpx.post(
+        f"{server}/api/v1/org/domains", json={"name": "x"}, headers={**bearer, **claims(1)}
+    )
+    assert answer.status_code == 201
+    with world.scope():
+        event = AuditEvent.objects.for_org(world.org).get(action="domain.create")
+        assert event.ip == "127.0.0.1"
+        Org.objects.filter(pk=world.org.pk).update(networks=["10.0.0.0/8"])
+    for path in ("org", "events", f"runs/{UUID(int=1)}/events"):
+        refused = httpx.get(f"{server}/api/v1/{path}", headers={**bearer, **claims(1)})
+        assert refused.status_code == 403, path
+        assert refused.json()["code"] == "network_not_allowed"
