@@ -22,6 +22,7 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from apps.auth import exceptions as identity
+from apps.engine import failures as engine
 from apps.orgs import exceptions as orgs
 
 logger = structlog.get_logger(__name__)
@@ -149,6 +150,8 @@ def as_problem(error: Exception) -> Problem | None:
             return Problem(415, str(error.detail), "unsupported_media_type")
         case RequestDataTooBig():
             return Problem(413, "The body is larger than 2 MiB.", "too_large")
+        case engine.EngineError():
+            return _of_engine(error)
         case DataError():
             logger.warning("value refused by the database", error=_first_line(error))
             return Problem(422, "A value is out of range.", "invalid")
@@ -183,6 +186,15 @@ def _unavailable(error: BaseException) -> Problem | None:
         detail = "The database is away; try again shortly."
         return Problem(503, detail, "unavailable", headers={"Retry-After": "5"})
     return None
+
+
+def _of_engine(error: engine.EngineError) -> Problem:
+    """503 where the engine is the reason, 422 where it is what was sent."""
+    ours = engine.Unavailable, engine.TimedOut
+    if isinstance(error, ours) or error.failure_class is engine.FailureClass.INTERNAL:
+        logger.warning("engine cannot answer", error=error.message, evidence=error.evidence)
+        return Problem(503, error.message, "unavailable", headers={"Retry-After": "5"})
+    return Problem(422, error.message, str(error.failure_class))
 
 
 def _first_line(error: BaseException) -> str:

@@ -298,6 +298,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 # --- Engine and runs --------------------------------------------------------------------------
 # Private and loopback addresses: fine on one's own machine, off where strangers have accounts.
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
+# Address space of a process that reads for a run or answers a question: docs/howto/look-after.md.
+CHILD_MEMORY = env.integer("DROVER_CHILD_MEMORY_MB", 2048) * 2**20
 # What a person's code may take: docs/howto/custom-sources.md. Below the least isolation nothing runs.
 SANDBOX_HOME = DROVER_HOME / "sandbox"
 SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong

@@ -33,7 +33,6 @@ from apps.connectors.models import CUSTOM, Connector, CustomSource, CustomSource
 from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.engine.contract import CodeSpec, SourceSpec
-from apps.engine.failures import EngineError
 from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.roles import Permission
 from config.api import OrgView, data_of, etag, one, query_of, require_match
@@ -184,10 +183,7 @@ class CustomSourceView(OrgView):
 
     def text(self, data: dict[str, Any]) -> Text:
         """The code with its report. Raises Invalid with the messages of code that is not valid."""
-        try:
-            report = engine.validate(org_id=self.org.pk, code=data["code"])
-        except EngineError as error:
-            raise Invalid([("code", error.message, "unreadable")]) from error
+        report = engine.validate(org_id=self.org.pk, code=data["code"])
         if not report["valid"]:
             raise Invalid(
                 [

@@ -2,6 +2,9 @@
 
 One lazily started supervisor a process; its fork server ends after five unused minutes. Each question is
 bounded in time, and only some may be asked at once: a slow other side must not take every thread of the web.
+
+What cannot be answered because of what was sent is a failure in the answer, or Invalid; what cannot be
+answered now for a reason of ours is `Unavailable`, which the API answers with 503.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from django.conf import settings
 from apps.connectors import sandboxes, storage
 from apps.engine import EngineSupervisor
 from apps.engine.contract import CodeSpec, SourceSpec
-from apps.engine.failures import EngineError
+from apps.engine.failures import EngineError, TimedOut, Unavailable
+from apps.orgs.exceptions import Invalid
 from config.problems import Problem
 
 logger = structlog.get_logger(__name__)
@@ -30,10 +34,15 @@ logger = structlog.get_logger(__name__)
 IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
-VALIDATE_SECONDS = 5.0
-UNPACK_SECONDS = 20.0
+VALIDATE_SECONDS = 15.0
+VALIDATE_CPU = (
+    5  # seconds of it; what takes more does so because of the text, not of a busy machine
+)
+UNPACK_SECONDS = 30.0
+UNPACK_CPU = 20
 REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
+_TOO_LONG = "It takes too long to read: write less, or simpler."
 
 Answer = dict[str, Any]
 
@@ -57,6 +66,8 @@ def check(
     }
     try:
         return _ask("check", org_id, payload, CHECK_SECONDS)
+    except Unavailable:
+        raise
     except EngineError as error:
         step = {"step": str(error.failure_class), "ok": False, "message": error.message, "ms": 0.0}
         return {"ok": False, "steps": [step]}
@@ -75,6 +86,8 @@ def discover(
     }
     try:
         found = _ask("discover", org_id, payload, CHECK_SECONDS)
+    except Unavailable:
+        raise
     except EngineError as error:
         return {"ok": False, "streams": [], "failure": _failure(error)}
     return {"ok": True, "streams": found["streams"], "failure": None}
@@ -93,6 +106,8 @@ def preview(
     }
     try:
         found = _ask("preview", org_id, payload, PREVIEW_SECONDS)
+    except Unavailable:
+        raise
     except EngineError as error:
         return {"ok": False, "records": [], "columns": [], "ms": 0.0, "failure": _failure(error)}
     return {
@@ -105,13 +120,20 @@ def preview(
 
 
 def validate(*, org_id: UUID, code: str) -> Answer:
-    """The report on a text (`apps.engine.authoring.report`). Runs nothing of it."""
-    return _ask("validate", org_id, {"kind": "custom", "text": code}, VALIDATE_SECONDS)
+    """The report on a text (`apps.engine.authoring.report`). Runs nothing of it. Raises Invalid, Unavailable."""
+    payload = {"kind": "custom", "text": code}
+    with _invalid("code"):
+        return _ask("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
 
 
-def validate_transform(*, org_id: UUID, code: str) -> Answer:
-    """The report on a transform's text, of which only the messages are filled. Runs nothing of it."""
-    return _ask("validate_transform", org_id, {"kind": "transform", "text": code}, VALIDATE_SECONDS)
+def validate_transform(*, org_id: UUID, code: str, field: str) -> Answer:
+    """The report on a transform's text, of which only the messages are filled. Runs nothing of it.
+
+    Raises Unavailable, and Invalid that names `field`.
+    """
+    payload = {"kind": "transform", "text": code}
+    with _invalid(field):
+        return _ask("validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
 
 
 def read_repository(*, org_id: UUID, config: Mapping[str, Any]) -> Answer:
@@ -121,9 +143,13 @@ def read_repository(*, org_id: UUID, config: Mapping[str, Any]) -> Answer:
 
 
 def unpack(*, org_id: UUID, filename: str, content: str) -> Answer:
-    """The files of an upload, base64 as `content`: see `apps.engine.authoring.bundles.unpack`. Raises EngineError."""
+    """The files of an upload, base64 as `content`: see `apps.engine.authoring.bundles.unpack`.
+
+    Raises Invalid, Unavailable.
+    """
     payload = {"kind": "upload", "filename": filename, "content": content}
-    return _ask("unpack", org_id, payload, UNPACK_SECONDS)
+    with _invalid("content"):
+        return _ask("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
@@ -131,6 +157,8 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
     payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
     try:
         return _ask("try_source", org_id, payload, PREVIEW_SECONDS)
+    except Unavailable:
+        raise
     except EngineError as error:
         return {
             "ok": False,
@@ -148,7 +176,7 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
 @lru_cache(maxsize=1)
 def supervisor() -> EngineSupervisor:
     """This process's supervisor; closed when the process ends."""
-    made = EngineSupervisor(idle_timeout=IDLE_SECONDS)
+    made = EngineSupervisor(idle_timeout=IDLE_SECONDS, memory=settings.CHILD_MEMORY)
     atexit.register(made.close)
     return made
 
@@ -183,13 +211,34 @@ def _seat(org_id: UUID) -> Iterator[None]:
         _seats.release()
 
 
-def _ask(name: str, org_id: UUID, payload: Mapping[str, Any], seconds: float) -> Answer:
+def _ask(
+    name: str,
+    org_id: UUID,
+    payload: Mapping[str, Any],
+    seconds: float,
+    cpu_seconds: int | None = None,
+) -> Answer:
     with _seat(org_id):
         try:
-            return supervisor().call(name, payload, seconds)
+            return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds)
         except EngineError as error:
             logger.info("engine call failed", call=name, kind=payload["kind"], why=error.message)
             raise
+
+
+@contextmanager
+def _invalid(field: str) -> Iterator[None]:
+    """A text that cannot be read is a fault of the field it came in; a busy machine is ours."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except TimedOut as error:
+        if error.retryable:
+            raise Unavailable("The machine is too busy to read this now; try again.") from error
+        raise Invalid([(field, _TOO_LONG, "unreadable")]) from error
+    except EngineError as error:
+        raise Invalid([(field, error.message, "unreadable")]) from error
 
 
 def _of(org_id: UUID) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from rest_framework.response import Response
 
 from apps.connectors import engine, uploads
 from apps.connectors.repository_serializers import UploadAnswer, UploadRequest
-from apps.engine.failures import EngineError
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 from config.api import OrgView, data_of
@@ -61,11 +60,8 @@ class Upload(OrgView):
 
 
 def _unpacked(unpack: Any) -> engine.Answer:
-    """Raises Invalid for an upload that cannot be read."""
-    try:
-        found: engine.Answer = unpack()
-    except EngineError as error:
-        raise Invalid([("content", f"{error.message}.", "unreadable")]) from error
+    """Raises Invalid for an upload that holds no source."""
+    found: engine.Answer = unpack()
     if not found["files"]:
         message = "There is no source in it: files named *.py that do not begin with _ or test_."
         raise Invalid([("content", message, "empty")])

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from loguru import logger
 
+from apps.engine import confinement
 from apps.engine.classify import Side, classify
-from apps.engine.contract import Event, Failed, LogLevel, LogLine, RunSpec, Started
+from apps.engine.contract import ChildLimits, Event, Failed, LogLevel, LogLine, RunSpec, Started
 from apps.engine.failures import FailureClass
 from apps.engine.protocol import VERSION, Message, ProtocolError, Result, encode
 from apps.engine.redaction import Redactor, redactor_of, redactor_of_payload
@@ -89,6 +90,7 @@ def serve(request_fd: int, events_fd: int) -> None:
     signal.signal(signal.SIGTERM, asked_to_stop)
     try:
         request = _read_request(request_fd)
+        confinement.limit(ChildLimits(**request["limits"]))
         if request["do"] == "run":
             _run(RunSpec.from_json(request["spec"]), channel, stop)
         else:

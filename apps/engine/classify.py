@@ -18,7 +18,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from apps.engine.contract import Failed
-from apps.engine.failures import EngineError, FailureClass
+from apps.engine.failures import EngineError, FailureClass, too_much_memory
 from apps.engine.redaction import Redactor
 
 Side = Literal["source", "destination", "state"]
@@ -42,6 +42,11 @@ _SIDE_CLASS = {
     "source": FailureClass.SOURCE,
     "destination": FailureClass.DESTINATION,
     "state": FailureClass.INTERNAL,
+}
+_HANDLED = {
+    "source": "what the source sends",
+    "destination": "what is written to the destination",
+    "state": "this run",
 }
 _SIDE_NAME = {"source": "source", "destination": "destination", "state": "engine's state database"}
 
@@ -262,8 +267,9 @@ def _object_store(error: BaseException, side: Side) -> Finding | None:
 
 
 def _system(error: BaseException, side: Side) -> Finding | None:
-    if isinstance(error, MemoryError):
-        return Finding(FailureClass.INTERNAL, "The run needs more memory than it may have.")
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        return Finding(FailureClass.MEMORY, too_much_memory(_HANDLED[side]), (said,), False)
     if not isinstance(error, OSError) or error.errno is None:
         return None
     text = f"{errno.errorcode.get(error.errno, error.errno)}: {error}"
@@ -285,6 +291,8 @@ def _embedded(error: BaseException, side: Side) -> Finding | None:
         return None
     text = " ".join(str(error).split())
     evidence = (f"{library}.{type(error).__name__}: {text}",)
+    if type(error).__name__ == "OutOfMemoryException":
+        return Finding(FailureClass.MEMORY, too_much_memory(_HANDLED[side]), evidence, False)
     if re.search(r"no space left|disk is full|could not write", text, re.IGNORECASE):
         return Finding(FailureClass.DESTINATION, "The disk is full.", evidence)
     retryable = bool(re.search(r"lock|in use|timeout|connection", text, re.IGNORECASE))

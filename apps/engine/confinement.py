@@ -8,6 +8,8 @@ import resource
 import signal
 import sys
 
+from apps.engine.contract import ChildLimits
+
 # Values of <linux/prctl.h>.
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -26,6 +28,7 @@ TUNING = {
     "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # no thread may run before a fork
     "MALLOC_ARENA_MAX": "2",
+    "MIMALLOC_ARENA_RESERVE": "65536",  # KiB; its usual GiB at once would count against the limit
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "2",
     "_RJEM_MALLOC_CONF": "background_thread:false,dirty_decay_ms:500,muzzy_decay_ms:-1",
@@ -58,6 +61,22 @@ def confine(request_fd: int, events_fd: int, stderr_fd: int) -> None:
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write(KILLED_FIRST)
     _prctl(PR_SET_DUMPABLE, 0)  # neither a debugger nor /proc of another user reads our memory
+
+
+def limit(limits: ChildLimits) -> None:
+    """From here on more address space is a MemoryError, and more CPU time the end by SIGXCPU.
+
+    Only the soft limits: a sandbox is a child of this process and has limits of its own.
+    """
+    _lower(resource.RLIMIT_AS, limits.memory)
+    if limits.cpu_seconds is not None:
+        _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
+
+
+def _lower(what: int, soft: int) -> None:
+    before, hard = resource.getrlimit(what)
+    set_already = [each for each in (before, hard) if each != resource.RLIM_INFINITY]
+    resource.setrlimit(what, (min([soft, *set_already]), hard))
 
 
 def _prctl(option: int, value: int) -> None:

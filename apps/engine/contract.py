@@ -14,6 +14,7 @@ from apps.engine.failures import FailureClass
 
 SyncMode = Literal["full_refresh", "incremental"]
 WriteMode = Literal["replace", "append", "merge"]
+CHILD_MEMORY = 2048 << 20  # bytes
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -144,6 +145,14 @@ class RunSpec:
             transform=CodeSpec.from_json(transform) if transform else None,
             **rest,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What one child process may take: bytes of address space, and seconds of CPU time where it is to be quick."""
+
+    memory: int = CHILD_MEMORY
+    cpu_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import time
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from apps.engine.contract import Failed, LogLine, Outcome, Succeeded
-from apps.engine.failures import FailureClass
+from apps.engine.failures import FailureClass, too_much_memory
 from apps.engine.forks import Child, ForkServerProcess
 from apps.engine.protocol import LineReader, Message, ProtocolError, Result, decode
 from apps.engine.redaction import Redactor
@@ -22,6 +23,9 @@ GRACE = 5.0  # seconds between the request to stop and the kill
 UNKILLABLE = 3.0  # seconds after the kill before a process stuck in the kernel is given up
 STANDARD_LINE = 8_000  # bytes of one line of standard output
 TAIL = 8  # lines kept as evidence
+_NO_MEMORY = re.compile(
+    r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
+)
 
 
 class Conversation:
@@ -37,6 +41,7 @@ class Conversation:
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
         self.last_word: Outcome | Result | None = None
+        self._garbled = False
         self._selector = selectors.DefaultSelector()
         request_read, self._request_fd = os.pipe2(os.O_CLOEXEC)
         self._events_fd, events_write = os.pipe2(os.O_CLOEXEC)
@@ -109,10 +114,18 @@ class Conversation:
         """How it ended. A child without a last word has crashed."""
         if self.last_word is not None:
             return self.last_word
-        child = self._child
-        if child.refused is not None:
-            return _crashed("The process could not be started.", (child.refused,))
-        return _crashed(*_how_it_died(child, tuple(self._tail)))
+        return _ended(self._child, tuple(self._tail))
+
+    @property
+    def cut_off(self) -> bool:
+        """It never started, was killed from outside or broke the protocol: not what it was asked ended it."""
+        child, status = self._child, self._child.status
+        if self.last_word is not None:
+            return self._garbled
+        killed = (
+            status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        )
+        return child.refused is not None or status is None or killed
 
     # hearing
 
@@ -133,6 +146,7 @@ class Conversation:
                 yield message
         except ProtocolError as error:
             self.last_word = _crashed(error.message, error.evidence)
+            self._garbled = True
             self.kill()
             self._forget(self._events_fd)
 
@@ -207,21 +221,35 @@ class Conversation:
         self._selector.close()
 
 
-def _how_it_died(child: Child, tail: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def _ended(child: Child, tail: tuple[str, ...]) -> Failed:
+    """Why there was no last word."""
+    if child.refused is not None:
+        return _crashed("The process could not be started.", (child.refused,))
     if child.orphaned:
-        return "The engine's fork server ended and took this run with it.", tail
+        return _crashed("The engine's fork server ended and took this run with it.", tail)
     if child.status is None:
-        return "The process does not react to being killed.", tail
-    if os.WIFSIGNALED(child.status):
-        number = os.WTERMSIG(child.status)
-        name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
-        hint = " Perhaps the machine ran out of memory." if number == signal.SIGKILL else ""
-        return f"The process was ended by {name}.{hint}", (f"signal {number} ({name})", *tail)
-    code = os.WEXITSTATUS(child.status)
-    return f"The process ended without a last word (exit code {code}).", (
-        f"exit code {code}",
-        *tail,
-    )
+        return _crashed("The process does not react to being killed.", tail)
+    if not os.WIFSIGNALED(child.status):
+        code = os.WEXITSTATUS(child.status)
+        how = f"The process ended without a last word (exit code {code})."
+        return _out_of_memory(tail) or _crashed(how, (f"exit code {code}", *tail))
+    number = os.WTERMSIG(child.status)
+    name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+    tail = (f"signal {number} ({name})", *tail)
+    if number == signal.SIGXCPU:
+        message = "The process used all the CPU time it may have."
+        return Failed(FailureClass.TIMEOUT, message, tail, retryable=False)
+    if number == signal.SIGKILL:
+        hint = " Perhaps the machine ran out of memory."
+        return _crashed(f"The process was ended by {name}.{hint}", tail)
+    return _out_of_memory(tail) or _crashed(f"The process was ended by {name}.", tail)
+
+
+def _out_of_memory(tail: tuple[str, ...]) -> Failed | None:
+    """Libraries in Rust and C++ end the process where Python raises MemoryError."""
+    if not any(_NO_MEMORY.search(line) for line in tail):
+        return None
+    return Failed(FailureClass.MEMORY, too_much_memory("what it read"), tail, retryable=False)
 
 
 def _crashed(message: str, evidence: tuple[str, ...]) -> Failed:

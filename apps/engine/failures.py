@@ -17,6 +17,7 @@ class FailureClass(StrEnum):
     CONTRACT = "contract"
     CANCELLED = "cancelled"
     TIMEOUT = "timeout"
+    MEMORY = "memory"
     CRASHED = "crashed"
     INTERNAL = "internal"
 
@@ -29,7 +30,7 @@ class EngineError(Exception):
     """
 
     failure_class: ClassVar[FailureClass] = FailureClass.INTERNAL
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(
         self, message: str, *, evidence: tuple[str, ...] = (), retry_after: float | None = None
@@ -38,6 +39,12 @@ class EngineError(Exception):
         self.message = message
         self.evidence = evidence
         self.retry_after = retry_after  # seconds, when the other side said so
+
+
+class Unavailable(EngineError):
+    """The engine cannot answer now; what it was asked is not the reason."""
+
+    retryable = True
 
 
 class ConfigurationError(EngineError):
@@ -97,6 +104,12 @@ class TimedOut(EngineError):
     retryable = True
 
 
+class TooMuchMemory(EngineError):
+    """It needs more memory than a child process may have; trying again unchanged cannot help."""
+
+    failure_class = FailureClass.MEMORY
+
+
 class Crashed(EngineError):
     """The process that did the work ended without a last word."""
 
@@ -108,3 +121,11 @@ class Cancelled(EngineError):
     """A person or a policy stopped it."""
 
     failure_class = FailureClass.CANCELLED
+
+
+def too_much_memory(what: str) -> str:
+    """The message of a failure for want of memory; `what` needs it."""
+    return (
+        f"The process has not enough memory for {what}: ask for smaller pages or files, or let whoever runs"
+        " Drover raise DROVER_CHILD_MEMORY_MB."
+    )

@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from apps.engine import confinement
-from apps.engine.failures import EngineError
+from apps.engine.failures import Unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIT_SECONDS = 3.0
 
 
-class ForkServerGone(EngineError):
+class ForkServerGone(Unavailable):
     """The fork server ended; a new one can be started."""
-
-    retryable = True
 
 
 class Child:
@@ -115,7 +113,7 @@ class ForkServerProcess:
         self._bury()
 
     def _is_idle(self) -> bool:
-        if self._idle_timeout is None:
+        if self._idle_timeout is None or not self.ready.is_set():
             return False
         with self._lock:
             idle = time.monotonic() - self._last_used > self._idle_timeout
@@ -126,6 +124,7 @@ class ForkServerProcess:
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message["op"] == "ready":
+            self._last_used = time.monotonic()  # somebody may be waiting for it
             self.ready.set()
             return
         with self._lock:

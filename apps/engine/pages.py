@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,6 +143,7 @@ class PageReader:
         except Closed:
             self._queue.finish()
         except Exception as error:  # the edge of a thread: whatever a source raises ends the run
+            traceback.clear_frames(error.__traceback__)  # what did not fit must not stay in memory
             self._queue.finish(error)
         except BaseException as error:  # a source has no say over the process
             self._queue.finish(BrokenSource(f"The source raised {type(error).__name__}."))

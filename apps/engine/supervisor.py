@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
 
 from apps.engine import failures
-from apps.engine.contract import Event, Failed, Outcome, RunSpec, StopReason
+from apps.engine.contract import (
+    CHILD_MEMORY,
+    ChildLimits,
+    Event,
+    Failed,
+    Outcome,
+    RunSpec,
+    StopReason,
+    Succeeded,
+)
 from apps.engine.conversation import Conversation
-from apps.engine.failures import Crashed, EngineError, FailureClass, TimedOut
+from apps.engine.failures import (
+    ConfigurationError,
+    Crashed,
+    EngineError,
+    FailureClass,
+    TimedOut,
+    Unavailable,
+)
 from apps.engine.forks import ForkServerGone, ForkServerProcess
 from apps.engine.protocol import VERSION, Result
 from apps.engine.redaction import Redactor, redactor_of, redactor_of_payload
 
 LOOK_EVERY = 0.2  # seconds between questions whether to stop
+START_SECONDS = 20.0  # a question waits for a fork server that is starting
 
 _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "cancelled": (FailureClass.CANCELLED, "The run was cancelled.", False),
@@ -30,15 +48,16 @@ _ERRORS: dict[FailureClass, type[EngineError]] = {
     kind.failure_class: kind
     for kind in (
         EngineError,
-        failures.ConfigurationError,
+        ConfigurationError,
         failures.AuthenticationError,
         failures.RateLimitError,
         failures.SourceError,
         failures.DestinationError,
         failures.ContractError,
         failures.Cancelled,
-        failures.TimedOut,
-        failures.Crashed,
+        failures.TooMuchMemory,
+        TimedOut,
+        Crashed,
     )
 }
 
@@ -48,11 +67,18 @@ class EngineSupervisor:
 
     Nothing is started before `start()` or the first use. With `idle_timeout` (seconds) the fork
     server ends when it was not used for so long. `preload` names modules to import in it besides
-    the engine's own.
+    the engine's own. `memory` limits the address space of each child, in bytes.
     """
 
-    def __init__(self, idle_timeout: float | None = None, *, preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        idle_timeout: float | None = None,
+        *,
+        preload: Sequence[str] = (),
+        memory: int = CHILD_MEMORY,
+    ) -> None:
         self._idle_timeout = idle_timeout
+        self._memory = memory
         self._preload = tuple(preload)
         self._lock = threading.Lock()
         self._current: ForkServerProcess | None = None
@@ -81,7 +107,7 @@ class EngineSupervisor:
         and is raised here. `should_stop` is asked every 0.25 s or less; after it gives a reason
         the run ends within 10 s whatever the child does.
         """
-        request = {"v": VERSION, "do": "run", "spec": spec.to_json()}
+        request = {"do": "run", "spec": spec.to_json(), **self._limits()}
         reason: StopReason | None = None
         with self._conversation(request, redactor_of(spec)) as conversation:
             while not conversation.over:
@@ -97,12 +123,21 @@ class EngineSupervisor:
             return Failed(FailureClass.INTERNAL, "The run answered like a call.")
         return _because(reason, outcome)
 
-    def call(self, name: str, payload: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-        """Run `apps.engine.connect.<name>(payload)` in a child and return its answer.
+    def call(
+        self,
+        name: str,
+        payload: Mapping[str, Any],
+        timeout: float,
+        *,
+        cpu_seconds: int | None = None,
+    ) -> dict[str, Any]:
+        """Run one of the calls of `apps.engine.child` in a child and return its answer.
 
-        Raises the `EngineError` it ended with, `TimedOut` after `timeout` seconds.
+        Raises the `EngineError` it ended with, `TimedOut` after `timeout` seconds, `Unavailable` when
+        no child could be started.
         """
-        request = {"v": VERSION, "do": "call", "name": name, "payload": payload}
+        request = {"do": "call", "name": name, "payload": payload, **self._limits(cpu_seconds)}
+        self._wait_for_server()
         deadline = time.monotonic() + timeout
         late = False
         with self._conversation(request, redactor_of_payload(payload)) as conversation:
@@ -115,8 +150,12 @@ class EngineSupervisor:
             outcome = conversation.outcome()
         if isinstance(outcome, Result):
             return dict(outcome.value)
+        if isinstance(outcome, Succeeded):
+            raise EngineError("The call answered like a run.")
         if late:
             raise TimedOut(f"No answer within {timeout:g} seconds.")
+        if conversation.cut_off:
+            raise Unavailable(outcome.message, evidence=outcome.evidence)
         raise _raised(outcome)
 
     def close(self) -> None:
@@ -137,20 +176,57 @@ class EngineSupervisor:
     def _server(self) -> ForkServerProcess:
         with self._lock:
             if self._closed:
-                raise Crashed("The engine was closed.")
+                raise Unavailable("The engine was closed.")
             if self._current is None or self._current.gone.is_set():
                 self._current = ForkServerProcess(
                     idle_timeout=self._idle_timeout, preload=self._preload
                 )
             return self._current
 
+    def _limits(self, cpu_seconds: int | None = None) -> dict[str, Any]:
+        return {"limits": asdict(ChildLimits(self._memory, cpu_seconds))}
+
+    def _wait_for_server(self) -> None:
+        """The time a fork server takes to start is not the question's. Raises `Unavailable`."""
+        with _starting():
+            server = self._server()
+            if (
+                server.ready.wait(START_SECONDS) and server.gone.is_set()
+            ):  # it was idle for too long
+                server = self._server()
+            if not server.ready.wait(START_SECONDS):
+                raise Unavailable("The engine is still starting; ask again in a few seconds.")
+            if server.gone.is_set():
+                raise server.why_gone()
+
     def _conversation(self, request: Mapping[str, Any], redactor: Redactor) -> Conversation:
         """With a child of the living fork server, or of a new one if that just died."""
-        body = orjson.dumps(request, option=orjson.OPT_NON_STR_KEYS, default=str)
-        try:
-            return Conversation(self._server(), body, redactor)
-        except ForkServerGone:
-            return Conversation(self._server(), body, redactor)
+        body = _written({"v": VERSION, **request})
+        with _starting():
+            try:
+                return Conversation(self._server(), body, redactor)
+            except ForkServerGone:
+                return Conversation(self._server(), body, redactor)
+
+
+def _written(request: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(request, option=orjson.OPT_NON_STR_KEYS, default=str)
+    except orjson.JSONEncodeError as error:
+        raise ConfigurationError(
+            f"The settings cannot be handed to the engine: {error}."
+        ) from error
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """What the machine refuses, memory or processes or descriptors, is not the fault of what was asked."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise Unavailable(
+            "The engine could not start a process.", evidence=(str(error),)
+        ) from error
 
 
 def _because(reason: StopReason | None, outcome: Outcome) -> Outcome:
@@ -167,8 +243,8 @@ def _because(reason: StopReason | None, outcome: Outcome) -> Outcome:
     )
 
 
-def _raised(outcome: Outcome) -> EngineError:
-    if not isinstance(outcome, Failed):
-        return EngineError("The call answered like a run.")
+def _raised(outcome: Failed) -> EngineError:
     kind = _ERRORS[outcome.failure_class]
-    return kind(outcome.message, evidence=outcome.evidence, retry_after=outcome.retry_after)
+    error = kind(outcome.message, evidence=outcome.evidence, retry_after=outcome.retry_after)
+    error.retryable = outcome.retryable
+    return error

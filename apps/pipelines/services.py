@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from apps.connectors import custom_kinds, engine
 from apps.connectors.schemas import Error
-from apps.engine.failures import EngineError
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
@@ -223,10 +222,7 @@ def transform_errors(org: Org, settled: Definition, before: Definition | None) -
     if code is None or (before and code == definition.python_of(before.document)):
         return []
     field = "transforms.0.code"
-    try:
-        report = engine.validate_transform(org_id=org.pk, code=code)
-    except EngineError as error:
-        return [(field, error.message, "unreadable")]
+    report = engine.validate_transform(org_id=org.pk, code=code, field=field)
     return [
         (field, f"Line {one['line']}: {one['message']}", "invalid_code") for one in report["errors"]
     ]

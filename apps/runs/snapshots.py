@@ -56,6 +56,8 @@ NEXT_STEPS: dict[FailureClass, str] = {
     FailureClass.CONTRACT: "Look at the evidence: the data changed its shape. Adapt the pipeline or the source.",
     FailureClass.CANCELLED: "Retry to continue from the last checkpoint.",
     FailureClass.TIMEOUT: "Raise the pipeline's time limit, or retry: it continues from the last checkpoint.",
+    FailureClass.MEMORY: "Ask for smaller pages or files, or have whoever runs Drover give runs more memory "
+    "(DROVER_CHILD_MEMORY_MB).",
     FailureClass.CRASHED: "Retry once; if it crashes again, look at the log's last lines and the memory it needs.",
     FailureClass.INTERNAL: "This is a fault of Drover: report it with the evidence below.",
 }

@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import connection
 from procrastinate import App
 from procrastinate.contrib.django import app as drover_app
@@ -60,7 +61,8 @@ def current() -> Worker:
 def this_process() -> Iterator[Worker]:
     """Be a worker, with a warm engine, until the block ends."""
     global _current
-    _current = Worker(_name(os.getpid()), EngineSupervisor(), threading.Event())
+    engine = EngineSupervisor(memory=settings.CHILD_MEMORY)
+    _current = Worker(_name(os.getpid()), engine, threading.Event())
     _current.engine.start()
     try:
         yield _current

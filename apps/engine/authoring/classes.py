@@ -67,45 +67,59 @@ class Classes:
 
     def origin(self, node: ast.expr) -> str:
         """The dotted name an expression stands for, empty when it is none."""
-        if isinstance(node, ast.Name):
-            return self._imported.get(node.id, node.id)
-        if isinstance(node, ast.Attribute):
-            return f"{self.origin(node.value)}.{node.attr}"
-        return ""
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.append(node.attr)
+            node = node.value
+        first = self._imported.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+        return ".".join([first, *reversed(names)])
 
     def sources(self) -> Iterator[SourceClass]:
         """Source classes that no other one is derived from."""
         bases = {self.origin(base) for node in self._by_name.values() for base in node.bases}
-        for node in self._by_name.values():
-            contract = self._contract(node, set())
-            if contract and node.name not in bases:
-                yield SourceClass(node, contract, tuple(self._line(node, set())))
+        for name, contract in self._contracts().items():
+            if name not in bases:
+                node = self._by_name[name]
+                yield SourceClass(node, contract, tuple(self.line(node)))
 
     def line(self, node: ast.ClassDef) -> list[ast.ClassDef]:
-        """The class and its bases in this module."""
-        return list(self._line(node, set()))
+        """The class and its bases in this module, each once: itself first, then depth first."""
+        found: dict[str, ast.ClassDef] = {}
+        left = [node]
+        while left:
+            body = left.pop()
+            if body.name not in found:
+                found[body.name] = body
+                left.extend(reversed(self._above(body)))
+        return list(found.values())
 
-    def _contract(self, node: ast.ClassDef, seen: set[str]) -> str:
-        if node.name in seen:
-            return ""
-        for base in node.bases:
-            origin = self.origin(base)
-            above = self._by_name.get(origin)
-            found = CONTRACTS.get(origin) or (
-                self._contract(above, seen | {node.name}) if above else ""
-            )
-            if found:
-                return found
-        return ""
+    def _above(self, node: ast.ClassDef) -> list[ast.ClassDef]:
+        named = (self._by_name.get(self.origin(base)) for base in node.bases)
+        return [base for base in named if base is not None]
 
-    def _line(self, node: ast.ClassDef, seen: set[str]) -> Iterator[ast.ClassDef]:
-        if node.name in seen:
-            return
-        yield node
-        for base in node.bases:
-            above = self._by_name.get(self.origin(base))
-            if above is not None:
-                yield from self._line(above, seen | {node.name})
+    def _contracts(self) -> dict[str, str]:
+        """The classes that follow a contract, in the order of the module, by name.
+
+        Handed down from base to derived class, so that the work grows with the text, however the classes
+        are chained or crossed.
+        """
+        derived: dict[str, list[str]] = {}
+        found: dict[str, str] = {}
+        for node in self._by_name.values():
+            origins = [self.origin(base) for base in node.bases]
+            own = next((CONTRACTS[origin] for origin in origins if origin in CONTRACTS), None)
+            if own is not None:
+                found[node.name] = own
+            for origin in origins:
+                derived.setdefault(origin, []).append(node.name)
+        left = list(found)
+        while left:
+            name = left.pop()
+            for below in derived.get(name, ()):
+                if below not in found:
+                    found[below] = found[name]
+                    left.append(below)
+        return {name: found[name] for name in self._by_name if name in found}
 
 
 def literal(node: ast.AST | None) -> Any:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from apps.engine.authoring.classes import UNKNOWN, SourceClass, literal
 from apps.engine.authoring.report import Report
 from apps.engine.egress import allowlist
 
 _URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
-_PLACEHOLDER = re.compile(r"\{(\w+)[^}]*\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)(?:[^}\w][^}]*)?\}")
+LONGEST_AUTHORITY = 1_000  # characters; no host is longer
+MOST_ADDRESSES = 2_000  # looked at; the list they end in is far shorter
 
 
 def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> list[str]:
@@ -23,10 +26,7 @@ def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> l
     base = literal(source.value("base_url")) if source else UNKNOWN
     if isinstance(base, str):
         found += _of_base(base, source.value("base_url") if source else None, report)
-    docs = {id(node) for node in _docstrings(tree)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            found += _of_text(node.value)
+    found += islice(_written(tree), MOST_ADDRESSES)
     hosts = list(dict.fromkeys(found))
     if len(hosts) > allowlist.MOST_HOSTS:
         report.error(listed, f"At most {allowlist.MOST_HOSTS} hosts.")
@@ -61,9 +61,18 @@ def _of_base(url: str, node: ast.expr | None, report: Report) -> list[str]:
     return []
 
 
+def _written(tree: ast.Module) -> Iterator[str]:
+    """Hosts of the addresses in texts that are no docstrings."""
+    docs = {id(node) for node in _docstrings(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield from _of_text(node.value)
+
+
 def _of_text(text: str) -> Iterator[str]:
-    for match in _URL.finditer(text):
-        entry = _entry(match[1])
+    authorities = (match[1] for match in _URL.finditer(text))
+    for authority in dict.fromkeys(authorities):
+        entry = _entry(authority) if len(authority) <= LONGEST_AUTHORITY else None
         if entry is not None and allowlist.problem(entry) is None:
             yield entry
 

@@ -20,6 +20,7 @@ WITHOUT_USE = {
     "tkinter": "there is no screen in a sandbox",
 }
 OWN = "drover"
+LONGEST_COMPARED = 60  # characters; comparing takes their square
 
 
 @lru_cache(maxsize=1)
@@ -53,7 +54,8 @@ def check(tree: ast.Module, report: Report) -> dict[str, str]:
 def _check(module: str, node: ast.stmt, report: Report) -> None:
     top = module.partition(".")[0]
     if top not in available():
-        near = get_close_matches(top, packages(), n=1)
+        comparable = len(top) <= LONGEST_COMPARED and not report.full
+        near = get_close_matches(top, packages(), n=1) if comparable else []
         hint = f" Did you mean {near[0]}?" if near else ""
         report.error(node, f"A custom source cannot import {top}.{hint}")
     elif top in WITHOUT_USE:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 MOST_MESSAGES = 100
+LONGEST_MESSAGE = 500  # characters; names of the code are part of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class Report:
     hosts: list[str] = field(default_factory=list)
 
     @property
+    def full(self) -> bool:
+        """No further message is kept."""
+        return len(self.messages) >= MOST_MESSAGES
+
+    @property
     def valid(self) -> bool:
         return not self._of("error")
 
@@ -64,6 +70,6 @@ class Report:
     def _add(self, node: ast.AST | None, message: str, severity: Severity) -> None:
         line = getattr(node, "lineno", 1) or 1
         column = (getattr(node, "col_offset", 0) or 0) + 1
-        made = Message(line, column, message, severity)
-        if len(self.messages) < MOST_MESSAGES and made not in self.messages:
+        made = Message(line, column, message[:LONGEST_MESSAGE], severity)
+        if not self.full and made not in self.messages:
             self.messages.append(made)

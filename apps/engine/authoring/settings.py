@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+import orjson
+
 from apps.engine.authoring.classes import UNKNOWN, Classes, SourceClass, arguments, literal
 from apps.engine.authoring.report import Report
 from apps.engine.redaction import is_secret_name
@@ -45,6 +47,8 @@ AUTH_POSITIONS: dict[str, tuple[str, ...]] = {
     "drover.OAuthRefresh": ("token_url", "client_id", "client_secret", "refresh_token"),
 }
 MOST_FIELDS = 100
+DEEPEST_TYPE = 20  # of list[list[...]]
+LONGEST_VALUE = 8_000  # bytes of a default or of choices, as JSON
 OF_BIZON = frozenset(
     {
         *("name", "stream", "source_file_path", "sync_mode", "cursor_field", "reset"),
@@ -104,7 +108,7 @@ def _field(
     if len(properties) >= MOST_FIELDS:
         report.error(node, f"A source has at most {MOST_FIELDS} settings.")
         return
-    schema, optional = _type(node.annotation, classes)
+    schema, optional = _type(node.annotation, classes, DEEPEST_TYPE)
     if schema is None:
         report.warn(
             node, f"The type of {name} is not one that a form can ask for; any value is taken."
@@ -127,40 +131,51 @@ def _field(
         required.append(name)
 
 
-def _type(node: ast.expr, classes: Classes) -> tuple[Schema | None, bool]:
-    """(schema, whether it may be left out); None for a type nobody can fill in."""
+def _type(node: ast.expr, classes: Classes, deeper: int) -> tuple[Schema | None, bool]:
+    """(schema, whether it may be left out); None for a type nobody can fill in, or one too deep to read."""
+    if not deeper:
+        return None, False
     if isinstance(node, ast.Constant) and isinstance(node.value, str):  # a quoted annotation
         try:
-            return _type(ast.parse(node.value, mode="eval").body, classes)
-        except (SyntaxError, ValueError):
+            return _type(ast.parse(node.value, mode="eval").body, classes, deeper - 1)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None, False
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        sides = [_type(side, classes) for side in (node.left, node.right) if not _is_none(side)]
-        optional = len(sides) == 1
-        return (sides[0][0], True) if optional else (None, False)
+        sides = [side for side in (node.left, node.right) if not _is_none(side)]
+        return (_type(sides[0], classes, deeper - 1)[0], True) if len(sides) == 1 else (None, False)
     if isinstance(node, ast.Subscript):
-        return _generic(node, classes)
+        return _generic(node, classes, deeper - 1)
     name = classes.origin(node).rpartition(".")[2]
     return (dict(TYPES[name]), False) if name in TYPES else (None, False)
 
 
-def _generic(node: ast.Subscript, classes: Classes) -> tuple[Schema | None, bool]:
+def _generic(node: ast.Subscript, classes: Classes, deeper: int) -> tuple[Schema | None, bool]:
     name = classes.origin(node.value).rpartition(".")[2]
     inner = node.slice
     if name == "Optional":
-        return _type(inner, classes)[0], True
+        return _type(inner, classes, deeper)[0], True
     if name == "Literal":
-        values = literal(inner)
+        values = _plain(inner)
         listed = list(values) if isinstance(values, tuple) else [values]
         return ({"enum": listed} if UNKNOWN not in listed else None), False
     if name in {"list", "List", "Sequence", "tuple"}:
-        schema, _ = _type(inner, classes)
+        schema, _ = _type(inner, classes, deeper)
         return {"type": "array", "items": schema or {}}, False
     if name in {"dict", "Dict", "Mapping"}:
         return {"type": "object"}, False
     if name == "ClassVar":
         return None, True
     return None, False
+
+
+def _plain(node: ast.AST | None) -> Any:
+    """The value of a literal that a form can show; UNKNOWN for what has no JSON or a large one."""
+    value = literal(node)
+    try:
+        written = orjson.dumps(value)
+    except (TypeError, RecursionError):  # sets, integers of more than 64 bits, lone surrogates
+        return UNKNOWN
+    return value if len(written) <= LONGEST_VALUE else UNKNOWN
 
 
 def _is_none(node: ast.expr) -> bool:
@@ -172,15 +187,14 @@ def _declared(node: ast.expr | None, classes: Classes) -> tuple[Any, str, bool]:
     if node is None:
         return ..., "", False
     if not isinstance(node, ast.Call):
-        value = literal(node)
-        return value, "", False
+        return _plain(node), "", False
     origin = classes.origin(node.func)
     own = origin in {"drover.Field", "drover.Secret"}
     given = arguments(node, ("description", "default") if own else ("default",))
-    default = literal(given["default"]) if "default" in given else ...
+    default = _plain(given["default"]) if "default" in given else ...
     if not own and "default_factory" in given:
         default = UNKNOWN
-    description = literal(given.get("description"))
+    description = _plain(given.get("description"))
     secret = origin == "drover.Secret" or literal(given.get("secret")) is True
     return default, description if isinstance(description, str) else "", secret
 

@@ -27,7 +27,8 @@ def declared(source: SourceClass, report: Report) -> list[dict[str, Any]]:
     if not isinstance(listed, ast.List | ast.Tuple):
         report.warn(listed or method, "The streams can only be known by running the code.")
         return []
-    found = [_stream(node, source, report) for node in listed.elts[:MOST]]
+    after = source.method("get_records_after") is not None
+    found = [_stream(node, report, after=after) for node in listed.elts[:MOST]]
     streams = [one for one in found if one is not None]
     _require_different(streams, listed, report)
     _require_parents(streams, listed, report)
@@ -41,21 +42,22 @@ def _returned(method: ast.FunctionDef) -> ast.expr | None:
     return returns[0].value if len(returns) == 1 else None
 
 
-def _stream(node: ast.expr, source: SourceClass, report: Report) -> dict[str, Any] | None:
+def _stream(node: ast.expr, report: Report, *, after: bool) -> dict[str, Any] | None:
+    """With `after` the code can read every stream from where it was."""
     if isinstance(node, ast.Call):
         given = arguments(node, STREAM)
         name = literal(given.get("name"))
         cursor, since = literal(given.get("cursor_field")), literal(given.get("since"))
         follows = bool(cursor and since and UNKNOWN not in (cursor, since))
         made = {
-            "sync_modes": BOTH if follows or source.method("get_records_after") else FULL,
+            "sync_modes": BOTH if follows or after else FULL,
             "primary_key": _names(literal(given.get("primary_key"))),
             "cursor_field": cursor if isinstance(cursor, str) else None,
             "parent": literal(given.get("parent")),
         }
     else:
         name = literal(node)
-        modes = BOTH if source.method("get_records_after") else FULL
+        modes = BOTH if after else FULL
         made = {"sync_modes": modes, "primary_key": [], "cursor_field": None, "parent": UNKNOWN}
     if name is UNKNOWN:
         report.warn(node, "The name of this stream can only be known by running the code.")

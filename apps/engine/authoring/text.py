@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from apps.engine.authoring.report import Report
 
@@ -25,9 +26,20 @@ def parsed(code: str, report: Report) -> ast.Module | None:
     except SyntaxError as error:
         place = ast.Pass(lineno=error.lineno or 1, col_offset=max((error.offset or 1) - 1, 0))
         report.error(place, f"Syntax error: {error.msg}.")
-    except (ValueError, RecursionError, MemoryError) as error:
-        report.error(None, f"The code cannot be read: {error or type(error).__name__}.")
+    except ValueError as error:
+        report.error(None, f"The code cannot be read: {error}.")
     return None
+
+
+@contextmanager
+def bounded(report: Report) -> Iterator[None]:
+    """Turns what the interpreter has no room for into a message of the report."""
+    try:
+        yield
+    except RecursionError:
+        report.error(None, "The code cannot be read: it is nested too deeply.")
+    except MemoryError:
+        report.error(None, "The code cannot be read: reading it takes too much memory.")
 
 
 _CANNOT = {

@@ -16,16 +16,20 @@ Scope = ast.FunctionDef | ast.AsyncFunctionDef
 def validate(code: str) -> Report:
     """The report, of which only the messages are filled. Never raises for what is in `code`."""
     report = Report()
-    tree = text.parsed(code, report)
-    if tree is None:
-        return report
+    with text.bounded(report):
+        tree = text.parsed(code, report)
+        if tree is not None:
+            _read(tree, report)
+    report.messages.sort(key=lambda one: (one.line, one.column))
+    return report
+
+
+def _read(tree: ast.Module, report: Report) -> None:
     for name in imports.check(tree, report).values():
         if name.partition(".")[0] in WITHOUT_NETWORK:
             report.warn(tree.body[0], f"{name} will reach nothing: a transform has no network.")
     _check(tree, report)
     text.warn_of_what_cannot_work(tree, report)
-    report.messages.sort(key=lambda one: (one.line, one.column))
-    return report
 
 
 def _check(tree: ast.Module, report: Report) -> None:

@@ -12,6 +12,7 @@ from apps.engine.authoring.classes import Classes, SourceClass
 from apps.engine.authoring.report import Report
 
 DESCRIPTION = 1000  # characters
+NAME = 200
 
 BIZON_METHODS = (
     "streams",
@@ -26,9 +27,15 @@ BIZON_METHODS = (
 def validate(code: str) -> Report:
     """The report. Never raises for what is in `code`."""
     report = Report()
-    tree = text.parsed(code, report)
-    if tree is None:
-        return report
+    with text.bounded(report):
+        tree = text.parsed(code, report)
+        if tree is not None:
+            _read(tree, report)
+    report.messages.sort(key=lambda one: (one.line, one.column))
+    return report
+
+
+def _read(tree: ast.Module, report: Report) -> None:
     known = imports.check(tree, report)
     classes = Classes(tree, known)
     found = list(classes.sources())
@@ -40,12 +47,10 @@ def validate(code: str) -> Report:
         _describe(found[0], classes, report)
     report.hosts = hosts.asked_for(tree, found[0] if found else None, report)
     text.warn_of_what_cannot_work(tree, report)
-    report.messages.sort(key=lambda one: (one.line, one.column))
-    return report
 
 
 def _describe(source: SourceClass, classes: Classes, report: Report) -> None:
-    report.source_name = source.node.name
+    report.source_name = source.node.name[:NAME]
     report.contract = source.contract
     report.description = (ast.get_docstring(source.node) or "")[:DESCRIPTION]
     report.streams = streams.declared(source, report)

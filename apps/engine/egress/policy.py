@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from typing import ClassVar
 
 from apps.engine.egress.log import log
 from apps.engine.failures import ConfigurationError
@@ -62,7 +61,7 @@ HOST_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
 class UnresolvedHostError(ConfigurationError):
     """The host name has no address right now; DNS may answer later."""
 
-    retryable: ClassVar[bool] = True
+    retryable: bool = True
 
 
 def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:

@@ -2834,7 +2834,7 @@ export interface components {
             message: string;
         };
         /** @enum {string} */
-        ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "crashed" | "internal";
+        ClassEnum: "configuration" | "authentication" | "rate_limit" | "source" | "destination" | "contract" | "cancelled" | "timeout" | "memory" | "crashed" | "internal";
         /** @enum {string} */
         ClosedEnum: "network_not_allowed" | "sso_required" | "second_factor_required";
         CodeMessage: {

@@ -9,6 +9,7 @@ const CLASS_WORDS: Record<string, string> = {
   destination: "Destination",
   contract: "Data contract",
   timeout: "Timeout",
+  memory: "Memory",
   crashed: "Crash",
   internal: "Internal error",
 };

@@ -1,0 +1,128 @@
+"""Whatever becomes of a question to the engine, the API answers with a problem that says whose fault it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from apps.connectors import engine
+from apps.engine import EngineSupervisor
+from apps.orgs.roles import Role
+from tests.world import World
+
+VALIDATE = "/api/v1/custom-sources/validate"
+ROOT = "import drover\nclass A0(drover.RestSource): ...\n"
+
+
+@pytest.fixture(scope="module")
+def erratic() -> Iterator[EngineSupervisor]:
+    supervisor = EngineSupervisor(preload=("tests.engine.erratic",), memory=768 << 20)
+    yield supervisor
+    supervisor.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "said"),
+    [
+        ("recursion", 422, "RecursionError"),
+        ("memory", 422, "not enough memory"),
+        ("cpu", 422, "takes too long"),
+        ("exit", 422, "exit code 3"),
+        ("segfault", 422, "SIGSEGV"),
+        ("bug", 422, "KeyError"),
+        ("system exit", 422, "exit code"),
+        ("garbage", 503, "line protocol"),
+        ("silence", 503, "too busy"),
+        ("killed", 503, "SIGKILL"),
+        ("fork server", 503, "fork server ended"),
+    ],
+)
+def test_every_end_of_a_child_is_a_problem(
+    world: World,
+    erratic: EngineSupervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+    status: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(engine, "supervisor", lambda: erratic)
+    monkeypatch.setattr(engine, "VALIDATE_CPU", 1)
+    if end == "silence":
+        monkeypatch.setattr(engine, "VALIDATE_SECONDS", 0.5)
+    answer = world.client(Role.MEMBER).post(VALIDATE, {"code": end})
+    assert answer.status_code == status, answer.content
+    body = answer.json()
+    assert said in str(body)
+    if status == 503:
+        assert int(answer["Retry-After"]) > 0
+    else:
+        assert [error["field"] for error in body["errors"]] == ["code"]
+
+
+def test_an_engine_that_cannot_start_is_a_503_for_every_question(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EngineSupervisor(preload=("no.such.module",))
+    monkeypatch.setattr(engine, "supervisor", lambda: broken)
+    source = {"kind": "dummy", "config": {}, "stream": "creatures"}
+    client = world.client(Role.MEMBER)
+    asked = [
+        client.post(VALIDATE, {"code": "x = 1"}),
+        client.post("/api/v1/custom-sources", {"name": "A", "code": "x = 1"}),
+        client.post("/api/v1/custom-sources/upload", {"filename": "a.py", "content": "eD0x"}),
+        client.post("/api/v1/custom-sources/preview", {"code": "x = 1", "stream": "a"}),
+        client.post("/api/v1/pipelines/preview", {"config": {"source": source}}),
+        client.post("/api/v1/connectors/check", {"role": "source", "kind": "dummy", "config": {}}),
+    ]
+    try:
+        assert [(one.status_code, one.json()["code"]) for one in asked] == [
+            (503, "unavailable")
+        ] * 6
+    finally:
+        broken.close()
+
+
+CHAINS: dict[str, Callable[[], str]] = {
+    "a chain of classes": lambda: (
+        ROOT + "".join(f"class A{n}(A{n - 1}): ...\n" for n in range(1, 8000))
+    ),
+    "a ring of classes": lambda: "".join(
+        f"class A{n}(A{(n + 1) % 8000}): ...\n" for n in range(8000)
+    ),
+    "diamonds": lambda: (
+        ROOT
+        + "class B0(A0): ...\n"
+        + "".join(
+            f"class A{n}(A{n - 1}, B{n - 1}): ...\nclass B{n}(B{n - 1}, A{n - 1}): ...\n"
+            for n in range(1, 4000)
+        )
+    ),
+    "a long dotted name": lambda: f"class A(a{'.b' * 2500}): ...\n",
+    "nested signs": lambda: f"x = {'-' * 100_000}1\n",
+    "nested types": lambda: (
+        ROOT + "  class Config:\n    a: " + "list[" * 150 + "int" + "]" * 150 + "\n"
+    ),
+    "a huge integer": lambda: (
+        ROOT.replace("...", "\n  class Config:\n    a: int = 0x").rstrip("\n")
+        + "f" * 400_000
+        + "\n"
+    ),
+    "many unknown modules": lambda: "".join(f"import q{n}\n" for n in range(35_000)),
+    "a long unknown module": lambda: f"import {'q' * 500_000}\n",
+    "many addresses": lambda: f"x = '{' '.join(f'https://h{n}.example' for n in range(20_000))}'\n",
+    "half a placeholder": lambda: f"x = 'https://{{{'a' * 500_000}'\n",
+    "a surrogate and a NUL": lambda: ROOT.replace("...", r"streams = ['\ud800', '\0']"),
+}
+
+
+@pytest.mark.parametrize("text", CHAINS)
+def test_no_text_takes_long_or_ends_in_an_error_of_ours(world: World, text: str) -> None:
+    """Its CPU time is limited, so that an answer with a report says that reading it was quick."""
+    code = CHAINS[text]()
+    client = world.client(Role.MEMBER)
+    answer = client.post(VALIDATE, {"code": code})
+    assert answer.status_code == 200, answer.content
+    assert isinstance(answer.json()["valid"], bool)
+    created = client.post("/api/v1/custom-sources", {"name": "A", "code": code})
+    assert created.status_code in {201, 422}, created.content
