@@ -145,7 +145,7 @@ WRONG = {
     "answers a list of numbers": ("def transform(r):\n    return [7]", "not int"),
     "cannot be written": ("def transform(r):\n    return {'a': object()}", "object cannot be part"),
     "takes memory": ("def transform(r):\n    return bytes(3 << 30)", "memory"),
-    "exits": ("import os\ndef transform(r):\n    os._exit(3)\n    return r", "exit code 3"),
+    "exits": ("import os\ndef transform(r):\n    os._exit(3)\n    return r", "exit status 3"),
     "does not load": ("import json\njson.nothing\ndef transform(r):\n    return r", "nothing"),
     "floods": (
         "def transform(r):\n    while True:\n        yield {'a': 'x' * 1000}",

@@ -164,8 +164,9 @@ def _filter(chosen: Isolation) -> str:
     if "seccomp" not in chosen.layers:
         return ""
     governed = "landlock" in chosen.layers and chosen.machine.landlock >= ABI_TRUNCATE
-    governed = governed or "bwrap" in chosen.layers or "uid" in chosen.layers
-    return base64.b64encode(syscalls.compiled(truncate=governed)).decode()
+    relayed = "bwrap" in chosen.layers
+    governed = governed or relayed or "uid" in chosen.layers
+    return base64.b64encode(syscalls.compiled(truncate=governed, relayed=relayed)).decode()
 
 
 def _rlimits(limits: Limits, *, alone: bool) -> dict[str, int]:

@@ -20,12 +20,11 @@ import orjson
 from apps.engine import failures
 from apps.engine.egress.broker import Broker, Door, Passage
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
-from apps.engine.sandbox import process, typed, workdirs
+from apps.engine.sandbox import process, syscalls, typed, workdirs
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
 
-EXIT_UNCONFINED = 97
 LOOK_EVERY = 0.25  # seconds between looks at disk and clock
 READ = 1 << 18  # bytes
 LOG_FLOOD = 64 << 20  # bytes after which printing ends the code
@@ -94,6 +93,7 @@ class Sandbox:
         self._heard = heard or Heard()
         self._lock = threading.Lock()
         self._over: EngineError | None = None
+        self._ready = False
         self._started = time.monotonic()
         self._last_sign = self._started
         self._reader = BoundedReader(limits.line)
@@ -214,7 +214,9 @@ class Sandbox:
         self._output += len(data)
         if self._output > self._limits.output:
             raise self._end(_too_much("all answers", self._limits.output))
-        yield from self._reader.feed(data)
+        for line in self._reader.feed(data):
+            self._ready = self._ready or line.kind == "ready"
+            yield line
 
     def _hear_standard(self) -> None:
         data = self._read(self._standard_fd)
@@ -321,9 +323,9 @@ class Sandbox:
         if self._is_open(self._standard_fd):
             self._hear_standard()
         evidence = tuple(self._tail)
-        if code == EXIT_UNCONFINED:
+        number = self._signal(code)
+        if not self._ready and not number:  # what it says later comes from the code itself
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
-        number = -code if code < 0 else code - 128 if code > 128 else 0
         if number == signal.SIGXCPU or self._cpu >= self._limits.cpu_seconds:
             message = f"The code used more than {self._limits.cpu_seconds:,} seconds of CPU time."
             return TookTooLong(message, evidence=evidence)
@@ -334,8 +336,20 @@ class Sandbox:
         if number == signal.SIGKILL:
             message = "The code was killed; perhaps the machine ran out of memory."
             return SourceError(message, evidence=evidence)
-        how = signal.Signals(number).name if number in set(signal.Signals) else f"exit code {code}"
+        if not number:
+            message = f"The code ended its process with exit status {code}."
+            return CodeFailed(message, evidence=evidence)
+        known = number in set(signal.Signals)
+        how = signal.Signals(number).name if known else f"signal {number}"
         return CodeFailed(f"The code ended without an answer ({how}).", evidence=evidence)
+
+    def _signal(self, code: int) -> int:
+        """Which signal ended the process, 0 if none. The filter keeps the code from choosing what bubblewrap says."""
+        if code < 0:
+            return -code
+        if "bwrap" in self.isolation.layers and code > syscalls.RELAYED_SIGNAL:
+            return code - syscalls.RELAYED_SIGNAL
+        return 0
 
     # descriptors
 

@@ -3,11 +3,18 @@
 An allow-list: what is not named answers EPERM. There is no call that makes a process, opens an INET
 socket, looks at another process, or reaches a kernel subsystem with a history (io_uring, keyctl, bpf,
 namespaces, mounts). Calls of a foreign architecture (i386, x32) kill the process.
+
+At level `good` the process shares its user with the platform, and Landlock governs neither modes, owners,
+times, attributes, locks nor signals of files. So no call here changes one of these, not even by descriptor:
+Python's own files can be opened. Nor can a file be opened without saying what for (O_PATH, access mode 3),
+which Landlock lets pass anywhere. Where a call does several things its arguments are allow-listed too.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import socket
 import tempfile
 from functools import lru_cache
@@ -20,36 +27,50 @@ MSG_FASTOPEN = 0x20000000
 HARMLESS_IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)
 # <linux/prctl.h>: PR_SET_NAME PR_GET_NAME PR_SET_VMA
 HARMLESS_PRCTLS = (15, 16, 0x53564D41)
+# Not among them: signals to an owner, leases, notices of a folder, the size of a pipe, seals.
+HARMLESS_FCNTLS = (
+    *(fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL),
+    *(fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW),
+)
+# Not among them: filters, credentials and process handles of the other end.
+HARMLESS_SOCKET_OPTIONS = (
+    *(socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_KEEPALIVE, socket.SO_LINGER),
+    *(socket.SO_SNDBUF, socket.SO_RCVBUF, socket.SO_SNDTIMEO, socket.SO_RCVTIMEO),
+    *(socket.SO_TYPE, socket.SO_DOMAIN, socket.SO_PROTOCOL, socket.SO_ERROR, socket.SO_ACCEPTCONN),
+)
+LAST_CLOCK = 11  # CLOCK_TAI; above and below are clocks of other processes
+RELAYED_SIGNAL = 128  # bubblewrap ends with this plus the signal that ended the process
 
 # By kind: files, memory, signals, threads, identity, time, waiting, and talking over what is already open.
 ALLOWED = """
-read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 dup3 fcntl
+read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 dup3
 fstat newfstatat stat lstat statx fstatfs statfs access faccessat faccessat2 readlink readlinkat
-open openat getdents64 getdents getcwd chdir mkdir mkdirat unlink unlinkat rmdir rename renameat renameat2
-symlink symlinkat ftruncate fsync fdatasync fallocate fadvise64 flock umask utimensat fchmod fchmodat
-mmap munmap mprotect mremap madvise brk mlock mincore
+getdents64 getdents getcwd chdir mkdir mkdirat unlink unlinkat rmdir rename renameat renameat2
+symlink symlinkat ftruncate fsync fdatasync fallocate fadvise64 flock umask
+mmap munmap mprotect mremap madvise brk mlock
 rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack rt_sigtimedwait rt_sigpending restart_syscall
-futex futex_waitv set_robust_list get_robust_list set_tid_address rseq membarrier exit exit_group arch_prctl
-getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid
-clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage
+futex futex_waitv set_robust_list set_tid_address rseq membarrier arch_prctl
+getpid gettid getppid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp
+nanosleep gettimeofday time times getrusage
 setitimer getitimer alarm timerfd_create timerfd_settime timerfd_gettime
-timer_create timer_settime timer_delete
 poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
-eventfd2 eventfd pipe pipe2 sched_yield sched_getaffinity sched_getparam sched_getscheduler getcpu
-getpriority getrlimit uname sysinfo getrandom
-recvfrom recvmsg shutdown getsockname getpeername getsockopt setsockopt sendfile copy_file_range splice
+eventfd2 eventfd pipe pipe2 sched_yield sched_getaffinity getcpu getrlimit uname sysinfo getrandom
+recvfrom recvmsg shutdown getsockname getpeername sendfile copy_file_range splice
 """
+# Programs ask these and can do without: the answer is that the file system has no attributes.
+NOT_SUPPORTED = "getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"
 
 
 class FilterUnavailable(OSError):
     """libseccomp is not installed, so no filter can be written."""
 
 
-@lru_cache(maxsize=2)
-def compiled(*, truncate: bool) -> bytes:
-    """The filter as BPF instructions of 8 bytes. `truncate` only where Landlock governs it (ABI 3).
+@lru_cache(maxsize=4)
+def compiled(*, truncate: bool, relayed: bool = False) -> bytes:
+    """The filter as BPF instructions of 8 bytes. Raises FilterUnavailable.
 
-    Raises FilterUnavailable.
+    `truncate` only where Landlock governs it (ABI 3) or the user is its own. `relayed`: bubblewrap says how
+    the process ended, so that the process must not choose a status that means a signal.
     """
     try:
         import pyseccomp as seccomp
@@ -59,18 +80,25 @@ def compiled(*, truncate: bool) -> bytes:
     made.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.KILL_PROCESS)
     for name in (*ALLOWED.split(), *(("truncate",) if truncate else ())):
         _allow(made, name)
+    for name in NOT_SUPPORTED.split():
+        made.add_rule(seccomp.ERRNO(errno.ENOTSUP), name)
     _allow_with_conditions(made)
+    _allow_opening(made, truncate=truncate)
+    _allow_asking_about_oneself(made)
+    for name in ("exit", "exit_group"):
+        claimed = seccomp.Arg(0, seccomp.MASKED_EQ, RELAYED_SIGNAL if relayed else 0, 0)
+        made.add_rule(seccomp.ALLOW, name, claimed)
     with tempfile.TemporaryFile() as file:
         made.export_bpf(file)
         file.seek(0)
         return file.read()
 
 
-def _allow(made: object, name: str) -> None:
+def _allow(made: object, name: str, *arguments: object) -> None:
     import pyseccomp as seccomp
 
     try:
-        made.add_rule(seccomp.ALLOW, name)  # type: ignore[attr-defined]
+        made.add_rule(seccomp.ALLOW, name, *arguments)  # type: ignore[attr-defined]
     except OSError:
         return  # a call this architecture or this libseccomp does not know stays refused
 
@@ -89,11 +117,44 @@ def _allow_with_conditions(made: object) -> None:
         arg(0, seccomp.EQ, socket.AF_UNIX),
         arg(1, seccomp.MASKED_EQ, 0xF, socket.SOCK_STREAM),
     )
-    # No address: what is connected stays the only other end.
+    # No address: what is connected stays the only other end. And no sendmsg or sendmmsg, which hand over
+    # descriptors: what is on its way between two sockets is counted by nobody.
     add(allow, "sendto", arg(4, seccomp.EQ, 0), arg(3, seccomp.MASKED_EQ, MSG_FASTOPEN, 0))
-    add(allow, "sendmsg", arg(2, seccomp.MASKED_EQ, MSG_FASTOPEN, 0))
-    add(allow, "prlimit64", arg(0, seccomp.EQ, 0), arg(2, seccomp.EQ, 0))  # reading one's own
+    for option in HARMLESS_SOCKET_OPTIONS:
+        for name in ("getsockopt", "setsockopt"):
+            add(allow, name, arg(1, seccomp.EQ, socket.SOL_SOCKET), arg(2, seccomp.EQ, option))
+    for command in HARMLESS_FCNTLS:
+        add(allow, "fcntl", arg(1, seccomp.EQ, command))
+    without_signals = arg(2, seccomp.MASKED_EQ, os.O_ASYNC, 0)
+    add(allow, "fcntl", arg(1, seccomp.EQ, fcntl.F_SETFL), without_signals)
     for request in HARMLESS_IOCTLS:
         add(allow, "ioctl", arg(1, seccomp.EQ, request))
     for option in HARMLESS_PRCTLS:
         add(allow, "prctl", arg(0, seccomp.EQ, option))
+
+
+def _allow_opening(made: object, *, truncate: bool) -> None:
+    """For reading, writing or both. Without `truncate` a file opened for reading only must stay as it is."""
+    import pyseccomp as seccomp
+
+    looked_at = os.O_ACCMODE | os.O_PATH
+    ways = [os.O_RDONLY, os.O_WRONLY, os.O_RDWR]
+    if not truncate:
+        looked_at |= os.O_TRUNC
+        ways += [os.O_WRONLY | os.O_TRUNC, os.O_RDWR | os.O_TRUNC]
+    for way in ways:
+        _allow(made, "open", seccomp.Arg(1, seccomp.MASKED_EQ, looked_at, way))
+        _allow(made, "openat", seccomp.Arg(2, seccomp.MASKED_EQ, looked_at, way))
+
+
+def _allow_asking_about_oneself(made: object) -> None:
+    """Calls that take the number of a process, where 0 is the caller."""
+    import pyseccomp as seccomp
+
+    arg, add, allow = seccomp.Arg, made.add_rule, seccomp.ALLOW  # type: ignore[attr-defined]
+    for name in ("getpgid", "getsid", "sched_getparam", "sched_getscheduler"):
+        add(allow, name, arg(0, seccomp.EQ, 0))
+    add(allow, "getpriority", arg(1, seccomp.EQ, 0))
+    add(allow, "prlimit64", arg(0, seccomp.EQ, 0), arg(2, seccomp.EQ, 0))
+    for name in ("clock_gettime", "clock_getres", "clock_nanosleep"):
+        add(allow, name, arg(0, seccomp.LE, LAST_CLOCK))

@@ -393,13 +393,15 @@ def reads_an_inherited_descriptor(world: World) -> Any:
 
 
 def named() -> dict[str, Attack]:
-    """Every attack of this module by its name."""
+    """Every attack of this module and of `ungoverned` by its name."""
+    from tests.engine.sandbox import ungoverned
+
+    found = {**vars(ungoverned), **globals()}
+    here = {__name__, ungoverned.__name__}
     return {
         name: value
-        for name, value in globals().items()
-        if inspect.isfunction(value)
-        and value.__module__ == __name__
-        and name not in {"named", "code"}
+        for name, value in found.items()
+        if inspect.isfunction(value) and value.__module__ in here and name not in {"named", "code"}
     }
 
 

@@ -112,7 +112,13 @@ GREEDY = {
         "time.sleep(60)",
         (LimitExceeded, SourceError),
     ),
-    "leaves without a word": Greedy("import os; os._exit(0)", CodeFailed, "exit code 0"),
+    "leaves without a word": Greedy("import os; os._exit(0)", CodeFailed, "exit status 0"),
+    "pretends that its walls did not stand": Greedy(
+        "import os; os._exit(97)", CodeFailed, "exit status 97"
+    ),
+    "pretends that it was killed": Greedy(
+        "import os; os._exit(137)", CodeFailed, r"exit status 137|SIGSEGV"
+    ),
     "says exit": Greedy("import sys; sys.exit(3)", CodeFailed),
     "breaks the interpreter": Greedy("import ctypes; ctypes.string_at(0)", CodeFailed, "SIGSEGV"),
     "recurses": Greedy("f = lambda: f()\nf()", CodeFailed, "RecursionError"),
@@ -151,6 +157,8 @@ BY_THE_WALLS = (
     "fills the disk with many files",
     "ignores every signal",
     "leaves without a word",
+    "pretends that it was killed",
+    "pretends that its walls did not stand",
     "spins and ignores SIGXCPU",
     "writes one file that is too large",
 )

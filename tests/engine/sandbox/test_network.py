@@ -92,6 +92,18 @@ BENIGN = {
                 return [(await answer).json()[0] for answer in [client.get(url) for _ in range(3)]]
         return Page(asyncio.run(several())[:1])
     """,
+    "a large upload by asyncio": """
+        import asyncio, httpx
+        async def upload():
+            async with httpx.AsyncClient() as client:
+                url = f"http://shop.test:{self.config.port}/in"
+                return (await client.post(url, content=b"x" * 3_000_000)).json()
+        assert asyncio.run(upload()) == [{"received": 3_000_000}]
+        import socket
+        one, other = socket.socketpair()
+        assert one.sendmsg([b"ab", b"c"]) == 3  # asyncio from Python 3.12 on
+        return Page([{"id": 1, "path": "/a"}])
+    """,
     "urllib": """
         import json, urllib.request
         with urllib.request.urlopen(f"http://shop.test:{self.config.port}/a") as answer:
@@ -110,13 +122,22 @@ BENIGN = {
         return Page(self.session.get(f"http://shop.test:{self.config.port}/a").json())
     """,
     "files": """
-        import tempfile, zipfile, sqlite3, csv
+        import json, tempfile, zipfile, sqlite3, csv
         with tempfile.NamedTemporaryFile("w+", newline="") as file:
             csv.writer(file).writerow(["1", "/a"])
             file.seek(0)
             row = next(csv.reader(file))
         with zipfile.ZipFile("a.zip", "w") as made:
             made.writestr("b", "c")
+        import os, pathlib, shutil, tarfile
+        shutil.copy2("a.zip", "copied.zip")
+        shutil.copytree(os.path.dirname(json.__file__), "tree")
+        with tarfile.open("a.tar", "w") as made:
+            made.add("tree")
+        with tarfile.open("a.tar") as made:
+            made.extractall("out")
+        pathlib.Path("a.zip").chmod(0o600)
+        pathlib.Path("a.zip").touch()
         base = sqlite3.connect("base.db")
         base.execute("create table t (a)")
         return Page([{"id": int(row[0]), "path": row[1]}])
@@ -322,21 +343,51 @@ def test_whoever_goes_around_the_shim_meets_the_same_broker(trial: Trial) -> Non
     assert "refused" in rows[0]["answer"]
 
 
-def test_questions_that_are_none_are_refused_and_descriptors_in_them_dropped(trial: Trial) -> None:
+def test_questions_that_are_none_are_refused(trial: Trial) -> None:
     body = """
-        import array, json, socket
+        import json
         from drover import _sockets
         answers = []
         for question in (b"", b"garbage", b"[]", b"{}", b'{"host":1,"port":2}', b'{"host":"a","port":true}',
                          b'{"host":"' + b"a" * 2000 + b'","port":1}', b"[" * 2000):
             if not question:
                 continue
-            _sockets._broker.sendmsg([question], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [1]))])
+            _sockets._broker.sendall(question)
             answers.append(json.loads(_sockets._broker.recv(4096)))
         return Page([{"answers": answers}])
     """
     rows = trial.fetch(body, trial.door("shop.test"))
     assert rows == [{"answers": [{"refused": "not a question"}] * 7}]
+
+
+def test_descriptors_are_handed_to_nobody(trial: Trial) -> None:
+    """Not even to the broker, so that nothing is won by putting one's own socket in its place."""
+    body = """
+        import _socket, array, os
+        from drover import _sockets
+        control = _sockets._broker.detach()
+        one, other = _socket.socketpair()
+        won = []
+
+        def hand_over(place, fd):
+            made = _socket.socket(fileno=fd)
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [1]))
+            try:
+                made.sendmsg([b"x"], [rights])
+                won.append(place)
+            except PermissionError:
+                made.detach()
+
+        hand_over("a socket of its own", one.fileno())
+        hand_over("the broker", control)
+        os.dup2(one.fileno(), control)
+        hand_over("in the place of the broker", control)
+        os.close(control)
+        os.dup2(one.fileno(), control)
+        hand_over("in the place of the broker, which was closed", control)
+        return Page([{"won": won}])
+    """
+    assert trial.fetch(body, trial.door("shop.test")) == [{"won": []}]
 
 
 def test_a_handed_over_socket_leads_nowhere_else(trial: Trial) -> None:

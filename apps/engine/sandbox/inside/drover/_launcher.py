@@ -2,7 +2,8 @@
 
 Started as a script by `python -I -S -B`. One JSON line on standard input says how to confine; the order
 matters: limits, own root, own user, no new privileges, Landlock, seccomp, and only then the user's code.
-A layer that was asked for and cannot be had ends the process with exit code 97.
+A layer that was asked for and cannot be had ends the process with exit code 97; once `ready` was said that
+code means nothing, because the user's code can choose it too.
 """
 
 from __future__ import annotations
@@ -62,9 +63,10 @@ def main() -> None:
     _need("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
     sys.path[:] = [spec["library"], *sys.path[1:], *spec["sites"]]
     os.chdir(spec["work"] or "/")
-    from drover import _serving, _sockets
+    from drover import _files, _serving, _sockets
 
     _sockets.install(spec["control_fd"])
+    _files.install(spec["work"])
     if "landlock" in layers:
         _need("landlock", lambda: _landlock(spec))
     if "seccomp" in layers:

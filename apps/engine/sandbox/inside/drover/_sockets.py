@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from drover._failures import EgressRefused
@@ -31,7 +32,18 @@ INTERNET_LEVELS = {socket.IPPROTO_IP, socket.IPPROTO_TCP, socket.IPPROTO_IPV6}
 MOST_NAMES = 65_000
 
 
-class BrokeredSocket(_Real):
+class _Joining(_Real):
+    """`sendmsg` as one send: the kernel refuses the call, which could hand over descriptors as well."""
+
+    def sendmsg(
+        self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None
+    ) -> int:
+        if ancdata or address is not None:
+            raise PermissionError(1, "a custom source cannot hand over descriptors")
+        return self.send(b"".join(buffers), flags)
+
+
+class BrokeredSocket(_Joining):
     """A TCP socket as programs know it; underneath it is one end of a UNIX socket pair."""
 
     _peer: Address | None = None
@@ -136,8 +148,8 @@ def _socketpair(
 ) -> tuple[socket.socket, socket.socket]:
     one, other = _socket.socketpair(socket.AF_UNIX, type, proto)
     return (
-        _Real(socket.AF_UNIX, type, proto, one.detach()),
-        _Real(socket.AF_UNIX, type, proto, other.detach()),
+        _Joining(socket.AF_UNIX, type, proto, one.detach()),
+        _Joining(socket.AF_UNIX, type, proto, other.detach()),
     )
 
 

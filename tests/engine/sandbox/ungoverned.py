@@ -1,0 +1,225 @@
+"""Attacks that Landlock does not govern: modes, owners, times, locks, signals of files, and questions about others.
+
+A process of the platform's own user could do each of them. Written as those of `attacks`, which lists them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.engine.sandbox.attacks import World
+
+
+def changes_a_mode(world: World) -> Any:
+    import ctypes
+    import os
+
+    libc, path = ctypes.CDLL(None), world["open_file"].encode()
+    fchmodat2, here = 452, -100
+    for mode in (0o644, 0o666):
+        if not any(
+            (
+                libc.chmod(path, mode) == 0,
+                libc.fchmodat(here, path, mode, 0) == 0,
+                libc.syscall(fchmodat2, here, path, mode, 0) == 0,
+            )
+        ):
+            return False
+    return os.stat(path).st_mode & 0o777 == 0o666
+
+
+def changes_a_mode_by_descriptor(world: World) -> Any:
+    """Python's own files can be opened; access mode 3 asks for neither reading nor writing."""
+    import ctypes
+    import os
+
+    libc, won = ctypes.CDLL(None), []
+    for path, how in ((os.__file__, os.O_RDONLY), (world["open_file"], 3)):
+        try:
+            fd = os.open(path, how)
+        except OSError:
+            continue
+        mode = os.fstat(fd).st_mode & 0o777
+        won.append(libc.fchmod(fd, mode) == 0 or libc.syscall(452, fd, b"", mode, 0x1000) == 0)
+    return any(won)
+
+
+def changes_times(world: World) -> Any:
+    import ctypes
+    import os
+
+    libc, path = ctypes.CDLL(None), world["open_file"].encode()
+    fd = os.open(os.__file__, os.O_RDONLY)
+    omit = (ctypes.c_long * 4)(0, (1 << 30) - 2, 0, (1 << 30) - 2)
+    now = (ctypes.c_long * 4)(0, (1 << 30) - 1, 0, (1 << 30) - 1)
+    return libc.utimensat(-100, path, now, 0) == 0 or libc.futimens(fd, omit) == 0
+
+
+def gives_a_file_away(world: World) -> Any:
+    import ctypes
+    import os
+
+    libc, path = ctypes.CDLL(None), world["open_file"].encode()
+    fd = os.open(os.__file__, os.O_RDONLY)
+    return libc.lchown(path, -1, -1) == 0 or libc.fchown(fd, -1, -1) == 0
+
+
+def marks_a_file(world: World) -> Any:
+    import os
+
+    os.setxattr(world["open_file"], "user.drover", b"1")
+    os.removexattr(world["open_file"], "user.drover")
+    return True
+
+
+def opens_a_key_without_saying_what_for(world: World) -> Any:
+    """No right of Landlock governs access mode 3 or O_PATH, and what changes a file takes its descriptor."""
+    import os
+
+    fd = os.open(world["key_file"], 3)
+    return fd >= 0 and os.open(world["key_file"], os.O_PATH) >= 0
+
+
+def truncates_while_opening(world: World) -> Any:
+    import os
+
+    for how in (os.O_RDONLY, 3):
+        try:
+            os.close(os.open(world["open_file"], how | os.O_TRUNC))
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def sends_signals_through_a_pipe(world: World) -> Any:
+    import fcntl
+    import os
+    import struct
+
+    end, _ = os.pipe()
+    set_owner_ex, victim = 15, world["victim"]
+    for ask in (
+        lambda: fcntl.fcntl(end, fcntl.F_SETOWN, victim),
+        lambda: fcntl.fcntl(end, set_owner_ex, struct.pack("ii", 1, victim)),
+        lambda: fcntl.fcntl(end, fcntl.F_SETSIG, 9),
+        lambda: fcntl.fcntl(end, fcntl.F_SETFL, os.O_ASYNC),
+    ):
+        try:
+            ask()
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def sends_signals_through_a_socket(world: World) -> Any:
+    import _socket
+    import fcntl
+    import struct
+
+    one, _ = _socket.socketpair()
+    set_owner, set_group = 0x8901, 0x8902
+    for request in (set_owner, set_group):
+        try:
+            fcntl.ioctl(one, request, struct.pack("i", world["victim"]))
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def takes_a_lease(world: World) -> Any:
+    import fcntl
+    import os
+
+    fd = os.open(os.__file__, os.O_RDONLY)
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return True
+
+
+def watches_a_folder(world: World) -> Any:
+    import ctypes
+    import fcntl
+    import os
+
+    if ctypes.CDLL(None).inotify_init() >= 0:
+        return True
+    fd = os.open(os.path.dirname(os.__file__), os.O_RDONLY)
+    fcntl.fcntl(fd, fcntl.F_NOTIFY, fcntl.DN_CREATE)
+    return True
+
+
+def takes_the_room_for_pipes(world: World) -> Any:
+    import fcntl
+    import os
+
+    end, _ = os.pipe()
+    return fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20) == 1 << 20
+
+
+def hides_descriptors_between_sockets(world: World) -> Any:
+    import _socket
+    import array
+    import os
+
+    one, other = _socket.socketpair()
+    fd = os.open("hidden", os.O_RDWR | os.O_CREAT)
+    os.unlink("hidden")
+    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [fd]))
+    one.sendmsg([b"x"], [rights])
+    os.close(fd)
+    return len(other.recvmsg(1, 100)[1]) == 1
+
+
+def asks_about_another(world: World) -> Any:
+    import ctypes
+    import os
+    import time
+
+    libc, victim = ctypes.CDLL(None), world["victim"]
+    head, size = ctypes.c_void_p(), ctypes.c_size_t()
+    for ask in (
+        lambda: os.getpgid(victim) > 0,
+        lambda: os.getpriority(os.PRIO_PROCESS, victim) >= 0,
+        lambda: time.clock_gettime(~victim << 3 | 2) >= 0,
+        lambda: libc.get_robust_list(victim, ctypes.byref(head), ctypes.byref(size)) == 0,
+    ):
+        try:
+            if ask():
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def gets_a_handle_of_its_peer(world: World) -> Any:
+    import _socket
+
+    one, _ = _socket.socketpair()
+    return one.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12) != b""
+
+
+def filters_a_socket(world: World) -> Any:
+    import _socket
+    import ctypes
+    import struct
+
+    one, _ = _socket.socketpair()
+    accept_all = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0xFFFF))
+    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(accept_all))
+    attach_filter = 26
+    one.setsockopt(_socket.SOL_SOCKET, attach_filter, program)
+    return True
+
+
+def kills_itself_by_a_timer(world: World) -> Any:
+    """The way to look like a process that the machine killed."""
+    import ctypes
+    import struct
+
+    notify_by_signal, kill = 0, 9
+    event = ctypes.create_string_buffer(struct.pack("Qii", 0, kill, notify_by_signal), 64)
+    timer = ctypes.c_int()
+    return ctypes.CDLL(None).timer_create(0, event, ctypes.byref(timer)) == 0
