@@ -39,7 +39,7 @@ def build() -> Application:
     from django.conf import settings
 
     from apps.runs.streams import Streams
-    from config import files
+    from config import files, hosts
 
     sending: Any = files.handing_over(wsgi)
     pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
@@ -53,7 +53,9 @@ def build() -> Application:
             await send({"type": "websocket.close", "code": 1000})
             return
         scope = {**scope, "headers": _unambiguous(scope["headers"])}
-        if scope["path"] == LIVE and scope["method"] in {"GET", "HEAD"}:
+        if not _is_ours(scope):
+            await _answer(send, 400, hosts.refusal(), b"application/problem+json")
+        elif scope["path"] == LIVE and scope["method"] in {"GET", "HEAD"}:
             await _answer(send, 200, b'{"status":"alive"}', b"application/json")
         elif scope["method"] == "GET" and (found := STREAM.fullmatch(scope["path"])):
             run = found["run"]
@@ -66,6 +68,17 @@ def build() -> Application:
             await pages(asked, body, files.following(asked, receive, send))
 
     return application
+
+
+def _is_ours(scope: Scope) -> bool:
+    """Whether the request is for this installation; with two Host headers it is for nobody."""
+    from config import hosts
+
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    server = str((scope.get("server") or ("",))[0])
+    return len(given) < 2 and hosts.is_ours(
+        given[0] if given else None, path=scope["path"], server=server
+    )
 
 
 async def _lifespan(receive: Receive, send: Send, close: Callable[[], Awaitable[None]]) -> None:

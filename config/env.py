@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -87,6 +88,18 @@ def integer(name: str, default: int, *, least: int | None = None) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def hosts(name: str, default: str, *, besides: str) -> list[str]:
+    """Host names to answer to, and the one in the URL `besides`. `*`, which would be any, is refused."""
+    found = words(name, default)
+    if any("*" in host for host in found):
+        raise SettingMissing(
+            f"{name} must name hosts; it cannot hold *. Write .example.com for all below it."
+        )
+    public = urlsplit(besides).netloc.rpartition("@")[2]
+    named = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", public)
+    return list(dict.fromkeys([*found, *([named[1].lower()] if named else [])]))
 
 
 def role_password(secret_key: str, role: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import NotAuthenticated
@@ -20,8 +20,6 @@ from config.api import PublicView
 from config.schema import operation
 
 logger = structlog.get_logger(__name__)
-
-REASONED = frozenset({"database", "storage"})  # parts whose findings hold another program's words
 
 
 class Alive(serializers.Serializer[Any]):
@@ -36,7 +34,9 @@ class Part(serializers.Serializer[Any]):
 
 class Readiness(serializers.Serializer[Any]):
     ready = serializers.BooleanField()
-    parts = Part(many=True)
+    parts = Part(
+        many=True, required=False, help_text="With DROVER_METRICS_TOKEN as a bearer token only."
+    )
 
 
 class Live(PublicView):
@@ -58,31 +58,44 @@ class Live(PublicView):
 
 class Ready(PublicView):
     public_because = (
-        "A load balancer has no account; it says which part is away, nothing about data."
+        "A load balancer has no account; without the operators' token it says yes or no."
     )
 
     @operation(
         "health_ready",
         tag="health",
-        summary="Whether everything this process needs is there",
+        summary="Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not",
         answer=Readiness,
         unready=True,
         example={"ready": True, "parts": [{"part": "database", "ok": True, "seen": "18.1"}]},
         public=True,
     )
     def get(self, request: Request) -> Response:
-        found = health.ready()
-        parts = [{"part": one.part, "ok": one.ok, "seen": _for_anyone(one)} for one in found]
+        found = _found()
         well = all(one.ok for one in found)
-        return Response({"ready": well, "parts": parts}, status=200 if well else 503)
+        answer: dict[str, Any] = {"ready": well}
+        if _is_operator(request):
+            answer["parts"] = [{"part": one.part, "ok": one.ok, "seen": one.seen} for one in found]
+        return Response(answer, status=200 if well else 503)
 
 
-def _for_anyone(found: health.Finding) -> str:
-    """Errors name hosts, users and folders: whoever may read the log finds them there."""
-    if found.ok or found.part not in REASONED:
-        return found.seen
-    logger.warning("not ready", part=found.part, seen=found.seen)
-    return "not well; the log says why, or `manage.py doctor`"
+def _found() -> list[health.Finding]:
+    """What is there and what is not; what is not is told to whoever may read the log."""
+    try:
+        found = health.ready()
+    except DatabaseError as error:  # it went away in the middle
+        found = [health.Finding("database", False, str(error).partition("\n")[0])]
+    for one in found:
+        if not one.ok:
+            logger.warning("not ready", part=one.part, seen=one.seen)
+    return found
+
+
+def _is_operator(request: Request) -> bool:
+    """Whether the request carries the operators' own token."""
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    token = settings.METRICS_TOKEN.encode()
+    return bool(token) and hmac.compare_digest(given, token)
 
 
 class Metrics(PublicView):
@@ -99,9 +112,7 @@ class Metrics(PublicView):
         public=True,
     )
     def get(self, request: Request) -> HttpResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        token = settings.METRICS_TOKEN.encode()
-        if not token or not hmac.compare_digest(given, token):
+        if not _is_operator(request):
             raise NotAuthenticated("Send DROVER_METRICS_TOKEN as a bearer token.")
         lines = "".join(f"{line}\n" for line in _lines())
         return HttpResponse(lines, content_type="text/plain; version=0.0.4; charset=utf-8")

@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "apps.runs",
 ]
 MIDDLEWARE = [
+    "config.hosts.KnownHost",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.headers.SecurityHeaders",
@@ -257,7 +258,8 @@ STORAGES = {
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 # --- Web ------------------------------------------------------------------------------------
-ALLOWED_HOSTS = env.words("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# Any other Host is refused on every path. Links in mails name the public one, so it is always answered.
+ALLOWED_HOSTS = env.hosts("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", besides=PUBLIC_URL)
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static" / "build"

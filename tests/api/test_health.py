@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
+from apps.orgs.roles import Role
 from config import health
 from tests.orgs.test_commands import worker_lives
-from tests.world import new_client
+from tests.world import World, new_client, token_for
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +22,20 @@ def test_a_process_says_that_it_lives_without_asking_the_database() -> None:
     assert new_client().get("/api/v1/health/live").json() == {"status": "alive"}
 
 
-def test_a_node_is_ready_when_every_part_is_there(db: None) -> None:
+OPERATOR = {"HTTP_AUTHORIZATION": "Bearer secret"}
+
+
+def ready(**headers: Any) -> tuple[int, dict[str, Any]]:
+    answer = new_client().get("/api/v1/health/ready", **headers)
+    return answer.status_code, answer.json()
+
+
+def test_a_node_is_ready_when_every_part_is_there(db: None, settings: Any) -> None:
     worker_lives()
-    answer = new_client().get("/api/v1/health/ready")
-    assert answer.status_code == 200, answer.content
-    assert {part["part"] for part in answer.json()["parts"]} == {
+    settings.METRICS_TOKEN = "secret"
+    status, body = ready(**OPERATOR)
+    assert status == 200, body
+    assert {part["part"] for part in body["parts"]} == {
         "database",
         "migrations",
         "queue",
@@ -33,26 +44,51 @@ def test_a_node_is_ready_when_every_part_is_there(db: None) -> None:
         "storage",
         "isolation",
     }
+    assert ready() == (200, {"ready": True})
 
 
-def test_a_node_without_a_scheduler_is_not_ready_and_names_it(db: None) -> None:
-    answer = new_client().get("/api/v1/health/ready")
-    assert answer.status_code == 503
-    failing = {part["part"] for part in answer.json()["parts"] if not part["ok"]}
-    assert failing == {"workers", "scheduler"}
+def test_a_node_without_a_scheduler_is_not_ready_and_names_it_to_operators(
+    db: None, settings: Any
+) -> None:
+    settings.METRICS_TOKEN = "secret"
+    status, body = ready(**OPERATOR)
+    assert status == 503
+    assert {part["part"] for part in body["parts"] if not part["ok"]} == {"workers", "scheduler"}
 
 
-def test_a_part_that_fails_is_named_to_anyone_but_explained_in_the_log_only(
+@pytest.mark.parametrize("credential", ["", "Bearer ", "Bearer guess", "Basic secret", "member"])
+def test_strangers_members_and_guesses_learn_yes_or_no(
+    world: World, settings: Any, credential: str
+) -> None:
+    settings.METRICS_TOKEN = "secret"
+    if credential == "member":
+        credential = f"Bearer {token_for(world.users[Role.OWNER], world.org)}"
+    assert ready(HTTP_AUTHORIZATION=credential) == (503, {"ready": False})
+    settings.METRICS_TOKEN = ""
+    assert ready(HTTP_AUTHORIZATION=credential) == (503, {"ready": False})
+
+
+def test_what_is_away_is_explained_to_operators_and_in_the_log(
     db: None, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = "/dev/null/inner-place"
     storage = {**settings.STORAGES["default"], "OPTIONS": {"location": place}}
     settings.STORAGES = {**settings.STORAGES, "default": storage}
-    answer = new_client().get("/api/v1/health/ready")
-    (found,) = [part for part in answer.json()["parts"] if part["part"] == "storage"]
-    assert found["ok"] is False
-    assert place not in answer.content.decode()
+    settings.METRICS_TOKEN = "secret"
+    assert ready() == (503, {"ready": False})
     assert place in caplog.text
+    (found,) = [part for part in ready(**OPERATOR)[1]["parts"] if part["part"] == "storage"]
+    assert place in found["seen"]
+
+
+def test_a_database_that_goes_away_in_the_middle_is_not_told_to_strangers(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> list[health.Finding]:
+        raise OperationalError("server at 10.1.2.3 closed the connection")
+
+    monkeypatch.setattr(health, "ready", gone)
+    assert ready() == (503, {"ready": False})
 
 
 def test_the_gauges_need_the_operators_token(db: None, settings: Any) -> None:

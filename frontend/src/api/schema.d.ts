@@ -1169,8 +1169,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether everything this process needs is there
-         * @description Whether everything this process needs is there.
+         * Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not
+         * @description Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not.
          */
         get: operations["health_ready"];
         put?: never;
@@ -4048,7 +4048,8 @@ export interface components {
         };
         Readiness: {
             ready: boolean;
-            parts: components["schemas"]["Part"][];
+            /** @description With DROVER_METRICS_TOKEN as a bearer token only. */
+            parts?: components["schemas"]["Part"][];
         };
         /** @description Whoever sits at an open session must show the password; who has none, log in again first. */
         ReauthenticationRequest: {
@@ -10588,7 +10589,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Whether everything this process needs is there */
+            /** @description Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not */
             200: {
                 headers: {
                     [name: string]: unknown;
