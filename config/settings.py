@@ -322,6 +322,8 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
 }
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
+# Seconds without a page, a write or a line of the log after which a run counts as hung: docs/howto/look-after.md.
+RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)

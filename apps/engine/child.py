@@ -24,6 +24,7 @@ from apps.engine.failures import FailureClass
 from apps.engine.protocol import VERSION, Message, ProtocolError, Result, encode
 from apps.engine.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.engine.runner import Runner
+from apps.engine.signs import signs
 
 if TYPE_CHECKING:
     from loguru import Message as LoguruMessage
@@ -105,6 +106,7 @@ def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
     redactor = redactor_of(spec)
     _log_to(channel, redactor, spec.log_level)
     channel.send(Started(os.getpid()))
+    signs.tell = channel.send
 
     def emit(event: Event) -> None:
         channel.send(event)

@@ -196,6 +196,14 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Working:
+    """The child gets on with its work, or begins with what may take `seconds` without another sign."""
+
+    doing: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFile:
     """A published file under `RunSpec.data`; `key` starts with its prefix."""
 
@@ -237,7 +245,7 @@ class Failed:
 Event = Started | Progress | LogLine | Network | OutputFile | Withdrawn | Succeeded | Failed
 Outcome = Succeeded | Failed
 
-StopReason = Literal["cancelled", "timeout", "lease_lost", "shutdown"]
+StopReason = Literal["cancelled", "timeout", "silent", "lease_lost", "shutdown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import polars as pl
 from bizon.source.models import SourceIncrementalState, SourceIteration
 
 from apps.engine.failures import SourceError
+from apps.engine.signs import signs
 from apps.engine.sources.base import FrameIteration, RowsIteration, Source
 from apps.engine.transforms import Transform
 
@@ -157,6 +158,7 @@ class PageReader:
         pagination: Mapping[str, Any] = self._start
         while True:
             page = self._page(self._fetch(dict(pagination)))
+            signs.moved()
             if page.next and page.next == pagination:
                 raise BrokenSource(
                     "The source named the page it was just asked for as the next one.",

@@ -23,6 +23,7 @@ from apps.engine.contract import (
     Started,
     Succeeded,
     Withdrawn,
+    Working,
 )
 from apps.engine.failures import EngineError, FailureClass
 
@@ -42,7 +43,7 @@ class Result:
     value: Mapping[str, Any] = field(default_factory=dict)
 
 
-Message = Event | Result
+Message = Event | Working | Result
 
 _NAMES: dict[type, str] = {
     Started: "started",
@@ -51,6 +52,7 @@ _NAMES: dict[type, str] = {
     Network: "network",
     OutputFile: "output",
     Withdrawn: "withdrawn",
+    Working: "working",
     Succeeded: "succeeded",
     Failed: "failed",
     Result: "result",
@@ -68,6 +70,7 @@ _SHAPES: dict[str, tuple[Callable[..., Message], Shape]] = {
         OutputFile,
         {"name": _STR, "key": _STR, "bytes": _INT, "rows": _INT, "media_type": _STR},
     ),
+    "working": (Working, {"doing": _STR, "seconds": (int, float)}),
     "withdrawn": (Withdrawn, {"prefix": _STR}),
     "succeeded": (Succeeded, _COUNTS),
     "failed": (

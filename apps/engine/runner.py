@@ -34,6 +34,7 @@ from apps.engine.failures import ConfigurationError, Crashed, LeaseLost, Positio
 from apps.engine.identity import identity_of
 from apps.engine.pages import PageQueue, PageReader
 from apps.engine.redaction import Redactor
+from apps.engine.signs import signs
 from apps.engine.sources.base import Source
 from apps.engine.transforms import Transform
 from apps.engine.writer import Blame, Writer
@@ -118,7 +119,8 @@ class Runner:
         self._sweep(backend)
         with self._blame.on("destination"):
             destination = self._destination(job)
-            destination.open(job.batches)
+            with signs.waiting("opening the destination", destination.longest_step):
+                destination.open(job.batches)
         _say_where(spec, job)
         writer = Writer(destination, backend, job, self._blame)
         if not job.exhausted:
@@ -152,7 +154,8 @@ class Runner:
         for job_id in backend.unswept_jobs():
             with self._blame.on("destination"):
                 destination = self._bound(self._spec.destination, job_id)
-                destination.abandon()
+                with signs.waiting("removing what was staged", destination.longest_step):
+                    destination.abandon()
                 destination.close()
             backend.mark_swept(job_id)
 
@@ -241,7 +244,8 @@ class Runner:
         self._report(writer, at_once=True)
         backend.check_lease()
         with self._blame.on("destination"):
-            publication = destination.publish(writer.committed)
+            with signs.waiting("publishing", destination.longest_step):
+                publication = destination.publish(writer.committed)
             destination.forget_older()
             destination.close()
         if publication.withdrawn is not None:

@@ -21,6 +21,7 @@ from apps.engine.contract import (
     RunSpec,
     StopReason,
     Succeeded,
+    Working,
 )
 from apps.engine.conversation import Conversation
 from apps.engine.failures import (
@@ -34,6 +35,7 @@ from apps.engine.failures import (
 from apps.engine.forks import ForkServerGone, ForkServerProcess
 from apps.engine.protocol import VERSION, Result
 from apps.engine.redaction import Redactor, redactor_of, redactor_of_payload
+from apps.engine.silence import SILENCE, Watch
 
 LOOK_EVERY = 0.2  # seconds between questions whether to stop
 START_SECONDS = 20.0  # a question waits for a fork server that is starting
@@ -41,6 +43,12 @@ START_SECONDS = 20.0  # a question waits for a fork server that is starting
 _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "cancelled": (FailureClass.CANCELLED, "The run was cancelled.", False),
     "timeout": (FailureClass.TIMEOUT, "The run took longer than its pipeline allows.", True),
+    "silent": (
+        FailureClass.TIMEOUT,
+        "The run showed no sign of work for too long (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"
+        " line of the log. It is ended and tried again; see whether the source or the destination hangs.",
+        True,
+    ),
     "lease_lost": (FailureClass.CRASHED, "Another worker took this run over.", True),
     "shutdown": (FailureClass.CRASHED, "The worker is shutting down.", True),
 }
@@ -67,7 +75,8 @@ class EngineSupervisor:
 
     Nothing is started before `start()` or the first use. With `idle_timeout` (seconds) the fork
     server ends when it was not used for so long. `preload` names modules to import in it besides
-    the engine's own. `memory` limits the address space of each child, in bytes.
+    the engine's own. `memory` limits the address space of each child, in bytes; `silence` is how long
+    a run may show no sign of work, in seconds.
     """
 
     def __init__(
@@ -76,8 +85,10 @@ class EngineSupervisor:
         *,
         preload: Sequence[str] = (),
         memory: int = CHILD_MEMORY,
+        silence: float = SILENCE,
     ) -> None:
         self._idle_timeout = idle_timeout
+        self._silence = silence
         self._memory = memory
         self._preload = tuple(preload)
         self._lock = threading.Lock()
@@ -105,20 +116,25 @@ class EngineSupervisor:
 
         `on_event` gets everything but the outcome, in this thread; what it raises kills the child
         and is raised here. `should_stop` is asked every 0.25 s or less; after it gives a reason
-        the run ends within 10 s whatever the child does.
+        the run ends within 10 s whatever the child does. A child that is silent for too long ends
+        with the class `timeout`.
         """
         request = {"do": "run", "spec": spec.to_json(), **self._limits()}
         reason: StopReason | None = None
+        watch = Watch(self._silence)
         with self._conversation(request, redactor_of(spec)) as conversation:
             while not conversation.over:
                 for message in conversation.listen(LOOK_EVERY):
-                    if not isinstance(message, Result):
+                    watch.hear(message)
+                    if not isinstance(message, Result | Working):
                         on_event(message)
                 if reason is None:
-                    reason = should_stop()
+                    reason = should_stop() or ("silent" if watch.is_over else None)
                     if reason is not None:
                         conversation.stop()
             outcome = conversation.outcome()
+        if reason == "silent" and watch.doing and isinstance(outcome, Failed):
+            outcome = replace(outcome, evidence=(f"it was {watch.doing}", *outcome.evidence))
         if isinstance(outcome, Result):
             return Failed(FailureClass.INTERNAL, "The run answered like a call.")
         return _because(reason, outcome)

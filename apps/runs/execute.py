@@ -188,7 +188,8 @@ class End:
         idle = 0 if self._moved() else run.idle_attempts + 1
         failures = self._failures_before(run) + 1
         record = retries.Record(failures, idle, run.crashes + crashed, run.max_attempts)
-        wait = retries.wait_before_next(failed, record)
+        over = self.reason == "timeout"  # of the whole run, which another attempt would not change
+        wait = None if over else retries.wait_before_next(failed, record)
         left = run.timeout_seconds - (timezone.now() - _began(run)).total_seconds()
         if wait is not None and wait > left:
             failed = retries.too_late(failed, wait=wait, left=left)

@@ -32,10 +32,7 @@ def wait_before_next(failed: Failed, record: Record) -> float | None:
     Attempts that moved records are counted apart from those that did not: a long sync over a bad
     line gets ahead with each, while a source that refuses is asked only a few times.
     """
-    if not failed.retryable or failed.failure_class in {
-        FailureClass.CANCELLED,
-        FailureClass.TIMEOUT,
-    }:
+    if not failed.retryable or failed.failure_class is FailureClass.CANCELLED:
         return None
     if record.crashes >= POISON or record.idle >= record.most_idle:
         return None

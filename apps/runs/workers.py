@@ -61,7 +61,7 @@ def current() -> Worker:
 def this_process() -> Iterator[Worker]:
     """Be a worker, with a warm engine, until the block ends."""
     global _current
-    engine = EngineSupervisor(memory=settings.CHILD_MEMORY)
+    engine = EngineSupervisor(memory=settings.CHILD_MEMORY, silence=settings.RUN_SILENCE)
     _current = Worker(_name(os.getpid()), engine, threading.Event())
     _current.engine.start()
     try:

@@ -18,6 +18,8 @@ from pydantic import BaseModel
 from apps.engine.contract import CheckStep, OutputFile
 from apps.engine.destinations.base import Batch, Destination, Publication
 
+SLOW = 8.0  # seconds
+
 
 class LedgerConfig(BaseModel):
     folder: str
@@ -75,6 +77,8 @@ class LedgerDestination(Destination):
     def publish(self, committed: Sequence[Batch]) -> Publication:
         if self.fault == "publish_fails":
             raise RuntimeError("no room at the inn")
+        if self.fault == "slow_publish":
+            time.sleep(SLOW)
         marker = Path(self.config.folder) / f"published.{self.job_id}"
         names = [f"{batch.id}.jsonl" for batch in committed]
         if self.forgets_to_roll_back:

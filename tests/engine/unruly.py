@@ -13,6 +13,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration, SourceR
 from loguru import logger
 
 from apps.engine.failures import PositionGone
+from apps.engine.signs import signs
 from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, rows_page
 
 
@@ -82,6 +83,14 @@ def _hang(source: UnrulySource, after: int) -> Any:
         time.sleep(60)
 
 
+def _drip(source: UnrulySource, after: int) -> Page:
+    """A page that takes long and moves all the while."""
+    for _ in range(16):
+        time.sleep(0.5)
+        signs.moved()
+    return source._rows(after)
+
+
 def _same_page(source: UnrulySource, after: int) -> Any:
     return rows_page([{"id": after}], {"after": after} if after else {"after": 0})
 
@@ -133,6 +142,7 @@ _MISBEHAVE: dict[str, Any] = {
     "system_exit": lambda source, after: sys.exit(3),
     "secret": lambda source, after: _raise(ValueError(f"bad password {source.settings.password}")),
     "hang": _hang,
+    "drip": _drip,
     "exit": _noisy_exit,
     "gone": _gone,
     "confess": _confess,

@@ -18,6 +18,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from apps.engine import EngineSupervisor
 from apps.orgs.principals import SYSTEM
 from apps.runs import execute, retries, services
 from apps.runs.execute import Worker
@@ -100,6 +101,21 @@ def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
     run = shown(acme, run_id)
     assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "timeout", 1)
     assert run["failure"]["retryable"]
+
+
+def test_a_silent_run_is_tried_again(acme: World) -> None:
+    run_id = start(acme, make_pipeline(acme, source=HANGS, max_attempts=1))
+    engine = EngineSupervisor(silence=4)
+    engine.start(wait=30)
+    try:
+        work_until_idle(Worker("tests", engine, threading.Event()))
+    finally:
+        engine.close()
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")
+    assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["message"]
+    assert [attempt["records_read"] for attempt in run["attempts"]] == [300, 300]
 
 
 def test_a_run_whose_process_dies_three_times_is_given_up(acme: World, this_worker: Worker) -> None:

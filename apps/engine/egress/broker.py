@@ -21,6 +21,7 @@ from functools import partial
 from apps.engine.egress.allowlist import AllowList
 from apps.engine.egress.policy import judge
 from apps.engine.failures import EngineError
+from apps.engine.signs import signs
 
 CONNECT_SECONDS = 10.0
 RESOLVE_SECONDS = 10.0
@@ -222,6 +223,7 @@ class Broker:
             writer.transport.abort()
 
     def _count(self, passage: Passage, size: int, *, outward: bool) -> None:
+        signs.moved()
         if outward:
             passage.sent += size
         else:

@@ -17,6 +17,7 @@ from urllib3.util.timeout import _TYPE_DEFAULT, Timeout
 
 from apps.engine.egress.policy import check_host
 from apps.engine.failures import ConfigurationError
+from apps.engine.signs import signs
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -180,6 +181,7 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
     size = 0
     for chunk in response.iter_content(CHUNK):
         size += len(chunk)
+        signs.moved()
         if size > limit:
             response.close()
             raise BodyTooLargeError(limit)

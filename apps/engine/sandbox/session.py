@@ -24,6 +24,7 @@ from apps.engine.sandbox import process, syscalls, typed, workdirs
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
+from apps.engine.signs import signs
 
 LOOK_EVERY = 0.25  # seconds between looks at disk and clock
 READ = 1 << 18  # bytes
@@ -211,6 +212,7 @@ class Sandbox:
         if not data:
             return
         self._last_sign = time.monotonic()
+        signs.moved()
         self._output += len(data)
         if self._output > self._limits.output:
             raise self._end(_too_much("all answers", self._limits.output))

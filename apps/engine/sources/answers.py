@@ -19,6 +19,7 @@ from apps.engine.failures import (
     RateLimitError,
     SourceError,
 )
+from apps.engine.signs import signs
 
 Read = TypeVar("Read")
 
@@ -83,7 +84,8 @@ class Asker:
                 wait = self._wait(attempt, error)
                 if wait is None:
                     raise
-            self._sleep(wait)
+            with signs.waiting("waiting to ask again", wait):
+                self._sleep(wait)
             attempt += 1
 
     def _ask_once(self, method: str, url: str, **options: Any) -> Answer:

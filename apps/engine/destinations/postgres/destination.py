@@ -59,6 +59,7 @@ class PostgresDestination(Destination):
         )
         if spec.write_mode == "merge" and not spec.primary_key:
             raise ConfigurationError("Merging needs a primary key")
+        self.longest_step = max(self.longest_step, 4.0 * config.statement_timeout)
         self._target = table_name(spec.table, config.schema_)
         self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
         self._staging = Staging(staging_name(self._target, job_id), ordered=bool(self._key))

@@ -19,6 +19,7 @@ from apps.engine.destinations.postgres.identifiers import BATCH, BATCHES, ROW, T
 from apps.engine.destinations.postgres.tables import Table, add_column, look, widen_column
 from apps.engine.failures import DestinationError
 from apps.engine.postgres import Cursor
+from apps.engine.signs import signs
 
 MAKE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -79,6 +80,7 @@ class Staging:
         with cursor.copy(command.format(self.name.quoted(), names)) as copy:
             for piece in csv_slices(frame):
                 copy.write(piece)
+                signs.moved()
         cursor.execute(
             sql.SQL("INSERT INTO {} VALUES (%s, %s, %s)").format(self._batches),
             (self.name.name, mark, frame.height),
