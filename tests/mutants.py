@@ -36,12 +36,28 @@ KEYS = "tests/orgs/test_api_keys.py"
 INVITATIONS = "tests/orgs/test_invitations.py"
 OPERATORS = "tests/orgs/test_operators.py"
 CREDENTIALS = "tests/orgs/test_credentials.py"
+RETENTION = "tests/runs/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
 CUSTOM = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
 MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
+    # The only ways to remove what an org has: its own days, and nothing that is live.
+    Mutant(
+        "one org's days prune every trail",
+        "apps/orgs/migrations/0017_retention.py",
+        "WHERE a.org_id = due.id AND a.at < due.before",
+        "WHERE a.at < due.before",
+        RETENTION,
+    ),
+    Mutant(
+        "the log of a run that was started again is removed",
+        "apps/runs/retention.py",
+        "pk=run_id, status__in=ENDED)",
+        "pk=run_id)",
+        RETENTION,
+    ),
     # The first wall: reads that start from the org.
     Mutant(
         "for_org forgets the org",

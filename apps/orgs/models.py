@@ -33,6 +33,11 @@ class Org(models.Model):
     max_members = models.PositiveIntegerField(null=True, blank=True)
     max_rows_month = models.PositiveBigIntegerField(null=True, blank=True)
     max_bytes_month = models.PositiveBigIntegerField(null=True, blank=True)
+    # Days that things are kept; none: for ever. apps.runs.retention removes what is older.
+    keep_logs_days = models.PositiveIntegerField(default=90, null=True, blank=True)
+    keep_events_days = models.PositiveIntegerField(default=90, null=True, blank=True)
+    keep_runs_days = models.PositiveIntegerField(null=True, blank=True)
+    keep_audit_days = models.PositiveIntegerField(default=365, null=True, blank=True)
     require_second_factor = models.BooleanField(default=False)
     require_sso = models.BooleanField(
         default=False
@@ -54,6 +59,10 @@ class Org(models.Model):
         constraints = [
             names.plain("name", name="orgs_org_name_plain"),
             names.plain("suspended_because", name="orgs_org_because_plain"),
+            models.CheckConstraint(
+                condition=models.Q(keep_audit_days__gte=365) | models.Q(keep_audit_days=None),
+                name="orgs_org_keeps_audit_a_year",
+            ),
         ]
 
     def __str__(self) -> str:

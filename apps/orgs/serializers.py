@@ -27,6 +27,14 @@ class Organization(serializers.Serializer[Any]):
     max_members = serializers.IntegerField(allow_null=True, help_text="Invited ones included.")
     max_rows_month = serializers.IntegerField(allow_null=True, help_text="Rows written a month.")
     max_bytes_month = serializers.IntegerField(allow_null=True, help_text="Bytes a month.")
+    keep_logs_days = serializers.IntegerField(allow_null=True, help_text="Null: for ever.")
+    keep_events_days = serializers.IntegerField(
+        allow_null=True, help_text="Of what the organization's stream said."
+    )
+    keep_runs_days = serializers.IntegerField(
+        allow_null=True, help_text="Runs whose files are there stay, and each pipeline's newest."
+    )
+    keep_audit_days = serializers.IntegerField(allow_null=True)
     require_second_factor = serializers.BooleanField()
     require_sso = serializers.BooleanField()
     email_domains = serializers.ListField(child=serializers.CharField())
@@ -66,6 +74,19 @@ class NetworkField(serializers.CharField):
         return str(network)
 
 
+class DaysField(serializers.IntegerField):
+    """How long something is kept."""
+
+    def __init__(self, *, min_value: int = 1) -> None:
+        super().__init__(
+            min_value=min_value,
+            max_value=36_500,
+            allow_null=True,
+            required=False,
+            help_text="Days that they are kept; null: for ever.",
+        )
+
+
 MOST = 2**53 - 1  # what JSON numbers hold exactly
 
 
@@ -86,6 +107,10 @@ class OrganizationChange(serializers.Serializer[Any]):
     max_bytes_month = serializers.IntegerField(
         min_value=0, max_value=MOST, allow_null=True, required=False
     )
+    keep_logs_days = DaysField()
+    keep_events_days = DaysField()
+    keep_runs_days = DaysField()
+    keep_audit_days = DaysField(min_value=365)
     require_second_factor = serializers.BooleanField(
         required=False, help_text="Members without one are asked to set one up before they get in."
     )

@@ -55,7 +55,7 @@ class Source(ABC):
             if seen == newest:
                 return Missed((), seen, self.is_over())
             rows = self.rows(seen)
-        if seen > newest or not rows or rows[0][0] != seen + 1:
+        if seen > newest or not rows or rows[-1][0] != seen + len(rows):  # some were removed
             return self.begin()
         frames = tuple(frame(*row) for row in rows)
         last, kind, _ = rows[-1]

@@ -134,10 +134,25 @@ def page(found: Sequence[Part], *, offset: int, limit: int, level: str | None, t
 
 
 def reader(
-    found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
+    found: Sequence[Part],
+    *,
+    offset: int,
+    limit: int,
+    level: str | None,
+    total: int,
+    removed: Callable[[], bool],
 ) -> Callable[[], Page]:
-    """`page`, to be called later."""
-    return lambda: page(found, offset=offset, limit=limit, level=level, total=total)
+    """`page`, to be called later. `removed` is asked when a part is missing: was it removed meanwhile?"""
+
+    def read() -> Page:
+        try:
+            return page(found, offset=offset, limit=limit, level=level, total=total)
+        except FileNotFoundError:
+            if not removed():
+                raise
+            return Page([], total)
+
+    return read
 
 
 def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:

@@ -76,6 +76,10 @@ class Run(OrgOwned):
 
     event_sequence = models.BigIntegerField(default=0)
     log_lines = models.BigIntegerField(default=0)
+    log_removed = models.BigIntegerField(
+        default=0, db_default=0
+    )  # lines before this number were removed
+    log_removal_at = models.DateTimeField(null=True)  # their removal began, and has not ended
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -111,6 +115,16 @@ class Run(OrgOwned):
                 fields=["org"], name="runs_running", condition=models.Q(status=Status.RUNNING)
             ),
             models.Index(fields=["org", "-claimed_at"], name="runs_turn"),
+            models.Index(
+                fields=["org", "finished_at"],
+                name="runs_with_log",
+                condition=models.Q(log_lines__gt=models.F("log_removed")),
+            ),
+            models.Index(
+                fields=["log_removal_at"],
+                name="runs_log_removal",
+                condition=models.Q(log_removal_at__isnull=False),
+            ),
         ]
 
 
@@ -153,7 +167,12 @@ class Event(OrgOwned):
             models.UniqueConstraint(fields=["org", "run", "sequence"], name="runs_event_sequence"),
             models.UniqueConstraint(fields=["org", "org_sequence"], name="runs_event_org_sequence"),
         ]
-        indexes = [models.Index(fields=["at"], name="runs_event_age")]
+        indexes = [
+            models.Index(fields=["at"], name="runs_event_details", condition=~models.Q(kind="run")),
+            models.Index(
+                fields=["org", "at"], name="runs_event_of_org", condition=models.Q(kind="run")
+            ),
+        ]
 
 
 class Feed(OrgOwned):

@@ -157,6 +157,8 @@ class LogPageSerializer(serializers.Serializer[Any]):
     )
     total = serializers.IntegerField(help_text="Lines written so far.")
     complete = serializers.BooleanField(help_text="The run has ended: no line will follow.")
+    removed = serializers.IntegerField(help_text="Lines before this number were removed for age.")
+    note = serializers.CharField(help_text="Says so in words; empty when nothing was removed.")
 
 
 class OutputSerializer(serializers.Serializer[Any]):
@@ -226,6 +228,14 @@ class MonthSerializer(serializers.Serializer[Any]):
     runs = serializers.IntegerField()
 
 
+class KeptSerializer(serializers.Serializer[Any]):
+    name = serializers.ChoiceField(["logs", "outputs", "events", "runs", "audit"])
+    days = serializers.IntegerField(allow_null=True, help_text="How long; null: for ever.")
+    rows = serializers.IntegerField()
+    bytes = serializers.IntegerField(allow_null=True, help_text="Null: not measured.")
+
+
 class UsageSerializer(serializers.Serializer[Any]):
     limits = MeasureSerializer(many=True)
     months = MonthSerializer(many=True)
+    kept = KeptSerializer(many=True)

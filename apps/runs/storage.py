@@ -21,6 +21,7 @@ __all__ = [
     "log_key",
     "read",
     "remove",
+    "remove_log",
     "run_folder",
     "run_ids",
     "signed_url",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 
+_PART = re.compile(r"\d{4}-(\d{12})\.jsonl")  # as log_key names them
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as keys spell it
 
 
@@ -73,6 +75,21 @@ def remove(folder: str) -> None:
         _remove_objects(folder)
 
 
+def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
+    """The parts of a run's log that begin before this line; a new attempt may write others meanwhile."""
+    folder = f"{run_folder(org_id, run_id)}/log"
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:  # on a disk: it is gone already, or nothing was ever written
+        return
+    for name in names:
+        found = _PART.fullmatch(name)
+        if found and int(found[1]) < before:
+            default_storage.delete(f"{folder}/{name}")
+    if settings.STORAGE_KIND == "local":
+        _remove_empty_folders(Path(default_storage.path(folder)))
+
+
 def signed_url(key: str, *, name: str) -> str | None:
     """A link that works for a few minutes and downloads as `name`; None where the backend has none."""
     disposition = f'attachment; filename="{name}"'
@@ -95,6 +112,13 @@ def _remove_folder(path: Path) -> None:
     while path.exists():
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
+
+
+def _remove_empty_folders(log: Path) -> None:
+    """The log's folder and its run's, unless they hold something."""
+    for folder in (log, log.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _remove_objects(folder: str) -> None:

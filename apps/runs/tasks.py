@@ -12,7 +12,7 @@ from procrastinate.contrib.django import app
 
 from apps.pipelines import removal
 from apps.runs import execute as attempts
-from apps.runs import queue, reconciler, remains, scheduling, workers
+from apps.runs import queue, reconciler, remains, retention, scheduling, workers
 
 PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)  # a minute later each time: three days
 
@@ -43,6 +43,12 @@ def tick(timestamp: int) -> None:
 @app.task(name="runs.reconcile", queue=queue.SYSTEM, queueing_lock="runs.reconcile")
 def reconcile(timestamp: int) -> None:
     reconciler.reconcile()
+
+
+@app.periodic(cron="37 * * * *")
+@app.task(name="runs.retain", queue=queue.SYSTEM, queueing_lock="runs.retain")
+def retain(timestamp: int) -> None:
+    retention.apply()
 
 
 @app.periodic(cron="17 * * * *")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpResponse
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.roles import Permission
-from apps.runs import usage
+from apps.runs import retention, usage
 from apps.runs.models import Usage
 from apps.runs.serializers import UsageSerializer
 from config.api import OrgView
@@ -20,6 +21,7 @@ from config.schema import operation
 EXAMPLE = {
     "limits": [{"name": "rows_month", "used": 820000, "limit": 1000000, "state": "warning"}],
     "months": [{"month": "2026-11-01", "rows": 820000, "bytes": 96000000, "runs": 412}],
+    "kept": [{"name": "logs", "days": 90, "rows": 31000, "bytes": 4200000}],
 }
 MONTHS = 24
 
@@ -28,7 +30,7 @@ class UsageView(OrgView):
     @operation(
         "usage_get",
         tag="usage",
-        summary="What was used, month by month, and how far the limits are",
+        summary="What was used, month by month, how far the limits are, and what is kept",
         answer=UsageSerializer,
         example=EXAMPLE,
     )
@@ -37,7 +39,8 @@ class UsageView(OrgView):
             {"name": m.name, "used": m.used, "limit": m.limit, "state": m.state}
             for m in usage.measures(self.org)
         ]
-        return Response({"limits": limits, "months": months(self)})
+        kept = [asdict(each) for each in retention.kept(self.org)]
+        return Response({"limits": limits, "months": months(self), "kept": kept})
 
 
 class UsageExportView(OrgView):

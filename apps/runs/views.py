@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.roles import Permission
-from apps.runs import access, logs, queries, services, snapshots
+from apps.runs import access, logs, queries, retention, services, snapshots
 from apps.runs.models import Run, Trigger
 from apps.runs.serializers import (
     LogPageSerializer,
@@ -196,6 +196,8 @@ class RunLogsView(OrgView):
             "next_offset": None,
             "total": 1,
             "complete": True,
+            "removed": 0,
+            "note": "",
         },
     )
     def get(self, request: Request, pk: UUID) -> Slowly:
@@ -203,7 +205,10 @@ class RunLogsView(OrgView):
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
         offset, level = wanted["offset"], wanted["level"]
         found = logs.parts(org_id=self.org.pk, run_id=pk, offset=offset, level=level)
-        work = logs.reader(found, total=run.log_lines, **wanted)
+        work = logs.reader(
+            found, total=run.log_lines, removed=lambda: retention.log_is_gone(run), **wanted
+        )
+        note = retention.note(self.org, run)
         complete = run.status in ENDED
 
         def answer(page: logs.Page) -> Response:
@@ -215,6 +220,8 @@ class RunLogsView(OrgView):
                     "next_offset": page.next_offset if more else None,
                     "total": run.log_lines,
                     "complete": complete and not more,
+                    "removed": run.log_removed,
+                    "note": note,
                 }
             )
 

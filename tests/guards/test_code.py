@@ -32,6 +32,7 @@ CURSORS = {
     "config/health_views.py": "Counts over all orgs, by the operators' role.",
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
+    "apps/runs/retention.py": "Asks functions that see all orgs for ids; sizes of one org in one statement.",
     "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
     "apps/runs/erasure.py": "Which orgs end is asked of functions that answer ids; their last rows go in one.",
     "apps/runs/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",

@@ -21,7 +21,14 @@ from apps.runs.models import Output, Run
 from tests.isolation.planted import Planted, plant
 
 # Tasks about no org: by the person whose address it is, or over all orgs through functions that answer ids.
-OF_NO_ORG = {"auth.mail_link", "auth.mail_notice", "runs.tick", "runs.reconcile", "runs.sweep"}
+OF_NO_ORG = {
+    "auth.mail_link",
+    "auth.mail_notice",
+    "runs.tick",
+    "runs.reconcile",
+    "runs.retain",
+    "runs.sweep",
+}
 # Its arguments are for who reads the queue: it asks itself which run's turn it is.
 TICKET = "runs.execute"
 

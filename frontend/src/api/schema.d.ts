@@ -1818,8 +1818,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was used, month by month, and how far the limits are
-         * @description What was used, month by month, and how far the limits are.
+         * What was used, month by month, how far the limits are, and what is kept
+         * @description What was used, month by month, how far the limits are, and what is kept.
          */
         get: operations["usage_get"];
         put?: never;
@@ -3249,6 +3249,16 @@ export interface components {
         };
         /** @enum {string} */
         JoinRoleEnum: "viewer" | "member";
+        Kept: {
+            name: components["schemas"]["KeptNameEnum"];
+            /** @description How long; null: for ever. */
+            days: number | null;
+            rows: number;
+            /** @description Null: not measured. */
+            bytes: number | null;
+        };
+        /** @enum {string} */
+        KeptNameEnum: "logs" | "outputs" | "events" | "runs" | "audit";
         /** @enum {string} */
         KindEnum: "person" | "service";
         LastRun: {
@@ -3295,6 +3305,10 @@ export interface components {
             total: number;
             /** @description The run has ended: no line will follow. */
             complete: boolean;
+            /** @description Lines before this number were removed for age. */
+            removed: number;
+            /** @description Says so in words; empty when nothing was removed. */
+            note: string;
         };
         LoginRequest: {
             email: string;
@@ -3337,13 +3351,15 @@ export interface components {
             email: string;
         };
         Measure: {
-            name: components["schemas"]["NameEnum"];
+            name: components["schemas"]["MeasureNameEnum"];
             used: number;
             /** @description Null: no limit. */
             limit: number | null;
             /** @description `warning` from 80 % on. */
             state: components["schemas"]["StateEnum"];
         };
+        /** @enum {string} */
+        MeasureNameEnum: "rows_month" | "bytes_month" | "running" | "pipelines" | "members";
         Member: {
             /**
              * Format: uuid
@@ -3386,8 +3402,6 @@ export interface components {
             bytes: number;
             runs: number;
         };
-        /** @enum {string} */
-        NameEnum: "rows_month" | "bytes_month" | "running" | "pipelines" | "members";
         Named: {
             /** Format: uuid */
             id: string;
@@ -3452,6 +3466,13 @@ export interface components {
             max_rows_month: number | null;
             /** @description Bytes a month. */
             max_bytes_month: number | null;
+            /** @description Null: for ever. */
+            keep_logs_days: number | null;
+            /** @description Of what the organization's stream said. */
+            keep_events_days: number | null;
+            /** @description Runs whose files are there stay, and each pipeline's newest. */
+            keep_runs_days: number | null;
+            keep_audit_days: number | null;
             require_second_factor: boolean;
             require_sso: boolean;
             email_domains: string[];
@@ -3619,6 +3640,14 @@ export interface components {
             max_rows_month?: number | null;
             /** Format: int64 */
             max_bytes_month?: number | null;
+            /** @description Days that they are kept; null: for ever. */
+            keep_logs_days?: number | null;
+            /** @description Days that they are kept; null: for ever. */
+            keep_events_days?: number | null;
+            /** @description Days that they are kept; null: for ever. */
+            keep_runs_days?: number | null;
+            /** @description Days that they are kept; null: for ever. */
+            keep_audit_days?: number | null;
             /** @description Members without one are asked to set one up before they get in. */
             require_second_factor?: boolean;
             /** @description Owners may still log in otherwise, lest a broken issuer lock you out. */
@@ -4657,6 +4686,7 @@ export interface components {
         Usage: {
             limits: components["schemas"]["Measure"][];
             months: components["schemas"]["Month"][];
+            kept: components["schemas"]["Kept"][];
         };
         UserSummary: {
             /** Format: uuid */
@@ -14230,7 +14260,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was used, month by month, and how far the limits are */
+            /** @description What was used, month by month, how far the limits are, and what is kept */
             200: {
                 headers: {
                     [name: string]: unknown;

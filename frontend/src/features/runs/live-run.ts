@@ -16,6 +16,7 @@ export class LiveLog {
   private painted = true;
   private listeners = new Set<() => void>();
   failed: unknown = null;
+  note = ""; // about lines that were removed for age
 
   constructor(
     private readonly runId: string,
@@ -55,8 +56,10 @@ export class LiveLog {
 
   private async pages(): Promise<void> {
     while (!this.signal.aborted) {
-      const page = await logPage(this.runId, this.book.lines.length, this.signal);
-      this.book.add(page.offset, page.lines);
+      const page = await logPage(this.runId, this.book.end, this.signal);
+      this.book.begin(page.removed);
+      this.note = page.note;
+      this.book.add(Math.max(page.offset, page.removed), page.lines);
       this.changed();
       if (page.lines.length === 0 || page.next_offset === null) return;
     }
@@ -98,7 +101,7 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog | null;
       if (event === "run") {
         const run = body as Run;
         client.setQueryData(key, run);
-        if (run.log_lines > log!.book.lines.length) void log!.fetchRest();
+        if (run.log_lines > log!.book.end) void log!.fetchRest();
       }
       if (event === "progress") client.setQueryData(key, (run) => withProgress(run, body));
       if (event === "log") {

@@ -14,6 +14,15 @@ const texts = (book: LogBook) => book.lines.map(({ message }) => message);
 const expected = (count: number) => lines(0, count).map(({ message }) => message);
 
 describe("the log book", () => {
+  it("begins after the lines that were removed for age", () => {
+    const book = new LogBook();
+    book.begin(100);
+    expect(book.add(100, lines(0, 3))).toBe(false);
+    expect(book.add(102, lines(2, 5))).toBe(false);
+    expect(texts(book)).toEqual(expected(5));
+    expect([book.start, book.end]).toEqual([100, 105]);
+  });
+
   it("keeps each line once and in order when pages and stream overlap", () => {
     const book = new LogBook();
     expect(book.add(0, lines(0, 10))).toBe(false);

@@ -9,24 +9,36 @@ const RANK: Record<LogLine["level"], number> = { debug: 0, info: 1, warning: 2, 
 
 /**
  * The lines of one run in order, from the first, however they arrive: pages that are fetched and
- * batches that are streamed may overlap or leave gaps. Lines are numbered from 0.
+ * batches that are streamed may overlap or leave gaps. Lines are numbered from 0; those before
+ * `start` were removed for age.
  */
 export class LogBook {
   readonly lines: LogLine[] = [];
+  start = 0;
   private ahead = new Map<number, LogLine[]>();
   private filtered: { filter: LogFilter; scanned: number; found: number[] } | null = null;
   private firstErrorAt: number | null = null;
 
-  /** Answers whether lines are missing before what was added; fetch from `lines.length` on. */
+  /** Number of the line that follows. */
+  get end(): number {
+    return this.start + this.lines.length;
+  }
+
+  /** Lines before this number were removed; said before the first lines are added. */
+  begin(start: number): void {
+    if (this.lines.length === 0) this.start = start;
+  }
+
+  /** Answers whether lines are missing before what was added; fetch from `end` on. */
   add(first: number, lines: LogLine[]): boolean {
-    if (first > this.lines.length) this.ahead.set(first, lines);
+    if (first > this.end) this.ahead.set(first, lines);
     else this.join(first, lines);
     this.drain();
     return this.ahead.size > 0;
   }
 
   private join(first: number, lines: LogLine[]): void {
-    for (let at = this.lines.length - first; at < lines.length; at += 1) {
+    for (let at = this.end - first; at < lines.length; at += 1) {
       const line = lines[at]!;
       if (this.firstErrorAt === null && line.level === "error") this.firstErrorAt = this.lines.length;
       this.lines.push(line);
@@ -36,7 +48,7 @@ export class LogBook {
   private drain(): void {
     const ready = [...this.ahead.keys()].sort((a, b) => a - b);
     for (const first of ready) {
-      if (first > this.lines.length) return;
+      if (first > this.end) return;
       this.join(first, this.ahead.get(first)!);
       this.ahead.delete(first);
     }

@@ -27,7 +27,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
   const [pinned, setPinned] = useState(true);
   const [marked, setMarked] = useState<number | null>(null);
   const view = useRef<HTMLDivElement>(null);
-  const { lines, firstError } = log.book;
+  const { lines, firstError, start } = log.book;
   const shown = log.book.matching(filter);
 
   const rows = useVirtualizer({
@@ -60,7 +60,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
     });
   }
 
-  const numberWidth = `${String(lines.length).length}ch`;
+  const numberWidth = `${String(log.book.end).length}ch`;
   return (
     <section aria-labelledby="log-title" className="card flex min-h-0 flex-col">
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
@@ -104,6 +104,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
           <ErrorNotice error={log.failed} retry={() => void log.fetchRest()} />
         </div>
       )}
+      {log.note && <p className="px-3 pt-2 text-faint">{log.note}</p>}
       <div className="relative">
         <div
           ref={view}
@@ -120,7 +121,9 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
               : "max-h-[26rem] min-h-32 lg:max-h-[max(20rem,calc(100dvh-17.5rem))]",
           )}
         >
-          {shown.length === 0 && <p className="p-3 font-sans text-faint">{nothing(lines.length, live)}</p>}
+          {shown.length === 0 && (lines.length > 0 || !log.note) && (
+            <p className="p-3 font-sans text-faint">{nothing(lines.length, live)}</p>
+          )}
           <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>
             {rows.getVirtualItems().map((item) => {
               const number = shown[item.index]!;
@@ -128,7 +131,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
                 <LogRow
                   key={item.key}
                   line={lines[number]!}
-                  number={number}
+                  number={start + number}
                   numberWidth={numberWidth}
                   top={item.start}
                   marked={number === marked}

@@ -45,6 +45,7 @@ export function OrganizationPage() {
           <General org={org} />
           <Rules org={org} />
           <Limits org={org} />
+          <Keeping org={org} />
           {may("org.transfer") && !org.deletion_at && <HandingOver org={org} />}
           <Ending org={org} />
           <Another />
@@ -203,6 +204,57 @@ const LIMITS = [
   ["max_rows_month", "Rows a month", true],
   ["max_bytes_month", "Bytes a month", true],
 ] as const;
+
+const KEPT = [
+  ["keep_logs_days", "Logs of runs", 1],
+  ["keep_events_days", "Events of the organization's stream", 1],
+  ["keep_runs_days", "Runs", 1],
+  ["keep_audit_days", "Audit trail, a year at least", 365],
+] as const;
+
+function Keeping({ org }: { org: Organization }) {
+  const save = useSave();
+  const may = useMay()("settings.edit");
+  const messages = fieldMessages(save.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const given = KEPT.map(([name]) => {
+      const text = String(form.get(name)).trim();
+      return [name, text === "" ? null : Number(text)] as const;
+    });
+    save.mutate(Object.fromEntries(given));
+  }
+
+  return (
+    <Section
+      title="How long things are kept"
+      about="In days; empty: for ever. Sizes are under Usage. Files stay, and so do their runs and each pipeline's newest run."
+    >
+      <form className="grid max-w-xl gap-3 sm:grid-cols-2" onSubmit={submit}>
+        {KEPT.map(([name, label, least]) => (
+          <TextField
+            key={name}
+            label={label}
+            name={name}
+            type="number"
+            min={least}
+            max={36500}
+            defaultValue={org[name] ?? ""}
+            readOnly={!may}
+            error={messages[name]}
+          />
+        ))}
+        {may && (
+          <Button type="submit" className="self-end justify-self-start">
+            Save the days
+          </Button>
+        )}
+      </form>
+    </Section>
+  );
+}
 
 function Limits({ org }: { org: Organization }) {
   const save = useSave();

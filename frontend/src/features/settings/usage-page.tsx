@@ -3,7 +3,7 @@ import { answer, api } from "@/api/client";
 import { Button } from "@/components/button";
 import { complain } from "@/components/toast";
 import { useMay } from "@/features/session/use-session";
-import { bytes, count } from "@/format/number";
+import { bytes, count, plural } from "@/format/number";
 import { save } from "./organization-page";
 import { Loaded, Section } from "./parts";
 
@@ -13,6 +13,13 @@ const NAMES = {
   running: "Runs at once",
   pipelines: "Pipelines",
   members: "Members",
+};
+const KEPT = {
+  logs: "Log lines",
+  outputs: "Output files",
+  events: "Events",
+  runs: "Runs",
+  audit: "Audit trail",
 };
 const TONES = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
 
@@ -24,7 +31,7 @@ export function UsagePage() {
   });
   return (
     <Loaded query={usage}>
-      {({ limits, months }) => (
+      {({ limits, months, kept }) => (
         <>
           <Section title="Limits" about="An admin sets them under Organization.">
             <ul className="grid gap-4 sm:grid-cols-2">
@@ -69,6 +76,32 @@ export function UsagePage() {
                 );
               })}
             </ul>
+          </Section>
+          <Section title="Kept" about="An admin sets how long under Organization.">
+            <table className="table w-full border-collapse">
+              <thead>
+                <tr>
+                  <th scope="col">What</th>
+                  <th scope="col">For</th>
+                  <th scope="col" className="text-right!">
+                    Count
+                  </th>
+                  <th scope="col" className="text-right!">
+                    Size
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {kept.map((row) => (
+                  <tr key={row.name}>
+                    <td>{KEPT[row.name]}</td>
+                    <td>{row.days === null ? "ever" : plural(row.days, "day")}</td>
+                    <td className="text-right tabular-nums">{count(row.rows)}</td>
+                    <td className="text-right tabular-nums">{row.bytes === null ? "" : bytes(row.bytes)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
           </Section>
           <Section
             title="By month"
