@@ -61,7 +61,7 @@ def build() -> Application:
             run = found["run"]
             await streams(scope, receive, send, UUID(run) if run else None)
         elif _length(scope) > settings.API_BODY_LIMIT:
-            await _refuse_body(send)
+            await _refuse_body(scope["path"], send)
         else:
             body = await _whole_body(scope, receive)
             asked = {**scope, "query_string": _ascii(scope["query_string"])}
@@ -105,16 +105,17 @@ def _length(scope: Scope) -> int:
     return int(length[:18]) if length.isdigit() else 0
 
 
-async def _refuse_body(send: Send) -> None:
+async def _refuse_body(path: str, send: Send) -> None:
     """413 before the body has come: a thread that waited for it would be missed by others."""
     from django.core.exceptions import RequestDataTooBig
 
-    from config.problems import as_problem
+    from apps.orgs.scim.errors import answer_at
+    from config.problems import Problem, as_problem
     from config.wire import dumps
 
-    problem = as_problem(RequestDataTooBig())
-    body = dumps(problem.response().data) if problem else b""
-    await _answer(send, 413, body, b"application/problem+json", (b"connection", b"close"))
+    answer = answer_at(path, as_problem(RequestDataTooBig()) or Problem(413))
+    kind = str(answer.content_type).encode()
+    await _answer(send, 413, dumps(answer.data), kind, (b"connection", b"close"))
 
 
 async def _answer(send: Send, status: int, body: bytes, kind: bytes, *more: Header) -> None:

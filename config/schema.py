@@ -125,8 +125,9 @@ def operation(
     account: bool = False,
     unready: bool = False,
     also: Mapping[int, str] = MappingProxyType({}),
+    error: tuple[str, Any] = ("application/problem+json", PROBLEM),
 ) -> Callable[[F], F]:
-    """Describe one method of a view. `unready` says that its 503 has the form of its good answer; `also` are
+    """Describe one method of a view. `error` is the media type and form of its errors; `unready` says that its 503 has the form of its good answer; `also` are
     other good answers, which have no body.
 
     What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
@@ -153,7 +154,7 @@ def operation(
             responses={
                 **good,
                 **{code: OpenApiResponse(description=text) for code, text in also.items()},
-                **_problems(codes),
+                **_problems(codes, *error),
             },
             parameters=[*parameters, *([IDEMPOTENCY] if once else [])],
             examples=_examples(example, request_example, status, (media_type, *other_media_types)),
@@ -172,9 +173,9 @@ def _always(has_body: bool, public: bool, once: bool) -> set[int]:
     return codes | ({422} if once else set())
 
 
-def _problems(codes: set[int]) -> dict[Any, OpenApiResponse]:
+def _problems(codes: set[int], media_type: str, form: Any) -> dict[Any, OpenApiResponse]:
     return {
-        (code, "application/problem+json"): OpenApiResponse(PROBLEM, description=TITLES[code])
+        (code, media_type): OpenApiResponse(form, description=TITLES[code])
         for code in sorted(codes)
     }
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from apps.orgs.scim.errors import answer_at
 from config import openapi
 from config.problems import Problem
 from config.wire import dumps
@@ -34,20 +35,20 @@ def openapi_document(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def unknown_route(request: HttpRequest) -> HttpResponse:
-    return _problem(Problem(404, "There is no such route; see /api/v1/docs.", "not_found"))
+    return _problem(request, Problem(404, "There is no such route; see /api/v1/docs.", "not_found"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _problem(Problem(400, "The request is malformed.", "malformed"))
+    return _problem(request, Problem(400, "The request is malformed.", "malformed"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """What is left when our code raised: it is in the log, never in the answer."""
-    return _problem(Problem(500, "This is our mistake; it has been logged.", "internal"))
+    return _problem(request, Problem(500, "This is our mistake; it has been logged.", "internal"))
 
 
-def _problem(problem: Problem) -> HttpResponse:
-    answer = problem.response()
+def _problem(request: HttpRequest, problem: Problem) -> HttpResponse:
+    answer = answer_at(request.path, problem)
     return HttpResponse(
-        dumps(answer.data), status=problem.status, content_type="application/problem+json"
+        dumps(answer.data), status=answer.status_code, content_type=answer.content_type
     )

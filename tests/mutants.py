@@ -349,7 +349,7 @@ MUTANTS = [
     # The directory, and operators.
     Mutant(
         "a directory makes its own groups stronger",
-        "apps/orgs/scim_views.py",
+        "apps/orgs/scim/role_views.py",
         '    session_methods = frozenset({"put"})\n',
         "",
         f"tests/orgs/test_scim.py {MATRIX}",

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Upper
+from django.utils import timezone
 
 from apps.auth import names
 from apps.auth.models import User, new_id
@@ -200,18 +201,26 @@ class ScimUser(OrgOwned):
     """A person the org's directory provisions. It answers from this row only, never from the account, which may
     be somebody's in other orgs too."""
 
-    user_name = models.EmailField(max_length=254)
+    # `user_name` is the directory's own word; `email` says who is meant, and is empty while nobody knows.
+    user_name = models.CharField(max_length=254)
+    email = models.EmailField(max_length=254, blank=True, default="", db_default="")
     external_id = models.CharField(max_length=200, blank=True)
     display_name = models.CharField(max_length=200, blank=True)
     active = models.BooleanField(default=True)
+    claims = models.JSONField(default=dict, db_default={})  # its other attributes, as said
     given = models.CharField(max_length=10, blank=True)  # the role its groups gave at last
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta(OrgOwned.Meta):
         verbose_name = "SCIM user"
         constraints = [
-            models.UniqueConstraint(fields=["org", "user_name"], name="orgs_scimuser_name"),
+            models.UniqueConstraint("org", Upper("user_name"), name="orgs_scimuser_user_name"),
+            models.UniqueConstraint(
+                fields=["org", "email"],
+                condition=~models.Q(email=""),
+                name="orgs_scimuser_email",
+            ),
             names.plain("user_name", name="orgs_scimuser_user_plain"),
             names.plain("display_name", name="orgs_scimuser_name_plain"),
         ]
@@ -223,8 +232,8 @@ class ScimGroup(OrgOwned):
     display_name = models.CharField(max_length=200)
     external_id = models.CharField(max_length=200, blank=True)
     role = models.CharField(max_length=10, blank=True)  # in the org; empty: the group gives nothing
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta(OrgOwned.Meta):
         verbose_name = "SCIM group"

@@ -19,13 +19,14 @@ from apps.auth import factors, mail, proofs, sessions
 from apps.auth.accounts import create_account
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
-from apps.orgs import audit, invitations, limits, providers, rules, scim, vault
+from apps.orgs import audit, invitations, limits, providers, rules, vault
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import Conflict, Invalid
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.providers import Identity
 from apps.orgs.roles import Role
+from apps.orgs.scim import provisioning
 from apps.orgs.services import create_org
 from apps.orgs.tenancy import org_scope
 
@@ -243,7 +244,7 @@ def _join(org: Org, email: str, name: str, ip: str | None) -> Membership:
     rules.refuse_changes(org)
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         raise SignInRefused("address_not_allowed")
-    directory = scim.provisioned(org, email)
+    directory = provisioning.provisioned(org, email)
     if directory is not None and not directory.active:
         raise SignInRefused("not_a_member")
     invited = Invitation.objects.for_org(org).open().filter(email=email)
@@ -251,7 +252,7 @@ def _join(org: Org, email: str, name: str, ip: str | None) -> Membership:
     if invitation is not None:
         role = invitation.role
     elif directory is not None:
-        role = scim.role_of(directory)
+        role = provisioning.role_of(directory)
     else:
         role = IdentityProvider.objects.for_org(org).get().join_role
     if not role:

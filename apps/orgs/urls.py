@@ -7,11 +7,13 @@ from apps.orgs import (
     factor_views,
     invitation_views,
     provider_views,
-    scim_views,
     service_account_views,
     sign_in_views,
     views,
 )
+from apps.orgs.scim import discovery_views as scim_discovery_views
+from apps.orgs.scim import role_views as scim_role_views
+from apps.orgs.scim import views as scim_views
 
 urlpatterns = [
     path("auth/register", sign_in_views.Register.as_view()),
@@ -71,12 +73,19 @@ urlpatterns = [
     path("org/api-keys", api_key_views.ApiKeys.as_view()),
     path("org/api-keys/<uuid:pk>", api_key_views.OneApiKey.as_view()),
     path("org/api-keys/<uuid:pk>/rotate", api_key_views.Rotation.as_view()),
-    path("org/scim/groups", scim_views.GroupRoles.as_view()),
-    path("org/scim/groups/<uuid:pk>", scim_views.GroupRole.as_view()),
-    path("scim/v2/ServiceProviderConfig", scim_views.ServiceProviderConfig.as_view()),
+    path("org/scim/groups", scim_role_views.GroupRoles.as_view()),
+    path("org/scim/groups/<uuid:pk>", scim_role_views.GroupRole.as_view()),
+    path("scim/v2/ServiceProviderConfig", scim_discovery_views.ServiceProviderConfig.as_view()),
+    path("scim/v2/ResourceTypes", scim_discovery_views.ResourceTypes.as_view()),
+    path("scim/v2/ResourceTypes/<str:name>", scim_discovery_views.OneResourceType.as_view()),
+    path("scim/v2/Schemas", scim_discovery_views.Schemas.as_view()),
+    path("scim/v2/Schemas/<str:name>", scim_discovery_views.OneSchema.as_view()),
+    path("scim/v2/.search", scim_views.Search.as_view()),
     path("scim/v2/Users", scim_views.Users.as_view()),
+    path("scim/v2/Users/.search", scim_views.UserSearch.as_view()),
     path("scim/v2/Users/<uuid:pk>", scim_views.OneUser.as_view()),
     path("scim/v2/Groups", scim_views.Groups.as_view()),
+    path("scim/v2/Groups/.search", scim_views.GroupSearch.as_view()),
     path("scim/v2/Groups/<uuid:pk>", scim_views.OneGroup.as_view()),
     path("org/audit", audit_views.AuditTrail.as_view()),
     path("org/audit/export", audit_views.AuditExport.as_view()),

@@ -100,7 +100,10 @@ def test_rooms_import_one_way() -> None:
     assert "0 broken" in found.stdout
 
 
-HEAVY = ("polars", "bizon", "duckdb", "pyarrow", "pandas", "numpy", "apps.engine.child")
+HEAVY = (
+    *("polars", "bizon", "duckdb", "pyarrow", "pandas", "numpy", "apps.engine.child"),
+    "scim2_models",  # half a second of each start
+)
 
 
 def test_the_web_process_imports_nothing_of_the_engines_weight() -> None:

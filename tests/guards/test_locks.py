@@ -63,14 +63,9 @@ ROWS = {
         "apps/runs/demo/pipelines.py:_ensure_connector",
     ],
     "A row of one org's directory: as `a connector`.": [
-        "apps/orgs/scim.py:settle",
-        "apps/orgs/scim_views.py:GroupRole.put",
-        "apps/orgs/scim_views.py:OneGroup.delete",
-        "apps/orgs/scim_views.py:OneGroup.patch",
-        "apps/orgs/scim_views.py:OneGroup.put",
-        "apps/orgs/scim_views.py:OneUser.delete",
-        "apps/orgs/scim_views.py:OneUser.patch",
-        "apps/orgs/scim_views.py:OneUser.save",
+        "apps/orgs/scim/provisioning.py:settle",
+        "apps/orgs/scim/role_views.py:GroupRole.put",
+        "apps/orgs/scim/store.py:Store.locked",
     ],
     "A row of one person: as `a refresh token`.": [
         "apps/auth/factors.py:_recall",

@@ -29,7 +29,10 @@ OTHER_TEXTS = {
     ),
     **dict.fromkeys(("email", "kind", "stream"), "looked up, never stored from here"),
     **dict.fromkeys(
-        ("schemas", "externalId", "display", "type", "$ref", "op", "path"),
+        (
+            *("schemas", "externalId", "op", "path"),
+            *("filter", "attributes", "excludedAttributes", "sortBy", "sortOrder"),
+        ),
         "SCIM: read and compared; externalId is kept for the directory alone",
     ),
 }

@@ -50,6 +50,7 @@ class Case:
 SCIM_USER, SCIM_GROUP = (
     f"urn:ietf:params:scim:schemas:core:2.0:{kind}" for kind in ("User", "Group")
 )
+SCIM_SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 SCIM_PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 OURS = {"HTTP_X_REQUESTED_WITH": "drover"}
 
@@ -181,6 +182,13 @@ ORGS = {
         unknown=422,
     ),
     "scim_config": Case(),
+    "scim_resource_types": Case(),
+    "scim_resource_type": Case(fixed={"name": "User"}),
+    "scim_schemas": Case(),
+    "scim_schema": Case(fixed={"name": SCIM_GROUP}),
+    "scim_search": Case(body=lambda p: {"schemas": [SCIM_SEARCH], "filter": "id pr"}),
+    "scim_users_search": Case(body=lambda p: {"schemas": [SCIM_SEARCH], "filter": "id pr"}),
+    "scim_groups_search": Case(body=lambda p: {"schemas": [SCIM_SEARCH], "filter": "id pr"}),
     "scim_roles_list": Case(),
     "scim_roles_set": Case(path={"id": "scim_group"}, body=lambda p: {"role": "member"}),
     "scim_users_list": Case(fixed={"filter": 'userName eq "nobody@example.com"'}),
@@ -208,7 +216,7 @@ ORGS = {
             "displayName": "Others",
             "members": [{"value": p["scim_user"]}],
         },
-        unknown=422,
+        unknown=400,
     ),
     "scim_groups_get": Case(path={"id": "scim_group"}),
     "scim_groups_replace": Case(
@@ -218,7 +226,7 @@ ORGS = {
             "displayName": "Others",
             "members": [{"value": p["scim_user"]}],
         },
-        unknown=422,
+        unknown=400,
     ),
     "scim_groups_patch": Case(
         path={"id": "scim_group"},
@@ -226,7 +234,7 @@ ORGS = {
             "schemas": [SCIM_PATCH],
             "Operations": [{"op": "add", "path": "members", "value": [{"value": p["scim_user"]}]}],
         },
-        unknown=422,
+        unknown=400,
     ),
     "scim_groups_delete": Case(204, path={"id": "scim_group"}),
     "usage_get": Case(),

@@ -120,8 +120,9 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
         name=f"{world.org.name} robot",
         role=Role.MEMBER,
     )
+    address = f"scim-{uuid4().hex[:10]}@example.com"
     provisioned = ScimUser.unscoped.create(
-        org=world.org, user_name=f"scim-{uuid4().hex[:10]}@example.com", display_name=world.org.name
+        org=world.org, user_name=address, email=address, display_name=world.org.name
     )
     group = ScimGroup.unscoped.create(org=world.org, display_name=f"{world.org.name} group")
     ScimMembership.unscoped.create(org=world.org, group=group, user=provisioned)

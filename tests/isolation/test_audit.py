@@ -30,6 +30,9 @@ CHANGES_NOTHING = {
     "pipelines_preview": "Reads a few records and writes none.",
     "pipelines_preview_unsaved": "Reads a few records and writes none.",
     "schedules_preview": "Computes the next slots.",
+    "scim_groups_search": "A search.",
+    "scim_search": "A search.",
+    "scim_users_search": "A search.",
     "pipelines_state_put": "Here nothing was synced yet: 409. Its event: tests/runs/test_attempts.py.",
 }
 # Cases that ask for what is so already get another start: a request of the owner's, (operation, body).

@@ -34,16 +34,19 @@ def save_user(
     *, org: Org, by: Principal, row: ScimUser, fields: Mapping[str, Any], action: str
 ) -> ScimUser:
     """Store what the directory says and make it so. Raises NameTaken, LimitReached, PermissionMissing for an owner."""
-    before = {name: getattr(row, name) for name in fields}
-    if row.user_name and "user_name" in fields and fields["user_name"] != row.user_name:
+    if row.email and row.email != fields["email"]:
         _put_out(org, by, row)  # another address is another person
-    for name, value in fields.items():
-        setattr(row, name, value)
-    _save(row)
-    changed = {
-        name: [before[name], value] for name, value in fields.items() if before[name] != value
-    }
-    _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
+    changed = _store(row, fields)
+    if (
+        "claims" in changed
+    ):  # names of attributes only: the trail keeps no addresses and telephone numbers
+        before, after = changed.pop("claims")
+        names = before.keys() | after.keys()
+        changed["attributes"] = sorted(
+            name for name in names if before.get(name) != after.get(name)
+        )
+    if changed:
+        _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
     settle(org, by, row)
     return row
 
@@ -60,6 +63,8 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
 
     A member whom no group gives a role keeps the one they have, unless a group had given it.
     """
+    if not row.email:
+        return  # the directory has not said yet who this is
     if not row.active:
         _put_out(org, by, row)
         return
@@ -76,7 +81,7 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
 
 def provisioned(org: Org, email: str) -> ScimUser | None:
     """What the directory says of whoever has this address."""
-    found: ScimUser | None = ScimUser.objects.for_org(org).filter(user_name=email).first()
+    found: ScimUser | None = ScimUser.objects.for_org(org).filter(email=email).first()
     return found
 
 
@@ -97,10 +102,10 @@ def _invite(org: Org, by: Principal, row: ScimUser) -> None:
     if IdentityProvider.objects.for_org(org).filter(enabled=True).exists():
         return
     role = role_of(row)
-    opened = Invitation.objects.for_org(org).open().filter(email=row.user_name)
+    opened = Invitation.objects.for_org(org).open().filter(email=row.email)
     invitation = opened.filter(expires_at__gt=timezone.now()).first()
     if invitation is None:
-        invitations.invite(org=org, by=by, email=row.user_name, role=role)
+        invitations.invite(org=org, by=by, email=row.email, role=role)
     elif invitation.role != role:
         opened.filter(pk=invitation.pk).update(role=role)
 
@@ -109,14 +114,9 @@ def save_group(
     *, org: Org, by: Principal, row: ScimGroup, fields: Mapping[str, Any], action: str
 ) -> ScimGroup:
     """Store a group's name, id or role, and settle everyone in it. Raises NameTaken."""
-    before = {name: getattr(row, name) for name in fields}
-    for name, value in fields.items():
-        setattr(row, name, value)
-    _save(row)
-    changed = {
-        name: [before[name], value] for name, value in fields.items() if before[name] != value
-    }
-    _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
+    changed = _store(row, fields)
+    if changed:
+        _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
     if "role" in changed:
         _settle_all(org, by, people_of(org, row))
     return row
@@ -140,6 +140,7 @@ def set_people(*, org: Org, by: Principal, group: ScimGroup, wanted: Iterable[UU
         )
         label = group.display_name
         _record(org, by, "scim_group.members", "scim_group", group.pk, label, {"people": names})
+        ScimGroup.objects.for_org(org).filter(pk=group.pk).update(updated_at=timezone.now())
         _settle_all(org, by, changed)
 
 
@@ -162,7 +163,9 @@ def _settle_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
 
 
 def _put_out(org: Org, by: Principal, row: ScimUser) -> None:
-    for invitation in Invitation.objects.for_org(org).open().filter(email=row.user_name):
+    if not row.email:
+        return
+    for invitation in Invitation.objects.for_org(org).open().filter(email=row.email):
         invitations.withdraw(org=org, by=by, invitation=invitation)
     if (member := _member(org, row)) is not None:
         services.remove_member(org=org, by=by, member=member)
@@ -172,18 +175,30 @@ def _member(org: Org, row: ScimUser) -> Membership | None:
     found: Membership | None = (
         Membership.objects.for_org(org)
         .select_related("user")
-        .filter(user__email=row.user_name, user__kind=User.Kind.PERSON)
+        .filter(user__email=row.email, user__kind=User.Kind.PERSON)
         .first()
     )
     return found
 
 
-def _save(row: ScimUser | ScimGroup) -> None:
+def _store(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what changes and return it, as old and new value by field. Raises NameTaken."""
+    changed = {
+        name: [getattr(row, name), value]
+        for name, value in fields.items()
+        if getattr(row, name) != value
+    }
+    if not changed:
+        return {}
+    for name, value in fields.items():
+        setattr(row, name, value)
+    row.updated_at = row.created_at if row._state.adding else timezone.now()
     try:
         with transaction.atomic():
             row.save()
     except IntegrityError:
         raise NameTaken from None
+    return changed
 
 
 def _record(

@@ -1,0 +1,122 @@
+"""Lists and searches: filters, sorting, pages by index, and the attributes an answer holds (RFC 7644, 3.4.2)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+from uuid import UUID
+
+import scim2_models as scim
+from django.db.models import Q
+from scim2_models import Context
+from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
+
+from apps.orgs.scim.resources import POLICY
+from apps.orgs.scim.store import Store, refusing
+from config.problems import Problem
+
+LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+PAGE = 100  # resources, unless `count` is given
+PAGE_LIMIT = 200
+LAST_INDEX = 1_000_000_000
+SCAN_LIMIT = 10_000  # resources one filter or sort may have to look at
+# Attributes whose column the database can ask for equality; it ignores case, so it finds no less than the filter.
+COLUMNS = {
+    "username": "user_name__iexact",
+    "externalid": "external_id__iexact",
+    "displayname": "display_name__iexact",
+}
+
+
+def search(stores: Sequence[Store], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A ListResponse over one kind of resource, or over several as at the root."""
+    models: Any = reduce(operator.or_, [store.model for store in stores])
+    with refusing():
+        request = scim.SearchRequest[models].model_validate(dict(asked), scim_policy=POLICY)
+    start = min(request.start_index_0 or 0, LAST_INDEX)
+    stop = start + min(PAGE if request.count is None else request.count, PAGE_LIMIT)
+    if request.filter is None and request.sort_by is None:
+        total, page = _page(stores, start, stop)
+    else:
+        found = _matching(stores, request)
+        total, page = len(found), found[start:stop]
+    return {
+        "schemas": [LIST],
+        "totalResults": total,
+        "startIndex": start + 1,
+        "itemsPerPage": len(page),
+        "Resources": [shown(resource, request) for resource in page],
+    }
+
+
+def shown(resource: scim.Resource[Any], asked: Any = None) -> dict[str, Any]:
+    """A resource as an answer holds it: with the attributes that are asked for, or all."""
+    return resource.model_dump(
+        scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=asked, scim_policy=POLICY
+    )
+
+
+def wanted(store: Store, query: Mapping[str, Any]) -> Any:
+    """`attributes` and `excludedAttributes` of a request for one resource."""
+    given = {name: query[name] for name in ("attributes", "excludedAttributes") if name in query}
+    with refusing():
+        return scim.ResponseParameters[store.model].model_validate(given)  # type: ignore[name-defined]
+
+
+def _page(stores: Sequence[Store], start: int, stop: int) -> tuple[int, list[Any]]:
+    """Without a filter the database counts and cuts."""
+    total, page = 0, []
+    for store in stores:
+        rows = store.rows().order_by("created_at", "id")
+        count = rows.count()
+        here = rows[max(start - total, 0) : max(stop - total, 0)]
+        page += store.resources(here)
+        total += count
+    return total, page
+
+
+def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
+    """All resources a filter matches, in the order asked for. Raises a Problem when it would look at too many."""
+    found: list[Any] = []
+    for store in stores:
+        rows = store.rows().order_by("created_at", "id")
+        if request.filter is not None:
+            rows = rows.filter(_narrowed(request.filter.ast, store))
+        if rows.count() > SCAN_LIMIT:
+            message = f"This looks at more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
+            raise Problem(400, message, "tooMany")
+        found += store.resources(rows)
+    with POLICY:
+        if request.filter is not None:
+            found = [resource for resource in found if request.filter.match(resource)]
+        return list(request.sort(found))
+
+
+def _narrowed(node: FilterNode, store: Store) -> Q:
+    """What the database can tell of a filter: never less than matches, so that the rest is asked in Python."""
+    if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_:
+        return reduce(operator.and_, (_narrowed(term, store) for term in node.terms), Q())
+    if not isinstance(node, Comparison) or node.op != CompareOperator.eq:
+        return Q()
+    if node.attr_path.sub_attr is not None or not isinstance(node.value, str):
+        return Q()
+    if node.attr_path.uri not in (None, str(store.model.__schema__)):
+        return Q()
+    name = node.attr_path.attr.lower()
+    if name == "id":
+        return Q(pk=_uuid(node.value))
+    lookup = COLUMNS.get(name)
+    if lookup is None:
+        return Q()
+    if name == "username" and store.name != "User":
+        return Q(pk=None)  # a group has no userName
+    return Q(**{lookup: node.value})
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,168 @@
+"""SCIM's forms for the OpenAPI document, and the forms of the routes that give groups a role.
+
+SCIM bodies are read by `scim2_models`, as `/Schemas` declares them; here is the part a reader looks for first.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.orgs.texts import NameField
+
+USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+
+text = partial(serializers.CharField, required=False)
+
+
+class Texts(serializers.ListField):
+    child = serializers.CharField()
+
+
+class Objects(serializers.ListField):
+    child = serializers.DictField()
+
+
+class ScimError(serializers.Serializer[Any]):
+    schemas = Texts()
+    status = serializers.CharField()
+    scimType = text(help_text="SCIM's keyword for the error, where it has one.")  # noqa: N815 - SCIM's name
+    detail = serializers.CharField()
+
+
+class ScimMeta(serializers.Serializer[Any]):
+    resourceType = text()  # noqa: N815
+    created = serializers.DateTimeField(required=False)
+    lastModified = serializers.DateTimeField(required=False)  # noqa: N815
+    location = text()
+
+
+class ScimUserIn(serializers.Serializer[Any]):
+    schemas = Texts()
+    userName = NameField(  # noqa: N815
+        max_length=254, required=False, help_text="The directory's own name of the person."
+    )
+    externalId = text()  # noqa: N815
+    name = serializers.DictField(required=False)
+    displayName = NameField(max_length=200, required=False)  # noqa: N815
+    active = serializers.BooleanField(required=False)
+    emails = Objects(
+        required=False, help_text="The primary one says who is meant when userName is no address."
+    )
+
+
+class ScimUserOut(ScimUserIn):
+    id = serializers.CharField()
+    groups = Objects(required=False)
+    meta = ScimMeta(required=False)
+
+
+class ScimGroupIn(serializers.Serializer[Any]):
+    schemas = Texts()
+    displayName = NameField(max_length=200, required=False)  # noqa: N815
+    externalId = text()  # noqa: N815
+    members = Objects(required=False, help_text="Each has the id of a user as its value.")
+
+
+class ScimGroupOut(ScimGroupIn):
+    id = serializers.CharField()
+    meta = ScimMeta(required=False)
+
+
+class ScimOperation(serializers.Serializer[Any]):
+    op = serializers.CharField(help_text="add, replace or remove, in any case.")
+    path = text()
+    value = serializers.JSONField(required=False)
+
+
+class ScimPatch(serializers.Serializer[Any]):
+    schemas = Texts()
+    Operations = ScimOperation(many=True)
+
+
+class ScimAttributes(serializers.Serializer[Any]):
+    attributes = text(help_text="Only these attributes, separated by commas.")
+    excludedAttributes = text(help_text="All but these attributes.")  # noqa: N815
+
+
+class ScimQuery(ScimAttributes):
+    filter = text(help_text='Like `userName eq "ada@example.com"`.')
+    sortBy = text()  # noqa: N815
+    sortOrder = serializers.ChoiceField(["ascending", "descending"], required=False)  # noqa: N815
+    startIndex = serializers.IntegerField(required=False)  # noqa: N815
+    count = serializers.IntegerField(required=False, help_text="At most 200.")
+
+
+class ScimSearch(serializers.Serializer[Any]):
+    schemas = Texts()
+    filter = text()
+    attributes = Texts(required=False)
+    excludedAttributes = Texts(required=False)  # noqa: N815
+    sortBy = text()  # noqa: N815
+    sortOrder = text()  # noqa: N815
+    startIndex = serializers.IntegerField(required=False)  # noqa: N815
+    count = serializers.IntegerField(required=False)
+
+
+class ScimList(serializers.Serializer[Any]):
+    schemas = Texts()
+    totalResults = serializers.IntegerField()  # noqa: N815
+    startIndex = serializers.IntegerField()  # noqa: N815
+    itemsPerPage = serializers.IntegerField()  # noqa: N815
+
+
+class ScimUserList(ScimList):
+    Resources = ScimUserOut(many=True)
+
+
+class ScimGroupList(ScimList):
+    Resources = ScimGroupOut(many=True)
+
+
+class ScimObjectList(ScimList):
+    Resources = Objects()
+
+
+class ScimObject(serializers.Serializer[Any]):
+    """One of SCIM's own descriptions."""
+
+    schemas = Texts()
+    id = text()
+    meta = ScimMeta()
+
+
+class ScimConfig(serializers.Serializer[Any]):
+    schemas = Texts()
+    patch = serializers.DictField()
+    bulk = serializers.DictField()
+    filter = serializers.DictField()
+    changePassword = serializers.DictField()  # noqa: N815
+    sort = serializers.DictField()
+    etag = serializers.DictField()
+    authenticationSchemes = Objects()  # noqa: N815
+
+
+class ScimGroupRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    display_name = serializers.CharField()
+    people = serializers.IntegerField()
+    role = serializers.ChoiceField(
+        choices=[("viewer", "Viewer"), ("member", "Member"), ("admin", "Admin")],
+        allow_null=True,
+        help_text="What the group gives in the organization; null: nothing.",
+    )
+
+
+class ScimGroups(serializers.Serializer[Any]):
+    groups = ScimGroupRow(many=True)
+
+
+class ScimGroupRole(serializers.Serializer[Any]):
+    role = serializers.ChoiceField(
+        choices=[("viewer", "Viewer"), ("member", "Member"), ("admin", "Admin")], allow_null=True
+    )

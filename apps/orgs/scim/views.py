@@ -1,0 +1,312 @@
+"""SCIM 2.0 for an org's directory: users and groups, with an API key that manages members (RFC 7644).
+
+`scim2_models` takes half a second to import, so what needs it is imported by the first request, not at start-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.orgs.roles import Permission
+from apps.orgs.scim import errors
+from apps.orgs.scim import serializers as forms
+from apps.orgs.scim.errors import MEDIA_TYPE
+from apps.orgs.scim.examples import (
+    GROUP_EXAMPLE,
+    PATCH_EXAMPLE,
+    SEARCH_EXAMPLE,
+    USER_EXAMPLE,
+    listed,
+)
+from config.api import OrgView
+from config.schema import operation
+from config.wire import JSONParser, JSONRenderer, refuse_nul_in_query
+
+if TYPE_CHECKING:
+    from apps.orgs.scim.store import Store
+
+MANAGING = dict.fromkeys(("get", "post", "put", "patch", "delete"), Permission.MEMBERS_MANAGE)
+
+described = partial(
+    operation, tag="scim", media_type=MEDIA_TYPE, error=(MEDIA_TYPE, forms.ScimError)
+)
+
+
+class ScimParser(JSONParser):
+    media_type = MEDIA_TYPE
+
+
+class ScimRenderer(JSONRenderer):
+    media_type = MEDIA_TYPE
+
+
+class ScimView(OrgView):
+    """A route of SCIM: its media type, its errors, and the resources it is about."""
+
+    permissions = MANAGING
+    parser_classes = [JSONParser, ScimParser]
+    renderer_classes = [ScimRenderer]
+    kinds: tuple[str, ...] = ()  # of resources: Users, Groups
+
+    def get_exception_handler(self) -> Any:
+        return errors.handle
+
+    def stores(self) -> list[Store]:
+        from apps.orgs.scim import store
+
+        found = {"Users": store.People, "Groups": store.Groups}
+        return [found[kind](self.org, self.principal) for kind in self.kinds]
+
+    def found(self, asked: Mapping[str, Any]) -> Response:
+        from apps.orgs.scim import search
+
+        return Response(search.search(self.stores(), asked))
+
+    def shown(self, request: Request, resource: Any, status: int = 200) -> Response:
+        from apps.orgs.scim import search
+
+        asked = search.wanted(self.stores()[0], query(request))
+        headers = {"Location": resource.meta.location} if status == 201 else None
+        return Response(search.shown(resource, asked), status=status, headers=headers)
+
+
+def query(request: Request) -> dict[str, str]:
+    """The parameters of the address; directories add some of their own, which are left alone."""
+    found = {str(name): str(value) for name, value in request.query_params.items()}
+    refuse_nul_in_query(found)
+    return found
+
+
+class AllOf(ScimView):
+    def list(self, request: Request) -> Response:
+        return self.found(query(request))
+
+    def create(self, request: Request) -> Response:
+        return self.shown(request, self.stores()[0].create(dict(request.data)), 201)
+
+
+class OneOf(ScimView):
+    def read(self, request: Request, pk: UUID) -> Response:
+        return self.shown(request, self.stores()[0].read(pk))
+
+    def replace(self, request: Request, pk: UUID) -> Response:
+        return self.shown(request, self.stores()[0].replace(pk, dict(request.data)))
+
+    def change(self, request: Request, pk: UUID) -> Response:
+        return self.shown(request, self.stores()[0].patch(pk, dict(request.data)))
+
+    def remove(self, pk: UUID) -> Response:
+        self.stores()[0].remove(pk)
+        return Response(status=204)
+
+
+class Users(AllOf):
+    kinds = ("Users",)
+
+    @described(
+        "scim_users_list",
+        summary="People the directory provisions",
+        answer=forms.ScimUserList,
+        parameters=[forms.ScimQuery],
+        example=listed(USER_EXAMPLE),
+    )
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @described(
+        "scim_users_create",
+        summary="Provision a person: they are invited, and join by mail or single sign-on",
+        request=forms.ScimUserIn,
+        answer=forms.ScimUserOut,
+        parameters=[forms.ScimAttributes],
+        status=201,
+        errors=(409,),
+        example=USER_EXAMPLE,
+        request_example={"schemas": [forms.USER], "userName": "ada@example.com"},
+    )
+    def post(self, request: Request) -> Response:
+        return self.create(request)
+
+
+class OneUser(OneOf):
+    kinds = ("Users",)
+
+    @described(
+        "scim_users_get",
+        summary="A person the directory provisions",
+        answer=forms.ScimUserOut,
+        parameters=[forms.ScimAttributes],
+        errors=(404,),
+        example=USER_EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        return self.read(request, pk)
+
+    @described(
+        "scim_users_replace",
+        summary="Everything the directory says of a person",
+        request=forms.ScimUserIn,
+        answer=forms.ScimUserOut,
+        parameters=[forms.ScimAttributes],
+        errors=(404, 409),
+        example=USER_EXAMPLE,
+        request_example={"schemas": [forms.USER], "userName": "ada@example.com"},
+    )
+    def put(self, request: Request, pk: UUID) -> Response:
+        return self.replace(request, pk)
+
+    @described(
+        "scim_users_patch",
+        summary="Change some of it: active false takes all access at once",
+        request=forms.ScimPatch,
+        answer=forms.ScimUserOut,
+        parameters=[forms.ScimAttributes],
+        errors=(404, 409),
+        example=USER_EXAMPLE,
+        request_example=PATCH_EXAMPLE,
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        return self.change(request, pk)
+
+    @described(
+        "scim_users_delete",
+        summary="The directory knows the person no longer: they are out at once",
+        status=204,
+        errors=(404, 409),
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        return self.remove(pk)
+
+
+class Groups(AllOf):
+    kinds = ("Groups",)
+
+    @described(
+        "scim_groups_list",
+        summary="Groups of the directory",
+        answer=forms.ScimGroupList,
+        parameters=[forms.ScimQuery],
+        example=listed(GROUP_EXAMPLE),
+    )
+    def get(self, request: Request) -> Response:
+        return self.list(request)
+
+    @described(
+        "scim_groups_create",
+        summary="A group of the directory; it gives nothing until an admin gives it a role",
+        request=forms.ScimGroupIn,
+        answer=forms.ScimGroupOut,
+        parameters=[forms.ScimAttributes],
+        status=201,
+        errors=(409,),
+        example=GROUP_EXAMPLE,
+        request_example={"schemas": [forms.GROUP], "displayName": "Data engineers"},
+    )
+    def post(self, request: Request) -> Response:
+        return self.create(request)
+
+
+class OneGroup(OneOf):
+    kinds = ("Groups",)
+
+    @described(
+        "scim_groups_get",
+        summary="A group of the directory, with its people",
+        answer=forms.ScimGroupOut,
+        parameters=[forms.ScimAttributes],
+        errors=(404,),
+        example=GROUP_EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        return self.read(request, pk)
+
+    @described(
+        "scim_groups_replace",
+        summary="Everything the directory says of a group",
+        request=forms.ScimGroupIn,
+        answer=forms.ScimGroupOut,
+        parameters=[forms.ScimAttributes],
+        errors=(404, 409),
+        example=GROUP_EXAMPLE,
+        request_example={"schemas": [forms.GROUP], "displayName": "Data engineers"},
+    )
+    def put(self, request: Request, pk: UUID) -> Response:
+        return self.replace(request, pk)
+
+    @described(
+        "scim_groups_patch",
+        summary="Rename a group, add people to it or take them out",
+        request=forms.ScimPatch,
+        answer=forms.ScimGroupOut,
+        parameters=[forms.ScimAttributes],
+        errors=(404, 409),
+        example=GROUP_EXAMPLE,
+        request_example={
+            "schemas": [forms.PATCH],
+            "Operations": [
+                {"op": "add", "path": "members", "value": [{"value": USER_EXAMPLE["id"]}]}
+            ],
+        },
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        return self.change(request, pk)
+
+    @described(
+        "scim_groups_delete",
+        summary="The directory knows the group no longer: what it gave is taken back",
+        status=204,
+        errors=(404, 409),
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        return self.remove(pk)
+
+
+class UserSearch(ScimView):
+    kinds = ("Users",)
+
+    @described(
+        "scim_users_search",
+        summary="Search the people the directory provisions",
+        request=forms.ScimSearch,
+        answer=forms.ScimUserList,
+        example=listed(USER_EXAMPLE),
+        request_example=SEARCH_EXAMPLE,
+    )
+    def post(self, request: Request) -> Response:
+        return self.found(dict(request.data))
+
+
+class GroupSearch(ScimView):
+    kinds = ("Groups",)
+
+    @described(
+        "scim_groups_search",
+        summary="Search the groups of the directory",
+        request=forms.ScimSearch,
+        answer=forms.ScimGroupList,
+        example=listed(GROUP_EXAMPLE),
+        request_example=SEARCH_EXAMPLE,
+    )
+    def post(self, request: Request) -> Response:
+        return self.found(dict(request.data))
+
+
+class Search(ScimView):
+    kinds = ("Users", "Groups")
+
+    @described(
+        "scim_search",
+        summary="Search people and groups together",
+        request=forms.ScimSearch,
+        answer=forms.ScimObjectList,
+        example=listed(USER_EXAMPLE),
+        request_example=SEARCH_EXAMPLE,
+    )
+    def post(self, request: Request) -> Response:
+        return self.found(dict(request.data))
