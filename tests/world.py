@@ -69,12 +69,15 @@ def _handler() -> ForceAuthClientHandler:
 
 def token_for(user: User, org: Org) -> str:
     """An access token of a new session."""
+    return tokens.issue(claims_for(user, org))
+
+
+def claims_for(user: User, org: Org) -> tokens.Claims:
+    """What the tokens of a new session say. A token lives minutes: a long test issues it anew each time."""
     user.refresh_from_db(fields=["proof_version"])
     session = sessions.begin(user=user, ip=None, user_agent="tests")
-    return tokens.issue(
-        tokens.Claims(
-            user_id=user.pk, org_id=org.pk, session_id=session.id, token_version=user.token_version
-        )
+    return tokens.Claims(
+        user_id=user.pk, org_id=org.pk, session_id=session.id, token_version=user.token_version
     )
 
 

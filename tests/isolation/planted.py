@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
+from apps.auth.tokens import Claims
 from apps.connectors import custom_sources, repositories
 from apps.connectors.custom_sources import Text
 from apps.engine.authoring.validation import validate
@@ -31,7 +32,7 @@ from apps.orgs.roles import Permission, Role
 from apps.pipelines.models import Schedule
 from apps.runs import logs, storage
 from apps.runs.models import LogPart, Output, Run
-from tests.world import World, make_connector, make_pipeline, make_user, make_world
+from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
 
 PASSWORD = "correct horse battery staple"
 
@@ -45,6 +46,7 @@ class Planted:
     canary: str
     ids: dict[str, UUID]
     texts: dict[str, str]
+    claims: dict[str, Claims]  # of a session for each role, and for the removed member
 
     def __getitem__(self, name: str) -> str:
         return self.texts[name] if name in self.texts else str(self.ids[name])
@@ -89,7 +91,9 @@ def plant() -> Planted:
     with world.scope():
         ids |= _runs(world, canary, ids)
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
-    return Planted(world, removed, canary, ids, texts)
+    claims = {str(role): claims_for(user, world.org) for role, user in world.users.items()}
+    claims["removed"] = claims_for(removed, world.org)
+    return Planted(world, removed, canary, ids, texts, claims)
 
 
 def _people(world: World, removed: User) -> dict[str, UUID]:

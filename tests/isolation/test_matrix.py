@@ -22,12 +22,13 @@ from django.urls import resolve
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
+from apps.auth import tokens
 from apps.orgs.roles import Permission, Role, allows
 from config.api import AccountView, OrgView, PublicView
 from tests.api.test_openapi import operations
 from tests.isolation.cases import CASES, Case
 from tests.isolation.planted import Planted, plant
-from tests.world import new_client, token_for
+from tests.world import new_client
 
 OPERATIONS = {operation["operationId"]: (path, method) for path, method, operation in operations()}
 DOCUMENTED = {operation["operationId"]: operation for _, _, operation in operations()}
@@ -114,9 +115,7 @@ def bearer_of(actor: str, planted: Planted) -> str:
     """The Authorization header of this kind of caller."""
     if actor.endswith("key"):
         return f"Bearer {planted[actor]}"
-    world = planted.world
-    user = planted.removed if actor == "removed" else world.users[Role(actor)]
-    return f"Bearer {token_for(user, world.org)}"
+    return f"Bearer {tokens.issue(planted.claims[actor])}"
 
 
 def own_call(name: str, case: Case, planted: Planted) -> Call:
