@@ -18,6 +18,7 @@ from apps.engine.sandbox import selftest
 from apps.engine.sandbox.process import Ground
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
+from config import connections as connection_needs
 from config import env, health
 from config.health import Finding, attempt
 
@@ -44,6 +45,7 @@ def all_findings() -> Iterator[Finding]:
         ("migrations", health.migrations),
         ("keys", keys),
         ("clock", clock),
+        ("connections", connection_needs.finding),
     )
     for part, look in looks:
         yield attempt(part, look, PREPARE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import warnings
 from datetime import timedelta
 from pathlib import Path
@@ -43,18 +45,35 @@ RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
 
+# How many connections a process may have: config.connections counts them.
+WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
+WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
+MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
+WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
+WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
+DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
+QUEUE_POOL = 2  # of a worker, for fetching jobs; one more listens
+POOL_RECONNECT = 2.0  # seconds; a pool that fails for longer asks anew, instead of ever more rarely
+
+
 def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
     url = env.kept_alive(env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES[role]))
     idle = round(LONGEST_IDLE_TRANSACTION / timedelta(milliseconds=1))
     given = env.database_options(url)
     options: dict[str, Any] = {
         "connect_timeout": 5,
-        "application_name": f"drover-{PROCESS}",
+        "application_name": f"drover-{PROCESS} {os.getpid()}@{socket.gethostname()[:30]}",
         **given,
         "options": f"-c idle_in_transaction_session_timeout={idle} {given.get('options', '')}".strip(),
     }
     if pool_size:
-        options["pool"] = {"min_size": 0, "max_size": pool_size, "timeout": 10}
+        options["pool"] = {
+            "min_size": 0,
+            "max_size": pool_size,
+            "max_idle": 30,  # seconds until what a peak needed is closed
+            "timeout": 2 if PROCESS == "web" else 10,
+            "reconnect_timeout": POOL_RECONNECT,
+        }
     return {
         "ENGINE": "django.db.backends.postgresql",
         **env.database_parts(url),
@@ -65,7 +84,7 @@ def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
 
 
 DATABASES = {
-    "default": database(DATABASE_ROLE, pool_size=env.integer("DROVER_DB_POOL", 10)),
+    "default": database(DATABASE_ROLE, pool_size=DATABASE_POOL),
     "ops": database("ops", pool_size=None),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -275,7 +294,6 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # none: /metrics is closed
-WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -320,11 +338,9 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
     "cpu_seconds": env.integer("DROVER_SANDBOX_PREVIEW_SECONDS", 25),
     "connections": env.integer("DROVER_SANDBOX_PREVIEW_CONNECTIONS", 200),
 }
-WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
 # Seconds without a page, a write or a line of the log after which a run counts as hung: docs/howto/look-after.md.
 RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
-MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
 )  # before the second attempt

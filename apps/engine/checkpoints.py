@@ -9,6 +9,8 @@ ours, because bizon's backend commits after each of its own; what they write its
 from __future__ import annotations
 
 import json
+import random
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ from apps.engine.state import engine_conninfo
 _PATIENT = (
     "-c lock_timeout=0"  # a backup holds the tables while it copies; the frozen do not for long
 )
+_PLACE_WAIT = 60.0  # seconds for one of the server's connections
+_FULL = re.compile("too many (clients|connections)|connection slots are reserved")
 _LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to let go
 
 
@@ -91,9 +95,9 @@ class StateBackend:
     """The state of one stream while this process runs it."""
 
     def __init__(self, state_dsn: str) -> None:
-        """Connects. Raises psycopg.OperationalError."""
+        """Connects, waiting for a free place at the server. Raises psycopg.OperationalError."""
         self._conninfo = engine_conninfo(state_dsn, settings=_PATIENT)
-        self._connection = psycopg.connect(self._conninfo, row_factory=namedtuple_row)
+        self._connection = _connected(self._conninfo)
         self._identity: StreamIdentity | None = None
         self._lease: Lease | None = None
 
@@ -300,3 +304,15 @@ class StateBackend:
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
     return json.dumps(value) if value else None
+
+
+def _connected(conninfo: str) -> psycopg.Connection[Any]:
+    """A run that begins while the server has no place left waits for one instead of failing."""
+    deadline = time.monotonic() + _PLACE_WAIT
+    while True:
+        try:
+            return psycopg.connect(conninfo, row_factory=namedtuple_row)
+        except psycopg.OperationalError as error:
+            if not _FULL.search(str(error)) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.5, 1.5))  # noqa: S311 - spreads load

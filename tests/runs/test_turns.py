@@ -8,14 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
+import psycopg
+import pytest
 from django.db import connection
 from pytest_django import Settings
 
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.runs import admission, leases, queue, reconciler, services, snapshots, states
+from apps.runs import admission, execute, leases, queue, reconciler, services, snapshots, states
+from apps.runs.execute import Worker
 from apps.runs.leases import Claim
-from apps.runs.models import Run, Status
+from apps.runs.models import Attempt, Run, Status
+from tests import database
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start
 from tests.world import World, make_world
@@ -235,3 +239,60 @@ def test_cancelling_what_waits_frees_the_pipeline(acme: World) -> None:
 
     assert leases.claim_next("tests") is None
     assert start(acme, pipeline) != run_id
+
+
+def test_a_claim_whose_commit_was_not_confirmed_is_the_same_claim(
+    acme: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server committed, the answer was lost: nobody takes the run a second time, and none waits for a lease."""
+    run_id = start(acme, make_pipeline(acme))
+    commit = psycopg.Connection.commit
+    lost: list[int] = []
+
+    def commit_and_hear_nothing(session: psycopg.Connection) -> None:
+        commit(session)
+        if session.info.user == "app_user" and not lost and _is_running(run_id):
+            lost.append(session.info.backend_pid)
+            session.close()
+            raise psycopg.OperationalError("the connection broke during the commit")
+
+    monkeypatch.setattr(psycopg.Connection, "commit", commit_and_hear_nothing)
+    taken = claim()
+
+    assert lost
+    assert (taken.run_id, taken.attempt) == (run_id, 1)
+    with leases.held(taken):
+        assert Attempt.objects.for_org(acme.org).filter(run_id=run_id).count() == 1
+
+
+def _is_running(run_id: UUID) -> bool:
+    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+        row = admin.execute("SELECT status FROM runs_run WHERE id = %s", [run_id]).fetchone()
+    return row is not None and row[0] == "running"
+
+
+def test_a_run_whose_worker_lost_the_database_right_after_the_claim_goes_on_at_once(
+    acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = start(acme, make_pipeline(acme))
+    spec = execute._spec
+    broken: list[Claim] = []
+
+    def spec_on_a_broken_connection(taken: Claim) -> Any:
+        if not broken:
+            broken.append(taken)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return spec(taken)
+
+    monkeypatch.setattr(execute, "_spec", spec_on_a_broken_connection)
+    assert execute.work_once(this_worker)
+
+    assert broken
+    shown = snapshots_of(acme, run_id)
+    assert (shown["status"], shown["attempt"]) == ("succeeded", 1)
+
+
+def snapshots_of(world: World, run_id: UUID) -> dict[str, Any]:
+    with world.scope():
+        return snapshots.run(org_id=world.org.pk, run_id=run_id)

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from apps.runs import workers
+from config import connections
 
 
 class Command(BaseCommand):
@@ -28,4 +29,5 @@ class Command(BaseCommand):
         with workers.this_process() as worker:
             workers.release_dead()
             connection.close()
+            connections.warn()
             asyncio.run(workers.serve(worker, concurrency=concurrency))
