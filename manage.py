@@ -12,7 +12,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
         from django.core.management import execute_from_command_line
-        from django.db.utils import OperationalError
+        from django.db.utils import InterfaceError, OperationalError
+        from psycopg import Error as DriverError
 
         if sys.argv[1:2] in (["backup"], ["restore"]):  # they make servers, databases and roles
             from local.backups.command import main as backups
@@ -32,19 +33,23 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except SettingMissing as missing:
         refuse(str(missing))
-    except OperationalError as lost:
-        if "connection failed" not in str(lost):
+    except (InterfaceError, OperationalError, DriverError) as lost:
+        from local.away import AWAY, is_away
+
+        if not is_away(lost):
             raise
         reason = str(lost).splitlines()[0]
+        if "connection failed" not in reason:
+            refuse(f"The database went away ({reason}): run this again.", code=AWAY)
         refuse(
             f"The database cannot be used ({reason}): does `make up` run, is DATABASE_URL right?"
         )
 
 
-def refuse(sentence: str) -> NoReturn:
+def refuse(sentence: str, *, code: int = NOT_STARTED) -> NoReturn:
     """One sentence instead of a traceback."""
     sys.stderr.write(f"{sentence}\n")
-    sys.exit(NOT_STARTED)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@ class LocalError(Exception):
     """Drover cannot start here; the message says what is wrong and what to do."""
 
 
+class DatabaseAway(LocalError):
+    """A program lost the database; the message is its own last line."""
+
+
 class ServerRunning(LocalError):
     """A PostgreSQL server already runs on this data directory."""
 

@@ -1,5 +1,6 @@
 """One home brought to the point where Drover's programs can run on it."""
 
+import functools
 import json
 import os
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from local.away import Presence
+from local.errors import DatabaseAway, LocalError
 from local.home import Home
 from local.keys import ensure_keys, write_private
 from local.ports import kept_port
@@ -24,6 +27,7 @@ SERVER_OPTIONS = {
 }
 
 
+TRIES = 5  # of a step that loses the database
 KEYS = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")  # read from the home's files only
 
 
@@ -95,7 +99,26 @@ class Installation:
     def _run(self, words: list[str], env: Mapping[str, str], *, doing: str, log: str) -> None:
         command: list[str | Path] = [sys.executable, *words]
         path = self.home.logs / log
-        self.supervisor.run(command, self.environment() | dict(env), doing=doing, log=path)
+        for left in reversed(range(TRIES)):
+            self.presence.wait(self._rest)
+            try:
+                self.supervisor.run(command, self.environment() | dict(env), doing=doing, log=path)
+            except LocalError as failure:
+                lost = isinstance(failure, DatabaseAway) or self.presence.went_away()
+                if not lost or not left:
+                    raise
+                say(f"  {doing} lost the database; it is done again.")
+            else:
+                return
+
+    def _rest(self) -> None:
+        self.supervisor.watch()  # which starts our own server again
+        self.supervisor.rest(0.5)
+
+    @functools.cached_property
+    def presence(self) -> Presence:
+        """Of the database; asked for once its address is known."""
+        return Presence(self.admin_url)
 
     def _start_database(self) -> None:
         if self.admin_url:

@@ -9,6 +9,7 @@ import sys
 import psycopg
 
 from config import env
+from local.away import AWAY, is_away
 from local.demo import prepare_demo
 from local.errors import LocalError
 from local.home import Home
@@ -44,6 +45,8 @@ def demo(address: str, secret_key: str) -> None:
     except psycopg.errors.DiskFull as full:
         raise LocalError("The disk is full: free some space and try again.") from full
     except psycopg.Error as refused:
+        if is_away(refused):
+            raise
         reason = str(refused).strip().splitlines()[0]
         raise LocalError(
             f"The demo's databases could not be made ({reason}): use a DATABASE_URL whose user may "
@@ -64,6 +67,11 @@ def main(arguments: list[str]) -> int:
     except (LocalError, env.SettingMissing) as failure:
         complain(str(failure))
         return SENTENCE
+    except psycopg.Error as failure:
+        if not is_away(failure):
+            raise
+        complain(f"The database went away ({str(failure).strip().splitlines()[0]}).")
+        return AWAY
     return 0
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from local.away import AWAY
 from local.children import Child, signal_group, stop_all
 from local.descendants import adopt_orphans, end_descendants, reap_adopted
-from local.errors import LocalError
+from local.errors import DatabaseAway, LocalError
 from local.home import CHECKOUT
 from local.postgres import EmbeddedPostgres
 from local.processes import dies_with_parent
@@ -85,7 +86,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     ) -> None:
         """Run a program to its end while the children are watched.
 
-        Its standard output is ours; its standard error goes to `log`. Raises LocalError when it fails.
+        Its standard output is ours; its standard error goes to `log`. Raises LocalError when it fails,
+        DatabaseAway when it says that it lost the database.
         """
         with log.open("ab") as errors:
             began = errors.tell()
@@ -102,6 +104,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             self.watch()
             self.rest(0.5)
         self._task = None
+        if code == AWAY:
+            raise DatabaseAway(_last_line(log, began))
         if code == SENTENCE:
             raise LocalError(_last_line(log, began))
         if code:
