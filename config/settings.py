@@ -329,6 +329,8 @@ SANDBOX_LIMITS = {
     "cpu_seconds": env.integer("DROVER_SANDBOX_CPU_SECONDS", 3600),
     "silence_seconds": env.integer("DROVER_SANDBOX_SILENCE_SECONDS", 300),
     "page": env.integer("DROVER_SANDBOX_PAGE_MB", 128) * 2**20,
+    "values": env.integer("DROVER_SANDBOX_PAGE_VALUES", 5_000_000),
+    "rows": env.integer("DROVER_SANDBOX_PAGE_ROWS", 1_000_000),
     "output": env.integer("DROVER_SANDBOX_OUTPUT_MB", 65_536) * 2**20,
     "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),

@@ -17,8 +17,10 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 
+from apps.engine import json_values
 from config.problems import Problem
 
+MAX_VALUES = 200_000
 MAX_DEPTH = 64  # objects and arrays inside each other
 
 
@@ -64,6 +66,8 @@ class JSONParser(BaseParser):
 
 def loads(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`; raises ParseError (400), or a 422 Problem for NUL characters."""
+    if json_values.count(raw, MAX_VALUES) > MAX_VALUES:
+        raise drf.ParseError(f"The body holds more than {MAX_VALUES:,} values.")
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -350,3 +350,10 @@ def test_a_database_that_is_away_answers_503(world: World, monkeypatch: pytest.M
     body = problem(answer, 503)
     assert "hunter2" not in str(body)
     assert answer["Retry-After"] == "5"
+
+
+def test_a_body_of_too_many_values_is_refused_before_it_is_read(world: World) -> None:
+    bomb = b'{"name": [' + b"{}," * 300_000 + b"{}]}"
+    answer = world.client().post("/api/v1/connectors", bomb, content_type="application/json")
+    assert answer.status_code == 400
+    assert "values" in answer.json()["detail"]

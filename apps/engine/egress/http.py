@@ -30,7 +30,7 @@ HARMLESS_HEADERS = frozenset(
 )
 
 
-class BodyTooLargeError(Exception):
+class BodyTooLargeError(requests.RequestException):
     """The body is larger than the caller takes; `limit` is in bytes."""
 
     def __init__(self, limit: int) -> None:
@@ -38,7 +38,7 @@ class BodyTooLargeError(Exception):
         self.limit = limit
 
 
-class BodyTooSlowError(Exception):
+class BodyTooSlowError(requests.RequestException):
     """The body was not complete when the time given for the whole of it was up, in seconds."""
 
     def __init__(self, seconds: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from apps.engine import json_values
 from apps.engine.failures import ContractError, SourceError, TimedOut
 
 MEGABYTE = 1 << 20
@@ -37,6 +38,8 @@ class Limits:
     silence_seconds: float = 300.0  # without a line from the code
     disk: int = 256 * MEGABYTE
     page: int = 128 * MEGABYTE  # one answer
+    values: int = json_values.MOST  # in one answer, its rows counted
+    rows: int = 1_000_000  # in one answer
     output: int = 64 << 30  # all answers
     line: int = 8 * MEGABYTE
     log: int = 1 * MEGABYTE  # kept; what comes later is counted
@@ -50,3 +53,8 @@ class Limits:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Limits:
         return cls(**value)
+
+
+def too_many(what: str, most: int) -> str:
+    """What to say of an answer that holds more than `most` of something."""
+    return f"The code answered more than {most:,} {what} at once: answer smaller pages."

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
+from apps.engine import json_values
 from apps.engine.sandbox import typed
-from apps.engine.sandbox.limits import BrokenOutput
+from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many
 
 TEXT = 8_000  # characters of one text field kept
 SHOWN = 120  # bytes of a wrong line shown
@@ -25,17 +26,19 @@ KINDS = frozenset({"ready", "rows", "log", "request", "answer", "error"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message: its kind and its other fields, checked by `decoded`."""
+    """One message: its kind and its other fields, checked by `decoded`; `size` counts all values in it."""
 
     kind: str
     values: Mapping[str, Any]
+    size: int = 0
 
 
 class BoundedReader:
-    """Cuts bytes into lines, holding at most one unfinished line of `limit` bytes."""
+    """Cuts bytes into lines, holding at most one unfinished line of `limit` bytes, none of more than `values`."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, values: int = json_values.MOST) -> None:
         self._limit = limit
+        self._values = values
         self._held = bytearray()
         self._searched = 0  # no newline before here
 
@@ -54,11 +57,14 @@ class BoundedReader:
     def _decoded(self, line: bytes) -> Line:
         if len(line) > self._limit:
             raise _broken(f"a line longer than {self._limit:,} bytes", line)
-        return decoded(line)
+        return decoded(line, self._values)
 
 
-def decoded(line: bytes) -> Line:
-    """The message of one line. Raises BrokenOutput for anything that is not one."""
+def decoded(line: bytes, most: int = json_values.MOST) -> Line:
+    """The message of one line. Raises BrokenOutput for anything that is not one, or holds more than `most` values."""
+    size = json_values.count(line, most)
+    if size > most:
+        raise LimitExceeded(too_many("values", most))
     try:
         body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -71,7 +77,7 @@ def decoded(line: bytes) -> Line:
     check = _CHECKS[kind]
     if not check(body):
         raise _broken(f"a {kind} message of the wrong shape", line)
-    return Line(kind, body)
+    return Line(kind, body, size)
 
 
 def _ready(body: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from apps.engine import failures
 from apps.engine.egress.broker import Broker, Door, Passage
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
 from apps.engine.sandbox import process, syscalls, typed, workdirs
-from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
+from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong, too_many
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
 from apps.engine.signs import signs
@@ -97,7 +97,7 @@ class Sandbox:
         self._ready = False
         self._started = time.monotonic()
         self._last_sign = self._started
-        self._reader = BoundedReader(limits.line)
+        self._reader = BoundedReader(limits.line, limits.values)
         self._tail: deque[str] = deque(maxlen=TAIL)
         self._standard = b""
         self._logged = self._printed = self._output = 0
@@ -148,14 +148,14 @@ class Sandbox:
     def ask(self, operation: str, **values: Any) -> Answer:
         """The answer to one question. Values are JSON, or `orjson.Fragment`s of it."""
         rows: list[dict[str, Any]] = []
-        before = self._output
+        before, counted = self._output, 0
         question = orjson.dumps({"op": operation, **values}) + b"\n"
         for line in self._lines(question):
             if line.kind == "rows":
                 typed.restore(line.values["rows"], line.values["types"])
                 rows += line.values["rows"]
-                if self._output - before > self._limits.page:
-                    raise self._end(_too_much("one answer", self._limits.page))
+                counted += line.size
+                self._look_at_answer(self._output - before, counted, len(rows))
             elif line.kind == "answer":
                 return Answer(line.values, rows)
             elif line.kind == "error":
@@ -202,7 +202,7 @@ class Sandbox:
                 if time.monotonic() >= next_look:
                     self._look()
                     next_look = time.monotonic() + LOOK_EVERY
-        except BrokenOutput as error:
+        except (BrokenOutput, LimitExceeded) as error:
             raise self._end(error) from None
         finally:
             self._forget(self._request_fd)
@@ -288,6 +288,14 @@ class Sandbox:
             raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
         self._look_at_network()
         self._look_at_disk()
+
+    def _look_at_answer(self, size: int, values: int, rows: int) -> None:
+        limits = self._limits
+        if size > limits.page:
+            raise self._end(_too_much("one answer", limits.page))
+        for what, found, most in (("values", values, limits.values), ("rows", rows, limits.rows)):
+            if found > most:
+                raise self._end(LimitExceeded(too_many(what, most)))
 
     def _look_at_network(self) -> None:
         if self._broker is not None and self._broker.totals.over:

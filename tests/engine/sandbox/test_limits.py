@@ -29,6 +29,11 @@ class Greedy:
     limits: Limits = SMALL
 
 
+# 109 MB of empty rows, in lines as long as a line may be.
+ROWS = (
+    'line = b\'{"t":"rows","rows":[\' + b"{}," * 2_600_000 + b"{}]}" + bytes([10])\n'
+    "for _ in range(14): raw(line)"
+)
 GREEDY = {
     "spins and ignores SIGXCPU": Greedy(
         "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
@@ -106,6 +111,18 @@ GREEDY = {
     ),
     "answers more than one page may hold": Greedy(
         "return Page({'text': 'x' * 1000} for _ in iter(int, 1))", LimitExceeded, "one answer"
+    ),
+    "answers more rows than one page may hold": Greedy(
+        "return Page({} for _ in range(20_000))",
+        LimitExceeded,
+        "rows at once",
+        replace(SMALL, rows=10_000),
+    ),
+    "answers more values than one page may hold": Greedy(
+        ROWS,
+        LimitExceeded,
+        "values at once",
+        replace(SMALL, page=1 << 30, line=8 << 20),
     ),
     "closes its output and goes on": Greedy(
         "import os, time\nfor fd in range(1, 64):\n    try: os.close(fd)\n    except OSError: pass\n"

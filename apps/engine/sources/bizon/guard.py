@@ -14,6 +14,7 @@ from bizon.source.auth.authenticators.oauth import Oauth2Authenticator
 from bizon.source.session import CappedRetry
 from requests.auth import AuthBase
 
+from apps.engine import json_values
 from apps.engine.egress.http import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
@@ -21,6 +22,7 @@ from apps.engine.egress.http import (
     PolicySession,
     drop_credentials,
     obey_policy,
+    read_body,
     shown_url,
 )
 from apps.engine.failures import AuthenticationError, EngineError
@@ -34,6 +36,8 @@ from apps.engine.sources.answers import (
 )
 
 RETRIES = 4
+MOST_BODY = 64 << 20  # bytes
+BODY_SECONDS = 300.0
 LONGEST_WAIT = 30.0  # seconds that a Retry-After may make us wait within a run
 
 
@@ -71,13 +75,21 @@ class WatchingAdapter(PolicyAdapter):
             options["timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
         try:
             response = super().send(request, **options)
+            self._watch.last = response
+            if not options.get("stream"):
+                _hold(response)
         except requests.RequestException as error:
             self._watch.failed.append(error)
             raise
-        self._watch.last = response
         if response.status_code >= requests.codes.bad_request:
             self._watch.failed.append(response)
         return response
+
+
+def _hold(response: requests.Response) -> None:
+    """Read the body, bounded in bytes and values, before bizon asks for all of it as JSON."""
+    response._content = read_body(response, limit=MOST_BODY, seconds=BODY_SECONDS)
+    json_values.require_few(response._content)
 
 
 class GuardMixin:

@@ -13,6 +13,9 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
+from apps.engine import json_values
+from apps.engine.failures import ContractError
+from apps.engine.frames import MAX_COLUMNS
 from apps.engine.sources.answers import UnhelpfulSourceError
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.delimited import frame_of, names_of, record_end
@@ -66,6 +69,7 @@ class CsvReader:
         if self._names is None:
             data = piece(self._file, 0, 1, self._options.quote)[0]
             first = first_record(data, self._options.quote)
+            _require_few_columns(first, self._options)
             self._names = names_of(first, self._options)
             if self._options.header:
                 self._start = len(first)
@@ -83,6 +87,7 @@ class JsonLinesReader:
     def read(self, place: Place, rows: int) -> Piece:
         offset = int(place.get("offset", 0))
         data, end = piece(self._file, offset, rows, None)
+        json_values.require_few(data)
         exact = LONG_NUMBER.search(data) is not None
         return Piece(list(_objects(data, offset, exact=exact)), end)
 
@@ -161,6 +166,16 @@ def first_record(data: bytes, quote: str | None) -> bytes:
             return data
         if not quote or data.count(quote.encode(), 0, end) % 2 == 0:
             return data[:end]
+
+
+def _require_few_columns(record: bytes, options: CsvOptions) -> None:
+    """Before polars makes a column of each: a million take a gigabyte. Raises ContractError."""
+    delimiter = options.delimiter.encode()
+    if record.count(delimiter) < MAX_COLUMNS:
+        return
+    outside = record.split(options.quote.encode())[::2] if options.quote else [record]
+    if sum(part.count(delimiter) for part in outside) >= MAX_COLUMNS:
+        raise ContractError(f"The file has more than {MAX_COLUMNS:,} columns")
 
 
 def _read_fully(file: BinaryIO, size: int) -> bytes:

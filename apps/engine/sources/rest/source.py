@@ -14,6 +14,7 @@ from bizon.source.models import SourceIncrementalState
 from loguru import logger
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from apps.engine import json_values
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError, SourceError
 from apps.engine.frames import StreamSchema
@@ -252,6 +253,7 @@ def parsed(answer: Answer) -> Any:
     """The JSON of the answer, integers of any size kept. Raises SourceError with what came instead."""
     if not answer.body.strip():
         raise SourceError("the source answered with an empty body", evidence=answer.evidence)
+    json_values.require_few(answer.body)
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,77 @@
+"""Values are counted before they are parsed, wherever JSON or CSV of others comes in."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.engine import json_values
+from apps.engine.failures import ContractError
+from apps.engine.json_values import TooManyValues
+from apps.engine.sources.answers import Answer
+from apps.engine.sources.bizon import guard
+from apps.engine.sources.files.config import CsvOptions
+from apps.engine.sources.files.readers import CsvReader, JsonLinesReader
+from apps.engine.sources.rest.source import parsed
+
+MANY = 3_000_000
+BOMBS = [
+    b"[" + b"{}," * MANY + b"{}]",
+    b"[" + b"[]," * MANY + b"[]]",
+    b"[" + b"1," * (2 * MANY) + b"1]",
+]
+values = st.recursive(
+    st.none() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=30,
+)
+
+
+def held(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(held, inner))
+
+
+@given(values)
+def test_the_count_is_never_too_small(value: Any) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only).encode()
+        assert json_values.count(text) >= held(value)
+        assert json_values.count(text, enough=0) >= held(value)
+
+
+def test_commas_in_texts_are_no_values() -> None:
+    text = json.dumps(["1,2,{[" * 1000, 'a "quoted, \\" text', "\\"]).encode()
+    assert json_values.count(text) > 3000
+    assert json_values.count(text, enough=100) <= 2 * 4
+
+
+@pytest.mark.parametrize("body", BOMBS)
+def test_an_api_that_answers_too_many_values_is_refused_before_they_are_read(body: bytes) -> None:
+    with pytest.raises(TooManyValues):
+        parsed(Answer("200 OK", "http://a", {}, body, {}))
+    response = requests.Response()
+    response.raw = io.BytesIO(body)
+    with pytest.raises(TooManyValues):
+        guard._hold(response)
+
+
+@pytest.mark.parametrize("body", BOMBS)
+def test_a_line_of_too_many_values_is_refused(body: bytes) -> None:
+    with pytest.raises(TooManyValues):
+        JsonLinesReader(io.BytesIO(body)).read({}, 1000)
+
+
+def test_a_file_of_a_million_columns_is_refused() -> None:
+    header = ",".join(f"c{n}" for n in range(1_000_000)).encode()
+    with pytest.raises(ContractError, match="columns"):
+        CsvReader(io.BytesIO(header + b"\n"), CsvOptions()).read({}, 1000)
+    quoted = b'"' + b"," * 5000 + b'",b\n1,2\n'
+    frame: Any = CsvReader(io.BytesIO(quoted), CsvOptions()).read({}, 1000).content
+    assert frame.shape == (1, 2)
