@@ -68,6 +68,8 @@ def preview(payload: Payload) -> dict[str, Any]:
         source.page_limit = limit
         transform = stack.enter_context(_transform(payload)) if payload.get("transform") else None
         frame, schema = first_records(source, limit, transform)
+        if transform:
+            transform.conclude()
     fields = tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
     ms = round((time.perf_counter() - started) * 1000, 1)
     return asdict(PreviewResult(tuple(shown_rows(frame)), fields, ms))
@@ -121,6 +123,7 @@ def opened_source(payload: Payload) -> Iterator[ConnectorSource[Any]]:
     )
     try:
         yield source
+        source.conclude()
     finally:
         source.close()
 

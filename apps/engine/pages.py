@@ -164,11 +164,18 @@ class PageReader:
                     "The source named the page it was just asked for as the next one.",
                     evidence=(f"pagination={json.dumps(page.next)[:300]}",),
                 )
+            if not page.next:
+                self._conclude()  # before the last page is handed on: a run that goes on has it to read again
             self._queue.put(page)
             if not page.next:
                 return
             pagination = page.next
             self._iteration += 1
+
+    def _conclude(self) -> None:
+        self._source.conclude()
+        if self._transform is not None:
+            self._transform.conclude()
 
     def _page(self, answer: object) -> Page:
         page = _page(answer, self._iteration)

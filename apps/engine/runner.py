@@ -181,7 +181,6 @@ class Runner:
             self._pump(queue, reader, writer)
             source.close()  # not on the way out of a failure: the reader may still be using it
             if transform is not None:
-                transform.say_totals()
                 transform.close()
         finally:
             queue.close()

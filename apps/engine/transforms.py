@@ -64,8 +64,12 @@ class Transform:
             return page  # an empty stream still has columns
         return rows_page(made, page.next_pagination, page.next_state)
 
-    def say_totals(self) -> None:
-        """Into the run's log."""
+    def conclude(self) -> None:
+        """After the last page: raises EngineError if the code took too much meanwhile, and says the totals."""
+        try:
+            self._sandbox.conclude()
+        except EngineError as error:
+            raise _as_transform(error) from error
         logger.info("The transform made {:,} records of {:,}", self.made, self.received)
 
     def close(self) -> None:

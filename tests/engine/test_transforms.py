@@ -263,6 +263,40 @@ def test_a_failing_transform_fails_the_run_with_its_class(
     assert not outcome.retryable
 
 
+WRITES = """
+import threading
+
+def write():
+    for n in range(8):
+        with open(f"{n}", "wb") as file:
+            file.write(bytes(1 << 20))
+
+def transform(record):
+    if record["n"] == 0:
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        WAIT
+    return record
+"""
+
+
+@pytest.mark.parametrize(("pages", "wait"), [(1, "writer.join()"), (2, "pass")])
+def test_a_transform_that_writes_too_much_fails_the_run_if_nobody_asks_it_again(
+    pages: int, wait: str, rehearse: Rehearse, tmp_path: Path
+) -> None:
+    """On the last page, and while the source sleeps between two."""
+    slow = PAGES.replace("page < 299", f"page < {pages - 1}")
+    slow = slow.replace("time.sleep(", "page and time.sleep(")
+    run = custom(rehearse({"pause": 3}), slow, tmp_path)
+    run = changed(run, WRITES.replace("WAIT", wait), tmp_path)
+    run.spec = replace(run.spec, sandbox=SandboxSpec(home=str(tmp_path), limits={"disk": 2 << 20}))
+    outcome = run.attempt()
+    assert isinstance(outcome, Failed)
+    assert "more than 2,097,152 bytes of files" in outcome.message
+    assert outcome.failure_class is FailureClass.CONTRACT
+    assert not outcome.retryable
+
+
 @pytest.mark.parametrize(
     ("code", "says"),
     [

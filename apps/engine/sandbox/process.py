@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from apps.engine.failures import ConfigurationError
-from apps.engine.sandbox import paths, roots, syscalls, workdirs
+from apps.engine.sandbox import disk, paths, roots, syscalls, workdirs
 from apps.engine.sandbox.layers import ABI_TRUNCATE, Isolation, isolation, reaches
 from apps.engine.sandbox.limits import Limits
 
@@ -23,6 +23,9 @@ WORK_INSIDE = f"/{roots.WORK}"
 FIRST_UID, UIDS = 61_184, 4_336  # systemd's range for users that exist for one service only
 OPEN_FILES = 64
 STACK = 8 << 20
+MORE = (
+    1 << 20
+)  # bytes a file system has beyond the limit, so that too much is seen, and ends the code
 THREADS = 64
 TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc
 
@@ -39,6 +42,10 @@ class Confined:
     output_fd: int
     work: Path | None
     isolation: Isolation
+
+    def watched(self, limit: int) -> disk.Watch:
+        """What will look at the files of the process; `limit` in bytes."""
+        return disk.Watch(self.process, self.work, WORK_INSIDE, limit)
 
     def remove(self) -> None:
         if self.work is not None:
@@ -204,7 +211,10 @@ def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence
     for path in (found.python, *found.files, found.certificates, *paths.SYSTEM):
         if not os.path.islink(path):
             command += ["--ro-bind-try", path, path]
-    command += ["--dev", "/dev", "--size", str(limits.disk), "--tmpfs", WORK_INSIDE]
+    size = str(limits.disk + MORE)
+    command += ["--dev", "/dev", "--size", size, "--tmpfs", WORK_INSIDE]
+    for path in ("/", "/dev"):  # file systems in memory too, without a size
+        command += ["--remount-ro", path]
     return [*command, "--chdir", WORK_INSIDE, "--"]
 
 

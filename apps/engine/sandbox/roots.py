@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from apps.engine.sandbox import claims, workdirs
 from apps.engine.sandbox.paths import LIBRARY, UNUSED_STDLIB, Readable
 
 WORK = "drover-scratch"
@@ -27,16 +28,19 @@ _LIBRARY = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
 def prepared(home: Path, readable: Readable) -> Path:
     """The root for these packages, made if it is not there yet. Raises OSError."""
     root = home / f"root-{_fingerprint(readable)}"
+    home.mkdir(parents=True, exist_ok=True)
+    workdirs.sweep(home)
     if root.is_dir():
         return root
-    home.mkdir(parents=True, exist_ok=True)
-    draft = home / f".draft-{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o755)
-    _fill(draft, readable)
-    with contextlib.suppress(OSError):  # another process was first
-        draft.rename(root)
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = claims.claim(home, workdirs.DRAFT)
+    try:
+        draft.mkdir()
+        draft.chmod(0o755)
+        _fill(draft, readable)
+        with contextlib.suppress(OSError):  # another process was first
+            draft.rename(root)
+    finally:
+        workdirs.remove(draft)
     _remove_old(home, root)
     return root
 
@@ -46,8 +50,8 @@ def _remove_old(home: Path, kept: Path) -> None:
     for old in home.glob("root-*"):
         with contextlib.suppress(OSError):  # another process removes it too
             idle = time.time() - (old / WORK).stat().st_mtime
-            if old != kept and idle > OLD:
-                shutil.rmtree(old, ignore_errors=True)
+            if old != kept and idle > OLD and not workdirs.in_use(old / WORK):
+                workdirs.remove(old)
 
 
 def _fingerprint(readable: Readable) -> str:

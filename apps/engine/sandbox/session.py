@@ -20,7 +20,7 @@ import orjson
 from apps.engine import failures
 from apps.engine.egress.broker import Broker, Door, Passage
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
-from apps.engine.sandbox import process, syscalls, typed, workdirs
+from apps.engine.sandbox import process, syscalls, typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong, too_many
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
@@ -112,6 +112,7 @@ class Sandbox:
         if self._broker:
             self._broker.theirs.close()
         self._process = self._confined.process
+        self._watch = self._confined.watched(limits.disk)
         self.isolation = self._confined.isolation
         self._selector = selectors.DefaultSelector()
         self._output_fd = self._confined.output_fd
@@ -141,6 +142,7 @@ class Sandbox:
     def wait_ready(self) -> None:
         """Until the walls stand and the code is about to be loaded."""
         for line in self._lines(b""):
+            self._aside(line)
             if line.kind == "ready":
                 return
         raise self._death()
@@ -159,11 +161,16 @@ class Sandbox:
             elif line.kind == "answer":
                 return Answer(line.values, rows)
             elif line.kind == "error":
-                self._look_at_network()  # what was cut off there is why it failed
+                self._look_at_what_it_took()  # what was cut off there is why it failed
                 raise _raised(line.values)
             else:
                 self._aside(line)
         raise self._death()
+
+    def conclude(self) -> None:
+        """Nothing more will be asked. Raises what it took too much of, if only since its last answer."""
+        self._look_at_what_it_took()
+        self._kill()
 
     def close(self) -> None:
         """Kill what still runs and remove what it wrote. Safe to call twice."""
@@ -171,6 +178,7 @@ class Sandbox:
             if self._closed:
                 return
             self._closed = True
+        self._watch.stop()
         self._kill()
         self._selector.close()
         for stream in (self._process.stdin, self._process.stdout):
@@ -236,7 +244,9 @@ class Sandbox:
                 self._log("info", text)
 
     def _aside(self, line: Line) -> None:
-        if line.kind == "log":
+        if line.kind == "ready":
+            self._watch.start()  # the code is loaded with the first question, not before
+        elif line.kind == "log":
             self._log(line.values["level"], line.values["message"][:TEXT])
         elif line.kind == "request":
             values = line.values
@@ -303,15 +313,13 @@ class Sandbox:
             raise self._end(LimitExceeded(message))
 
     def _look_at_disk(self) -> None:
-        work = self._confined.work
-        if work is None:
-            return
-        try:
-            used = workdirs.size(work, self.pid)
-        except workdirs.Hidden:
-            raise self._end(LimitExceeded("The code hides files it wrote.")) from None
-        if used > self._limits.disk:
-            raise self._end(_too_much("files", self._limits.disk))
+        if self._watch.over:
+            raise self._end(LimitExceeded(self._watch.over))
+
+    def _look_at_what_it_took(self) -> None:
+        self._watch.look()
+        self._look_at_network()
+        self._look_at_disk()
 
     def _end(self, error: EngineError) -> EngineError:
         self._kill()
@@ -333,6 +341,8 @@ class Sandbox:
         if self._is_open(self._standard_fd):
             self._hear_standard()
         evidence = tuple(self._tail)
+        if self._watch.over:
+            return LimitExceeded(self._watch.over, evidence=evidence)
         number = self._signal(code)
         if not self._ready and not number:  # what it says later comes from the code itself
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)

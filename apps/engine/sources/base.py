@@ -70,6 +70,9 @@ class Source(AbstractSource):
         """The streams behind this connection with their fields, keys and possible cursor fields."""
         raise NotImplementedError
 
+    def conclude(self) -> None:
+        """After the last page: raise what makes all of them worthless, if anything does."""
+
     def close(self) -> None:
         """Release connections, after the last page. Safe to call twice."""
         self.session.close()

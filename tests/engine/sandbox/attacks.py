@@ -83,6 +83,24 @@ def opens_by_directory_handle(world: World) -> Any:
     return world["canary"].encode() in os.read(fd, 1000)
 
 
+def moves_the_lock_of_its_folder(world: World) -> Any:
+    """Who moves it, or holds it, decides when the folder goes."""
+    import os
+
+    lock = f"{os.getcwd()}.lock"
+    os.rename(lock, f"{lock}.mine")
+    os.rename(f"{lock}.mine", lock)
+    return True
+
+
+def holds_the_lock_of_its_folder(world: World) -> Any:
+    import fcntl
+    import os
+
+    fcntl.flock(os.open(f"{os.getcwd()}.lock", os.O_RDONLY), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return True
+
+
 def writes_elsewhere(world: World) -> Any:
     import os
 

@@ -60,6 +60,7 @@ def made() -> Iterator[World]:
         open_folder.mkdir()
         open_folder.chmod(0o777)
         open_file.write_text(canary)
+        (folder / "open.lock").touch()  # beside it, as beside every work folder
         open_file.chmod(0o666)
         victim = subprocess.Popen(
             [sys.executable, "-c", "input()"],

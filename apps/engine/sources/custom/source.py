@@ -102,6 +102,9 @@ class CustomSource(ConnectorSource[Settings]):
     ) -> Page:
         return self._page(pagination, source_state.model_dump(mode="json"))
 
+    def conclude(self) -> None:
+        self._sandbox.conclude()
+
     def close(self) -> None:
         self._sandbox.close()
         super().close()

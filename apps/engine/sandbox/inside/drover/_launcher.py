@@ -23,6 +23,7 @@ EXIT_ORPHANED = 98
 
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 # <asm/unistd.h>, the same on x86_64 and arm64
 SYS_LANDLOCK_CREATE_RULESET = 444
@@ -59,6 +60,7 @@ def main() -> None:
     if "uid" in layers:
         _need("uid", lambda: _become(spec["uid"]))
         _die_with_parent(spec)  # changing the user forgot it
+        _need("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))  # and closed /proc to who measures
     _need("capabilities", _drop_capabilities)
     _need("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
     sys.path[:] = [spec["library"], *sys.path[1:], *spec["sites"]]

@@ -1,0 +1,66 @@
+"""Names in a folder that several processes share, each its owner's until that gives it up or dies.
+
+A claim is a lock on a file beside what it protects, where sandboxed code reaches nothing. The kernel frees the lock
+when the owner dies, whatever container that lived in; the number of a process says nothing in another container.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+SUFFIX = ".lock"
+
+_held: dict[Path, int] = {}  # this process's claims, each with the descriptor that holds its lock
+
+
+def claim(folder: Path, prefix: str) -> Path:
+    """A new name in the folder. It is ours before anything can be made under it."""
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(8)}"
+        if _lock(path, os.O_CREAT | os.O_EXCL):
+            return path  # else a sweep took the file between its making and our lock
+
+
+def take_over(path: Path) -> bool:
+    """Whether the claim's owner is dead and it is ours now."""
+    return _lock(path, 0)
+
+
+def release(path: Path) -> None:
+    """Give up a claim of ours. Without one nothing happens."""
+    held = _held.pop(path, None)
+    if held is not None:
+        _lock_file(path).unlink(missing_ok=True)
+        os.close(held)
+
+
+def exists(path: Path) -> bool:
+    """Whether somebody claims the name, alive or dead."""
+    return _lock_file(path).exists()
+
+
+def _lock(path: Path, flags: int) -> bool:
+    file = _lock_file(path)
+    try:
+        lock = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | flags, 0o600)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock), os.stat(file)):
+            _held[path] = lock
+            return True
+    except (BlockingIOError, FileNotFoundError):
+        pass  # somebody holds it, or has removed it with all it protected
+    except BaseException:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)

@@ -1,0 +1,292 @@
+"""How much sandboxed code keeps on disk, looked at while it lives, also while nobody asks it anything."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from loguru import logger
+
+from apps.engine.sandbox import owners
+from apps.engine.sandbox.removal import FOLDER, PLACE
+
+BLOCK = 512  # bytes of st_blocks, whatever the file system's own
+ENTRY = 4096  # bytes that a file or folder counts at least: a million empty ones fill a disk too
+MOST_NESTED = 64  # folders in each other
+MEASURING_SECONDS = 5.0
+LOOK_EVERY = 0.25  # seconds between looks, and more often when much of the limit is used
+LOOK_CLOSELY = 0.05
+UNSEEN_SECONDS = 2.0  # a process that ends closes /proc before it is gone
+MOST_MAPS = 32 << 20  # bytes of /proc/PID/maps
+DELETED = b" (deleted)\n"
+
+
+class Unmeasurable(Exception):
+    """The code's files cannot be measured. The message says why, for whoever wrote the code."""
+
+
+class Watch:
+    """Looks at the files of a sandboxed process from `start` to its end, and kills it above `limit` bytes.
+
+    `work` is None where the folder, which the process knows as `inside`, is a file system of its own.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], work: Path | None, inside: str, limit: int
+    ) -> None:
+        self.over = ""  # why the process was killed, in words
+        self._process = process
+        self._work = work
+        self._inside = inside
+        self._limit = limit
+        self._unseen_since: float | None = None
+        self._wanted = threading.Event()
+        self._looked = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+
+    def start(self) -> None:
+        """Once the process has the user it will keep, and before it runs the code. Again is no error."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def look(self) -> None:
+        """Have it looked at now, and wait for that."""
+        self._looked.clear()
+        self._wanted.set()
+        while self._thread.is_alive() and not self._looked.wait(LOOK_EVERY):
+            pass
+
+    def stop(self) -> None:
+        """Safe to call twice, and without a start."""
+        self._stopped = True
+        self._wanted.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._watch()
+        except Exception as error:  # the edge of a thread: what nobody watches must not go on
+            logger.exception("The files of the code could not be looked at")
+            self._end(f"The files of the code could not be measured ({type(error).__name__}).")
+
+    def _watch(self) -> None:
+        if self._work is None:
+            self._look_until_the_end(None)
+            return
+        place = Place(os.path.realpath(self._work))
+        owners.act_as_owner(self._work)
+        try:
+            self._look_until_the_end(place)
+        finally:
+            place.close()
+
+    def _look_until_the_end(self, place: Place | None) -> None:
+        pause = LOOK_CLOSELY
+        while self._process.poll() is None and not self.over:
+            if wanted := self._wanted.wait(pause):
+                self._wanted.clear()
+            if self._stopped:
+                return
+            pause = self._look(place)
+            if wanted:
+                self._looked.set()
+
+    def _look(self, place: Place | None) -> float:
+        """Seconds until the next look."""
+        started = time.monotonic()
+        try:
+            used = self._used(place)
+        except Unmeasurable as error:
+            self._end(str(error))
+            return 0
+        if used > self._limit:
+            self._end(f"The code wrote more than {self._limit:,} bytes of files.")
+        pause = LOOK_EVERY if used < self._limit // 4 else LOOK_CLOSELY
+        return max(pause, time.monotonic() - started)
+
+    def _used(self, place: Place | None) -> int:
+        if place is None:
+            return _on_file_system(self._process.pid, self._inside)
+        found = Measurement(self._process.pid, place, self._limit)
+        found.take()
+        now = time.monotonic()
+        if not found.unseen:
+            self._unseen_since = None
+        elif self._unseen_since is None:
+            self._unseen_since = now
+        elif now - self._unseen_since > UNSEEN_SECONDS:
+            raise Unmeasurable("The code hides files it wrote.")
+        return found.bytes
+
+    def _end(self, why: str) -> None:
+        self.over = why
+        self._process.kill()
+
+
+class Place:
+    """A work folder, opened by us: its owner may not reach the folders above it. `path` is without links."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, PLACE)
+        self.start = os.fsencode(path) + b"/"  # of the path of everything in it
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class Measurement:
+    """The `bytes` in a work folder and in files the process has deleted and not let go of.
+
+    It counts no further than `limit`. `unseen` says that a part of /proc was closed to us.
+    """
+
+    def __init__(self, pid: int, place: Place, limit: int) -> None:
+        self.bytes = 0
+        self.unseen = False
+        self._tasks = f"/proc/{pid}/task"
+        self._place = place
+        self._limit = limit
+        self._until = time.monotonic() + MEASURING_SECONDS
+        self._kept: set[int] = set()  # inodes that have no name any more
+
+    def take(self) -> None:
+        """Raises Unmeasurable."""
+        for weight in self._weights():
+            self.bytes += weight
+            if self.bytes > self._limit:
+                return
+            if time.monotonic() > self._until:
+                raise Unmeasurable("The code wrote so many files that they cannot be measured.")
+
+    def _weights(self) -> Iterator[int]:
+        try:
+            for found in _below(self._place.fd):
+                yield _weight(found)
+        except PermissionError:
+            raise Unmeasurable("The code hides files it wrote.") from None
+        tasks = self._listed(self._tasks)
+        for task in tasks:  # a thread may have descriptors of its own
+            yield from self._deleted(f"{self._tasks}/{task}/fd")
+        self._require_nothing_mapped(tasks)
+
+    def _deleted(self, folder: str) -> Iterator[int]:
+        """Weights of what is open and has no name."""
+        for fd in self._listed(folder):
+            with self._noting_what_is_closed():
+                found = os.stat(f"{folder}/{fd}")
+                if found.st_nlink or found.st_ino in self._kept or not _is_stored(found):
+                    yield 0
+                    continue
+                self._kept.add(found.st_ino)
+                yield _weight(found)
+
+    def _require_nothing_mapped(self, tasks: list[str]) -> None:
+        """What is mapped without being open and without a name has no size that we could ask for."""
+        maps = next(filter(None, map(self._maps, tasks)), b"")
+        if len(maps) > MOST_MAPS:
+            raise Unmeasurable("The code mapped so many files that they cannot be measured.")
+        for line in maps.splitlines(keepends=True) if DELETED in maps else ():
+            if line.endswith(DELETED):
+                *_, inode, path = line.split(maxsplit=5)
+                if path.startswith(self._place.start) and int(inode) not in self._kept:
+                    raise Unmeasurable("The code hides files it wrote.")
+
+    def _maps(self, task: str) -> bytes:
+        """The same for all threads, and empty for one that has ended."""
+        with self._noting_what_is_closed(), open(f"{self._tasks}/{task}/maps", "rb") as file:
+            return file.read(MOST_MAPS + 1)
+        return b""
+
+    def _listed(self, folder: str) -> list[str]:
+        with self._noting_what_is_closed():
+            return os.listdir(folder)
+        return []
+
+    @contextlib.contextmanager
+    def _noting_what_is_closed(self) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it ended
+        except PermissionError:
+            self.unseen = True
+
+
+def _weight(found: os.stat_result) -> int:
+    """What it says it holds counts where that is more than what the disk has of it by now."""
+    return max(found.st_size, found.st_blocks * BLOCK, ENTRY)
+
+
+def _is_stored(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+
+
+def _below(place: int) -> Iterator[os.stat_result]:
+    """Everything in a folder, whatever changes meanwhile. One descriptor for each level, of which there are few."""
+    levels: list[tuple[int, list[str]]] = []
+    try:
+        folder: int | None = os.open(".", FOLDER, dir_fd=place)
+        while folder is not None:
+            levels.append((folder, []))
+            if len(levels) > MOST_NESTED:
+                raise Unmeasurable(f"The code put more than {MOST_NESTED} folders into each other.")
+            yield from _entries(*levels[-1])
+            folder = _next_folder(levels)
+    finally:
+        for folder, _ in levels:
+            os.close(folder)
+
+
+def _entries(folder: int, folders: list[str]) -> Iterator[os.stat_result]:
+    """Each of its entries; the names of those that are folders are added to `folders`."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                found = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    folders.append(entry.name)
+                yield found
+
+
+def _next_folder(levels: list[tuple[int, list[str]]]) -> int | None:
+    """The next that was not looked into, opened. Leaves the levels that have none."""
+    while levels:
+        folder, names = levels[-1]
+        while names:
+            try:
+                return os.open(names.pop(), FOLDER, dir_fd=folder)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise  # else it was removed or replaced meanwhile
+        levels.pop()
+        os.close(folder)
+    return None
+
+
+def _on_file_system(pid: int, inside: str) -> int:
+    """What is used of the file system of a process below `pid`, deleted files included.
+
+    0 where it is closed to us: the file system has a size, which holds all the same.
+    """
+    for process in _processes_below(pid):
+        with contextlib.suppress(OSError):
+            found = os.statvfs(f"/proc/{process}/root{inside}")
+            files = found.f_files - found.f_ffree
+            return max((found.f_blocks - found.f_bfree) * found.f_frsize, files * ENTRY)
+    return 0
+
+
+def _processes_below(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            yield int(child)
+            yield from _processes_below(int(child))
