@@ -29,10 +29,10 @@ frontend: install ## build the front end if its sources changed
 test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(VENV)/python -m local.frontend
 	@$(MAKE) -j2 lint test-frontend
-	$(VENV)/python -m pytest -n 2
+	$(VENV)/python -m pytest -n 2 --dist worksteal
 
 test-long: install-dev frontend ## what `make test` leaves out: more rounds, fault storms, long fuzzing, mutants
-	$(VENV)/python -m pytest -n 2 -m long
+	$(VENV)/python -m pytest -n 2 --dist worksteal -m long
 	DROVER_FUZZ_EXAMPLES=15 $(VENV)/python -m pytest -n 2 tests/api/test_fuzz.py
 	$(VENV)/python -m tests.mutants
 

@@ -15,6 +15,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from apps.auth import keys
 from tests import database
+from tests import first_start as starting
 from tests.world import World, make_world
 
 # A busy machine is no failure; in CI the same examples every time, so that a red build is the change's doing.
@@ -83,3 +84,28 @@ def empty_database() -> None:
                AND tablename NOT IN ('django_migrations', 'django_content_type', 'auth_permission')"""
         ).fetchall()
         admin.execute("TRUNCATE " + ", ".join(row[0] for row in rows) + " RESTART IDENTITY CASCADE")
+
+
+@pytest.fixture(scope="session")
+def first_start() -> Iterator[starting.FirstStart]:
+    """`make up` in a copy of this tree, once for all that need it; see LONGEST for who stops it."""
+    with starting.first_start() as started:
+        yield started
+
+
+# These go first, so that at the end no process is left alone with a long one; `make up` is shared by the first
+# three, and the last of them stops it.
+LONGEST = (
+    *("tests/journeys/test_first_page.py", "tests/journeys/test_identity.py"),
+    "tests/local/test_make_up.py",
+    *("tests/orgs/test_state_machine.py", "tests/engine/runs/", "tests/runs/", "tests/engine/"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first."""
+    items.sort(key=lambda item: _place(item.nodeid))
+
+
+def _place(nodeid: str) -> int:
+    return next((n for n, start in enumerate(LONGEST) if nodeid.startswith(start)), len(LONGEST))

@@ -483,7 +483,7 @@ def copy_to(tree: Path) -> Path:
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, tree / name)
+            shutil.copy(ROOT / name, tree / name)
     return tree
 
 

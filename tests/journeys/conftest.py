@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 
-from local.home import CHECKOUT
-from local.postgres import free_port
+from tests.first_start import FirstStart
 from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
-READY_SECONDS = 420.0
-STOP_SECONDS = 20.0
 PATIENCE = 30_000  # milliseconds a step of a journey may take
 
 
@@ -57,60 +47,17 @@ class Visitor:
             self.complaints.append(f"{response.status} {response.request.method} {response.url}")
 
 
-@pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
-    """The product as `make up` runs it, in a home of its own, on a free port."""
-    with tempfile.TemporaryDirectory(prefix="drover-journey-", ignore_cleanup_errors=True) as home:
-        log = Path(home) / "up.log"
-        process = _start(Path(home), log)
-        try:
-            yield _when_ready(process, Path(home) / "demo.json", log)
-        finally:
-            _stop(process)
-
-
-def _start(home: Path, log: Path) -> subprocess.Popen[bytes]:
-    kept = {name: value for name, value in os.environ.items() if not _is_of_the_tests(name)}
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "local", "up"],
-            cwd=CHECKOUT,
-            env={**kept, "DROVER_HOME": str(home), "PORT": str(free_port())},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def _is_of_the_tests(name: str) -> bool:
-    """Settings of the test run that the product would take for its own."""
-    return name.startswith(("DJANGO_", "DROVER_")) or name in {
-        "DATABASE_URL",
-        "SECRET_KEY",
-        "ENCRYPTION_KEYS",
-        "API_KEY_PEPPER",
-    }
-
-
-def _when_ready(process: subprocess.Popen[bytes], report: Path, log: Path) -> Site:
-    deadline = time.monotonic() + READY_SECONDS
-    while not report.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"Drover did not start:\n{log.read_text(errors='replace')[-4000:]}")
-        time.sleep(0.1)
-    said = json.loads(report.read_text())
+@pytest.fixture
+def site(first_start: FirstStart) -> Site:
+    """The product as `make up` runs it."""
+    told = first_start.up.told()
     return Site(
-        said["url"], said["email"], said["password"], said["organization"], report.parent / "mail"
+        told["url"],
+        told["email"],
+        told["password"],
+        told["organization"],
+        first_start.home / "mail",
     )
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        pytest.fail(f"Drover did not stop within {STOP_SECONDS:.0f} s of SIGTERM")
 
 
 @pytest.fixture
