@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from email import message_from_bytes
+from email import message_from_bytes, policy
 from pathlib import Path
 from uuid import uuid4
 
@@ -74,7 +74,7 @@ def mail_to(site: Site, address: str, subject: str) -> str:
     while time.monotonic() < deadline:
         for file in sorted(site.mail.glob("*.log")):
             for raw in file.read_bytes().split(b"-" * 79):
-                message = message_from_bytes(raw.strip())
+                message = message_from_bytes(raw.strip(), policy=policy.default)
                 if message["To"] == address and str(message["Subject"]).startswith(subject):
                     return bytes(message.get_payload(decode=True) or b"").decode()
         time.sleep(0.2)
