@@ -355,6 +355,13 @@ MUTANTS = [
         f"tests/orgs/test_scim.py {MATRIX}",
     ),
     Mutant(
+        "whom the directory calls by another address stays in",
+        "apps/orgs/scim/provisioning.py",
+        '    if row.email and row.email != fields["email"]:\n',
+        "    if False:\n",
+        "tests/orgs/test_scim.py",
+    ),
+    Mutant(
         "operators need no reason",
         "apps/orgs/operators.py",
         "            rows = rows.filter(org_id__in=support.orgs_open_to(user))\n",

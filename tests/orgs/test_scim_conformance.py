@@ -13,7 +13,7 @@ from scim2_client.client import BaseSyncSCIMClient
 from scim2_tester import Status, check_server
 
 from tests.orgs.test_scim import BASE, key_of
-from tests.runs.test_streams import web_server
+from tests.web_server import web_server
 from tests.world import make_world
 
 GOOD = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}

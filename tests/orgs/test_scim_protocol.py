@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from apps.orgs.models import AuditEvent, Invitation, ScimUser
@@ -351,3 +353,38 @@ def test_what_is_spoken_is_declared(directory: APIClient) -> None:
     for path in ("ServiceProviderConfig", "ResourceTypes", "Schemas"):
         assert directory.get(f"{BASE}/{path}", {"filter": "id pr"}).status_code == 403
         assert directory.get(f"{BASE}/{path}", {"count": 0}).status_code == 200
+
+
+def test_members_of_large_groups_are_not_compared_one_by_one(
+    directory: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain operations on members never load them; a path that only the library understands is bounded."""
+    from apps.orgs.scim import group_patches
+
+    people = [made(directory, f"person {number}")["id"] for number in range(3)]
+    crew = group(directory, "crew", people[0])["id"]
+    monkeypatch.setattr(group_patches, "COMPARISON_LIMIT", 0)
+    operations: list[dict[str, Any]] = [
+        {"op": "add", "path": "members", "value": [{"value": people[1]}]},
+        {"op": "add", "value": {"members": [{"value": people[2]}], "displayName": "team"}},
+        {"op": "remove", "path": f'members[value eq "{people[0]}"]'},
+        {"op": "remove", "path": f"{GROUP}:members", "value": [{"value": people[1]}]},
+    ]
+    shown = patch(directory, f"Groups/{crew}", *operations).json()
+    assert [each["value"] for each in shown["members"]] == people[2:]
+    assert shown["displayName"] == "team"
+    odd = {"op": "remove", "path": f'members[value sw "{people[2][:8]}"]'}
+    refused = patch(directory, f"Groups/{crew}", odd)
+    assert (refused.status_code, refused.json()["scimType"]) == (400, "tooMany")
+    monkeypatch.setattr(group_patches, "COMPARISON_LIMIT", 1)
+    assert "members" not in patch(directory, f"Groups/{crew}", odd).json()
+
+
+def test_a_search_loads_members_only_for_what_shows_or_asks_them(directory: APIClient) -> None:
+    person = made(directory, "ada")["id"]
+    group(directory, "crew", person)
+    for more, queries in (({}, 1), ({"excludedAttributes": "members"}, 0)):
+        with CaptureQueriesContext(connection) as captured:
+            names(directory.get(f"{BASE}/Groups", {"filter": 'displayName sw "c"', **more}))
+        asked = [query for query in captured if "orgs_scimmembership" in query["sql"]]
+        assert len(asked) == queries, more

@@ -38,10 +38,10 @@ def search(stores: Sequence[Store], asked: Mapping[str, Any]) -> dict[str, Any]:
     start = min(request.start_index_0 or 0, LAST_INDEX)
     stop = start + min(PAGE if request.count is None else request.count, PAGE_LIMIT)
     if request.filter is None and request.sort_by is None:
-        total, page = _page(stores, start, stop)
+        total, page = _page(stores, request, start, stop)
     else:
         found = _matching(stores, request)
-        total, page = len(found), found[start:stop]
+        total, page = len(found), _loaded(stores, request, found[start:stop])
     return {
         "schemas": [LIST],
         "totalResults": total,
@@ -65,14 +65,14 @@ def wanted(store: Store, query: Mapping[str, Any]) -> Any:
         return scim.ResponseParameters[store.model].model_validate(given)  # type: ignore[name-defined]
 
 
-def _page(stores: Sequence[Store], start: int, stop: int) -> tuple[int, list[Any]]:
+def _page(stores: Sequence[Store], request: Any, start: int, stop: int) -> tuple[int, list[Any]]:
     """Without a filter the database counts and cuts."""
     total, page = 0, []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         count = rows.count()
         here = rows[max(start - total, 0) : max(stop - total, 0)]
-        page += store.resources(here)
+        page += store.resources(here, joined=_shows(request, store.joined))
         total += count
     return total, page
 
@@ -87,11 +87,34 @@ def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
         if rows.count() > SCAN_LIMIT:
             message = f"This looks at more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
             raise Problem(400, message, "tooMany")
-        found += store.resources(rows)
+        found += store.resources(rows, joined=_asks(request, store.joined))
     with POLICY:
         if request.filter is not None:
             found = [resource for resource in found if request.filter.match(resource)]
         return list(request.sort(found))
+
+
+def _loaded(stores: Sequence[Store], request: Any, page: list[Any]) -> list[Any]:
+    """The resources of a page as they are shown, in its order."""
+    whole: dict[str, Any] = {}
+    for store in stores:
+        rows = store.rows().filter(pk__in=[each.id for each in page])
+        for each in store.resources(rows, joined=_shows(request, store.joined)):
+            whole[each.id] = each
+    return [whole[each.id] for each in page if each.id in whole]
+
+
+def _asks(request: Any, attribute: str) -> bool:
+    """Whether a filter or an order may depend on an attribute."""
+    return attribute in f"{request.filter} {request.sort_by}".lower()
+
+
+def _shows(request: Any, attribute: str) -> bool:
+    """Whether an answer may hold an attribute."""
+    included = [str(path).lower() for path in request.attributes or []]
+    excluded = [str(path).lower() for path in request.excluded_attributes or []]
+    named = not included or any(attribute in path for path in included)
+    return named and not any(path.rpartition(":")[2] == attribute for path in excluded)
 
 
 def _narrowed(node: FilterNode, store: Store) -> Q:

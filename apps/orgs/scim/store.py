@@ -22,7 +22,7 @@ from scim2_models import Context
 from apps.auth import names
 from apps.orgs.models import Org, ScimGroup, ScimMembership, ScimUser
 from apps.orgs.principals import Principal
-from apps.orgs.scim import provisioning
+from apps.orgs.scim import group_patches, provisioning
 from apps.orgs.scim.errors import BASE
 from apps.orgs.scim.resources import POLICY, FullUser, Group, Member
 from config.api import one
@@ -69,6 +69,7 @@ class Store:
 
     name: ClassVar[str]  # of the resource type
     model: ClassVar[type[scim.Resource[Any]]]
+    joined: ClassVar[str]  # the attribute that says who is in which group
 
     def __init__(self, org: Org, by: Principal) -> None:
         self.org, self.by = org, by
@@ -79,8 +80,9 @@ class Store:
     def new(self) -> Any:
         raise NotImplementedError
 
-    def resources(self, rows: Iterable[Any]) -> list[Any]:
-        """The rows as resources, in as many queries for many as for one."""
+    def resources(self, rows: Iterable[Any], *, joined: bool = True) -> list[Any]:
+        """The rows as resources, in as many queries for many as for one; `joined` says whether with who is in which
+        group, which can be thousands for each."""
         raise NotImplementedError
 
     def save(self, row: Any, said: Any, action: str) -> None:
@@ -104,16 +106,20 @@ class Store:
 
     def patch(self, pk: UUID, data: dict[str, Any]) -> Any:
         row = self.locked(pk)
-        resource = self.resources([row])[0]
         with refusing():
-            operations = scim.PatchOp[self.model].model_validate(  # type: ignore[name-defined]
+            said = scim.PatchOp[self.model].model_validate(  # type: ignore[name-defined]
                 without_own_id(data, str(pk)),
                 scim_ctx=Context.RESOURCE_PATCH_REQUEST,
                 scim_policy=POLICY,
             )
-            operations.patch(resource, scim_policy=POLICY)
+            resource = self.patched(row, said)
         self.save(row, resource, "patch")
         return self.read(pk)
+
+    def patched(self, row: Any, said: Any) -> Any:
+        resource = self.resources([row])[0]
+        said.patch(resource, scim_policy=POLICY)
+        return resource
 
     def remove(self, pk: UUID) -> None:
         raise NotImplementedError
@@ -136,6 +142,7 @@ class Store:
 class People(Store):
     name = "User"
     model = FullUser
+    joined = "groups"
 
     def rows(self) -> QuerySet[ScimUser]:
         found: QuerySet[ScimUser] = ScimUser.objects.for_org(self.org)
@@ -144,9 +151,9 @@ class People(Store):
     def new(self) -> ScimUser:
         return ScimUser(org=self.org)
 
-    def resources(self, rows: Iterable[ScimUser]) -> list[Any]:
+    def resources(self, rows: Iterable[ScimUser], *, joined: bool = True) -> list[Any]:
         rows = list(rows)
-        groups = self._groups(rows)
+        groups = self._groups(rows if joined else [])
         return [self._resource(row, groups[row.pk]) for row in rows]
 
     def _groups(self, rows: list[ScimUser]) -> dict[UUID, list[dict[str, str]]]:
@@ -188,6 +195,7 @@ class People(Store):
 class Groups(Store):
     name = "Group"
     model = Group
+    joined = "members"
 
     def rows(self) -> QuerySet[ScimGroup]:
         found: QuerySet[ScimGroup] = ScimGroup.objects.for_org(self.org)
@@ -196,13 +204,26 @@ class Groups(Store):
     def new(self) -> ScimGroup:
         return ScimGroup(org=self.org)
 
-    def resources(self, rows: Iterable[ScimGroup]) -> list[Any]:
+    def resources(self, rows: Iterable[ScimGroup], *, joined: bool = True) -> list[Any]:
         rows = list(rows)
         members: dict[UUID, list[Member]] = defaultdict(list)
-        inside = ScimMembership.objects.for_org(self.org).filter(group__in=rows)
+        of = rows if joined else []
+        inside = ScimMembership.objects.for_org(self.org).filter(group__in=of)
         for group_id, user_id in inside.order_by("id").values_list("group_id", "user_id"):
             members[group_id].append(member(user_id))
         return [self._resource(row, members[row.pk]) for row in rows]
+
+    def patched(self, row: ScimGroup, said: Any) -> Any:
+        plain = group_patches.divided(said.operations)
+        before = provisioning.people_of(self.org, row)
+        if plain is None:
+            group_patches.refuse_too_much(len(said.operations), len(before))
+            return super().patched(row, said)
+        others, changes = plain
+        resource = self.resources([row], joined=False)[0]
+        said.model_copy(update={"operations": others}).patch(resource, scim_policy=POLICY)
+        resource.members = [member(pk) for pk in group_patches.people_after(before, changes)]
+        return resource
 
     def _resource(self, row: ScimGroup, members: list[Member]) -> Any:
         return self.model(
@@ -218,7 +239,7 @@ class Groups(Store):
             "display_name": text(said.display_name, "displayName", required=True),
             "external_id": external_id(said),
         }
-        wanted = [member_id(each) for each in said.members or []]
+        wanted = [group_patches.member_id(each) for each in said.members or []]
         provisioning.save_group(
             org=self.org, by=self.by, row=row, fields=fields, action=f"scim_group.{VERBS[action]}"
         )
@@ -287,15 +308,6 @@ def external_id(said: Any) -> str:
 
 def member(user_id: UUID) -> Member:
     return Member(value=str(user_id), ref=location("User", user_id), type="User")
-
-
-def member_id(said: Member) -> UUID:
-    try:
-        if (said.type or "User").lower() == "user":
-            return UUID(said.value)
-    except (TypeError, ValueError):
-        pass
-    raise invalid("members: each needs the id of a user of this directory as its value.")
 
 
 def location(name: str, pk: UUID) -> str:
