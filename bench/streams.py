@@ -25,6 +25,7 @@ STREAMS = 1000
 RECONNECTING = 25
 SECONDS = 12.0
 OPENING_AT_ONCE = 20
+MANY = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
@@ -33,7 +34,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     late, late_reconnecting, lost, doubled = [], [], 0, 0
     with server(
         "config.asgi:application",
-        environment=place.environment,
+        environment={**place.environment, **MANY},
         processes=1,
         ready="/api/v1/health/live",
     ) as address:

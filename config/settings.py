@@ -346,6 +346,10 @@ RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
 )  # before the second attempt
+# Live streams at once in one web process; each process counts its own.
+STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40, least=1)
+STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400, least=1)
+STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000, least=1)
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
 
 # --- Logging ----------------------------------------------------------------------------------

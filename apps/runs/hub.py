@@ -100,7 +100,6 @@ class Hub:
         self._followers: dict[UUID, set[Subscription]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = asyncio.Event()
-        self.count = 0
 
     @contextmanager
     def follow(self, key: UUID, subjects: frozenset[UUID] = frozenset()) -> Iterator[Subscription]:
@@ -109,11 +108,9 @@ class Hub:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
         mine = Subscription(subjects)
         self._followers.setdefault(key, set()).add(mine)
-        self.count += 1
         try:
             yield mine
         finally:
-            self.count -= 1
             others = self._followers[key]
             others.discard(mine)
             if not others:

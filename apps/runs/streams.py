@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from apps.orgs.tenancy import org_scope
 from apps.runs import access
 from apps.runs.feeds import Missed, OrgSource, RunSource, Source, unheard
 from apps.runs.hub import BEAT, Hub, Notice, Subscription
+from apps.runs.places import Places
 from config.headers import CONTENT_SECURITY_POLICY
 from config.problems import Problem, as_problem
 from config.wire import JSONRenderer
@@ -44,7 +45,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
-MOST_STREAMS = 5000  # of one process
 MOST_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events held in memory for one client
 RETRY = b"retry: 1000\n\n"  # milliseconds an EventSource waits before it reconnects
 
@@ -139,6 +139,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
+        self.places = Places()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="stream")
 
     async def __call__(
@@ -146,12 +147,17 @@ class Streams:
     ) -> None:
         request = ASGIRequest(dict(scope), io.BytesIO())
         try:
-            self._refuse_too_many()
+            self.places.refuse_when_full()
             opening = await self._unit(lambda: open_stream(request, run_id))
+            place = ExitStack()
+            place.enter_context(
+                self.places.take(member=opening.credential.user_id, org=opening.org_id)
+            )
         except Exception as error:  # the outermost edge of the request: becomes an answer
             await _answer_problem(error, send)
             return
-        await self._stream(opening, receive, send)
+        with place:
+            await self._stream(opening, receive, send)
 
     @property
     def hub(self) -> Hub:
@@ -169,7 +175,9 @@ class Streams:
         with self.hub.follow(opening.source.key, opening.subjects) as inbox:
             watch = asyncio.create_task(_until_gone(receive, inbox))
             try:
-                await self.hub.listening()
+                await _first_of(self.hub.listening(), watch)
+                if inbox.closed:  # the client did not wait for the database
+                    return
                 first = await self._all_missed(opening.source, opening.last_seen)
                 if first.ended and not first.frames:
                     await _answer_nothing_more(send)
@@ -246,12 +254,6 @@ class Streams:
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, unit)
 
-    def _refuse_too_many(self) -> None:
-        if self.hub.count >= MOST_STREAMS:
-            raise Problem(
-                503, "Too many open streams here.", "unavailable", headers={"Retry-After": "5"}
-            )
-
 
 def _check(credential: credentials.Credential) -> Principal:
     _, principal = credentials.load(credential)
@@ -263,6 +265,15 @@ async def _until_gone(receive: Receive, inbox: Subscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     inbox.close()
+
+
+async def _first_of(wanted: Coroutine[Any, Any, None], other: asyncio.Task[None]) -> None:
+    """Wait until what is wanted has come, or until `other` is over."""
+    waiting = asyncio.create_task(wanted)
+    try:
+        await asyncio.wait((waiting, other), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
 
 
 async def _begin(send: Send, first: Missed) -> None:
