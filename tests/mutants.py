@@ -40,6 +40,7 @@ RETENTION = "tests/runs/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
 CUSTOM = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
+SSO = "tests/orgs/test_sso.py"
 MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
@@ -432,6 +433,35 @@ MUTANTS = [
         "if source.repository_id is not None:\n        raise ComesFromRepository",
         "if False:\n        raise ComesFromRepository",
         REPOSITORIES,
+    ),
+    # Whom an org's own issuer and directory may bring, and what they learn.
+    Mutant(
+        "an issuer brings people who have not agreed",
+        "apps/orgs/sso.py",
+        "if not (token and invitations.consent(org=org, token=token, email=email)):",
+        "if False:",
+        SSO,
+    ),
+    Mutant(
+        "the secret of another address is consent",
+        "apps/orgs/invitations.py",
+        'return invitation is not None and bytes(invitation.digest or b"") == links.digest(token)',
+        "return invitation is not None",
+        SSO,
+    ),
+    Mutant(
+        "an issuer is told of the account",
+        "apps/orgs/sign_in.py",
+        '"email": "", "name": ""}), **UNTOLD}',
+        '"email": "", "name": ""}), **person(session.user)}',
+        SSO,
+    ),
+    Mutant(
+        "an account with somebody's password gets a membership",
+        "apps/orgs/sso.py",
+        "if user.email_verified_at is None and user.has_usable_password():",
+        "if False:",
+        SSO,
     ),
     # What was on its way when something changed.
     Mutant(

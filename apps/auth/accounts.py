@@ -100,6 +100,13 @@ def reset_password(*, token: str, password: str) -> None:
     change_password(user=user, password=password, keep_session=None)
 
 
+def awaits_owner(email: str) -> bool:
+    """Whether there is an account with this address that nobody has proven or can log in to: an org's identity
+    provider named it, and its owner has yet to come."""
+    found = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
+    return found is not None and not found.email_verified_at and not found.has_usable_password()
+
+
 def ask_to_verify(user: User) -> None:
     """Mail a link that proves the address of this account, unless one was sent often enough."""
     if not attempts.mailed_enough(user.email):

@@ -115,6 +115,12 @@ def end_all(user_id: UUID, *, reason: str, but: UUID | None = None) -> None:
     access.changed(user_id)
 
 
+def end_of_org(org_id: UUID, *, reason: str) -> None:
+    """End the sessions that this org's own identity provider began."""
+    _end(RefreshFamily.objects.filter(only_org=org_id), reason)
+    access.changed(org_id)
+
+
 def _end(families: QuerySet[RefreshFamily], reason: str) -> None:
     families.filter(revoked_at__isnull=True).update(
         revoked_at=timezone.now(), revoked_reason=reason

@@ -81,7 +81,8 @@ class Me(AccountView):
             members = Membership.objects.for_org(org).select_related("org", "user")
             here = members.get(pk=principal.membership_id)
             shown = {**sign_in.organization(here, principal), "closed": None}
-            person = {**sign_in.person(here.user), "limited": True, "second_factor": False}
+            told = {**sign_in.person(here.user), **sign_in.UNTOLD}
+            person = {**told, "limited": True, "second_factor": False}
             summary = {**sign_in.summary(here), "role": principal.role}
             return Response({"user": person, "organization": shown, "organizations": [summary]})
 

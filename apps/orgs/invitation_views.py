@@ -34,6 +34,7 @@ SHOWN_EXAMPLE = {
     "role": "member",
     "invited_by": "ada@example.com",
     "expires_at": "2026-11-29T09:00:00Z",
+    "single_sign_on": None,
 }
 TOKEN_EXAMPLE = {"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA"}
 ORDERS = {"newest": newest(), "email": Order("email")}

@@ -17,7 +17,7 @@ from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
 from apps.orgs import audit, limits, rules
 from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAddress
-from apps.orgs.models import Invitation, Membership, Org
+from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Role
 from apps.orgs.services import require_reach
@@ -36,6 +36,7 @@ class Shown:
     role: Role
     invited_by: str | None
     expires_at: datetime
+    single_sign_on: str | None  # the org's short name, where it has an identity provider of its own
 
 
 def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
@@ -46,21 +47,31 @@ def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
     members = Membership.objects.for_org(org)
     if members.filter(user__email=email).exists():
         raise AlreadyMember
-    opened = Invitation.objects.for_org(org).open().filter(email=email)
-    if opened.filter(expires_at__gt=timezone.now()).exists():
+    if alive_for(org, email) is not None:
         raise AlreadyInvited
-    opened.delete()
-    limits.require_room_for_members(org)
-    invitation: Invitation = Invitation.unscoped.create(
-        org=org,
-        email=email,
-        role=role,
-        invited_by_id=by.user_id,
-        expires_at=timezone.now() + LIFETIME,
+    return _make(org, by.actor, email, role, invited_by=by.user_id)
+
+
+def ask_for_consent(*, org: Org, by: Actor, email: str, role: Role) -> None:
+    """Mail whoever has this address the question whether they want in, unless it is on its way already: an identity
+    provider or a directory has named them. Raises LimitReached and TooManyAttempts."""
+    if alive_for(org, email) is None:
+        _make(org, by, email, role, invited_by=None)
+
+
+def consent(*, org: Org, token: str, email: str) -> bool:
+    """Whether this is the secret that was mailed to this very address by this org, and still counts."""
+    invitation = alive_for(org, email)
+    return invitation is not None and bytes(invitation.digest or b"") == links.digest(token)
+
+
+def alive_for(org: Org, email: str) -> Invitation | None:
+    """The org's invitation of this address, locked, when it can be accepted."""
+    opened = Invitation.objects.for_org(org).open().filter(email=email)
+    found: Invitation | None = (
+        opened.filter(expires_at__gt=timezone.now()).select_for_update(of=("self",)).first()
     )
-    _send(org, invitation)
-    _record(org, by.actor, "invitation.create", invitation, {"role": [None, role]})
-    return invitation
+    return found
 
 
 def resend(*, org: Org, by: Principal, invitation: Invitation) -> Invitation:
@@ -85,12 +96,14 @@ def show(token: str) -> Shown:
     org_id, invitation_id = _find(token)
     with org_scope(org_id):
         invitation = _alive(org_id, invitation_id, lock=False)
+        provider = IdentityProvider.objects.for_org(org_id).filter(enabled=True)
         return Shown(
             organization=invitation.org.name,
             email=invitation.email,
             role=Role(invitation.role),
             invited_by=invitation.invited_by.email if invitation.invited_by else None,
             expires_at=invitation.expires_at,
+            single_sign_on=invitation.org.slug if provider.exists() else None,
         )
 
 
@@ -150,6 +163,21 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
             link=mail.page("invitation", secret),
             days=LIFETIME.days,
         )
+
+
+def _make(org: Org, by: Actor, email: str, role: Role, *, invited_by: UUID | None) -> Invitation:
+    Invitation.objects.for_org(org).open().filter(email=email).delete()  # expired
+    limits.require_room_for_members(org)
+    invitation: Invitation = Invitation.unscoped.create(
+        org=org,
+        email=email,
+        role=role,
+        invited_by_id=invited_by,
+        expires_at=timezone.now() + LIFETIME,
+    )
+    _send(org, invitation)
+    _record(org, by, "invitation.create", invitation, {"role": [None, role]})
+    return invitation
 
 
 def _refuse_other_domains(org: Org, email: str) -> None:

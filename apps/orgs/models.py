@@ -182,9 +182,14 @@ class IdentityProvider(OrgOwned):
 
 
 class FederatedIdentity(OrgOwned):
-    """Which member a subject of the org's issuer is. Goes with the membership."""
+    """Which member a subject of the org's issuer is. Goes with the membership.
+
+    A session that the issuer began is told what the issuer said itself, kept here, and nothing of the account.
+    """
 
     subject = models.CharField(max_length=191)
+    email = models.EmailField(max_length=254, blank=True, db_default="")
+    name = models.CharField(max_length=120, blank=True, db_default="")
     membership = models.ForeignKey(
         Membership, models.CASCADE, related_name="+", db_constraint=False
     )
@@ -194,6 +199,7 @@ class FederatedIdentity(OrgOwned):
         constraints = [
             models.UniqueConstraint(fields=["org", "subject"], name="orgs_federated_subject"),
             models.UniqueConstraint(fields=["org", "membership"], name="orgs_federated_member"),
+            names.plain("name", name="orgs_federated_name_plain"),
         ]
 
 

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import attempts, factors
-from apps.auth.exceptions import LinkSpent
+from apps.auth.exceptions import LinkSpent, TooManyAttempts
 from apps.orgs import provider_serializers as forms
 from apps.orgs import providers, sign_in, sso
 from apps.orgs.account_views import ReauthenticatingView
@@ -111,6 +111,8 @@ class Callback(PublicView):
             answer = problem_page("other_address")
         except LimitReached:
             answer = problem_page("limit_reached")
+        except TooManyAttempts:
+            answer = problem_page("too_many_attempts")
         providers.forget(answer)
         return answer
 

@@ -161,6 +161,10 @@ class ShownInvitation(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Role.choices)
     invited_by = serializers.EmailField(allow_null=True)
     expires_at = serializers.DateTimeField()
+    single_sign_on = serializers.CharField(
+        allow_null=True,
+        help_text="Short name of the organization, when one can accept by its identity provider.",
+    )
 
 
 class Member(serializers.Serializer[Any]):

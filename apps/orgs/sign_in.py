@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 
-from apps.auth import attempts, mail, sessions, tokens
+from apps.auth import accounts, attempts, mail, sessions, tokens
 from apps.auth.accounts import ask_to_verify, create_account
 from apps.auth.exceptions import RegistrationRefused
 from apps.auth.models import User
@@ -17,7 +17,7 @@ from apps.auth.sessions import Session
 from apps.orgs import invitations, rules
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import NotFound
-from apps.orgs.models import DomainRole, Membership
+from apps.orgs.models import DomainRole, FederatedIdentity, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Role
 from apps.orgs.services import create_org
@@ -44,8 +44,9 @@ def register(
     """A user and their org, or their place in the org that invited them, all or none.
 
     None where addresses must be verified first: then a mail is on its way, to a taken address too, so that the
-    answer tells nobody who has an account. Raises RegistrationRefused for a taken address otherwise,
-    LinkSpent for a bad invitation and TooManyAttempts.
+    answer tells nobody who has an account. None too for an account that awaits its owner, who sets its password by
+    the mailed link. Raises RegistrationRefused for a taken address otherwise, LinkSpent for a bad invitation and
+    TooManyAttempts.
     """
     attempts.begin_registration(ip)
     verify = settings.REQUIRE_VERIFIED_EMAIL and not invitation
@@ -58,10 +59,13 @@ def register(
             else:
                 org = create_org(name=organization_name, owner=user, by=by).pk
     except RegistrationRefused:
-        if not verify:
+        awaits = accounts.awaits_owner(email)
+        if not (verify or awaits):
             raise
         _rehearse(organization_name)
-        if not attempts.mailed_enough(email):
+        if awaits:
+            accounts.ask_to_reset(email, ip)
+        elif not attempts.mailed_enough(email):
             mail.ask_for_notice(email, "account-exists")
         return None
     if user.email_verified_at is None:
@@ -121,13 +125,29 @@ def profile(
         here = {**organization(chosen, _principal(chosen)), "closed": closed_to(session, chosen)}
     return {
         "user": {
-            **person(session.user),
+            **(
+                as_vouched_for(session, session.only_org)
+                if session.only_org
+                else person(session.user)
+            ),
             "limited": session.only_org is not None,
             "second_factor": session.second_factor,
         },
         "organization": here,
         "organizations": [summary(membership) for membership in memberships],
     }
+
+
+def as_vouched_for(session: Session, org_id: UUID) -> dict[str, Any]:
+    """Who this is by the word of the org's own identity provider, which learns nothing of the account."""
+    with org_scope(org_id):
+        known = FederatedIdentity.objects.for_org(org_id)
+        said = known.filter(membership__user=session.user).values("email", "name").first()
+    return {"id": session.user.pk, **(said or {"email": "", "name": ""}), **UNTOLD}
+
+
+# What only a session of the account itself is told.
+UNTOLD = {"email_verified": None, "has_password": None}
 
 
 def person(user: User) -> dict[str, Any]:

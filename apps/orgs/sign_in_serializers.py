@@ -188,8 +188,12 @@ class UserSummary(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     email = serializers.EmailField()
     name = serializers.CharField()
-    email_verified = serializers.BooleanField()
-    has_password = serializers.BooleanField()
+    email_verified = serializers.BooleanField(
+        allow_null=True, help_text="Null for whoever may not touch the account."
+    )
+    has_password = serializers.BooleanField(
+        allow_null=True, help_text="Null for whoever may not touch the account."
+    )
     limited = serializers.BooleanField(
         help_text="One organization's identity provider began this session: it is good there only."
     )

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from allauth.socialaccount.models import SocialAccount
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.auth import factors, mail, proofs, sessions
@@ -63,12 +63,19 @@ class Welcome:
     only_org: UUID | None = None
 
 
-@transaction.atomic
 def sign_in(identity: Identity, ip: str | None) -> Welcome:
     """The session an identity earns. Raises SignInRefused, and what accepting an invitation raises."""
     org_id = providers.org_of(identity.provider)
-    if org_id is not None:
-        return _into_org(org_id, identity, ip)
+    if org_id is None:
+        return _into_account(identity, ip)
+    welcome = _into_org(org_id, identity, ip)
+    if welcome is None:  # raised outside the transaction that has sent the mail
+        raise SignInRefused("consent_needed")
+    return welcome
+
+
+@transaction.atomic
+def _into_account(identity: Identity, ip: str | None) -> Welcome:
     linked = SocialAccount.objects.select_related("user").filter(
         provider=identity.provider, uid=identity.subject
     )
@@ -132,7 +139,11 @@ def unlink(user: User, provider: str) -> bool:
 
 
 def save_provider(*, org: Org, by: Principal, fields: dict[str, Any]) -> IdentityProvider:
-    """Set the org's own issuer. `client_secret` may be left out to keep the one there is."""
+    """Set the org's own issuer. `client_secret` may be left out to keep the one there is.
+
+    Another issuer's subjects are other people: those of the one before are forgotten. Its sessions end then, and
+    when it is switched off.
+    """
     secret = fields.pop("client_secret", None)
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
     before = {name: getattr(row, name) for name in fields} if row else dict.fromkeys(fields)
@@ -149,6 +160,10 @@ def save_provider(*, org: Org, by: Principal, fields: dict[str, Any]) -> Identit
         row.sealed = vault.seal(org, KIND, row.pk, secret)
         row.secret_last4 = secret[-4:] if len(secret) >= 12 else ""
     row.save()
+    if before.get("issuer") not in (None, row.issuer):
+        FederatedIdentity.objects.for_org(org).delete()
+    if before.get("issuer") not in (None, row.issuer) or not row.enabled:
+        sessions.end_of_org(org.pk, reason="identity provider changed")
     changes = {
         name: [before[name], value] for name, value in fields.items() if before[name] != value
     }
@@ -160,11 +175,13 @@ def save_provider(*, org: Org, by: Principal, fields: dict[str, Any]) -> Identit
 
 
 def remove_provider(*, org: Org, by: Principal, row: IdentityProvider) -> None:
-    """Members log in otherwise from now on; whom the issuer knew is forgotten. Raises SsoRequired."""
+    """Members log in otherwise from now on; whom the issuer knew is forgotten, and its sessions end. Raises
+    SsoRequired."""
     if org.require_sso:
         raise SsoRequired
     _record(org, by.actor, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
     FederatedIdentity.objects.for_org(org).delete()
+    sessions.end_of_org(org.pk, reason="identity provider removed")
     row.delete()
 
 
@@ -199,19 +216,24 @@ def _first_org(user: User) -> str:
     return f"{user.name or user.email.partition('@')[0]}'s organization"[:120]
 
 
-def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome:
+def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome | None:
+    """None for somebody who was asked by mail whether they want in."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         known = FederatedIdentity.objects.for_org(org).filter(subject=identity.subject)
-        found = known.select_related("membership__user").first()
-        member = found.membership if found else _recognise(org, identity, ip)
-        if not member.user.is_active:
+        found = known.select_related("membership__user").first() or _recognise(org, identity, ip)
+        if found is None:
+            return None
+        user = found.membership.user
+        if not user.is_active:
             raise SignInRefused("account_disabled")
-        return Welcome(member.user, "sso", org.pk, only_org=org.pk)
+        found.email, found.name = identity.email or found.email, identity.name
+        found.save(update_fields=["email", "name"])
+        return Welcome(user, "sso", org.pk, only_org=org.pk)
 
 
-def _recognise(org: Org, identity: Identity, ip: str | None) -> Membership:
-    """The member a new subject is: by address; invited or provisioned; or somebody new where the org takes them."""
+def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentity | None:
+    """The member a new subject is: by address, or who joins now. None for somebody who has to agree first."""
     email = identity.email
     if not email or not email.isascii():
         raise SignInRefused("email_missing")
@@ -222,65 +244,86 @@ def _recognise(org: Org, identity: Identity, ip: str | None) -> Membership:
         user__email=email, user__kind=User.Kind.PERSON
     ).first()
     if member is None:
-        member = _join(org, email, identity.name, ip)
+        member = _join(org, email, identity, ip)
+    if member is None:
+        return None
     others = FederatedIdentity.objects.for_org(org).filter(membership=member)
     if others.exists():
         raise SignInRefused("linked_elsewhere")
-    FederatedIdentity.unscoped.create(org=org, membership=member, subject=identity.subject)
-    by = Actor("user", member.user_id, member.user.email, ip)
+    linked: FederatedIdentity = FederatedIdentity.unscoped.create(
+        org=org, membership=member, subject=identity.subject
+    )
+    by = Actor("user", member.user_id, email, ip)
     audit.record(
         org=org,
         by=by,
         action="identity_provider.link",
         object_kind="member",
         object_id=member.pk,
-        object_label=member.user.email,
+        object_label=email,
         changes={"subject": [None, identity.subject]},
     )
-    return member
+    return linked
 
 
-def _join(org: Org, email: str, name: str, ip: str | None) -> Membership:
+def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membership | None:
+    """Make somebody a member whom the org wants and who agreed, by the secret that was mailed to them. The others are
+    asked by mail: an issuer can name anybody. Nothing here depends on whether the address has an account."""
     rules.refuse_changes(org)
-    if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
-        raise SignInRefused("address_not_allowed")
-    directory = provisioning.provisioned(org, email)
-    if directory is not None and not directory.active:
-        raise SignInRefused("not_a_member")
-    invited = Invitation.objects.for_org(org).open().filter(email=email)
-    invitation = invited.filter(expires_at__gt=timezone.now()).first()
-    if invitation is not None:
-        role = invitation.role
-    elif directory is not None:
-        role = provisioning.role_of(directory)
-    else:
-        role = IdentityProvider.objects.for_org(org).get().join_role
-    if not role:
-        raise SignInRefused("not_a_member")
+    invitation = invitations.alive_for(org, email)
+    role = _role_wanted(org, email, invitation)
+    token = str(identity.state.get("invitation") or "")
+    if not (token and invitations.consent(org=org, token=token, email=email)):
+        by = Actor("system", None, "Single sign-on", ip)
+        invitations.ask_for_consent(org=org, by=by, email=email, role=role)
+        return None
     limits.require_room_for_members(org, besides=invitation)
-    user = User.objects.filter(email=email).first() or _made(email, name)
-    member: Membership = Membership.unscoped.create(org=org, user=user, role=Role(role))
-    invited.update(accepted_at=timezone.now(), digest=None)
-    by = Actor("user", user.pk, user.email, ip)
+    user = _owner_of(email, identity.name)
+    member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
+    opened = Invitation.objects.for_org(org).open().filter(email=email)
+    opened.update(accepted_at=timezone.now(), digest=None)
     audit.record(
         org=org,
-        by=by,
+        by=Actor("user", user.pk, email, ip),
         action="member.join",
         object_kind="member",
         object_id=member.pk,
-        object_label=user.email,
+        object_label=email,
         changes={"role": [None, role]},
     )
     return member
 
 
-def _made(email: str, name: str) -> User:
-    """An account whose address only this org's issuer has vouched for: nobody's, until its mailbox is read."""
-    try:
-        with transaction.atomic():
-            return User.objects.create_user(email=email, password=None, name=name)
-    except IntegrityError:
-        return User.objects.get(email=email)
+def _role_wanted(org: Org, email: str, invitation: Invitation | None) -> Role:
+    """The role of somebody the org invited, its directory provisioned, or it takes as everyone its issuer knows.
+    Raises SignInRefused for all others."""
+    if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
+        raise SignInRefused("address_not_allowed")
+    directory = provisioning.provisioned(org, email)
+    if directory is not None and not directory.active:
+        raise SignInRefused("not_a_member")
+    if invitation is not None:
+        return Role(invitation.role)
+    if directory is not None:
+        return provisioning.role_of(directory)
+    role = IdentityProvider.objects.for_org(org).get().join_role
+    if not role:
+        raise SignInRefused("not_a_member")
+    return Role(role)
+
+
+def _owner_of(email: str, name: str) -> User:
+    """The account of somebody who has just shown that they read this mailbox, made if there is none. Raises
+    SignInRefused for one whose password was set by whoever registered the address without proving it."""
+    user = User.objects.filter(email=email).first()
+    if user is None:
+        user = create_account(email=email, password=None, name=name)
+    if user.email_verified_at is None and user.has_usable_password():
+        raise SignInRefused("confirm_first")
+    if user.email_verified_at is None:
+        user.email_verified_at = timezone.now()
+        user.save(update_fields=["email_verified_at"])
+    return user
 
 
 def _record(

@@ -395,3 +395,17 @@ def test_invitations_to_an_address_that_was_given_up_are_sent_again_or_nothing(
     (message,) = mailbox.deliver()
     taking["invitation"] = mailbox.link(message)[1]
     assert post("register", taking).status_code == 201
+
+
+def test_an_account_that_an_org_made_waits_for_whoever_reads_the_mailbox(db: None) -> None:
+    """An issuer's word for an address does not keep its owner from registering."""
+    waiting = User.objects.create_user(email="grace@example.com", password=None)
+    body = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}
+    assert post("register", body).status_code == 202
+    (message,) = mailbox.deliver()
+    assert (
+        post("password/reset", {"token": mailbox.link(message)[1], "password": NEW}).status_code
+        == 204
+    )
+    assert log_in("grace@example.com", NEW).json()["user"]["id"] == str(waiting.pk)
+    assert post("register", body).status_code == 409

@@ -54,6 +54,7 @@ ROWS = {
         "apps/orgs/invitation_views.py:InvitationView.invitation",
         "apps/orgs/invitations.py:_alive",
         "apps/orgs/invitations.py:accept",
+        "apps/orgs/invitations.py:alive_for",
         "apps/orgs/provider_views.py:OwnProvider.delete",
         "apps/orgs/sso.py:save_provider",
         "apps/orgs/views.py:OneDomain.delete",

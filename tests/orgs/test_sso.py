@@ -11,6 +11,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from allauth.socialaccount.models import SocialAccount
 from django.test import override_settings
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth import accounts, factors, sessions
@@ -23,7 +24,7 @@ from tests.isolation.planted import principal
 from tests.orgs import issuer as oidc
 from tests.orgs.issuer import Issuer, follow_back, log_in, start
 from tests.orgs.test_invitations import secret_of
-from tests.orgs.test_scim import BASE, GROUP, add, directory_of, patch
+from tests.orgs.test_scim import add, directory_of, patch
 from tests.world import World, client_for, make_user, make_world
 
 PASSWORD = "correct horse battery staple"
@@ -322,50 +323,161 @@ class TestAnOrgsOwn:
         assert "drover_refresh" not in client.cookies
         assert not User.objects.filter(email="somebody@example.com").exists()
 
-    def test_unless_it_takes_everyone_the_issuer_knows(self, own: World, issuer: Issuer) -> None:
-        with own.scope():
-            IdentityProvider.objects.for_org(own.org).update(join_role="viewer")
-        issuer.know("n1", email="new@example.com", email_verified=True, name="New")
-        client, _ = self.enter(own, issuer, "n1")
-        me = who(client)
-        assert me["organization"]["role"] == "viewer"
-        assert me["user"]["email_verified"] is False  # its mailbox was read by nobody
-        made = User.objects.get(email="new@example.com")
-        assert not made.has_usable_password()
+    def agree(self, own: World, issuer: Issuer, subject: str) -> APIClient:
+        """The person follows the mailed link and comes by the issuer."""
+        (message,) = [m for m in mailbox.deliver() if "invites you" in m.body]
+        secret = mailbox.link(message)[1]
+        shown = APIClient().post("/api/v1/invitations/show", {"token": secret}).json()
+        client = APIClient()
+        leading = start(client, "sso", org=shown["single_sign_on"], invitation=secret)
+        answer = follow_back(client, issuer.vouch(leading["Location"], subject))
+        assert answer["Location"].startswith("/welcome#"), answer["Location"]
+        return client
 
-    def test_or_invited_them(self, own: World, issuer: Issuer) -> None:
-        own.client("admin").post(
-            "/api/v1/org/invitations", {"email": "called@example.com", "role": "member"}
-        )
-        issuer.know("c1", email="called@example.com", email_verified=True)
-        client, _ = self.enter(own, issuer, "c1")
-        assert who(client)["organization"]["role"] == "member"
+    def take_everyone(self, own: World, role: str = "viewer") -> None:
+        with own.scope():
+            IdentityProvider.objects.for_org(own.org).update(join_role=role)
+
+    @pytest.mark.parametrize("wanted", ["everyone", "invited", "provisioned"])
+    def test_who_is_wanted_agrees_by_the_mailed_link_and_joins(
+        self, own: World, issuer: Issuer, wanted: str
+    ) -> None:
+        if wanted == "everyone":
+            self.take_everyone(own)
+        elif wanted == "invited":
+            own.client("admin").post(
+                "/api/v1/org/invitations", {"email": "new@example.com", "role": "member"}
+            )
+        else:
+            assert add(directory_of(own), "new@example.com").status_code == 201
+        issuer.know(f"n-{wanted}", email="new@example.com", email_verified=True, name="New")
+        client, answer = self.enter(own, issuer, f"n-{wanted}")
+        assert problem_of(answer) == "consent_needed"
+        assert "drover_refresh" not in client.cookies
+        assert not User.objects.filter(email="new@example.com").exists()
+        me = who(self.agree(own, issuer, f"n-{wanted}"))
+        role = "member" if wanted == "invited" else "viewer"
+        assert (me["organization"]["role"], me["user"]["name"]) == (role, "New")
+        made = User.objects.get(email="new@example.com")
+        assert made.email_verified_at is not None
+        assert not made.has_usable_password()
+        client, _ = self.enter(own, issuer, f"n-{wanted}")
+        assert who(client)["user"]["id"] == str(made.pk)
         assert own.client("admin").get("/api/v1/org/invitations").json()["count"] == 0
 
-    def test_or_the_directory_provisions_them_which_takes_no_mail(
+    def test_it_learns_nothing_of_people_it_did_not_bring_and_adds_none(
+        self, own: World, issuer: Issuer, stranger: World
+    ) -> None:
+        """Whoever chooses the issuer says "I am you": a person with an account and an address nobody has answer the
+        same, neither is a member, and the address stays free."""
+        self.take_everyone(own, "member")
+        victim = stranger.users[Role.OWNER]
+        victim.set_password(PASSWORD)
+        victim.name = "Real Name"
+        victim.save()
+        told = []
+        for number, email in enumerate((victim.email, "nobody@example.org")):
+            issuer.know(f"l{number}", email=email, email_verified=True, name="Claimed")
+            client, answer = self.enter(own, issuer, f"l{number}")
+            told.append((answer.status_code, answer["Location"], sorted(client.cookies)))
+            with own.scope():
+                members = Membership.objects.for_org(own.org)
+                assert not members.filter(user__email=email).exists()
+        assert told[0] == told[1]
+        assert not User.objects.filter(email="nobody@example.org").exists()
+        body = {
+            "email": "nobody@example.org",
+            "password": PASSWORD,
+            "organization_name": "My own",
+        }
+        assert APIClient().post("/api/v1/auth/register", body).status_code == 201
+        asked = [m.to for m in mailbox.deliver() if "invites you" in m.body]
+        assert asked == [[victim.email], ["nobody@example.org"]]
+
+    def test_its_session_is_told_its_own_claims_and_nothing_of_the_account(
         self, own: World, issuer: Issuer
     ) -> None:
-        directory = directory_of(own)
-        pk = add(directory, "grace@example.com").json()["id"]
-        assert mailbox.deliver() == []
-        group = {"schemas": [GROUP], "displayName": "Team", "members": [{"value": pk}]}
-        made = directory.post(f"{BASE}/Groups", group).json()
-        own.client("owner").put(f"/api/v1/org/scim/groups/{made['id']}", {"role": "member"})
-        issuer.know("g1", email="grace@example.com", email_verified=True)
-        client, _ = self.enter(own, issuer, "g1")
-        assert who(client)["organization"]["role"] == "member"
+        """Also a key made in such a session is not told more."""
+        admin = own.users[Role.ADMIN]
+        admin.name = "Real Name"
+        admin.email_verified_at = timezone.now()
+        admin.save()
+        issuer.know("p1", email=admin.email, email_verified=True, name="Claimed")
+        client, _ = self.enter(own, issuer, "p1")
+        signed_in = who(client)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {signed_in['access']}")
+        User.objects.filter(pk=admin.pk).update(email="moved@example.org")
+        for answer in (signed_in, client.get("/api/v1/auth/me").json()):
+            shown = answer["user"]
+            assert (shown["email"], shown["name"]) == (admin.email, "Claimed")
+            assert (shown["email_verified"], shown["has_password"]) == (None, None)
+        made = client.post("/api/v1/org/api-keys", {"name": "mine", "role": "viewer"})
+        assert made.status_code == 201, made.content
+        robot = APIClient()
+        robot.credentials(HTTP_AUTHORIZATION=f"Bearer {made.json()['key']}")
+        shown = robot.get("/api/v1/auth/me").json()["user"]
+        assert (shown["email_verified"], shown["has_password"]) == (None, None)
+
+    def test_the_link_of_another_address_or_org_is_no_consent(
+        self, own: World, issuer: Issuer, stranger: World
+    ) -> None:
+        self.take_everyone(own)
+        victim = stranger.users[Role.OWNER]
+        issuer.know("x1", email=victim.email, email_verified=True)
+        secrets = [
+            secret_of(own, email="mine@example.com"),
+            secret_of(stranger, email=f"also-{victim.email}"),
+        ]
+        for secret in secrets:
+            client = APIClient()
+            leading = start(client, "sso", org=own.org.slug, invitation=secret)
+            answer = follow_back(client, issuer.vouch(leading["Location"], "x1"))
+            assert problem_of(answer) == "consent_needed"
+
+    def test_an_account_somebody_else_registered_is_not_handed_a_membership(
+        self, own: World, issuer: Issuer
+    ) -> None:
+        """Whoever registered the address first, without proving it, knows its password."""
+        User.objects.create_user(email="new@example.com", password=PASSWORD)
+        self.take_everyone(own)
+        issuer.know("pre", email="new@example.com", email_verified=True)
+        assert problem_of(self.enter(own, issuer, "pre")[1]) == "consent_needed"
+        (message,) = mailbox.deliver()
+        client = APIClient()
+        leading = start(client, "sso", org=own.org.slug, invitation=mailbox.link(message)[1])
+        answer = follow_back(client, issuer.vouch(leading["Location"], "pre"))
+        assert problem_of(answer) == "confirm_first"
+
+    def test_asking_again_and_again_sends_one_mail(self, own: World, issuer: Issuer) -> None:
+        self.take_everyone(own)
+        issuer.know("again", email="new@example.com", email_verified=True)
+        for _ in range(3):
+            assert problem_of(self.enter(own, issuer, "again")[1]) == "consent_needed"
+        assert len(mailbox.deliver()) == 1
+
+    def test_another_issuer_knows_other_people_and_ends_the_sessions_of_the_one_before(
+        self, own: World, issuer: Issuer
+    ) -> None:
+        issuer.know("i1", email=own.users[Role.ADMIN].email, email_verified=True)
+        client, _ = self.enter(own, issuer, "i1")
+        body = {"client_id": "x", "client_secret": "y" * 12}
+        changed = own.client("owner").put(
+            "/api/v1/org/identity-provider", {**body, "issuer": "https://other.example.com"}
+        )
+        assert changed.status_code == 200, changed.content
+        with own.scope():
+            assert not FederatedIdentity.objects.for_org(own.org).exists()
+        assert client.post("/api/v1/auth/refresh", {}, **OURS).status_code == 401
 
     def test_whom_the_directory_deactivated_does_not_come_back(
         self, own: World, issuer: Issuer
     ) -> None:
         """Not even where the org takes everyone the issuer knows."""
-        with own.scope():
-            IdentityProvider.objects.for_org(own.org).update(join_role="viewer")
+        self.take_everyone(own)
         directory = directory_of(own)
         pk = add(directory, "grace@example.com").json()["id"]
         issuer.know("d1", email="grace@example.com", email_verified=True)
-        client, _ = self.enter(own, issuer, "d1")
-        assert who(client)["organization"]["role"] == "viewer"
+        assert who(self.agree(own, issuer, "d1"))["organization"]["role"] == "viewer"
         out = {"op": "replace", "path": "active", "value": False}
         assert patch(directory, f"Users/{pk}", out).status_code == 200
         _, answer = self.enter(own, issuer, "d1")

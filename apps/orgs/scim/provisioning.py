@@ -1,7 +1,7 @@
 """What an org's directory provisions (SCIM 2.0, RFC 7643 and 7644), as invitations and memberships.
 
 A directory knows addresses, and is no proof that their owners agree: so a person it adds is invited, and joins by
-following the mail or by logging in through the org's own identity provider. One it deactivates is out at once.
+following the mail. One it deactivates is out at once.
 Owners are made and unmade by owners, never by a directory.
 """
 
@@ -18,7 +18,6 @@ from apps.auth.models import User
 from apps.orgs import audit, invitations, services
 from apps.orgs.exceptions import Invalid, NameTaken
 from apps.orgs.models import (
-    IdentityProvider,
     Invitation,
     Membership,
     Org,
@@ -98,9 +97,7 @@ def _given(org: Org, row: ScimUser) -> str:
 
 
 def _invite(org: Org, by: Principal, row: ScimUser) -> None:
-    """By mail, unless the org's own identity provider lets them in without."""
-    if IdentityProvider.objects.for_org(org).filter(enabled=True).exists():
-        return
+    """By mail: whoever the directory names has to agree."""
     role = role_of(row)
     opened = Invitation.objects.for_org(org).open().filter(email=row.email)
     invitation = opened.filter(expires_at__gt=timezone.now()).first()

@@ -4634,6 +4634,8 @@ export interface components {
             invited_by: string | null;
             /** Format: date-time */
             expires_at: string;
+            /** @description Short name of the organization, when one can accept by its identity provider. */
+            single_sign_on: string | null;
         };
         SignedIn: {
             user: components["schemas"]["UserSummary"];
@@ -4846,8 +4848,10 @@ export interface components {
             /** Format: email */
             email: string;
             name: string;
-            email_verified: boolean;
-            has_password: boolean;
+            /** @description Null for whoever may not touch the account. */
+            email_verified: boolean | null;
+            /** @description Null for whoever may not touch the account. */
+            has_password: boolean | null;
             /** @description One organization's identity provider began this session: it is good there only. */
             limited: boolean;
             /** @description Whether this session showed one. */

@@ -61,7 +61,7 @@ export function InvitationPage() {
       </Entrance>
     );
   }
-  const { organization, email, role, invited_by } = shown.data;
+  const { organization, email, role, invited_by, single_sign_on } = shown.data;
   const messages = fieldMessages(register.error);
   const general = register.error && Object.keys(messages).length === 0;
 
@@ -115,7 +115,7 @@ export function InvitationPage() {
               {register.isPending ? "Creating…" : "Create my account and join"}
             </Button>
           </form>
-          <Providers invitation={token} />
+          <Providers invitation={token} inviting={single_sign_on} />
         </>
       )}
     </Entrance>

@@ -8,6 +8,11 @@ const PROBLEMS: Record<string, string> = {
   link_first:
     "There is an account with your address. Log in with its password, then link the provider under Settings.",
   account_disabled: "This account is switched off. Ask whoever runs this installation.",
+  consent_needed:
+    "The organization wants you in, and asks you first: open the link in the mail we have sent to your address. If none comes, ask one of its admins to invite you again.",
+  confirm_first:
+    "Somebody made an account with your address and never confirmed it. Set a new password for it with “Forgot password”, then open the invitation again.",
+  too_many_attempts: "Too much was tried. Wait a while, then try again.",
   not_a_member: "You are not a member of this organization. Ask one of its admins for an invitation.",
   address_not_allowed: "This organization takes only addresses of its own domains.",
   linked_elsewhere: "This identity belongs to another account.",

@@ -17,8 +17,17 @@ function startAddress(provider: string, query: Record<string, string | undefined
   return `/api/v1/auth/${provider}/start?${new URLSearchParams(given)}`;
 }
 
-/** Buttons for the installation's identity providers, and the way to an organization's own. */
-export function Providers({ next, invitation }: { next?: string; invitation?: string }) {
+/** Buttons for the installation's identity providers, and the way to an organization's own: to the one that invites,
+ * or to any that is named. */
+export function Providers({
+  next,
+  invitation,
+  inviting,
+}: {
+  next?: string;
+  invitation?: string;
+  inviting?: string | null;
+}) {
   const { data } = useQuery(providersQuery);
   const [asking, setAsking] = useState(false);
   const found = data?.providers ?? [];
@@ -29,7 +38,7 @@ export function Providers({ next, invitation }: { next?: string; invitation?: st
     globalThis.location.assign(startAddress("sso", { org, next }));
   }
 
-  if (invitation && found.length === 0) return null;
+  if (invitation && found.length === 0 && !inviting) return null;
   return (
     <div className="mt-4 grid gap-2 border-t border-line pt-4">
       {found.map(({ id, name }) => (
@@ -41,6 +50,14 @@ export function Providers({ next, invitation }: { next?: string; invitation?: st
           Continue with {name}
         </a>
       ))}
+      {inviting && (
+        <a
+          href={startAddress("sso", { org: inviting, invitation })}
+          className={classNames(buttonLook("plain"), "justify-center")}
+        >
+          Accept with the organization’s single sign-on
+        </a>
+      )}
       {!invitation && !asking && (
         <Button look="quiet" className="justify-center" onClick={() => setAsking(true)}>
           Single sign-on of your organization

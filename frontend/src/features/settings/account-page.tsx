@@ -31,9 +31,13 @@ export function AccountPage() {
   return (
     <>
       <Name name={user.name} />
-      <Email email={user.email} verified={user.email_verified} hasPassword={user.has_password} />
-      <Password hasPassword={user.has_password} />
-      <Links hasPassword={user.has_password} />
+      <Email
+        email={user.email}
+        verified={user.email_verified ?? false}
+        hasPassword={user.has_password ?? false}
+      />
+      <Password hasPassword={user.has_password ?? false} />
+      <Links hasPassword={user.has_password ?? false} />
     </>
   );
 }

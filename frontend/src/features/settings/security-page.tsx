@@ -28,7 +28,7 @@ export function SecurityPage() {
   }
   return (
     <>
-      <Factors hasPassword={user.has_password} shown={user.second_factor} />
+      <Factors hasPassword={user.has_password ?? false} shown={user.second_factor} />
       <Sessions />
     </>
   );
