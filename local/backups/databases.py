@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,8 @@ from local.terminal import say
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
 DEBIAN = Path("/usr/lib/postgresql")
 LOCK_SECONDS = 60
-QUIET = """
-SET statement_timeout = 0; SET lock_timeout = '{seconds}s'; SET idle_in_transaction_session_timeout = 0;
-"""
+HOLD_SECONDS = 30.0  # after which a backup that froze lets the engine go on
+TOUCH_EVERY = 5.0  # seconds
 # From 17 on pg_restore sets this for every server, and older servers refuse the name.
 NEW_SETTING = b"SET transaction_timeout = 0;\n"
 NEW_SETTING_SINCE = 17
@@ -37,13 +37,45 @@ class Tools:
     major: int
 
 
-@dataclass(frozen=True)
 class Moment:
     """A state of the database that other sessions can read too, by the name `snapshot`."""
 
-    snapshot: str
-    server: int
-    reader: psycopg.Connection
+    def __init__(self, url: str) -> None:
+        """Raises psycopg.errors.LockNotAvailable when the engine does not come to rest."""
+        self._holder = _connect(url, idle_seconds=HOLD_SECONDS)
+        self._holder.execute("BEGIN")
+        self._holder.execute("LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE")
+        self._touched = time.monotonic()
+        self.reader = _connect(url, idle_seconds=0)
+        self.reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        row = self.reader.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+        self.snapshot: str = row[0]
+        self.server = self.reader.info.server_version
+
+    def touch(self) -> None:
+        """Say now and then that we are not frozen."""
+        if time.monotonic() - self._touched > TOUCH_EVERY:
+            self._ask()
+            self._touched = time.monotonic()
+
+    def release(self) -> None:
+        """Let the engine go on. Raises LocalError when it did already."""
+        self._ask()
+        self._holder.close()
+
+    def _ask(self) -> None:
+        try:
+            self._holder.execute("SELECT 1")
+        except psycopg.Error as ended:
+            raise LocalError(
+                f"It stood still for more than {HOLD_SECONDS:.0f} s, or lost the database, so the "
+                "files may be of another moment: run it again."
+            ) from ended
+
+    def close(self) -> None:
+        self._holder.close()
+        self.reader.close()
 
 
 def tools_for(version: int, *, doing: str) -> Tools:
@@ -81,33 +113,20 @@ def major_of(folder: Path) -> int:
 
 @contextlib.contextmanager
 def standing_still(url: str) -> Iterator[Moment]:
-    """The engine commits nothing in here: files copied meanwhile are those the moment knows of.
-
-    Runs go on; at their next checkpoint they wait. Leave as soon as the files are there: the moment
-    stays readable until `over` is called on it.
-    """
-    holder, reader = _connect(url), _connect(url)
-    try:
-        holder.execute("BEGIN")
-        holder.execute("LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE")
-        reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        row = reader.execute("SELECT pg_export_snapshot()").fetchone()
-        assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-        yield Moment(row[0], reader.info.server_version, reader)
-    except BaseException:
-        reader.close()
-        raise
-    finally:
-        holder.close()
+    """The engine commits nothing until `release` is called on the moment, so that files copied before are those
+    it knows of. Runs go on; at their next checkpoint they wait. The moment stays readable in here."""
+    with contextlib.closing(Moment(url)) as moment:
+        yield moment
 
 
-def over(moment: Moment) -> None:
-    moment.reader.close()
-
-
-def _connect(url: str) -> psycopg.Connection:
+def _connect(url: str, *, idle_seconds: float) -> psycopg.Connection:
     connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
-    connection.execute(QUIET.format(seconds=LOCK_SECONDS))
+    connection.execute("SET statement_timeout = 0")
+    for name, seconds in (
+        ("lock_timeout", LOCK_SECONDS),
+        ("idle_in_transaction_session_timeout", idle_seconds),
+    ):
+        connection.execute("SELECT set_config(%s, %s, false)", [name, f"{seconds * 1000:.0f}ms"])
     return connection
 
 
@@ -158,6 +177,7 @@ def _fill_older(tools: Tools, restore: list[str | Path], url: str, look: Look) -
                 continue
             script.write(line)
     writer.stdout.close()
+    reader.stdin = None  # closed: `communicate` must not try again
     _finish(reader, "psql", look)
     _finish(writer, "pg_restore", look)
 

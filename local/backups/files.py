@@ -3,21 +3,22 @@
 import fcntl
 import json
 import os
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from local.errors import LocalError
 
 LOCK_SECONDS = 60.0
+CHUNK = 1 << 20  # bytes
 DUCKDB, WRITE_AHEAD = ".duckdb", ".duckdb.wal"
+Touch = Callable[[], None]
 TEMPORARY = (".new", ".lock")  # of hidden names: files being written, and locks
 
 
-def freeze(storage: Path, copy: Path) -> int:
-    """Make `copy` hold what `storage` holds now, and answer its bytes.
+def freeze(storage: Path, copy: Path, *, touch: Touch = lambda: None) -> int:
+    """Make `copy` hold what `storage` holds now, and answer its bytes. `touch` is called all the while.
 
     Everything there is replaced as a whole and never changed in place, so a hard link keeps its
     content. DuckDB's files are the exception: they are copied while nobody writes them.
@@ -25,11 +26,12 @@ def freeze(storage: Path, copy: Path) -> int:
     copy.mkdir(mode=0o700)
     total = 0
     for path in _files(storage):
+        touch()
         target = copy / path.relative_to(storage)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if path.name.endswith(DUCKDB):
-            _copy_database(path, target)
-        elif path.name.endswith(WRITE_AHEAD) or not _link(path, target):
+            _copy_database(path, target, touch)
+        elif path.name.endswith(WRITE_AHEAD) or not _link(path, target, touch):
             continue
         total += sum(one.stat().st_size for one in _with_log(target))
     return total
@@ -55,29 +57,37 @@ def _with_log(target: Path) -> Iterator[Path]:
         yield log
 
 
-def _link(path: Path, target: Path) -> bool:
+def _link(path: Path, target: Path, touch: Touch) -> bool:
     """Whether the file was still there."""
     try:
         os.link(path, target)
     except FileNotFoundError:
         return False
     except OSError:  # the file system has no hard links
-        shutil.copyfile(path, target)
+        with path.open("rb") as file:
+            _copy(file, target, touch)
     return True
 
 
-def _copy_database(path: Path, target: Path) -> None:
+def _copy(file: IO[bytes], target: Path, touch: Touch) -> None:
+    with target.open("xb") as copy:
+        while chunk := file.read(CHUNK):
+            copy.write(chunk)
+            touch()
+
+
+def _copy_database(path: Path, target: Path, touch: Touch) -> None:
     """Under the lock that DuckDB itself takes. Closing any handle of the file would give it up."""
     with path.open("rb") as file:
-        _lock(file, path)
-        with target.open("xb") as copy:
-            shutil.copyfileobj(file, copy, 1 << 20)
+        _lock(file, path, touch)
+        _copy(file, target, touch)
         log = path.with_name(path.name + ".wal")
         if log.exists():
-            shutil.copyfile(log, target.with_name(log.name))
+            with log.open("rb") as content:
+                _copy(content, target.with_name(log.name), touch)
 
 
-def _lock(file: IO[bytes], path: Path) -> None:
+def _lock(file: IO[bytes], path: Path, touch: Touch) -> None:
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -87,6 +97,7 @@ def _lock(file: IO[bytes], path: Path) -> None:
                 raise LocalError(
                     f"{path} is being written for more than {LOCK_SECONDS:.0f} s: try again later."
                 ) from busy
+            touch()
             time.sleep(0.1)
         else:
             return

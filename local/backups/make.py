@@ -108,16 +108,21 @@ class _Backup:
         self._storage = Path(settings.STORAGE_OPTIONS["local"]["location"])
 
     def write(self, target: Path) -> None:
-        with contextlib.ExitStack() as stack:
-            with databases.standing_still(self._url) as moment, phase("Stored files"):
-                stack.callback(databases.over, moment)
-                stored = files.freeze(self._storage, self._copy) if self._kind == "local" else 0
+        with databases.standing_still(self._url) as moment:
+            with phase("Stored files"):
+                stored = self._freeze(moment)
+                moment.release()
             tools = databases.tools_for(moment.server // 10_000, doing="a backup")
             header = self._header(moment, tools, stored)
             with phase("Database"):
                 self._dump(tools, moment)
         with phase("Archive"):
             self._pack(target, header)
+
+    def _freeze(self, moment: Moment) -> int:
+        if self._kind != "local":
+            return 0
+        return files.freeze(self._storage, self._copy, touch=moment.touch)
 
     def _header(self, moment: Moment, tools: Tools, stored: int) -> Header:
         return Header(

@@ -6,15 +6,18 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from psycopg import sql
 
-from local.backups import archive, files, secrets
+from local.backups import archive, databases, files, secrets
 from local.backups.archive import Header
 from local.backups.make import backup
 from local.backups.restore import restore
 from local.errors import LocalError
 from local.home import Home
+from local.postgres import EmbeddedPostgres
 
 KEYS = {"secret_key": "s", "encryption_keys": Fernet.generate_key().decode(), "api_key_pepper": "p"}
 HEADER = Header(
@@ -148,3 +151,38 @@ def test_what_is_replaced_while_it_is_packed_stays_as_it_was(tmp_path: Path) -> 
     (storage / "w.duckdb").write_text("other")  # in place, as DuckDB does
     kept = {path.name: path.read_text() for path in (tmp_path / "copy").iterdir()}
     assert kept == {"part": "of the moment", "w.duckdb": "pages"}
+
+
+def test_a_database_in_use_is_refused_and_one_that_is_missing_is_empty(
+    place: Path, shared_server: EmbeddedPostgres
+) -> None:
+    with psycopg.connect(shared_server.url(), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE used")
+    with psycopg.connect(shared_server.url("used")) as used:
+        used.execute("CREATE TABLE mine (id int)")
+    assert databases.is_empty(shared_server.url("missing"))
+    home = Home(place / "home")
+    with pytest.raises(LocalError, match="is not empty"):
+        restore(make(place), place / "keys", home=home, admin_url=shared_server.url("used"))
+    assert not home.root.exists()
+
+
+@pytest.mark.parametrize("server", [180_000, 150_000], ids=["new", "old"])
+def test_what_was_dumped_fills_a_database_also_by_way_of_psql_for_older_servers(
+    tmp_path: Path, shared_server: EmbeddedPostgres, server: int
+) -> None:
+    text = databases.NEW_SETTING.decode()  # a line that is left out, and only where it is a setting
+    names = [f"{name}_{server}" for name in ("source", "target")]
+    with psycopg.connect(shared_server.url(), autocommit=True) as admin:
+        for name in names:
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    source, target = (shared_server.url(name) for name in names)
+    with psycopg.connect(source) as connection:
+        connection.execute("CREATE TABLE t (id serial, x text)")
+        connection.execute("INSERT INTO t (x) VALUES (%s), (NULL)", [text])
+    tools = databases.tools_for(18, doing="this test")
+    file = tmp_path / "dump"
+    databases.dump(tools, source, file, schemas=("public",), look=lambda: None)
+    databases.fill(tools, target, file, schemas=("public",), server=server, look=lambda: None)
+    with psycopg.connect(target) as connection:
+        assert connection.execute("SELECT id, x FROM t").fetchall() == [(1, text), (2, None)]

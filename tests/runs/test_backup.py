@@ -25,6 +25,7 @@ from apps.orgs.roles import Role
 from apps.runs import execute as attempts
 from apps.runs.execute import Worker
 from config import env
+from local.backups import databases
 from local.errors import LocalError
 from local.home import Home
 from local.installation import embedded_server, without_credentials
@@ -32,7 +33,7 @@ from local.postgres import EmbeddedPostgres
 from tests import database
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ROOT, start, worker
-from tests.runs.test_streams import web_server
+from tests.web_server import web_server
 from tests.world import World
 
 HOW_TO = ROOT / "docs" / "howto" / "backup.md"
@@ -182,6 +183,44 @@ def kill_in_the_middle(command: str, **environment: str) -> None:
     process.stdout.close()
 
 
+def owner_of(name: str) -> str:
+    return env.role_url(database.url_of(name), settings.SECRET_KEY, "app_owner")
+
+
+ADD_JOB = """
+INSERT INTO engine.stream_jobs (id, name, source_name, stream_name, sync_mode, created_at)
+VALUES (gen_random_uuid(), 'n', 's', 's', 'full_refresh', now())"""
+
+
+def test_the_engine_commits_nothing_while_files_are_linked(committed_db: None) -> None:
+    """So no file is of a job that the dump does not know, which would be done again."""
+    name = database.worker_database()
+    engine = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
+    with (
+        databases.standing_still(owner_of(name)) as moment,
+        psycopg.connect(engine, autocommit=True) as other,
+    ):
+        other.execute("SET lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute(ADD_JOB)
+        moment.release()
+        other.execute(ADD_JOB)
+        assert moment.reader.execute("SELECT FROM engine.stream_jobs").rowcount == 0
+
+
+def test_a_backup_that_freezes_lets_the_engine_go_on_and_fails(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "HOLD_SECONDS", 0.2)
+    name = database.worker_database()
+    with databases.standing_still(owner_of(name)) as moment:
+        with psycopg.connect(owner_of(name), autocommit=True) as other:
+            other.execute("SET lock_timeout = '30s'")
+            other.execute(ADD_JOB)  # once the server has ended the session that holds the lock
+        with pytest.raises(LocalError, match="stood still"):
+            moment.release()
+
+
 def append_only(world: World, pipeline: Any) -> None:
     """Incremental and append: what would be read twice would be there twice."""
     from apps.pipelines.models import PipelineVersion
@@ -197,7 +236,7 @@ def goes_on(
     world: World, home: Home, new: str, *, first: UUID, waiting: UUID, pipeline: UUID
 ) -> None:
     """Log in, read the old log and output, and let the run that waited and another one run."""
-    environment = {"DROVER_HOME": str(home.root), "DATABASE_URL": without_credentials(new)}
+    environment: Any = {"DROVER_HOME": str(home.root), "DATABASE_URL": without_credentials(new)}
     email = User.objects.get(pk=world.users[Role.OWNER].pk).email
     with (
         web_server(**environment) as address,
