@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import polars
+import pytest
 from django.conf import settings
 
 from apps.runs.models import Output, Run
 from tests.runs.conftest import make_pipeline
+from tests.runs.held_api import ROWS, HeldApi, held_api
 from tests.runs.own_server import OwnServer
 from tests.runs.processes import ended, start, start_worker, wait_for, wait_for_workers, worker
 from tests.world import World, make_world
 
-SLOW = {"rows": 2000, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
+SLOW = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
 
 
-def has_read(count: int) -> Any:
-    return lambda run: run["progress"]["read"] >= count
+@pytest.fixture
+def api() -> Iterator[HeldApi]:
+    with held_api() as made:
+        yield made
+
+
+def is_under_way(run: dict[str, Any]) -> bool:
+    """Rows were written, and the source waits for the test before it gives all of them."""
+    return bool(run["progress"]["written"])
 
 
 def published_ids(world: World, run_id: UUID) -> list[int]:
@@ -39,20 +48,21 @@ def published_ids(world: World, run_id: UUID) -> list[int]:
 def assert_everything_arrived_once(world: World, run_id: UUID, run: dict[str, Any]) -> None:
     assert run["status"] == "succeeded", run
     progress = run["progress"]
-    assert progress["read"] == progress["written"] + progress["rejected"] == SLOW["rows"]
-    assert published_ids(world, run_id) == list(range(1, int(SLOW["rows"]) + 1))
+    assert progress["read"] == progress["written"] + progress["rejected"] == ROWS
+    assert published_ids(world, run_id) == list(range(1, ROWS + 1))
 
 
 def test_a_killed_worker_loses_nothing_and_its_successor_frees_the_run_at_once(
-    acme: World,
+    acme: World, api: HeldApi
 ) -> None:
-    run_id = start(acme, make_pipeline(acme, source=SLOW))
+    run_id = start(acme, api.pipeline(acme))
     patient = {"DROVER_RUN_LEASE_SECONDS": "60"}  # waiting for the lease would fail this test
 
     victim = start_worker(**patient)
-    wait_for(acme, run_id, has_read(300))
+    wait_for(acme, run_id, is_under_way)
     victim.send_signal(signal.SIGKILL)
     assert victim.wait() == -signal.SIGKILL
+    api.release()
     with worker(**patient):
         run = wait_for(acme, run_id, ended)
 
@@ -61,15 +71,16 @@ def test_a_killed_worker_loses_nothing_and_its_successor_frees_the_run_at_once(
     assert run["attempts"][0]["failure"]["class"] == "crashed"
 
 
-def test_another_worker_takes_over_when_the_lease_runs_out(acme: World) -> None:
+def test_another_worker_takes_over_when_the_lease_runs_out(acme: World, api: HeldApi) -> None:
     with start_worker() as one, start_worker() as other:
         try:
             wait_for_workers(2)
-            run_id = start(acme, make_pipeline(acme, source=SLOW))
-            name = wait_for(acme, run_id, has_read(300))["attempts"][0]["worker"]
+            run_id = start(acme, api.pipeline(acme))
+            name = wait_for(acme, run_id, is_under_way)["attempts"][0]["worker"]
             victim = one if f"/{one.pid}/" in name else other
             victim.send_signal(signal.SIGKILL)
             assert victim.wait() == -signal.SIGKILL
+            api.release()
             run = wait_for(acme, run_id, ended)
         finally:
             one.terminate()
@@ -80,22 +91,23 @@ def test_another_worker_takes_over_when_the_lease_runs_out(acme: World) -> None:
     assert name != run["attempts"][1]["worker"]
 
 
-def test_a_frozen_worker_that_thaws_writes_nothing_more(acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme, source=SLOW))
+def test_a_frozen_worker_that_thaws_writes_nothing_more(acme: World, api: HeldApi) -> None:
+    run_id = start(acme, api.pipeline(acme))
 
     frozen = start_worker()
     try:
-        wait_for(acme, run_id, has_read(300))
+        wait_for(acme, run_id, is_under_way)
         frozen.send_signal(signal.SIGSTOP)  # its child goes on and is fenced
         with worker():
             wait_for(acme, run_id, lambda run: run["attempt"] == 2)
             frozen.send_signal(signal.SIGCONT)
+            api.release()
             run = wait_for(acme, run_id, ended)
-            time.sleep(1.5)  # for the thawed one to try to write what it still holds
+            frozen.terminate()  # it leaves only when it has given up what it still holds
+            assert frozen.wait(40) == 0
     finally:
-        frozen.send_signal(signal.SIGCONT)
-        frozen.terminate()
-        frozen.wait(20)
+        frozen.kill()
+        frozen.wait()
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
@@ -104,13 +116,16 @@ def test_a_frozen_worker_that_thaws_writes_nothing_more(acme: World) -> None:
     assert (row.status, row.attempt, row.lease) == ("succeeded", 2, None)
 
 
-def test_a_terminated_worker_gives_back_its_run_without_counting_a_crash(acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme, source=SLOW))
+def test_a_terminated_worker_gives_back_its_run_without_counting_a_crash(
+    acme: World, api: HeldApi
+) -> None:
+    run_id = start(acme, api.pipeline(acme))
 
     with start_worker() as leaving:
-        wait_for(acme, run_id, has_read(300))
+        wait_for(acme, run_id, is_under_way)
         leaving.terminate()
         assert leaving.wait(15) == 0
+    api.release()
     with worker():
         run = wait_for(acme, run_id, ended)
 
@@ -118,26 +133,29 @@ def test_a_terminated_worker_gives_back_its_run_without_counting_a_crash(acme: W
     assert [attempt["status"] for attempt in run["attempts"]] == ["released", "succeeded"]
 
 
-def test_a_killed_child_is_replaced(acme: World) -> None:
-    run_id = start(acme, make_pipeline(acme, source=SLOW))
+def test_a_killed_child_is_replaced(acme: World, api: HeldApi) -> None:
+    run_id = start(acme, api.pipeline(acme))
 
     with worker() as process:
-        wait_for(acme, run_id, has_read(300))
+        wait_for(acme, run_id, is_under_way)
         os.kill(run_child_of(process.pid), signal.SIGKILL)
+        api.release()
         run = wait_for(acme, run_id, ended)
 
     assert_everything_arrived_once(acme, run_id, run)
     assert run["attempts"][0]["failure"]["class"] == "crashed"
 
 
-def test_a_killed_postgresql_comes_back_and_the_run_goes_on(own_postgres: OwnServer) -> None:
+def test_a_killed_postgresql_comes_back_and_the_run_goes_on(
+    own_postgres: OwnServer, api: HeldApi
+) -> None:
     acme = make_world()
-    run_id = start(acme, make_pipeline(acme, source=SLOW))
+    run_id = start(acme, api.pipeline(acme))
 
     with worker() as process:
-        wait_for(acme, run_id, has_read(300))
+        wait_for(acme, run_id, is_under_way)
         own_postgres.kill()
-        time.sleep(1.5)  # long enough for every part of the worker to notice
+        api.release()  # the child meets the dead server at its next checkpoint
         own_postgres.start_again()
         run = wait_for(acme, run_id, ended)
         second = start(acme, make_pipeline(acme, source={"rows": 10}))
