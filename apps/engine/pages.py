@@ -229,7 +229,7 @@ def _token(value: object, name: str) -> dict[str, Any] | None:
         raise BrokenSource(f"The source's {name} is {_described(value)}, not an object.")
     try:
         stored: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise BrokenSource(f"The source's {name} cannot be stored as JSON: {error}.") from error
     return stored
 

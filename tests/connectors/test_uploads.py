@@ -95,6 +95,27 @@ def test_a_bomb_is_inflated_no_further_than_a_file_may_be_large(world: World) ->
     assert found["fine.py"]["outcome"] == "created"
 
 
+def damaged() -> bytes:
+    """Not what deflate makes, in an archive that is well otherwise."""
+    archive = bytearray(zipped({"a.py": GOOD}))
+    place = archive.index(b"a.py") + len(b"a.py")
+    archive[place : place + 8] = b"\xff" * 8
+    return bytes(archive)
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_can_only_be_inflated_as_a_whole_is_not(world: World, way: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", way) as archive:
+        archive.writestr("a.py", GOOD)
+    message = by_path(upload(world, "x.zip", buffer.getvalue()))["a.py"]["message"]
+    assert "another way than deflate" in message
+
+
+def test_a_damaged_file_is_told_and_the_others_are_read(world: World) -> None:
+    assert "cannot be unpacked" in by_path(upload(world, "x.zip", damaged()))["a.py"]["message"]
+
+
 def encrypted() -> bytes:
     archive = bytearray(zipped({"a.py": GOOD}))
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -115,6 +136,7 @@ def test_an_encrypted_file_is_told(world: World) -> None:
         ("x.zip", zipped({"readme.md": "text"}), "content"),
         ("x.zip", zipped({f"s{n}.py": "" for n in range(201)}), "content"),
         ("x.zip", zipped({f"s{n}.py": b"#" * 500_000 for n in range(20)}), "content"),
+        ("x.zip", zipped({"a.py": GOOD}) + b"PK\x01\x02" * 10_001, "content"),
         ("x.zip", b"", "content"),
         ("x.tar.gz", b"x", "filename"),
         ("../x.py", b"x", "filename"),

@@ -10,7 +10,9 @@ import binascii
 import io
 import re
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +32,21 @@ Row = dict[str, Any]
 MOST_FILES = 200
 MOST_BYTES = 512 * 1024  # of a file
 MOST_TOGETHER = 8 * 1024 * 1024  # bytes of an archive's files
+MOST_ENTRIES = 10_000  # of an archive
+ENTRY = b"PK\x01\x02"  # begins each in an archive's directory
+INFLATED_BY_THE_PIECE = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+)  # the others come out as large as they like
+UNREADABLE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 PATH = 500  # characters
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256
 # Our own reader, in the sandbox because of what it reads.
@@ -64,6 +81,8 @@ def read_repository(payload: Payload) -> Answer:
         page = source.get()
     if not isinstance(page, RowsIteration):
         raise BrokenOutput("The reader of repositories answered something else than files.")
+    if len(page.rows) > MOST_FILES:
+        raise BrokenOutput("The reader of repositories answered more files than it may read.")
     return {**commit_of(page.next_state), "files": list(_files(page.rows))}
 
 
@@ -80,6 +99,8 @@ def unpack(payload: Payload) -> Answer:
 
 
 def _unzipped(content: bytes) -> list[Row]:
+    if content.count(ENTRY) > MOST_ENTRIES:  # before each of them becomes an object
+        raise ConfigurationError(f"the archive has more than {MOST_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [one for one in archive.infolist() if _is_source(one)]
@@ -88,7 +109,7 @@ def _unzipped(content: bytes) -> list[Row]:
                     f"the archive has {len(members):,} Python files; {MOST_FILES} may be read"
                 )
             return list(_members(archive, members))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as error:
+    except UNREADABLE as error:
         raise ConfigurationError(f"the archive cannot be read: {error}") from error
 
 
@@ -117,10 +138,12 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Row:
         return {"path": path, "problem": "It is a symbolic link, which is not followed."}
     if member.flag_bits & 1:
         return {"path": path, "problem": "It is encrypted."}
+    if member.compress_type not in INFLATED_BY_THE_PIECE:
+        return {"path": path, "problem": "It is compressed in another way than deflate."}
     try:
         with archive.open(member) as file:
             return _row(path, file.read(MOST_BYTES + 1))  # never more than that is inflated
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         return {"path": path, "problem": f"It cannot be unpacked: {error}."}
 
 
@@ -173,4 +196,4 @@ def _moment(value: Any) -> str | None:
 
 def _storable(value: Any) -> str:
     """NUL, which PostgreSQL cannot hold, is shown instead."""
-    return str(value).replace("\0", "␀")
+    return value.replace("\0", "␀") if isinstance(value, str) else ""

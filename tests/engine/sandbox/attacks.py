@@ -118,6 +118,18 @@ def truncates_a_file(world: World) -> Any:
     return True
 
 
+def reserves_more_than_its_limit(world: World) -> Any:
+    """In one call, and past the limit on the size of a file."""
+    import ctypes
+    import os
+
+    fd = os.open("reserved", os.O_CREAT | os.O_RDWR)
+    keep_size = 1
+    ctypes.CDLL(None).fallocate(fd, keep_size, ctypes.c_long(0), ctypes.c_long(64 << 20))
+    os.unlink("reserved")
+    return os.fstat(fd).st_blocks * 512 >= 64 << 20
+
+
 # sockets
 
 

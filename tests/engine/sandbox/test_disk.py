@@ -159,7 +159,7 @@ def test_what_stays_below_the_limit_is_no_matter(
     body = (
         "import mmap, tempfile\n"
         "file = tempfile.TemporaryFile()\n"
-        "file.write(bytes(1 << 19)); file.flush()\n"
+        "os.posix_fallocate(file.fileno(), 0, 1 << 19)\n"
         "held = mmap.mmap(file.fileno(), 1 << 19)\n"
         "os.makedirs('a/b'); open('a/b/c', 'wb').write(bytes(1 << 19)); os.mkdir('d', 0o700)\n"
         "time.sleep(1)\n"

@@ -431,6 +431,37 @@ def test_each_failure_of_the_code_has_its_class(
         assert outcome.retry_after == 7
 
 
+DEEP = """
+from drover import Page, Source
+import gc, time
+
+OUTPUT = next(o for o in gc.get_objects() if type(o).__name__ == "Output")
+DEEP = b"[" * 1000 + b"]" * 1000
+
+
+class Deep(Source):
+    streams = ["numbers"]
+
+    def get(self, pagination=None):
+        OUTPUT._file.write(LINE + b"\\n")
+        OUTPUT._file.flush()
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("name", ["next", "state"])
+def test_what_is_nested_too_deeply_to_be_handed_back_has_its_class(
+    name: str, rehearse: Rehearse, tmp_path: Path
+) -> None:
+    values = {"next": b"null", "state": b"null", name: b'{"a":DEEP}'}
+    line = b'{"t":"answer","rows":0,"next":%s,"state":%s}' % (values["next"], values["state"])
+    text = DEEP.replace("LINE", f"{line!r}.replace(b'DEEP', DEEP)")
+    outcome = custom(rehearse({}), text, tmp_path).attempt()
+    assert isinstance(outcome, Failed)
+    assert "nested too deeply" in outcome.message
+    assert outcome.failure_class is FailureClass.CONTRACT
+
+
 def test_numbers_times_and_texts_arrive_as_they_are(tmp_path: Path) -> None:
     text = """
 import datetime, decimal, uuid

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+import orjson
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
@@ -162,7 +163,7 @@ class CustomSource(ConnectorSource[Settings]):
 
     def _check_connection(self) -> str:
         values = self._sandbox.ask("check", bound=self._bound).values
-        message = str(values.get("message"))[:500]
+        message = _text(values.get("message"))[:500]
         if values.get("ok") is not True:
             raise SourceError(message)
         return message
@@ -196,7 +197,17 @@ def _object(values: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     found = values.get(name)
     if found is not None and not isinstance(found, dict):
         raise BrokenOutput(f"The code answered something else than an object as {name}.")
+    try:
+        orjson.dumps({"op": {name: found}})  # as it will be handed back
+    except TypeError as error:
+        raise BrokenOutput(f"The code answered an object nested too deeply as {name}.") from error
     return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BrokenOutput("The code answered something else than text as its message.")
+    return value
 
 
 def _is_stream(value: Any) -> bool:
