@@ -80,8 +80,8 @@ ROWS = {
         "apps/engine/destinations/postgres/publications.py:Publications.make",
         "apps/engine/destinations/postgres/staging.py:Staging.lock",
     ],
-    "A backup that somebody watches: checkpoints wait until its files are copied.": [
-        "local/backups/databases.py:standing_still",
+    "A backup: checkpoints wait until its files are linked; one that freezes is tried in tests/runs/test_backup.py.": [
+        "local/backups/databases.py:Moment.__init__",
     ],
     "While an installation is prepared; nothing else takes this lock.": [
         "apps/engine/state.py:install",
