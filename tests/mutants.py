@@ -41,9 +41,45 @@ STREAMS = "tests/isolation/test_streams.py"
 CUSTOM = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
 SSO = "tests/orgs/test_sso.py"
+FROZEN = "tests/runs/test_frozen.py"
+ROLES = "tests/local/test_roles.py"
 MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
+    # A frozen process holds up nobody for long.
+    Mutant(
+        "a request waits for a lock for ever",
+        "local/roles.py",
+        """    USER: {
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "1500ms",""",
+        """    USER: {
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "0",""",
+        ROLES,
+    ),
+    Mutant(
+        "an org whose rows are held keeps the turn",
+        "apps/runs/leases.py",
+        "passed_over.add(chosen[0])",
+        "raise",
+        FROZEN,
+    ),
+    Mutant(
+        "a claim is not looked for after a lost commit",
+        "apps/runs/leases.py",
+        "if self._chosen is None:",
+        "if self._worker:",
+        "tests/runs/test_turns.py",
+    ),
+    Mutant(
+        "a worker that stops fetching says nothing",
+        "apps/runs/generations.py",
+        """still have a living worker.\"\"\"
+        self.stopping.set()""",
+        """still have a living worker.\"\"\"""",
+        "tests/runs/test_generations.py",
+    ),
     # The only ways to remove what an org has: its own days, and nothing that is live.
     Mutant(
         "one org's days prune every trail",

@@ -37,6 +37,12 @@ def wait_briefly() -> None:
         cursor.execute("SET LOCAL lock_timeout = '100ms'")
 
 
+def check_references() -> None:
+    """Lock the rows referred to now, not at the commit, when no other org could be chosen any more."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
     """(org, run) that may start now and whose turn it is, or None. Works outside any org's scope.
 

@@ -118,7 +118,9 @@ class _Claiming:
     def _take(self, org_id: UUID, run_id: UUID) -> Claim | None:
         with org_scope(org_id):
             admission.wait_briefly()
-            return take(org_id=org_id, run_id=run_id, worker=self._worker, lease=self._lease)
+            claim = take(org_id=org_id, run_id=run_id, worker=self._worker, lease=self._lease)
+            admission.check_references()
+        return claim
 
 
 def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) -> Claim | None:

@@ -72,7 +72,7 @@ class Freezer:
         )
         self._made: list[int] = []
 
-    def freeze(self, act: str, pattern: str, *, idle: float = 30.0, **arguments: Any) -> Frozen:
+    def freeze(self, act: str, pattern: str, *, idle: float = 120.0, **arguments: Any) -> Frozen:
         """A process that does `act` and stopped after the statement; `idle` seconds end its transaction."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -212,10 +212,12 @@ def _be_frozen(order: Mapping[str, Any]) -> None:
 
 def _serve() -> None:
     import django
+    from django.conf import settings
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ["DROVER_PROCESS"] = "web"
     django.setup()
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]  # the test client's
     import config.urls  # noqa: F401 - once, before the forks
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -44,9 +44,14 @@ class OwnServer:
         close_connections()
 
     @property
+    def log(self) -> str:
+        """Everything the server said."""
+        return self._postgres.log_file.read_text()
+
+    @property
     def recovered(self) -> bool:
         """Whether it found at its start that it had been killed."""
-        return "was not properly shut down" in self._postgres.log_file.read_text()
+        return "was not properly shut down" in self.log
 
 
 @contextmanager

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import polars
+import psycopg
 import pytest
 from django.conf import settings
 
 from apps.runs.models import Output, Run
+from tests.conftest import close_connections
 from tests.runs.conftest import make_pipeline
 from tests.runs.held_api import ROWS, HeldApi, held_api
 from tests.runs.own_server import OwnServer
-from tests.runs.processes import ended, start, start_worker, wait_for, wait_for_workers, worker
+from tests.runs.processes import (
+    ended,
+    shown,
+    start,
+    start_worker,
+    wait_for,
+    wait_for_workers,
+    worker,
+)
 from tests.world import World, make_world
 
 SLOW = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
@@ -165,6 +176,45 @@ def test_a_killed_postgresql_comes_back_and_the_run_goes_on(
     assert own_postgres.recovered
     assert_everything_arrived_once(acme, run_id, run)
     assert afterwards["status"] == "succeeded"
+
+
+@pytest.mark.long
+def test_a_worker_takes_new_runs_when_the_database_is_back_though_its_long_run_goes_on(
+    own_postgres: OwnServer,
+) -> None:
+    """Its role may not log in for a while and its sessions are ended; the long run's own session stays."""
+    acme = make_world()
+    long = start(acme, make_pipeline(acme, source={"rows": 4000, "page_size": 20, "delay": 0.5}))
+    with worker(DROVER_RUN_LEASE_SECONDS="60") as process:
+        wait_for(acme, long, lambda run: run["progress"]["read"] >= 100)
+        close_connections()
+        with psycopg.connect(own_postgres.url, autocommit=True) as admin:
+            admin.execute("ALTER ROLE app_user NOLOGIN")
+            ended_sessions = admin.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app_user'"
+            ).fetchone()
+            wait_for_refusals(own_postgres, 10)
+            time.sleep(
+                15
+            )  # how long the database is away: pools that back off would miss its return
+            admin.execute("ALTER ROLE app_user LOGIN")
+        short = start(acme, make_pipeline(acme, source={"rows": 10}))
+        run = wait_for(acme, short, ended)
+        still = shown(acme, long)
+        assert process.poll() is None
+
+    assert ended_sessions is not None
+    assert ended_sessions[0] > 0
+    assert run["status"] == "succeeded"
+    assert (still["status"], still["attempt"]) == ("running", 1)
+
+
+def wait_for_refusals(server: OwnServer, count: int) -> None:
+    """Until the server has turned the role away so often."""
+    deadline = time.monotonic() + 60
+    while server.log.count("is not permitted to log in") < count:
+        assert time.monotonic() < deadline, "nobody tried to come back"
+        time.sleep(0.1)
 
 
 def run_child_of(worker_pid: int) -> int:

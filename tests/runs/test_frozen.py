@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -16,6 +17,7 @@ from rest_framework.test import APIClient
 
 from apps.runs import leases, reconciler, scheduling
 from apps.runs.models import Attempt, Run
+from tests import database
 from tests.api.test_asgi import Answer, call
 from tests.runs import freezer
 from tests.runs.conftest import make_pipeline
@@ -40,7 +42,7 @@ def frozen(freezers: Freezer) -> Iterator[Any]:
     """Freeze a process at a lock; what is still frozen in the end is killed."""
     made: list[Frozen] = []
 
-    def freeze(lock: Lock, world: World, idle: float = 30.0) -> Frozen:
+    def freeze(lock: Lock, world: World, idle: float = 120.0) -> Frozen:
         arguments = lock.prepare(world)
         connection.close()
         made.append(freezers.freeze(lock.act, lock.statement, idle=idle, **arguments))
@@ -68,18 +70,39 @@ def test_another_org_goes_on_while_a_process_is_frozen_at_a_lock(
     name: str, acme: World, frozen: Any
 ) -> None:
     lock, other = LOCKS[name], make_world()
-    one = frozen(lock, acme, idle=2.0 if lock.everywhere else 30.0)
+    start(acme, make_pipeline(acme))  # its turn comes first, and may be impossible meanwhile
+    one = frozen(lock, acme, idle=2.0 if lock.everywhere else 120.0)
 
     started = ask(other.client(), "post", f"pipelines/{make_pipeline(other).pk}/run")
-    claims = [leases.claim_next("tests") for _ in range(2 if lock.act == "claim" else 1)]
+    assert started.status_code == 201
+    claims_until(started.json()["id"])
     schedule(other)
     fired = scheduling.tick()
     reconciler.reconcile()
 
-    assert started.status_code == 201
-    assert started.json()["id"] in {str(claim.run_id) for claim in claims if claim}
     assert fired == 1
     assert freezer.state_of(one.pid) == "T"
+    assert lock.everywhere or holds_a_transaction()
+
+
+def holds_a_transaction() -> bool:
+    """Whether somebody else's transaction idles in this database."""
+    with psycopg.connect(database.url_of(database.worker_database())) as admin:
+        row = admin.execute(
+            """SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'
+               AND datname = current_database() AND pid <> pg_backend_pid()"""
+        ).fetchone()
+    return row is not None and row[0] > 0
+
+
+def claims_until(run_id: str) -> None:
+    """Claim until this run has its turn: the frozen org's own come first, if they can be claimed."""
+    for _ in range(3):
+        claimed = leases.claim_next("tests")
+        assert claimed is not None, "no turn"
+        if str(claimed.run_id) == run_id:
+            return
+    raise AssertionError("others had all the turns")
 
 
 @pytest.mark.parametrize("name", [name for name, lock in LOCKS.items() if lock.act == "request"])
