@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
@@ -34,4 +36,17 @@ def _remove_data(home: Home) -> None:
         server = EmbeddedPostgres(home.cluster)
         server.stop_orphan()
         server.delete()
-    shutil.rmtree(home.root)
+    remove(home.root)
+
+
+def remove(folder: Path) -> None:
+    """With all that custom code may have left: folders deeper than Python can follow, or closed to their owner.
+
+    Modes of folders alone are changed, since files may be linked to others. Raises LocalError.
+    """
+    opened = ("-type", "d", "!", "-perm", "-u=rwx", "-execdir", "chmod", "u+rwx", "{}", ";")
+    subprocess.run(["find", str(folder), *opened], stderr=subprocess.DEVNULL, check=False)
+    if subprocess.run(["rm", "-rf", str(folder)], check=False).returncode != 0:
+        raise LocalError(
+            f"{folder} could not be removed; the lines above say why. Repeat it as its owner."
+        )

@@ -130,6 +130,32 @@ def reserves_more_than_its_limit(world: World) -> Any:
     return os.fstat(fd).st_blocks * 512 >= 64 << 20
 
 
+def keeps_more_than_its_limit(world: World) -> Any:
+    import os
+    import time
+
+    for number in range(24):
+        with open(f"kept-{number}", "wb") as file:
+            file.write(bytes(1 << 20))
+    time.sleep(1)
+    for number in range(24):
+        os.unlink(f"kept-{number}")
+    return True
+
+
+def keeps_more_than_its_limit_in_deleted_files(world: World) -> Any:
+    import os
+    import time
+
+    held = []
+    for _ in range(24):
+        held.append(open("deleted", "wb", 0))  # noqa: SIM115 - closed with the process
+        os.unlink("deleted")
+        held[-1].write(bytes(1 << 20))
+    time.sleep(1)
+    return True
+
+
 # sockets
 
 

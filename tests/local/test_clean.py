@@ -1,0 +1,23 @@
+"""`make clean DATA=yes` removes what custom code left behind, and nothing it was linked to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from local import clean
+from tests.engine.sandbox import trees
+
+
+@pytest.mark.parametrize("tree", ["deep", "closed", "names", "things"])
+def test_whatever_code_left_goes_with_the_data(tree: str, tmp_path: Path) -> None:
+    home, kept = tmp_path / "home", tmp_path / "kept"
+    home.mkdir()
+    kept.touch(mode=0o440)
+    os.link(kept, home / "linked")
+    trees.TREES[tree](home)
+    clean.remove(home)
+    assert not home.exists()
+    assert kept.stat().st_mode & 0o777 == 0o440
