@@ -122,6 +122,6 @@ def _place(ip: str | None) -> str:
     if not ip:
         return "unknown"
     address = ipaddress.ip_address(ip)
-    if isinstance(address, ipaddress.IPv6Address):
+    if isinstance(address, ipaddress.IPv6Address) and not address.ipv4_mapped:
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)

@@ -65,6 +65,8 @@ def within(ip: str | None, networks: Sequence[str]) -> bool:
     if not ip:
         return False
     address = ipaddress.ip_address(ip)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
     return any(address in ipaddress.ip_network(network) for network in networks)
 
 
