@@ -44,5 +44,6 @@ export default defineConfig(({ command }) => ({
     host: "127.0.0.1",
     proxy: { "/api": process.env.DROVER_API ?? "http://127.0.0.1:8000" },
   },
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
+  // A busy machine is no failure.
+  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000 },
 }));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,13 +59,13 @@ def test_a_run_waits_for_a_place_at_the_server(
     crowded: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = threading.Event()
-    sleep = checkpoints.time.sleep
+    sleep = time.sleep
 
     def wait(seconds: float) -> None:
         refused.set()
         sleep(0.05)
 
-    monkeypatch.setattr(checkpoints.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     with psycopg.connect(crowded):
         made: list[checkpoints.StateBackend] = []
         thread = threading.Thread(target=lambda: made.append(checkpoints.StateBackend(crowded)))

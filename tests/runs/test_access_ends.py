@@ -14,7 +14,8 @@ from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role
 from tests.isolation.planted import principal
 from tests.runs.conftest import make_pipeline
-from tests.runs.test_streams import Listener, start, web_server
+from tests.runs.test_streams import Listener, start
+from tests.web_server import web_server
 from tests.world import World, client_for, new_client, token_for
 
 LONG = 5  # seconds of silence a stream may still be open; unasked it would look after an hour

@@ -19,7 +19,8 @@ import pytest
 
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ended, start, wait_for, worker
-from tests.runs.test_streams import token_of, web_server
+from tests.runs.test_streams import token_of
+from tests.web_server import web_server
 from tests.world import World, make_world
 
 
