@@ -178,8 +178,8 @@ class Sandbox:
             if self._closed:
                 return
             self._closed = True
-        self._watch.stop()
         self._kill()
+        self._watch.stop()
         self._selector.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
