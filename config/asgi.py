@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 from uuid import UUID
 
+from config import private
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,6 +34,7 @@ def build() -> Application:
     """Set Django up and join the two worlds."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ["DROVER_PROCESS"] = "web"
+    private.from_now_on()
     from django.core.wsgi import get_wsgi_application
 
     wsgi: Any = get_wsgi_application()

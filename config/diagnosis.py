@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 import psycopg
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -19,10 +20,12 @@ from apps.engine.sandbox.process import Ground
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
 from config import connections as connection_needs
-from config import env, health
+from config import env, health, private
 from config.health import Finding, attempt
 
 SKEW_ALLOWED = 2.0  # seconds
+MOST_SHOWN = 5
+_CLOSE = "Start Drover again, which closes them, as the user who owns them; or chmod -R go= them."
 SPACE_WANTED = 1 << 30  # bytes
 PREPARE = "Prepare the database again: `make up`, or local.roles.prepare_database on your server."
 
@@ -34,6 +37,7 @@ def all_findings() -> Iterator[Finding]:
     yield deployment()
     yield health.try_storage()
     yield space()
+    yield files()
     yield mail()
     yield isolation()
     if not first.ok:
@@ -181,6 +185,16 @@ def deployment() -> Finding:
         faults.append("DROVER_TRUSTED_PROXIES is 0, so everyone has the proxy's address")
     seen = "; ".join(faults) or f"{settings.DEPLOYMENT}, {settings.PUBLIC_URL}"
     return Finding("settings", not faults, seen, "Correct the environment of every process.")
+
+
+def files() -> Finding:
+    """Nobody else of this machine reads what lies below the home."""
+    try:
+        found = list(islice(private.open_to_others(settings.DROVER_HOME), MOST_SHOWN))
+    except OSError as error:
+        return Finding("files", False, f"{settings.DROVER_HOME}: {error.strerror}", _CLOSE)
+    seen = f"open to others: {', '.join(found)}" if found else "for their owner only"
+    return Finding("files", not found, seen, _CLOSE if found else "")
 
 
 def space() -> Finding:

@@ -2,11 +2,13 @@
 
 import sys
 
+from config.private import from_now_on
 from local.terminal import complain
 
 
 def main(arguments: list[str]) -> int:
     """Run one command."""
+    from_now_on()
     match arguments:
         case ["up"]:
             from local.up import main as up

@@ -98,6 +98,8 @@ def shelter(name: str) -> Path:
                 continue
             folder = house / name
             folder.mkdir(mode=0o711, exist_ok=True)
+            for each in (house, folder):
+                each.chmod(0o711)  # whatever our umask is
         except OSError:
             continue
         return folder

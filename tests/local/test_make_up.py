@@ -1,6 +1,7 @@
 """The first thing anybody does: clone, `make up`, look, stop, `make up` again. Everything is real."""
 
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -40,6 +41,8 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert [run["status"] for run in started.runs] == ["succeeded"] * 3
     with logged_in(told) as client:
         assert 'id="root"' in httpx.get(told["url"]).text
+        invited = client.post("org/invitations", json={"email": "n@example.com", "role": "viewer"})
+        assert invited.status_code == 201
         assert "Everything is well." in _by_hand(started.clone, home, "doctor")
         killed = _run_through_a_killed_worker(client, told["pipelines"][0]["id"], first)
         before = _ids_of_runs(client)
@@ -49,6 +52,9 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert [pid for pid in processes if is_alive(pid)] == []
     assert not (home / "run" / "lock").exists()
     assert stat.S_IMODE(started.place.stat().st_mode) == 0o700
+    for used in ("mail", "logs", "storage", "keys", "run", "sandbox"):
+        assert any((home / used).iterdir()), f"nothing was ever put into {used}"
+    assert _open_to_others(home) == []
 
     second = MakeUp(started.clone, home, free_port())
     try:
@@ -68,6 +74,25 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 
 def _ids_of_runs(client: httpx.Client) -> list[str]:
     return sorted(run["id"] for run in client.get("runs").raise_for_status().json()["results"])
+
+
+# Copies of Python and of packages, for the sandbox's user. They hold nothing of the installation.
+PREPARED = re.compile(r"sandbox/drover-sandbox-\d+/root-[0-9a-f]+(/.*)?")
+
+
+def _open_to_others(home: Path) -> list[str]:
+    """What users other than the owner could read, list or change. The cluster is elsewhere, behind a link."""
+    found = []
+    for path in (home, *home.rglob("*")):
+        mode = path.lstat().st_mode
+        told = str(path.relative_to(home))
+        if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not PREPARED.fullmatch(told):
+            entered = (
+                0o711 if path == home else 0o700
+            )  # PostgreSQL's user passes, where we are root
+            if stat.S_IMODE(mode) & ~entered & 0o077:
+                found.append(f"{told} {stat.S_IMODE(mode):o}")
+    return found
 
 
 def _by_hand(clone: Path, home: Path, *words: str) -> str:

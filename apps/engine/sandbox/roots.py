@@ -68,6 +68,7 @@ def _below(folder: Path) -> Iterator[str]:
 def _fill(root: Path, readable: Readable) -> None:
     umask = os.umask(0o022)
     try:
+        root.chmod(0o755)
         for path in readable.files:
             _link(path, root, skip=UNUSED_STDLIB if path in readable.stdlib else frozenset())
         compiled = [str(p) for p in root.rglob("*.so*") if p.is_file()]

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from apps.runs import workers
-from config import connections
+from config import connections, private
 
 
 class Command(BaseCommand):
@@ -26,6 +26,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
+        private.tighten(settings.DROVER_HOME)
         with workers.this_process() as worker:
             workers.release_dead()
             connection.close()

@@ -1,0 +1,68 @@
+"""The files of an installation are its owner's: nobody else of the machine reads keys, mail, outputs or logs.
+
+Every process starts with `from_now_on`, which covers what it and its children make; `tighten` closes what an
+older version left open. Plain Python, because commands without Django begin here as well.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+UMASK = 0o077
+OTHERS = 0o077
+# What is not closed below the home, and why. Nothing in there is of the installation's people.
+LEFT_OPEN = {
+    "pg": "PostgreSQL's own, whose user differs from ours when we are root; it refuses any other mode than 0700",
+    "sandbox": "copies of Python and its packages, which the sandbox's user reads; work folders have modes of their own",
+}
+PASSED = (
+    0o711  # may be entered by who knows a name in it, as PostgreSQL's user must be when we are root
+)
+
+
+def from_now_on() -> None:
+    """Files and folders that this process and its children make are for their owner alone."""
+    os.umask(UMASK)
+
+
+def tighten(home: Path) -> None:
+    """Close the home, and what in it is open to others. Raises OSError."""
+    if home.lstat().st_uid == os.geteuid():
+        passed = os.geteuid() == 0 and not (home / "pg").is_symlink()
+        home.chmod(PASSED if passed else 0o700)
+    for path in home.iterdir():
+        if path.name not in LEFT_OPEN and _is_open(path):
+            _close(path)
+            for inner in path.rglob("*") if path.is_dir() else ():
+                if _is_open(inner):
+                    _close(inner)
+
+
+def open_to_others(home: Path) -> Iterator[str]:
+    """Files and folders below the home that others may read, write or list, with their modes."""
+    if home.lstat().st_mode & OTHERS & ~(PASSED & OTHERS):
+        yield _shown(home)
+    for path in home.iterdir():
+        if path.name in LEFT_OPEN:
+            continue
+        for each in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
+            if _is_open(each):
+                yield _shown(each)
+
+
+def _is_open(path: Path) -> bool:
+    """Links and sockets have no say: what they lead to has, and the folder they are in."""
+    mode = path.lstat().st_mode
+    plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return plain and bool(mode & OTHERS) and path.lstat().st_uid == os.geteuid()
+
+
+def _close(path: Path) -> None:
+    path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS)
+
+
+def _shown(path: Path) -> str:
+    return f"{path} ({stat.S_IMODE(path.lstat().st_mode):04o})"
