@@ -20,7 +20,7 @@ from apps.engine.sandbox.process import Ground
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
 from config import connections as connection_needs
-from config import env, health, private
+from config import env, health, memory, private
 from config.health import Finding, attempt
 
 SKEW_ALLOWED = 2.0  # seconds
@@ -38,6 +38,7 @@ def all_findings() -> Iterator[Finding]:
     yield health.try_storage()
     yield space()
     yield files()
+    yield room_for_runs()
     yield mail()
     yield isolation()
     if not first.ok:
@@ -185,6 +186,18 @@ def deployment() -> Finding:
         faults.append("DROVER_TRUSTED_PROXIES is 0, so everyone has the proxy's address")
     seen = "; ".join(faults) or f"{settings.DEPLOYMENT}, {settings.PUBLIC_URL}"
     return Finding("settings", not faults, seen, "Correct the environment of every process.")
+
+
+def room_for_runs() -> Finding:
+    """The memory of a worker here, and what follows from it."""
+    child, sandbox = settings.CHILD_MEMORY, settings.SANDBOX_LIMITS["memory"]
+    total, each = memory.available(), child + sandbox
+    seen = (
+        f"{total >> 20:,} MB; a worker here runs {settings.WORKER_CONCURRENCY} at once, and of one organization"
+        f" {settings.WORKER_ORG_RUNS} (up to {child >> 20:,} + {sandbox >> 20:,} MB each)"
+    )
+    step = "Lower DROVER_CHILD_MEMORY_MB and DROVER_SANDBOX_MEMORY_MB, or give this machine more memory."
+    return Finding("memory", total >= each, seen, "" if total >= each else step)
 
 
 def files() -> Finding:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from config import env
+from config import env, memory
 
 # --- Where it lives -------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -335,6 +335,10 @@ SANDBOX_LIMITS = {
     "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
+# Runs of one org at once in a worker, so that none can use up its memory; by hand where one knows better.
+WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0) or memory.runs_of_an_org(
+    CHILD_MEMORY, SANDBOX_LIMITS["memory"]
+)
 SANDBOX_QUESTION_LIMITS = {  # checks and previews
     "wall_seconds": env.integer("DROVER_SANDBOX_PREVIEW_SECONDS", 25),
     "cpu_seconds": env.integer("DROVER_SANDBOX_PREVIEW_SECONDS", 25),

@@ -64,6 +64,16 @@ def startable() -> int:
         return int(cursor.fetchone()[0])
 
 
+def crowded(worker: str) -> set[UUID]:
+    """Orgs with as many runs in this worker as its memory is enough for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT org_id FROM runs_held(%s) WHERE worker = %s GROUP BY 1 HAVING count(*) >= %s",
+            [worker, worker, settings.WORKER_ORG_RUNS],
+        )
+        return {org_id for (org_id,) in cursor.fetchall()}
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Why a pending run does not run yet, and its place among its org's waiting runs, from 1."""

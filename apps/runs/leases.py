@@ -104,7 +104,8 @@ class _Claiming:
     def _choose(self) -> set[UUID]:
         """Take the next run, if there is one. Answers the orgs whose rows somebody else holds."""
         passed_over: set[UUID] = set()
-        while (chosen := admission.next_run(passed_over)) is not None:
+        crowded = admission.crowded(self._worker[:120])
+        while (chosen := admission.next_run(passed_over | crowded)) is not None:
             self._chosen = chosen
             try:
                 self.claim = self._take(*chosen)

@@ -52,7 +52,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert [pid for pid in processes if is_alive(pid)] == []
     assert not (home / "run" / "lock").exists()
     assert stat.S_IMODE(started.place.stat().st_mode) == 0o700
-    for used in ("mail", "logs", "storage", "keys", "run", "sandbox"):
+    for used in ("mail", "logs", "storage", "keys", "run"):
         assert any((home / used).iterdir()), f"nothing was ever put into {used}"
     assert _open_to_others(home) == []
 
@@ -87,9 +87,7 @@ def _open_to_others(home: Path) -> list[str]:
         mode = path.lstat().st_mode
         told = str(path.relative_to(home))
         if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not PREPARED.fullmatch(told):
-            entered = (
-                0o711 if path == home else 0o700
-            )  # PostgreSQL's user passes, where we are root
+            entered = 0o711 if path == home else 0o700  # PostgreSQL's user may pass
             if stat.S_IMODE(mode) & ~entered & 0o077:
                 found.append(f"{told} {stat.S_IMODE(mode):o}")
     return found

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.engine import EngineSupervisor
@@ -79,6 +80,12 @@ def engine() -> Iterator[EngineSupervisor]:
     supervisor.start(wait=60)
     yield supervisor
     supervisor.close()
+
+
+@pytest.fixture(autouse=True)
+def a_large_machine(settings: Settings) -> None:
+    """How many runs of an org a worker takes does not depend on the machine the tests run on."""
+    settings.WORKER_ORG_RUNS = 100
 
 
 @pytest.fixture

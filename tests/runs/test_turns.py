@@ -95,6 +95,22 @@ def test_the_limit_of_an_org_holds_whoever_claims_at_once(acme: World) -> None:
     assert admission.startable() == 0
 
 
+def test_no_org_gets_more_runs_in_a_worker_than_its_memory_is_enough_for(
+    acme: World, settings: Settings
+) -> None:
+    settings.WORKER_ORG_RUNS = 2
+    other = make_world()
+    flood(acme, 5)
+
+    assert sum(taken is not None for taken in at_once(lambda: leases.claim_next("tests"))) == 2
+    flood(other, 1)
+    taken = leases.claim_next("tests")
+    assert taken is not None
+    assert taken.org_id == other.org.pk
+    assert leases.claim_next("tests") is None
+    assert sum(leases.claim_next("another") is not None for _ in range(4)) == 2
+
+
 def test_the_limit_of_the_platform_holds_over_all_orgs(acme: World, settings: Settings) -> None:
     settings.MAX_RUNNING_PLATFORM = 2
     other = make_world()
