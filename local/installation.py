@@ -99,14 +99,16 @@ class Installation:
     def _run(self, words: list[str], env: Mapping[str, str], *, doing: str, log: str) -> None:
         command: list[str | Path] = [sys.executable, *words]
         path = self.home.logs / log
+        if not self.presence.was_seen:
+            self.presence.look()
         for left in reversed(range(TRIES)):
-            self.presence.wait(self._rest)
             try:
                 self.supervisor.run(command, self.environment() | dict(env), doing=doing, log=path)
             except LocalError as failure:
                 lost = isinstance(failure, DatabaseAway) or self.presence.went_away()
                 if not lost or not left:
                     raise
+                self.presence.wait(self._rest)
                 say(f"  {doing} lost the database; it is done again.")
             else:
                 return
