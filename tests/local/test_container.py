@@ -148,6 +148,7 @@ def test_every_setting_of_a_server_reaches_the_containers(compose: dict[str, Any
 SET_ELSEWHERE = {
     "DROVER_DEPLOYMENT",
     "DROVER_DB_ROLE",
+    "DROVER_PROCESS",
     "DROVER_DEBUG",
     "DROVER_DB_POOL",
     "DROVER_WEB_THREADS",
