@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from config.asgi import application
 from tests.world import World, make_pipeline, make_world, token_for
 
 Answer = tuple[int, bytes]
+Stuck = list[str]
 
 
 async def call(
@@ -25,22 +27,31 @@ async def call(
     body: bytes | None = b"",
     *,
     reads: bool = True,
+    stuck: Stuck | None = None,
 ) -> Answer:
-    """One request; with `body` None the client promises one and never sends it, or it `reads` no answer."""
+    """One request; with `body` None the client promises one and never sends it, or it `reads` no answer.
+
+    `stuck` counts those that have come so far.
+    """
     sent: list[dict[str, Any]] = []
     asked = False
+
+    async def forever() -> None:
+        if stuck is not None:
+            stuck.append(path)
+        await asyncio.Event().wait()
 
     async def receive() -> dict[str, Any]:
         nonlocal asked
         if body is None or asked:
-            await asyncio.Event().wait()
+            await forever()
         asked = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:
         sent.append(dict(message))
         if not reads and message["type"] == "http.response.body":
-            await asyncio.Event().wait()
+            await forever()
 
     scope = {
         "type": "http",
@@ -58,6 +69,14 @@ async def call(
     return sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:])
 
 
+async def until_stuck(stuck: Stuck, tasks: list[asyncio.Task[Answer]]) -> None:
+    """Until each of these calls waits for its client, or has its answer."""
+    deadline = time.monotonic() + 60
+    while len(stuck) + sum(task.done() for task in tasks) < len(tasks):
+        assert time.monotonic() < deadline, "they do not come so far"
+        await asyncio.sleep(0.01)
+
+
 JSON = (b"content-type", b"application/json")
 HOST = (b"host", b"localhost")
 
@@ -65,16 +84,18 @@ HOST = (b"host", b"localhost")
 @pytest.mark.usefixtures("committed_db")
 def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
     async def crowd() -> tuple[list[Answer], Answer]:
+        stuck: Stuck = []
         length = str(settings.API_BODY_LIMIT + 1).encode()
         slow = [(b"content-length", length), JSON, HOST]
         calls = [
-            call("POST", "/api/v1/auth/login", slow, None) for _ in range(settings.WEB_THREADS)
+            call("POST", "/api/v1/auth/login", slow, None, stuck=stuck)
+            for _ in range(settings.WEB_THREADS)
         ]
         tasks = [asyncio.create_task(each) for each in calls]
-        await asyncio.sleep(0.2)
+        await until_stuck(stuck, tasks)
         try:
-            other = await asyncio.wait_for(call("GET", "/api/v1/health/live", [HOST]), 10)
-            return [await asyncio.wait_for(task, 10) for task in tasks], other
+            other = await asyncio.wait_for(call("GET", "/api/v1/health/live", [HOST]), 60)
+            return [await asyncio.wait_for(task, 60) for task in tasks], other
         finally:
             for task in tasks:
                 task.cancel()
@@ -92,14 +113,16 @@ def test_downloads_that_nobody_reads_leave_room_for_others() -> None:
     caller = (b"authorization", f"Bearer {token_for(world.users[Role.VIEWER], world.org)}".encode())
 
     async def crowd() -> tuple[Answer, Answer]:
+        stuck: Stuck = []
         stalled = [
-            call("GET", path, [caller, HOST], reads=False) for _ in range(settings.WEB_THREADS)
+            call("GET", path, [caller, HOST], reads=False, stuck=stuck)
+            for _ in range(settings.WEB_THREADS)
         ]
         tasks = [asyncio.create_task(each) for each in stalled]
-        await asyncio.sleep(1)
+        await until_stuck(stuck, tasks)
         try:
-            other = await asyncio.wait_for(call("GET", "/api/v1/health/live", [HOST]), 10)
-            return other, await asyncio.wait_for(call("GET", path, [caller, HOST]), 20)
+            other = await asyncio.wait_for(call("GET", "/api/v1/health/live", [HOST]), 60)
+            return other, await asyncio.wait_for(call("GET", path, [caller, HOST]), 60)
         finally:
             for task in tasks:
                 task.cancel()

@@ -17,6 +17,7 @@ from apps.engine import state
 from apps.engine.contract import (
     DestinationSpec,
     Event,
+    Failed,
     LogLine,
     Outcome,
     OutputFile,
@@ -91,6 +92,15 @@ class Rehearsal:
         faults.arm(self.spec, f"kill {moment}")
         outcome = self.attempt()
         self.was_hit = faults.disarm(self.spec)
+        return outcome
+
+    def resume(self) -> Outcome:
+        """Two attempts: the child of the first is killed after its first checkpoint, where the second goes on."""
+        killed = self.attempt_killed("checkpoint done 1")
+        assert self.was_hit, "the fault never fired"
+        assert isinstance(killed, Failed), "it ended although it was killed"
+        outcome = self.attempt()
+        assert any("Continuing at page" in line.message for line in self.log), "it began anew"
         return outcome
 
     def attempt_held(

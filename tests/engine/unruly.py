@@ -83,6 +83,11 @@ def _hang(source: UnrulySource, after: int) -> Any:
         time.sleep(60)
 
 
+def _slow(source: UnrulySource, after: int) -> Page:
+    time.sleep(0.1)
+    return source._rows(after)
+
+
 def _drip(source: UnrulySource, after: int) -> Page:
     """A page that takes long and moves all the while."""
     for _ in range(16):
@@ -143,6 +148,7 @@ _MISBEHAVE: dict[str, Any] = {
     "secret": lambda source, after: _raise(ValueError(f"bad password {source.settings.password}")),
     "hang": _hang,
     "drip": _drip,
+    "slow": _slow,
     "exit": _noisy_exit,
     "gone": _gone,
     "confess": _confess,

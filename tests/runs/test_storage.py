@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
 import httpx
 import pytest
 
+from tests.engine.destinations.servers import BUCKET, Servers, s3_client
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ended, start, wait_for, worker
 from tests.runs.test_streams import token_of
@@ -25,69 +22,26 @@ from tests.world import World, make_world
 
 
 @contextmanager
-def emulator(command: list[str], port: int, **environment: str) -> Iterator[str]:
-    """A server of its own process; yields its address once it answers."""
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
 def s3() -> Iterator[dict[str, str]]:
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with emulator(command, port) as address:
-        s3_client(address).create_bucket(Bucket="drover")
+    with closing(Servers()) as servers:
         yield {
             "DROVER_STORAGE": "s3",
-            "DROVER_STORAGE_BUCKET": "drover",
-            "DROVER_S3_ENDPOINT_URL": address,
-            "DROVER_S3_ACCESS_KEY": "key",
-            "DROVER_S3_SECRET_KEY": "secret",
+            "DROVER_STORAGE_BUCKET": BUCKET,
+            "DROVER_S3_ENDPOINT_URL": servers.s3,
+            "DROVER_S3_ACCESS_KEY": "test-key",
+            "DROVER_S3_SECRET_KEY": "test-secret",
             "DROVER_S3_REGION": "us-east-1",
         }
 
 
 @contextmanager
 def gcs() -> Iterator[dict[str, str]]:
-    port = free_port()
-    command = [sys.executable, "-m", "gcp_storage_emulator", "start"]
-    options = [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--in-memory",
-        "--default-bucket",
-        "drover",
-    ]
-    with emulator([*command, *options], port) as address:
+    with closing(Servers()) as servers:
         yield {
             "DROVER_STORAGE": "gcs",
-            "DROVER_STORAGE_BUCKET": "drover",
-            "DROVER_GCS_ENDPOINT_URL": address,
-            "STORAGE_EMULATOR_HOST": address,
+            "DROVER_STORAGE_BUCKET": BUCKET,
+            "DROVER_GCS_ENDPOINT_URL": servers.gcs,
+            "STORAGE_EMULATOR_HOST": servers.gcs,
         }
 
 
@@ -95,16 +49,11 @@ def keys_in(environment: dict[str, str]) -> list[str]:
     """Everything in the bucket."""
     if environment["DROVER_STORAGE"] == "s3":
         client = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
-        found = client.list_objects_v2(Bucket="drover").get("Contents", ())
+        found = client.list_objects_v2(Bucket=BUCKET).get("Contents", ())
         return [item["Key"] for item in found]
     address = environment["DROVER_GCS_ENDPOINT_URL"]
-    listed = httpx.get(f"{address}/storage/v1/b/drover/o").json()
+    listed = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o").json()
     return [item["name"] for item in listed.get("items", ())]
-
-
-def s3_client(address: str) -> Any:
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    return boto3.client("s3", endpoint_url=address, region_name="us-east-1", **keys)
 
 
 def assert_the_link_is_for_this_file_only(link: str, folder: str) -> None:
@@ -126,7 +75,7 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
     with store() as environment, web_server(**environment) as server:
         run_id = start(acme, pipeline)
         with worker(**environment):
-            run = wait_for(acme, run_id, ended)
+            run = wait_for(acme, run_id, ended, 120)
         assert run["status"] == "succeeded", run
         headers = {"Authorization": f"Bearer {token_of(acme)}"}
         with httpx.Client(base_url=f"{server}/api/v1/runs/{run_id}", headers=headers) as client:
@@ -151,7 +100,7 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
         assert keys_in(environment)
         assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
         with worker(**environment):
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while keys_in(environment):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)

@@ -17,7 +17,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Servers that start when first asked for."""
     started = Servers()
     yield started
-    started.stop()
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ class Servers:
         port = server._api._httpd.server_address[1]
         return f"http://127.0.0.1:{port}"
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._stack.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,22 @@ def types(target: PostgresTarget) -> dict[str, str]:
         f"{target.schema}.flights",
     )
     return {row["attname"]: row["type"] for row in found}
+
+
+def test_a_schema_that_somebody_else_makes_at_the_same_time_is_used(
+    target: PostgresTarget, servers: Servers
+) -> None:
+    target.query("DROP SCHEMA {schema}")
+    with psycopg.connect(servers.postgres_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(target.schema)))
+        writing = pool.submit(sync, target, [{"id": 1}])
+        while not target.query(
+            "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        ):
+            assert not writing.done(), writing.exception()
+        other.commit()
+        writing.result(60)
+    assert bag(target.rows() or []) == bag([{"id": 1}])
 
 
 def test_a_table_of_drover_s_is_swapped_and_keeps_its_grants(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from apps.engine.contract import Event, Failed, Progress, StorageRoot, Succeeded
+from apps.engine.contract import StorageRoot, Succeeded
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import Asked, Reply, serving
 from tests.engine.sources.conftest import SourceDatabase
@@ -25,22 +23,6 @@ FILE_ROWS = 15_000  # a file is read so quickly that fewer might be over before 
 Rehearse = Callable[..., Rehearsal]
 
 
-def killed_once(run: Rehearsal, rows: int) -> Failed:
-    """An attempt whose child is killed as soon as something of it was checkpointed."""
-    killed: list[int] = []
-
-    def kill(event: Event) -> None:
-        if isinstance(event, Progress) and event.written and not killed:
-            os.kill(run.pid, signal.SIGKILL)
-            killed.append(event.written)
-
-    outcome = run.attempt(on_event=kill)
-    assert killed, "the fault never fired"
-    assert killed[0] < rows, "the fault came too late"
-    assert isinstance(outcome, Failed)
-    return outcome
-
-
 def published(run: Rehearsal) -> list[int]:
     lines = (run.folder / "published.jsonl").read_text().splitlines()
     return sorted(int(json.loads(line)["n"]) for line in lines)
@@ -48,8 +30,7 @@ def published(run: Rehearsal) -> list[int]:
 
 def resumes_exactly(run: Rehearsal, rows: int = ROWS) -> None:
     run.spec = replace(run.spec, allow_private_networks=True)
-    killed_once(run, rows)
-    outcome = run.attempt()
+    outcome = run.resume()
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written, outcome.rejected) == (rows, rows, 0)
     assert published(run) == list(range(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager
 import polars as pl
 from loguru import logger
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 
 from apps.engine.contract import CheckStep, DestinationSpec, StorageRoot
 from apps.engine.destinations import checking
@@ -197,7 +199,10 @@ class _Undo(Exception):
 
 def _make_schema(cursor: Cursor, schema: str) -> None:
     row = cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
-    if row is None:
+    if row is not None:
+        return
+    # Whoever makes it at the same time wins, and IF NOT EXISTS then fails all the same.
+    with contextlib.suppress(UniqueViolation), cursor.connection.transaction():
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
 
 
