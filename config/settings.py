@@ -306,6 +306,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
 # Preloading binds a whole domain for years: its owner says so, not a default.
 SECURE_HSTS_PRELOAD = env.flag("DROVER_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
+# Name servers, as host or host:port, that are asked for the records of e-mail domains; none: the system's.
+DNS_SERVERS = env.words("DROVER_DNS_SERVERS")
 # How many proxies stand in front, whose X-Forwarded-For and -Proto are believed. Nobody else's are.
 TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 1 if BEHIND_TLS else 0, least=0)
 SECURE_PROXY_SSL_HEADER = (

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 import hypothesis
 import psycopg
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
 
 from apps.auth import keys
-from tests import database
+from tests import database, name_server
 from tests import first_start as starting
+from tests.name_server import NameServer
 from tests.world import World, make_world
 
 # A busy machine is no failure; in CI the same examples every time, so that a red build is the change's doing.
@@ -52,6 +54,21 @@ def close_connections() -> None:
         connection.close()
         if isinstance(connection, DatabaseWrapper):
             connection.close_pool()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _name_server() -> Iterator[NameServer]:
+    """No test asks the machine's name servers."""
+    with name_server.running() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "DNS_SERVERS", [server.address])
+        yield server
+
+
+@pytest.fixture
+def dns(_name_server: NameServer) -> NameServer:
+    """The name server, told nothing yet."""
+    _name_server.forget()
+    return _name_server
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ REPOSITORIES = "tests/connectors/test_repositories.py"
 SSO = "tests/orgs/test_sso.py"
 FROZEN = "tests/runs/test_frozen.py"
 ROLES = "tests/local/test_roles.py"
+VERIFIED = "tests/orgs/test_verified_domains.py"
 MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
@@ -474,9 +475,30 @@ MUTANTS = [
     Mutant(
         "an issuer brings people who have not agreed",
         "apps/orgs/sso.py",
-        "if not (token and invitations.consent(org=org, token=token, email=email)):",
+        "if not (agreed or verified_domains.proves(org, email)):",
         "if False:",
         SSO,
+    ),
+    Mutant(
+        "a domain counts before it is proven",
+        "apps/orgs/verified_domains.py",
+        "for_org(org).filter(verified_at__isnull=False)",
+        "for_org(org).filter()",
+        VERIFIED,
+    ),
+    Mutant(
+        "any record at a domain proves it",
+        "apps/orgs/verified_domains.py",
+        "elif value_of(row) in seen:",
+        "elif seen:",
+        VERIFIED,
+    ),
+    Mutant(
+        "an alias proves a domain",
+        "apps/orgs/dns_records.py",
+        "or answer.canonical_name != name",
+        "",
+        VERIFIED,
     ),
     Mutant(
         "the secret of another address is consent",

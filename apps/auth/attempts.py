@@ -36,9 +36,20 @@ MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # to one address
 CODE = Limit("code", tries=10, window=timedelta(minutes=15))  # of one account, from anywhere
 INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # by one org
 INVITED = Limit("invited", tries=5, window=timedelta(hours=1))  # one address by one org
+DOMAIN_CHECK = Limit("domain check", tries=60, window=timedelta(hours=1))  # by one org
 LONGEST = max(
     each.window
-    for each in (ACCOUNT, ADDRESS, REGISTRATION, MAIL, MAILBOX, CODE, INVITATION, INVITED)
+    for each in (
+        ACCOUNT,
+        ADDRESS,
+        REGISTRATION,
+        MAIL,
+        MAILBOX,
+        CODE,
+        INVITATION,
+        INVITED,
+        DOMAIN_CHECK,
+    )
 )
 
 
@@ -79,6 +90,11 @@ def begin_invitation(org_id: UUID, email: str) -> None:
     flood to one mailbox."""
     _begin(INVITED, f"{org_id}|{email}")
     _begin(INVITATION, str(org_id))
+
+
+def begin_domain_check(org_id: UUID) -> None:
+    """Write down that an org has DNS asked; raises TooManyAttempts."""
+    _begin(DOMAIN_CHECK, str(org_id))
 
 
 def mailed_enough(email: str) -> bool:

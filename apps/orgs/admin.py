@@ -15,6 +15,7 @@ from apps.orgs.models import (
     ScimGroup,
     ScimUser,
     SupportAccess,
+    VerifiedDomain,
 )
 from apps.orgs.operators import OperatorAdmin
 
@@ -80,6 +81,12 @@ class InvitationAdmin(OperatorAdmin):
 @admin.register(IdentityProvider)
 class IdentityProviderAdmin(OperatorAdmin):
     list_display = ("org", "issuer", "client_id", "join_role", "enabled")
+    list_select_related = ("org",)
+
+
+@admin.register(VerifiedDomain)
+class VerifiedDomainAdmin(OperatorAdmin):
+    list_display = ("org", "domain", "verified_at", "missing_since", "checked_at")
     list_select_related = ("org",)
 
 

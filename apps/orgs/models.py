@@ -203,6 +203,31 @@ class FederatedIdentity(OrgOwned):
         ]
 
 
+class VerifiedDomain(OrgOwned):
+    """An e-mail domain that the org has proven by a TXT record, or is about to. One org has it at a time."""
+
+    domain = models.CharField(max_length=253)  # as DNS has it
+    token = models.CharField(max_length=64)  # what the record says, of this org and domain alone
+    verified_at = models.DateTimeField(null=True, blank=True)
+    missing_since = models.DateTimeField(null=True, blank=True)  # the record, while still verified
+    checked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta(OrgOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["org", "domain"], name="orgs_verifieddomain_once"),
+            models.UniqueConstraint(
+                fields=["domain"],
+                condition=models.Q(verified_at__isnull=False),
+                name="orgs_verifieddomain_owner",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.domain
+
+
 class ScimUser(OrgOwned):
     """A person the org's directory provisions. It answers from this row only, never from the account, which may
     be somebody's in other orgs too."""

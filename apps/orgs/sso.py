@@ -19,7 +19,7 @@ from apps.auth import factors, mail, proofs, sessions
 from apps.auth.accounts import create_account
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
-from apps.orgs import audit, invitations, limits, providers, rules, vault
+from apps.orgs import audit, invitations, limits, providers, rules, vault, verified_domains
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import Conflict, Invalid
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
@@ -267,18 +267,20 @@ def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentit
 
 
 def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membership | None:
-    """Make somebody a member whom the org wants and who agreed, by the secret that was mailed to them. The others are
-    asked by mail: an issuer can name anybody. Nothing here depends on whether the address has an account."""
+    """Make somebody a member whom the org wants: whoever agreed, by the secret that was mailed to them, and whoever has
+    an address of a domain that the org has proven. The others are asked by mail: an issuer can name anybody, and
+    nothing here depends on whether the address has an account."""
     rules.refuse_changes(org)
     invitation = invitations.alive_for(org, email)
     role = _role_wanted(org, email, invitation)
     token = str(identity.state.get("invitation") or "")
-    if not (token and invitations.consent(org=org, token=token, email=email)):
+    agreed = bool(token) and invitations.consent(org=org, token=token, email=email)
+    if not (agreed or verified_domains.proves(org, email)):
         by = Actor("system", None, "Single sign-on", ip)
         invitations.ask_for_consent(org=org, by=by, email=email, role=role)
         return None
     limits.require_room_for_members(org, besides=invitation)
-    user = _owner_of(email, identity.name)
+    user = _owner_of(email, identity.name, agreed=agreed)
     member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
     opened = Invitation.objects.for_org(org).open().filter(email=email)
     opened.update(accepted_at=timezone.now(), digest=None)
@@ -312,15 +314,15 @@ def _role_wanted(org: Org, email: str, invitation: Invitation | None) -> Role:
     return Role(role)
 
 
-def _owner_of(email: str, name: str) -> User:
-    """The account of somebody who has just shown that they read this mailbox, made if there is none. Raises
+def _owner_of(email: str, name: str, *, agreed: bool) -> User:
+    """The account with this address, made if there is none; proven when its owner agreed by mail. Raises
     SignInRefused for one whose password was set by whoever registered the address without proving it."""
     user = User.objects.filter(email=email).first()
     if user is None:
         user = create_account(email=email, password=None, name=name)
     if user.email_verified_at is None and user.has_usable_password():
         raise SignInRefused("confirm_first")
-    if user.email_verified_at is None:
+    if agreed and user.email_verified_at is None:
         user.email_verified_at = timezone.now()
         user.save(update_fields=["email_verified_at"])
     return user

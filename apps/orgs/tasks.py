@@ -8,9 +8,20 @@ from procrastinate.contrib.django import app
 
 from apps.auth import mail
 from apps.auth.tasks import PATIENTLY
-from apps.orgs import invitations
+from apps.orgs import invitations, verified_domains
 
 
 @app.task(name=invitations.MAIL, queue=mail.QUEUE, retry=PATIENTLY)
 def mail_invitation(*, org_id: str, invitation_id: str) -> None:
     invitations.deliver(org_id=UUID(org_id), invitation_id=UUID(invitation_id))
+
+
+@app.periodic(cron="47 * * * *")
+@app.task(name="orgs.recheck_domains", queue=mail.QUEUE, queueing_lock="orgs.recheck_domains")
+def recheck_domains(timestamp: int) -> None:
+    verified_domains.ask_to_recheck()
+
+
+@app.task(name=verified_domains.RECHECK, queue=mail.QUEUE)
+def recheck_domain(*, org_id: str, domain_id: str) -> None:
+    verified_domains.recheck(org_id=UUID(org_id), domain_id=UUID(domain_id))

@@ -9,6 +9,7 @@ from apps.orgs import (
     provider_views,
     service_account_views,
     sign_in_views,
+    verified_domain_views,
     views,
 )
 from apps.orgs.scim import discovery_views as scim_discovery_views
@@ -67,6 +68,12 @@ urlpatterns = [
     path("org/members/<uuid:pk>/access", views.MemberAccess.as_view()),
     path("org/service-accounts", service_account_views.ServiceAccounts.as_view()),
     path("org/service-accounts/<uuid:pk>/keys", service_account_views.ServiceAccountKeys.as_view()),
+    path("org/verified-domains", verified_domain_views.VerifiedDomains.as_view()),
+    path("org/verified-domains/<uuid:pk>", verified_domain_views.OneVerifiedDomain.as_view()),
+    path(
+        "org/verified-domains/<uuid:pk>/check",
+        verified_domain_views.VerifiedDomainCheck.as_view(),
+    ),
     path("org/domains", views.Domains.as_view()),
     path("org/domains/<uuid:pk>", views.OneDomain.as_view()),
     path("org/domains/<uuid:pk>/members/<uuid:member_id>", views.DomainMember.as_view()),

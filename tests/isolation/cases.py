@@ -157,6 +157,10 @@ ORGS = {
     "identity_provider_check": Case(
         body=lambda p: {"issuer": "http://127.0.0.1:1"}  # nobody is there, which is an answer
     ),
+    "verified_domains_list": Case(),
+    "verified_domains_add": Case(201, body=lambda p: {"domain": "new.example"}),
+    "verified_domains_remove": Case(204, path={"id": "verified_domain"}),
+    "verified_domains_check": Case(path={"id": "verified_domain"}),
     "org_delete": Case(202),
     "org_restore": Case(),
     "org_transfer": Case(204, body=lambda p: {"member_id": p["member"]}),

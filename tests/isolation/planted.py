@@ -26,6 +26,7 @@ from apps.orgs.models import (
     ScimGroup,
     ScimMembership,
     ScimUser,
+    VerifiedDomain,
 )
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
@@ -128,11 +129,19 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
     provisioned = ScimUser.unscoped.create(
         org=world.org, user_name=address, email=address, display_name=world.org.name
     )
+    proven = VerifiedDomain.unscoped.create(
+        org=world.org,
+        domain=f"{uuid4().hex[:10]}.example",
+        token=world.org.name,
+        verified_at=timezone.now(),
+        checked_at=timezone.now(),
+    )
     group = ScimGroup.unscoped.create(org=world.org, display_name=f"{world.org.name} group")
     ScimMembership.unscoped.create(org=world.org, group=group, user=provisioned)
     return {
         "scim_user": provisioned.pk,
         "scim_group": group.pk,
+        "verified_domain": proven.pk,
         "robot": robot.pk,
         "org": world.org.pk,
         "member": member.pk,
@@ -381,6 +390,7 @@ def _more_people(world: World, name: str, provisioned: UUID) -> None:
         org=world.org, by=principal(world, Role.OWNER), name=f"{name} robot", role=Role.VIEWER
     )
     person = ScimUser.unscoped.create(org=world.org, user_name=f"{uuid4().hex}@example.com")
+    VerifiedDomain.unscoped.create(org=world.org, domain=f"{uuid4().hex}.example", token=name)
     group = ScimGroup.unscoped.create(org=world.org, display_name=name)
     for user_id in (provisioned, person.pk):
         ScimMembership.unscoped.create(org=world.org, group=group, user_id=user_id)

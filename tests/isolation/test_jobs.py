@@ -13,7 +13,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from apps.connectors.models import Repository
-from apps.orgs.models import Invitation
+from apps.orgs.models import Invitation, VerifiedDomain
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs import leases, storage
@@ -24,6 +24,7 @@ from tests.isolation.planted import Planted, plant
 OF_NO_ORG = {
     "auth.mail_link",
     "auth.mail_notice",
+    "orgs.recheck_domains",
     "runs.tick",
     "runs.reconcile",
     "runs.retain",
@@ -60,6 +61,7 @@ JOBS = {
     "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, ask_to_cancel),
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
+    "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
     "orgs.mail_invitation": Job(lambda p: {"invitation_id": p["invitation"]}),
 }
 
@@ -89,7 +91,7 @@ def everything_of(planted: Planted) -> list[Any]:
     with org_scope(org.pk):
         rows = [
             list(model.objects.for_org(org).order_by("pk").values())
-            for model in (Run, Output, Pipeline, Invitation, Repository)
+            for model in (Run, Output, Pipeline, Invitation, Repository, VerifiedDomain)
         ]
     return [*rows, sorted(storage.run_ids(org.pk))]
 

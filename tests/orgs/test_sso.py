@@ -257,21 +257,26 @@ def set_up_app(user: User) -> list[str]:
     return list(RecoveryCodes.activate(user).generate_codes())
 
 
+def own_issuer(world: World, issuer: Issuer) -> None:
+    """The org's own identity provider."""
+    with world.scope():
+        sso.save_provider(
+            org=world.org,
+            by=principal(world, Role.OWNER),
+            fields={
+                "issuer": issuer.url,
+                "client_id": "drover",
+                "client_secret": "a secret of the issuer",
+                "join_role": "",
+                "enabled": True,
+            },
+        )
+
+
 class TestAnOrgsOwn:
     @pytest.fixture
     def own(self, world: World, issuer: Issuer) -> World:
-        with world.scope():
-            sso.save_provider(
-                org=world.org,
-                by=principal(world, Role.OWNER),
-                fields={
-                    "issuer": issuer.url,
-                    "client_id": "drover",
-                    "client_secret": "a secret of the issuer",
-                    "join_role": "",
-                    "enabled": True,
-                },
-            )
+        own_issuer(world, issuer)
         return world
 
     def enter(self, own: World, issuer: Issuer, subject: str) -> tuple[APIClient, Any]:

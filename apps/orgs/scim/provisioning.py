@@ -15,9 +15,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.auth.models import User
-from apps.orgs import audit, invitations, services
+from apps.orgs import audit, invitations, services, verified_domains
 from apps.orgs.exceptions import Invalid, NameTaken
 from apps.orgs.models import (
+    IdentityProvider,
     Invitation,
     Membership,
     Org,
@@ -97,7 +98,11 @@ def _given(org: Org, row: ScimUser) -> str:
 
 
 def _invite(org: Org, by: Principal, row: ScimUser) -> None:
-    """By mail: whoever the directory names has to agree."""
+    """By mail: whoever the directory names has to agree. Not where the org has proven the domain of the address and
+    its own identity provider lets them in."""
+    let_in = IdentityProvider.objects.for_org(org).filter(enabled=True).exists()
+    if let_in and verified_domains.proves(org, row.email):
+        return
     role = role_of(row)
     opened = Invitation.objects.for_org(org).open().filter(email=row.email)
     invitation = opened.filter(expires_at__gt=timezone.now()).first()

@@ -7,6 +7,7 @@ import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { useMay, useSession } from "@/features/session/use-session";
+import { EmailDomains } from "./email-domains";
 import { Loaded, Section } from "./parts";
 
 const key = ["identity-provider"];
@@ -22,10 +23,12 @@ async function ownProvider() {
 }
 
 export function SsoPage() {
+  const may = useMay();
   return (
     <>
       <OwnIssuer />
-      {useMay()("members.manage") && <Directory />}
+      {may("org.update") && <EmailDomains />}
+      {may("members.manage") && <Directory />}
     </>
   );
 }
@@ -194,7 +197,7 @@ function OwnIssuer() {
             />
             <Field
               label="People the issuer knows and nobody invited"
-              hint="Invited people and members get in either way."
+              hint="They are asked by mail first, unless their address is of a verified e-mail domain."
               error={messages.join_role}
             >
               {(control) => (

@@ -1,0 +1,62 @@
+"""TXT records, asked of the name servers in the settings, or of the system's. Call it outside every transaction."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import dns.exception
+import dns.name
+import dns.nameserver
+import dns.resolver
+from django.conf import settings
+
+SECONDS = 5.0  # for one question, all servers and repetitions included
+
+
+class LookUpFailed(Exception):
+    """The name servers could not be asked; the message says why."""
+
+
+def ascii_domain(text: str) -> str:
+    """A domain of at least two labels in the form DNS has (IDNA 2008). Raises ValueError for anything else."""
+    try:
+        name = dns.name.from_unicode(text.strip(), idna_codec=dns.name.IDNA_2008_UTS_46)
+    except (dns.exception.DNSException, UnicodeError) as error:
+        raise ValueError(text) from error
+    found = name.to_text(omit_final_dot=True).lower()
+    labels = found.split(".")
+    if len(labels) < 2 or labels[-1].isdigit() or len(found) > 253 or "\\" in found:
+        raise ValueError(text)
+    return found
+
+
+def txt_at(domain: str) -> frozenset[str]:
+    """The texts at exactly this name; none when there are none, and none behind an alias (CNAME), because they are
+    another domain's. Raises LookUpFailed."""
+    name = dns.name.from_text(domain)
+    try:
+        answer = _resolver().resolve(name, "TXT", raise_on_no_answer=False, search=False)
+    except dns.resolver.NXDOMAIN:
+        return frozenset()
+    except dns.resolver.LifetimeTimeout as error:
+        raise LookUpFailed("no answer in time") from error
+    except (dns.exception.DNSException, OSError, ValueError) as error:
+        raise LookUpFailed("no server gave an answer") from error
+    if answer.rrset is None or answer.canonical_name != name:
+        return frozenset()
+    return frozenset(b"".join(row.strings).decode("ascii", "replace") for row in answer.rrset)
+
+
+def _resolver() -> dns.resolver.Resolver:
+    servers = settings.DNS_SERVERS
+    resolver = dns.resolver.Resolver(configure=not servers)
+    if servers:
+        resolver.nameservers = [_server(text) for text in servers]
+    resolver.lifetime = SECONDS
+    return resolver
+
+
+def _server(text: str) -> dns.nameserver.Nameserver:
+    """`192.0.2.1`, `192.0.2.1:5353` or `[2001:db8::1]:53`."""
+    parts = urlsplit(f"//{text}")
+    return dns.nameserver.Do53Nameserver(parts.hostname or text, parts.port or 53)

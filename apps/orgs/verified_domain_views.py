@@ -1,0 +1,157 @@
+"""An org's verified e-mail domains over HTTP: named, proven by DNS, removed."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.auth import attempts
+from apps.orgs import dns_records, verified_domains
+from apps.orgs.models import VerifiedDomain
+from apps.orgs.roles import Permission
+from config.api import OrgView, data_of, one
+from config.schema import operation
+from config.slow import Slowly
+
+ROW_EXAMPLE = {
+    "id": "01936c69-b4c5-7607-df96-829304152637",
+    "domain": "example.com",
+    "record_name": "example.com",
+    "record_value": "drover-domain-verification=Q2hhbGxlbmdlIG1lIG9uY2U",
+    "verified_at": None,
+    "missing_since": None,
+    "checked_at": None,
+    "created_at": "2026-11-22T09:00:00Z",
+}
+CHECKED_EXAMPLE = {
+    "ok": True,
+    "message": "The record is there: example.com is your organization's.",
+    "domain": {**ROW_EXAMPLE, "verified_at": "2026-11-22T09:05:00Z"},
+}
+
+
+class DomainNameField(serializers.CharField):
+    """A domain with at least two labels, kept in the form DNS has."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = str(super().to_internal_value(data)).removeprefix("@")
+        try:
+            return dns_records.ascii_domain(text)
+        except ValueError:
+            message = "Write the part of your addresses behind the @, like example.com."
+            raise serializers.ValidationError(message, code="invalid") from None
+
+
+class NewVerifiedDomain(serializers.Serializer[Any]):
+    domain = DomainNameField(max_length=253)
+
+
+class VerifiedDomainRow(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    domain = serializers.CharField()
+    record_name = serializers.CharField(help_text="Where to publish the TXT record.")
+    record_value = serializers.CharField(help_text="What to publish there.")
+    verified_at = serializers.DateTimeField(allow_null=True, help_text="Null: not proven.")
+    missing_since = serializers.DateTimeField(
+        allow_null=True, help_text="The record is gone: after three days the domain is lost."
+    )
+    checked_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class VerifiedDomainList(serializers.Serializer[Any]):
+    domains = VerifiedDomainRow(many=True)
+
+
+class DomainChecked(serializers.Serializer[Any]):
+    ok = serializers.BooleanField()
+    message = serializers.CharField(help_text="What was found, and what to do next.")
+    domain = VerifiedDomainRow()
+
+
+def row_of(row: VerifiedDomain) -> dict[str, Any]:
+    shown = {"record_name": row.domain, "record_value": verified_domains.value_of(row)}
+    return {**{name: getattr(row, name) for name in ROW_EXAMPLE if name not in shown}, **shown}
+
+
+class VerifiedDomainView(OrgView):
+    def row(self, pk: UUID, *, lock: bool = False) -> VerifiedDomain:
+        found: VerifiedDomain = one(VerifiedDomain.objects.for_org(self.org), pk, lock=lock)
+        return found
+
+
+class VerifiedDomains(VerifiedDomainView):
+    permissions = {"get": Permission.ORG_UPDATE, "post": Permission.ORG_UPDATE}
+    session_methods = frozenset({"post"})
+
+    @operation(
+        "verified_domains_list",
+        tag="single sign-on",
+        summary="E-mail domains the organization has proven, or is about to",
+        answer=VerifiedDomainList,
+        example={"domains": [ROW_EXAMPLE]},
+    )
+    def get(self, request: Request) -> Response:
+        rows = VerifiedDomain.objects.for_org(self.org).order_by("domain")
+        return Response({"domains": [row_of(row) for row in rows]})
+
+    @operation(
+        "verified_domains_add",
+        tag="single sign-on",
+        summary="Name an e-mail domain; it counts once the TXT record in the answer is published",
+        request=NewVerifiedDomain,
+        answer=VerifiedDomainRow,
+        status=201,
+        errors=(409,),
+        example=ROW_EXAMPLE,
+        request_example={"domain": "example.com"},
+    )
+    def post(self, request: Request) -> Response:
+        domain = data_of(NewVerifiedDomain, request)["domain"]
+        made = verified_domains.add(org=self.org, by=self.principal, domain=domain)
+        return Response(row_of(made), status=201)
+
+
+class OneVerifiedDomain(VerifiedDomainView):
+    permissions = {"delete": Permission.ORG_UPDATE}
+    session_methods = frozenset({"delete"})
+
+    @operation(
+        "verified_domains_remove",
+        tag="single sign-on",
+        summary="Speak for the addresses of a domain no longer; members stay members",
+        status=204,
+        errors=(404,),
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        row = self.row(pk, lock=True)
+        verified_domains.remove(org=self.org, by=self.principal, row=row)
+        return Response(status=204)
+
+
+class VerifiedDomainCheck(VerifiedDomainView):
+    permissions = {"post": Permission.ORG_UPDATE}
+
+    @operation(
+        "verified_domains_check",
+        tag="single sign-on",
+        summary="Look for the TXT record now",
+        answer=DomainChecked,
+        errors=(404,),
+        example=CHECKED_EXAMPLE,
+    )
+    def post(self, request: Request, pk: UUID) -> Slowly:
+        domain = self.row(pk).domain
+        attempts.begin_domain_check(self.org.pk)
+
+        def then(seen: Any) -> Response:
+            row = self.row(pk, lock=True)  # it may have been removed meanwhile
+            by = self.principal.actor
+            done = verified_domains.settle(org=self.org, by=by, row=row, seen=seen)
+            return Response({"ok": done.ok, "message": done.message, "domain": row_of(done.row)})
+
+        return Slowly(lambda: verified_domains.look_up(domain), then=then)

@@ -1,0 +1,218 @@
+"""E-mail domains that an org has shown to be its own, by a TXT record that only their owner can publish.
+
+For addresses of such a domain the org's own identity provider and its directory are believed without a mail. Not to be
+confused with a domain, which is a group inside an org, nor with the rule `email_domains`, which limits invitations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from apps.auth import links, mail
+from apps.orgs import audit, dns_records
+from apps.orgs.dns_records import LookUpFailed
+from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
+from apps.orgs.models import Org, VerifiedDomain
+from apps.orgs.principals import SYSTEM, Actor, Principal
+from apps.orgs.tenancy import org_scope
+
+PREFIX = "drover-domain-verification="
+MOST = 50  # of one org
+EVERY = timedelta(days=1)  # a verified domain is looked at again
+GRACE = timedelta(days=3)  # without its record before it counts as lost
+RECHECK = "orgs.recheck_domain"
+AT_ONCE = 200  # domains that one round looks at
+
+# Everybody's: no customer can publish a record there, so this only says so at once.
+SHARED = frozenset(
+    [
+        "126.com",
+        "163.com",
+        "aol.com",
+        "fastmail.com",
+        "free.fr",
+        "gmail.com",
+        "gmx.com",
+        "gmx.de",
+        "gmx.net",
+        "googlemail.com",
+        "hey.com",
+        "hotmail.com",
+        "hotmail.fr",
+        "icloud.com",
+        "laposte.net",
+        "live.com",
+        "mac.com",
+        "mail.com",
+        "mail.ru",
+        "me.com",
+        "msn.com",
+        "orange.fr",
+        "outlook.com",
+        "pm.me",
+        "proton.me",
+        "protonmail.com",
+        "qq.com",
+        "tutanota.com",
+        "web.de",
+        "yahoo.co.uk",
+        "yahoo.com",
+        "yandex.com",
+        "yandex.ru",
+        "ymail.com",
+        "zoho.com",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a look at DNS came to. `message` says what to do next."""
+
+    ok: bool
+    message: str
+    row: VerifiedDomain
+
+
+def value_of(row: VerifiedDomain) -> str:
+    """What to publish as a TXT record at the domain itself."""
+    return PREFIX + row.token
+
+
+def proves(org: Org, email: str) -> bool:
+    """Whether the org has shown that addresses like this one are its own to give."""
+    mine = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
+    return bool(mine.filter(domain=email.rpartition("@")[2]).exists())
+
+
+def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
+    """A domain that is yet to be proven. Raises Invalid, NameTaken and LimitReached."""
+    if domain in SHARED:
+        message = (
+            f"{domain} gives addresses to everybody. Name a domain of your organization's own."
+        )
+        raise Invalid([("domain", message, "shared")])
+    if VerifiedDomain.objects.for_org(org).count() >= MOST:
+        raise LimitReached("e-mail domains", MOST)
+    row = VerifiedDomain(org=org, domain=domain, token=links.secret())
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:
+        raise NameTaken from None
+    _record(org, by.actor, "verified_domain.add", row, {"domain": [None, domain]})
+    return row
+
+
+def remove(*, org: Org, by: Principal, row: VerifiedDomain) -> None:
+    """The org speaks for these addresses no longer; who is a member stays one."""
+    _record(org, by.actor, "verified_domain.remove", row, {"domain": [row.domain, None]})
+    row.delete()
+
+
+def look_up(domain: str) -> frozenset[str] | LookUpFailed:
+    """What is published at the domain, or why that is unknown. Slow: call it outside every transaction."""
+    try:
+        return dns_records.txt_at(domain)
+    except LookUpFailed as failure:
+        return failure
+
+
+def settle(
+    *, org: Org, by: Actor, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
+) -> Checked:
+    """Write down what a look at DNS showed about a locked row. A look that failed changes nothing that was proven;
+    a record that is missing for longer than GRACE loses the domain."""
+    row.checked_at = timezone.now()
+    if isinstance(seen, LookUpFailed):
+        outcome = Checked(False, FAILED.format(domain=row.domain, why=seen), row)
+    elif value_of(row) in seen:
+        outcome = _found(org, by, row)
+    else:
+        outcome = _missing(org, by, row)
+    row.save(update_fields=["checked_at", "missing_since", "updated_at"])
+    return outcome
+
+
+FAILED = "The name servers of {domain} could not be asked: {why}. Nothing has changed; try again in a minute."
+FOUND = "The record is there: {domain} is your organization's."
+MISSING = (
+    "{domain} has no TXT record with this value yet. Publish it at {domain} itself, not behind an alias, wait until "
+    "DNS shows it, which may take an hour, and check again."
+)
+TAKEN = (
+    "The record is there, but {domain} was proven here before by somebody else. Remove their TXT record; within four "
+    "days the domain is free, then check again. Whoever runs this installation can help."
+)
+
+
+def _found(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
+    row.missing_since = None
+    if row.verified_at is None:
+        row.verified_at = timezone.now()
+        try:
+            with transaction.atomic():
+                row.save(update_fields=["verified_at"])
+        except IntegrityError:  # another org's, of which no more is told
+            row.verified_at = None
+            return Checked(False, TAKEN.format(domain=row.domain), row)
+        _record(org, by, "verified_domain.verify", row, {"verified": [False, True]})
+    return Checked(True, FOUND.format(domain=row.domain), row)
+
+
+def _missing(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
+    now = timezone.now()
+    if row.verified_at is not None:
+        row.missing_since = row.missing_since or now
+        if now - row.missing_since >= GRACE:
+            row.verified_at = row.missing_since = None
+            row.save(update_fields=["verified_at"])
+            _record(org, by, "verified_domain.lapse", row, {"verified": [True, False]})
+    return Checked(False, MISSING.format(domain=row.domain), row)
+
+
+def ask_to_recheck() -> int:
+    """One job for each verified domain that was not looked at for a day. No org is known, so a SECURITY DEFINER
+    function answers the ids. Answers how many there were."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT org_id, domain_id FROM verified_domains_due(%s, %s)",
+            [timezone.now() - EVERY, AT_ONCE],
+        )
+        due: list[tuple[UUID, UUID]] = cursor.fetchall()
+    for org_id, domain_id in due:
+        mail.ask(RECHECK, org_id=str(org_id), domain_id=str(domain_id))
+    return len(due)
+
+
+def recheck(*, org_id: UUID, domain_id: UUID) -> None:
+    """Look at a verified domain again. Nothing happens when it is gone or was never proven."""
+    with org_scope(org_id):
+        verified = VerifiedDomain.objects.for_org(org_id).filter(verified_at__isnull=False)
+        row = verified.filter(pk=domain_id).first()
+    if row is None:
+        return
+    seen = look_up(row.domain)
+    with org_scope(org_id):
+        again = verified.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
+        if (row := again.first()) is not None:
+            settle(org=row.org, by=SYSTEM, row=row, seen=seen)
+
+
+def _record(
+    org: Org, by: Actor, action: str, row: VerifiedDomain, changes: dict[str, list[object]]
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="verified_domain",
+        object_id=row.pk,
+        object_label=row.domain,
+        changes=changes,
+    )

@@ -1,0 +1,108 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import type { FormEvent } from "react";
+import { answer, api } from "@/api/client";
+import { fieldMessages } from "@/api/problem";
+import { Button } from "@/components/button";
+import { TextField } from "@/components/field";
+import { EmptyState, ErrorNotice } from "@/components/notice";
+import { complain, say } from "@/components/toast";
+import { Loaded, Section } from "./parts";
+
+const key = ["verified-domains"];
+
+/** E-mail domains that the organization proves by a TXT record, so that its people need not be asked by mail. */
+export function EmailDomains() {
+  const client = useQueryClient();
+  const refetch = () => client.invalidateQueries({ queryKey: key });
+  const domains = useQuery({
+    queryKey: key,
+    queryFn: () => answer(api.GET("/api/v1/org/verified-domains")),
+  });
+  const add = useMutation({
+    mutationFn: (domain: string) => answer(api.POST("/api/v1/org/verified-domains", { body: { domain } })),
+    onSettled: refetch,
+  });
+  const check = useMutation({
+    mutationFn: (id: string) =>
+      answer(api.POST("/api/v1/org/verified-domains/{id}/check", { params: { path: { id } } })),
+    onSettled: refetch,
+    onError: (error) => complain(error),
+  });
+  const remove = useMutation({
+    mutationFn: (id: string) =>
+      answer(api.DELETE("/api/v1/org/verified-domains/{id}", { params: { path: { id } } })),
+    onSuccess: () => say("Removed. Members stay members."),
+    onSettled: refetch,
+    onError: (error) => complain(error),
+  });
+  const messages = fieldMessages(add.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = event.currentTarget;
+    add.mutate(String(new FormData(form).get("domain")).trim(), { onSuccess: () => form.reset() });
+  }
+
+  return (
+    <Section
+      title="Verified e-mail domains"
+      about="People with an address of a verified domain join through single sign-on without being asked by mail. You verify a domain by a TXT record, which has to stay."
+    >
+      <Loaded query={domains}>
+        {({ domains: found }) =>
+          found.length === 0 ? (
+            <EmptyState title="No verified domains yet">
+              Everybody is asked by mail before they join.
+            </EmptyState>
+          ) : (
+            <ul className="mb-4 grid gap-4">
+              {found.map(({ id, domain, record_name, record_value, verified_at, missing_since }) => (
+                <li key={id} className="grid gap-2">
+                  <div className="flex flex-wrap items-center gap-2">
+                    <strong className="font-medium">{domain}</strong>
+                    <span className={verified_at && !missing_since ? "text-good" : "text-bad"}>
+                      {!verified_at && "Not verified"}
+                      {verified_at && (missing_since ? "Verified, but its record is gone" : "Verified")}
+                    </span>
+                    <Button onClick={() => check.mutate(id)} aria-label={`Check ${domain}`}>
+                      {check.isPending && check.variables === id ? "Checking…" : "Check"}
+                    </Button>
+                    <Button look="danger" onClick={() => remove.mutate(id)} aria-label={`Remove ${domain}`}>
+                      Remove
+                    </Button>
+                  </div>
+                  <dl className="grid gap-1 text-[0.8125rem]">
+                    <div>
+                      <dt className="text-faint">TXT record at</dt>
+                      <dd className="font-mono break-all select-all">{record_name}</dd>
+                    </div>
+                    <div>
+                      <dt className="text-faint">Value</dt>
+                      <dd className="font-mono break-all select-all">{record_value}</dd>
+                    </div>
+                  </dl>
+                  {check.data?.domain.id === id && (
+                    <p role="status" className={check.data.ok ? "text-good" : "text-bad"}>
+                      {check.data.message}
+                    </p>
+                  )}
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+      <form onSubmit={submit} className="flex max-w-xl flex-wrap items-end gap-2">
+        {add.error && Object.keys(messages).length === 0 && <ErrorNotice error={add.error} />}
+        <TextField
+          label="Add an e-mail domain"
+          name="domain"
+          required
+          placeholder="example.com"
+          error={messages.domain}
+        />
+        <Button type="submit">{add.isPending ? "Adding…" : "Add"}</Button>
+      </form>
+    </Section>
+  );
+}
