@@ -110,8 +110,11 @@ def _unambiguous(headers: Iterable[Header]) -> list[Header]:
 
 
 def _length(scope: Scope) -> int:
-    """What Content-Length says, in bytes; 0 for a body in chunks, which WSGI does not read."""
-    length = dict(scope["headers"]).get(b"content-length", b"0")
+    """What Content-Length says, in bytes; 0 for a body in chunks, which WSGI does not read.
+
+    It may begin with zeros without end, and whoever reads it later ignores them too.
+    """
+    length = dict(scope["headers"]).get(b"content-length", b"").lstrip(b"0")
     return int(length[:18]) if length.isdigit() else 0
 
 

@@ -159,7 +159,8 @@ def _exists(pid: int) -> bool:
 def _started(pid: int) -> int | None:
     """When the process began, in clock ticks since boot (proc(5), field 22); None when there is none."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        # Bytes: the name in it is the process's own choice, and need not be text.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
     except OSError:
         return None
     return int(fields[19])

@@ -107,6 +107,25 @@ def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
 
 
 @pytest.mark.usefixtures("committed_db")
+@pytest.mark.parametrize("length", [b"900", b"0" * 20 + b"900"])
+def test_small_bodies_that_never_arrive_leave_room_for_others(length: bytes) -> None:
+    async def crowd() -> Answer:
+        slow = [(b"content-length", length), JSON, HOST]
+        calls = [
+            call("POST", "/api/v1/auth/login", slow, None) for _ in range(settings.WEB_THREADS)
+        ]
+        tasks = [asyncio.create_task(each) for each in calls]
+        await asyncio.sleep(0.2)
+        try:
+            return await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 10)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    assert asyncio.run(crowd())[0] == 401
+
+
+@pytest.mark.usefixtures("committed_db")
 def test_downloads_that_nobody_reads_leave_room_for_others() -> None:
     world = make_world()
     path, content = published(world)

@@ -25,6 +25,7 @@ LOOK_EVERY = 0.25  # seconds between looks, and more often when much of the limi
 LOOK_CLOSELY = 0.05
 UNSEEN_SECONDS = 2.0  # a process that ends closes /proc before it is gone
 MOST_MAPS = 32 << 20  # bytes of /proc/PID/maps
+MOST_THREADS = 80  # bubblewrap's among them; for a user of its own the kernel stops at 64
 DELETED = b" (deleted)\n"
 
 
@@ -104,6 +105,7 @@ class Watch:
         """Seconds until the next look."""
         started = time.monotonic()
         try:
+            _require_few_threads(self._process.pid)
             used = self._used(place)
         except Unmeasurable as error:
             self._end(str(error))
@@ -283,6 +285,16 @@ def _on_file_system(pid: int, inside: str) -> int:
             files = found.f_files - found.f_ffree
             return max((found.f_blocks - found.f_bfree) * found.f_frsize, files * ENTRY)
     return 0
+
+
+def _require_few_threads(pid: int) -> None:
+    """The kernel counts threads for each user, and code may share ours. Raises Unmeasurable."""
+    found = 0
+    for process in (pid, *_processes_below(pid)):
+        with contextlib.suppress(OSError):
+            found += os.stat(f"/proc/{process}/task").st_nlink - 2  # a folder for each thread
+    if found > MOST_THREADS:
+        raise Unmeasurable(f"The code started more than {MOST_THREADS} threads.")
 
 
 def _processes_below(pid: int) -> Iterator[int]:

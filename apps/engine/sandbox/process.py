@@ -84,7 +84,8 @@ def cpu_seconds(pid: int) -> float:
     """What the process and those below it have used so far; 0 when it is gone."""
     used = 0.0
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # Bytes: the name in it is the code's own choice, and need not be text.
+        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         used += (int(stat[11]) + int(stat[12])) / TICKS
         below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:

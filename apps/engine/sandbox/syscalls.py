@@ -20,6 +20,7 @@ import tempfile
 from functools import lru_cache
 
 # <linux/sched.h>
+CLONE_FS = 0x00000200
 CLONE_THREAD = 0x00010000
 CLONE_NAMESPACES = 0x7E000000 | 0x00020000
 MSG_FASTOPEN = 0x20000000
@@ -110,8 +111,9 @@ def _allow_with_conditions(made: object) -> None:
     arg, add, allow = seccomp.Arg, made.add_rule, seccomp.ALLOW  # type: ignore[attr-defined]
     # glibc tries clone3 first, whose flags lie in memory; told that it is missing, it takes clone.
     add(seccomp.ERRNO(errno.ENOSYS), "clone3")
-    threads_only = CLONE_THREAD | CLONE_NAMESPACES
-    add(allow, "clone", arg(0, seccomp.MASKED_EQ, threads_only, CLONE_THREAD))
+    # A thread shares where it stands: each could keep a deleted folder alive, which nobody would count.
+    thread = CLONE_THREAD | CLONE_FS
+    add(allow, "clone", arg(0, seccomp.MASKED_EQ, thread | CLONE_NAMESPACES, thread))
     add(
         allow,
         "socketpair",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from apps.engine.failures import EngineError, SourceError
+from apps.engine.sandbox import process
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
 from apps.engine.sandbox.process import Ground, TooWeak
 from apps.engine.sandbox.session import CodeFailed, Heard, Sandbox
@@ -85,6 +86,14 @@ GREEDY = {
         "    held.append(open('f', 'w+b')); os.unlink('f'); held[-1].write(bytes(1 << 20)); held[-1].flush()\n"
         "time.sleep(20)",
         (LimitExceeded, SourceError, CodeFailed),
+    ),
+    "starts threads without end": Greedy(
+        "import threading, time, _thread\nthreading.stack_size(32768)\n"
+        "for _ in range(2000): _thread.start_new_thread(time.sleep, (60,))\n"
+        "time.sleep(60)",
+        (LimitExceeded, CodeFailed),
+        "more than 80 threads|can't start new thread",
+        replace(SMALL, memory=1024 * MEGABYTE),
     ),
     "prints without end": Greedy("import os\nwhile True: os.write(1, b'x' * 65536)", LimitExceeded),
     "answers a line without end": Greedy(
@@ -177,6 +186,7 @@ BY_THE_WALLS = (
     "pretends that it was killed",
     "pretends that its walls did not stand",
     "spins and ignores SIGXCPU",
+    "starts threads without end",
     "writes one file that is too large",
 )
 FIRST, *OTHERS = modes.available()
@@ -196,6 +206,18 @@ def test_greedy_code_ends_with_a_reason(
         pid = sandbox.pid
     assert not os.path.exists(f"/proc/{pid}")
     assert [p for p in tmp_path.rglob("work-*") if p.is_dir()] == []
+
+
+def test_a_name_that_is_no_text_disturbs_nobody(ground: Callable[[str], Ground]) -> None:
+    body = (
+        "import ctypes, time\n"
+        "assert ctypes.CDLL(None).prctl(15, bytes([255, 254]) + b') x', 0, 0, 0) == 0\n"
+        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # longer than it takes until its clock is looked at
+    )
+    with Sandbox(code(body), ground=ground(modes.available()[0]), limits=SMALL) as sandbox:
+        answer = sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+        assert process.cpu_seconds(sandbox.pid) > 0
+    assert answer.rows == [{"id": 1}]
 
 
 def test_a_page_that_fails_does_not_end_the_conversation(ground: Callable[[str], Ground]) -> None:
@@ -232,8 +254,6 @@ def test_below_the_level_that_is_asked_for_nothing_runs(home: str) -> None:
 def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
     ground: Callable[[str], Ground], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.engine.sandbox import process
-
     monkeypatch.setattr(process, "_filter", lambda chosen: "AAAA")  # no filter at all
     heard: list[str] = []
     with (

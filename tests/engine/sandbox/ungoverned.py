@@ -173,6 +173,19 @@ def hides_descriptors_between_sockets(world: World) -> Any:
     return len(other.recvmsg(1, 100)[1]) == 1
 
 
+def stands_in_a_deleted_folder_of_its_own(world: World) -> Any:
+    """A thread that shares no folder with the others, as `clone` starts one; nobody could count what it keeps."""
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    stack = ctypes.create_string_buffer(1 << 16)
+    shared_but_folder = 0x00000100 | 0x00000400 | 0x00000800 | 0x00010000  # VM FILES SIGHAND THREAD
+    function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    exit_thread = ctypes.cast(libc.pause, function)
+    top = ctypes.c_void_p(ctypes.addressof(stack) + len(stack) & ~15)
+    return libc.clone(exit_thread, top, shared_but_folder, None) > 0
+
+
 def asks_about_another(world: World) -> Any:
     import ctypes
     import os
