@@ -218,6 +218,42 @@ def test_a_record_never_ends_inside_quotes(data: bytes) -> None:
     assert end == 0 or data[end - 1 : end] == b"\n"
 
 
+@settings(deadline=None)
+@given(st.text('"\na,', max_size=30))
+def test_the_first_record_ends_at_the_first_line_break_outside_quotes(text: str) -> None:
+    data = text.encode()
+    ends = [at + 1 for at, byte in enumerate(data) if byte == 10 and data[:at].count(b'"') % 2 == 0]
+    assert readers.first_record(data, '"') == data[: ends[0] if ends else len(data)]
+    assert record_end(data, '"') == (ends[-1] if ends else 0)
+
+
+class Counted(bytes):
+    """Counts the bytes that are looked through."""
+
+    looked_at = 0
+
+    def rfind(self, *where: Any) -> int:
+        type(self).looked_at += 1
+        return super().rfind(*where)
+
+
+def test_line_breaks_inside_quotes_cost_no_search_each(folder: Path) -> None:
+    data = b'"' + b"\n" * (8 << 20) + b'"\n1\n'
+    Counted.looked_at = 0
+    assert record_end(Counted(data[:-4]), '"') == 0
+    assert Counted.looked_at < 10
+    reads: list[int] = []
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            reads.append(size or 0)
+            return super().read(size)
+
+    assert readers.piece(Watched(data), 0, 1, '"') == (data, None)
+    assert len(reads) < 20
+    assert readers.first_record(data, '"') == data[:-2]
+
+
 def test_a_file_without_a_header_has_numbered_columns(root: StorageRoot, folder: Path) -> None:
     (folder / "bare.csv").write_bytes(b"1,a\n2,b\n")
     found = read(source(root, "bare.csv", csv={"header": False}))

@@ -38,7 +38,8 @@ def record_end(data: bytes, quote: str | None) -> int:
     mark = quote.encode()
     quotes = data.count(mark, 0, position)
     while position >= 0 and quotes % 2:
-        before = data.rfind(b"\n", 0, position)
+        opening = data.rfind(mark, 0, position)  # all line breaks behind it are part of a value
+        before = data.rfind(b"\n", 0, opening)
         quotes -= data.count(mark, max(before, 0), position)
         position = before
     return position + 1

@@ -145,9 +145,10 @@ def piece(
     file.seek(offset)
     data = b""
     while len(data) < LONGEST_RECORD:
-        more = _read_fully(file, size)
+        wanted = max(size, len(data))  # twice as much: what is there is looked at again
+        more = _read_fully(file, wanted)
         data += more
-        if len(more) < size:
+        if len(more) < wanted:
             return data, None
         end = record_end(data, quote)
         if end:
@@ -159,13 +160,13 @@ def piece(
 
 def first_record(data: bytes, quote: str | None) -> bytes:
     """The first record with its line break; all of it when there is none."""
-    end = 0
-    while True:
-        end = data.find(b"\n", end) + 1
-        if end == 0:
-            return data
-        if not quote or data.count(quote.encode(), 0, end) % 2 == 0:
-            return data[:end]
+    if not quote:
+        record = rb"[^\n]*+\n"
+    else:
+        mark = re.escape(quote.encode())
+        record = rb"(?:[^%b\n]++|%b[^%b]*+%b)*+\n" % (mark, mark, mark, mark)
+    found = re.match(record, data)  # possessive: looks at each byte once
+    return found[0] if found else data
 
 
 def _require_few_columns(record: bytes, options: CsvOptions) -> None:
