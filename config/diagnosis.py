@@ -68,7 +68,7 @@ def isolation() -> Finding:
         return Finding(
             "isolation", False, tested.why, "Custom code must not run here: report this."
         )
-    seen = f"{tested.isolation}; tried it: nothing gets out, ready in {tested.ms:.0f} ms"
+    seen = f"{found.seen}; tried it: nothing gets out, ready in {tested.ms:.0f} ms"
     return Finding("isolation", True, seen)
 
 

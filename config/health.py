@@ -57,6 +57,8 @@ def isolation() -> Finding:
     least = settings.SANDBOX_LEAST_ISOLATION
     enough = layers.reaches(found.level, least)
     seen = found.explained if enough else f"{found.explained}: custom code will not run"
+    if enough and found.left_open:
+        seen = f"{seen}; left open: {found.left_open} (docs/howto/custom-sources.md)"
     missing = "; ".join(f"{layer}: {why}" for layer, why in found.machine.missing.items())
     return Finding("isolation", enough, seen, f"It has to be {least}. Missing: {missing}.")
 

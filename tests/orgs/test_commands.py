@@ -14,6 +14,7 @@ from django.db import connection
 
 from apps.auth.accounts import recognise
 from apps.auth.models import User
+from apps.engine.sandbox import layers
 from apps.orgs import vault
 from apps.orgs.exceptions import Unreadable
 from apps.orgs.models import AuditEvent, Membership, Org
@@ -144,6 +145,14 @@ def test_the_doctor_finds_nothing_wrong_but_the_missing_worker(committed_db: Non
 def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
     worker_lives()
     assert "Everything is well." in run("doctor")
+
+
+def test_the_doctor_says_what_a_shared_user_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = layers.isolation
+    monkeypatch.setattr(layers, "isolation", lambda: real(("landlock", "seccomp")))
+    assert "left open: code runs as Drover's own user" in diagnosis.isolation().seen
+    monkeypatch.setattr(layers, "isolation", lambda: real(("seccomp", "root", "uid")))
+    assert "left open" not in diagnosis.isolation().seen
 
 
 def worker_lives() -> None:

@@ -24,6 +24,11 @@ def claim(folder: Path, prefix: str) -> Path:
             return path  # else a sweep took the file between its making and our lock
 
 
+def claim_exactly(path: Path) -> bool:
+    """Whether that name was nobody's and is ours now."""
+    return _lock(path, os.O_CREAT)
+
+
 def take_over(path: Path) -> bool:
     """Whether the claim's owner is dead and it is ours now."""
     return _lock(path, 0)

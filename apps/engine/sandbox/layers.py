@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import shutil
 import subprocess
 from collections.abc import Collection
@@ -21,8 +20,8 @@ RANK: dict[str, int] = {"weak": 0, "good": 1, "strong": 2}
 SYS_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_CREATE_RULESET_VERSION = 1
 ABI_TRUNCATE = 3  # from here on Landlock governs truncate(2)
-# Bits of <linux/capability.h>: CHOWN, KILL, SETGID, SETUID, SYS_CHROOT
-NEEDED_FOR_A_USER = (0, 5, 6, 7, 18)
+# Bits of <linux/capability.h>. Root has them; another user where they are ambient, as in the worker's container.
+NEEDED_FOR_A_USER = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18}
 BWRAP_SECONDS = 5.0
 SYSTEM_PATH = "/usr/bin:/bin"
 
@@ -34,6 +33,11 @@ WHAT = {
     "bwrap": "bubblewrap: namespaces of its own",
 }
 
+SHARED_USER = (
+    "code runs as Drover's own user, so it can learn names, sizes and times of that user's files"
+    " and uses up what the system grants each user"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -41,7 +45,7 @@ class Machine:
 
     landlock: int  # version of its ABI, 0 without
     seccomp: bool
-    users: bool  # may change user and root
+    users: bool  # may give code a user and a root of its own, and end it
     bwrap: str | None
     missing: dict[str, str]
 
@@ -53,6 +57,11 @@ class Isolation:
     layers: tuple[Layer, ...]
     level: Level
     machine: Machine
+
+    @property
+    def left_open(self) -> str:
+        """What these layers do not keep from the code; empty at level strong."""
+        return SHARED_USER if self.level == "good" else ""
 
     @property
     def explained(self) -> str:
@@ -107,7 +116,7 @@ def probe() -> Machine:
         missing["seccomp"] = f"{error}; install libseccomp2"
     users = _may_change_user()
     if not users:
-        missing["uid"] = "not root, or without the capabilities to change user and root"
+        missing["uid"] = f"this process lacks a capability of {', '.join(NEEDED_FOR_A_USER)}"
     bwrap, why = _bwrap()
     if bwrap is None:
         missing["bwrap"] = why
@@ -125,7 +134,7 @@ def _may_change_user() -> bool:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             held = int(line.split()[1], 16)
-            return os.geteuid() == 0 and all(held >> bit & 1 for bit in NEEDED_FOR_A_USER)
+            return all(held >> bit & 1 for bit in NEEDED_FOR_A_USER.values())
     return False
 
 

@@ -82,7 +82,9 @@ def _python() -> str:
 def _stdlib() -> list[str]:
     """The folder of the standard library, and that of its compiled modules where it lies elsewhere."""
     library = os.path.realpath(os.path.dirname(os.__file__))
-    compiled = os.path.realpath(sysconfig.get_config_var("DESTSHARED") or library)
+    # A Python that was moved still names the place it was built for in its configuration.
+    found = next((path for path in sys.path if path.endswith("/lib-dynload")), None)
+    compiled = os.path.realpath(found or sysconfig.get_config_var("DESTSHARED") or library)
     return [library] if compiled.startswith(f"{library}/") else [library, compiled]
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 from apps.engine.failures import ConfigurationError
-from apps.engine.sandbox import disk, paths, roots, syscalls, workdirs
+from apps.engine.sandbox import claims, disk, paths, roots, syscalls, users, workdirs
 from apps.engine.sandbox.layers import ABI_TRUNCATE, Isolation, isolation, reaches
 from apps.engine.sandbox.limits import Limits
 
 LAUNCHER = paths.LIBRARY / "drover" / "_launcher.py"
 WORK_INSIDE = f"/{roots.WORK}"
-FIRST_UID, UIDS = 61_184, 4_336  # systemd's range for users that exist for one service only
+USERS = "users"
 OPEN_FILES = 64
 STACK = 8 << 20
 MORE = (
@@ -36,12 +36,16 @@ class TooWeak(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Confined:
-    """A started process and what belongs to it. `work` is None where the folder ends with the process."""
+    """A started process and what belongs to it. `work` is None where the folder ends with the process.
+
+    `user` is the claim of the user it has, None where it is ours or bubblewrap's.
+    """
 
     process: subprocess.Popen[bytes]
     output_fd: int
     work: Path | None
     isolation: Isolation
+    user: Path | None
 
     def watched(self, limit: int) -> disk.Watch:
         """What will look at the files of the process; `limit` in bytes."""
@@ -50,6 +54,8 @@ class Confined:
     def remove(self) -> None:
         if self.work is not None:
             workdirs.remove(self.work)
+        if self.user is not None:
+            claims.release(self.user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,16 @@ def start(code: str, *, ground: Ground, limits: Limits, control_fd: int | None) 
     if not reaches(chosen.level, ground.least):
         raise _too_weak(chosen, ground.least)
     home = Path(ground.home or tempfile.gettempdir()) / f"drover-sandbox-{os.geteuid()}"
+    user = None
     output, theirs = os.pipe2(os.O_CLOEXEC)
     try:
-        return _started(code, chosen, home, limits, (output, theirs), control_fd)
+        if "uid" in chosen.layers:
+            user = users.claimed(home / USERS)
+        return _started(code, chosen, home, limits, (output, theirs), control_fd, user)
     except BaseException:
         os.close(output)
+        if user is not None:
+            claims.release(user)
         raise
     finally:
         os.close(theirs)
@@ -100,11 +111,12 @@ def _started(
     limits: Limits,
     pipe: tuple[int, int],
     control_fd: int | None,
+    user: Path | None,
 ) -> Confined:
     output, theirs = pipe
     found = paths.readable()
     layers = set(chosen.layers)
-    uid = FIRST_UID + os.getpid() % UIDS if "uid" in layers else None
+    uid = int(user.name) if user is not None else None
     root = roots.prepared(home, found) if "root" in layers else None
     work = None
     if "bwrap" not in layers:
@@ -147,7 +159,7 @@ def _started(
             workdirs.remove(work)
         raise
     _tell(process, spec)
-    return Confined(process, output, work, chosen)
+    return Confined(process, output, work, chosen, user)
 
 
 def _tell(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
@@ -205,7 +217,7 @@ def _environment(found: paths.Readable, work: str) -> dict[str, str]:
 def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence[str]:
     command = [str(chosen.machine.bwrap), "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     if os.geteuid() == 0:
-        command += ["--unshare-user", "--uid", str(FIRST_UID), "--gid", str(FIRST_UID)]
+        command += ["--unshare-user", "--uid", str(users.FIRST), "--gid", str(users.FIRST)]
     for name in ("/lib", "/lib64", "/bin"):
         if os.path.islink(name):
             command += ["--symlink", os.readlink(name), name]

@@ -1,6 +1,6 @@
-"""Attacks run by an ordinary user: a process that gave up root, with a copy of the code it may read.
+"""Attacks run by another user: a process that gave up root, with a copy of the code it may read.
 
-`python -m tests.engine.sandbox.ordinary` reads `{"attack", "world"}` lines and answers one line each.
+`python -m tests.engine.sandbox.ordinary` reads `{"code", "world", "limits"}` lines and answers one line each.
 """
 
 from __future__ import annotations
@@ -12,37 +12,61 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyseccomp
 
 from apps.engine.sandbox import paths, roots
+from apps.engine.sandbox.layers import isolation
 from apps.engine.sandbox.process import Ground
+from tests.engine.sandbox import attacks
 
 ROOT = Path(__file__).resolve().parents[3]
-NOBODY = 65_534
+USER = 10_001  # the image's
+
+
+def setpriv(*, uid: int, capabilities: Sequence[str] = ()) -> list[str]:
+    """Run what follows as a container does: as `uid`, with no more than these capabilities, and never with more."""
+    kept = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
+    who = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    return ["setpriv", "--no-new-privs", f"--bounding-set={kept}", "--inh-caps=-all", *who, "--"]
 
 
 class OrdinaryUser:
-    """The process of another user, asked one attack after the other."""
+    """The process of another user, asked to run one piece of code after the other."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, process: subprocess.Popen[str], home: Path) -> None:
+        self.process = process
+        self.home = home
 
     def attacked(self, name: str, world: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"attack": name, "world": world}) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return self.tried(attacks.code(attacks.named()[name]), world)
+
+    def tried(self, code: str, world: dict[str, Any], **limits: Any) -> dict[str, Any]:
+        self.ask(code, world, **limits)
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
+
+    def ask(self, code: str, world: dict[str, Any], **limits: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(
+            json.dumps({"code": code, "world": world, "limits": limits}) + "\n"
+        )
+        self.process.stdin.flush()
 
 
 @contextlib.contextmanager
-def started() -> Iterator[OrdinaryUser]:
-    """As root only. The interpreter may lie where only root looks, so it is copied as for a chroot."""
+def started(
+    start: Sequence[str] = (), layers: Sequence[str] = ("landlock", "seccomp")
+) -> Iterator[OrdinaryUser]:
+    """As root only. The interpreter may lie where only root looks, so it is copied as for a chroot.
+
+    `start` is the command that makes another user of us, and may keep capabilities.
+    """
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
@@ -57,17 +81,16 @@ def started() -> Iterator[OrdinaryUser]:
         shutil.copy(pyseccomp.__file__, code)
         subprocess.run(["chmod", "-R", "a+rX", str(code)], check=True)
         (home / "user").mkdir()
-        os.chown(home / "user", NOBODY, NOBODY)
+        os.chown(home / "user", USER, USER)
         sites = [str(root / site.lstrip("/")) for site in found.sites]
+        python = str(root / found.python.lstrip("/"))
         process = subprocess.Popen(
-            [str(root / found.python.lstrip("/")), "-m", "tests.engine.sandbox.ordinary"],
+            [*(start or setpriv(uid=USER)), python, "-m", "tests.engine.sandbox.ordinary", *layers],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            user=NOBODY,
-            group=NOBODY,
-            extra_groups=[],
             cwd=code,
+            umask=0o077,  # as every process of ours
             env={
                 "PYTHONPATH": os.pathsep.join([str(code), *sites]),
                 "PATH": "/usr/bin:/bin",
@@ -75,7 +98,7 @@ def started() -> Iterator[OrdinaryUser]:
             },
         )
         try:
-            yield OrdinaryUser(process)
+            yield OrdinaryUser(process, home / "user")
         finally:
             process.stdin.close()  # type: ignore[union-attr]
             process.wait(10)
@@ -84,11 +107,19 @@ def started() -> Iterator[OrdinaryUser]:
 def main() -> None:
     from tests.engine.sandbox import worlds
 
-    ground = Ground(os.environ["ORDINARY_HOME"], "good", ("landlock", "seccomp"))
+    ground = Ground(os.environ["ORDINARY_HOME"], "good", tuple(sys.argv[1:]))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines)
+    who = {
+        "uid": os.geteuid(),
+        "level": isolation(ground.only).level,
+        "capabilities": int(status["CapEff"], 16),
+    }
     for line in sys.stdin:
         asked = json.loads(line)
-        answer = worlds.attacked(asked["attack"], asked["world"], ground)
-        sys.stdout.write(json.dumps({**answer, "uid": os.geteuid()}) + "\n")
+        limits = replace(worlds.SMALL, **asked["limits"])
+        answer = worlds.tried(asked["code"], asked["world"], ground, limits)
+        sys.stdout.write(json.dumps({**answer, **who}) + "\n")
         sys.stdout.flush()
 
 

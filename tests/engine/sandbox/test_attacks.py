@@ -32,7 +32,9 @@ def test_without_a_sandbox_it_wins(name: str, world: World) -> None:
 def test_the_sandbox_holds(
     name: str, mode: str, world: World, ground: Callable[[str], Ground]
 ) -> None:
-    assert not worlds.attacked(name, world, ground(mode))["won"]
+    answer = worlds.attacked(name, world, ground(mode))
+    assert not answer["won"]
+    assert answer.get("ended") != "ConfigurationError", answer["why"]  # it was tried
 
 
 if os.geteuid() == 0:
@@ -44,3 +46,4 @@ if os.geteuid() == 0:
         answer = ordinary_user.attacked(name, world)
         assert answer["uid"] != 0
         assert not answer["won"]
+        assert answer.get("ended") != "ConfigurationError", answer["why"]

@@ -102,11 +102,15 @@ def _listening(stack: contextlib.ExitStack, family: int, address: Any) -> socket
 
 def attacked(name: str, world: World, ground: Ground) -> dict[str, Any]:
     """`{"won", "why"}` of the attack inside the sandbox; code that is ended has not won."""
+    return tried(attacks.code(attacks.named()[name]), world, ground)
+
+
+def tried(code: str, world: World, ground: Ground, limits: Limits = SMALL) -> dict[str, Any]:
+    """The only record of the code, or what ended it."""
     printed: list[str] = []
     heard = Heard(log=lambda level, message: printed.append(message))
-    code = attacks.code(attacks.named()[name])
     try:
-        with Sandbox(code, ground=ground, limits=SMALL, heard=heard) as sandbox:
+        with Sandbox(code, ground=ground, limits=limits, heard=heard) as sandbox:
             bound = {**BOUND, "config": {"world": world}}
             answer = sandbox.ask("page", bound=bound, pagination=None, since=None, limit=None)
     except EngineError as error:

@@ -6,12 +6,15 @@ import asyncio
 from argparse import ArgumentParser
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 
 from apps.runs import workers
-from config import connections, private
+from config import connections, health, private
+
+logger = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -31,4 +34,5 @@ class Command(BaseCommand):
             workers.release_dead()
             connection.close()
             connections.warn()
+            logger.info("custom code runs isolated", level=health.isolation().seen)
             asyncio.run(workers.serve(worker, concurrency=concurrency))

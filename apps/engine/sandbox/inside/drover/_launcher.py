@@ -118,6 +118,7 @@ def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
+    _drop_capabilities()  # which only root loses by changing the user
     try:
         os.setuid(0)
     except PermissionError:
