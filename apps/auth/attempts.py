@@ -98,7 +98,7 @@ def begin_domain_check(org_id: UUID) -> None:
 
 
 def mailed_enough(email: str) -> bool:
-    """Whether this mailbox was written to often enough lately. Said to nobody: it would tell who exists."""
+    """Whether this mailbox was written to often enough lately. Never expose: reveals whether the account exists."""
     try:
         _begin(MAILBOX, email)
     except TooManyAttempts:

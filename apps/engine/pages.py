@@ -146,7 +146,7 @@ class PageReader:
         except Exception as error:  # the edge of a thread: whatever a source raises ends the run
             traceback.clear_frames(error.__traceback__)  # what did not fit must not stay in memory
             self._queue.finish(error)
-        except BaseException as error:  # a source has no say over the process
+        except BaseException as error:  # report SystemExit instead of exiting
             self._queue.finish(BrokenSource(f"The source raised {type(error).__name__}."))
         else:
             self._queue.finish()

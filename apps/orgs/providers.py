@@ -64,7 +64,7 @@ class Identity:
     state: Mapping[str, Any]
 
 
-class Back(Exception):
+class IdentityReceived(Exception):
     """Stops allauth once an identity is known: the rest is ours."""
 
     def __init__(self, identity: Identity) -> None:
@@ -103,7 +103,7 @@ class Adapter(DefaultSocialAccountAdapter):
         address = next(iter(sociallogin.email_addresses), None)
         if address is not None and not names.is_plain_address(address.email.strip()):
             address = None
-        raise Back(
+        raise IdentityReceived(
             Identity(
                 provider=account.provider,
                 subject=account.uid,
@@ -217,13 +217,13 @@ def come_back(request: HttpRequest, provider: str) -> Identity:
         view.request, view.adapter = request, _adapter(request, provider)
         try:
             view.dispatch(request)
-        except Back as back:
-            return back.identity
+        except IdentityReceived as received:
+            return received.identity
     raise ProviderFailed("provider_failed")
 
 
 def forget(answer: HttpResponseBase) -> None:
-    """The cookie has served."""
+    """Delete the state cookie."""
     answer.delete_cookie(COOKIE, path="/api/v1/auth/", samesite="Lax")
 
 

@@ -116,7 +116,7 @@ class OrgSource(Source):
         )
 
 
-def unheard(notice: Notice, seen: int) -> bool:
+def is_next(notice: Notice, seen: int) -> bool:
     """Whether this notice follows directly on what was seen and carries its body."""
     return notice.number == seen + 1 and bool(notice.frame)
 

@@ -1,7 +1,7 @@
 """Asking for a worker: jobs deferred in the transaction of the row they serve.
 
-A job of the queue `runs` is a ticket, not a bond: whichever worker gets it runs whichever run's
-turn it is (apps.runs.admission). So a flood of one org's jobs delays nobody else's run, and a lost
+A job of the queue `runs` is a ticket. It only wakes a worker, which then takes the run whose turn
+it is (apps.runs.admission). So a flood of one org's jobs delays nobody else's run, and a lost
 or doubled ticket does no harm; the reconciler makes the missing ones.
 """
 

@@ -31,7 +31,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 from apps.runs import access
-from apps.runs.feeds import Missed, OrgSource, RunSource, Source, unheard
+from apps.runs.feeds import Missed, OrgSource, RunSource, Source, is_next
 from apps.runs.hub import BEAT, Hub, Notice, Subscription
 from apps.runs.places import Places
 from config.headers import CONTENT_SECURITY_POLICY
@@ -220,7 +220,7 @@ class Streams:
         for notice in notices:
             if notice is BEAT or (notice.number == 0 and notice.frame):
                 frames.append(notice.frame)
-            elif unheard(notice, seen):
+            elif is_next(notice, seen):
                 frames.append(notice.frame)
                 seen, ended = notice.number, notice.kind == "end"
             elif notice.number == 0 or notice.number > seen:

@@ -163,7 +163,7 @@ def _started(
 
 
 def _tell(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
-    """The pipe is empty, and larger than nothing: the process reads while we write."""
+    """Write the specification. The child reads while we write, so this cannot deadlock."""
     line = memoryview(orjson.dumps(spec) + b"\n")
     assert process.stdin is not None  # noqa: S101 - it was asked for
     try:

@@ -28,8 +28,8 @@ class Config(Settings):
     authentication: ApiKey = Field(description="The API key of the workspace")
 
 
-class Loud(CycleSource):
-    """0.6.4 takes an answer that only says what went wrong for one without customers."""
+class FailsOnRefusedQuery(CycleSource):
+    """bizon 0.6.4 takes an answer that holds only errors for an answer without customers."""
 
     def run_graphql_query(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = super().run_graphql_query(query, variables)
@@ -41,5 +41,5 @@ class Loud(CycleSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = Loud
+    origin: ClassVar[Any] = FailsOnRefusedQuery
     reads_to_check: ClassVar[bool] = True

@@ -67,8 +67,8 @@ class Config(Settings):
     authentication: OAuth = Field(description="How to log in")
 
 
-class Loud(SanaSource):
-    """0.6.4 waits for ever for a report that failed."""
+class FailsOnFailedReport(SanaSource):
+    """bizon 0.6.4 waits for ever for a report that failed."""
 
     def get_insight_report_job(self, job_id: str) -> dict[str, Any]:
         job: dict[str, Any] = super().get_insight_report_job(job_id)
@@ -82,5 +82,5 @@ class Loud(SanaSource):
 
 class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
-    origin: ClassVar[Any] = Loud
+    origin: ClassVar[Any] = FailsOnFailedReport
     reads_to_check: ClassVar[bool] = True
