@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from config.database_errors import first_line
 from config.health import Finding, rows
 
 logger = structlog.get_logger(__name__)
@@ -87,7 +88,7 @@ def warn() -> None:
     try:
         found = finding()
     except DatabaseError as error:
-        logger.warning("connections cannot be counted now", error=str(error).partition("\n")[0])
+        logger.warning("connections cannot be counted now", error=first_line(error))
         return
     finally:
         connection.close()

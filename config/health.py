@@ -15,6 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from apps.engine.sandbox import layers
+from config.database_errors import first_line
 
 TICK = "runs.tick"  # the periodic task whose last time says that a scheduler lives
 TICK_LATE = 60.0  # seconds
@@ -68,10 +69,8 @@ def database() -> Finding:
     try:
         ((version,),) = rows("SELECT current_setting('server_version')")
     except DatabaseError as error:
-        why = str(error).partition("\n")[0]
-        return Finding(
-            "database", False, why, "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
-        )
+        step = "Start PostgreSQL (`make up` does) or correct DATABASE_URL."
+        return Finding("database", False, first_line(error), step)
     old = int(str(version).partition(".")[0]) < 15
     return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 15 or later.")
 
@@ -169,7 +168,7 @@ def attempt(part: str, look: Callable[[], Finding], next_step: str) -> Finding:
     try:
         return look()
     except DatabaseError as error:
-        return Finding(part, False, str(error).partition("\n")[0], next_step)
+        return Finding(part, False, first_line(error), next_step)
 
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:

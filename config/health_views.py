@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from config import health
 from config.api import PublicView
+from config.database_errors import first_line
 from config.schema import operation
 
 logger = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ def _found() -> list[health.Finding]:
     try:
         found = health.ready()
     except DatabaseError as error:  # it went away in the middle
-        found = [health.Finding("database", False, str(error).partition("\n")[0])]
+        found = [health.Finding("database", False, first_line(error))]
     for one in found:
         if not one.ok:
             logger.warning("not ready", part=one.part, seen=one.seen)

@@ -24,6 +24,7 @@ from rest_framework.response import Response
 from apps.auth import exceptions as identity
 from apps.engine import failures as engine
 from apps.orgs import exceptions as orgs
+from config.database_errors import HELD, first_line
 
 logger = structlog.get_logger(__name__)
 
@@ -153,10 +154,10 @@ def as_problem(error: Exception) -> Problem | None:
         case engine.EngineError():
             return _of_engine(error)
         case DataError():
-            logger.warning("value refused by the database", error=_first_line(error))
+            logger.warning("value refused by the database", error=first_line(error))
             return Problem(422, "A value is out of range.", "invalid")
         case IntegrityError():  # two requests met; services name the cases they know
-            logger.warning("constraint refused a change", error=_first_line(error))
+            logger.warning("constraint refused a change", error=first_line(error))
             return Problem(409, "Another change came first; read again and repeat.", "conflict")
         case DatabaseError() | InterfaceError():
             return _unavailable(error.__cause__ or error)
@@ -165,7 +166,6 @@ def as_problem(error: Exception) -> Problem | None:
     return None
 
 
-HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 AWAY = (
     OperationalError,
     InterfaceError,
@@ -178,11 +178,11 @@ AWAY = (
 def _unavailable(error: BaseException) -> Problem | None:
     """503 when somebody else holds what was needed, or the database is away; None for a mistake of ours."""
     if isinstance(error, HELD):
-        logger.warning("waited too long for the database", error=_first_line(error))
+        logger.warning("waited too long for the database", error=first_line(error))
         detail = "Another change holds what this one needs; try again shortly."
         return Problem(503, detail, "busy", headers={"Retry-After": "2"})
     if isinstance(error, AWAY):
-        logger.warning("database away", error=_first_line(error))
+        logger.warning("database away", error=first_line(error))
         detail = "The database is away; try again shortly."
         return Problem(503, detail, "unavailable", headers={"Retry-After": "5"})
     return None
@@ -195,11 +195,6 @@ def _of_engine(error: engine.EngineError) -> Problem:
         logger.warning("engine cannot answer", error=error.message, evidence=error.evidence)
         return Problem(503, error.message, "unavailable", headers={"Retry-After": "5"})
     return Problem(422, error.message, str(error.failure_class))
-
-
-def _first_line(error: BaseException) -> str:
-    """What happened, without the row: PostgreSQL's second line quotes values."""
-    return str(error).partition("\n")[0]
 
 
 def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str, str]]:

@@ -17,6 +17,8 @@ from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Notification
 from procrastinate.worker import Worker as QueueWorker
 
+from config.database_errors import first_line
+
 logger = structlog.get_logger(__name__)
 
 POLL = 1.0  # seconds between looks for jobs nobody announced
@@ -76,7 +78,7 @@ class Queue:
         for done in [task for task in self._ending if task.done()]:
             self._ending.discard(done)
             if not done.cancelled() and (error := done.exception()) is not None:
-                logger.warning("queue worker ended", error=str(error).partition("\n")[0])
+                logger.warning("queue worker ended", error=first_line(error))
 
 
 class Places:
@@ -142,7 +144,7 @@ class Generation(QueueWorker):
             try:
                 await self._update_heartbeat()  # type: ignore[no-untyped-call]
             except DATABASE_ERRORS as error:
-                logger.warning("no heartbeat now", error=str(error).partition("\n")[0])
+                logger.warning("no heartbeat now", error=first_line(error))
 
 
 async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
@@ -157,7 +159,7 @@ async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
         try:
             await app.job_manager.listen_for_jobs(on_notification=heard, queues=list(queues))
         except DATABASE_ERRORS as error:
-            logger.warning("jobs are not heard of now", error=str(error).partition("\n")[0])
+            logger.warning("jobs are not heard of now", error=first_line(error))
         await asyncio.sleep(POLL)
 
 

@@ -23,6 +23,7 @@ from procrastinate.contrib.django.utils import connector_params
 
 from apps.auth import access
 from apps.runs.events import CHANNEL, OF_ORG
+from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ RECONNECT = (0.1, 5.0)  # seconds, first and longest wait
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something for a stream. `number` 0 is outside the numbering: a heartbeat, live progress, or a doubt."""
+    """Something for a stream. `number` 0 is outside the numbering: a heartbeat, live progress, or RESYNC."""
 
     number: int
     frame: bytes  # empty: read the rows
@@ -42,7 +43,7 @@ class Notice:
 
 
 BEAT = Notice(0, b":\n\n", "beat")
-DOUBT = Notice(0, b"", "doubt")  # notices may have been missed
+RESYNC = Notice(0, b"", "resync")  # notices may have been missed: read the rows
 
 
 def frame(number: int | None, kind: str, body: str) -> bytes:
@@ -72,8 +73,8 @@ class Subscription:
             self.too_slow = True
             self._server.cancel()  # it waits for the client to read
 
-    def question(self) -> None:
-        """The access of one of its subjects has changed: whoever serves the stream asks again."""
+    def recheck_access(self) -> None:
+        """The access of one of its subjects has changed: whoever serves the stream checks it again."""
         self.access_changed = True
         self._arrived.set()
 
@@ -141,12 +142,12 @@ class Hub:
             for follower in of_org:
                 follower.put(notice_of_org)
 
-    def question(self, payload: str) -> None:
+    def recheck_access(self, payload: str) -> None:
         """Somebody's access has changed: the streams opened in their name are checked."""
         subject = UUID(payload)
         for follower in self._everyone():
             if subject in follower.subjects:
-                follower.question()
+                follower.recheck_access()
 
     async def _listen(self) -> None:
         first, longest = RECONNECT
@@ -157,12 +158,12 @@ class Hub:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     await connection.execute(f"LISTEN {access.CHANNEL}")
                     self._listening.set()
-                    self._doubt()
+                    self._resync()
                     wait = first
                     await self._relay(connection)
             except (psycopg.Error, OSError) as error:
                 self._listening.clear()
-                logger.warning("event hub disconnected", error=str(error).partition("\n")[0])
+                logger.warning("event hub disconnected", error=first_line(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads load
             wait = min(wait * 2, longest)
 
@@ -171,7 +172,7 @@ class Hub:
         while True:
             async for notice in connection.notifies(timeout=PROOF_OF_LIFE):
                 if notice.channel == access.CHANNEL:
-                    self.question(notice.payload)
+                    self.recheck_access(notice.payload)
                 else:
                     self.deliver(notice.payload)
             await connection.execute("SELECT 1")
@@ -185,9 +186,9 @@ class Hub:
                     follower.beat_at = now + HEARTBEAT
                     follower.put(BEAT)
 
-    def _doubt(self) -> None:
+    def _resync(self) -> None:
         for follower in self._everyone():
-            follower.put(DOUBT)
+            follower.put(RESYNC)
 
     def _everyone(self) -> list[Subscription]:
         return [one for followers in self._followers.values() for one in followers]

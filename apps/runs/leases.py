@@ -24,7 +24,8 @@ from apps.orgs.tenancy import org_scope
 from apps.runs import admission, states
 from apps.runs.exceptions import LeaseLost
 from apps.runs.models import Attempt, Run, Status
-from apps.runs.patience import DATABASE_AWAY, first_line, is_held
+from apps.runs.patience import DATABASE_AWAY, is_held
+from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import structlog
 from django.db import InterfaceError, InternalError, OperationalError, connection
-from psycopg import errors
+
+from config.database_errors import HELD, first_line
 
 logger = structlog.get_logger(__name__)
 
@@ -17,7 +18,6 @@ T = TypeVar("T")
 
 # InternalError is how the server says that it ended a transaction that idled too long: we were frozen.
 DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
-ROW_HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
 def patiently(act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0) -> T:
@@ -54,8 +54,4 @@ def each(rows: Iterable[tuple[Any, ...]], act: Callable[..., bool]) -> int:
 
 def is_held(error: Exception) -> bool:
     """Whether the statement waited in vain for another process, and the database itself is there."""
-    return isinstance(error.__cause__, ROW_HELD)
-
-
-def first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return isinstance(error.__cause__, HELD)

@@ -18,6 +18,7 @@ from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline
 from apps.runs.exceptions import NoPosition
 from apps.runs.models import LIVE, Run
+from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
     try:
         found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     except psycopg.OperationalError as error:
-        logger.warning("engine state cannot be read now", error=str(error).partition("\n")[0])
+        logger.warning("engine state cannot be read now", error=first_line(error))
         return None
     if found is None or found.status not in UNFINISHED:
         return None

@@ -35,7 +35,8 @@ from apps.runs import events, leases, logs, snapshots, states, usage
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
-from apps.runs.patience import DATABASE_AWAY, first_line, patiently
+from apps.runs.patience import DATABASE_AWAY, patiently
+from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

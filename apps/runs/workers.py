@@ -30,6 +30,7 @@ from apps.pipelines import removal
 from apps.runs import generations, queue, reconciler
 from apps.runs.execute import Worker
 from apps.runs.patience import each
+from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 
@@ -89,7 +90,7 @@ async def serve(worker: Worker, *, concurrency: int) -> None:
                 async with opened.open_async():
                     await generations.work(opened, stop, places, _name(os.getpid()))
         except generations.DATABASE_ERRORS as error:
-            logger.warning("worker cannot reach the queue", error=str(error).partition("\n")[0])
+            logger.warning("worker cannot reach the queue", error=first_line(error))
             await generations.pause(stop, generations.POLL)
 
 
