@@ -48,9 +48,8 @@ def build() -> Application:
     sending: Any = files.handing_over(wsgi)
     pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
     streams = Streams()
-    counted: list[
-        Any
-    ] = []  # whether the server has connections enough; looked at with the first request
+    # Whether the server has enough connections is looked at once, when the first request comes.
+    counted: list[Any] = []
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

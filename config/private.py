@@ -13,14 +13,13 @@ from pathlib import Path
 
 UMASK = 0o077
 OTHERS = 0o077
-# What is not closed below the home, and why. Nothing in there is of the installation's people.
+# What is not closed below the home, and why. Nothing in these folders is data of people.
 LEFT_OPEN = {
     "pg": "PostgreSQL's own, whose user differs from ours when we are root; it refuses any other mode than 0700",
     "sandbox": "copies of Python and its packages, which the sandbox's user reads; work folders have modes of their own",
 }
-PASSED = (
-    0o711  # may be entered by who knows a name in it, as PostgreSQL's user must be when we are root
-)
+# Nobody else can list the folder, but can enter it: PostgreSQL's user has to when we are root.
+PASSED = 0o711
 
 
 def from_now_on() -> None:
@@ -54,7 +53,7 @@ def open_to_others(home: Path) -> Iterator[str]:
 
 
 def _is_open(path: Path) -> bool:
-    """Links and sockets have no say: what they lead to has, and the folder they are in."""
+    """Only files and folders count: the mode of a link means nothing, and a socket's folder protects it."""
     mode = path.lstat().st_mode
     plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     return plain and bool(mode & OTHERS) and path.lstat().st_uid == os.geteuid()

@@ -127,8 +127,10 @@ def operation(
     also: Mapping[int, str] = MappingProxyType({}),
     error: tuple[str, Any] = ("application/problem+json", PROBLEM),
 ) -> Callable[[F], F]:
-    """Describe one method of a view. `error` is the media type and form of its errors; `unready` says that its 503 has the form of its good answer; `also` are
-    other good answers, which have no body.
+    """Describe one method of a view.
+
+    `error` is the media type and form of its errors; `unready` says that its 503 has the form of its good answer;
+    `also` are other good answers, which have no body.
 
     What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
     where there is a body, and Idempotency-Key on every POST inside an org: not on `account` routes, which are

@@ -13,10 +13,8 @@ from local.terminal import say
 
 AWAY = 75  # a program's exit code: it lost the database, and may be run again (EX_TEMPFAIL of sysexits.h)
 PATIENCE = 180.0  # seconds that a server may be away
-STATES = (
-    "08",
-    "57P",
-)  # SQLSTATEs of connections that end: connection exceptions, operator intervention
+# How SQLSTATEs of connections that end begin: connection exceptions, operator intervention.
+STATES = ("08", "57P")
 
 
 def is_away(error: BaseException) -> bool:

@@ -14,9 +14,8 @@ import re
 from django.conf import settings
 from django.http import HttpRequest
 
-_WITH_PORT = re.compile(
-    r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}"
-)  # [2001:db8::1]:443, 192.0.2.7:443
+# [2001:db8::1]:443, 192.0.2.7:443
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
 
 
 def client_ip(request: HttpRequest) -> str | None:

@@ -62,9 +62,8 @@ def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
     if link is None:
         raise LinkSpent
     alive = User.objects.filter(pk=link.user_id, is_active=True)
-    user = alive.select_for_update(
-        no_key=True
-    ).first()  # before the link, as whoever changes the user
+    # The user is locked before the link, as in `proofs.forget`, so that the two cannot deadlock.
+    user = alive.select_for_update(no_key=True).first()
     if user is None or not wanted.filter(pk=link.pk).delete()[0]:
         raise LinkSpent
     if link.purpose != Purpose.CHANGE and link.email != user.email:

@@ -35,9 +35,8 @@ IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
 VALIDATE_SECONDS = 15.0
-VALIDATE_CPU = (
-    5  # seconds of it; what takes more does so because of the text, not of a busy machine
-)
+# Seconds of CPU time. Whoever takes more does so because of the text, not because the machine is busy.
+VALIDATE_CPU = 5
 UNPACK_SECONDS = 30.0
 UNPACK_CPU = 20
 REPOSITORY_SECONDS = 150.0

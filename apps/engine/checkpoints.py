@@ -28,9 +28,8 @@ from apps.engine.destinations.base import Batch
 from apps.engine.failures import LeaseLost
 from apps.engine.state import engine_conninfo
 
-_PATIENT = (
-    "-c lock_timeout=0"  # a backup holds the tables while it copies; the frozen do not for long
-)
+# A backup locks the tables while it copies files. A frozen process holds its locks for seconds only.
+_PATIENT = "-c lock_timeout=0"
 _PLACE_WAIT = 60.0  # seconds for one of the server's connections
 _FULL = re.compile("too many (clients|connections)|connection slots are reserved")
 _LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to let go

@@ -7,9 +7,8 @@ import re
 from apps.engine.failures import SourceError
 
 MOST = 5_000_000  # values; as objects of one field each they take a gigabyte
-_STRINGS = re.compile(
-    rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL
-)  # possessive: linear, whatever is in the text
+# The quantifiers are possessive, so that the time is linear whatever the text holds.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class TooManyValues(SourceError):

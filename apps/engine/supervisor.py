@@ -206,10 +206,8 @@ class EngineSupervisor:
         """The time a fork server takes to start is not the question's. Raises `Unavailable`."""
         with _starting():
             server = self._server()
-            if (
-                server.ready.wait(START_SECONDS) and server.gone.is_set()
-            ):  # it was idle for too long
-                server = self._server()
+            if server.ready.wait(START_SECONDS) and server.gone.is_set():
+                server = self._server()  # the one before was idle for too long, and ended
             if not server.ready.wait(START_SECONDS):
                 raise Unavailable("The engine is still starting; ask again in a few seconds.")
             if server.gone.is_set():

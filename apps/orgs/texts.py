@@ -19,9 +19,7 @@ class NameField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if len(text) > 4 * (
-            self.max_length or 0
-        ):  # normalising makes it shorter, but not that much
+        if len(text) > 4 * (self.max_length or 0):  # normalising shortens less than that
             self.fail("max_length", max_length=self.max_length)
         try:
             text = names.read(text, lines=self.lines)

@@ -76,9 +76,8 @@ class Run(OrgOwned):
 
     event_sequence = models.BigIntegerField(default=0)
     log_lines = models.BigIntegerField(default=0)
-    log_removed = models.BigIntegerField(
-        default=0, db_default=0
-    )  # lines before this number were removed
+    # Lines before this number were removed.
+    log_removed = models.BigIntegerField(default=0, db_default=0)
     log_removal_at = models.DateTimeField(null=True)  # their removal began, and has not ended
 
     class Meta(OrgOwned.Meta):

@@ -32,9 +32,7 @@ logger = structlog.get_logger(__name__)
 AT_ONCE = 200  # rows of a kind handled in one go; the next go takes the rest
 MOST_TICKETS = 100  # asked for at once
 SILENT_WORKER = timedelta(seconds=30)
-EVENTS_KEPT = timedelta(
-    days=1
-)  # progress and log lines of ended runs, which are kept elsewhere too
+EVENTS_KEPT = timedelta(days=1)  # progress and log lines of ended runs; the log keeps them too
 ANSWERS_KEPT = timedelta(hours=24)  # to Idempotency-Keys
 JOBS_KEPT = timedelta(days=7)
 LOGINS_KEPT = timedelta(days=1)

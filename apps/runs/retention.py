@@ -52,8 +52,8 @@ def apply() -> Removed:
     removed = Removed(
         logs=remove_logs(),
         runs=remove_runs(),
-        events=_in_bites("runs_remove_org_events"),
-        audit=_in_bites("orgs_prune_audit"),
+        events=_in_batches("runs_remove_org_events"),
+        audit=_in_batches("orgs_prune_audit"),
     )
     if any(asdict(removed).values()):
         logger.info("removed for age", **asdict(removed))
@@ -157,15 +157,15 @@ def _found(function: str) -> list[tuple[UUID, UUID]]:
     return found
 
 
-def _in_bites(function: str) -> int:
+def _in_batches(function: str) -> int:
     removed = 0
     with connection.cursor() as cursor:
         while removed < MOST:
             cursor.execute(f"SELECT {function}(%s)", [AT_ONCE])
-            bite = int(cursor.fetchone()[0])
-            if not bite:
+            batch = int(cursor.fetchone()[0])
+            if not batch:
                 break
-            removed += bite
+            removed += batch
     return removed
 
 

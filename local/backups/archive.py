@@ -159,7 +159,7 @@ def _each(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _forget(tar: tarfile.TarFile) -> None:
-    """It keeps what went by: a gigabyte for a million files."""
+    """tarfile remembers every member it has passed, which takes a gigabyte for a million files."""
     kept: list[tarfile.TarInfo] = vars(tar)["members"]
     kept.clear()
 

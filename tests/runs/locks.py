@@ -30,9 +30,7 @@ class Lock:
     act: str
     statement: str
     prepare: Callable[[World], Order]
-    everywhere: bool = (
-        False  # a lock of the whole platform: others wait until the transaction is ended
-    )
+    everywhere: bool = False  # of the whole platform: others wait until the transaction is ended
 
 
 def _request(world: World, method: str, path: str, body: Any = None, **headers: str) -> Order:

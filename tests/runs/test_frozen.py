@@ -27,7 +27,7 @@ from tests.runs.processes import ended, start, wait_for, worker
 from tests.runs.test_crashes import SLOW, assert_everything_arrived_once
 from tests.world import World, make_world, new_client
 
-MOST = 6.0  # seconds that no request takes: two for a lock, and a busy machine
+MOST = 30.0  # seconds; the frozen process holds its locks for longer than that
 
 
 @pytest.fixture(scope="module")

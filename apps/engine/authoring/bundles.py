@@ -34,10 +34,8 @@ MOST_BYTES = 512 * 1024  # of a file
 MOST_TOGETHER = 8 * 1024 * 1024  # bytes of an archive's files
 MOST_ENTRIES = 10_000  # of an archive
 ENTRY = b"PK\x01\x02"  # begins each in an archive's directory
-INFLATED_BY_THE_PIECE = (
-    zipfile.ZIP_STORED,
-    zipfile.ZIP_DEFLATED,
-)  # the others come out as large as they like
+# zipfile reads these piece by piece, so that a limit holds; others are inflated as a whole.
+INFLATED_BY_THE_PIECE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNREADABLE = (
     zipfile.BadZipFile,
     NotImplementedError,

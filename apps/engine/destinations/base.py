@@ -49,9 +49,7 @@ class Destination(ABC):
     """
 
     Config: ClassVar[type[BaseModel]]
-    longest_step: float = (
-        4 * 3600.0
-    )  # seconds that opening, publishing or abandoning may take in silence
+    longest_step: float = 4 * 3600.0  # seconds that opening, publishing or abandoning may take
 
     def __init__(
         self,

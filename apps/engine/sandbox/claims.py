@@ -21,7 +21,8 @@ def claim(folder: Path, prefix: str) -> Path:
     while True:
         path = folder / f"{prefix}{secrets.token_hex(8)}"
         if _lock(path, os.O_CREAT | os.O_EXCL):
-            return path  # else a sweep took the file between its making and our lock
+            return path
+        # A sweep locked or removed the file before we had locked it: try another name.
 
 
 def claim_exactly(path: Path) -> bool:

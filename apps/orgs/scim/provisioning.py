@@ -37,14 +37,8 @@ def save_user(
     if row.email and row.email != fields["email"]:
         _put_out(org, by, row)  # another address is another person
     changed = _store(row, fields)
-    if (
-        "claims" in changed
-    ):  # names of attributes only: the trail keeps no addresses and telephone numbers
-        before, after = changed.pop("claims")
-        names = before.keys() | after.keys()
-        changed["attributes"] = sorted(
-            name for name in names if before.get(name) != after.get(name)
-        )
+    if "claims" in changed:
+        changed["attributes"] = _different(*changed.pop("claims"))
     if changed:
         _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
     settle(org, by, row)
@@ -83,6 +77,13 @@ def provisioned(org: Org, email: str) -> ScimUser | None:
     """What the directory says of whoever has this address."""
     found: ScimUser | None = ScimUser.objects.for_org(org).filter(email=email).first()
     return found
+
+
+def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of the attributes that differ: the trail keeps no addresses and telephone numbers."""
+    return sorted(
+        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    )
 
 
 def role_of(row: ScimUser) -> Role:

@@ -31,25 +31,25 @@ class Objects(serializers.ListField):
 class ScimError(serializers.Serializer[Any]):
     schemas = Texts()
     status = serializers.CharField()
-    scimType = text(help_text="SCIM's keyword for the error, where it has one.")  # noqa: N815 - SCIM's name
+    scimType = text(help_text="SCIM's keyword for the error, where it has one.")
     detail = serializers.CharField()
 
 
 class ScimMeta(serializers.Serializer[Any]):
-    resourceType = text()  # noqa: N815
+    resourceType = text()
     created = serializers.DateTimeField(required=False)
-    lastModified = serializers.DateTimeField(required=False)  # noqa: N815
+    lastModified = serializers.DateTimeField(required=False)
     location = text()
 
 
 class ScimUserIn(serializers.Serializer[Any]):
     schemas = Texts()
-    userName = NameField(  # noqa: N815
+    userName = NameField(
         max_length=254, required=False, help_text="The directory's own name of the person."
     )
-    externalId = text()  # noqa: N815
+    externalId = text()
     name = serializers.DictField(required=False)
-    displayName = NameField(max_length=200, required=False)  # noqa: N815
+    displayName = NameField(max_length=200, required=False)
     active = serializers.BooleanField(required=False)
     emails = Objects(
         required=False, help_text="The primary one says who is meant when userName is no address."
@@ -64,8 +64,8 @@ class ScimUserOut(ScimUserIn):
 
 class ScimGroupIn(serializers.Serializer[Any]):
     schemas = Texts()
-    displayName = NameField(max_length=200, required=False)  # noqa: N815
-    externalId = text()  # noqa: N815
+    displayName = NameField(max_length=200, required=False)
+    externalId = text()
     members = Objects(required=False, help_text="Each has the id of a user as its value.")
 
 
@@ -87,14 +87,14 @@ class ScimPatch(serializers.Serializer[Any]):
 
 class ScimAttributes(serializers.Serializer[Any]):
     attributes = text(help_text="Only these attributes, separated by commas.")
-    excludedAttributes = text(help_text="All but these attributes.")  # noqa: N815
+    excludedAttributes = text(help_text="All but these attributes.")
 
 
 class ScimQuery(ScimAttributes):
     filter = text(help_text='Like `userName eq "ada@example.com"`.')
-    sortBy = text()  # noqa: N815
-    sortOrder = serializers.ChoiceField(["ascending", "descending"], required=False)  # noqa: N815
-    startIndex = serializers.IntegerField(required=False)  # noqa: N815
+    sortBy = text()
+    sortOrder = serializers.ChoiceField(["ascending", "descending"], required=False)
+    startIndex = serializers.IntegerField(required=False)
     count = serializers.IntegerField(required=False, help_text="At most 200.")
 
 
@@ -102,18 +102,18 @@ class ScimSearch(serializers.Serializer[Any]):
     schemas = Texts()
     filter = text()
     attributes = Texts(required=False)
-    excludedAttributes = Texts(required=False)  # noqa: N815
-    sortBy = text()  # noqa: N815
-    sortOrder = text()  # noqa: N815
-    startIndex = serializers.IntegerField(required=False)  # noqa: N815
+    excludedAttributes = Texts(required=False)
+    sortBy = text()
+    sortOrder = text()
+    startIndex = serializers.IntegerField(required=False)
     count = serializers.IntegerField(required=False)
 
 
 class ScimList(serializers.Serializer[Any]):
     schemas = Texts()
-    totalResults = serializers.IntegerField()  # noqa: N815
-    startIndex = serializers.IntegerField()  # noqa: N815
-    itemsPerPage = serializers.IntegerField()  # noqa: N815
+    totalResults = serializers.IntegerField()
+    startIndex = serializers.IntegerField()
+    itemsPerPage = serializers.IntegerField()
 
 
 class ScimUserList(ScimList):
@@ -141,10 +141,10 @@ class ScimConfig(serializers.Serializer[Any]):
     patch = serializers.DictField()
     bulk = serializers.DictField()
     filter = serializers.DictField()
-    changePassword = serializers.DictField()  # noqa: N815
+    changePassword = serializers.DictField()
     sort = serializers.DictField()
     etag = serializers.DictField()
-    authenticationSchemes = Objects()  # noqa: N815
+    authenticationSchemes = Objects()
 
 
 class ScimGroupRow(serializers.Serializer[Any]):

@@ -5,6 +5,7 @@ A resource is made from the org's own rows and from nothing else; what follows f
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ def invalid(detail: str) -> Problem:
     return Problem(400, detail, "invalidValue")
 
 
-class Store:
+class Store(ABC):
     """What users and groups have in common."""
 
     name: ClassVar[str]  # of the resource type
@@ -74,19 +75,19 @@ class Store:
     def __init__(self, org: Org, by: Principal) -> None:
         self.org, self.by = org, by
 
-    def rows(self) -> QuerySet[Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def rows(self) -> QuerySet[Any]: ...
 
-    def new(self) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def new(self) -> Any: ...
 
+    @abstractmethod
     def resources(self, rows: Iterable[Any], *, joined: bool = True) -> list[Any]:
         """The rows as resources, in as many queries for many as for one; `joined` says whether with who is in which
         group, which can be thousands for each."""
-        raise NotImplementedError
 
-    def save(self, row: Any, said: Any, action: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def save(self, row: Any, said: Any, action: str) -> None: ...
 
     def read(self, pk: UUID) -> Any:
         return self.resources([one(self.rows(), pk)])[0]
@@ -121,8 +122,8 @@ class Store:
         said.patch(resource, scim_policy=POLICY)
         return resource
 
-    def remove(self, pk: UUID) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def remove(self, pk: UUID) -> None: ...
 
     def parsed(self, data: dict[str, Any], context: Context) -> Any:
         if not data.get("schemas"):
@@ -254,9 +255,7 @@ def user_fields(user: Any) -> dict[str, Any]:
     said = user.model_dump()
     claims = {name: said[name] for name in said if name not in {*SERVERS_OWN, *COLUMNS, "active"}}
     if user.active is None:
-        claims["active"] = (
-            None  # removed by a patch: the attribute is unassigned, and nobody is put out
-        )
+        claims["active"] = None  # a patch removed the attribute, which puts nobody out
     if len(dumps(claims)) > CLAIMS_LIMIT:
         raise invalid(f"The attributes of a user may take {CLAIMS_LIMIT // 1024} KiB together.")
     return {
