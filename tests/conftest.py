@@ -126,3 +126,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _place(nodeid: str) -> int:
     return next((n for n, start in enumerate(LONGEST) if nodeid.startswith(start)), len(LONGEST))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The seeds of what is random by design: parallel processes cannot print them."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    seeds = {
+        (report.nodeid, name, value)
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+        for name, value in report.user_properties
+        if name.endswith("_SEED")
+    }
+    for node, name, value in sorted(seeds):
+        terminalreporter.line(f"{name}={value}  {node}")

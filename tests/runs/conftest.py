@@ -49,7 +49,7 @@ def make_pipeline(
                 "source": {
                     "connector_id": None,
                     "kind": source_kind,
-                    "config": source or {"rows": 100},
+                    "config": {"rows": 100} if source is None else source,
                     "stream": stream,
                     "sync_mode": "full_refresh",
                     "cursor_field": None,

@@ -31,6 +31,15 @@ class OwnServer:
         self._postgres = postgres
         self.url = postgres.url(DATABASE)
 
+    def admin_url(self, database: str = DATABASE) -> str:
+        """The administrator's address of one of its databases."""
+        return self._postgres.url(database)
+
+    @property
+    def is_up(self) -> bool:
+        process = self._postgres.process
+        return process is not None and process.poll() is None
+
     def kill(self) -> None:
         """kill -9; every session ends."""
         process = self._postgres.process
@@ -51,14 +60,26 @@ class OwnServer:
     @property
     def recovered(self) -> bool:
         """Whether it found at its start that it had been killed."""
-        return "was not properly shut down" in self.log
+        return self.recoveries > 0
+
+    @property
+    def recoveries(self) -> int:
+        """How often it found that it, or one that served a session, had been killed."""
+        return self.log.count("was not properly shut down")
 
 
 @contextmanager
 def own_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
     """A migrated database on a fresh server; Django's connections point there meanwhile."""
+    with migrated_server(folder) as server, pointed_at(server.url, monkeypatch):
+        yield server
+
+
+@contextmanager
+def migrated_server(folder: Path) -> Iterator[OwnServer]:
+    """Durable: what was committed must survive."""
     folder.chmod(0o711)
-    with EmbeddedPostgres(folder / "pg") as postgres:  # durable: what was committed must survive
+    with EmbeddedPostgres(folder / "pg") as postgres:
         url = postgres.url(DATABASE)
         prepare_database(url, settings.SECRET_KEY)
         environment = {**os.environ, "DATABASE_URL": url, "DROVER_DB_ROLE": "owner"}
@@ -66,12 +87,11 @@ def own_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnSer
         subprocess.run(command, env=environment, check=True)
         owner = env.role_url(url, settings.SECRET_KEY, "app_owner")
         state.install(owner, role="app_engine")
-        with _pointed_at(url, monkeypatch):
-            yield OwnServer(postgres)
+        yield OwnServer(postgres)
 
 
 @contextmanager
-def _pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     close_connections()
     user = env.database_parts(env.role_url(url, settings.SECRET_KEY, "app_user"))
     engine = env.role_url(url, settings.SECRET_KEY, "app_engine")

@@ -1,0 +1,96 @@
+"""An API of many pages, for any number of pipelines: something happens when a given page is asked for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.engine.sources.api import Asked, Reply, serving
+
+PAGE, PAGES = 50, 20
+ROWS = PAGE * PAGES
+PAUSE = 0.03  # seconds a page: several checkpoints a run
+
+Act = Callable[[], None]
+
+
+class PagedApi:
+    """`url`/NAME serves the rows 1 to ROWS; a reader who is asked to wait for an act cannot end before it."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.served: Counter[str] = Counter()  # pages by reader, and of all readers under ""
+        self.fired: list[str] = []
+        self.faults: list[BaseException] = []
+        self._acts: dict[tuple[str, int], Act] = {}
+        self._lock = threading.Lock()
+        self._acting = threading.Lock()  # one at a time: they would hit each other
+        self._open = threading.Event()
+
+    def hold(self) -> None:
+        """Answer nobody, so that no page is asked for before all is arranged."""
+        self._open.clear()
+
+    def release(self) -> None:
+        self._open.set()
+
+    def at(self, page: int, act: Act, *, reader: str = "") -> None:
+        """Do it when so many more pages were answered, by this reader or by all together."""
+        with self._lock:
+            place = self.served[reader] + page
+            while (reader, place) in self._acts:
+                place += 1
+            self._acts[reader, place] = act
+
+    @property
+    def waiting(self) -> int:
+        """Acts whose page has not come."""
+        return len(self._acts)
+
+    def forget(self) -> None:
+        """What did not happen until now does not happen any more."""
+        with self._lock:
+            self._acts.clear()
+
+    def answer(self, asked: Asked) -> Reply:
+        self._open.wait()
+        name = asked.path.split("/")[1]
+        for act in self._count(name):
+            self._do(act, f"{name} {self.served[name]}")
+        time.sleep(PAUSE)
+        start = int(asked.params.get("offset", 0))
+        return Reply([row(n) for n in range(start + 1, min(start + PAGE, ROWS) + 1)])
+
+    def _count(self, name: str) -> list[Act]:
+        with self._lock:
+            self.served.update([name, ""])
+            places = ((reader, self.served[reader]) for reader in (name, ""))
+            return [self._acts.pop(place) for place in places if place in self._acts]
+
+    def _do(self, act: Act, where: str) -> None:
+        try:
+            with self._acting:
+                act()
+        except BaseException as error:  # the test raises it: this thread only answers
+            self.faults.append(error)
+        else:
+            self.fired.append(where)
+
+
+def row(n: int) -> dict[str, object]:
+    return {"id": n, "name": f"row {n}"}
+
+
+@contextmanager
+def paged_api() -> Iterator[PagedApi]:
+    """Served on loopback until the block ends."""
+    api = PagedApi()
+    with serving(api.answer) as server:
+        api.url = server.url
+        try:
+            yield api
+        finally:
+            api.release()

@@ -1,0 +1,72 @@
+"""Storms: rounds of chosen faults at random events. DROVER_STORM_SEED repeats one, DROVER_STORM_ROUNDS lengthens it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from django.conf import settings
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.runs.own_server import OwnServer, migrated_server, pointed_at
+from tests.storms.api import paged_api
+from tests.storms.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def storm_server(django_db_setup: None) -> Iterator[OwnServer]:
+    """A PostgreSQL for all storms of this process."""
+    with (
+        TemporaryDirectory(prefix="drover-storms-") as folder,
+        migrated_server(Path(folder)) as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """All random choices of a storm come from it; its seed is shown after the tests."""
+    seed = os.environ.get("DROVER_STORM_SEED") or str(random.SystemRandom().randrange(10**9))
+    print(f"DROVER_STORM_SEED={seed}")
+    request.node.user_properties.append(("DROVER_STORM_SEED", seed))
+    return random.Random(f"{request.node.name} {seed}")
+
+
+@pytest.fixture
+def rounds() -> range:
+    return range(int(os.environ.get("DROVER_STORM_ROUNDS", "3")))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where the workers keep what they keep."""
+    made = tmp_path / "home"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def stage(
+    storm_server: OwnServer,
+    chance: random.Random,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[Stage]:
+    """Two workers, an API and an org of its own; whatever the storm left is looked for at the end."""
+    monkeypatch.setenv("DROVER_HOME", str(home))
+    monkeypatch.setattr(settings, "DROVER_HOME", home)
+    with (
+        django_db_blocker.unblock(),
+        pointed_at(storm_server.admin_url(), monkeypatch),
+        paged_api() as api,
+    ):
+        made = Stage(storm_server, api, chance, home)
+        try:
+            yield made
+        finally:
+            made.end()
