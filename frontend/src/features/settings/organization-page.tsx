@@ -14,26 +14,9 @@ import { useMay, useSession } from "@/features/session/use-session";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
 import { membersQuery } from "./members-page";
+import { organizationQuery, useSaveOrganization } from "./organization";
+import { Limits, Retention } from "./organization-numbers";
 import { Loaded, Section } from "./parts";
-
-export const organizationQuery = {
-  queryKey: ["organization"],
-  queryFn: () => answer(api.GET("/api/v1/org")),
-};
-
-type Change = Partial<Organization>;
-
-function useSave() {
-  const client = useQueryClient();
-  return useMutation({
-    mutationFn: (body: Change) => answer(api.PATCH("/api/v1/org", { body })),
-    onSuccess: async (saved) => {
-      client.setQueryData(organizationQuery.queryKey, saved);
-      await refresh();
-      say("Saved.");
-    },
-  });
-}
 
 export function OrganizationPage() {
   const organization = useQuery(organizationQuery);
@@ -45,7 +28,7 @@ export function OrganizationPage() {
           <General org={org} />
           <Rules org={org} />
           <Limits org={org} />
-          <Keeping org={org} />
+          <Retention org={org} />
           {may("org.transfer") && !org.deletion_at && <HandingOver org={org} />}
           <Ending org={org} />
           <Another />
@@ -56,7 +39,7 @@ export function OrganizationPage() {
 }
 
 function General({ org }: { org: Organization }) {
-  const save = useSave();
+  const save = useSaveOrganization();
   const may = useMay()("org.update");
   return (
     <Section title="Organization" about={<>Short name for single sign-on: {org.slug}</>}>
@@ -96,7 +79,7 @@ function atList(messages: Record<string, string>, name: string): string | undefi
 }
 
 function Rules({ org }: { org: Organization }) {
-  const save = useSave();
+  const save = useSaveOrganization();
   const may = useMay()("settings.edit");
   const messages = fieldMessages(save.error);
 
@@ -194,106 +177,6 @@ function Check({
       </label>
       {error && <p className="mt-1 text-xs text-bad">{error}</p>}
     </div>
-  );
-}
-
-const LIMITS = [
-  ["max_running", "Runs at once", false],
-  ["max_pipelines", "Pipelines", true],
-  ["max_members", "Members, invited ones included", true],
-  ["max_rows_month", "Rows a month", true],
-  ["max_bytes_month", "Bytes a month", true],
-] as const;
-
-const KEPT = [
-  ["keep_logs_days", "Logs of runs", 1],
-  ["keep_events_days", "Events of the organization's stream", 1],
-  ["keep_runs_days", "Runs", 1],
-  ["keep_audit_days", "Audit trail, a year at least", 365],
-] as const;
-
-function Keeping({ org }: { org: Organization }) {
-  const save = useSave();
-  const may = useMay()("settings.edit");
-  const messages = fieldMessages(save.error);
-
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const given = KEPT.map(([name]) => {
-      const text = String(form.get(name)).trim();
-      return [name, text === "" ? null : Number(text)] as const;
-    });
-    save.mutate(Object.fromEntries(given));
-  }
-
-  return (
-    <Section
-      title="How long things are kept"
-      about="In days; empty: for ever. Sizes are under Usage. Files stay, and so do their runs and each pipeline's newest run."
-    >
-      <form className="grid max-w-xl gap-3 sm:grid-cols-2" onSubmit={submit}>
-        {KEPT.map(([name, label, least]) => (
-          <TextField
-            key={name}
-            label={label}
-            name={name}
-            type="number"
-            min={least}
-            max={36500}
-            defaultValue={org[name] ?? ""}
-            readOnly={!may}
-            error={messages[name]}
-          />
-        ))}
-        {may && (
-          <Button type="submit" className="self-end justify-self-start">
-            Save the days
-          </Button>
-        )}
-      </form>
-    </Section>
-  );
-}
-
-function Limits({ org }: { org: Organization }) {
-  const save = useSave();
-  const may = useMay()("settings.edit");
-  const messages = fieldMessages(save.error);
-
-  function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const given = LIMITS.map(([name]) => {
-      const text = String(form.get(name)).trim();
-      return [name, text === "" ? null : Number(text)] as const;
-    });
-    save.mutate(Object.fromEntries(given));
-  }
-
-  return (
-    <Section title="Limits" about="A warning at 80 %, a stop at 100 % that loses nothing. Empty: no limit.">
-      <form className="grid max-w-xl gap-3 sm:grid-cols-2" onSubmit={submit}>
-        {LIMITS.map(([name, label, optional]) => (
-          <TextField
-            key={name}
-            label={label}
-            name={name}
-            type="number"
-            min={optional ? 0 : 1}
-            required={!optional}
-            defaultValue={org[name] ?? ""}
-            readOnly={!may}
-            error={messages[name]}
-          />
-        ))}
-        {may && (
-          <Button type="submit" className="self-end justify-self-start">
-            Save the limits
-          </Button>
-        )}
-      </form>
-    </Section>
   );
 }
 

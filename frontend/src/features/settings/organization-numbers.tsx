@@ -1,0 +1,92 @@
+import type { FormEvent } from "react";
+import { fieldMessages } from "@/api/problem";
+import type { Organization } from "@/api/types";
+import { Button } from "@/components/button";
+import { TextField } from "@/components/field";
+import { useMay } from "@/features/session/use-session";
+import { useSaveOrganization } from "./organization";
+import { Section } from "./parts";
+
+type Limit = "max_running" | "max_pipelines" | "max_members" | "max_rows_month" | "max_bytes_month";
+type Kept = "keep_logs_days" | "keep_events_days" | "keep_runs_days" | "keep_audit_days";
+
+interface Numbered {
+  name: Limit | Kept;
+  label: string;
+  min: number;
+  max?: number;
+  required?: boolean;
+}
+
+const LIMITS: Numbered[] = [
+  { name: "max_running", label: "Runs at once", min: 1, required: true },
+  { name: "max_pipelines", label: "Pipelines", min: 0 },
+  { name: "max_members", label: "Members, invited ones included", min: 0 },
+  { name: "max_rows_month", label: "Rows a month", min: 0 },
+  { name: "max_bytes_month", label: "Bytes a month", min: 0 },
+];
+
+const LONGEST = 36500; // days
+const RETENTION: Numbered[] = [
+  { name: "keep_logs_days", label: "Logs of runs", min: 1, max: LONGEST },
+  { name: "keep_events_days", label: "Events of the organization's stream", min: 1, max: LONGEST },
+  { name: "keep_runs_days", label: "Runs", min: 1, max: LONGEST },
+  { name: "keep_audit_days", label: "Audit trail, a year at least", min: 365, max: LONGEST },
+];
+
+export function Limits({ org }: { org: Organization }) {
+  return (
+    <Section title="Limits" about="A warning at 80 %, a stop at 100 % that loses nothing. Empty: no limit.">
+      <NumbersForm org={org} fields={LIMITS} action="Save the limits" />
+    </Section>
+  );
+}
+
+export function Retention({ org }: { org: Organization }) {
+  return (
+    <Section
+      title="How long things are kept"
+      about="In days; empty: for ever. Sizes are under Usage. Files stay, and so do their runs and each pipeline's newest run."
+    >
+      <NumbersForm org={org} fields={RETENTION} action="Save the days" />
+    </Section>
+  );
+}
+
+/** Numbers of the organization that an admin may change; an empty field is sent as null. */
+function NumbersForm({ org, fields, action }: { org: Organization; fields: Numbered[]; action: string }) {
+  const save = useSaveOrganization();
+  const may = useMay()("settings.edit");
+  const messages = fieldMessages(save.error);
+
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const given = fields.map(({ name }) => {
+      const text = String(form.get(name)).trim();
+      return [name, text === "" ? null : Number(text)] as const;
+    });
+    save.mutate(Object.fromEntries(given));
+  }
+
+  return (
+    <form className="grid max-w-xl gap-3 sm:grid-cols-2" onSubmit={submit}>
+      {fields.map(({ name, ...input }) => (
+        <TextField
+          key={name}
+          {...input}
+          name={name}
+          type="number"
+          defaultValue={org[name] ?? ""}
+          readOnly={!may}
+          error={messages[name]}
+        />
+      ))}
+      {may && (
+        <Button type="submit" className="self-end justify-self-start">
+          {action}
+        </Button>
+      )}
+    </form>
+  );
+}

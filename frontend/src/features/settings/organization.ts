@@ -1,0 +1,22 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { answer, api } from "@/api/client";
+import { refresh } from "@/api/session";
+import type { Organization } from "@/api/types";
+import { say } from "@/components/toast";
+
+export const organizationQuery = {
+  queryKey: ["organization"],
+  queryFn: () => answer(api.GET("/api/v1/org")),
+};
+
+export function useSaveOrganization() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Partial<Organization>) => answer(api.PATCH("/api/v1/org", { body })),
+    onSuccess: async (saved) => {
+      client.setQueryData(organizationQuery.queryKey, saved);
+      await refresh();
+      say("Saved.");
+    },
+  });
+}
