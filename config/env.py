@@ -75,7 +75,8 @@ def flag(name: str, *, default: bool) -> bool:
 
 
 def integer(name: str, default: int, *, least: int | None = None) -> int:
-    value = os.environ.get(name, str(default))
+    """A whole number; the default where the setting is missing or empty."""
+    value = os.environ.get(name) or str(default)
     try:
         number = int(value)
     except ValueError:

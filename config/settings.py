@@ -44,13 +44,12 @@ RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 # limits of a session belong to the roles (local.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
-
 # How many connections a process may have: config.connections counts them.
 WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
-WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
-WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
+WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS, least=1)
+WORKER_POOL = env.integer("DROVER_DB_POOL", 8, least=1)
 DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
 QUEUE_POOL = 2  # of a worker, for fetching jobs; one more listens
 POOL_RECONNECT = 2.0  # seconds; a pool that fails for longer asks anew, instead of ever more rarely
@@ -347,7 +346,7 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
     "connections": env.integer("DROVER_SANDBOX_PREVIEW_CONNECTIONS", 200),
 }
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
-# Seconds without a page, a write or a line of the log after which a run counts as hung: docs/howto/look-after.md.
+# Seconds without a page, a write or a line of the log until a run counts as hung: docs/howto/look-after.md.
 RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)

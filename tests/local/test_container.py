@@ -273,14 +273,29 @@ def test_every_setting_of_a_server_reaches_the_containers(compose: dict[str, Any
         assert asked - given - SET_ELSEWHERE == set()
 
 
+def test_what_nobody_sets_in_env_is_read_as_the_default(compose: dict[str, Any]) -> None:
+    given = compose["services"]["web"]["environment"]
+    defaults = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(given[name])) for name in given}
+    read = (
+        "from config import env; env.do_without_installation(); from config import settings as s; "
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{read}print(s.WEB_THREADS, s.WEB_POOL, s.WORKER_POOL)"],
+        cwd=ROOT,
+        env=defaults | {"DROVER_WEB_THREADS": "12"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["12", "12", "8"], done.stderr
+
+
 # Set by the image or by a command, or tuned in tests only.
 SET_ELSEWHERE = {
     "DROVER_DEPLOYMENT",
     "DROVER_DB_ROLE",
     "DROVER_PROCESS",
     "DROVER_DEBUG",
-    "DROVER_DB_POOL",
-    "DROVER_WEB_THREADS",
     "DROVER_RUN_LEASE_SECONDS",
     "DROVER_RUN_HEARTBEAT_SECONDS",
     "DROVER_RUN_RETRY_SECONDS",
