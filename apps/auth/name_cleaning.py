@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from django.db import IntegrityError, migrations, transaction
 from psycopg import sql
 
-from apps.auth.names import NOT_STORED, cleaned
+from apps.auth.names import LINE_CHARACTERS, NOT_STORED, cleaned
+
+_NOT_IN_LINES = NOT_STORED.replace("\\u0001-\\u001F", "\\u0001-\\u0008\\u000B-\\u001F")
+_LINES = re.compile(f"([{LINE_CHARACTERS}])")
 
 
 def clean(table: str, **columns: int) -> migrations.RunPython:
@@ -35,6 +40,60 @@ def _clean_column(connection: Any, table: str, column: str, longest: int) -> Non
                     cursor.execute(change, [name or ("" if column in MAY_BE_EMPTY else mark), pk])
             except IntegrityError:
                 cursor.execute(change, [f"{name[: longest - len(mark) - 1]} {mark}".strip(), pk])
+
+
+def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPython:
+    """The same for a text of several lines, which keeps its lines."""
+
+    def run(apps: Any, schema_editor: Any) -> None:
+        _rewrite(
+            schema_editor.connection,
+            table,
+            column,
+            _NOT_IN_LINES,
+            lambda text: lines_of(text)[:longest],
+        )
+
+    return migrations.RunPython(run, migrations.RunPython.noop)
+
+
+def clean_lists(table: str, column: str, *, longest: int) -> migrations.RunPython:
+    """The same for a list of names, each of them once. One of which nothing can be seen goes."""
+
+    def run(apps: Any, schema_editor: Any) -> None:
+        _rewrite(
+            schema_editor.connection,
+            table,
+            column,
+            NOT_STORED,
+            lambda texts: names_of(texts, longest),
+        )
+
+    return migrations.RunPython(run, migrations.RunPython.noop)
+
+
+def lines_of(text: str) -> str:
+    parts = _LINES.split(text.replace("\r\n", "\n"))
+    return "".join(
+        part if part in LINE_CHARACTERS else cleaned(part, longest=len(part)) for part in parts
+    )
+
+
+def names_of(texts: list[str], longest: int) -> list[str]:
+    kept = dict.fromkeys(cleaned(text, longest=longest) for text in texts)
+    return [text for text in kept if text]
+
+
+def _rewrite(
+    connection: Any, table: str, column: str, pattern: str, rewritten: Callable[[Any], Any]
+) -> None:
+    places = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+    find = sql.SQL("SELECT id, {column} FROM {table} WHERE {column}::text ~ %s ORDER BY id")
+    change = sql.SQL("UPDATE {table} SET {column} = %s WHERE id = %s")
+    with connection.cursor() as cursor:
+        cursor.execute(find.format(**places), [pattern])
+        for pk, value in cursor.fetchall():
+            cursor.execute(change.format(**places), [rewritten(value), pk])
 
 
 MAY_BE_EMPTY = frozenset(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from apps.auth import accounts, mail, names
 from apps.auth.models import User
-from apps.auth.name_cleaning import clean
+from apps.auth.name_cleaning import clean, clean_lists, clean_texts
 from apps.orgs.models import Domain, Org
 from apps.orgs.roles import Role
 from apps.orgs.tenancy import org_scope
@@ -259,3 +259,32 @@ def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -
                 assert [name for (name,) in cursor.fetchall()] == [name for _, name in rows]
         finally:
             admin.execute("DROP TABLE old_names")
+
+
+def test_a_migration_cleans_tags_and_descriptions_too(committed_db: None) -> None:
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        admin.execute("CREATE TABLE old_texts (id int, tags varchar(50)[], description text)")
+        admin.execute("GRANT ALL ON old_texts TO app_user")
+        try:
+            admin.execute(
+                "INSERT INTO old_texts VALUES (1, %s, %s), (2, %s, %s)",
+                [
+                    ["a\u200bb", "ab", "\u202e", "c\nd"],
+                    "\u202eone\x07\r\n\ttwo\n\nthree",
+                    *(["kept"], "one\n  two"),
+                ],
+            )
+            operations: list[Any] = [
+                clean_lists("old_texts", "tags", longest=50),
+                clean_texts("old_texts", "description", longest=1000),
+            ]
+            for operation in operations:
+                operation.code(None, SimpleNamespace(connection=connection))
+            assert admin.execute(
+                "SELECT tags, description FROM old_texts ORDER BY id"
+            ).fetchall() == [
+                (["ab", "c d"], "one\n\ttwo\n\nthree"),
+                (["kept"], "one\n  two"),
+            ]
+        finally:
+            admin.execute("DROP TABLE old_texts")
