@@ -282,6 +282,7 @@ class EmbeddedPostgres:
             "logging_collector": "off",
         } | self._options
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.log_file.touch(mode=0o600)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self.data_dir.resolve(), *flags],
