@@ -18,22 +18,25 @@ def main() -> None:
         from django.db.utils import InterfaceError, OperationalError
         from psycopg import Error as DriverError
 
-        if sys.argv[1:2] in (["backup"], ["restore"]):  # they make servers, databases and roles
+        asked = sys.argv[2:] if sys.argv[1:2] == ["help"] else sys.argv[1:]
+        if asked[:1] in (["backup"], ["restore"]):  # they make servers, databases and roles
             from local.backups.command import main as backups
 
-            sys.exit(backups(sys.argv[1:]))
+            sys.exit(backups(asked if asked == sys.argv[1:] else [asked[0], "--help"]))
     except ModuleNotFoundError:
         refuse("Django is not installed here: `make up` installs it, then use .venv/bin/python.")
 
     from config.env import SettingMissing, adopt_installation, do_without_installation
 
     try:
-        if sys.argv[1:2] == ["test_source"]:
+        if sys.argv[1:2] in (["test_source"], ["help"], ["--help"], ["-h"], []):
             do_without_installation()
         if sys.argv[1:2] == ["worker"]:
             os.environ["DROVER_PROCESS"] = "worker"
         adopt_installation()
         execute_from_command_line(sys.argv)
+        if sys.argv[1:] in (["help"], ["--help"], ["-h"], []):
+            sys.stdout.write("\nAnd of Drover itself, with --help: backup, restore\n")
     except SettingMissing as missing:
         refuse(str(missing))
     except (InterfaceError, OperationalError, DriverError) as lost:

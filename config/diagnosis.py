@@ -154,7 +154,8 @@ def keys() -> Finding:
         step = "Add the key they were wrapped with to ENCRYPTION_KEYS, after the newest."
         return Finding("keys", False, f"{lost} of {count} organizations cannot be opened", step)
     later = f"; {old} under an older key, `manage.py rotate_keys` re-wraps them" if old else ""
-    return Finding("keys", True, f"{count} organizations can be opened{later}")
+    organizations = "1 organization" if count == 1 else f"{count} organizations"
+    return Finding("keys", True, f"{organizations} can be opened{later}")
 
 
 def _opens(key: Fernet | MultiFernet, wrapped: str) -> bool:

@@ -74,14 +74,19 @@ def flag(name: str, *, default: bool) -> bool:
     raise SettingMissing(f"{name} must be true or false, not {value!r}.")
 
 
+<<<<<<< HEAD
 def integer(name: str, default: int, *, least: int | None = None) -> int:
     """A whole number; the default where the setting is missing or empty."""
+=======
+def integer(name: str, default: int, *, least: int = 1) -> int:
+    """A whole number; the default where the setting is missing or empty, as a compose file passes it on."""
+>>>>>>> b85b495 (Say what decides about hosts, refuse limits of nothing, and list all commands)
     value = os.environ.get(name) or str(default)
     try:
         number = int(value)
     except ValueError:
         raise SettingMissing(f"{name} must be a whole number, not {value!r}.") from None
-    if least is not None and number < least:
+    if number < least:
         raise SettingMissing(f"{name} must be {least} or more, not {number}.")
     return number
 

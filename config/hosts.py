@@ -20,6 +20,10 @@ from config.wire import dumps
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 # What probes and monitors ask from inside, by the address they connect to, with nothing in it that depends on a name.
 FROM_INSIDE = re.compile(r"/api/v1/(?:health/(?:live|ready)|metrics)")
+UNKNOWN = (
+    "This installation does not answer to the host name of the request. Whoever runs it sets"
+    " DROVER_PUBLIC_URL to its address, and DROVER_ALLOWED_HOSTS to further names."
+)
 
 
 def is_ours(host: str | None, *, path: str, server: str) -> bool:
@@ -34,8 +38,8 @@ def is_ours(host: str | None, *, path: str, server: str) -> bool:
 
 
 def refusal() -> bytes:
-    """What a stranger's host is told: that the request is wrong, not which names would be right."""
-    return dumps(Problem(400, "The request is malformed.", "malformed").response().data)
+    """What a stranger's host is told: what is wrong and who can change it, not which names would be right."""
+    return dumps(Problem(400, UNKNOWN, "malformed").response().data)
 
 
 class KnownHost:

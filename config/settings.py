@@ -161,7 +161,7 @@ REFRESH_TOKEN_LEEWAY = timedelta(seconds=10)
 REQUIRE_VERIFIED_EMAIL = env.flag(
     "DROVER_REQUIRE_VERIFIED_EMAIL", default=DEPLOYMENT == "production"
 )
-ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14))
+ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14, least=0))
 # allauth carries identity providers and second factors; accounts, passwords and mail are ours (ADR 0027).
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -337,7 +337,7 @@ SANDBOX_LIMITS = {
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
 # Runs of one org at once in a worker, so that none can use up its memory; by hand where one knows better.
-WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0) or memory.runs_of_an_org(
+WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, least=0) or memory.runs_of_an_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )
 SANDBOX_QUESTION_LIMITS = {  # checks and previews
@@ -352,9 +352,9 @@ RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
 )  # before the second attempt
 # Live streams at once in one web process; each process counts its own.
-STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40, least=1)
-STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400, least=1)
-STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000, least=1)
+STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40)
+STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400)
+STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000)
 STREAM_RECHECK = timedelta(seconds=env.integer("DROVER_STREAM_RECHECK_SECONDS", 60))
 
 # --- Logging ----------------------------------------------------------------------------------

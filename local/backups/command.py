@@ -31,12 +31,18 @@ def main(arguments: list[str]) -> int:
             address = os.environ.get("DATABASE_URL", "")
             restore(given.file.absolute(), given.keys.absolute(), home=home, admin_url=address)
     except (LocalError, SettingMissing, psycopg.Error, OSError) as failure:
-        complain(f"The {given.command} failed: {str(failure).strip().splitlines()[0]}")
+        complain(f"The {given.command} failed: {_sentence(failure)}")
         return FAILED
     except KeyboardInterrupt:
         complain(f"\nThe {given.command} was stopped before its end: run it again.")
         return INTERRUPTED
     return 0
+
+
+def _sentence(failure: Exception) -> str:
+    if isinstance(failure, OSError) and failure.filename and failure.strerror:
+        return f"{failure.filename}: {failure.strerror}."
+    return str(failure).strip().splitlines()[0]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("restore", "bring a backup into an empty DROVER_HOME and an empty database"),
     ):
         command = commands.add_parser(name, help=what, description=what)
-        command.add_argument("file", type=Path, metavar="FILE")
-        command.add_argument("--keys", type=Path, metavar="KEYS", required=True)
+        command.add_argument("file", type=Path, metavar="FILE", help="database and stored files")
+        keys = "the keys, without which FILE is of no use: kept apart from it"
+        command.add_argument("--keys", type=Path, metavar="KEYS", required=True, help=keys)
     return parser

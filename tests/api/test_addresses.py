@@ -121,6 +121,20 @@ def test_a_number_of_proxies_below_none_is_refused() -> None:
     assert b"must be 0 or more" in refused.value.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DROVER_CHILD_MEMORY_MB", "-1"), ("DROVER_DB_POOL", "0"), ("DROVER_WEB_THREADS", "0")],
+)
+def test_a_limit_that_nothing_could_run_under_is_refused(name: str, value: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        _setting("TRUSTED_PROXIES", **{name: value})
+    assert f"{name} must be 1 or more, not {value}.".encode() in refused.value.stderr
+
+
+def test_a_number_left_empty_is_the_default() -> None:
+    assert _setting("WEB_POOL", DROVER_DB_POOL="", DROVER_WEB_THREADS="5") == 5
+
+
 def _setting(name: str, **environment: str) -> Any:
     ask = f"import json; from config import settings; print(json.dumps(settings.{name} or []))"
     done = subprocess.run(

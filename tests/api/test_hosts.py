@@ -68,6 +68,7 @@ def test_a_strange_host_is_refused_on_every_path(server: int, path: str) -> None
         assert status(answer) == 400, answer
         assert PUBLIC.encode() not in answer
         assert b"internal" not in answer
+        assert b"DROVER_ALLOWED_HOSTS" in answer  # the next step, for whoever runs it
 
 
 @pytest.mark.parametrize("host", STRANGE)

@@ -81,3 +81,18 @@ def test_a_python_without_the_packages_says_which_one_has_them() -> None:
     )
     assert done.returncode == 2
     assert ".venv/bin/python" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("help backup", "--keys KEYS"),
+        ("restore --help", "--keys KEYS"),
+        ("help", "backup, restore"),
+    ],
+)
+def test_help_knows_the_commands_that_are_not_djangos(note: Path, typed: str, told: str) -> None:
+    command = [sys.executable, "manage.py", *typed.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout

@@ -139,7 +139,7 @@ def test_the_doctor_finds_nothing_wrong_but_the_missing_worker(committed_db: Non
     make_world()
     found = findings()
     assert {part for part, finding in found.items() if not finding.ok} == {"workers", "scheduler"}
-    assert "1 organizations can be opened" in found["keys"].seen
+    assert "1 organization can be opened" in found["keys"].seen
 
 
 def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
