@@ -74,13 +74,8 @@ def flag(name: str, *, default: bool) -> bool:
     raise SettingMissing(f"{name} must be true or false, not {value!r}.")
 
 
-<<<<<<< HEAD
-def integer(name: str, default: int, *, least: int | None = None) -> int:
-    """A whole number; the default where the setting is missing or empty."""
-=======
 def integer(name: str, default: int, *, least: int = 1) -> int:
-    """A whole number; the default where the setting is missing or empty, as a compose file passes it on."""
->>>>>>> b85b495 (Say what decides about hosts, refuse limits of nothing, and list all commands)
+    """A whole number; the default where the setting is missing or empty."""
     value = os.environ.get(name) or str(default)
     try:
         number = int(value)

@@ -48,8 +48,8 @@ LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
-WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS, least=1)
-WORKER_POOL = env.integer("DROVER_DB_POOL", 8, least=1)
+WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
+WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
 DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
 QUEUE_POOL = 2  # of a worker, for fetching jobs; one more listens
 POOL_RECONNECT = 2.0  # seconds; a pool that fails for longer asks anew, instead of ever more rarely
