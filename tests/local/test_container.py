@@ -20,6 +20,14 @@ from local.postgres import EmbeddedPostgres, temporary_postgres
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def test_backups_are_made_by_the_user_who_owns_the_files(compose: dict[str, Any]) -> None:
+    """The worker's container starts as root without power over the files of others."""
+    text = (ROOT / "docs/howto/backup.md").read_text()
+    told = re.findall(r"docker compose run .* (\w+) python manage.py", text)
+    assert len(told) == 2
+    assert not [name for name in told if "user" in compose["services"][name]]
+
+
 def test_four_services_start(compose: dict[str, Any]) -> None:
     assert set(compose["services"]) == {"db", "prepare", "web", "worker"}
 
