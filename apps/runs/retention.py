@@ -19,6 +19,7 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.runs import storage
 from apps.runs.models import LogPart, Run
+from apps.runs.patience import each
 from apps.runs.states import ENDED
 
 logger = structlog.get_logger(__name__)
@@ -65,15 +66,22 @@ def apply() -> Removed:
 
 def remove_logs() -> int:
     """Logs of runs that ended long enough ago. Answers of how many runs."""
-    for org_id, run_id in _found("runs_logs_going"):  # a crash left them
-        _try_to_finish(org_id, run_id)
+    each(_found("runs_logs_going"), _finish)  # what a crash or the storage left
     removed = 0
     while removed < MOST and (due := _found("runs_logs_due")):
-        for org_id, run_id in due:
-            if begin(org_id, run_id):
-                _try_to_finish(org_id, run_id)
-        removed += len(due)
+        gone = each(due, _remove_log)
+        if not gone:
+            break
+        removed += gone
     return removed
+
+
+def _remove_log(org_id: UUID, run_id: UUID) -> bool:
+    """Whether its removal has begun at least: what is left then goes with the next call."""
+    if not begin(org_id, run_id):
+        return False
+    _finish(org_id, run_id)
+    return True
 
 
 def begin(org_id: UUID, run_id: UUID) -> bool:
@@ -83,24 +91,22 @@ def begin(org_id: UUID, run_id: UUID) -> bool:
         return bool(mine.update(log_removed=F("log_lines"), log_removal_at=Now()))
 
 
-def _try_to_finish(org_id: UUID, run_id: UUID) -> None:
-    """A folder that cannot be removed keeps no other org's log; the next call tries again."""
-    try:
-        _finish(org_id, run_id)
-    except Exception:  # each storage raises its own kinds
-        logger.exception("log cannot be removed now", org=str(org_id), run=str(run_id))
-
-
-def _finish(org_id: UUID, run_id: UUID) -> None:
+def _finish(org_id: UUID, run_id: UUID) -> bool:
+    """Remove the files, then their rows. Files that cannot be removed now are left for the next call."""
     with org_scope(org_id):
         run = Run.objects.for_org(org_id).filter(pk=run_id)
         before = run.values_list("log_removed", flat=True).first()
     if before is None:
-        return
-    storage.remove_log(org_id, run_id, before=before)
+        return False
+    try:
+        storage.remove_log(org_id, run_id, before=before)
+    except Exception:  # each storage raises its own kinds, and none may keep other orgs' logs
+        logger.exception("log cannot be removed now", org=str(org_id), run=str(run_id))
+        return False
     with org_scope(org_id):
         LogPart.objects.for_org(org_id).filter(run_id=run_id, first_line__lt=before).delete()
         run.filter(log_removed=before).update(log_removal_at=None)
+    return True
 
 
 def log_is_gone(run: Run) -> bool:
@@ -116,7 +122,7 @@ def note(org: Org, run: Run) -> str:
     """What a reader of a log is told about lines that were removed."""
     if not run.log_removed:
         return ""
-    days = [each for each in (org.keep_logs_days, org.keep_runs_days) if each is not None]
+    days = [kept for kept in (org.keep_logs_days, org.keep_runs_days) if kept is not None]
     after = f" after {min(days)} days" if days else ""
     if run.log_removed >= run.log_lines:
         return f"The log of this run was removed{after}."
@@ -130,21 +136,21 @@ def remove_runs() -> int:
     """Runs whose log is gone and whose files were replaced; each pipeline's newest stays."""
     removed = 0
     while removed < MOST and (due := _found("runs_due")):
-        gone = sum(_remove_run(org_id, run_id) for org_id, run_id in due)
+        gone = each(due, _remove_run)
         if not gone:
             break
         removed += gone
     return removed
 
 
-def _remove_run(org_id: UUID, run_id: UUID) -> int:
-    """The database takes along what belongs to it."""
+def _remove_run(org_id: UUID, run_id: UUID) -> bool:
+    """Whether it was there. The database takes along what belongs to it."""
     with org_scope(org_id), connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE org_id = %s AND id = %s AND status = ANY(%s)",
             [org_id, run_id, [str(status) for status in ENDED]],
         )
-        return int(cursor.rowcount)
+        return bool(cursor.rowcount)
 
 
 # what is asked of the database across orgs: ids, and counts of what a function removed

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
@@ -15,6 +16,7 @@ from apps.orgs.models import AuditEvent, Org
 from apps.runs import feeds, reconciler, retention, storage
 from apps.runs.execute import Worker
 from apps.runs.models import Event, LogPart, Output, Run
+from tests import database
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start
 from tests.runs.test_attempts import work_until_idle
@@ -104,6 +106,17 @@ def test_a_removal_that_was_interrupted_goes_on_and_is_told_meanwhile(
         assert not LogPart.objects.for_org(acme.org).exists()
 
 
+def test_what_another_process_holds_keeps_nothing_else(acme: World, this_worker: Worker) -> None:
+    held, free = ran(this_worker, acme, days_ago=92), ran(this_worker, acme, days_ago=91)
+    with psycopg.connect(database.url_of(database.worker_database())) as other:
+        other.execute("SELECT FROM runs_run WHERE id = %s FOR UPDATE", [held])
+        assert retention.apply().logs == 1
+        assert folder(acme, held).exists()
+        assert not folder(acme, free).exists()
+    assert retention.apply().logs == 1
+    assert not folder(acme, held).exists()
+
+
 def test_a_run_that_is_tried_again_keeps_its_new_lines(acme: World, this_worker: Worker) -> None:
     run_id = ran(
         this_worker,
@@ -137,9 +150,7 @@ def test_live_runs_are_never_touched(acme: World) -> None:
 def test_runs_stay_unless_the_org_wants_otherwise_and_the_newest_and_those_with_files_always(
     acme: World, this_worker: Worker
 ) -> None:
-    pipeline = make_pipeline(
-        acme, source={"rows": 20}
-    )  # each run replaces the files of the one before
+    pipeline = make_pipeline(acme, source={"rows": 20})  # a run replaces the files of the last
     runs = []
     for days in (300, 200, 100):
         runs.append(start(acme, pipeline))
