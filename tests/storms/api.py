@@ -26,6 +26,7 @@ class PagedApi:
         self.fired: list[str] = []
         self.faults: list[BaseException] = []
         self._acts: dict[tuple[str, int], Act] = {}
+        self._silent: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._acting = threading.Lock()  # one at a time: they would hit each other
         self._open = threading.Event()
@@ -36,6 +37,15 @@ class PagedApi:
 
     def release(self) -> None:
         self._open.set()
+
+    def silence(self, reader: str) -> None:
+        """Answer this one nothing more."""
+        self._silent[reader] = threading.Event()
+
+    def speak(self) -> None:
+        """Answer everybody again."""
+        while self._silent:
+            self._silent.popitem()[1].set()
 
     def at(self, page: int, act: Act, *, reader: str = "") -> None:
         """Do it when so many more pages were answered, by this reader or by all together."""
@@ -60,6 +70,8 @@ class PagedApi:
         name = asked.path.split("/")[1]
         for act in self._count(name):
             self._do(act, f"{name} {self.served[name]}")
+        if (silent := self._silent.get(name)) is not None:
+            silent.wait()
         time.sleep(PAUSE)
         start = int(asked.params.get("offset", 0))
         return Reply([row(n) for n in range(start + 1, min(start + PAGE, ROWS) + 1)])
@@ -94,3 +106,4 @@ def paged_api() -> Iterator[PagedApi]:
             yield api
         finally:
             api.release()
+            api.speak()
