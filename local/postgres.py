@@ -68,7 +68,7 @@ class EmbeddedPostgres:
         self.log_file = log_file or self.data_dir.with_name(self.data_dir.name + ".log")
         self.durable = durable
         self.process: subprocess.Popen[bytes] | None = None
-        self._options = dict(options or {}) | ({} if durable else FAST_AND_UNSAFE)
+        self._options = ({} if durable else FAST_AND_UNSAFE) | dict(options or {})
         self._port_is_ours = port == 0
 
     def __enter__(self) -> Self:

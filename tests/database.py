@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from config.private import from_now_on
 from local.home import CHECKOUT
 from local.postgres import EmbeddedPostgres
 from local.roles import prepare_database
@@ -124,6 +125,7 @@ def _manage(*arguments: str) -> None:
     )
 
 
+from_now_on()  # as every process of the product: `doctor` looks at the home's modes
 if ADMIN not in os.environ:
     _start()
 os.environ["DATABASE_URL"] = url_of(worker_database())

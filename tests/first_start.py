@@ -72,6 +72,7 @@ class MakeUp:
                 env=environment() | {"DROVER_HOME": str(home), "PORT": str(port)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                umask=0o022,  # a person's
                 start_new_session=True,  # a terminal's process group, for Ctrl-C
             )
         self._wait_for("demo.json", lambda: _written_after(self.report, started))

@@ -144,6 +144,7 @@ def test_the_doctor_finds_nothing_wrong_but_the_missing_worker(committed_db: Non
 
 def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
     worker_lives()
+    assert [finding for finding in diagnosis.all_findings() if not finding.ok] == []
     assert "Everything is well." in run("doctor")
 
 

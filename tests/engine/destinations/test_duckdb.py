@@ -152,12 +152,15 @@ def test_failures_do_not_show_the_paths_of_the_machine(target: DuckdbTarget) -> 
     assert str(target.file.parent) not in " ".join([str(caught.value), *caught.value.evidence])
 
 
-def test_the_newest_publication_of_a_table_is_remembered(target: DuckdbTarget) -> None:
-    for number in range(3):
+def test_the_newest_two_publications_of_a_table_are_remembered(target: DuckdbTarget) -> None:
+    jobs = []
+    for number in range(4):
         job = Sync(target)
         job.write([{"id": number}])
         job.publish()
-        job.destination.forget_older()
+        jobs.append(job.job)
     with duckdb.connect(target.file) as connection:
-        found = connection.execute("SELECT job_id FROM _drover_publications").fetchall()
-    assert found == [(job.job,)]
+        found = connection.execute(
+            "SELECT job_id FROM _drover_publications ORDER BY published_at"
+        ).fetchall()
+    assert found == [(job,) for job in jobs[-2:]]

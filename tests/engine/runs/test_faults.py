@@ -26,6 +26,7 @@ Rehearse = Callable[..., Rehearsal]
 ROWS = 2000
 SLOWLY = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # 100 pages and some checkpoints
 WANTED = list(range(1, ROWS + 1))
+KEEPS_COMMITS = {"synchronous_commit": "on"}  # of a server that a test kills
 
 
 MOMENTS = ("page", "page done", "checkpoint", "checkpoint done", "publish", "publish done")
@@ -199,7 +200,7 @@ def test_a_reset_stops_the_running_attempt_at_its_next_checkpoint(rehearse: Rehe
 def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
     rehearse: Rehearse,
 ) -> None:
-    with temporary_postgres() as server:
+    with temporary_postgres(KEEPS_COMMITS) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
         state.install(server.url(), role=ROLE)

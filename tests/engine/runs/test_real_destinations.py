@@ -21,7 +21,7 @@ from apps.engine.failures import FailureClass
 from apps.engine.sources.dummy import generated
 from local.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
-from tests.engine.runs.test_faults import kill, moments
+from tests.engine.runs.test_faults import KEEPS_COMMITS, kill, moments
 
 Rehearse = Callable[..., Rehearsal]
 ROWS, PAGE = 40_000, 500
@@ -163,7 +163,7 @@ def _next_run_is_exact_too(run: Rehearsal, arrivals: Arrivals, write_mode: Write
 def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_doubles_nothing(
     rehearse: Rehearse, seed: int
 ) -> None:
-    with temporary_postgres() as server:
+    with temporary_postgres(KEEPS_COMMITS) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
             admin.execute(f"create role {ROLE} login password '{ROLE_PASSWORD}'")
         state.install(server.url(), role=ROLE)

@@ -1,4 +1,4 @@
-"""What comes out of a sandbox is either a known message or refused; nothing else comes of a million tries."""
+"""What comes out of a sandbox is either a known message or refused; nothing else comes of any number of tries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ TOKENS = [
     b'"', b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"1e999", b"-0", b"NaN", b'"t"', b'"rows"',
     b"\\u0000", b"\\ud800", b"\xff", b"\x00", b"9" * 40, b"\n", b'"answer"', b'"error"', b"{}", b"[]",
 ]  # fmt: skip
-TRIES = 1_000_000
 
 
 @pytest.mark.parametrize("line", GOOD)
@@ -34,10 +33,11 @@ def test_every_known_message_is_read(line: bytes) -> None:
     assert read.kind == json.loads(line)["t"]
 
 
-def test_a_million_fuzzed_lines_are_read_or_refused_and_nothing_else() -> None:
+@pytest.mark.parametrize("tries", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+def test_fuzzed_lines_are_read_or_refused_and_nothing_else(tries: int) -> None:
     chance = random.Random(20_261_127)
     read = refused = 0
-    for _ in range(TRIES):
+    for _ in range(tries):
         line = _mutated(chance)
         try:
             message = decoded(line)
@@ -46,9 +46,9 @@ def test_a_million_fuzzed_lines_are_read_or_refused_and_nothing_else() -> None:
         else:
             read += 1
             assert message.kind in KINDS
-    assert read + refused == TRIES
+    assert read + refused == tries
     assert read > 1_000
-    assert refused > TRIES // 2
+    assert refused > tries // 2
 
 
 def _mutated(chance: random.Random) -> bytes:

@@ -30,7 +30,7 @@ BOUND: dict[str, Any] = {
     "cursor": None,
 }
 SMALL = Limits(
-    memory=512 * MEGABYTE, cpu_seconds=20, wall_seconds=30, disk=8 * MEGABYTE, page=16 * MEGABYTE
+    memory=512 * MEGABYTE, cpu_seconds=20, wall_seconds=120, disk=8 * MEGABYTE, page=16 * MEGABYTE
 )
 CONTROL = """
 import json, sys

@@ -92,12 +92,6 @@ class DuckdbDestination(Destination):
         output = self._output(rows)
         return Publication(rows, (output,), withdrawn=output.key)
 
-    def forget_older(self) -> None:
-        from apps.engine.destinations.duckdb import publishing
-
-        with self._database() as connection:
-            publishing.forget_older(connection, publishing.target_of(self._schema, self._table))
-
     def abandon(self) -> None:
         self._staging.clear()
 

@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS {PUBLICATIONS} (
 LAST = f"SELECT unknown FROM {PUBLICATIONS} WHERE target = ? ORDER BY published_at DESC LIMIT 1"  # noqa: S608 - a constant
 RECORD = f"INSERT INTO {PUBLICATIONS} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - a constant
 NEWEST = f"SELECT max(published_at) FROM {PUBLICATIONS} WHERE target = ?"  # noqa: S608 - a constant
-# The file is one pipeline's, so every publication in it is.
+# The file is one pipeline's, so every publication in it is. This one and the one before it stay: what is older
+# is asked for by nobody, and forgetting after publishing would change the file whose size was told.
 FORGET = f"DELETE FROM {PUBLICATIONS} WHERE target = ? AND published_at < ({NEWEST})"  # noqa: S608 - constants
 PART, ROW = "_drover_part", "_drover_row"
 
@@ -38,11 +39,6 @@ def published_rows(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | 
 def target_of(schema: str, table: str) -> str:
     """As publications name it."""
     return f"{schema}.{table}".lower()
-
-
-def forget_older(connection: duckdb.DuckDBPyConnection, target: str) -> None:
-    """Of the target's publications only the newest is asked for again."""
-    connection.execute(FORGET, [target, target])
 
 
 def refuse_if_late(connection: duckdb.DuckDBPyConnection, target: str, opened: datetime) -> None:
@@ -86,6 +82,7 @@ class Publishing:
                 self._apply(mode)
                 done = self._incoming.rows
                 at = datetime.now(UTC).replace(tzinfo=None)
+                self._do(FORGET, [self._target, self._target])
                 self._do(RECORD, [job_id, self._target, done, at, sorted(self._unknown)])
             self._do("COMMIT")
         return done
