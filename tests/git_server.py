@@ -74,6 +74,7 @@ def git_server(folder: Path) -> Iterator[GitServer]:
         ["git", "init", "-q", "--bare", "-b", "main", str(folder / "repo.git")], check=True
     )
     server.git("init", "-q", "-b", "main")
+    server.git("config", "core.compression", "0")  # large random files take a minute otherwise
     server.git("remote", "add", "origin", str(folder / "repo.git"))
     listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
     server.port = listening.server_address[1]
