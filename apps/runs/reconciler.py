@@ -151,7 +151,7 @@ def sweep() -> None:
 
 
 def _remove(function: str, before: datetime) -> None:
-    """In bounded bites, until nothing is left."""
+    """In bounded batches, until nothing is left."""
     with connection.cursor() as cursor:
         while True:
             cursor.execute(f"SELECT {function}(%s, %s)", [before, 5000])

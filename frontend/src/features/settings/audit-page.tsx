@@ -7,7 +7,7 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
 import { membersQuery } from "./members-page";
-import { save } from "./organization-page";
+import { downloadFile } from "./download-file";
 import { Section } from "./parts";
 
 interface Filter {
@@ -52,7 +52,7 @@ export function AuditPage() {
 
   function download(format: "csv" | "jsonl") {
     const wanted = new URLSearchParams({ ...filter, format });
-    void save(`/api/v1/org/audit/export?${wanted}`, `audit.${format}`).catch(complain);
+    void downloadFile(`/api/v1/org/audit/export?${wanted}`, `audit.${format}`).catch(complain);
   }
 
   return (

@@ -3,7 +3,7 @@ import { useRouter } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
-import { authorizedFetch, begin, refresh } from "@/api/session";
+import { begin, refresh } from "@/api/session";
 import type { Member, Organization } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -13,6 +13,7 @@ import { complain, say } from "@/components/toast";
 import { useMay, useSession } from "@/features/session/use-session";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
+import { downloadFile } from "./download-file";
 import { membersQuery } from "./members-page";
 import { organizationQuery, useSaveOrganization } from "./organization";
 import { Limits, Retention } from "./organization-numbers";
@@ -328,20 +329,10 @@ function Ending({ org }: { org: Organization }) {
 
 async function download(org: Organization) {
   try {
-    await save("/api/v1/org/export", `${org.slug}.jsonl`);
+    await downloadFile("/api/v1/org/export", `${org.slug}.jsonl`);
   } catch (error) {
     complain(error);
   }
-}
-
-/** A file that needs the token cannot be a plain link. */
-export async function save(path: string, name: string) {
-  const response = await authorizedFetch(new Request(path));
-  if (!response.ok) throw new Error(String(response.status));
-  const address = URL.createObjectURL(await response.blob());
-  const link = Object.assign(document.createElement("a"), { href: address, download: name });
-  link.click();
-  URL.revokeObjectURL(address);
 }
 
 function Another() {

@@ -4,7 +4,7 @@ import { Button } from "@/components/button";
 import { complain } from "@/components/toast";
 import { useMay } from "@/features/session/use-session";
 import { bytes, count, plural } from "@/format/number";
-import { save } from "./organization-page";
+import { downloadFile } from "./download-file";
 import { Loaded, Section } from "./parts";
 
 const NAMES = {
@@ -108,7 +108,9 @@ export function UsagePage() {
             about="Counted as runs move records; deleting a pipeline takes nothing off."
             action={
               exports && (
-                <Button onClick={() => void save("/api/v1/org/usage/export", "usage.csv").catch(complain)}>
+                <Button
+                  onClick={() => void downloadFile("/api/v1/org/usage/export", "usage.csv").catch(complain)}
+                >
                   Download CSV
                 </Button>
               )

@@ -59,8 +59,9 @@ def main() -> None:
         _need("root", lambda: _enter(spec["root"]))
     if "uid" in layers:
         _need("uid", lambda: _become(spec["uid"]))
-        _die_with_parent(spec)  # changing the user forgot it
-        _need("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))  # and closed /proc to who measures
+        # Changing the user cleared both: the signal at the parent's death, and /proc for whoever measures.
+        _die_with_parent(spec)
+        _need("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))
     _need("capabilities", _drop_capabilities)
     _need("no new privileges", lambda: _prctl(PR_SET_NO_NEW_PRIVS, 1))
     sys.path[:] = [spec["library"], *sys.path[1:], *spec["sites"]]
