@@ -97,7 +97,7 @@ class StreamSchema:
     def _sift(self, records: Iterable[Record], rejected: list[Rejected]) -> list[Record]:
         kept, names = [], set(self.columns)
         for record in records:
-            reason = _unfit(record) or _too_wide(names, record)
+            reason = _too_wide(names, record) or _unfit(record)  # the second looks at each field
             if reason:
                 rejected.append(Rejected(reason, _sample.repr(record)))
                 continue
@@ -148,7 +148,8 @@ def _names(records: list[Record]) -> tuple[list[str], bool]:
 
 def _nameable(name: Any) -> bool:
     try:
-        return type(name) is str and len(name.encode()) <= MAX_NAME_BYTES
+        # PostgreSQL stores no NUL, also not in JSON, which is where the columns of a stream are kept.
+        return type(name) is str and "\0" not in name and len(name.encode()) <= MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import traceback
 from collections import deque
@@ -22,6 +23,7 @@ from apps.engine.transforms import Transform
 MAX_ROWS = 200_000
 MAX_OBJECTS = 10_000
 MAX_BYTES = 24 << 20
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it, not a backslash before u0000
 OBJECT_FACTOR = 4  # a dict in memory against the same as JSON
 
 
@@ -205,7 +207,7 @@ def _page(answer: object, iteration: int) -> Page:
         frame=frame,
         rows=rows,
         next=_token(answer.next_pagination, "next_pagination") or {},
-        next_state=_token(answer.next_state, "next_state"),
+        next_state=_state(answer.next_state),
         size=int(frame.estimated_size()) if frame is not None else _size(rows),
     )
 
@@ -232,6 +234,23 @@ def _token(value: object, name: str) -> dict[str, Any] | None:
     except (TypeError, ValueError, RecursionError) as error:
         raise BrokenSource(f"The source's {name} cannot be stored as JSON: {error}.") from error
     return stored
+
+
+def _state(value: object) -> dict[str, Any] | None:
+    """As `_token`. It is kept as JSON in PostgreSQL, which stores neither NUL nor half a character."""
+    stored = _token(value, "next_state")
+    text = json.dumps(stored, ensure_ascii=False)
+    if _NUL.search(text) or not _is_text(text):
+        raise BrokenSource("The source's next_state holds text that cannot be stored.")
+    return stored
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _described(value: object) -> str:

@@ -241,13 +241,14 @@ class End:
         failed: Failed | None = None,
     ) -> None:
         reached = self.reached or Progress(0, 0, 0, 0, 0)
+        why = failure_columns(failed) if failed else states.NO_FAILURE
         Attempt.objects.for_org(self.claim.org_id).filter(
             run_id=self.claim.run_id, number=self.claim.attempt
         ).update(
             finished_at=Now(),
             outcome=outcome,
-            failure_class=failed.failure_class if failed else "",
-            failure_message=failed.message[:2000] if failed else "",
+            failure_class=why["failure_class"],
+            failure_message=why["failure_message"],
             records_read=reached.read if read is None else read,
             records_written=reached.written if written is None else written,
         )

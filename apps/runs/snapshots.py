@@ -163,7 +163,7 @@ def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def failure_columns(failed: Failed) -> dict[str, Any]:
-    """A failure as columns of the run. NUL, which PostgreSQL cannot hold, is shown instead."""
+    """A failure as columns of the run. NUL and lone surrogates, which PostgreSQL cannot hold, are shown instead."""
     return {
         "failure_class": failed.failure_class,
         "failure_message": _storable(failed.message)[:2000],
@@ -173,4 +173,4 @@ def failure_columns(failed: Failed) -> dict[str, Any]:
 
 
 def _storable(text: str) -> str:
-    return text.replace("\0", "␀")
+    return text.replace("\0", "␀").encode("utf-8", "replace").decode()

@@ -60,3 +60,59 @@ class Shop(RestSource):
     log = acme.client("viewer").get(f"/api/v1/runs/{run_id}/logs").content.decode()
     assert "asking with •••" in log
     assert SECRET not in log
+
+
+# What PostgreSQL stores nowhere (NUL), and nowhere as text (half a character).
+UNSTORABLE = {
+    "says": 'raise ValueError("a\\0b\\ud800")',
+    "remembers": 'return Page([{"id": 1}], next_state={"at": "\\0"})',
+    "reaches for": """
+        import socket
+        try:
+            socket.create_connection(("a\\0b.test", 443))
+        except OSError:
+            return Page([{"id": 1}])""",
+    "names": 'return Page([{"id": 1}, {"a\\0b": 2}])',
+}
+ENDS = {
+    "says": ("failed", "source"),
+    "remembers": ("failed", "source"),
+    "reaches for": ("succeeded", None),
+    "names": ("succeeded", None),
+}
+
+
+def test_code_that_speaks_what_no_database_stores_fails_as_a_source_and_at_once(
+    acme: World,
+) -> None:
+    runs = {}
+    for name, body in UNSTORABLE.items():
+        code = f"""
+from drover import Page, Source
+
+
+class Shop(Source):
+    streams = ["orders"]
+
+    class Config:
+        shop: str
+
+    def get(self, pagination=None):
+        {body}
+"""
+        with acme.scope():
+            text = Text(code, validate(code).to_json())
+            source = custom_sources.create(
+                org=acme.org, by=SYSTEM, name=name, text=text, approve=True
+            )
+        pipeline = make_pipeline(
+            acme, source_kind=source.kind, source={"shop": "a"}, stream="orders"
+        )
+        runs[name] = start(acme, pipeline)
+    with worker():
+        done = {name: wait_for(acme, run_id, ended) for name, run_id in runs.items()}
+    for name, run in done.items():
+        why = run["failure"] and run["failure"]["class"]
+        assert (run["status"], why) == ENDS[name], (name, run["failure"])
+        assert run["attempt"] == 1
+    assert done["reaches for"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"

@@ -247,7 +247,9 @@ def _question(data: bytes) -> Passage | None:
     if not isinstance(asked, dict):
         return None
     host, port = asked.get("host"), asked.get("port")
-    if not isinstance(host, str) or type(port) is not int or not 0 < len(host) <= 253:
+    if not isinstance(host, str) or not 0 < len(host) <= 253:
+        return None
+    if type(port) is not int or not 0 <= port <= 65535:
         return None
     return Passage(host.lower().rstrip("."), port)
 

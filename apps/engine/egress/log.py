@@ -40,7 +40,7 @@ class EgressLog:
     def carried(self, host: str, port: int, *, sent: int, received: int) -> None:
         """Bytes of a connection that passed before."""
         with self._lock:
-            line = self._lines.get((host[:253], port, ""))
+            line = self._lines.get((_shown(host), port, ""))
             if line is not None:
                 line.sent += sent
                 line.received += received
@@ -52,7 +52,8 @@ class EgressLog:
             return [asdict(line) for line in self._lines.values()]
 
     def _add(self, line: Reached) -> bool:
-        key = (line.host[:253], line.port, line.refused)
+        line.host = _shown(line.host)
+        key = (line.host, line.port, line.refused)
         with self._lock:
             known = self._lines.get(key)
             if known is None and len(self._lines) >= MOST_LINES:
@@ -60,6 +61,11 @@ class EgressLog:
             self._lines.setdefault(key, line).connections += 1
             self.changed += 1
         return known is None
+
+
+def _shown(host: str) -> str:
+    """What code and servers call a host may hold what no database stores and no page should show."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in host[:253])
 
 
 log = EgressLog()  # of this process, which serves one run or one question

@@ -349,7 +349,7 @@ def test_questions_that_are_none_are_refused(trial: Trial) -> None:
         from drover import _sockets
         answers = []
         for question in (b"", b"garbage", b"[]", b"{}", b'{"host":1,"port":2}', b'{"host":"a","port":true}',
-                         b'{"host":"' + b"a" * 2000 + b'","port":1}', b"[" * 2000):
+                         b'{"host":"' + b"a" * 2000 + b'","port":1}', b"[" * 2000, b'{"host":"a","port":65536}'):
             if not question:
                 continue
             _sockets._broker.sendall(question)
@@ -357,7 +357,7 @@ def test_questions_that_are_none_are_refused(trial: Trial) -> None:
         return Page([{"answers": answers}])
     """
     rows = trial.fetch(body, trial.door("shop.test"))
-    assert rows == [{"answers": [{"refused": "not a question"}] * 7}]
+    assert rows == [{"answers": [{"refused": "not a question"}] * 8}]
 
 
 def test_descriptors_are_handed_to_nobody(trial: Trial) -> None:
