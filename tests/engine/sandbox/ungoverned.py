@@ -159,6 +159,21 @@ def takes_the_room_for_pipes(world: World) -> Any:
     return fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 1 << 20) == 1 << 20
 
 
+def takes_the_room_for_sockets(world: World) -> Any:
+    """What waits in a socket is nobody's memory."""
+    import _socket
+
+    one, other = _socket.socketpair()
+    before = one.getsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF)
+    for end, option in ((one, _socket.SO_SNDBUF), (other, _socket.SO_RCVBUF)):
+        try:
+            end.setsockopt(_socket.SOL_SOCKET, option, 2 * before)
+        except OSError:
+            continue
+        return True
+    return False
+
+
 def hides_descriptors_between_sockets(world: World) -> Any:
     import _socket
     import array

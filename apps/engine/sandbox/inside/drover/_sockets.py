@@ -29,6 +29,7 @@ _broker: socket.socket | None = None
 
 PORTS = {"http": 80, "https": 443}
 INTERNET_LEVELS = {socket.IPPROTO_IP, socket.IPPROTO_TCP, socket.IPPROTO_IPV6}
+BUFFERS = {socket.SO_SNDBUF, socket.SO_RCVBUF}
 MOST_NAMES = 65_000
 
 
@@ -94,7 +95,8 @@ class BrokeredSocket(_Joining):
         return ("198.18.0.0", 0) if self._internet else super().getsockname()
 
     def setsockopt(self, level: int, *options: Any) -> None:
-        if level not in INTERNET_LEVELS:
+        sizes = level == socket.SOL_SOCKET and options[0] in BUFFERS  # the kernel refuses them
+        if level not in INTERNET_LEVELS and not sizes:
             super().setsockopt(level, *options)
 
 
