@@ -25,7 +25,13 @@ def ascii_domain(text: str) -> str:
         raise ValueError(text) from error
     found = name.to_text(omit_final_dot=True).lower()
     labels = found.split(".")
-    if len(labels) < 2 or labels[-1].isdigit() or len(found) > 253 or "\\" in found:
+    if (
+        len(labels) < 2
+        or not all(labels)
+        or labels[-1].isdigit()
+        or len(found) > 253
+        or "\\" in found
+    ):
         raise ValueError(text)
     return found
 

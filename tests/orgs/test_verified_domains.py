@@ -171,7 +171,16 @@ def test_dns_is_asked_without_a_transaction(
 @pytest.mark.parametrize(
     "domain",
     [
-        *("com", "", "a b.example", "ex_ample.example", "127.0.0.1", "a..example", "-a.example"),
+        *(
+            "com",
+            "",
+            ".",
+            "a b.example",
+            "ex_ample.example",
+            "127.0.0.1",
+            "a..example",
+            "-a.example",
+        ),
         *("a@b.example", "https://acme.example", "\u202eacme.example", "x" * 64 + ".example"),
     ],
 )
