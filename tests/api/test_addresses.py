@@ -160,7 +160,9 @@ def test_every_place_that_starts_uvicorn_tells_it_to_leave_the_address_alone() -
     folders = ("apps", "bench", "config", "docs", "local", "tests")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
     files += [file for file in ROOT.glob("*") if file.is_file() and file.suffix != ".lock"]
-    starts = re.compile(r"""["']uvicorn["']|uvicorn\.(?:run|Config|Server)|uvicorn config\b""")
+    starts = re.compile(
+        r"""(?<!alive\()["']uvicorn["']|uvicorn\.(?:run|Config|Server)|uvicorn config\b"""
+    )
     texts = {"py", "md", "yml", "yaml", "toml", "sh", ""}
     found = {
         str(file.relative_to(ROOT))
