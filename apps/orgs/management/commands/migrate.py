@@ -1,0 +1,28 @@
+"""Django's `migrate`, which can be done again wherever the database went away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.commands import migrate
+from django.db import transaction
+from django.db.migrations.executor import MigrationExecutor
+
+
+class WholeExecutor(MigrationExecutor):
+    """Makes a migration and records it in one transaction. Django's records one that puts off statements (indexes,
+    keys) in a second: cut in between, it would be made again, and its tables are there."""
+
+    def apply_migration(
+        self, state: Any, migration: Any, fake: bool = False, fake_initial: bool = False
+    ) -> Any:
+        if not migration.atomic:
+            return super().apply_migration(state, migration, fake, fake_initial)
+        with transaction.atomic(using=self.connection.alias):
+            return super().apply_migration(state, migration, fake, fake_initial)
+
+
+class Command(migrate.Command):
+    def handle(self, *args: Any, **options: Any) -> None:
+        setattr(migrate, "MigrationExecutor", WholeExecutor)  # noqa: B010 - Django offers no other way in
+        super().handle(*args, **options)

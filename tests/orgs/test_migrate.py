@@ -1,0 +1,68 @@
+"""A migration that is cut can be made again, at whatever point the database went away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.core.management import get_commands, load_command_class
+from django.core.management.commands import migrate
+from django.db import OperationalError, connection, migrations, models
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import ProjectState
+
+from apps.orgs.management.commands.migrate import WholeExecutor
+from tests import database
+
+
+@pytest.fixture
+def may_create(committed_db: None) -> Iterator[None]:
+    """The role of the tests owns nothing and makes no tables otherwise."""
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        admin.execute("GRANT CREATE ON SCHEMA public TO app_user")
+        try:
+            yield
+        finally:
+            admin.execute("DROP TABLE IF EXISTS cut_thing")
+            admin.execute("REVOKE CREATE ON SCHEMA public FROM app_user")
+
+
+class Migration(migrations.Migration):
+    """Its index is put off to the end, so that Django would record it in a second transaction."""
+
+    operations = [
+        migrations.CreateModel(
+            "Thing",
+            [
+                ("id", models.IntegerField(primary_key=True)),
+                ("name", models.CharField(max_length=9, db_index=True)),
+            ],
+        )
+    ]
+
+
+@pytest.mark.parametrize(("executor", "left"), [(MigrationExecutor, True), (WholeExecutor, False)])
+def test_a_migration_that_is_cut_before_it_is_recorded_leaves_nothing(
+    may_create: None,
+    monkeypatch: pytest.MonkeyPatch,
+    executor: type[MigrationExecutor],
+    left: bool,
+) -> None:
+    def gone(*_: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(executor, "record_migration", gone)
+    with pytest.raises(OperationalError):
+        executor(connection).apply_migration(ProjectState(), Migration("0001_initial", "cut"))
+    assert ("cut_thing" in connection.introspection.table_names()) is left
+
+
+def test_the_command_migrates_that_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[object] = []
+    monkeypatch.setattr(migrate, "MigrationExecutor", MigrationExecutor)  # and back at the end
+    monkeypatch.setattr(
+        migrate.Command, "handle", lambda *_, **__: used.append(vars(migrate)["MigrationExecutor"])
+    )
+    load_command_class(get_commands()["migrate"], "migrate").handle()
+    assert used == [WholeExecutor]
