@@ -7,8 +7,8 @@ import re
 from apps.engine.failures import SourceError
 
 MOST = 5_000_000  # values; as objects of one field each they take a gigabyte
-# The quantifiers are possessive, so that the time is linear whatever the text holds.
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# The quantifiers are possessive and a string may lack its end, so that no byte is looked at twice.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class TooManyValues(SourceError):

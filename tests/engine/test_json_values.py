@@ -75,3 +75,29 @@ def test_a_file_of_a_million_columns_is_refused() -> None:
     quoted = b'"' + b"," * 5000 + b'",b\n1,2\n'
     frame: Any = CsvReader(io.BytesIO(quoted), CsvOptions()).read({}, 1000).content
     assert frame.shape == (1, 2)
+
+
+def without_strings(text: bytes) -> bytes:
+    """Byte by byte; a string that lacks its end goes to the end of the text."""
+    kept, at = bytearray(), 0
+    while at < len(text):
+        if text[at : at + 1] != b'"':
+            kept += text[at : at + 1]
+            at += 1
+            continue
+        at += 1
+        while at < len(text) and text[at : at + 1] != b'"':
+            at += 2 if text[at : at + 1] == b"\\" else 1
+        at += 1
+    return bytes(kept)
+
+
+@given(st.lists(st.sampled_from([b'"', b"\\", b"a", b",", b"[", b"{", b"\n"])).map(b"".join))
+def test_what_is_no_json_is_counted_the_same(text: bytes) -> None:
+    marks = without_strings(text)
+    assert json_values.count(text, 0) == 1 + sum(marks.count(mark) for mark in (b",", b"[", b"{"))
+
+
+def test_a_string_that_never_ends_is_looked_at_once() -> None:
+    """Looked at again from each of its quotes it would take days."""
+    assert json_values.count(b'["' + b'\\"' * 4_000_000, 0) == 2

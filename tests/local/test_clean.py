@@ -15,7 +15,8 @@ from tests.engine.sandbox import trees
 def test_whatever_code_left_goes_with_the_data(tree: str, tmp_path: Path) -> None:
     home, kept = tmp_path / "home", tmp_path / "kept"
     home.mkdir()
-    kept.touch(mode=0o440)
+    kept.touch()
+    kept.chmod(0o440)
     os.link(kept, home / "linked")
     trees.TREES[tree](home)
     clean.remove(home)

@@ -160,13 +160,18 @@ def piece(
 
 def first_record(data: bytes, quote: str | None) -> bytes:
     """The first record with its line break; all of it when there is none."""
-    if not quote:
-        record = rb"[^\n]*+\n"
-    else:
-        mark = re.escape(quote.encode())
-        record = rb"(?:[^%b\n]++|%b[^%b]*+%b)*+\n" % (mark, mark, mark, mark)
-    found = re.match(record, data)  # possessive: looks at each byte once
-    return found[0] if found else data
+    at, end = 0, data.find(b"\n")
+    mark = quote.encode() if quote else b"\n"
+    while end >= 0:  # each byte is looked at once for quotes and once for line breaks
+        opened = data.find(mark, at, end)
+        if opened < 0:
+            return data[: end + 1]
+        at = data.find(mark, opened + 1) + 1
+        if at == 0:
+            return data
+        if at > end:
+            end = data.find(b"\n", at)
+    return data
 
 
 def _require_few_columns(record: bytes, options: CsvOptions) -> None:
