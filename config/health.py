@@ -40,7 +40,7 @@ class Queue:
 
     waiting: int
     oldest_short: float
-    workers: int
+    heartbeat_age: float | None
     tick_age: float | None
 
 
@@ -92,8 +92,8 @@ def migrations() -> Finding:
 
 
 def queue() -> Queue:
-    """Waiting jobs, living workers and the scheduler's last tick."""
-    ((waiting, oldest, workers, tick),) = rows(
+    """Waiting jobs, the newest heartbeat of a worker and the scheduler's last tick."""
+    ((waiting, oldest, heartbeat, tick),) = rows(
         """SELECT
                (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'
                 AND coalesce(scheduled_at, now()) <= now()),
@@ -102,22 +102,26 @@ def queue() -> Queue:
                 JOIN procrastinate_events e ON e.job_id = j.id AND e.type = 'deferred'
                 WHERE j.status = 'todo' AND j.queue_name = 'system'
                 AND coalesce(j.scheduled_at, now()) <= now()),
-               (SELECT count(*) FROM procrastinate_workers
-                WHERE last_heartbeat > now() - make_interval(secs => %s)),
+               (SELECT extract(epoch FROM now() - max(last_heartbeat)) FROM procrastinate_workers),
                (SELECT extract(epoch FROM now()) - max(defer_timestamp)
                 FROM procrastinate_periodic_defers WHERE task_name = %s)""",
-        WORKER_SILENT,
         TICK,
     )
-    age = None if tick is None else max(0.0, float(tick))
-    return Queue(int(waiting), float(oldest or 0.0), int(workers), age)
+    return Queue(int(waiting), float(oldest or 0.0), _age(heartbeat), _age(tick))
+
+
+def _age(seconds: Any) -> float | None:
+    return None if seconds is None else max(0.0, float(seconds))
+
+
+def _since(age: float | None) -> str:
+    return "never" if age is None else f"{age:.0f} s ago"
 
 
 def queue_findings() -> list[Finding]:
     """Whether somebody works, and whether schedules are looked at."""
     state = queue()
     start = "Start `manage.py worker`, or look at its log."
-    tick = "never" if state.tick_age is None else f"{state.tick_age:.0f} s ago"
     return [
         Finding(
             "queue",
@@ -125,11 +129,16 @@ def queue_findings() -> list[Finding]:
             f"{state.waiting} jobs wait, a short one {state.oldest_short:.0f} s",
             start,
         ),
-        Finding("workers", state.workers > 0, f"{state.workers} queue workers alive", start),
+        Finding(
+            "workers",
+            state.heartbeat_age is not None and state.heartbeat_age <= WORKER_SILENT,
+            f"last heartbeat {_since(state.heartbeat_age)}",
+            start,
+        ),
         Finding(
             "scheduler",
             state.tick_age is not None and state.tick_age <= TICK_LATE,
-            f"last tick {tick}",
+            f"last tick {_since(state.tick_age)}",
             start,
         ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,9 @@ from config.database_errors import first_line
 from config.schema import operation
 
 logger = structlog.get_logger(__name__)
+
+TOLD_EVERY = 60.0  # seconds
+_told: dict[str, float] = {}  # part that is not ready: when the log was told so
 
 
 class Alive(serializers.Serializer[Any]):
@@ -88,8 +92,16 @@ def _found() -> list[health.Finding]:
         found = [health.Finding("database", False, first_line(error))]
     for one in found:
         if not one.ok:
-            logger.warning("not ready", part=one.part, seen=one.seen)
+            _tell(one)
     return found
+
+
+def _tell(one: health.Finding) -> None:
+    """Write it down once a minute: anybody may ask as often as they like."""
+    now = time.monotonic()
+    if now - _told.get(one.part, -TOLD_EVERY) >= TOLD_EVERY:
+        _told[one.part] = now
+        logger.warning("not ready", part=one.part, seen=one.seen)
 
 
 def _is_operator(request: Request) -> bool:
@@ -125,7 +137,12 @@ def _lines() -> Iterator[str]:
     yield from _gauge(
         "drover_queue_oldest_seconds", "Age of the oldest short job.", queue.oldest_short
     )
-    yield from _gauge("drover_workers", "Workers whose heart beats.", queue.workers)
+    if queue.heartbeat_age is not None:
+        yield from _gauge(
+            "drover_worker_heartbeat_age_seconds",
+            "Since a worker gave a sign of life.",
+            queue.heartbeat_age,
+        )
     if queue.tick_age is not None:
         yield from _gauge(
             "drover_scheduler_tick_age_seconds", "Since the last tick.", queue.tick_age

@@ -27,6 +27,13 @@ def _dumps(value: Any, **_: Any) -> str:
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+class Unexplained(logging.Filter):
+    """Leaves out Django's line about an answer of 503: whatever gives one says why itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return getattr(record, "status_code", None) != 503
+
+
 def configure(config: dict[str, Any]) -> None:
     """Django calls this with `LOGGING`."""
     formatter = config["formatters"]["structured"]

@@ -367,8 +367,12 @@ LOGGING = {
             "()": "structlog.stdlib.ProcessorFormatter",
         }
     },
+    "filters": {"unexplained": {"()": "config.logs.Unexplained"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"procrastinate": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "procrastinate": {"level": "WARNING"},
+        "django.request": {"level": "ERROR", "filters": ["unexplained"]},
+    },
 }
 LOGGING_CONFIG = "config.logs.configure"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from apps.orgs.roles import Role
-from config import health
+from config import health, health_views
 from tests.orgs.test_commands import worker_lives
 from tests.world import World, new_client, token_for
 
@@ -16,6 +16,7 @@ from tests.world import World, new_client, token_for
 @pytest.fixture(autouse=True)
 def nothing_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_storage_trusted_until", 0.0)
+    monkeypatch.setattr(health_views, "_told", {})
 
 
 def test_a_process_says_that_it_lives_without_asking_the_database() -> None:
@@ -81,6 +82,31 @@ def test_what_is_away_is_explained_to_operators_and_in_the_log(
     assert place in found["seen"]
 
 
+def test_strangers_who_ask_again_and_again_fill_no_log(
+    db: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> list[str]:
+        said = [record.msg for record in caplog.records]
+        return sorted(one["part"] if isinstance(one, dict) else str(one) for one in said)
+
+    for _ in range(5):
+        assert ready() == (503, {"ready": False})
+    assert told() == ["scheduler", "workers"]
+    monkeypatch.setattr(health_views, "TOLD_EVERY", 0.0)
+    ready()
+    assert told() == ["scheduler", "scheduler", "workers", "workers"]
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_not_ready(db: None) -> None:
+    worker_lives()
+    assert ready()[0] == 200
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '2 min'")
+    assert ready()[0] == 503
+    (found,) = [one for one in health.queue_findings() if one.part == "workers"]
+    assert found.seen == "last heartbeat 120 s ago"
+
+
 def test_a_database_that_goes_away_in_the_middle_is_not_told_to_strangers(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,8 +134,8 @@ def test_the_gauges_count_over_all_organizations(committed_db: None, settings: A
     settings.METRICS_TOKEN = "secret"
     answer = new_client().get("/api/v1/metrics", HTTP_AUTHORIZATION="Bearer secret")
     lines = answer.content.decode().splitlines()
-    assert {"drover_organizations 2", 'drover_runs{status="pending"} 2', "drover_workers 1"} <= set(
-        lines
-    )
+    assert {"drover_organizations 2", 'drover_runs{status="pending"} 2'} <= set(lines)
+    (age,) = [line for line in lines if line.startswith("drover_worker_heartbeat_age_seconds ")]
+    assert 0 <= float(age.split()[1]) < health.WORKER_SILENT
     for line in lines:
         assert line.startswith(("# HELP ", "# TYPE ")) or len(line.rsplit(" ", 1)) == 2
