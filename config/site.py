@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -9,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from apps.orgs.scim.errors import answer_at
 from config import openapi
-from config.problems import Problem
+from config.problems import Problem, as_problem
 from config.wire import dumps
 
 FRONTEND_MISSING = """<!doctype html><title>Drover</title>
@@ -43,12 +45,19 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """What is left when our code raised: it is in the log, never in the answer."""
+    """What is left when our code raised: it is in the log, never in the answer. Pages that are not the API's come
+    here too when the database is away or somebody else holds what they need."""
+    problem = as_problem(error) if isinstance(error := sys.exc_info()[1], Exception) else None
+    if problem is not None and problem.status == 503:
+        return _problem(request, problem)
     return _problem(request, Problem(500, "This is our mistake; it has been logged.", "internal"))
 
 
 def _problem(request: HttpRequest, problem: Problem) -> HttpResponse:
     answer = answer_at(request.path, problem)
     return HttpResponse(
-        dumps(answer.data), status=answer.status_code, content_type=answer.content_type
+        dumps(answer.data),
+        status=answer.status_code,
+        headers=problem.headers,
+        content_type=answer.content_type,
     )

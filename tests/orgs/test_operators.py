@@ -6,10 +6,12 @@ import re
 import time
 from typing import Any
 
+import psycopg
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 from django.apps import apps
 from django.contrib import admin
+from django.db import ProgrammingError
 from django.test import Client
 from django.utils import timezone
 
@@ -20,6 +22,7 @@ from apps.orgs.models import AuditEvent, Org, SupportAccess
 from apps.orgs.operators import NEVER_SHOWN, OperatorAdmin
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
+from tests import database
 from tests.isolation.planted import Planted, plant
 
 PASSWORD = "correct horse battery staple"
@@ -260,6 +263,38 @@ class TestLookingAtAnOrg:
 def test_the_first_page_says_how_custom_code_is_isolated(operator: Client) -> None:
     shown = operator.get("/operators/").content.decode()
     assert f"Isolation of custom code: {layers.isolation().level}" in shown
+
+
+@pytest.mark.parametrize(
+    ("held", "page"),
+    [("orgs_org", "orgs/org/{org}/suspend/"), ("django_session", "login/")],
+    ids=["in a view", "in a middleware"],
+)
+def test_a_page_that_waits_in_vain_for_a_lock_says_when_to_come_back(
+    planted: Planted, operator: Client, held: str, page: str
+) -> None:
+    operator.raise_request_exception = False
+    sent = {"reason": "Sends spam.", "username": "op@example.com", "password": PASSWORD}
+    if page == "login/":
+        operator.cookies.clear()
+    with psycopg.connect(database.url_of(database.worker_database())) as other:
+        other.execute(f"LOCK TABLE {held} IN EXCLUSIVE MODE")
+        path = f"/operators/{page.format(org=planted.world.org.pk)}"
+        answer = operator.post(path, sent)
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "2")
+    assert answer.json()["code"] == "busy"
+
+
+def test_a_mistake_of_ours_on_a_page_stays_a_500(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ProgrammingError("no such column")
+
+    operator.raise_request_exception = False
+    monkeypatch.setattr(layers, "isolation", broken)
+    answer = operator.get("/operators/")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
 
 
 class TestSuspending:
