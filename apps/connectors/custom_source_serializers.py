@@ -12,6 +12,7 @@ from apps.connectors.serializers import NAME, SettingsField
 from apps.orgs.texts import NameField, ProseField
 
 MOST_CODE = 512 * 1024  # characters; the engine's validation says the same
+MOST_COMPARED = 3000  # lines of a version
 MOST_PREVIEW = 100
 
 
@@ -139,7 +140,12 @@ class CustomSourceDiffQuery(serializers.Serializer[Any]):
 class CustomSourceDiff(serializers.Serializer[Any]):
     before = serializers.IntegerField(help_text="0 is nothing at all.")
     after = serializers.IntegerField()
-    diff = serializers.CharField(allow_blank=True, help_text="Unified diff of the code.")
+    diff = serializers.CharField(
+        allow_blank=True,
+        allow_null=True,
+        help_text=f"Unified diff of the code; null when a version has more than {MOST_COMPARED:,} lines, which are"
+        " too many to compare.",
+    )
     hosts_added = serializers.ListField(child=serializers.CharField())
     hosts_removed = serializers.ListField(child=serializers.CharField())
 

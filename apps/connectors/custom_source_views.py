@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from apps.connectors import configuration, cookbook, custom_kinds, custom_sources, engine, services
 from apps.connectors.access import visible
 from apps.connectors.custom_source_serializers import (
+    MOST_COMPARED,
     CodeReport,
     CodeRequest,
     Cookbook,
@@ -506,11 +507,15 @@ class Recipes(CustomSourceView):
         return Response({"results": cookbook.entries(), "packages": cookbook.packages()})
 
 
-def _unified(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str:
+def _unified(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str | None:
+    """None when there are too many lines: difflib takes time by their square, and the web would wait for it."""
     old = before.code.splitlines(keepends=True) if before else []
+    new = after.code.splitlines(keepends=True)
+    if max(len(old), len(new)) > MOST_COMPARED:
+        return None
     lines = difflib.unified_diff(
         old,
-        after.code.splitlines(keepends=True),
+        new,
         f"version {before.number}" if before else "nothing",
         f"version {after.number}",
     )

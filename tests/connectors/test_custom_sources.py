@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from apps.connectors.custom_source_serializers import MOST_COMPARED
 from apps.connectors.models import CustomSource
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
@@ -136,6 +137,21 @@ def test_the_diff_says_which_hosts_are_new(world: World) -> None:
     first = world.client().get(f"{URL}/{made['id']}/versions/1/diff").json()
     assert first["before"] == 0
     assert first["hosts_added"] == ["127.0.0.1:8000"]
+
+
+def test_versions_with_too_many_lines_are_not_compared(world: World) -> None:
+    long = code() + "# a\n" * (MOST_COMPARED + 1 - len(code().splitlines()))
+    made = create(world)
+    for text in (long, long.removesuffix("# a\n")):
+        world.client().patch(f"{URL}/{made['id']}", {"code": text})
+    for number, against, compared in ((2, 1, False), (3, 2, False), (3, 1, True)):
+        diff = (
+            world.client()
+            .get(f"{URL}/{made['id']}/versions/{number}/diff", {"against": against})
+            .json()
+        )
+        assert (diff["diff"] is not None) is compared
+        assert diff["hosts_added"] == []
 
 
 def test_restoring_makes_a_new_version_that_equals_the_old(world: World) -> None:

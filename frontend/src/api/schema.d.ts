@@ -3231,8 +3231,8 @@ export interface components {
             /** @description 0 is nothing at all. */
             before: number;
             after: number;
-            /** @description Unified diff of the code. */
-            diff: string;
+            /** @description Unified diff of the code; null when a version has more than 3,000 lines, which are too many to compare. */
+            diff: string | null;
             hosts_added: string[];
             hosts_removed: string[];
         };

@@ -116,7 +116,13 @@ function Changes({ id, number, hosts }: { id: string; number: number; hosts: str
           <p className="mt-1 text-soft">No longer: {data.hosts_removed.join(", ")}</p>
         )}
       </div>
-      <DiffView label={`Changes of version ${number}`} diff={data.diff} />
+      {data.diff === null ? (
+        <p className="text-wait">
+          This version or the one before is too long to be compared. Read its code before you approve it.
+        </p>
+      ) : (
+        <DiffView label={`Changes of version ${number}`} diff={data.diff} />
+      )}
     </div>
   );
 }
