@@ -104,7 +104,8 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
         with transaction.atomic():
             row.save()
     except IntegrityError:
-        raise NameTaken from None
+        message = f"{domain} is in your organization's list already: check its TXT record there."
+        raise NameTaken(message) from None
     _record(org, by.actor, "verified_domain.add", row, {"domain": [None, domain]})
     return row
 

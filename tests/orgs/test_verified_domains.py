@@ -204,7 +204,9 @@ def test_an_international_domain_is_kept_as_dns_has_it(world: World, dns: NameSe
 
 def test_the_same_domain_twice_and_too_many_are_conflicts(world: World) -> None:
     name(world)
-    assert name(world, "ACME.example").json()["code"] == "name_taken"
+    again = name(world, "ACME.example").json()
+    assert again["code"] == "name_taken"
+    assert again["detail"].startswith("acme.example is in your organization's list already")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verified_domains, "MOST", 1)
         assert name(world, "b.example").json()["code"] == "limit_reached"
