@@ -13,7 +13,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from apps.engine import state
+from apps.engine import conversation, state
 from apps.engine.contract import (
     DestinationSpec,
     Event,
@@ -57,6 +57,13 @@ def supervisor() -> Iterator[EngineSupervisor]:
     engine.start(wait=30)
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that was asked to stop is killed nearly at once: for those that cannot react anyway."""
+    assert conversation.GRACE + conversation.UNKILLABLE < 10, "which is what a run promises"
+    monkeypatch.setattr(conversation, "GRACE", 0.1)
 
 
 @dataclass

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from itertools import pairwise
@@ -217,6 +219,35 @@ def test_rows_that_would_add_too_many_columns_are_rejected_not_the_page() -> Non
     assert (page.frame.shape, len(page.rejected)) == ((1500, 1500), 5)
     with pytest.raises(ContractError):
         schema.conform(pl.DataFrame({"one more": [1]}))
+
+
+@dataclass
+class Watched(Mapping[str, int]):
+    """A record that counts how many of its values were looked at."""
+
+    names: Sequence[str]
+    looked_at: int = 0
+
+    def __getitem__(self, name: str) -> int:
+        self.looked_at += 1
+        return 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def test_no_value_of_a_record_that_is_too_wide_is_looked_at() -> None:
+    """Its width is known at once; typing each of its fields alone would take seconds."""
+    wide = Watched([f"c{i}" for i in range(frames.MAX_COLUMNS + 1)])
+    narrow = Watched(["a", "b"])
+    page = StreamSchema().decode([wide, narrow])
+    assert (page.frame.shape, len(page.rejected)) == ((1, 2), 1)
+    assert "more than 1,500 columns" in page.rejected[0].reason
+    assert wide.looked_at == 0
+    assert narrow.looked_at > 0, "it counts"
 
 
 def test_source_records_are_decoded_by_their_data() -> None:

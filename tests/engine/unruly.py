@@ -90,8 +90,8 @@ def _slow(source: UnrulySource, after: int) -> Page:
 
 def _drip(source: UnrulySource, after: int) -> Page:
     """A page that takes long and moves all the while."""
-    for _ in range(16):
-        time.sleep(0.5)
+    for _ in range(8):
+        time.sleep(0.12)  # longer than `signs.EVERY` of a rehearsal
         signs.moved()
     return source._rows(after)
 

@@ -4,97 +4,137 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from apps.engine.contract import Event, Failed, Network, Progress, Started, Succeeded, Working
+from apps.engine.contract import Event, Failed, Network, Progress, Succeeded, Working
 from apps.engine.failures import FailureClass
-from apps.engine.silence import Watch
-from apps.engine.supervisor import EngineSupervisor
+from apps.engine.protocol import Message
+from apps.engine.silence import SILENCE, Watch
 from tests.engine.conftest import Rehearsal
-from tests.engine.ledger import SLOW
 
 Rehearse = Callable[..., Rehearsal]
-SILENCE = SLOW / 2
 
 
-@pytest.fixture(scope="module")
-def impatient() -> Iterator[EngineSupervisor]:
-    engine = EngineSupervisor(preload=("tests.engine.rehearsal",), silence=SILENCE)
-    engine.start(wait=30)
-    yield engine
-    engine.close()
+class Clock:
+    """Time as the supervisor's watch sees it: it moves at events of the run, and otherwise stands still."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
-def freeze(event: Event) -> None:
-    if isinstance(event, Progress) and event.written:
-        os.kill(frozen[0], signal.SIGSTOP)
-    if isinstance(event, Started):
-        frozen.append(event.pid)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("apps.engine.silence.time", made)
+    return made
 
 
-frozen: list[int] = []
-
-
-def test_a_silent_run_ends_as_timed_out_and_goes_on_where_it_was(
-    rehearse: Rehearse, impatient: EngineSupervisor
+def attempt_until_silent(
+    run: Rehearsal, clock: Clock, is_hung: Callable[[], bool], **more: Any
 ) -> None:
-    source = rehearse({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
-    destination = rehearse({"rows": 1000}, {"fault": "hang"})
-    child = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.02})
-    runs = (source, destination, child)
-    for run in runs:
-        run.engine = impatient
-    with ThreadPoolExecutor(3) as pool:
-        waiting = [
-            pool.submit(source.attempt),
-            pool.submit(destination.attempt),
-            pool.submit(child.attempt, on_event=freeze),
-        ]
-    for ended in waiting:
-        outcome = ended.result()
-        assert isinstance(outcome, Failed)
-        assert (outcome.failure_class, outcome.retryable) == (FailureClass.TIMEOUT, True)
-        assert "no sign of work" in outcome.message
-    source.trouble.unlink()
-    assert isinstance(source.attempt(), Succeeded)
-    assert any("Continuing at page 4 with 400 rows" in line.message for line in source.log)
+    """From the moment the run hangs on, the clock moves at each look at the run."""
+    looks: list[float] = []
+
+    def look() -> None:
+        if is_hung():
+            clock.now += SILENCE / 2
+            looks.append(clock.now)
+            assert len(looks) < 20, "it is never ended"
+
+    outcome = run.attempt(stop=look, **more)
+    assert looks, "it never hung"
+    assert isinstance(outcome, Failed)
+    assert (outcome.failure_class, outcome.retryable) == (FailureClass.TIMEOUT, True)
+    assert "no sign of work" in outcome.message
 
 
-def test_a_run_at_work_is_left_alone(rehearse: Rehearse, impatient: EngineSupervisor) -> None:
-    runs = (
-        rehearse({"rows": 100}, {"fault": "slow_publish"}),
-        rehearse({"rows": 100, "answer": "drip"}),
-        rehearse({"rows": 1600, "delay": 0.5}),
-    )
-    for run in runs:
-        run.engine = impatient
-    with ThreadPoolExecutor(3) as pool:
-        outcomes = [waiting.result() for waiting in [pool.submit(run.attempt) for run in runs]]
-    assert [type(outcome) for outcome in outcomes] == [Succeeded] * 3
+def test_a_silent_source_ends_as_timed_out_and_the_run_goes_on_where_it_was(
+    rehearse: Rehearse, clock: Clock
+) -> None:
+    run = rehearse({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})
+    attempt_until_silent(run, clock, lambda: bool(run.progress) and run.progress[-1].written >= 400)
+    run.trouble.unlink()
+    assert isinstance(run.attempt(), Succeeded)
+    assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
 
 
-def test_counts_repeated_are_no_sign_and_a_long_wait_is_granted_once(
+def test_a_silent_destination_ends_as_timed_out(
+    rehearse: Rehearse, clock: Clock, at_once: None
+) -> None:
+    run = rehearse({"rows": 1000}, {"fault": "hang"})
+    attempt_until_silent(run, clock, (run.folder / "hanging").exists)
+
+
+def test_a_frozen_child_ends_as_timed_out(rehearse: Rehearse, clock: Clock, at_once: None) -> None:
+    run = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.02})
+    frozen: list[int] = []
+
+    def freeze(event: Event) -> None:
+        if isinstance(event, Progress) and event.written and not frozen:
+            frozen.append(run.pid)
+            os.kill(run.pid, signal.SIGSTOP)
+
+    attempt_until_silent(run, clock, lambda: bool(frozen), on_event=freeze)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "silences"),
+    [
+        ({"rows": 100}, {"fault": "slow_publish"}, 4 * 3600 / SILENCE),
+        ({"rows": 100, "answer": "drip"}, {}, 3),
+        ({"rows": 1600, "delay": 0.05}, {}, 3),
+    ],
+    ids=["it publishes", "its one page drips in", "its pages come slowly"],
+)
+def test_a_run_at_work_is_left_alone(
+    source: dict[str, Any],
+    destination: dict[str, Any],
+    silences: float,
+    rehearse: Rehearse,
+    clock: Clock,
+    at_once: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr("apps.engine.silence.time.monotonic", lambda: now[0])
+    """After each sign of work nearly as much time passes as the run may be silent for."""
+
+    class Slow(Watch):
+        iterations = -1
+
+        def hear(self, message: Message) -> None:
+            super().hear(message)
+            if isinstance(message, Working):
+                clock.now += 0.9 * SILENCE + message.seconds
+            elif isinstance(message, Progress) and message.iterations > self.iterations:
+                self.iterations = message.iterations
+                clock.now += 0.9 * SILENCE
+
+    monkeypatch.setattr("apps.engine.supervisor.Watch", Slow)
+    outcome = rehearse(source, destination).attempt()
+    assert isinstance(outcome, Succeeded), outcome
+    assert clock.now > silences * SILENCE
+
+
+def test_counts_repeated_are_no_sign_and_a_long_wait_is_granted_once(clock: Clock) -> None:
     watch = Watch(10)
     for moment in range(0, 14, 2):
-        now[0] = float(moment)
+        clock.now = float(moment)
         watch.hear(Progress(1, 1, 0, 8, 1))
         watch.hear(Network([]))
     assert watch.is_over
     watch.hear(Progress(2, 1, 0, 8, 1))
     assert not watch.is_over
     watch.hear(Working("publishing", 100))
-    now[0] = 115.0
+    clock.now = 115.0
     watch.hear(Progress(2, 1, 0, 8, 1))
     assert not watch.is_over
-    now[0] = 123.0
+    clock.now = 123.0
     assert watch.is_over
     watch.hear(Working())
-    now[0] = 134.0
+    clock.now = 134.0
     assert watch.is_over

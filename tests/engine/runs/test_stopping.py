@@ -73,7 +73,9 @@ def test_cancelling_a_hung_source_keeps_what_was_read(rehearse: Rehearse) -> Non
     assert any("Continuing at page 4 with 400 rows" in line.message for line in run.log)
 
 
-def test_a_destination_that_hangs_is_killed_within_the_promise(rehearse: Rehearse) -> None:
+def test_a_destination_that_hangs_is_killed_within_the_promise(
+    rehearse: Rehearse, at_once: None
+) -> None:
     run = rehearse({"rows": 1000}, {"fault": "hang"})
     asked: list[float] = []
 
@@ -87,7 +89,7 @@ def test_a_destination_that_hangs_is_killed_within_the_promise(rehearse: Rehears
     assert time.monotonic() - asked[-1] < BOUND
 
 
-def test_a_frozen_child_is_killed_too(rehearse: Rehearse) -> None:
+def test_a_frozen_child_is_killed_too(rehearse: Rehearse, at_once: None) -> None:
     run = rehearse({"rows": 100_000, "page_size": 10, "delay": 0.02})
 
     def freeze(event: Event) -> None:
