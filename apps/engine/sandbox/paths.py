@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import importlib.metadata
 import os
 import sys
@@ -61,6 +62,7 @@ def readable() -> Readable:
     """Looked up once per process."""
     import certifi
 
+    _compile_library()
     packages = sorted({str(path) for path in _packages()})
     names = {Path(path).name.partition(".")[0] for path in packages if "-info" not in path}
     return Readable(
@@ -72,6 +74,12 @@ def readable() -> Readable:
         modules=tuple(sorted(name for name in names if name.isidentifier())),
         certificates=certifi.where(),
     )
+
+
+def _compile_library() -> None:
+    """Once: a sandboxed Python may write nothing here, and would compile all of it at each of its starts."""
+    if not sys.dont_write_bytecode:
+        compileall.compile_dir(LIBRARY, quiet=2)
 
 
 def _python() -> str:

@@ -124,4 +124,6 @@ def _hard_link(source: str, target: str, *, follow_symlinks: bool = True) -> str
         pass  # another file system
     shutil.copyfile(source, target)
     os.chmod(target, 0o644)
+    found = os.stat(source)  # a compiled module counts only for the time of its source
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
     return target

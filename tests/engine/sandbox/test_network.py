@@ -196,8 +196,9 @@ def test_requests_and_passages_are_told(trial: Trial) -> None:
     assert passage.sent > 0
 
 
-def test_requests_of_httpx_are_told_too(trial: Trial) -> None:
-    trial.fetch(BENIGN["httpx"], trial.door("shop.test", resolve=naive), before="import httpx")
+@pytest.mark.parametrize("before", ["", "import httpx"])
+def test_requests_of_httpx_are_told_too(before: str, trial: Trial) -> None:
+    trial.fetch(BENIGN["httpx"], trial.door("shop.test", resolve=naive), before=before)
     assert [(r.method, r.url, r.status) for r in trial.requests] == [
         ("GET", f"http://shop.test:{trial.port}/a", 200)
     ]

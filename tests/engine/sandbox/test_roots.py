@@ -1,10 +1,18 @@
-"""Prepared file systems: made once, and those of an older installation removed, never one in use."""
+"""Prepared file systems: made once, and those of an older installation removed, never one in use.
+
+No module in them has to be compiled at the start of a sandbox, which may not keep what it compiled.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
+import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from apps.engine.sandbox import paths, roots
 
@@ -29,3 +37,38 @@ def test_a_new_root_is_made_once_and_old_ones_go(tmp_path: Path) -> None:
     again = roots.prepared(tmp_path, paths.readable())
     assert again == made
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([made.name, used.name])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_authors_package_is_compiled_where_python_may_keep_it(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = shutil.copytree(
+        paths.LIBRARY, tmp_path / "inside", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    monkeypatch.setattr(paths, "LIBRARY", library)
+    monkeypatch.setattr(sys, "dont_write_bytecode", not kept)
+    paths.readable.__wrapped__()
+    modules = sorted(library.rglob("*.py"))
+    assert library / "drover" / "_serving.py" in modules
+    assert [_has_compiled(module) for module in modules] == [kept] * len(modules)
+
+
+def test_compiled_modules_are_valid_for_their_copies(tmp_path: Path) -> None:
+    """Only what everyone may read is linked, so that these are copied, as from another file system."""
+    module = tmp_path / "module.py"
+    module.write_text("x = 1")
+    module.chmod(0o600)
+    os.utime(module, (1_000_000_000, 1_000_000_000))
+    copied = Path(roots._hard_link(str(module), str(tmp_path / "copied.py")))
+    assert copied.stat().st_ino != module.stat().st_ino
+    assert copied.stat().st_mtime == 1_000_000_000
+
+
+def _has_compiled(module: Path) -> bool:
+    """Python believes a compiled module that names the time its source was last changed."""
+    compiled = Path(importlib.util.cache_from_source(str(module)))
+    if not compiled.exists():
+        return False
+    time_of_source = int.from_bytes(compiled.read_bytes()[8:12], "little")
+    return time_of_source == int(module.stat().st_mtime)

@@ -1,15 +1,16 @@
-"""Say plainly that a module is not there, instead of a refused file somewhere below an import."""
+"""Say plainly that a module is not there, and act once another one is: both where it is imported."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable, Iterable, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 
-class _Explaining(MetaPathFinder):
+class _Explaining:
+    """A module that cannot be imported is named, instead of a refused file somewhere below an import."""
+
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names) | sys.stdlib_module_names | {"drover", "source"}
 
@@ -24,6 +25,37 @@ class _Explaining(MetaPathFinder):
         return None
 
 
+class _Following:
+    """Calls `then` with the module `name` when that was imported, whoever did it and however late."""
+
+    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
+        self._name = name
+        self._then = then
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        found = PathFinder.find_spec(fullname, path) if fullname == self._name else None
+        if found is None or found.loader is None:
+            return None
+        load = found.loader.exec_module
+
+        def load_and_call(module: ModuleType) -> None:
+            load(module)
+            self._then(module)
+
+        found.loader.exec_module = load_and_call  # type: ignore[method-assign]
+        return found
+
+
 def explain(names: Iterable[str]) -> None:
     """`names` are the top-level modules beside the standard library that can be imported."""
     sys.meta_path.insert(0, _Explaining(names))
+
+
+def follow(name: str, then: Callable[[ModuleType], None]) -> None:
+    """Have `then` called with a module once it is there, which may be now or never."""
+    if name in sys.modules:
+        then(sys.modules[name])
+    else:
+        sys.meta_path.insert(0, _Following(name, then))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import http.client
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from drover import _imports
+
 _tell: Callable[..., None] = lambda **_: None  # noqa: E731 - replaced before any code runs
-_watched: set[str] = set()
 
 
 def watch(tell: Callable[..., None]) -> None:
-    """`tell(method=, url=, status=, ms=)`; the URL comes without its query, which may hold secrets."""
+    """`tell(method=, url=, status=, ms=)`; the URL comes without its query, which may hold secrets.
+
+    Each client is watched from its import on: to import them for code that uses none takes a while.
+    """
     global _tell
     _tell = tell
-    put, answered = http.client.HTTPConnection.putrequest, http.client.HTTPConnection.getresponse
+    _imports.follow("http.client", _watch_http_client)
+    _imports.follow("httpx", _watch_httpx)
+
+
+def _watch_http_client(client: Any) -> None:
+    put, answered = client.HTTPConnection.putrequest, client.HTTPConnection.getresponse
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         self._drover_asked = (method, _shown(self, url), time.monotonic())
@@ -29,16 +36,11 @@ def watch(tell: Callable[..., None]) -> None:
             _said(*asked, status=response.status)
         return response
 
-    http.client.HTTPConnection.putrequest = putrequest  # type: ignore[method-assign]
-    http.client.HTTPConnection.getresponse = getresponse  # type: ignore[method-assign]
+    client.HTTPConnection.putrequest = putrequest
+    client.HTTPConnection.getresponse = getresponse
 
 
-def watch_late_ones() -> None:
-    """Clients that came in with the source's own imports."""
-    httpx = sys.modules.get("httpx")
-    if httpx is None or "httpx" in _watched:
-        return
-    _watched.add("httpx")
+def _watch_httpx(httpx: Any) -> None:
     once, later = httpx.Client.send, httpx.AsyncClient.send
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:
@@ -72,7 +74,7 @@ def _said(method: str, url: str, start: float, *, status: int) -> None:
 
 
 def _shown(connection: Any, path: str) -> str:
-    scheme = "https" if isinstance(connection, http.client.HTTPSConnection) else "http"
+    scheme = "https" if connection.default_port == 443 else "http"
     usual = {"https": 443, "http": 80}[scheme]
     port = "" if connection.port == usual else f":{connection.port}"
     return f"{scheme}://{connection.host}{port}{path.partition('?')[0]}"[:500]

@@ -102,11 +102,9 @@ def serve(requests: BinaryIO, spec: Json) -> None:
         try:
             if served is None:
                 served = Served(_loaded(code), output)
-                _requests.watch_late_ones()
             served.answer(orjson.loads(line))
         except BaseException as error:
             output.say("error", **_contract.explained(error, _trace(error)))
-        _requests.watch_late_ones()
     sys.stdout.flush()
     os._exit(0)
 
