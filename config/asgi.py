@@ -70,9 +70,10 @@ def build() -> Application:
             run = found["run"]
             await streams(scope, receive, send, UUID(run) if run else None)
         elif _length(scope) > settings.API_BODY_LIMIT:
-            await _refuse_body(scope["path"], send)
+            await _refuse_body(scope["path"], send, 413)
+        elif (body := await _whole_body(scope, receive)) is None:
+            await _refuse_body(scope["path"], send, 408)
         else:
-            body = await _whole_body(scope, receive)
             asked = {**scope, "query_string": _ascii(scope["query_string"])}
             await pages(asked, body, files.following(asked, receive, send))
 
@@ -117,17 +118,15 @@ def _length(scope: Scope) -> int:
     return int(length[:18]) if length.isdigit() else 0
 
 
-async def _refuse_body(path: str, send: Send) -> None:
-    """413 before the body has come: a thread that waited for it would be missed by others."""
-    from django.core.exceptions import RequestDataTooBig
-
+async def _refuse_body(path: str, send: Send, status: int) -> None:
+    """Answer before the body has come: a thread that waited for it would be missed by others."""
     from apps.orgs.scim.errors import answer_at
-    from config.problems import Problem, as_problem
+    from config.problems import BODY_TOO_LARGE, BODY_TOO_SLOW
     from config.wire import dumps
 
-    answer = answer_at(path, as_problem(RequestDataTooBig()) or Problem(413))
+    answer = answer_at(path, {408: BODY_TOO_SLOW, 413: BODY_TOO_LARGE}[status])
     kind = str(answer.content_type).encode()
-    await _answer(send, 413, dumps(answer.data), kind, (b"connection", b"close"))
+    await _answer(send, status, dumps(answer.data), kind, (b"connection", b"close"))
 
 
 async def _answer(send: Send, status: int, body: bytes, kind: bytes, *more: Header) -> None:
@@ -143,14 +142,21 @@ async def _answer(send: Send, status: int, body: bytes, kind: bytes, *more: Head
     await send({"type": "http.response.body", "body": body})
 
 
-async def _whole_body(scope: Scope, receive: Receive) -> Receive:
-    """Read the body here, so that a slow sender does not occupy a thread."""
+async def _whole_body(scope: Scope, receive: Receive) -> Receive | None:
+    """Read the body here, so that a slow sender does not occupy a thread. None when nothing of it comes for
+    BODY_WAIT seconds, so that it does not occupy a connection for ever either."""
+    from django.conf import settings
+
     if not _length(scope):
         return receive
     parts: list[bytes] = []
     message: Message = {"more_body": True}
     while message.get("more_body"):
-        message = await receive()
+        try:
+            async with asyncio.timeout(settings.BODY_WAIT):
+                message = await receive()
+        except TimeoutError:
+            return None
         parts.append(message.get("body", b""))
     whole = {"type": message["type"], "body": b"".join(parts), "more_body": False}
 

@@ -35,6 +35,7 @@ TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    408: "Not sent in time",
     409: "Conflict",
     410: "No longer there",
     412: "Changed meanwhile",
@@ -75,6 +76,10 @@ class Problem(Exception):
         return answer
 
 
+BODY_TOO_LARGE = Problem(413, "The body is larger than 2 MiB.", "too_large")
+BODY_TOO_SLOW = Problem(
+    408, "The rest of the body did not come in time: send the request again.", "too_slow"
+)
 NOT_FOUND = "There is no such object here."
 
 
@@ -150,7 +155,7 @@ def as_problem(error: Exception) -> Problem | None:
         case drf.UnsupportedMediaType():
             return Problem(415, str(error.detail), "unsupported_media_type")
         case RequestDataTooBig():
-            return Problem(413, "The body is larger than 2 MiB.", "too_large")
+            return BODY_TOO_LARGE
         case engine.EngineError():
             return _of_engine(error)
         case DataError():

@@ -132,8 +132,8 @@ def operation(
     `error` is the media type and form of its errors; `unready` says that its 503 has the form of its good answer;
     `also` are other good answers, which have no body.
 
-    What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 413, 415 and 422
-    where there is a body, and Idempotency-Key on every POST inside an org: not on `account` routes, which are
+    What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 408, 413, 415
+    and 422 where there is a body, and Idempotency-Key on every POST inside an org: not on `account` routes, which are
     about the person.
     """
 
@@ -171,7 +171,7 @@ def _always(has_body: bool, public: bool, once: bool) -> set[int]:
     if not public:
         codes |= {401, 403}
     if has_body:
-        codes |= {413, 415, 422}
+        codes |= {408, 413, 415, 422}
     return codes | ({422} if once else set())
 
 

@@ -238,6 +238,7 @@ SPECTACULAR_SETTINGS = {
 }
 API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body answers 413
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BODY_LIMIT
+BODY_WAIT = env.integer("DROVER_BODY_WAIT_SECONDS", 30)  # between two parts of a body, else 408
 
 # --- Storage of run outputs and logs ---------------------------------------------------------
 STORAGE_KIND = env.text("DROVER_STORAGE", "local")  # local | s3 | gcs

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvicorn
 from django.conf import settings
 
 from apps.auth.models import LoginAttempt
@@ -123,6 +128,43 @@ def test_small_bodies_that_never_arrive_leave_room_for_others(length: bytes) -> 
                 task.cancel()
 
     assert asyncio.run(crowd())[0] == 401
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, int]]:
+    """The address of the real server, in this process."""
+    config = uvicorn.Config(application, port=0, lifespan="off", log_level="warning")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield running.servers[0].sockets[0].getsockname()
+    running.should_exit = True
+    thread.join(30)
+
+
+@pytest.mark.usefixtures("committed_db")
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [("/api/v1/auth/login", "problem"), ("/api/v1/scim/v2/Users", "scim")],
+)
+@pytest.mark.parametrize("sent", [b"", b'{"email": '])
+def test_a_body_that_never_comes_is_answered_and_its_connection_closed(
+    server: tuple[str, int], monkeypatch: pytest.MonkeyPatch, path: str, form: str, sent: bytes
+) -> None:
+    monkeypatch.setattr(settings, "BODY_WAIT", 0.2)
+    head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Length: 900", "", "")
+    with socket.create_connection(server, timeout=60) as connection:
+        connection.sendall("\r\n".join(head).encode() + sent)
+        answer = b""
+        while part := connection.recv(65536):  # until the server closes
+            answer += part
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert lines.startswith(b"HTTP/1.1 408 ")
+    assert f"content-type: application/{form}+json".encode() in lines
+    assert "send the request again" in json.loads(body)["detail"]
 
 
 @pytest.mark.usefixtures("committed_db")
