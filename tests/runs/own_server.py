@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections
 
-from apps.engine import state
 from config import env
 from local.postgres import EmbeddedPostgres
-from local.roles import prepare_database
 from tests.conftest import close_connections
-from tests.runs.processes import ROOT
+from tests.database import TEMPLATE, start_migrated
 
 DATABASE = "drover"
 
@@ -79,15 +75,14 @@ def own_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnSer
 def migrated_server(folder: Path) -> Iterator[OwnServer]:
     """Durable: what was committed must survive."""
     folder.chmod(0o711)
-    with EmbeddedPostgres(folder / "pg") as postgres:
-        url = postgres.url(DATABASE)
-        prepare_database(url, settings.SECRET_KEY)
-        environment = {**os.environ, "DATABASE_URL": url, "DROVER_DB_ROLE": "owner"}
-        command = [sys.executable, str(ROOT / "manage.py"), "migrate", "--verbosity", "0"]
-        subprocess.run(command, env=environment, check=True)
-        owner = env.role_url(url, settings.SECRET_KEY, "app_owner")
-        state.install(owner, role="app_engine")
+    postgres = EmbeddedPostgres(folder / "pg")
+    start_migrated(postgres)
+    try:
+        with psycopg.connect(postgres.url(), autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {TEMPLATE} RENAME TO {DATABASE}")
         yield OwnServer(postgres)
+    finally:
+        postgres.delete()
 
 
 @contextmanager
