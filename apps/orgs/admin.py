@@ -86,7 +86,14 @@ class IdentityProviderAdmin(OperatorAdmin):
 
 @admin.register(VerifiedDomain)
 class VerifiedDomainAdmin(OperatorAdmin):
-    list_display = ("org", "domain", "verified_at", "missing_since", "checked_at")
+    list_display = (
+        "org",
+        "domain",
+        "verified_at",
+        "missing_since",
+        "unanswered_since",
+        "checked_at",
+    )
     list_select_related = ("org",)
 
 

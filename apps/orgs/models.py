@@ -209,7 +209,9 @@ class VerifiedDomain(OrgOwned):
     domain = models.CharField(max_length=253)  # as DNS has it
     token = models.CharField(max_length=64)  # what the record says, of this org and domain alone
     verified_at = models.DateTimeField(null=True, blank=True)
-    missing_since = models.DateTimeField(null=True, blank=True)  # the record, while still verified
+    # While it is still verified: since when the record is gone, and since when nobody answers for the domain.
+    missing_since = models.DateTimeField(null=True, blank=True)
+    unanswered_since = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

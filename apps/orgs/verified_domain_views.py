@@ -24,6 +24,7 @@ ROW_EXAMPLE = {
     "record_value": "drover-domain-verification=Q2hhbGxlbmdlIG1lIG9uY2U",
     "verified_at": None,
     "missing_since": None,
+    "unanswered_since": None,
     "checked_at": None,
     "created_at": "2026-11-22T09:00:00Z",
 }
@@ -58,6 +59,10 @@ class VerifiedDomainRow(serializers.Serializer[Any]):
     verified_at = serializers.DateTimeField(allow_null=True, help_text="Null: not proven.")
     missing_since = serializers.DateTimeField(
         allow_null=True, help_text="The record is gone: after three days the domain is lost."
+    )
+    unanswered_since = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Its name servers give no answer: after two weeks the domain is lost.",
     )
     checked_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()

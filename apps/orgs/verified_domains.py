@@ -25,6 +25,9 @@ PREFIX = "drover-domain-verification="
 MOST = 50  # of one org
 EVERY = timedelta(days=1)  # a verified domain is looked at again
 GRACE = timedelta(days=3)  # without its record before it counts as lost
+UNANSWERED_GRACE = timedelta(
+    days=14
+)  # without any answer: somebody has to repair their name servers
 RECHECK = "orgs.recheck_domain"
 AT_ONCE = 200  # domains that one round looks at
 
@@ -127,20 +130,24 @@ def look_up(domain: str) -> frozenset[str] | LookUpFailed:
 def settle(
     *, org: Org, by: Actor, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
 ) -> Checked:
-    """Write down what a look at DNS showed about a locked row. A look that failed changes nothing that was proven;
-    a record that is missing for longer than GRACE loses the domain."""
+    """Write down what a look at DNS showed about a locked row. A record that is missing for longer than GRACE loses
+    the domain, and so do name servers that give no answer for longer than UNANSWERED_GRACE."""
     row.checked_at = timezone.now()
     if isinstance(seen, LookUpFailed):
-        outcome = Checked(False, FAILED.format(domain=row.domain, why=seen), row)
+        outcome = _unanswered(org, by, row, seen)
     elif value_of(row) in seen:
         outcome = _found(org, by, row)
     else:
         outcome = _missing(org, by, row)
-    row.save(update_fields=["checked_at", "missing_since", "updated_at"])
+    row.save(update_fields=["checked_at", "missing_since", "unanswered_since", "updated_at"])
     return outcome
 
 
 FAILED = "The name servers of {domain} could not be asked: {why}. Nothing has changed; try again in a minute."
+LOST = (
+    "The name servers of {domain} have given no answer for two weeks ({why}), so it is not your organization's any more. "
+    "Have them repaired, then check again."
+)
 FOUND = "The record is there: {domain} is your organization's."
 MISSING = (
     "{domain} has no TXT record with this value yet. Publish it at {domain} itself, not behind an alias, wait until "
@@ -153,7 +160,7 @@ TAKEN = (
 
 
 def _found(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
-    row.missing_since = None
+    row.missing_since = row.unanswered_since = None
     if row.verified_at is None:
         row.verified_at = timezone.now()
         try:
@@ -168,13 +175,29 @@ def _found(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
 
 def _missing(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
     now = timezone.now()
+    row.unanswered_since = None
     if row.verified_at is not None:
         row.missing_since = row.missing_since or now
         if now - row.missing_since >= GRACE:
-            row.verified_at = row.missing_since = None
-            row.save(update_fields=["verified_at"])
-            _record(org, by, "verified_domain.lapse", row, {"verified": [True, False]})
+            _lapse(org, by, row)
     return Checked(False, MISSING.format(domain=row.domain), row)
+
+
+def _unanswered(org: Org, by: Actor, row: VerifiedDomain, why: LookUpFailed) -> Checked:
+    now, message = timezone.now(), FAILED
+    if row.verified_at is not None:
+        row.unanswered_since = row.unanswered_since or now
+        if now - row.unanswered_since >= UNANSWERED_GRACE:
+            _lapse(org, by, row)
+            message = LOST
+    return Checked(False, message.format(domain=row.domain, why=why), row)
+
+
+def _lapse(org: Org, by: Actor, row: VerifiedDomain) -> None:
+    """The domain is free for whoever proves it next; owners read it in the trail."""
+    row.verified_at = row.missing_since = row.unanswered_since = None
+    row.save(update_fields=["verified_at"])
+    _record(org, by, "verified_domain.lapse", row, {"verified": [True, False]})
 
 
 def ask_to_recheck() -> int:

@@ -145,6 +145,7 @@ def test_name_servers_that_fail_change_nothing_that_was_proven(
     assert "could not be asked" in failed["message"]
     assert failed["domain"]["verified_at"] is not None
     assert failed["domain"]["missing_since"] is None
+    assert failed["domain"]["unanswered_since"] is not None
 
 
 def test_dns_is_asked_without_a_transaction(
@@ -251,6 +252,35 @@ class TestLookingAgain:
         row = row_of(world)
         assert row.verified_at is not None
         assert row.missing_since is None
+
+    def test_name_servers_that_never_answer_lose_it_after_two_weeks(
+        self, world: World, dns: NameServer
+    ) -> None:
+        prove(world, dns)
+        dns.broken.add(DOMAIN)
+        for days, kept in ((13, True), (14, False)):
+            self.later(world, unanswered_since=timezone.now() - timedelta(days=days))
+            assert self.look() == 1
+            assert (row_of(world).verified_at is not None) is kept
+        assert row_of(world).unanswered_since is None
+        with world.scope():
+            assert not verified_domains.proves(world.org, f"ada@{DOMAIN}")
+            (event,) = AuditEvent.objects.for_org(world.org).filter(action="verified_domain.lapse")
+            assert event.actor_kind == "system"
+
+    @pytest.mark.parametrize("published", [True, False])
+    def test_one_answer_begins_the_two_weeks_anew(
+        self, world: World, dns: NameServer, published: bool
+    ) -> None:
+        prove(world, dns)
+        if not published:
+            dns.texts.clear()
+        self.later(world, unanswered_since=timezone.now() - timedelta(days=20))
+        assert self.look() == 1
+        row = row_of(world)
+        assert row.verified_at is not None
+        assert row.unanswered_since is None
+        assert (row.missing_since is None) is published
 
 
 class TestWhatItIsGoodFor:

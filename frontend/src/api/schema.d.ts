@@ -4955,6 +4955,11 @@ export interface components {
              * @description The record is gone: after three days the domain is lost.
              */
             missing_since: string | null;
+            /**
+             * Format: date-time
+             * @description Its name servers give no answer: after two weeks the domain is lost.
+             */
+            unanswered_since: string | null;
             /** Format: date-time */
             checked_at: string | null;
             /** Format: date-time */

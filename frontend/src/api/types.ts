@@ -32,3 +32,4 @@ export type FileOutcome = Schemas["FileOutcome"];
 export type SourceVersionRow = Schemas["CustomSourceVersionRow"];
 export type Trial = Schemas["TryAnswer"];
 export type NetworkPlace = Schemas["NetworkPlace"];
+export type VerifiedDomain = Schemas["VerifiedDomainRow"];

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
+import type { VerifiedDomain } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
@@ -56,13 +57,12 @@ export function EmailDomains() {
             </EmptyState>
           ) : (
             <ul className="mb-4 grid gap-4">
-              {found.map(({ id, domain, record_name, record_value, verified_at, missing_since }) => (
+              {found.map(({ id, domain, record_name, record_value, ...row }) => (
                 <li key={id} className="grid gap-2">
                   <div className="flex flex-wrap items-center gap-2">
                     <strong className="font-medium">{domain}</strong>
-                    <span className={verified_at && !missing_since ? "text-good" : "text-bad"}>
-                      {!verified_at && "Not verified"}
-                      {verified_at && (missing_since ? "Verified, but its record is gone" : "Verified")}
+                    <span className={stateOf(row) === "Verified" ? "text-good" : "text-bad"}>
+                      {stateOf(row)}
                     </span>
                     <Button onClick={() => check.mutate(id)} aria-label={`Check ${domain}`}>
                       {check.isPending && check.variables === id ? "Checking…" : "Check"}
@@ -105,4 +105,13 @@ export function EmailDomains() {
       </form>
     </Section>
   );
+}
+
+type Proof = Pick<VerifiedDomain, "verified_at" | "missing_since" | "unanswered_since">;
+
+function stateOf({ verified_at, missing_since, unanswered_since }: Proof): string {
+  if (!verified_at) return "Not verified";
+  if (missing_since) return "Verified, but its record is gone";
+  if (unanswered_since) return "Verified, but its name servers give no answer";
+  return "Verified";
 }
