@@ -239,11 +239,12 @@ class OwnProvider(OrgView):
         tag="single sign-on",
         summary="The organization's own identity provider",
         answer=forms.OwnProvider,
-        errors=(404,),
+        also={204: "The organization has none."},
         example=OWN_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        return self.answer(self.row())
+        row = IdentityProvider.objects.for_org(self.org).first()
+        return self.answer(row) if row else Response(status=204)
 
     @operation(
         "identity_provider_put",

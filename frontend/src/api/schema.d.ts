@@ -13145,6 +13145,13 @@ export interface operations {
                     "application/json": components["schemas"]["OwnProvider"];
                 };
             };
+            /** @description The organization has none. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The request is malformed */
             400: {
                 headers: {
@@ -13165,15 +13172,6 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not found */
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
-import { fieldMessages, ProblemError } from "@/api/problem";
+import { fieldMessages } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
@@ -12,14 +12,9 @@ import { Loaded, Section } from "./parts";
 
 const key = ["identity-provider"];
 
-/** Null is an answer here: there is none yet. */
+/** Null when there is none yet: a query's data may not be undefined. */
 async function ownProvider() {
-  try {
-    return await answer(api.GET("/api/v1/org/identity-provider"));
-  } catch (error) {
-    if (error instanceof ProblemError && error.status === 404) return null;
-    throw error;
-  }
+  return (await answer(api.GET("/api/v1/org/identity-provider"))) ?? null;
 }
 
 export function SsoPage() {
