@@ -1,5 +1,5 @@
 import type { NetworkPlace } from "@/api/types";
-import { plural } from "@/format/number";
+import { bytes, plural } from "@/format/number";
 
 /** Where connections went, and which were refused. */
 export function NetworkTable({ places }: { places: NetworkPlace[] }) {
@@ -22,9 +22,4 @@ export function NetworkTable({ places }: { places: NetworkPlace[] }) {
       ))}
     </ul>
   );
-}
-
-function bytes(value: number): string {
-  if (value < 1000) return `${value} B`;
-  return value < 1_000_000 ? `${(value / 1000).toFixed(1)} kB` : `${(value / 1_000_000).toFixed(1)} MB`;
 }

@@ -21,7 +21,13 @@ describe("durations", () => {
     [Number.NaN, "–"],
     [-1, "–"],
   ])("%s seconds reads %s", (seconds, words) => {
-    expect(duration(seconds)).toBe(words);
+    expect(duration(seconds).replaceAll("\u00a0", " ")).toBe(words);
+  });
+
+  it("a number and its unit stay on one line, two of them may part", () => {
+    expect(duration(12)).toBe("12\u00a0s");
+    expect(duration(0.02)).toBe("20\u00a0ms");
+    expect(duration(185)).toBe("3\u00a0min 05\u00a0s");
   });
 
   it("an open end lasts until now and a clock that runs behind is never negative", () => {
@@ -98,10 +104,10 @@ describe("numbers", () => {
     expect(count(336776)).toBe("336,776");
     expect(shortCount(9999)).toBe("9,999");
     expect(shortCount(336776)).toBe("336.8K");
-    expect(plural(1, "record")).toBe("1 record");
-    expect(plural(2000, "record")).toBe("2,000 records");
-    expect(bytes(812)).toBe("812 B");
-    expect(bytes(4_100_000)).toBe("4.1 MB");
-    expect(bytes(999_600)).toBe("1.0 MB");
+    expect(plural(1, "record")).toBe("1\u00a0record");
+    expect(plural(2000, "record")).toBe("2,000\u00a0records");
+    expect(bytes(812)).toBe("812\u00a0B");
+    expect(bytes(4_100_000)).toBe("4.1\u00a0MB");
+    expect(bytes(999_600)).toBe("1.0\u00a0MB");
   });
 });

@@ -13,6 +13,11 @@ export function shortCount(value: number): string {
 
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"];
 
+/** A number and its unit, which stay on one line: between them is a no-break space. */
+export function withUnit(value: number | string, unit: string): string {
+  return `${value}\u00a0${unit}`;
+}
+
 /** Decimal bytes: `812 B`, `4.1 MB`. */
 export function bytes(value: number): string {
   let size = value;
@@ -22,10 +27,10 @@ export function bytes(value: number): string {
     unit += 1;
   }
   const text = unit === 0 || size >= 99.95 ? size.toFixed(0) : size.toFixed(1);
-  return `${text} ${BYTE_UNITS[unit]}`;
+  return withUnit(text, BYTE_UNITS[unit]!);
 }
 
 /** `1 record`, `2 records` */
 export function plural(value: number, word: string): string {
-  return `${count(value)} ${word}${value === 1 ? "" : "s"}`;
+  return withUnit(count(value), value === 1 ? word : `${word}s`);
 }

@@ -22,7 +22,7 @@ export function ProgressCard({ run }: { run: Run }) {
         </Figure>
         <Figure name={live ? "Rate" : "Average rate"}>
           {rate === null ? "–" : count(Math.round(rate))}
-          {rate !== null && <Small> /s</Small>}
+          {rate !== null && <Small>{"\u00a0/s"}</Small>}
         </Figure>
         <Figure name={live ? "Time left" : "Volume"}>
           {live

@@ -9,7 +9,7 @@ import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { PreviewTable } from "@/features/connect/preview-table";
 import type { Config, Schema } from "@/features/connect/schema";
 import { SchemaForm } from "@/features/connect/schema-form";
-import { plural } from "@/format/number";
+import { plural, withUnit } from "@/format/number";
 import { useTry } from "./queries";
 
 /** Run what is in the editor for a few real records. Settings typed here are sent once and kept nowhere. */
@@ -79,7 +79,7 @@ function Result({ trial }: { trial: Trial }) {
         <PreviewTable preview={{ ...trial, failure: null }} />
       )}
       <p role="status" className="text-soft">
-        {plural(trial.records.length, "record")} in {(trial.ms / 1000).toFixed(2)} s with{" "}
+        {plural(trial.records.length, "record")} in {withUnit((trial.ms / 1000).toFixed(2), "s")} with{" "}
         {plural(trial.requests.length, "request")}
         {trial.isolation && `; isolation ${trial.isolation}`}
       </p>
@@ -92,7 +92,7 @@ function Result({ trial }: { trial: Trial }) {
                 <span className="min-w-0 break-all">
                   {method} {url}
                 </span>
-                <span className="ml-auto whitespace-nowrap text-faint">{Math.round(ms)} ms</span>
+                <span className="ml-auto whitespace-nowrap text-faint">{withUnit(Math.round(ms), "ms")}</span>
               </li>
             ))}
           </ol>
