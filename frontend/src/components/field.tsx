@@ -5,6 +5,8 @@ interface FieldProps {
   hint?: ReactNode;
   error?: string | null;
   optional?: boolean;
+  /** A button beside the control; the messages stand below both. */
+  action?: ReactNode;
   /** Gets the ids that tie the control to its label, hint and error. */
   children: (control: {
     id: string;
@@ -13,26 +15,35 @@ interface FieldProps {
   }) => ReactNode;
 }
 
-export function Field({ label, hint, error, optional, children }: FieldProps) {
+/** Messages take the width of the field: `w-0 min-w-full` keeps a long one from widening it. */
+export function Field({ label, hint, error, optional, action, children }: FieldProps) {
   const id = useId();
   const describedBy = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");
+  const control = children({
+    id,
+    "aria-describedby": describedBy || undefined,
+    "aria-invalid": error ? true : undefined,
+  });
   return (
     <div className="grid content-start gap-1">
       <label htmlFor={id} className="text-[0.8125rem] font-medium">
         {label} {optional && <span className="ml-0.5 font-normal text-faint">optional</span>}
       </label>
-      {children({
-        id,
-        "aria-describedby": describedBy || undefined,
-        "aria-invalid": error ? true : undefined,
-      })}
+      {action ? (
+        <div className="flex gap-2">
+          {control}
+          {action}
+        </div>
+      ) : (
+        control
+      )}
       {hint && (
-        <p id={`${id}-hint`} className="text-xs text-faint">
+        <p id={`${id}-hint`} className="w-0 min-w-full text-xs text-faint">
           {hint}
         </p>
       )}
       {error && (
-        <p id={`${id}-error`} className="text-xs text-bad">
+        <p id={`${id}-error`} className="w-0 min-w-full text-xs text-bad">
           {error}
         </p>
       )}
@@ -42,9 +53,9 @@ export function Field({ label, hint, error, optional, children }: FieldProps) {
 
 type TextFieldProps = Omit<FieldProps, "children"> & InputHTMLAttributes<HTMLInputElement>;
 
-export function TextField({ label, hint, error, optional, ...input }: TextFieldProps) {
+export function TextField({ label, hint, error, optional, action, ...input }: TextFieldProps) {
   return (
-    <Field label={label} hint={hint} error={error} optional={optional}>
+    <Field label={label} hint={hint} error={error} optional={optional} action={action}>
       {(control) => <input className="control" {...control} {...input} />}
     </Field>
   );

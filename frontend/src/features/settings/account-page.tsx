@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import type { FormEvent } from "react";
+import type { FormEvent, ReactNode } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { refresh } from "@/api/session";
@@ -53,30 +53,35 @@ function Name({ name }: { name: string }) {
   return (
     <Section title="Name" about="What others see beside what you did.">
       <form
-        className="flex max-w-md items-end gap-2"
+        className="max-w-md"
         onSubmit={(event) => {
           event.preventDefault();
           save.mutate(textOf(event, "name").trim());
         }}
       >
-        <div className="flex-1">
-          <TextField
-            label="Your name"
-            name="name"
-            defaultValue={name}
-            maxLength={120}
-            autoComplete="name"
-            error={fieldMessages(save.error).name}
-          />
-        </div>
-        <Button type="submit">Save</Button>
+        <TextField
+          label="Your name"
+          name="name"
+          defaultValue={name}
+          maxLength={120}
+          autoComplete="name"
+          error={fieldMessages(save.error).name}
+          action={<Button type="submit">Save</Button>}
+        />
       </form>
     </Section>
   );
 }
 
-function CurrentPassword({ has, error }: { has: boolean; error?: string }) {
-  if (!has) return error ? <p className="text-xs text-bad">{error}</p> : null;
+function CurrentPassword({ has, error, action }: { has: boolean; error?: string; action?: ReactNode }) {
+  if (!has) {
+    return (
+      <>
+        {action && <div>{action}</div>}
+        {error && <p className="text-xs text-bad">{error}</p>}
+      </>
+    );
+  }
   return (
     <TextField
       label="Your password"
@@ -85,6 +90,7 @@ function CurrentPassword({ has, error }: { has: boolean; error?: string }) {
       autoComplete="current-password"
       required
       error={error}
+      action={action}
     />
   );
 }
@@ -225,7 +231,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
               return (
                 <li key={id}>
                   <form
-                    className="flex flex-wrap items-end gap-3"
+                    className="grid max-w-md gap-1"
                     onSubmit={(event) => {
                       event.preventDefault();
                       const given = { provider: id, password: textOf(event, "current_password") };
@@ -233,7 +239,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
                       else link.mutate(given);
                     }}
                   >
-                    <span className="min-w-40 pb-1.5">
+                    <p>
                       {name}{" "}
                       <span className="text-faint">
                         {mine ? (
@@ -244,9 +250,12 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
                           "not linked"
                         )}
                       </span>
-                    </span>
-                    <CurrentPassword has={hasPassword} error={messages.current_password} />
-                    <Button type="submit">{mine ? "Remove" : "Link"}</Button>
+                    </p>
+                    <CurrentPassword
+                      has={hasPassword}
+                      error={messages.current_password}
+                      action={<Button type="submit">{mine ? "Remove" : "Link"}</Button>}
+                    />
                   </form>
                 </li>
               );

@@ -88,15 +88,23 @@ function Keys({ onMade }: { onMade: OnMade }) {
       about="For programs that act as you: at most as strong as you, and they end with your membership."
     >
       {create.error && Object.keys(messages).length === 0 && <ErrorNotice error={create.error} />}
-      <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2">
+      <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
         <Field label="Role" error={messages.role}>
           {() => <RoleSelect label="Role of the key" name="role" most={role} />}
         </Field>
-        <TextField label="Ends on" name="expires" type="date" optional error={messages.expires_at} />
-        <Button type="submit" look="primary">
-          {create.isPending ? "Making…" : "Make a key"}
-        </Button>
+        <TextField
+          label="Ends on"
+          name="expires"
+          type="date"
+          optional
+          error={messages.expires_at}
+          action={
+            <Button type="submit" look="primary">
+              {create.isPending ? "Making…" : "Make a key"}
+            </Button>
+          }
+        />
       </form>
       <Loaded query={keys}>
         {({ results }) =>
@@ -185,12 +193,11 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
       title="Service accounts"
       about="Members that are programs: their keys go on when whoever made them leaves."
     >
-      <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2">
+      <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
-        <Field label="Role" error={messages.role}>
+        <Field label="Role" error={messages.role} action={<Button type="submit">Add</Button>}>
           {() => <RoleSelect label="Role of the service account" name="role" most="admin" />}
         </Field>
-        <Button type="submit">Add</Button>
       </form>
       <Loaded query={accounts}>
         {({ results }) => (

@@ -45,17 +45,15 @@ export function DomainsPage() {
       about="Groups that pipelines and connectors may belong to. A member's role can be raised in one."
     >
       {manages && (
-        <form onSubmit={submit} className="mb-4 flex max-w-md items-end gap-2">
-          <div className="flex-1">
-            <TextField
-              label="New domain"
-              name="name"
-              required
-              maxLength={80}
-              error={nameTaken(create.error) ?? fieldMessages(create.error).name}
-            />
-          </div>
-          <Button type="submit">Add</Button>
+        <form onSubmit={submit} className="mb-4 max-w-md">
+          <TextField
+            label="New domain"
+            name="name"
+            required
+            maxLength={80}
+            error={nameTaken(create.error) ?? fieldMessages(create.error).name}
+            action={<Button type="submit">Add</Button>}
+          />
         </form>
       )}
       <Loaded query={domains}>

@@ -92,7 +92,7 @@ export function EmailDomains() {
           )
         }
       </Loaded>
-      <form onSubmit={submit} className="flex max-w-xl flex-wrap items-end gap-2">
+      <form onSubmit={submit} className="grid max-w-md gap-3">
         {add.error && Object.keys(messages).length === 0 && <ErrorNotice error={add.error} />}
         <TextField
           label="Add an e-mail domain"
@@ -100,8 +100,8 @@ export function EmailDomains() {
           required
           placeholder="example.com"
           error={messages.domain}
+          action={<Button type="submit">{add.isPending ? "Adding…" : "Add"}</Button>}
         />
-        <Button type="submit">{add.isPending ? "Adding…" : "Add"}</Button>
       </form>
     </Section>
   );

@@ -5,7 +5,7 @@ import { fieldMessages } from "@/api/problem";
 import type { Member } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
-import { TextField } from "@/components/field";
+import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { When } from "@/components/when";
@@ -226,14 +226,21 @@ function Invitations() {
   return (
     <Section title="Invitations" about="By mail; a link works once, for that address, for seven days.">
       {invite.error && Object.keys(messages).length === 0 && <ErrorNotice error={invite.error} />}
-      <form onSubmit={submit} className="mb-4 flex flex-wrap items-end gap-2">
+      <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <div className="w-full max-w-sm">
           <TextField label="E-mail" name="email" type="email" required error={messages.email} />
         </div>
-        <RoleSelect label="Role of the invited" name="role" most={mine} />
-        <Button type="submit" look="primary">
-          {invite.isPending ? "Inviting…" : "Invite"}
-        </Button>
+        <Field
+          label="Role"
+          error={messages.role}
+          action={
+            <Button type="submit" look="primary">
+              {invite.isPending ? "Inviting…" : "Invite"}
+            </Button>
+          }
+        >
+          {() => <RoleSelect label="Role of the invited" name="role" most={mine} />}
+        </Field>
       </form>
       <Loaded query={invitations}>
         {({ results }) =>

@@ -83,7 +83,7 @@ function NumbersForm({ org, fields, action }: { org: Organization; fields: Numbe
         />
       ))}
       {may && (
-        <Button type="submit" className="self-end justify-self-start">
+        <Button type="submit" className="justify-self-start sm:col-span-2">
           {action}
         </Button>
       )}

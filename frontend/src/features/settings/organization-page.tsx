@@ -45,24 +45,22 @@ function General({ org }: { org: Organization }) {
   return (
     <Section title="Organization" about={<>Short name for single sign-on: {org.slug}</>}>
       <form
-        className="flex max-w-md items-end gap-2"
+        className="max-w-md"
         onSubmit={(event) => {
           event.preventDefault();
           save.mutate({ name: String(new FormData(event.currentTarget).get("name")).trim() });
         }}
       >
-        <div className="flex-1">
-          <TextField
-            label="Name"
-            name="name"
-            defaultValue={org.name}
-            maxLength={120}
-            required
-            readOnly={!may}
-            error={fieldMessages(save.error).name}
-          />
-        </div>
-        {may && <Button type="submit">Save</Button>}
+        <TextField
+          label="Name"
+          name="name"
+          defaultValue={org.name}
+          maxLength={120}
+          required
+          readOnly={!may}
+          error={fieldMessages(save.error).name}
+          action={may && <Button type="submit">Save</Button>}
+        />
       </form>
     </Section>
   );
@@ -204,16 +202,15 @@ function HandingOver({ org }: { org: Organization }) {
         <p className="text-soft">You are the only member: invite somebody first.</p>
       ) : (
         <form
-          className="flex flex-wrap items-end gap-2"
           onSubmit={(event) => {
             event.preventDefault();
             const id = new FormData(event.currentTarget).get("member");
             setMember(others.find((each) => each.id === id) ?? null);
           }}
         >
-          <Field label="To">
+          <Field label="To" action={<Button type="submit">Hand over</Button>}>
             {(control) => (
-              <select {...control} name="member" className="control w-auto!">
+              <select {...control} name="member" className="control w-auto! min-w-0">
                 {others.map(({ id, name, email }) => (
                   <option key={id} value={id}>
                     {name ? `${name} (${email})` : email}
@@ -222,7 +219,6 @@ function HandingOver({ org }: { org: Organization }) {
               </select>
             )}
           </Field>
-          <Button type="submit">Hand over</Button>
         </form>
       )}
       <ConfirmDialog
@@ -299,27 +295,27 @@ function Ending({ org }: { org: Organization }) {
       ) : (
         may("org.delete") && (
           <form
-            className="mt-4 flex max-w-xl items-end gap-2"
+            className="mt-4 max-w-xl"
             onSubmit={(event) => {
               event.preventDefault();
               remove.mutate();
             }}
           >
-            <div className="flex-1">
-              <TextField
-                label={`To delete it, type its name: ${org.name}`}
-                autoComplete="off"
-                value={typed}
-                onChange={({ target }) => setTyped(target.value)}
-              />
-            </div>
-            <Button
-              type="submit"
-              look="danger"
-              blocked={typed === org.name ? null : "Type the organization's name first"}
-            >
-              Delete
-            </Button>
+            <TextField
+              label={`To delete it, type its name: ${org.name}`}
+              autoComplete="off"
+              value={typed}
+              onChange={({ target }) => setTyped(target.value)}
+              action={
+                <Button
+                  type="submit"
+                  look="danger"
+                  blocked={typed === org.name ? null : "Type the organization's name first"}
+                >
+                  Delete
+                </Button>
+              }
+            />
           </form>
         )
       )}
@@ -350,22 +346,20 @@ function Another() {
   return (
     <Section title="Another organization" about="Yours too, and apart from this one in everything.">
       <form
-        className="flex max-w-md items-end gap-2"
+        className="max-w-md"
         onSubmit={(event) => {
           event.preventDefault();
           create.mutate(String(new FormData(event.currentTarget).get("name")).trim());
         }}
       >
-        <div className="flex-1">
-          <TextField
-            label="Its name"
-            name="name"
-            maxLength={120}
-            required
-            error={fieldMessages(create.error).name}
-          />
-        </div>
-        <Button type="submit">Create</Button>
+        <TextField
+          label="Its name"
+          name="name"
+          maxLength={120}
+          required
+          error={fieldMessages(create.error).name}
+          action={<Button type="submit">Create</Button>}
+        />
       </form>
     </Section>
   );

@@ -249,7 +249,7 @@ function CodeLine({
     onCode(String(new FormData(event.currentTarget).get("code")).trim());
   }
   return (
-    <form onSubmit={submit} className="mb-3 flex items-end gap-2">
+    <form onSubmit={submit} className="mb-3 max-w-xs">
       <TextField
         label={label}
         name="code"
@@ -257,8 +257,8 @@ function CodeLine({
         autoComplete="one-time-code"
         required
         error={error instanceof ProblemError ? error.message : null}
+        action={<Button type="submit">{button}</Button>}
       />
-      <Button type="submit">{button}</Button>
     </form>
   );
 }

@@ -40,7 +40,7 @@ export function Shell() {
         Skip to the content
       </a>
       <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
-        <div className="flex min-w-0 items-center gap-2 lg:px-1">
+        <div className="flex items-center gap-2 max-sm:gap-1 lg:min-w-0 lg:px-1">
           <Link to="/pipelines" className="shrink-0" aria-label="Drover, home">
             <img src={logo} alt="" width="26" height="26" />
           </Link>
@@ -101,7 +101,7 @@ function NavLink({
     <Link
       to={to}
       title={`Keys: ${keys}`}
-      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
+      className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1.5 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
       activeProps={{ "aria-current": "page" }}
     >
       <span className="text-faint max-sm:hidden">{icon}</span>
@@ -131,8 +131,10 @@ function OrganizationMenu() {
     <Menu
       label="Organizations"
       trigger={
-        <button type="button" className={classNames(buttonLook("quiet"), "min-w-0 px-1.5! text-ink!")}>
-          <span className="max-w-[5rem] truncate lg:max-w-[8.5rem] font-semibold">{organization.name}</span>
+        <button type="button" className={classNames(buttonLook("quiet"), "px-1.5! text-ink! max-sm:px-0.5!")}>
+          <span className="max-w-[5rem] truncate font-semibold max-sm:sr-only lg:max-w-[8.5rem]">
+            {organization.name}
+          </span>
           <ChevronIcon className="shrink-0 text-faint" />
         </button>
       }
