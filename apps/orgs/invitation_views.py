@@ -41,7 +41,8 @@ ORDERS = {"newest": newest(), "email": Order("email")}
 
 
 def row_of(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "invited_by": row.pop("invited_by__email")}
+    inviter = row.pop("invited_by__email")
+    return {**row, "invited_by": inviter}
 
 
 class InvitationView(OrgView):

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from apps.auth.models import User
 from apps.orgs.models import AuditEvent, Invitation, Membership
 from apps.orgs.roles import Role
+from apps.orgs.serializers import InvitationRow
 from tests import mailbox
 from tests.world import World, client_for, make_user, make_world
 
@@ -236,6 +237,14 @@ def test_a_stranger_finds_none_and_a_viewer_may_not_look(world: World, stranger:
     for answer in (theirs.delete(f"{PATH}/{pk}"), theirs.post(f"{PATH}/{pk}/resend")):
         assert answer.status_code == 404
     assert world.client("viewer").get(PATH).status_code == 403
+
+
+def test_an_answer_has_the_documented_fields_and_no_others(world: World) -> None:
+    documented = set(InvitationRow().fields)
+    assert set(invite(world).json()) == documented
+    (listed,) = world.client("admin").get(PATH).json()["results"]
+    assert set(listed) == documented
+    assert listed["invited_by"] == world.users[Role.ADMIN].email
 
 
 def test_a_suspended_org_takes_nobody_in(world: World, stranger: World) -> None:
