@@ -32,8 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         elif where == "/large":
             self._answer(200, json.dumps([{"text": "x" * 1000}] * (LARGE // 1000)).encode())
         elif where == "/bomb":
-            bomb = gzip.compress(bytes(700 << 20), 1)
-            self._answer(200, bomb, {"Content-Encoding": "gzip"})
+            self._answer(200, gzip.compress(bytes(1 << 20)) * 400, {"Content-Encoding": "gzip"})
         else:
             self._answer(200, json.dumps([{"id": 1, "path": self.path}]).encode())
 
@@ -68,7 +67,7 @@ def serving(certificate: Path | None = None) -> Iterator[FarSide]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield FarSide(server)
     finally:

@@ -3,9 +3,19 @@
 As root: Landlock and seccomp only, a root and user of its own without Landlock, all but bubblewrap, and with
 it. As an ordinary user the same without what takes privileges; when the tests run as root that mode is a
 process that gave up root, `tests.engine.sandbox.ordinary`.
+
+`make test` tries everything in the modes an installation has, and each case in one of the others by turns, which
+prove single layers; `make test-long` tries every case in every mode.
 """
 
 from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Any
+
+import pytest
 
 from apps.engine.sandbox.layers import probe
 
@@ -18,6 +28,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 
 
+@lru_cache(maxsize=1)
 def available() -> list[str]:
     """The modes of this machine and this user. At least one, or there is nothing to test."""
     machine = probe()
@@ -31,3 +42,36 @@ def available() -> list[str]:
     if not found:
         raise RuntimeError(f"this machine cannot isolate code: {machine.missing}")
     return found
+
+
+USUAL = ("root" if os.geteuid() == 0 else "landlock", "bubblewrap")
+ROOTS = [name for name, layers in LAYERS.items() if "root" in layers]  # a prepared file system
+
+
+def each() -> list[Any]:
+    """Parameters `mode`: the usual ones, and with `long` the others."""
+    found = available()
+    first = USUAL if {*USUAL} & {*found} else found[:1]
+    return [pytest.param(mode, marks=_long_unless(mode in first)) for mode in found]
+
+
+def spread(
+    names: Iterable[str], whole: Collection[str] = USUAL, among: Collection[str] = tuple(LAYERS)
+) -> list[Any]:
+    """Parameters `name, mode`: each in every mode of `whole` and in one of the others by turns; with `long` the rest.
+
+    Only modes `among` these are tried at all.
+    """
+    modes = [mode for mode in available() if mode in among]
+    others = [mode for mode in modes if mode not in whole]
+    found = []
+    for number, name in enumerate(names):
+        turn = others[number % len(others)] if others else None
+        for mode in modes:
+            marks = _long_unless(mode in whole or mode == turn)
+            found.append(pytest.param(name, mode, marks=marks, id=f"{name}-{mode}"))
+    return found
+
+
+def _long_unless(usual: bool) -> Collection[pytest.MarkDecorator]:
+    return () if usual else (pytest.mark.long,)

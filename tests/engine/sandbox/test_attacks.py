@@ -27,8 +27,7 @@ def test_without_a_sandbox_it_wins(name: str, world: World) -> None:
     assert worlds.unsandboxed(name, world)
 
 
-@pytest.mark.parametrize("mode", modes.available())
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "mode"), modes.spread(NAMES))
 def test_the_sandbox_holds(
     name: str, mode: str, world: World, ground: Callable[[str], Ground]
 ) -> None:

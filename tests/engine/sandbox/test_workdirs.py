@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from apps.engine.failures import EngineError
-from apps.engine.sandbox import claims, removal, roots, workdirs
+from apps.engine.sandbox import claims, removal, workdirs
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
+from tests.engine.sandbox.test_limits import work_folders
 from tests.engine.sandbox.worlds import BOUND, SMALL
 
 OWNER = """
@@ -182,15 +183,14 @@ class Nests(Source):
 """
 
 
-@pytest.mark.parametrize("mode", modes.available())
+@pytest.mark.parametrize("mode", modes.each())
 def test_code_that_nests_folders_leaves_nothing_to_others(
     mode: str, ground: Callable[[str], Ground], tmp_path: Path
 ) -> None:
-    stands = ground(mode) if mode == "chroot" else replace(ground(mode), home=str(tmp_path))
+    stands = ground(mode) if mode in modes.ROOTS else replace(ground(mode), home=str(tmp_path))
     with Sandbox(NESTS, ground=stands, limits=SMALL) as hostile, suppress(EngineError):
         hostile.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
-    home = Path(stands.home)
     with Sandbox("", ground=stands, limits=SMALL) as another:
         another.wait_ready()
-        assert len(list(home.glob(f"**/{roots.WORK}/{workdirs.WORK}*[0-9a-f]"))) <= 1
-    assert list(home.glob(f"**/{roots.WORK}/*")) == []
+        assert len(work_folders(Path(stands.home))) <= 1
+    assert work_folders(Path(stands.home)) == []

@@ -123,7 +123,7 @@ def unsandboxed(name: str, world: World) -> bool:
     """Whether the attack wins without any wall."""
     library = str(paths.LIBRARY)
     ended = subprocess.run(
-        [sys.executable, "-c", CONTROL.format(library=library)],
+        [sys.executable, "-I", "-S", "-c", CONTROL.format(library=library)],
         input=json.dumps({**world, "code": attacks.code(attacks.named()[name]), "told": 1}),
         capture_output=True,
         text=True,
