@@ -1,6 +1,7 @@
 """Bad bodies, parameters and paths: a problem that names what is wrong, never a 500.
 
-Every operation of the document gets each broken body, and each field of its body each wrong value.
+Every operation of the document gets broken bodies, and each field of its body each wrong value: together with
+all other fields, and some of the values alone, others for each field. `make test-long` sends each of them alone.
 """
 
 from __future__ import annotations
@@ -19,13 +20,19 @@ from apps.orgs.roles import Role
 from config import openapi
 from tests.isolation.cases import CASES
 from tests.isolation.planted import Planted, plant
-from tests.isolation.test_matrix import DOCUMENTED, OPERATIONS, client_of, own_call, undone
+from tests.isolation.test_matrix import (
+    DOCUMENTED,
+    OPERATIONS,
+    client_of,
+    own_address,
+    own_call,
+    undone,
+)
 from tests.world import World
 
 SCIM = {name for name, (path, _) in OPERATIONS.items() if "/scim/v2/" in path}
 WITH_BODY = sorted(name for name, operation in DOCUMENTED.items() if "requestBody" in operation)
 MEGABYTE = "x" * 1_000_000  # a body may have two of these
-DEEP = b'{"a":' * 200 + b"1" + b"}" * 200
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
 def send(planted: Planted, name: str, body: bytes, kind: str = "application/json") -> Any:
     _, method = OPERATIONS[name]
     case = CASES[name]
-    path = own_call(name, case, planted).path
+    path, _ = own_address(name, case, planted)
     with undone():
         client: APIClient = client_of(Role.OWNER, planted)
         client.cookies.load(case.cookies(planted))
@@ -73,24 +80,31 @@ def fields(body: dict[str, Any]) -> list[str]:
     return [error["field"] for error in body["errors"]]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"{", id="cut off"),
-        pytest.param(b'{"a": NaN}', id="NaN"),
-        pytest.param(b'{"a": 1e999}', id="infinity"),
-        pytest.param(b'{"a": "\xff\xfe"}', id="not UTF-8"),
-        pytest.param(b'{"a": "\\ud800"}', id="lone surrogate"),
-        pytest.param(b"[]", id="array"),
-        pytest.param(b'"text"', id="text"),
-        pytest.param(b"null", id="null"),
-        pytest.param(DEEP, id="deep"),
-        pytest.param(b"[" * 100_000, id="deeper"),
-    ],
+def some(values: tuple[Any, ...], count: int, turn: int) -> list[Any]:
+    """`count` of the values, the next ones at every turn; all of them when `count` is as large."""
+    return [values[(turn * count + n) % len(values)] for n in range(min(count, len(values)))]
+
+
+EVERY = pytest.param(100, marks=pytest.mark.long)
+BROKEN = (
+    b"{",
+    b'{"a": NaN}',
+    b'{"a": 1e999}',
+    b'{"a": "\xff\xfe"}',  # not UTF-8
+    b'{"a": "\\ud800"}',  # half a character
+    b"[]",
+    b'"text"',
+    b"null",
+    b'{"a":' * 200 + b"1" + b"}" * 200,
+    b"[" * 100_000,
 )
+
+
+@pytest.mark.parametrize("count", [3, EVERY])
 @pytest.mark.parametrize("name", WITH_BODY)
-def test_a_broken_body_answers_400(planted: Planted, name: str, body: bytes) -> None:
-    problem(send(planted, name, body), 400)
+def test_a_broken_body_answers_400(planted: Planted, name: str, count: int) -> None:
+    for body in some(BROKEN, count, WITH_BODY.index(name)):
+        problem(send(planted, name, body), 400)
 
 
 @pytest.mark.parametrize("name", WITH_BODY)
@@ -98,17 +112,20 @@ def test_a_body_that_is_too_large_answers_413(planted: Planted, name: str) -> No
     problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "a/b/c"])
-@pytest.mark.parametrize("name", WITH_BODY)
-def test_a_body_of_another_kind_answers_415(planted: Planted, name: str, kind: str) -> None:
-    problem(send(planted, name, b'{"name": "x"}', kind), 415)
+KINDS = ("text/plain", "application/x-www-form-urlencoded", "", "a/b/c")
 
 
+@pytest.mark.parametrize("count", [1, EVERY])
 @pytest.mark.parametrize("name", WITH_BODY)
+def test_a_body_of_another_kind_answers_415(planted: Planted, name: str, count: int) -> None:
+    for kind in some(KINDS, count, WITH_BODY.index(name)):
+        problem(send(planted, name, b'{"name": "x"}', kind), 415)
+
+
+@pytest.mark.parametrize("name", sorted(set(WITH_BODY) & SCIM))
 def test_nul_in_a_body_of_scim_is_named(planted: Planted, name: str) -> None:
-    if name in SCIM:
-        nul = send(planted, name, b'{"name": {"x": ["a", "b\\u0000"]}}')
-        assert "name.x.1" in problem(nul, 400)["detail"]
+    nul = send(planted, name, b'{"name": {"x": ["a", "b\\u0000"]}}')
+    assert "name.x.1" in problem(nul, 400)["detail"]
 
 
 @pytest.mark.parametrize("name", sorted(set(WITH_BODY) - SCIM))
@@ -158,18 +175,34 @@ def body_fields(name: str) -> list[str]:
     return sorted(schema.get("properties", {}))
 
 
-@pytest.mark.parametrize(
-    ("name", "field"), [(name, field) for name in WITH_BODY for field in body_fields(name)]
-)
-def test_a_wrong_value_never_answers_500_and_its_problem_names_the_field(
-    planted: Planted, name: str, field: str
+WITH_FIELDS = [name for name in WITH_BODY if body_fields(name)]
+WITH_SEVERAL = [name for name in WITH_FIELDS if len(body_fields(name)) > 1]
+FIELDS = [(name, field) for name in WITH_SEVERAL for field in body_fields(name)]
+
+
+@pytest.mark.parametrize("name", WITH_FIELDS)
+def test_a_wrong_value_in_every_field_never_answers_500_and_its_problem_names_one(
+    planted: Planted, name: str
 ) -> None:
     good = own_call(name, CASES[name], planted).body or {}
+    every = body_fields(name)
     for value in WRONG:
-        refuses_or_takes(planted, name, {**good, field: _exact(value)}, {field})
+        body = {**good, **dict.fromkeys(every, _exact(value))}
+        refuses_or_takes(planted, name, body, set(every))
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_BODY if body_fields(name)])
+@pytest.mark.parametrize("count", [3, EVERY])
+@pytest.mark.parametrize("name", WITH_SEVERAL)
+def test_a_wrong_value_alone_never_answers_500_and_its_problem_names_the_field(
+    planted: Planted, name: str, count: int
+) -> None:
+    good = own_call(name, CASES[name], planted).body or {}
+    for field in body_fields(name):
+        for value in some(WRONG, count, FIELDS.index((name, field))):
+            refuses_or_takes(planted, name, {**good, field: _exact(value)}, {field})
+
+
+@pytest.mark.parametrize("name", WITH_FIELDS)
 def test_a_megabyte_in_every_field_never_answers_500_and_its_problem_names_one(
     planted: Planted, name: str
 ) -> None:
@@ -210,10 +243,16 @@ QUERIES = [
 ]
 
 
+BAD = ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null", "[]", "\ud800")
+
+
+@pytest.mark.parametrize("count", [4, EVERY])
 @pytest.mark.parametrize(("name", "parameter"), QUERIES)
-def test_a_wrong_parameter_never_answers_500(planted: Planted, name: str, parameter: str) -> None:
-    path = own_call(name, CASES[name], planted).path
-    for value in ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null", "[]", "\ud800"):
+def test_a_wrong_parameter_never_answers_500(
+    planted: Planted, name: str, parameter: str, count: int
+) -> None:
+    path, _ = own_address(name, CASES[name], planted)
+    for value in some(BAD, count, QUERIES.index((name, parameter))):
         with undone():
             client = client_of(Role.OWNER, planted)
             text = value.encode("utf-8", "surrogatepass")
