@@ -12,7 +12,7 @@ from bench.engine import (
 from local.postgres import EmbeddedPostgres
 from tests.engine.runs.test_real_destinations import postgres_settings
 
-ROWS = 20_000
+ROWS = 5_000
 
 
 def test_every_figure_of_the_engine_can_be_taken(

@@ -35,7 +35,6 @@ class Target(ABC):
     """One destination and the place it writes to."""
 
     kind: str
-    tries = 5  # moments at which the crash tests kill; fewer where each costs many requests
     name = "flights"
 
     def __init__(self, servers: Servers, folder: Path) -> None:
@@ -175,7 +174,6 @@ class ParquetTarget(FileTarget):
 
 class JsonlTarget(FileTarget):
     kind = "jsonl"
-    tries = 3
 
     def decode(self, part: bytes) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in part.splitlines()]
@@ -183,7 +181,6 @@ class JsonlTarget(FileTarget):
 
 class CsvTarget(FileTarget):
     kind = "csv"
-    tries = 3
 
     def decode(self, part: bytes) -> list[dict[str, Any]]:
         rows = csv.DictReader(io.StringIO(part.decode(), newline=""), strict=True)
@@ -192,8 +189,6 @@ class CsvTarget(FileTarget):
 
 class S3Target(ParquetTarget):
     """A bucket of the user's own on an S3 server."""
-
-    tries = 3
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self._endpoint, self._prefix = servers.s3, uuid4().hex
@@ -217,8 +212,6 @@ class S3Target(ParquetTarget):
 
 class GcsTarget(ParquetTarget):
     """Drover's own storage in Google Cloud Storage."""
-
-    tries = 3
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self.data = StorageRoot(
@@ -288,7 +281,6 @@ class DuckdbTarget(Target):
     """A database file in Drover's own folder."""
 
     kind = "duckdb"
-    tries = 4
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(servers, folder)

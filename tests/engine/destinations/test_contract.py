@@ -15,7 +15,14 @@ import pytest
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import DestinationError
 from tests.engine.destinations.spelling import bag
-from tests.engine.destinations.targets import Sync, Target, sync
+from tests.engine.destinations.targets import TARGETS, Sync, Target, sync
+
+# For what a format makes of values: in a bucket, Parquet is the same as in a folder.
+EACH_FORMAT = pytest.mark.parametrize(
+    "target",
+    [pytest.param(name, marks=[pytest.mark.long] * (" on " in name)) for name in TARGETS],
+    indirect=True,
+)
 
 
 def numbered(start: int, stop: int, **more: Any) -> list[dict[str, Any]]:
@@ -151,6 +158,7 @@ def test_an_empty_result_replaces_and_appends_nothing(target: Target) -> None:
     assert target.rows() == []
 
 
+@EACH_FORMAT
 def test_batches_without_rows_or_columns_are_harmless(target: Target) -> None:
     job = Sync(target)
     job.write(pl.DataFrame())
@@ -162,6 +170,7 @@ def test_batches_without_rows_or_columns_are_harmless(target: Target) -> None:
     assert bag(target.rows() or []) == bag(numbered(0, 2))
 
 
+@EACH_FORMAT
 def test_a_new_column_and_wider_types_in_the_middle_of_a_sync(target: Target) -> None:
     first: list[dict[str, Any]] = [
         {"id": 1, "x": 1, "gone": "a", "empty": None},
@@ -181,6 +190,7 @@ def test_a_new_column_and_wider_types_in_the_middle_of_a_sync(target: Target) ->
     )
 
 
+@EACH_FORMAT
 def test_appending_widens_what_is_there(target: Target) -> None:
     sync(target, [{"id": 1, "x": 5, "big": 2**60, "y": None}], mode="append")
     sync(target, [{"id": 2, "x": 1.5, "big": 0.5, "y": 3, "z": date(2024, 1, 2)}], mode="append")
@@ -210,18 +220,21 @@ ODD_TEXTS = [
 ]
 
 
+@EACH_FORMAT
 def test_odd_text_arrives_as_it_was(target: Target) -> None:
     rows = [{"id": i, "text": text} for i, text in enumerate(ODD_TEXTS)]
     sync(target, rows)
     assert bag(target.rows() or []) == bag(rows)
 
 
+@EACH_FORMAT
 def test_odd_column_names_arrive(target: Target) -> None:
     row = {'na"me': 1, "with, comma": 2, "naïve 😀": 3, "select": 4, "a'b": 5, "%s": 6, "{}": 7}
     sync(target, [row])
     assert bag(target.rows() or []) == bag([row])
 
 
+@EACH_FORMAT
 def test_every_type_of_value_arrives(target: Target) -> None:
     rows = [
         {
@@ -260,6 +273,7 @@ def test_every_type_of_value_arrives(target: Target) -> None:
     assert bag(target.rows() or []) == bag(expected)
 
 
+@EACH_FORMAT
 def test_a_hundred_columns(target: Target) -> None:
     rows = [{f"column {i}": i * n if i % 3 else f"{i}-{n}" for i in range(100)} for n in range(50)]
     sync(target, rows[:30], rows[30:])

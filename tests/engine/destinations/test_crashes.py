@@ -28,20 +28,26 @@ def job_of(target: Target, mode: WriteMode, start: int) -> tuple[Sync, list[dict
     return job, first + second
 
 
+TRIES = pytest.mark.parametrize("tries", [2, pytest.param(6, marks=pytest.mark.long)])
+
+
 def moments(last: int, tries: int) -> list[int]:
     """Spread over the whole, and the one after the last (how many there are differs a little by try)."""
-    return [*sorted({1 + int(last * 0.9) * i // (tries - 1) for i in range(tries)}), AT_THE_END]
+    return [*sorted({1 + last * i // (tries + 1) for i in range(1, tries + 1)}), AT_THE_END]
 
 
+@TRIES
 @pytest.mark.parametrize("mode", ["replace", "append"])
-def test_killed_while_publishing(target: Target, zygote: Zygote, mode: WriteMode) -> None:
+def test_killed_while_publishing(
+    target: Target, zygote: Zygote, mode: WriteMode, tries: int
+) -> None:
     sync(target, rows(0, 2), mode=mode)
     job, expected = job_of(target, mode, 10)
     last = zygote.publish(job, kill_at=0).moments
     visible = expected if mode == "replace" else rows(0, 2) + expected
     before = visible
 
-    for attempt, moment in enumerate(moments(last, target.tries), start=1):
+    for attempt, moment in enumerate(moments(last, tries), start=1):
         job, new = job_of(target, mode, attempt * 100)
         assert zygote.publish(job, kill_at=moment).killed
         visible = new if mode == "replace" else before + new
@@ -57,13 +63,14 @@ def test_killed_while_publishing(target: Target, zygote: Zygote, mode: WriteMode
         before = visible
 
 
-def test_killed_while_staging(target: Target, zygote: Zygote) -> None:
+@TRIES
+def test_killed_while_staging(target: Target, zygote: Zygote, tries: int) -> None:
     job = Sync(target, "append")
     late = rows(50, 4, late=True)
     job.write(rows(0, 3))
     target.release()
     last = zygote.stage(job, late, kill_at=0).moments
-    for moment in moments(last, target.tries):
+    for moment in moments(last, tries):
         assert zygote.stage(job, late, kill_at=moment).killed
     job.attempt()
     job.write(rows(3, 3))

@@ -50,7 +50,7 @@ def moments(seed: object, pages: int) -> Iterator[str]:
     ],
     ids=["full_refresh", "incremental"],
 )
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_child_killed_at_random_moments_resumes_without_losing_or_doubling_a_row(
     rehearse: Rehearse, modes: dict[str, str], seed: int
 ) -> None:

@@ -16,9 +16,9 @@ from tests.engine.conftest import Rehearsal
 from tests.engine.sources.api import Asked, Reply, serving
 from tests.engine.sources.conftest import SourceDatabase
 
-ROWS = 6000
+ROWS = 3000
 PAGE = 20
-FILE_ROWS = 15_000  # a file is read so quickly that fewer might be over before the first checkpoint
+FILE_ROWS = 10_000  # a file is read so quickly that fewer might be over before the first checkpoint
 
 Rehearse = Callable[..., Rehearsal]
 
