@@ -78,7 +78,7 @@ def git_server(folder: Path) -> Iterator[GitServer]:
     server.git("remote", "add", "origin", str(folder / "repo.git"))
     listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
     server.port = listening.server_address[1]
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from tests.connectors.test_custom_sources import TOKEN, code
 from tests.connectors.test_custom_sources import port as port
@@ -23,6 +25,14 @@ def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[
         text=True,
         timeout=60,
     )
+
+
+def called(*arguments: str | Path) -> tuple[CommandError, str]:
+    """How the command ends in this process, for what fails before any source is started; and what it told."""
+    out = io.StringIO()
+    with pytest.raises(CommandError) as ended:
+        call_command("test_source", *map(str, arguments), stdout=out)
+    return ended.value, out.getvalue()
 
 
 @pytest.fixture
@@ -45,25 +55,27 @@ def test_what_fails_ends_with_one_and_its_step(shop: Path) -> None:
     done = run(shop, "--set", "token=wrong")
     assert done.returncode == 1
     assert "connect: The source refused the credentials (401)." in done.stderr
+
+
+def test_what_is_not_valid_is_told_by_its_line(shop: Path) -> None:
     shop.write_text("import pandas\nclass")
-    done = run(shop)
-    assert done.returncode == 1
-    assert f"{shop}:2:" in done.stdout
+    ended, told = called(shop)
+    assert ended.returncode == 1
+    assert f"{shop}:2:" in told
 
 
 def test_a_folder_is_validated_file_by_file(shop: Path) -> None:
     (shop.parent / "_helper.py").write_text("x")
     (shop.parent / "other.py").write_text("import pandas\n" + code())
-    done = run(shop.parent)
-    assert done.returncode == 1
-    assert "other.py:1:1: error: A custom source cannot import pandas." in done.stdout
-    assert "helper" not in done.stdout
+    ended, told = called(shop.parent)
+    assert ended.returncode == 1
+    assert "other.py:1:1: error: A custom source cannot import pandas." in told
+    assert "helper" not in told
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["none.py"], "There is no file"),
         (["--set", "token=x", "--stream", "x"], "it has orders"),
         (["--set", "tokn=x"], "did you mean token?"),
         ([], "token: This field is required."),
@@ -74,7 +86,13 @@ def test_a_folder_is_validated_file_by_file(shop: Path) -> None:
 def test_what_cannot_be_read_ends_with_two_and_one_sentence(
     arguments: list[str], says: str, shop: Path
 ) -> None:
-    done = run(*([shop] if arguments != ["none.py"] else []), *arguments)
+    ended, _ = called(shop, *arguments)
+    assert ended.returncode == 2
+    assert says in str(ended)
+
+
+def test_a_file_that_is_none_is_told_in_one_sentence_too() -> None:
+    done = run("none.py")
     assert done.returncode == 2
-    assert says in done.stderr
+    assert "There is no file" in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ import pytest
 from apps.engine.sandbox import users
 from tests.engine.sandbox import modes, ordinary, worlds
 from tests.engine.sandbox.attacks import World
-from tests.engine.sandbox.ordinary import OrdinaryUser
+from tests.engine.sandbox.ordinary import Installation, OrdinaryUser
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root can take rights of a container"
@@ -70,11 +70,18 @@ def world() -> Iterator[World]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    """One for all containers, as they share a volume; to copy Python into it takes seconds."""
+    with ordinary.installed() as made:
+        yield made
+
+
 @pytest.fixture
-def worker(compose: dict[str, Any]) -> Iterator[OrdinaryUser]:
+def worker(compose: dict[str, Any], installation: Installation) -> Iterator[OrdinaryUser]:
     """A process with the rights of the worker's container, which has no bubblewrap."""
     start = started_as(compose["services"]["worker"])
-    with ordinary.started(start, modes.LAYERS["root"]) as made:
+    with ordinary.started(installation, start, modes.LAYERS["root"]) as made:
         yield made
 
 
@@ -123,9 +130,9 @@ def test_code_ends_with_the_worker(worker: OrdinaryUser, world: World) -> None:
 
 
 def test_the_web_has_no_capabilities_and_isolates_code_all_the_same(
-    compose: dict[str, Any], world: World
+    compose: dict[str, Any], world: World, installation: Installation
 ) -> None:
-    with ordinary.started(started_as(compose["services"]["web"])) as web:
+    with ordinary.started(installation, started_as(compose["services"]["web"])) as web:
         for name in WAYS:
             answer = web.attacked(name, world)
             assert (answer["level"], answer["capabilities"]) == ("good", 0)

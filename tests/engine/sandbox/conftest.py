@@ -33,5 +33,5 @@ def ground(home: str) -> Callable[[str], Ground]:
 def ordinary_user() -> Iterator[ordinary.OrdinaryUser]:
     if os.geteuid() != 0:
         raise RuntimeError("the tests themselves run as an ordinary user")
-    with ordinary.started() as user:
+    with ordinary.installed() as made, ordinary.started(made) as user:
         yield user

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,19 @@ class OrdinaryUser:
         self.process.stdin.flush()
 
 
-@contextlib.contextmanager
-def started(
-    start: Sequence[str] = (), layers: Sequence[str] = ("landlock", "seccomp")
-) -> Iterator[OrdinaryUser]:
-    """As root only. The interpreter may lie where only root looks, so it is copied as for a chroot.
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Code, its interpreter and a home, which another user may use."""
 
-    `start` is the command that makes another user of us, and may keep capabilities.
-    """
+    python: str
+    path: tuple[str, ...]
+    code: Path
+    home: Path
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[Installation]:
+    """As root only. The interpreter may lie where only root looks, so it is copied as for a chroot."""
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
@@ -84,24 +89,32 @@ def started(
         os.chown(home / "user", USER, USER)
         sites = [str(root / site.lstrip("/")) for site in found.sites]
         python = str(root / found.python.lstrip("/"))
-        process = subprocess.Popen(
-            [*(start or setpriv(uid=USER)), python, "-m", "tests.engine.sandbox.ordinary", *layers],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=code,
-            umask=0o077,  # as every process of ours
-            env={
-                "PYTHONPATH": os.pathsep.join([str(code), *sites]),
-                "PATH": "/usr/bin:/bin",
-                "ORDINARY_HOME": str(home / "user"),
-            },
-        )
-        try:
-            yield OrdinaryUser(process, home / "user")
-        finally:
-            process.stdin.close()  # type: ignore[union-attr]
-            process.wait(10)
+        yield Installation(python, (str(code), *sites), code, home / "user")
+
+
+@contextlib.contextmanager
+def started(
+    of: Installation, start: Sequence[str] = (), layers: Sequence[str] = ("landlock", "seccomp")
+) -> Iterator[OrdinaryUser]:
+    """`start` is the command that makes another user of us, and may keep capabilities."""
+    process = subprocess.Popen(
+        [*(start or setpriv(uid=USER)), of.python, "-m", "tests.engine.sandbox.ordinary", *layers],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=of.code,
+        umask=0o077,  # as every process of ours
+        env={
+            "PYTHONPATH": os.pathsep.join(of.path),
+            "PATH": "/usr/bin:/bin",
+            "ORDINARY_HOME": str(of.home),
+        },
+    )
+    try:
+        yield OrdinaryUser(process, of.home)
+    finally:
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait(10)
 
 
 def main() -> None:
