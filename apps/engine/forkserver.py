@@ -49,8 +49,8 @@ class ThreadsStarted(RuntimeError):
 
 
 def preload(extra: list[str]) -> None:
-    """Import what children need, once. Raises `ThreadsStarted`."""
-    for name in (*PRELOADED, *extra):
+    """Import what children need, once; the `extra` first, so that a wrong name is told at once. Raises `ThreadsStarted`."""
+    for name in (*extra, *PRELOADED):
         importlib.import_module(name)
     for name in _connectors():
         with contextlib.suppress(ImportError):  # an optional dependency of one connector

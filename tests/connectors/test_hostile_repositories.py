@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from apps.connectors import engine
+from apps.engine import EngineSupervisor
 from apps.engine.authoring import bundles
 from apps.engine.sandbox.limits import BrokenOutput
 from tests.connectors.test_repositories import GOOD, URL, connect, outcomes, sources, sync
@@ -56,18 +58,23 @@ def test_a_server_on_a_private_network_is_reached_only_where_that_is_allowed(
 
 
 def test_a_huge_repository_is_refused_and_large_files_beside_it_are_not_fetched(
-    world: World, git: GitServer
+    world: World, git: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    supervisor = EngineSupervisor(preload=("tests.connectors.small_network",))
+    monkeypatch.setattr(engine, "supervisor", lambda: supervisor)
     git.commit(sources__a_py=GOOD)
-    (git.folder / "work/large.bin").write_bytes(os.urandom(120 << 20))
+    (git.folder / "work/large.bin").write_bytes(os.urandom(6 << 20))
     git.push()
     made = connect(world, git)
-    shown = sync(world, made)
-    assert shown["status"] == "failed"
-    assert "bytes over the network" in shown["message"]
-    config = ["config", "uploadpack.allowFilter", "true"]
-    subprocess.run(["git", "-C", str(git.folder / "repo.git"), *config], check=True)
-    assert sync(world, made)["status"] == "succeeded", "a server that can leave them out does"
+    try:
+        shown = sync(world, made)
+        assert shown["status"] == "failed"
+        assert "bytes over the network" in shown["message"]
+        config = ["config", "uploadpack.allowFilter", "true"]
+        subprocess.run(["git", "-C", str(git.folder / "repo.git"), *config], check=True)
+        assert sync(world, made)["status"] == "succeeded", "a server that can leave them out does"
+    finally:
+        supervisor.close()
 
 
 def test_nothing_of_a_repository_is_run(world: World, git: GitServer, tmp_path: Path) -> None:

@@ -1,0 +1,9 @@
+"""Preload it into a fork server: its repositories may be small, so that one that is too large need not be huge."""
+
+from __future__ import annotations
+
+from apps.engine.authoring import bundles
+
+MOST = 4 << 20  # bytes over the network
+
+bundles.LIMITS["network"] = MOST
