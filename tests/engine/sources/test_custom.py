@@ -44,7 +44,7 @@ class Pages(Source):
         page = (pagination or {"page": 0})["page"]
         time.sleep(self.config.pause)
         rows = [{"n": page * 20 + n} for n in range(20)]
-        return Page(rows, {"page": page + 1} if page < 299 else None)
+        return Page(rows, {"page": page + 1} if page < 99 else None)
 """
 BIZON = """
 from bizon.source.config import SourceConfig
@@ -109,8 +109,8 @@ def test_a_killed_sync_goes_on_and_nothing_is_lost_or_doubled(
     run = custom(rehearse({"pause": 0.01}), PAGES, tmp_path)
     outcome = run.resume()
     assert isinstance(outcome, Succeeded), outcome
-    assert outcome.written == 6000
-    assert sorted(row["n"] for row in published(run)) == list(range(6000))
+    assert outcome.written == 2000
+    assert sorted(row["n"] for row in published(run)) == list(range(2000))
 
 
 def test_when_the_run_is_killed_its_sandbox_dies_with_it(
@@ -182,7 +182,7 @@ def test_a_limit_ends_the_run_with_its_class(rehearse: Rehearse, tmp_path: Path)
 
 
 def test_a_stop_ends_it_at_a_checkpoint(rehearse: Rehearse, tmp_path: Path) -> None:
-    run = custom(rehearse({"pause": 0.02}), PAGES, tmp_path)
+    run = custom(rehearse({"pause": 0.05}), PAGES, tmp_path)
     outcome = run.attempt(stop=lambda: "cancelled" if run.progress else None)
     assert isinstance(outcome, Failed)
     assert outcome.failure_class is FailureClass.CANCELLED

@@ -60,6 +60,7 @@ class KafkaTopicSource(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = Decoder
     incremental: ClassVar[bool] = True
+    _position: Offsets | None = None  # from where the consumer goes on by itself
 
     @classmethod
     def streams(cls) -> list[str]:
@@ -184,9 +185,7 @@ class KafkaTopicSource(BizonSource[Config]):
         """Messages from `reached` on, which is moved behind them. Empty only when nothing is left."""
         topic = self.spec.stream
         open_parts = [part for part in last if reached[part] < last[part]]
-        self._consumer.assign(
-            [TopicPartition(topic, int(part), reached[part]) for part in open_parts]
-        )
+        self._go_to({part: reached[part] for part in open_parts})
         wanted: list[Message] = []
         deadline = time.monotonic() + QUIET_ROUNDS * self.settings.consumer_timeout
         while not wanted and any(reached[part] < last[part] for part in open_parts):
@@ -198,7 +197,16 @@ class KafkaTopicSource(BizonSource[Config]):
                     "the brokers did not answer in time",
                     evidence=(f"topic {topic}, offsets {reached}"[:300],),
                 )
+        self._position = {part: reached[part] for part in open_parts}
         return wanted
+
+    def _go_to(self, offsets: Offsets) -> None:
+        """Nothing where the page before ended there: a new assignment drops what was fetched ahead."""
+        if offsets != self._position:
+            self._consumer.assign(
+                [TopicPartition(self.spec.stream, int(part), at) for part, at in offsets.items()]
+            )
+        self._position = None  # not known until the page is whole
 
     def _takes(self, message: Message, reached: Offsets, last: Offsets) -> bool:
         """Whether the message belongs to the page; moves its partition's offset behind it."""
