@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import platform
 from collections.abc import Callable
 
 import pytest
 
+from apps.engine.sandbox import process, syscalls
 from apps.engine.sandbox.process import Ground
 from tests.engine.sandbox import attacks, modes, worlds
 from tests.engine.sandbox.attacks import World
@@ -45,3 +47,17 @@ def test_the_sandbox_holds_for_an_ordinary_user(
     assert answer["uid"] != 0
     assert not answer["won"]
     assert answer.get("ended") != "ConfigurationError", answer["why"]
+
+
+@pytest.mark.parametrize("name", ["truncates_a_file", "truncates_while_opening"])
+def test_where_landlock_does_not_govern_truncation_the_filter_does(
+    name: str, world: World, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in kernels before 6.2: elsewhere Landlock holds what the filter then lets pass. By itself it is weak."""
+    alone = Ground(home, "weak", ("seccomp",))
+    answer = worlds.attacked(name, world, alone)
+    assert not answer["won"]
+    assert answer.get("ended") != "ConfigurationError", answer["why"]
+    governed = base64.b64encode(syscalls.compiled(truncate=True)).decode()
+    monkeypatch.setattr(process, "_filter", lambda chosen: governed)
+    assert worlds.attacked(name, world, alone)["won"]
