@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging.config
-import re
 from typing import Any
 
 import orjson
 import structlog
+
+from apps.engine.terminal import printable
 
 CHAIN: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -18,13 +19,9 @@ CHAIN: list[structlog.types.Processor] = [
 ]
 
 
-_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-
-
 def _dumps(value: Any, **_: Any) -> str:
     """JSON whose strings hold nothing a terminal would act on, or show in another order."""
-    text = orjson.dumps(value, default=str).decode()
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return printable(orjson.dumps(value, default=str).decode())
 
 
 class Unexplained(logging.Filter):

@@ -30,6 +30,7 @@ from apps.engine.contract import (
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
 from apps.engine.frames import StreamSchema
+from apps.engine.redaction import redactor_of_payload
 from apps.engine.shown import shown_rows
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
@@ -45,8 +46,9 @@ NOWHERE = StorageRoot("file:///nonexistent", "none")
 def check(payload: Payload) -> dict[str, Any]:
     """`{"ok", "steps": [{"step", "ok", "message", "ms"}]}`; the steps stop after one that failed."""
     opened = _destination if payload["role"] == "destination" else opened_source
+    said = redactor_of_payload(payload).text
     with opened(payload) as made:
-        steps = [asdict(step) for step in made.check()]
+        steps = [{**asdict(step), "message": said(step.message)} for step in made.check()]
     return {"ok": all(step["ok"] for step in steps), "steps": steps}
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import orjson
 
 from apps.engine.contract import RunSpec
+from apps.engine.terminal import printable
 
 MASK = "•••"
 SHORTEST = 4  # characters; masking shorter secrets would mask half of the language
@@ -26,7 +27,11 @@ _USERINFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 
 
 class Redactor:
-    """Replaces every known secret, and any `user:password@` of a URL, by a mask."""
+    """Replaces every known secret, and any `user:password@` of a URL, by a mask.
+
+    Everything others say goes through here on its way into logs and answers, so what a terminal would act on is
+    written out here too.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
@@ -35,7 +40,7 @@ class Redactor:
 
     def text(self, value: str) -> str:
         masked = self._known.sub(MASK, value) if self._known else value
-        return _USERINFO.sub(MASK, masked)
+        return printable(_USERINFO.sub(MASK, masked))
 
     def value(self, value: Any) -> Any:
         """The same for the text inside lists and mappings."""

@@ -64,6 +64,34 @@ def test_what_is_not_valid_is_told_by_its_line(shop: Path) -> None:
     assert f"{shop}:2:" in told
 
 
+def test_nothing_that_code_says_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    path = tmp_path / "loud.py"
+    path.write_text("""
+import logging
+from drover import Page, Source
+
+class Loud(Source):
+    streams = ["clear\\x9b2J"]
+    hosts = ["a.example"]
+
+    def get(self, pagination=None):
+        logging.getLogger().warning("said \\x1b[2J\\u202e")
+        if pagination:
+            raise ValueError("failed \\x1b]0;title\\x07")
+        return Page([{"id": "read \\x9b2J\\u202e"}], {"page": 2} if LAST else None)
+""")
+    text = path.read_text()
+    for last in ("False", "True"):
+        path.write_text(text.replace("LAST", last))
+        done = run(path)
+        whole = done.stdout + done.stderr
+        assert done.returncode == int(last == "True"), whole
+        assert all(line.isprintable() for line in whole.splitlines()), whole
+        assert "said \\u001b[2J\\u202e" in done.stdout
+        found = "failed \\u001b]0;title\\u0007" if last == "True" else "read \\u009b2J\\u202e"
+        assert found in whole
+
+
 def test_a_folder_is_validated_file_by_file(shop: Path) -> None:
     (shop.parent / "_helper.py").write_text("x")
     (shop.parent / "other.py").write_text("import pandas\n" + code())

@@ -125,6 +125,12 @@ def test_checks_answer_their_steps() -> None:
     assert [step["ok"] for step in refused["steps"]] == [False]
 
 
+def test_a_check_says_nothing_that_a_terminal_acts_on(area: dict[str, Any]) -> None:
+    found = connect.check(asking("files", {"path": "a\u202e.csv"}, files=area))
+    assert found["ok"] is False
+    assert "a\\u202e.csv" in found["steps"][-1]["message"]
+
+
 def test_destinations_are_checked_too(tmp_path: Path) -> None:
     payload = {
         "role": "destination",

@@ -44,6 +44,13 @@ def test_secrets_are_found_at_any_depth(config: dict[str, object], secret: str) 
     assert secret not in Redactor(secrets_of(config)).text(f"it was {secret}!")
 
 
+def test_what_a_terminal_would_act_on_is_written_out_after_secrets_are_masked() -> None:
+    redactor = Redactor(["pass\x1bword"])
+    said = redactor.text("a pass\x1bword\tb\nc\r\x1b[2J\x9b1m\u202e é")
+    assert said == f"a {MASK}\tb\nc\\u000d\\u001b[2J\\u009b1m\\u202e é"
+    assert redactor.value({"a\x1b": ["\x07"]}) == {"a\\u001b": ["\\u0007"]}
+
+
 def test_every_secret_of_the_catalogue_is_known_by_its_name() -> None:
     for kind in [*catalogue.sources(), *catalogue.destinations()]:
         for path in kind.secret_paths:

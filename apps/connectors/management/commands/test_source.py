@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.connectors import engine, schemas
 from apps.engine.authoring.text import is_source_file
 from apps.engine.contract import CodeSpec, SourceSpec
+from apps.engine.terminal import printable
 
 NOBODY = UUID(int=0)  # the org in whose name it runs: it has no files
 UNREADABLE = 2
@@ -87,9 +88,7 @@ class Command(BaseCommand):
     def _validated(self, file: Path) -> engine.Answer:
         report = engine.validate(org_id=NOBODY, code=_text(file))
         for one in (*report["errors"], *report["warnings"]):
-            self.stdout.write(
-                f"{file}:{one['line']}:{one['column']}: {one['severity']}: {one['message']}"
-            )
+            self._say(f"{file}:{one['line']}:{one['column']}: {one['severity']}: {one['message']}")
         if report["valid"]:
             names = ", ".join(stream["name"] for stream in report["streams"]) or "none named"
             self._good("valid", f"{report['source_name']}, streams: {names}")
@@ -104,7 +103,8 @@ class Command(BaseCommand):
             if step["ok"]:
                 self._good(step["step"], f"{step['message']} ({step['ms']:.0f} ms)")
             else:
-                raise CommandError(f"{step['step']}: {step['message']}", returncode=1)
+                message = printable(f"{step['step']}: {step['message']}")
+                raise CommandError(message, returncode=1)
 
     def _list_streams(self, spec: SourceSpec) -> None:
         found = engine.discover(org_id=NOBODY, kind=spec.kind, config=spec.config, code=spec.code)
@@ -117,22 +117,25 @@ class Command(BaseCommand):
     def _fetch(self, spec: SourceSpec, limit: int) -> None:
         answer = engine.try_source(org_id=NOBODY, source=spec, limit=limit)
         for line in answer["log"]:
-            self.stdout.write(f"  log      {line['level']}: {line['message']}")
+            self._say(f"  log      {line['level']}: {line['message']}")
         for call in answer["requests"]:
-            self.stdout.write(
+            self._say(
                 f"  request  {call['method']} {call['url']} {call['status']} in {call['ms']:.0f} ms"
             )
         for place in answer["network"]:
             if place["refused"]:
-                self.stdout.write(f"  refused  {place['host']}:{place['port']}: {place['refused']}")
+                self._say(f"  refused  {place['host']}:{place['port']}: {place['refused']}")
         if answer["failure"]:
             raise _failed("fetch", answer["failure"])
         self._good("fetch", f"{len(answer['records'])} records of {spec.stream}")
         for record in answer["records"]:
-            self.stdout.write(json.dumps(record, ensure_ascii=False))
+            self._say(json.dumps(record, ensure_ascii=False))
 
     def _good(self, step: str, message: str) -> None:
-        self.stdout.write(f"{self.style.SUCCESS('ok')} {step:<8} {message}")
+        self.stdout.write(f"{self.style.SUCCESS('ok')} {step:<8} {printable(message)}")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(printable(text))
 
 
 def _files(path: Path) -> list[Path]:
@@ -199,10 +202,11 @@ def _stream(report: Mapping[str, Any], wanted: str | None) -> str:
         return str(names[0])
     if wanted is None or (names and wanted not in names):
         known = ", ".join(names) or "none that can be read without running it; name one"
-        raise CommandError(f"Name a --stream; it has {known}.", returncode=UNREADABLE)
+        message = printable(f"Name a --stream; it has {known}.")
+        raise CommandError(message, returncode=UNREADABLE)
     return wanted
 
 
 def _failed(step: str, failure: Mapping[str, Any]) -> CommandError:
     lines = "".join(f"\n  {line}" for line in failure["evidence"])
-    return CommandError(f"{step}: {failure['message']}{lines}", returncode=1)
+    return CommandError(printable(f"{step}: {failure['message']}{lines}"), returncode=1)
