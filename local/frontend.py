@@ -47,13 +47,22 @@ class Node:
 
 def build() -> None:
     """Build `frontend/dist` unless it is of these very sources."""
-    wanted = fingerprint(_sources()) + "\n"
-    if (BUILT / "index.html").exists() and says(STAMP, wanted):
+    if is_built():
         return
+    wanted = _wanted()
     node = ready_node()
     _say("Building the front end ...")
     node.script("run", "build", doing="Building the front end")
     STAMP.write_text(wanted)
+
+
+def is_built() -> bool:
+    """Whether `frontend/dist` is of these very sources."""
+    return (BUILT / "index.html").exists() and says(STAMP, _wanted())
+
+
+def _wanted() -> str:
+    return fingerprint(_sources()) + "\n"
 
 
 def ready_node() -> Node:

@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from local import frontend
+from local.home import CHECKOUT
 from local.postgres import EmbeddedPostgres, free_port
 from tests.mutants import copy_to
 
@@ -25,7 +27,7 @@ READY_SECONDS = 900.0  # a cold and busy machine installs, builds and loads
 
 @dataclass(frozen=True)
 class FirstStart:
-    """A copy without anything built, its home below the same private folder, and what the first look showed."""
+    """A copy of this tree, its home below the same private folder, and what the first look showed."""
 
     place: Path
     up: MakeUp
@@ -41,11 +43,17 @@ class FirstStart:
 
 
 @contextmanager
-def first_start() -> Iterator[FirstStart]:
-    """Up with its demo; everything goes afterwards."""
+def first_start(*, from_nothing: bool = False) -> Iterator[FirstStart]:
+    """Up with its demo; everything goes afterwards.
+
+    The copy is given this tree's front end if that is of these very sources, unless it is to begin `from_nothing`.
+    """
     place = Path(tempfile.mkdtemp(prefix="drover-clone-"))
     try:
-        up = MakeUp(copy_to(place / "drover"), place / "home", free_port())
+        clone = copy_to(place / "drover")
+        if not from_nothing and frontend.is_built():
+            link_front_end(clone)
+        up = MakeUp(clone, place / "home", free_port())
         try:
             with logged_in(up.told()) as client:
                 runs = client.get("runs").json()["results"]
@@ -55,6 +63,11 @@ def first_start() -> Iterator[FirstStart]:
     finally:
         EmbeddedPostgres(place / "home" / "pg").delete()
         shutil.rmtree(place)
+
+
+def link_front_end(clone: Path) -> None:
+    for built in (frontend.FOLDER / "node_modules", frontend.BUILT):
+        (clone / built.relative_to(CHECKOUT)).symlink_to(built.resolve())
 
 
 class MakeUp:

@@ -16,6 +16,7 @@ import pytest
 
 from local.postgres import free_port
 from local.processes import is_alive
+from tests import first_start as starting
 from tests.first_start import FirstStart, MakeUp, environment, logged_in
 
 STOP_SECONDS = 15.0
@@ -70,6 +71,17 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert kept == before
     assert [row["id"] for row in again["pipelines"]] == [row["id"] for row in told["pipelines"]]
     assert (again["email"], again["password"]) == (told["email"], told["password"])
+
+
+@pytest.mark.long
+def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
+    """With the packages of the product alone, as whoever clones it gets them."""
+    with starting.first_start(from_nothing=True) as started:
+        told = started.up.told()
+        assert [run["status"] for run in started.runs] == ["succeeded"] * 3
+        assert 'id="root"' in httpx.get(told["url"]).text
+        packages = next((started.clone / ".venv" / "lib").glob("python*/site-packages"))
+        assert not (packages / "pytest").exists()
 
 
 def _ids_of_runs(client: httpx.Client) -> list[str]:

@@ -287,7 +287,7 @@ def test_readers_see_all_or_nothing(target: Target) -> None:
     done = threading.Event()
 
     def read() -> None:
-        while not done.is_set():
+        while not done.wait(0.001):
             rows = target.rows() or []
             seen.append({int(row["generation"]) for row in rows})
             counts.append(len(rows))
