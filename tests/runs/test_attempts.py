@@ -18,7 +18,9 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.engine import EngineSupervisor
+from apps.engine import conversation, silence, supervisor
+from apps.engine.contract import Progress
+from apps.engine.protocol import Message
 from apps.orgs.principals import SYSTEM
 from apps.runs import execute, retries, services
 from apps.runs.execute import Worker
@@ -73,8 +75,10 @@ def has_read(count: int) -> Any:
 
 
 def test_a_child_that_does_not_heed_the_request_to_stop_is_cancelled_within_ten_seconds(
-    acme: World, this_worker: Worker
+    acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert conversation.GRACE + conversation.UNKILLABLE < 10
+    monkeypatch.setattr(conversation, "GRACE", 0.5)  # which this child cannot use
     run_id = start(acme, make_pipeline(acme, source=HANGS))
 
     with in_background(this_worker):
@@ -103,14 +107,21 @@ def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
     assert run["failure"]["retryable"]
 
 
-def test_a_silent_run_is_tried_again(acme: World) -> None:
+class SilentFromNow(silence.Watch):
+    """Patient until the child has read all that it will ever read, and hardly after that."""
+
+    def hear(self, message: Message) -> None:
+        super().hear(message)
+        if isinstance(message, Progress) and message.read >= HANGS["hang_after"]:
+            self._silence, self._until = 0.5, min(self._until, time.monotonic() + 0.5)
+
+
+def test_a_silent_run_is_tried_again(
+    acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "Watch", SilentFromNow)
     run_id = start(acme, make_pipeline(acme, source=HANGS, max_attempts=1))
-    engine = EngineSupervisor(silence=4)
-    engine.start(wait=30)
-    try:
-        work_until_idle(Worker("tests", engine, threading.Event()))
-    finally:
-        engine.close()
+    work_until_idle(this_worker)
 
     run = shown(acme, run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")

@@ -15,6 +15,8 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from apps.runs import execute, reconciler
+from apps.runs.execute import Worker
 from apps.runs.models import Output, Run
 from tests.conftest import close_connections
 from tests.runs.conftest import make_pipeline
@@ -29,7 +31,10 @@ from tests.runs.processes import (
     wait_for_workers,
     worker,
 )
+from tests.runs.test_attempts import children_of, in_background, quick_retries
 from tests.world import World, make_world
+
+__all__ = ["quick_retries"]  # a fixture
 
 SLOW = {"rows": ROWS, "page_size": 100, "delay": 0.1}  # two seconds of reading, twenty pages
 
@@ -102,20 +107,23 @@ def test_another_worker_takes_over_when_the_lease_runs_out(acme: World, api: Hel
     assert name != run["attempts"][1]["worker"]
 
 
-def test_a_frozen_worker_that_thaws_writes_nothing_more(acme: World, api: HeldApi) -> None:
+def test_a_frozen_worker_that_thaws_writes_nothing_more(
+    acme: World, api: HeldApi, this_worker: Worker
+) -> None:
     run_id = start(acme, api.pipeline(acme))
 
     frozen = start_worker()
     try:
         wait_for(acme, run_id, is_under_way)
         frozen.send_signal(signal.SIGSTOP)  # its child goes on and is fenced
-        with worker():
+        recover_when_the_lease_is_over()
+        with in_background(this_worker):
             wait_for(acme, run_id, lambda run: run["attempt"] == 2)
             frozen.send_signal(signal.SIGCONT)
             api.release()
             run = wait_for(acme, run_id, ended)
-            frozen.terminate()  # it leaves only when it has given up what it still holds
-            assert frozen.wait(40) == 0
+        frozen.terminate()  # it leaves only when it has given up what it still holds
+        assert frozen.wait(40) == 0
     finally:
         frozen.kill()
         frozen.wait()
@@ -127,8 +135,16 @@ def test_a_frozen_worker_that_thaws_writes_nothing_more(acme: World, api: HeldAp
     assert (row.status, row.attempt, row.lease) == ("succeeded", 2, None)
 
 
+def recover_when_the_lease_is_over() -> None:
+    """What a worker does every ten seconds."""
+    deadline = time.monotonic() + 40
+    while not reconciler.recover_expired():
+        assert time.monotonic() < deadline, "no lease runs out"
+        time.sleep(0.1)
+
+
 def test_a_terminated_worker_gives_back_its_run_without_counting_a_crash(
-    acme: World, api: HeldApi
+    acme: World, api: HeldApi, this_worker: Worker
 ) -> None:
     run_id = start(acme, api.pipeline(acme))
 
@@ -137,21 +153,23 @@ def test_a_terminated_worker_gives_back_its_run_without_counting_a_crash(
         leaving.terminate()
         assert leaving.wait(15) == 0
     api.release()
-    with worker():
-        run = wait_for(acme, run_id, ended)
+    assert execute.work_once(this_worker)
+    run = shown(acme, run_id)
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["released", "succeeded"]
 
 
-def test_a_killed_child_is_replaced(acme: World, api: HeldApi) -> None:
+def test_a_killed_child_is_replaced(acme: World, api: HeldApi, this_worker: Worker) -> None:
     run_id = start(acme, api.pipeline(acme))
 
-    with worker() as process:
+    with in_background(this_worker):
         wait_for(acme, run_id, is_under_way)
-        os.kill(run_child_of(process.pid), signal.SIGKILL)
+        (child,) = children_of(this_worker)
+        os.kill(child, signal.SIGKILL)
         api.release()
-        run = wait_for(acme, run_id, ended)
+    assert execute.work_once(this_worker)
+    run = shown(acme, run_id)
 
     assert_everything_arrived_once(acme, run_id, run)
     assert run["attempts"][0]["failure"]["class"] == "crashed"
@@ -213,15 +231,3 @@ def wait_for_refusals(server: OwnServer, count: int) -> None:
     while server.log.count("is not permitted to log in") < count:
         assert time.monotonic() < deadline, "nobody tried to come back"
         time.sleep(0.1)
-
-
-def run_child_of(worker_pid: int) -> int:
-    """The child process that moves the records: the fork server's child."""
-    (server,) = children(worker_pid)
-    (child,) = children(server)
-    return child
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for found in tasks for child in found.read_text().split()]

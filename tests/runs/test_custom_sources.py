@@ -1,4 +1,4 @@
-"""A run of a custom source by a real worker: approved code, in a sandbox, with what it reached beside it."""
+"""A run of a custom source by real children: approved code, in a sandbox, with what it reached beside it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from apps.connectors import custom_sources
 from apps.connectors.custom_sources import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
+from apps.runs.execute import Worker
 from tests.engine.sources.api import Asked, Reply, serving
 from tests.runs.conftest import make_pipeline
-from tests.runs.processes import ended, start, wait_for, worker
+from tests.runs.processes import shown, start
+from tests.runs.test_attempts import work_until_idle
 from tests.world import World
 
 SECRET = "canary-of-a-run-5t9w"
 
 
-def test_a_run_of_a_custom_source_shows_what_it_reached_and_not_its_secret(acme: World) -> None:
+def test_a_run_of_a_custom_source_shows_what_it_reached_and_not_its_secret(
+    acme: World, this_worker: Worker
+) -> None:
     def script(asked: Asked) -> Reply:
         good = asked.headers.get("authorization") == f"Bearer {SECRET}"
         return Reply([{"id": n} for n in range(100)], 200 if good else 401)
@@ -51,8 +55,8 @@ class Shop(RestSource):
             stream="orders",
         )
         run_id = start(acme, pipeline)
-        with worker():
-            run = wait_for(acme, run_id, ended)
+        work_until_idle(this_worker)
+    run = shown(acme, run_id)
     assert run["status"] == "succeeded", run
     assert run["progress"]["written"] == 100
     (place,) = [p for p in run["attempts"][0]["network"] if p["port"] == api.port]
@@ -83,7 +87,7 @@ ENDS = {
 
 
 def test_code_that_speaks_what_no_database_stores_fails_as_a_source_and_at_once(
-    acme: World,
+    acme: World, this_worker: Worker
 ) -> None:
     runs = {}
     for name, body in UNSTORABLE.items():
@@ -109,8 +113,8 @@ class Shop(Source):
             acme, source_kind=source.kind, source={"shop": "a"}, stream="orders"
         )
         runs[name] = start(acme, pipeline)
-    with worker():
-        done = {name: wait_for(acme, run_id, ended) for name, run_id in runs.items()}
+    work_until_idle(this_worker)
+    done = {name: shown(acme, run_id) for name, run_id in runs.items()}
     for name, run in done.items():
         why = run["failure"] and run["failure"]["class"]
         assert (run["status"], why) == ENDS[name], (name, run["failure"])

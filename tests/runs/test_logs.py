@@ -154,7 +154,7 @@ def test_a_storage_that_hangs_does_not_cost_a_run_its_lease(
         write(key, content)
 
     monkeypatch.setattr(storage, "write", hang)
-    source = {"rows": 800, "page_size": 100, "delay": 1.0}
+    source = {"rows": 600, "page_size": 100, "delay": 0.6}
     run_id = start(acme, make_pipeline(acme, source=source))
     thread = threading.Thread(target=lambda: execute.work_once(this_worker))
     thread.start()

@@ -72,10 +72,13 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 700}, destination={"kind": "jsonl"})
 
-    with store() as environment, web_server(**environment) as server:
+    with (
+        store() as environment,
+        web_server(**environment) as server,
+        worker(**environment),
+    ):
         run_id = start(acme, pipeline)
-        with worker(**environment):
-            run = wait_for(acme, run_id, ended, 120)
+        run = wait_for(acme, run_id, ended, 120)
         assert run["status"] == "succeeded", run
         headers = {"Authorization": f"Bearer {token_of(acme)}"}
         with httpx.Client(base_url=f"{server}/api/v1/runs/{run_id}", headers=headers) as client:
@@ -99,9 +102,8 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
                 assert (foreign.status_code, foreign.headers.get("location")) == (404, None)
         assert keys_in(environment)
         assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
-        with worker(**environment):
-            deadline = time.monotonic() + 120
-            while keys_in(environment):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+        deadline = time.monotonic() + 120
+        while keys_in(environment):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
     assert not list((Path(os.environ["DROVER_HOME"]) / "storage").glob(f"org/{acme.org.pk}/**/*"))
