@@ -12,13 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 from rest_framework.test import APIClient
 
 from apps.runs import leases, reconciler, scheduling
 from apps.runs.models import Attempt, Run
 from tests import database
 from tests.api.test_asgi import Answer, call
+from tests.conftest import close_connections
 from tests.runs import freezer
 from tests.runs.conftest import make_pipeline
 from tests.runs.freezer import Freezer, Frozen
@@ -165,8 +166,28 @@ def ask_until_done(world: World) -> int:
             return status
 
 
+@pytest.fixture
+def patient_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Long enough for all threads to wait at once, on a busy machine too."""
+    options = connections.settings["default"]["OPTIONS"]
+    with monkeypatch.context() as patch:
+        patch.setitem(options, "options", f"{options['options']} -c lock_timeout=4s")
+        close_connections()
+        yield
+    close_connections()
+
+
+async def until_all_wait(sessions: int) -> None:
+    """For somebody else's lock."""
+    deadline = time.monotonic() + MOST
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        while admin.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < sessions:
+            assert time.monotonic() < deadline, "they never waited all at once"
+            await asyncio.sleep(0.02)
+
+
 def test_a_process_says_that_it_lives_while_every_thread_waits_for_a_lock(
-    acme: World, frozen: Any
+    patient_locks: None, acme: World, frozen: Any
 ) -> None:
     order: dict[str, Any] = {}
 
@@ -183,7 +204,7 @@ def test_a_process_says_that_it_lives_while_every_thread_waits_for_a_lock(
             asyncio.create_task(call("PATCH", "/api/v1/org", [*caller, *body], b"{}"))
             for _ in range(settings.WEB_THREADS)
         ]
-        await asyncio.sleep(0.2)
+        await until_all_wait(settings.WEB_THREADS)
         alive = await asyncio.wait_for(call("GET", "/api/v1/health/live", caller), 5)
         busy = not any(task.done() for task in waiting)
         return alive, busy, {status for status, _ in await asyncio.gather(*waiting)}
