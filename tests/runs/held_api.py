@@ -18,8 +18,9 @@ PATIENCE = 60.0  # seconds; a run whose source waits longer has its own time-out
 class HeldApi:
     """`url` serves rows 1 to ROWS; those after HELD_AFTER only once `release` was called."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
         self.url = ""
+        self._patience = patience
         self._released = threading.Event()
 
     def release(self) -> None:
@@ -27,7 +28,7 @@ class HeldApi:
 
     def answer(self, asked: Asked) -> Reply:
         start = int(asked.params.get("offset", 0))
-        if start >= HELD_AFTER and not self._released.wait(PATIENCE):
+        if start >= HELD_AFTER and not self._released.wait(self._patience):
             return Reply(status=500)
         return Reply([{"id": n + 1} for n in range(start, min(start + PAGE, ROWS))])
 
@@ -37,14 +38,15 @@ class HeldApi:
             "base_url": self.url,
             "streams": [{"name": "rows", "primary_key": ["id"]}],
             "pagination": {"type": "offset", "page_size": PAGE},
+            "timeout": self._patience,
         }
         return make_pipeline(world, source=source, source_kind="rest", stream="rows")
 
 
 @contextmanager
-def held_api() -> Iterator[HeldApi]:
+def held_api(patience: float = PATIENCE) -> Iterator[HeldApi]:
     """Served on loopback until the block ends."""
-    api = HeldApi()
+    api = HeldApi(patience)
     with serving(api.answer) as server:
         api.url = server.url
         try:

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,8 +32,10 @@ from local.home import Home
 from local.installation import embedded_server, without_credentials
 from local.postgres import EmbeddedPostgres
 from tests import database
+from tests.engine.destinations.servers import BUCKET, s3_client
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ROOT, start, worker
+from tests.runs.test_storage import s3
 from tests.web_server import web_server
 from tests.world import World
 
@@ -162,6 +165,41 @@ def test_what_the_how_to_shows_brings_an_installation_to_another_home_and_server
         new = server.url("drover")
         assert (catalogue(new), rows_of(new)) == before
         goes_on(acme, home, new, first=first, waiting=waiting, pipeline=pipeline.pk)
+
+
+@pytest.mark.long
+def test_a_restore_says_what_the_bucket_has_lost_since(committed_db: None, folder: Path) -> None:
+    """The objects themselves stay where they are; the backup has their listing. The server is one that exists."""
+    old, new = (database.url_of(n) for n in (database.worker_database(), "restored_with_bucket"))
+    with s3() as environment, emptied(new):
+        bucket = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
+        for name in ("changed", "gone", "kept"):
+            bucket.put_object(Bucket=BUCKET, Key=f"org/{name}", Body=b"of the moment")
+        made = say(commands()["backup"], HOME=str(folder), DATABASE_URL=old, **environment)
+        assert made.returncode == 0, made.stderr
+        bucket.delete_object(Bucket=BUCKET, Key="org/gone")
+        bucket.put_object(Bucket=BUCKET, Key="org/changed", Body=b"of some later day")
+        bucket.put_object(Bucket=BUCKET, Key="org/new", Body=b"nobody's business")
+
+        environment |= {"HOME": str(folder), "DROVER_HOME": str(folder / "new")}
+        restored = say(commands()["restore"], DATABASE_URL=new, **environment)
+
+    assert restored.returncode == 0, restored.stderr
+    said = [line.strip() for line in restored.stdout.splitlines() if "of the bucket" in line]
+    assert said == [
+        "1 objects of the bucket are gone since, the first is org/gone",
+        "1 objects of the bucket are changed since, the first is org/changed",
+    ]
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[None]:
+    """A database that is not there, before and afterwards."""
+    drop = f"DROP DATABASE IF EXISTS {env.database_parts(url)['NAME']} WITH (FORCE)"
+    with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
+        admin.execute(drop)
+        yield
+        admin.execute(drop)
 
 
 def kill_in_the_middle(command: str, **environment: str) -> None:
