@@ -25,6 +25,7 @@ from local.toolbox import TOOLS, fingerprint
 TEMPLATE = "drover_template"
 ADMIN = "DROVER_TEST_ADMIN_URL"  # of the server; set by the controller, read by its workers
 CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what it was made from
+KEPT_CLUSTERS = 4  # of 50 MB each; other checkouts may share the folder
 MADE_FROM = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/orgs/rls.py", "apps/**/*.sql"),
     *("apps/engine/state.py", "local/roles.py", "local/postgres.py"),
@@ -85,6 +86,8 @@ def _keep(server: EmbeddedPostgres, cached: Path) -> None:
         draft.rename(cached)
     except OSError:  # another session was first
         shutil.rmtree(draft)
+    for old in sorted(CLUSTERS.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_CLUSTERS]:
+        shutil.rmtree(old)
 
 
 def _copy(source: Path, target: Path) -> None:

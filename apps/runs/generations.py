@@ -145,6 +145,7 @@ class Generation(QueueWorker):
                 await self._update_heartbeat()  # type: ignore[no-untyped-call]
             except DATABASE_ERRORS as error:
                 logger.warning("no heartbeat now", error=first_line(error))
+                await asyncio.sleep(POLL)
 
 
 async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
