@@ -169,7 +169,9 @@ def test_every_place_that_starts_uvicorn_tells_it_to_leave_the_address_alone() -
         for file in files
         if file.suffix.removeprefix(".") in texts and starts.search(_text(file))
     }
-    assert found == {"Dockerfile", "local/web.py", "tests/api/test_addresses.py"}
+    checked_above, own_server = {"Dockerfile", "local/web.py"}, "tests/api/test_asgi.py"
+    assert found == checked_above | {own_server, "tests/api/test_addresses.py"}
+    assert "proxy_headers=False" in _text(ROOT / own_server)
 
 
 def _text(file: Path) -> str:
@@ -191,7 +193,12 @@ def image_command_here(port: int) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
-@pytest.fixture(params=[make_up_command, image_command_here], ids=["make up", "image"])
+@pytest.fixture(
+    params=[
+        pytest.param(make_up_command, id="make up"),
+        pytest.param(image_command_here, id="image", marks=pytest.mark.long),
+    ]
+)
 def server(request: pytest.FixtureRequest, committed_db: None) -> Iterator[str]:
     port = free_port()
     environment = {"DROVER_TRUSTED_PROXIES": "0", "FORWARDED_ALLOW_IPS": "*"}

@@ -21,11 +21,12 @@ def named(kind: Kind) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(names, values, max_size=6)
 
 
-@settings(max_examples=250, deadline=None)
-@given(st.data())
-def test_any_settings_of_any_kind_are_settled_or_their_errors_have_names(
-    data: st.DataObject,
-) -> None:
+@pytest.mark.parametrize("rounds", [80, pytest.param(500, marks=pytest.mark.long)])
+def test_any_settings_of_any_kind_are_settled_or_their_errors_have_names(rounds: int) -> None:
+    settings(max_examples=rounds)(given(st.data())(settle_any))()
+
+
+def settle_any(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     sent, more = data.draw(named(kind)), data.draw(named(kind))
     first, errors = configuration.settle(kind, sent, path="config")

@@ -72,10 +72,6 @@ def look_at(client: Client, org: Org, reason: str = "The customer asked about a 
     assert answer.status_code == 302, answer.content
 
 
-def pages() -> list[Any]:
-    return [pytest.param(model, id=model._meta.label) for model in admin.site._registry]
-
-
 def test_every_registered_model_is_read_only() -> None:
     assert admin.site._registry
     for model, page in admin.site._registry.items():
@@ -104,38 +100,36 @@ def test_the_list_of_runs_names_their_pipelines(planted: Planted, operator: Clie
     assert pipeline.name in operator.get("/operators/runs/run/").content.decode()
 
 
-@pytest.mark.parametrize("model", pages())
-def test_every_page_opens_and_shows_nothing_that_seals_or_proves(
-    planted: Planted, operator: Client, model: Any
+def test_every_page_opens_and_shows_nothing_that_seals_or_proves(operator: Client) -> None:
+    sealed = set()
+    for model in admin.site._registry:
+        path = f"/operators/{model._meta.app_label}/{model._meta.model_name}/"
+        assert operator.get(path).status_code == 200, path
+        rows: Any = getattr(model, "unscoped", model._default_manager)
+        row = rows.using("ops").first()
+        if row is None:
+            continue
+        shown = operator.get(f"{path}{row.pk}/change/").content.decode()
+        for field in model._meta.concrete_fields:
+            value = getattr(row, field.attname)
+            if field.name in NEVER_SHOWN and isinstance(value, str) and value:
+                assert value not in shown, (path, field.name)
+                sealed.add(field.name)
+    assert {"password", "hash"} <= sealed
+
+
+def test_what_is_never_shown_cannot_be_guessed_by_filtering(
+    planted: Planted, operator: Client
 ) -> None:
-    path = f"/operators/{model._meta.app_label}/{model._meta.model_name}/"
-    assert operator.get(path).status_code == 200
-    rows = getattr(model, "unscoped", model._default_manager)
-    row = rows.using("ops").first()
-    if row is None:
-        return
-    shown = operator.get(f"{path}{row.pk}/change/").content.decode()
-    for field in model._meta.concrete_fields:
-        value = getattr(row, field.attname)
-        if field.name in NEVER_SHOWN and isinstance(value, str) and value:
-            assert value not in shown, field.name
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
+    for path in (
         "identity/user/?password__startswith=bcrypt",
         "orgs/org/?data_key__startswith=g",
         "orgs/apikey/?hash__startswith=$2b$",
         "orgs/membership/?user__password__startswith=bcrypt",
-    ],
-)
-def test_what_is_never_shown_cannot_be_guessed_by_filtering(
-    planted: Planted, operator: Client, path: str
-) -> None:
-    answer = operator.get(f"/operators/{path}")
-    assert answer.status_code == 400
-    assert planted.canary not in answer.content.decode()
+    ):
+        answer = operator.get(f"/operators/{path}")
+        assert answer.status_code == 400, path
+        assert planted.canary not in answer.content.decode(), path
 
 
 def test_nothing_can_be_changed_there(planted: Planted, operator: Client) -> None:
