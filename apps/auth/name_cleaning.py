@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
 from typing import Any
 
 from django.db import IntegrityError, migrations, transaction
 from psycopg import sql
 
-from apps.auth.names import LINE_CHARACTERS, NOT_STORED, cleaned
+from apps.auth.names import (
+    NOT_STORED,
+    NOT_STORED_IN_LINES,
+    cleaned,
+    cleaned_json,
+    cleaned_lines,
+)
 
-_NOT_IN_LINES = NOT_STORED.replace("\\u0001-\\u001F", "\\u0001-\\u0008\\u000B-\\u001F")
-_LINES = re.compile(f"([{LINE_CHARACTERS}])")
+_IN_JSON = f"{NOT_STORED}|[\\\\](u00[0-9a-f]|[bfr])"  # as PostgreSQL writes control characters
 
 
 def clean(table: str, **columns: int) -> migrations.RunPython:
@@ -50,8 +55,8 @@ def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPytho
             schema_editor.connection,
             table,
             column,
-            _NOT_IN_LINES,
-            lambda text: lines_of(text)[:longest],
+            NOT_STORED_IN_LINES,
+            lambda text: cleaned_lines(text)[:longest],
         )
 
     return migrations.RunPython(run, migrations.RunPython.noop)
@@ -72,11 +77,19 @@ def clean_lists(table: str, column: str, *, longest: int) -> migrations.RunPytho
     return migrations.RunPython(run, migrations.RunPython.noop)
 
 
-def lines_of(text: str) -> str:
-    parts = _LINES.split(text.replace("\r\n", "\n"))
-    return "".join(
-        part if part in LINE_CHARACTERS else cleaned(part, longest=len(part)) for part in parts
-    )
+def clean_json(table: str, column: str) -> migrations.RunPython:
+    """The same for the texts inside of JSON."""
+
+    def run(apps: Any, schema_editor: Any) -> None:
+        _rewrite(
+            schema_editor.connection,
+            table,
+            column,
+            _IN_JSON,
+            lambda text: json.dumps(cleaned_json(json.loads(text))),
+        )
+
+    return migrations.RunPython(run, migrations.RunPython.noop)
 
 
 def names_of(texts: list[str], longest: int) -> list[str]:
@@ -99,6 +112,6 @@ def _rewrite(
 MAY_BE_EMPTY = frozenset(
     {
         *("user_agent", "suspended_because", "note", "paused_note"),
-        *("author", "subject", "path", "username"),
+        *("author", "subject", "path", "username", "external_id"),
     }
 )

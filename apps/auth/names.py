@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 from django.db import models
+from django.db.models.lookups import Regex
 
 MOST_MARKS = 5  # combining marks on one character; Hebrew and Vedic texts need that many
 LINE_CHARACTERS = "\n\t"  # allowed in texts of several lines
@@ -27,6 +29,7 @@ NOT_STORED = (
     "[\\u0001-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E"
     "\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB\\U000E0000-\\U000E007F]"
 )
+NOT_STORED_IN_LINES = NOT_STORED.replace("\\u0001-\\u001F", "\\u0001-\\u0008\\u000B-\\u001F")
 
 
 class InvalidName(ValueError):
@@ -55,14 +58,50 @@ def cleaned(text: str, *, longest: int) -> str:
     return text if any(map(_is_visible, text)) else ""
 
 
+def cleaned_lines(text: str) -> str:
+    """The same for a text of several lines, which keeps its lines."""
+    parts = _LINES.split(text.replace("\r\n", "\n"))
+    return "".join(
+        part if part in LINE_CHARACTERS else cleaned(part, longest=len(part)) for part in parts
+    )
+
+
+def cleaned_json(value: Any) -> Any:
+    """The same for the texts inside of JSON. One in which nothing is refused stays exactly as it is, because whoever
+    sent it compares."""
+    match value:
+        case str():
+            try:
+                read(value, lines=True)
+            except InvalidName:
+                return cleaned_lines(value)
+        case list():
+            return [cleaned_json(inner) for inner in value]
+        case dict():
+            return {name: cleaned_json(inner) for name, inner in value.items()}
+    return value
+
+
 def is_plain_address(text: str) -> bool:
     """Whether an e-mail address is free of what RFC 5321 allows between quotes: spaces and control characters."""
     return text.isascii() and text.isprintable() and bool(_ADDRESS.fullmatch(text))
 
 
-def plain(field: str, *, name: str) -> models.CheckConstraint:
-    """The database's own check of a column that holds a name."""
-    return models.CheckConstraint(condition=~models.Q(**{f"{field}__regex": NOT_STORED}), name=name)
+def plain(field: str, *, name: str, lines: bool = False) -> models.CheckConstraint:
+    """The database's own check of a column that holds a name or, with `lines`, a text of several lines."""
+    refused = models.Q(**{f"{field}__regex": NOT_STORED_IN_LINES if lines else NOT_STORED})
+    return models.CheckConstraint(condition=~refused, name=name)
+
+
+def plain_list(field: str, *, name: str) -> models.CheckConstraint:
+    """The same for a column that holds a list of names."""
+    joined = models.Func(
+        models.F(field),
+        models.Value(" "),
+        function="array_to_string",
+        output_field=models.TextField(),
+    )
+    return models.CheckConstraint(condition=~models.Q(Regex(joined, NOT_STORED)), name=name)
 
 
 def _refuse_characters(text: str, lines: bool) -> None:
@@ -129,6 +168,7 @@ def _instead(char: str) -> str:
     return " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else ""
 
 
+_LINES = re.compile(f"([{LINE_CHARACTERS}])")
 _ADDRESS = re.compile(r"[^\s\"\\<>@]+@[^\s\"\\<>@]+")
 _HIGH_STACK = re.compile(f"m{{{MOST_MARKS + 1},}}")
 

@@ -125,6 +125,7 @@ class CustomSource(OrgOwned):
                 fields=["org", "repository", "repository_path"], name="connectors_customsource_file"
             ),
             names.plain("name", name="connectors_custom_name_plain"),
+            names.plain("description", name="connectors_custom_text_plain", lines=True),
             names.plain("repository_path", name="connectors_custom_path_plain"),
         ]
         indexes = [
@@ -224,6 +225,7 @@ class Connector(OrgOwned):
                 condition=models.Q(role__in=ConnectorRole.values), name="connectors_connector_role"
             ),
             names.plain("name", name="connectors_connector_name_plain"),
+            names.plain("description", name="connectors_connector_text_plain", lines=True),
         ]
         indexes = [models.Index(fields=["org", "-created_at", "-id"], name="connectors_newest")]
 

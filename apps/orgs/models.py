@@ -256,6 +256,7 @@ class ScimUser(OrgOwned):
             ),
             names.plain("user_name", name="orgs_scimuser_user_plain"),
             names.plain("display_name", name="orgs_scimuser_name_plain"),
+            names.plain("external_id", name="orgs_scimuser_external_plain"),
         ]
 
 
@@ -273,6 +274,7 @@ class ScimGroup(OrgOwned):
         constraints = [
             models.UniqueConstraint(fields=["org", "display_name"], name="orgs_scimgroup_name"),
             names.plain("display_name", name="orgs_scimgroup_name_plain"),
+            names.plain("external_id", name="orgs_scimgroup_external_plain"),
             models.CheckConstraint(
                 condition=models.Q(role__in=["", Role.VIEWER, Role.MEMBER, Role.ADMIN]),
                 name="orgs_scimgroup_role",

@@ -53,6 +53,8 @@ class Pipeline(OrgOwned):
         constraints = [
             models.UniqueConstraint("org", Lower("name"), name="pipelines_pipeline_name"),
             names.plain("name", name="pipelines_pipeline_name_plain"),
+            names.plain("description", name="pipelines_pipeline_text_plain", lines=True),
+            names.plain_list("tags", name="pipelines_pipeline_tags_plain"),
         ]
         indexes = [
             models.Index(fields=["org", "-created_at", "-id"], name="pipelines_newest"),

@@ -15,17 +15,19 @@ from django.core import mail as outbox
 from django.db import IntegrityError, connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.types.json import Jsonb
 
 from apps.auth import accounts, mail, names
 from apps.auth.models import User
-from apps.auth.name_cleaning import clean, clean_lists, clean_texts
+from apps.auth.name_cleaning import clean, clean_json, clean_lists, clean_texts
 from apps.orgs.models import Domain, Org
 from apps.orgs.roles import Role
 from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline
 from config import logs
 from tests import database
 from tests.mailbox import deliver
-from tests.world import World
+from tests.world import World, make_pipeline
 
 GOOD = {
     "Zażółć gęślą": "Zażółć gęślą",
@@ -217,12 +219,19 @@ def test_a_log_line_holds_no_character_a_terminal_acts_on() -> None:
 
 
 def test_the_database_refuses_what_a_forgotten_field_lets_through(world: World) -> None:
+    pipeline = make_pipeline(world)
     with org_scope(world.org.pk):
+        rows = Pipeline.objects.for_org(world.org).filter(pk=pipeline.pk)
         for text in ("two\nlines", "\u202e", "\x9b", "\u2028", "\ufeff", "\U000e0041"):
             with pytest.raises(IntegrityError, match="plain"), transaction.atomic():
                 Org.objects.filter(pk=world.org.pk).update(name=text)
             with pytest.raises(IntegrityError, match="plain"), transaction.atomic():
                 Domain.unscoped.create(org=world.org, name=text)
+            with pytest.raises(IntegrityError, match="tags_plain"), transaction.atomic():
+                rows.update(tags=["fine", text])
+            with pytest.raises(IntegrityError, match="text_plain"), transaction.atomic():
+                rows.update(description=f"{text}\x1b")
+        rows.update(tags=["a", "b c"], description="two\n\tlines")
         fine = "\u0645\u06cc\u200c\u062e 👩\u200d💻"
         assert Org.objects.filter(pk=world.org.pk).update(name=fine) == 1
 
@@ -259,6 +268,26 @@ def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -
                 assert [name for (name,) in cursor.fetchall()] == [name for _, name in rows]
         finally:
             admin.execute("DROP TABLE old_names")
+
+
+def test_a_migration_cleans_what_a_directory_said(committed_db: None) -> None:
+    kept = {"a": 1, "title": "two  spaces", "addresses": [{"formatted": "1 Main St\nTown"}]}
+    said = {"title": "\u202eCountess\x1b", "emails": [{"display": "a\x7f\x08b"}], "n": None}
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        admin.execute("CREATE TABLE old_claims (id int, claims jsonb)")
+        admin.execute("GRANT ALL ON old_claims TO app_user")
+        try:
+            admin.execute(
+                "INSERT INTO old_claims VALUES (1, %s), (2, %s), (3, %s)",
+                [Jsonb(kept), Jsonb(said), Jsonb({"title": "\x1b"})],
+            )
+            operation: Any = clean_json("old_claims", "claims")
+            operation.code(None, SimpleNamespace(connection=connection))
+            found = admin.execute("SELECT claims FROM old_claims ORDER BY id").fetchall()
+        finally:
+            admin.execute("DROP TABLE old_claims")
+    clean_said = {"title": "Countess", "emails": [{"display": "a b"}], "n": None}
+    assert [claims for (claims,) in found] == [kept, clean_said, {"title": ""}]
 
 
 def test_a_migration_cleans_tags_and_descriptions_too(committed_db: None) -> None:

@@ -269,6 +269,7 @@ def test_the_same_person_twice_is_a_conflict(directory: APIClient) -> None:
         ({"op": "replace", "path": "id", "value": "another"}, "mutability"),
         ({"op": "replace", "path": "userName", "value": ""}, "invalidValue"),
         ({"op": "replace", "path": "userName", "value": "a\u202eb"}, "invalidValue"),
+        ({"op": "replace", "path": "externalId", "value": "a\x1b[2J"}, "invalidValue"),
         ({"op": "replace", "path": "displayName", "value": "x" * 201}, "invalidValue"),
         ({"op": "replace", "path": "title", "value": "x" * 70_000}, "invalidValue"),
     ],
@@ -282,6 +283,44 @@ def test_a_bad_operation_is_named_and_changes_nothing(
     assert answer.status_code == 400, answer.content
     assert answer.json()["scimType"] == keyword, answer.content
     assert directory.get(f"{BASE}/Users/{made['id']}").json() == made
+
+
+def test_texts_about_a_person_are_kept_without_what_cannot_be_seen(directory: APIClient) -> None:
+    kept = {
+        "title": "Chief  Engineer",
+        "addresses": [{"formatted": "1 Main St\nTown", "type": "work"}],
+    }
+    hidden = {
+        "nickName": "ada\u202e",
+        "name": {"familyName": "Love\u200blace\x1b[2J"},
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Na\x9bvy"},
+        "emails": [{"value": "ada@example.com", "display": "\u2066ada\u2069", "type": "work"}],
+    }
+    made = add(directory, "ada@example.com", **kept, **hidden)
+    assert made.status_code == 201, made.content
+    shown = made.json()
+    assert {name: shown[name] for name in kept} == kept
+    assert shown["nickName"] == "ada"
+    assert shown["name"] == {"familyName": "Lovelace [2J"}
+    assert shown["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] == {
+        "department": "Na vy"
+    }
+    assert shown["emails"][0]["display"] == "ada"
+    changed = patch(
+        directory,
+        f"Users/{shown['id']}",
+        {"op": "replace", "path": "title", "value": "\u202eBoss"},
+        {"op": "replace", "path": "active", "value": False},
+    )
+    assert changed.status_code == 200, changed.content
+    assert (changed.json()["title"], changed.json()["active"]) == ("Boss", False)
+
+
+def test_the_key_of_a_group_holds_nothing_that_cannot_be_seen(directory: APIClient) -> None:
+    body = {"schemas": [GROUP], "displayName": "G", "externalId": "g\u2066"}
+    refused = directory.post(f"{BASE}/Groups", body)
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith("externalId: The character U+2066 is not allowed")
 
 
 @pytest.mark.parametrize("value", [5, "x", [{"value": "x"}], [None], {"value": None}])

@@ -253,7 +253,8 @@ class Groups(Store):
 def user_fields(user: Any) -> dict[str, Any]:
     """The columns of a person, from what the directory says now."""
     said = user.model_dump()
-    claims = {name: said[name] for name in said if name not in {*SERVERS_OWN, *COLUMNS, "active"}}
+    others = {name: said[name] for name in said if name not in {*SERVERS_OWN, *COLUMNS, "active"}}
+    claims = names.cleaned_json(others)
     if user.active is None:
         claims["active"] = None  # a patch removed the attribute, which puts nobody out
     if len(dumps(claims)) > CLAIMS_LIMIT:
@@ -298,11 +299,12 @@ def text(value: str | None, name: str, *, required: bool = False) -> str:
 
 
 def external_id(said: Any) -> str:
-    """The directory's own key, kept exactly."""
-    found = said.external_id or ""
+    """The directory's own key, kept exactly, but nothing that cannot be seen."""
+    found = str(said.external_id or "")
     if len(found) > LENGTHS["externalId"]:
         raise invalid(f"externalId may have {LENGTHS['externalId']} characters.")
-    return str(found)
+    text(found, "externalId")
+    return found
 
 
 def member(user_id: UUID) -> Member:
