@@ -45,6 +45,7 @@ def _clean_column(connection: Any, table: str, column: str, longest: int) -> Non
                     cursor.execute(change, [name or ("" if column in MAY_BE_EMPTY else mark), pk])
             except IntegrityError:
                 cursor.execute(change, [f"{name[: longest - len(mark) - 1]} {mark}".strip(), pk])
+        _check_keys(cursor)
 
 
 def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPython:
@@ -107,6 +108,14 @@ def _rewrite(
         cursor.execute(find.format(**places), [pattern])
         for pk, value in cursor.fetchall():
             cursor.execute(change.format(**places), [rewritten(value), pk])
+        _check_keys(cursor)
+
+
+def _check_keys(cursor: Any) -> None:
+    """Now, not at the end: a row that is changed twice in a transaction has its keys checked again, and a table that
+    waits for such a check cannot be altered, which the migration does next."""
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 MAY_BE_EMPTY = frozenset(

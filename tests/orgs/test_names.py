@@ -270,6 +270,35 @@ def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -
             admin.execute("DROP TABLE old_names")
 
 
+def test_a_table_can_be_altered_after_a_row_of_it_was_cleaned_twice(committed_db: None) -> None:
+    """A second change of a row in one transaction makes PostgreSQL check its keys, at the end unless told."""
+    with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
+        admin.execute(
+            "CREATE TABLE old_both (id uuid PRIMARY KEY, parent uuid, name text, note text)"
+        )
+        admin.execute(
+            "ALTER TABLE old_both OWNER TO app_user, ADD FOREIGN KEY (parent) REFERENCES old_both"
+            " DEFERRABLE INITIALLY DEFERRED"
+        )
+        try:
+            admin.execute(
+                "INSERT INTO old_both VALUES (%s, %s, %s, %s)",
+                [UUID(int=1), UUID(int=1), "a\u202e", "b\x1b"],
+            )
+            operations: list[Any] = [
+                clean("old_both", name=20),
+                clean_texts("old_both", "note", longest=20),
+            ]
+            with transaction.atomic(), connection.cursor() as cursor:
+                for operation in operations:
+                    operation.code(None, SimpleNamespace(connection=connection))
+                cursor.execute("ALTER TABLE old_both ADD CHECK (name <> '')")
+                cursor.execute("SELECT name, note FROM old_both")
+                assert cursor.fetchall() == [("a", "b")]
+        finally:
+            admin.execute("DROP TABLE old_both")
+
+
 def test_a_migration_cleans_what_a_directory_said(committed_db: None) -> None:
     kept = {"a": 1, "title": "two  spaces", "addresses": [{"formatted": "1 Main St\nTown"}]}
     said = {"title": "\u202eCountess\x1b", "emails": [{"display": "a\x7f\x08b"}], "n": None}
