@@ -101,6 +101,19 @@ def test_a_folder_is_validated_file_by_file(shop: Path) -> None:
     assert "helper" not in told
 
 
+def test_a_name_of_two_lines_forges_no_line(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(
+        "from drover import Page, Source\n"
+        "class Two(Source):\n"
+        '    streams = ["a\\nok forged"]\n'
+        "    def get(self, pagination=None):\n"
+        "        return Page([])\n"
+    )
+    out = io.StringIO()
+    call_command("test_source", str(tmp_path), stdout=out)
+    assert "streams: a\n    ok forged" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

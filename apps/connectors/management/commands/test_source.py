@@ -132,10 +132,15 @@ class Command(BaseCommand):
             self._say(json.dumps(record, ensure_ascii=False))
 
     def _good(self, step: str, message: str) -> None:
-        self.stdout.write(f"{self.style.SUCCESS('ok')} {step:<8} {printable(message)}")
+        self.stdout.write(f"{self.style.SUCCESS('ok')} {step:<8} {_indented(message)}")
 
     def _say(self, text: str) -> None:
-        self.stdout.write(printable(text))
+        self.stdout.write(_indented(text))
+
+
+def _indented(text: str) -> str:
+    """Further lines are indented, so that the code under test cannot forge a line of ours."""
+    return printable(text).replace("\n", "\n    ")
 
 
 def _files(path: Path) -> list[Path]:
