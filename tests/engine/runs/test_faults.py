@@ -137,7 +137,9 @@ def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -
     run.trouble.unlink()
     (run.folder / "no_rollback").touch()
     assert isinstance(run.attempt(), Succeeded)
-    assert rows_of(run.folder) == sorted([*range(1, 301), *range(1, 301)])
+    rows = rows_of(run.folder)
+    assert set(rows) == set(range(1, 301))
+    assert len(rows) > 300  # those that were staged before the death: on a busy machine not all of them
 
 
 def test_a_frozen_attempt_that_wakes_up_after_another_took_over_changes_nothing(
