@@ -139,7 +139,7 @@ def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -
     assert isinstance(run.attempt(), Succeeded)
     rows = rows_of(run.folder)
     assert set(rows) == set(range(1, 301))
-    assert len(rows) > 300  # those that were staged before the death: on a busy machine not all of them
+    assert len(rows) > 300  # what was staged before the death; on a busy machine not all of it
 
 
 def test_a_frozen_attempt_that_wakes_up_after_another_took_over_changes_nothing(
