@@ -24,8 +24,8 @@ from apps.engine.contract import (
     StorageRoot,
     Succeeded,
 )
-from apps.engine.state import install
-from apps.engine.supervisor import EngineSupervisor
+from apps.engine.process.supervisor import EngineSupervisor
+from apps.engine.sync.state import install
 from bench.engine_rivals import raw_seconds, stock_numbers, stock_tales
 from bench.figures import Figure, Taken, ratio
 from bench.scratch import Scratch

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from apps.engine import confinement
+from apps.engine.process import confinement
 from bench.figures import Taken
 from bench.scratch import ROOT
 

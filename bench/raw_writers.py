@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 import psycopg
 
-from apps.engine.batches import FLUSH_ROWS
+from apps.engine.sync.batches import FLUSH_ROWS
 from bench.flights import flights
 
 _TYPES = {

@@ -16,7 +16,7 @@ from apps.engine.sandbox.limits import Limits
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.session import Sandbox
 from apps.engine.sources.connector import rows_page
-from apps.engine.transforms import Transform
+from apps.engine.sync.transforms import Transform
 from bench.figures import Figure, at_least, bound
 from bench.scratch import Scratch
 

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import psycopg
 
-from apps.engine.state import install
+from apps.engine.sync.state import install
 from bench.figures import Figure, bound, percentile
 from bench.scratch import ROOT, Scratch, server
 

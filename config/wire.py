@@ -17,7 +17,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 
-from apps.engine import json_values
+from apps.engine.frames import json_values
 from config.problems import Problem
 
 MAX_VALUES = 200_000

@@ -33,7 +33,7 @@ def database(address: str, secret_key: str) -> None:
 
 def engine(address: str, secret_key: str) -> None:
     """The tables of the engine's own state."""
-    from apps.engine.state import install
+    from apps.engine.sync.state import install
 
     install(env.role_url(address, secret_key, OWNER), role=ENGINE)
 

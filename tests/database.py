@@ -28,7 +28,7 @@ CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what i
 KEPT_CLUSTERS = 4  # of 50 MB each; other checkouts may share the folder
 MADE_FROM = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/orgs/rls.py", "apps/**/*.sql"),
-    *("apps/engine/state.py", "local/roles.py", "local/postgres.py"),
+    *("apps/engine/sync/state.py", "local/roles.py", "local/postgres.py"),
     *("tests/database.py", "requirements-dev.lock"),
 )
 

@@ -19,7 +19,7 @@ from apps.connectors.exceptions import (
     OpenHostsNeedAnAdmin,
 )
 from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Repository
-from apps.engine.egress.allowlist import ANY
+from apps.egress.allowlist import ANY
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal

@@ -26,7 +26,7 @@ from apps.connectors import custom_sources, engine, outcomes
 from apps.connectors.exceptions import CustomSourceNameTaken, RepositoryConnected
 from apps.connectors.models import CustomSource, Origin, Repository, SyncStatus
 from apps.connectors.outcomes import File, Outcome
-from apps.engine.egress.allowlist import ANY
+from apps.egress.allowlist import ANY
 from apps.engine.failures import EngineError
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from apps.connectors import outcomes
 from apps.connectors.models import SyncStatus
-from apps.engine.egress import allowlist
+from apps.egress import allowlist
 from apps.orgs.texts import NameField
 
 MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into a body of the API

@@ -17,7 +17,7 @@ from apps.engine.contract import (
     Withdrawn,
 )
 from apps.engine.failures import EngineError, FailureClass
-from apps.engine.supervisor import EngineSupervisor
+from apps.engine.process.supervisor import EngineSupervisor
 
 __all__ = [
     "DestinationSpec",

@@ -17,7 +17,6 @@ from typing import Any
 import polars as pl
 from bizon.source.models import SourceIteration
 
-from apps.engine.build import build_destination, build_source
 from apps.engine.contract import (
     CodeSpec,
     DestinationSpec,
@@ -29,12 +28,13 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
-from apps.engine.frames import StreamSchema
-from apps.engine.redaction import redactor_of_payload
-from apps.engine.shown import shown_rows
+from apps.engine.frames.decoding.decoding.decoding import StreamSchema
+from apps.engine.frames.decoding.decoding.shown import shown_rows
+from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page
-from apps.engine.transforms import Transform
+from apps.engine.sync.build import build_destination, build_source
+from apps.engine.sync.transforms import Transform
 
 MAX_PREVIEW = 100
 MAX_PREVIEW_PAGES = 20  # pages of sources that begin with empty ones

@@ -22,7 +22,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class CodeSpec:
     """A person's Python, which runs in the sandbox only.
 
-    `hosts` is its allow-list (`apps.engine.egress.allowlist`), `secret_names` are the settings that
+    `hosts` is its allow-list (`apps.egress.allowlist`), `secret_names` are the settings that
     are secrets whatever they are called, `label` says which code it is in logs.
     """
 

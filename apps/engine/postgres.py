@@ -12,7 +12,7 @@ import certifi
 import psycopg
 from psycopg import sql
 
-from apps.engine.egress.policy import check_host
+from apps.egress.policy import check_host
 from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError
 
 Connection = psycopg.Connection[tuple[Any, ...]]

@@ -29,7 +29,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.auth import names
-from apps.engine.egress.http import BodyTooLargeError, BodyTooSlowError, PolicySession, read_body
+from apps.egress.http import BodyTooLargeError, BodyTooSlowError, PolicySession, read_body
 from apps.engine.failures import EngineError
 from apps.orgs import vault
 from apps.orgs.models import IdentityProvider, Org

@@ -141,7 +141,7 @@ class Attempt(OrgOwned):
     failure_message = models.CharField(max_length=2000, blank=True)
     records_read = models.BigIntegerField(default=0)
     records_written = models.BigIntegerField(default=0)
-    network = models.JSONField(null=True)  # the hosts it reached for, see apps.engine.egress.log
+    network = models.JSONField(null=True)  # the hosts it reached for, see apps.egress.log
 
     class Meta(OrgOwned.Meta):
         constraints = [

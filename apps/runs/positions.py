@@ -10,7 +10,8 @@ import psycopg
 import structlog
 from django.conf import settings
 
-from apps.engine import Progress, state
+from apps.engine import Progress
+from apps.engine.sync import state
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal

@@ -19,7 +19,7 @@ from django.utils import timezone
 from apps.auth import factors, sessions
 from apps.auth.models import LoginAttempt, MailedLink, StreamTicket
 from apps.engine import Failed, FailureClass
-from apps.engine import state as engine_state
+from apps.engine.sync import state as engine_state
 from apps.orgs.tenancy import org_scope
 from apps.runs import admission, erasure, queue, retries, states
 from apps.runs.models import Attempt, Run, Status

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
-from apps.engine import state
+from apps.engine.sync import state
 from apps.orgs.tenancy import org_scope
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline

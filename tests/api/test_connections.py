@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from apps.engine import checkpoints
+from apps.engine.sync import checkpoints
 from config import connections
 from tests import database
 

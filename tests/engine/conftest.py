@@ -13,7 +13,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from apps.engine import conversation, state
 from apps.engine.contract import (
     DestinationSpec,
     Event,
@@ -28,7 +27,9 @@ from apps.engine.contract import (
     StopReason,
     StorageRoot,
 )
-from apps.engine.supervisor import EngineSupervisor
+from apps.engine.process import conversation
+from apps.engine.process.supervisor import EngineSupervisor
+from apps.engine.sync import state
 from local.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine import faults
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from apps.engine import child
+from apps.engine.process import child
 
 
 def _recurse() -> None:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from apps.engine.checkpoints import StateBackend
 from apps.engine.contract import RunSpec
-from apps.engine.pages import PageReader
-from apps.engine.runner import Runner
+from apps.engine.sync.checkpoints import StateBackend
+from apps.engine.sync.pages import PageReader
+from apps.engine.sync.runner import Runner
 
 PATIENCE = 60.0  # seconds until somebody who waits for a moment gives up
 WATCHED: tuple[tuple[type, str, str], ...] = (

@@ -1,8 +1,9 @@
 """Connectors for rehearsing bad luck, registered in the fork server through `preload`."""
 
-from apps.engine import batches, runner, signs
 from apps.engine.destinations import DESTINATIONS
+from apps.engine.process import signs
 from apps.engine.sources import SOURCES
+from apps.engine.sync import batches, runner
 from tests.engine import faults
 
 SOURCES["unruly"] = "tests.engine.unruly"

@@ -18,10 +18,10 @@ import psycopg
 import pytest
 import requests
 
-from apps.engine.classify import classify, retry_after
 from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass, RateLimitError
-from apps.engine.redaction import Redactor
+from apps.engine.reporting.classify import classify, retry_after
+from apps.engine.reporting.redaction import Redactor
 from local.postgres import EmbeddedPostgres
 
 

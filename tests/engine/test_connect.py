@@ -19,8 +19,8 @@ from apps.engine.failures import (
     FailureClass,
     SourceError,
 )
-from apps.engine.shown import shown_rows
-from apps.engine.supervisor import EngineSupervisor
+from apps.engine.frames.shown import shown_rows
+from apps.engine.process.supervisor import EngineSupervisor
 from tests.engine.sources.api import Reply, always, serving
 
 SECRET = "s3cret-canary"

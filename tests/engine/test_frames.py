@@ -19,10 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.engine import frames
-from apps.engine.columns import Column, ColumnType
 from apps.engine.failures import ContractError
-from apps.engine.frames import StreamSchema
+from apps.engine.frames import decoding as frames
+from apps.engine.frames.columns import Column, ColumnType
+from apps.engine.frames.decoding import StreamSchema
 
 NAIVE = datetime.fromisoformat("2024-01-01")
 SCALARS = st.one_of(

@@ -11,13 +11,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.engine import json_values
 from apps.engine.failures import ContractError
-from apps.engine.json_values import TooManyValues
-from apps.engine.sources.answers import Answer
+from apps.engine.frames import json_values
+from apps.engine.frames.json_values import TooManyValues
 from apps.engine.sources.bizon import guard
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.readers import CsvReader, JsonLinesReader
+from apps.engine.sources.http.answers import Answer
 from apps.engine.sources.rest.source import parsed
 
 MANY = 3_000_000

@@ -21,7 +21,15 @@ from apps.engine.contract import (
     Withdrawn,
 )
 from apps.engine.failures import FailureClass
-from apps.engine.protocol import VERSION, LineReader, Message, ProtocolError, Result, decode, encode
+from apps.engine.process.protocol import (
+    VERSION,
+    LineReader,
+    Message,
+    ProtocolError,
+    Result,
+    decode,
+    encode,
+)
 
 counts = st.integers(0, 2**53)
 words = st.text(st.characters(codec="utf-8"), max_size=60)

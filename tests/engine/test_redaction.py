@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.engine import catalogue
-from apps.engine.redaction import MASK, Redactor, is_secret_name, secrets_of, without_secrets
+from apps.engine.reporting.redaction import (
+    MASK,
+    Redactor,
+    is_secret_name,
+    secrets_of,
+    without_secrets,
+)
 
 secrets = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=6)
 

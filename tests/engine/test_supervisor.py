@@ -16,8 +16,8 @@ import pytest
 
 from apps.engine.contract import Succeeded
 from apps.engine.failures import ConfigurationError, EngineError, FailureClass, TimedOut
-from apps.engine.forks import ROOT
-from apps.engine.supervisor import EngineSupervisor
+from apps.engine.process.forks import ROOT
+from apps.engine.process.supervisor import EngineSupervisor
 from tests.engine.conftest import Rehearsal
 
 Rehearse = Callable[..., Rehearsal]

@@ -17,9 +17,9 @@ import pytest
 from apps.engine.authoring import transforms
 from apps.engine.contract import CodeSpec, Failed, SandboxSpec, Succeeded
 from apps.engine.failures import EngineError, FailureClass
-from apps.engine.frames import StreamSchema
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import frame_page, rows_page
-from apps.engine.transforms import Transform, TransformFailed
+from apps.engine.sync.transforms import Transform, TransformFailed
 from tests.engine.conftest import Rehearsal
 from tests.engine.sources.test_custom import PAGES, custom
 

@@ -13,7 +13,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration, SourceR
 from loguru import logger
 
 from apps.engine.failures import PositionGone
-from apps.engine.signs import signs
+from apps.engine.process.signs import signs
 from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, rows_page
 
 

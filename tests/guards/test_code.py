@@ -102,7 +102,7 @@ def test_rooms_import_one_way() -> None:
 
 
 HEAVY = (
-    *("polars", "bizon", "duckdb", "pyarrow", "pandas", "numpy", "apps.engine.child"),
+    *("polars", "bizon", "duckdb", "pyarrow", "pandas", "numpy", "apps.engine.process.child"),
     "scim2_models",  # half a second of each start
 )
 

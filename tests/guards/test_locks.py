@@ -22,7 +22,7 @@ TRIED = {
     "a pipeline": ["apps/pipelines/views.py:PipelineView.changeable", "config/api.py:one"],
     "a connector": ["apps/connectors/views.py:ConnectorView.editable"],
     "the engine's stream": [
-        "apps/engine/statements.py:<module>",
+        "apps/engine/sync/statements.py:<module>",
         "apps/runs/position_views.py:_editable",
     ],
 }
@@ -87,7 +87,7 @@ ROWS = {
         "local/backups/databases.py:Moment.__init__",
     ],
     "While an installation is prepared; nothing else takes this lock.": [
-        "apps/engine/state.py:install",
+        "apps/engine/sync/state.py:install",
         "local/roles.py:_create_roles",
     ],
 }

@@ -104,7 +104,7 @@ def _resetting(world: World) -> Order:
     import psycopg
     from django.conf import settings
 
-    from apps.engine import state
+    from apps.engine.sync import state
     from apps.runs import positions
 
     pipeline = make_pipeline(world)

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from psycopg import sql
 
 from apps.connectors.storage import data_root, files_root
-from apps.engine import state
+from apps.engine.sync import state
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
 from apps.runs import queue, reconciler, remains, storage, tasks

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from apps.egress import allowlist
 from apps.engine.authoring.text import is_source_file
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import SandboxSpec
-from apps.engine.egress import allowlist
 from apps.engine.failures import ConfigurationError
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sources.base import RowsIteration

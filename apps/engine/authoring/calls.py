@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from apps.egress.log import log as egress
 from apps.engine import connect
 from apps.engine.authoring import transforms
 from apps.engine.authoring.validation import validate as validated
-from apps.engine.classify import classify
-from apps.engine.egress.log import log as egress
 from apps.engine.failures import ConfigurationError
-from apps.engine.redaction import Redactor, redactor_of_payload
-from apps.engine.shown import shown_rows
+from apps.engine.frames.shown import shown_rows
+from apps.engine.reporting.classify import classify
+from apps.engine.reporting.redaction import Redactor, redactor_of_payload
 from apps.engine.sources.custom import CustomSource
 
 Payload = Mapping[str, Any]

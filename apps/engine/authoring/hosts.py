@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from apps.egress import allowlist
 from apps.engine.authoring.classes import UNKNOWN, SourceClass, literal
 from apps.engine.authoring.report import Report
-from apps.engine.egress import allowlist
 
 _URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
 _PLACEHOLDER = re.compile(r"\{(\w+)(?:[^}\w][^}]*)?\}")

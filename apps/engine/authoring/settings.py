@@ -9,7 +9,7 @@ import orjson
 
 from apps.engine.authoring.classes import UNKNOWN, Classes, SourceClass, arguments, literal
 from apps.engine.authoring.report import Report
-from apps.engine.redaction import is_secret_name
+from apps.engine.reporting.redaction import is_secret_name
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

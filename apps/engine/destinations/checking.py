@@ -6,8 +6,8 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from apps.egress.policy import check_host
 from apps.engine.contract import CheckStep
-from apps.engine.egress.policy import check_host
 from apps.engine.failures import DestinationError, EngineError
 
 Step = tuple[str, Callable[[], str]]

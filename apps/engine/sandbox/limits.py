@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from apps.engine import json_values
 from apps.engine.failures import ContractError, SourceError, TimedOut
+from apps.engine.frames import json_values
 
 MEGABYTE = 1 << 20
 

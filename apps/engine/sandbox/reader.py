@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from apps.engine import json_values
+from apps.engine.frames import json_values
 from apps.engine.sandbox import typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many
 

@@ -17,14 +17,14 @@ from typing import Any, Self
 
 import orjson
 
+from apps.egress.broker import Broker, Door, Passage
 from apps.engine import failures
-from apps.engine.egress.broker import Broker, Door, Passage
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
+from apps.engine.process.signs import signs
 from apps.engine.sandbox import process, syscalls, typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong, too_many
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
-from apps.engine.signs import signs
 
 LOOK_EVERY = 0.25  # seconds between looks at disk and clock
 READ = 1 << 18  # bytes

@@ -14,7 +14,7 @@ from requests.auth import AuthBase
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EngineError
 from apps.engine.sources.base import FrameIteration, RowsIteration, Source
-from apps.engine.sources.session import SourceSession
+from apps.engine.sources.http.session import SourceSession
 
 Page = FrameIteration | RowsIteration
 Pagination = dict[str, Any] | None

@@ -24,7 +24,7 @@ from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 from google.oauth2.service_account import Credentials
 
-from apps.engine.egress.http import obey_policy
+from apps.egress.http import obey_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, DestinationError
 from apps.engine.stores import Entry, Store, SwapConflict
 

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.session import Session
 from urllib3.exceptions import HTTPError
 
-from apps.engine.egress.http import PolicySession
+from apps.egress.http import PolicySession
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,

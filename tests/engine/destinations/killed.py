@@ -22,7 +22,7 @@ from typing import Any
 
 from apps.engine.contract import StorageRoot
 from apps.engine.destinations.base import Batch
-from apps.engine.frames import StreamSchema
+from apps.engine.frames.decoding import StreamSchema
 from tests.engine.destinations.targets import Sync, Target
 
 WATCHED = (f"apps{os.sep}engine{os.sep}destinations", f"apps{os.sep}engine{os.sep}stores")
@@ -109,9 +109,9 @@ def main() -> None:
 
 
 def _carry_out(request: dict[str, Any], writer: int) -> None:
-    from apps.engine.build import build_destination
     from apps.engine.contract import DestinationSpec
     from apps.engine.failures import EngineError
+    from apps.engine.sync.build import build_destination
 
     failure = None
     if request.get("file_limit"):

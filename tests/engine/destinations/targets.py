@@ -19,13 +19,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from apps.engine.build import build_destination
 from apps.engine.contract import DestinationSpec, StorageRoot, WriteMode
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.duckdb.database import OPTIONS
-from apps.engine.frames import StreamSchema
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.stores import Store
 from apps.engine.stores.opening import open_root
+from apps.engine.sync.build import build_destination
 from tests.engine.destinations.servers import BUCKET, Servers
 
 Row = Mapping[str, Any]

@@ -14,7 +14,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from apps.engine.build import build_destination
 from apps.engine.contract import DestinationSpec, StorageRoot
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
@@ -24,6 +23,7 @@ from apps.engine.failures import (
     EngineError,
 )
 from apps.engine.stores.gcs import TOKEN_URI, service_account
+from apps.engine.sync.build import build_destination
 from tests.engine.destinations.servers import BUCKET, Servers
 
 SECRET = "never-to-be-shown-secret"

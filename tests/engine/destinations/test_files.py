@@ -16,11 +16,11 @@ import orjson
 import polars as pl
 import pytest
 
-from apps.engine.build import build_destination
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.stores import SwapConflict
 from apps.engine.stores.opening import open_root
+from apps.engine.sync.build import build_destination
 from tests.engine.destinations.killed import Zygote
 from tests.engine.destinations.servers import Servers
 from tests.engine.destinations.spelling import bag

@@ -13,10 +13,10 @@ from loguru import logger
 from pydantic import SecretStr
 
 from apps.engine import destinations
-from apps.engine.build import build_destination
 from apps.engine.contract import DestinationSpec, StorageRoot
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.failures import ConfigurationError
+from apps.engine.sync.build import build_destination
 
 
 @pytest.mark.parametrize("kind", destinations.DESTINATIONS)

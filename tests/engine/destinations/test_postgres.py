@@ -15,7 +15,6 @@ import pytest
 from loguru import logger
 from psycopg import sql
 
-from apps.engine.build import build_destination
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
     AuthenticationError,
@@ -24,6 +23,7 @@ from apps.engine.failures import (
     DestinationError,
     EngineError,
 )
+from apps.engine.sync.build import build_destination
 from tests.engine.destinations.servers import Servers
 from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import PostgresTarget, Sync, sync

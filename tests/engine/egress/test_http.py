@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from apps.engine.egress.http import (
+from apps.egress.http import (
     BodyTooLargeError,
     BodyTooSlowError,
     PolicySession,

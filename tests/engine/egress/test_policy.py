@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.engine.egress.policy import METADATA_ADDRESSES, check_host, refusal
+from apps.egress.policy import METADATA_ADDRESSES, check_host, refusal
 from apps.engine.failures import ConfigurationError
 
 NEVER_PUBLIC = [

@@ -14,9 +14,9 @@ from bizon.engine.backend.adapters.sqlalchemy.config import PostgresConfigDetail
 from bizon.engine.backend.config import BackendTypes
 from sqlalchemy import Engine, NullPool, create_engine
 
-from apps.engine import state
 from apps.engine.contract import Failed, Started, Succeeded
 from apps.engine.failures import FailureClass
+from apps.engine.sync import state
 from tests.engine.conftest import Rehearsal
 from tests.engine.ledger import rows_of
 

@@ -11,8 +11,8 @@ import pytest
 
 from apps.engine.contract import Event, Failed, Network, Progress, Succeeded, Working
 from apps.engine.failures import FailureClass
-from apps.engine.protocol import Message
-from apps.engine.silence import SILENCE, Watch
+from apps.engine.process.protocol import Message
+from apps.engine.process.silence import SILENCE, Watch
 from tests.engine.conftest import Rehearsal
 
 Rehearse = Callable[..., Rehearsal]
@@ -31,7 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("apps.engine.silence.time", made)
+    monkeypatch.setattr("apps.engine.process.silence.time", made)
     return made
 
 
@@ -114,7 +114,7 @@ def test_a_run_at_work_is_left_alone(
                 self.iterations = message.iterations
                 clock.now += 0.9 * SILENCE
 
-    monkeypatch.setattr("apps.engine.supervisor.Watch", Slow)
+    monkeypatch.setattr("apps.engine.process.supervisor.Watch", Slow)
     outcome = rehearse(source, destination).attempt()
     assert isinstance(outcome, Succeeded), outcome
     assert clock.now > silences * SILENCE

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from apps.engine.egress.allowlist import AllowList
-from apps.engine.egress.broker import Door, Passage
+from apps.egress.allowlist import AllowList
+from apps.egress.broker import Door, Passage
 from apps.engine.failures import EngineError
 from apps.engine.sandbox.limits import LimitExceeded, Limits
 from apps.engine.sandbox.process import Ground
@@ -281,7 +281,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DNS rebinding: the judged address is the one that is connected to, so there is no second question."""
-    from apps.engine.egress import policy
+    from apps.egress import policy
 
     answers = iter([["93.184.216.34"], ["127.0.0.1"]])
     asked: list[str] = []
@@ -296,7 +296,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
     async def connect(addresses: list[str], passage: Passage) -> None:
         connected.extend(addresses)
 
-    from apps.engine.egress import broker
+    from apps.egress import broker
 
     monkeypatch.setattr(broker, "_connected", connect)
     with pytest.raises(EngineError, match="nothing answers"):
@@ -308,7 +308,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
 def test_one_private_answer_among_public_ones_refuses_the_name(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.engine.egress import policy
+    from apps.egress import policy
 
     monkeypatch.setattr(policy, "resolve", lambda name, port: ["93.184.216.34", "127.0.0.1"])
     with pytest.raises(EngineError, match="not a public address"):
@@ -320,7 +320,7 @@ def test_a_redirect_inside_is_judged_like_any_other(trial: Trial, server: FarSid
     url = f"http://shop.test:{trial.port}/redirect?to={inside}"
 
     def resolve(host: str, port: int, *, allow_private: bool) -> list[str]:
-        from apps.engine.egress.policy import check_host
+        from apps.egress.policy import check_host
 
         return ["127.0.0.1"] if host == "shop.test" else check_host(host, port, allow_private=False)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from bizon.source.models import SourceIncrementalState
 
-from apps.engine.build import build_source
 from apps.engine.contract import SourceSpec, StorageRoot
-from apps.engine.frames import StreamSchema
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource
+from apps.engine.sync.build import build_source
 
 NO_FILES = StorageRoot("file:///nonexistent", "none")
 MANY = 10_000  # pages; more than any test has

@@ -24,7 +24,7 @@ from apps.engine.failures import (
     EngineError,
     SourceError,
 )
-from apps.engine.frames import StreamSchema
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.files import readers
 from apps.engine.sources.files.delimited import record_end, typed, without_blank_lines
 from apps.engine.sources.files.patterns import check_path, format_of, matches, stream_name

@@ -8,10 +8,10 @@ from typing import BinaryIO
 import polars as pl
 from polars import selectors as cs
 
-from apps.engine.columns import as_text
 from apps.engine.destinations.csv.config import CsvConfig
-from apps.engine.destinations.files.destination import FilesDestination
-from apps.engine.destinations.files.formats import FileFormat
+from apps.engine.destinations.file_sets.destination import FilesDestination
+from apps.engine.destinations.file_sets.formats import FileFormat
+from apps.engine.frames.columns import as_text
 
 FORMULA = r"^([=+\-@\t\r])"
 

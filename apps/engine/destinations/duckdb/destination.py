@@ -14,7 +14,7 @@ from apps.engine.contract import CheckStep, DestinationSpec, OutputFile, Storage
 from apps.engine.destinations.base import Batch, Destination, Publication
 from apps.engine.destinations.checking import Step, run_steps
 from apps.engine.destinations.duckdb.config import DuckdbConfig
-from apps.engine.destinations.files.staging import Staging
+from apps.engine.destinations.file_sets.staging import Staging
 from apps.engine.destinations.names import file_set
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 from apps.engine.stores.local import LocalStore

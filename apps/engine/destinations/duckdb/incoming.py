@@ -7,10 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
-from apps.engine.columns import NULL, STRING, Column, InexactCast, fitted
 from apps.engine.destinations.base import Batch
-from apps.engine.destinations.files.formats import physical
-from apps.engine.destinations.files.staging import Staging
+from apps.engine.destinations.file_sets.formats import physical
+from apps.engine.destinations.file_sets.staging import Staging
+from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fitted
 from apps.engine.stores.local import LocalStore
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import duckdb
 
-from apps.engine.columns import STRING, Column, ColumnType
 from apps.engine.contract import WriteMode
 from apps.engine.destinations.duckdb.incoming import Incoming, column_names
 from apps.engine.destinations.duckdb.types import column_of_type, quoted, type_of, unfit, widened
 from apps.engine.failures import ConfigurationError, DestinationError
+from apps.engine.frames.columns import STRING, Column, ColumnType
 
 PUBLICATIONS = "main._drover_publications"
 MAKE = f"""

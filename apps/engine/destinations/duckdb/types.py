@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from apps.engine.columns import DECIMAL_DIGITS, EXACT_INTEGERS, Column, ColumnType
+from apps.engine.frames.columns import DECIMAL_DIGITS, EXACT_INTEGERS, Column, ColumnType
 
 TYPES: dict[ColumnType, str] = {
     ColumnType.NULL: "VARCHAR",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict
 
-from apps.engine.destinations.files.config import BucketSettings
+from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class JsonlConfig(BucketSettings):

@@ -10,8 +10,8 @@ import orjson
 import polars as pl
 from polars import selectors as cs
 
-from apps.engine.destinations.files.destination import FilesDestination
-from apps.engine.destinations.files.formats import FileFormat
+from apps.engine.destinations.file_sets.destination import FilesDestination
+from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.jsonl.config import JsonlConfig
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from apps.engine.destinations.files.config import BucketSettings
+from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class ParquetConfig(BucketSettings):

@@ -7,10 +7,10 @@ from typing import BinaryIO, Literal
 
 import polars as pl
 
-from apps.engine.columns import fitted
-from apps.engine.destinations.files.destination import FilesDestination
-from apps.engine.destinations.files.formats import FileFormat
+from apps.engine.destinations.file_sets.destination import FilesDestination
+from apps.engine.destinations.file_sets.formats import FileFormat
 from apps.engine.destinations.parquet.config import ParquetConfig
+from apps.engine.frames.columns import fitted
 
 
 class ParquetFormat(FileFormat):

@@ -16,7 +16,6 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from apps.engine.columns import STRING, Column, ColumnType
 from apps.engine.contract import WriteMode
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres import keys
@@ -32,6 +31,7 @@ from apps.engine.destinations.postgres.tables import (
     widen_column,
 )
 from apps.engine.destinations.postgres.types import widened
+from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
 
 Pairs = list[tuple[str, sql.Composable]]

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import polars as pl
 from psycopg import sql
 
-from apps.engine.columns import Column, ColumnType, cast, column_of
 from apps.engine.destinations.base import Batch
 from apps.engine.destinations.postgres.copying import csv_slices
 from apps.engine.destinations.postgres.identifiers import BATCH, BATCHES, ROW, TableName
 from apps.engine.destinations.postgres.tables import Table, add_column, look, widen_column
 from apps.engine.failures import DestinationError
+from apps.engine.frames.columns import Column, ColumnType, cast, column_of
 from apps.engine.postgres import Cursor
-from apps.engine.signs import signs
+from apps.engine.process.signs import signs
 
 MAKE_BATCHES = """
 CREATE TABLE IF NOT EXISTS {} (

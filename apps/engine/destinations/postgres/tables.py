@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from apps.engine.columns import STRING, Column, ColumnType
 from apps.engine.destinations.postgres.identifiers import TableName
 from apps.engine.destinations.postgres.types import (
     KINDS,
@@ -17,6 +16,7 @@ from apps.engine.destinations.postgres.types import (
     widened,
 )
 from apps.engine.failures import ConfigurationError
+from apps.engine.frames.columns import STRING, Column, ColumnType
 from apps.engine.postgres import Cursor
 
 LOOK = """

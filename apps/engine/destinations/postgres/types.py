@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import sql
 
-from apps.engine.columns import EXACT_INTEGERS, Column, ColumnType
+from apps.engine.frames.columns import EXACT_INTEGERS, Column, ColumnType
 
 TYPES: dict[ColumnType, str] = {  # as format_type() spells them
     ColumnType.NULL: "character varying",  # in staging: no value seen, becomes text without a rewrite

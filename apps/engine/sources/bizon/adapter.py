@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
-from apps.engine.frames import StreamSchema
-from apps.engine.sources.answers import UnhelpfulSourceError
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.bizon.guard import Watch, answer_of, under_policy
 from apps.engine.sources.connector import (
     ConnectorSource,
@@ -25,6 +24,7 @@ from apps.engine.sources.connector import (
     checked,
     rows_page,
 )
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 Answered = TypeVar("Answered")
 

@@ -14,8 +14,7 @@ from bizon.source.auth.authenticators.oauth import Oauth2Authenticator
 from bizon.source.session import CappedRetry
 from requests.auth import AuthBase
 
-from apps.engine import json_values
-from apps.engine.egress.http import (
+from apps.egress.http import (
     CONNECT_TIMEOUT,
     READ_TIMEOUT,
     PolicyAdapter,
@@ -26,7 +25,8 @@ from apps.engine.egress.http import (
     shown_url,
 )
 from apps.engine.failures import AuthenticationError, EngineError
-from apps.engine.sources.answers import (
+from apps.engine.frames import json_values
+from apps.engine.sources.http.answers import (
     MAY_PASS,
     SHOWN_BODY,
     Answer,

@@ -10,6 +10,9 @@ import orjson
 from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
+from apps.egress import allowlist
+from apps.egress.broker import Door, Passage
+from apps.egress.log import log
 from apps.engine.contract import (
     CheckStep,
     FieldInfo,
@@ -19,11 +22,8 @@ from apps.engine.contract import (
     StreamInfo,
     SyncMode,
 )
-from apps.engine.egress import allowlist
-from apps.engine.egress.broker import Door, Passage
-from apps.engine.egress.log import log
 from apps.engine.failures import ConfigurationError, SourceError
-from apps.engine.frames import StreamSchema
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sandbox.limits import BrokenOutput, Limits
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.session import Heard, Request, Sandbox

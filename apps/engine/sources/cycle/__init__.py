@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from bizon.connectors.sources.cycle.src.source import CycleSource
 from pydantic import Field
 
-from apps.engine.sources.answers import UnhelpfulSourceError
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey
 from apps.engine.sources.connector import Settings
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 KIND = "cycle"
 TITLE = "Cycle"

@@ -15,18 +15,18 @@ from urllib.parse import unquote, urlsplit
 import requests
 from pyarrow import fs
 
+from apps.egress.http import shown_url
 from apps.engine.contract import StorageRoot
-from apps.engine.egress.http import shown_url
 from apps.engine.failures import ConfigurationError, SourceError
-from apps.engine.sources.answers import (
+from apps.engine.sources.files.patterns import fixed_folder, is_pattern, matches
+from apps.engine.sources.http.answers import (
     Answer,
     UnhelpfulSourceError,
     refused,
     status_line,
     unanswered,
 )
-from apps.engine.sources.files.patterns import fixed_folder, is_pattern, matches
-from apps.engine.sources.session import SourceSession
+from apps.engine.sources.http.session import SourceSession
 
 MAX_FILES = 10_000
 CHUNK = 1 << 20

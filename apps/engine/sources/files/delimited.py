@@ -11,8 +11,8 @@ from io import BytesIO
 
 import polars as pl
 
-from apps.engine.sources.answers import UnhelpfulSourceError
 from apps.engine.sources.files.config import CsvOptions
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 BOOLEANS = {
     "true": True,

@@ -13,12 +13,12 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
-from apps.engine import json_values
 from apps.engine.failures import ContractError
-from apps.engine.frames import MAX_COLUMNS
-from apps.engine.sources.answers import UnhelpfulSourceError
+from apps.engine.frames import json_values
+from apps.engine.frames.decoding import MAX_COLUMNS
 from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.delimited import frame_of, names_of, record_end
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 BYTES_PER_ROW = 100  # to turn a page's rows into bytes
 SMALLEST_PIECE, LARGEST_PIECE = 64 << 10, 8 << 20

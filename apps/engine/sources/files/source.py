@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import ConfigurationError, PositionGone
-from apps.engine.frames import StreamSchema
-from apps.engine.sources.answers import UnhelpfulSourceError
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import (
     ConnectorSource,
     Page,
@@ -33,7 +32,8 @@ from apps.engine.sources.files.readers import (
     Piece,
     Reader,
 )
-from apps.engine.sources.session import SourceSession
+from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.engine.sources.http.session import SourceSession
 
 SAMPLE_ROWS = 1000
 

@@ -12,7 +12,7 @@ from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.service_account import Credentials
 from pydantic import Field
 
-from apps.engine.egress.http import PolicySession, obey_policy
+from apps.egress.http import PolicySession, obey_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, SourceError
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.guard import explained

@@ -15,18 +15,18 @@ from bizon.source.models import SourceIncrementalState
 from bizon.source.source import AbstractSource
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from apps.egress.policy import check_host
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.egress.policy import check_host
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
     EngineError,
     SourceError,
 )
-from apps.engine.sources import reach
-from apps.engine.sources.answers import UnhelpfulSourceError
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.connector import Page, Pagination, checked, rows_page
+from apps.engine.sources.http import reach
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 from apps.engine.sources.kafka.config import Config
 
 REFUSED = frozenset(

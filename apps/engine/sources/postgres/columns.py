@@ -15,9 +15,9 @@ import polars as pl
 from psycopg import sql
 from psycopg.sql import Composable
 
-from apps.engine.columns import DECIMAL_DIGITS, FieldType
 from apps.engine.contract import FieldInfo
 from apps.engine.failures import SourceError
+from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType
 
 Reader = Callable[[pl.Series], pl.Series]
 

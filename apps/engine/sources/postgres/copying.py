@@ -12,7 +12,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn
 
-from apps.engine.signs import signs
+from apps.engine.process.signs import signs
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 

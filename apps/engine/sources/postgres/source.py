@@ -14,7 +14,6 @@ from psycopg import sql
 from apps.engine.contract import CheckStep, StreamInfo
 from apps.engine.failures import SourceError
 from apps.engine.postgres import Connection
-from apps.engine.sources import reach
 from apps.engine.sources.connector import (
     ConnectorSource,
     Page,
@@ -22,6 +21,7 @@ from apps.engine.sources.connector import (
     checked,
     frame_page,
 )
+from apps.engine.sources.http import reach
 from apps.engine.sources.postgres.columns import ROW, decoded, order_texts
 from apps.engine.sources.postgres.config import Config
 from apps.engine.sources.postgres.connection import connect, reading

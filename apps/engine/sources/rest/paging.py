@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from apps.engine.sources.answers import UnhelpfulSourceError
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 from apps.engine.sources.rest.config import (
     CursorToken,
     NextLink,

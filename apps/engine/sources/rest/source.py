@@ -14,13 +14,14 @@ from bizon.source.models import SourceIncrementalState
 from loguru import logger
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from apps.engine import json_values
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError, SourceError
-from apps.engine.frames import StreamSchema
-from apps.engine.sources import reach
-from apps.engine.sources.answers import Answer, Asker, Patience, UnhelpfulSourceError
+from apps.engine.frames import json_values
+from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import ConnectorSource, Page, Pagination, checked, rows_page
+from apps.engine.sources.http import reach
+from apps.engine.sources.http.answers import Answer, Asker, Patience, UnhelpfulSourceError
+from apps.engine.sources.http.session import SourceSession
 from apps.engine.sources.rest.config import ApiKeyAuth, BasicAuth, BearerAuth, Config, Stream
 from apps.engine.sources.rest.cursors import CursorField, Watermark, at
 from apps.engine.sources.rest.paging import (
@@ -30,7 +31,6 @@ from apps.engine.sources.rest.paging import (
     following,
     without_param,
 )
-from apps.engine.sources.session import SourceSession
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal
 from bizon.connectors.sources.sana_ai.src.source import SanaSource
 from pydantic import Field
 
-from apps.engine.sources.answers import UnhelpfulSourceError
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 KIND = "sana_ai"
 TITLE = "Sana"

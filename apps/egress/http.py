@@ -1,0 +1,210 @@
+"""HTTP under the egress policy: every connection, redirects included, goes to a judged address."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.util.connection import create_connection
+from urllib3.util.timeout import _TYPE_DEFAULT, Timeout
+
+from apps.egress.policy import check_host
+from apps.engine.failures import ConfigurationError
+from apps.engine.process.signs import signs
+
+MAX_REDIRECTS = 5
+CONNECT_TIMEOUT = 10.0  # seconds
+READ_TIMEOUT = 60.0  # seconds between two bytes
+CHUNK = 1 << 16
+
+# What a request may carry to another host after a redirect; anything else could be a credential.
+HARMLESS_HEADERS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "connection", "host", "user-agent", "range"}
+)
+
+
+class BodyTooLargeError(requests.RequestException):
+    """The body is larger than the caller takes; `limit` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the response is larger than {limit:,} bytes")
+        self.limit = limit
+
+
+class BodyTooSlowError(requests.RequestException):
+    """The body was not complete when the time given for the whole of it was up, in seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the response was not complete after {seconds:g} s")
+
+
+class _JudgedConnection(HTTPConnection):
+    """Opens its socket to an address that `check_host` returned, never to a name."""
+
+    allow_private: ClassVar[bool] = False
+
+    def _new_conn(self) -> socket.socket:
+        addresses = check_host(self._dns_host, self.port, allow_private=self.allow_private)
+        last: OSError | None = None
+        for address in addresses:
+            try:
+                return create_connection(
+                    (address, self.port), self.timeout, self.source_address, self.socket_options
+                )
+            except OSError as error:
+                last = error
+        if isinstance(last, TimeoutError):
+            raise ConnectTimeoutError(
+                self, f"connecting to {self._dns_host} timed out after {_seconds(self.timeout)} s"
+            ) from last
+        reason = last.strerror if last is not None and last.strerror else str(last)
+        raise NewConnectionError(self, f"connecting to {self._dns_host} failed: {reason}") from last
+
+
+class _JudgedTLSConnection(_JudgedConnection, HTTPSConnection):
+    """The same under TLS; the certificate is still checked against the name."""
+
+
+class _PrivateConnection(_JudgedConnection):
+    allow_private = True
+
+
+class _PrivateTLSConnection(_JudgedTLSConnection):
+    allow_private = True
+
+
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _JudgedConnection
+
+
+class _PublicTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _JudgedTLSConnection
+
+
+class _PrivatePool(HTTPConnectionPool):
+    ConnectionCls = _PrivateConnection
+
+
+class _PrivateTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _PrivateTLSConnection
+
+
+class PolicyAdapter(HTTPAdapter):
+    """A transport adapter of `requests` whose connections obey the egress policy."""
+
+    def __init__(self, *, allow_private: bool, **options: Any) -> None:
+        self.allow_private = allow_private
+        super().__init__(**options)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        self.poolmanager = PoolManager(
+            num_pools=connections, maxsize=maxsize, block=block, **pool_kwargs
+        )
+        self.poolmanager.pool_classes_by_scheme = (
+            {"http": _PrivatePool, "https": _PrivateTLSPool}
+            if self.allow_private
+            else {"http": _PublicPool, "https": _PublicTLSPool}
+        )
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        raise ConfigurationError("proxies are not used")
+
+
+class PolicySession(requests.Session):
+    """A `requests.Session` under the egress policy, blind to proxies, netrc and the environment.
+
+    Redirects are followed at most five times; to another host they carry no credentials. Refused
+    hosts raise ConfigurationError. Requests without a timeout get (connect, read) seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_private: bool,
+        timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
+        pool_maxsize: int = 10,
+    ) -> None:
+        super().__init__()
+        self.default_timeout = timeout
+        obey_policy(self, allow_private=allow_private, pool_maxsize=pool_maxsize)
+
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self.default_timeout
+        return super().request(method, url, *args, **kwargs)
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        if response.request.url and prepared_request.url:
+            drop_credentials(prepared_request, came_from=response.request.url)
+
+
+def obey_policy(
+    session: requests.Session, *, allow_private: bool, pool_maxsize: int = 10, **options: Any
+) -> None:
+    """Put any `requests.Session` under the policy: its adapters, proxies and redirect limit."""
+    session.trust_env = False
+    session.max_redirects = MAX_REDIRECTS
+    session.adapters.clear()
+    for scheme in ("https://", "http://"):
+        session.mount(
+            scheme,
+            PolicyAdapter(allow_private=allow_private, pool_maxsize=pool_maxsize, **options),
+        )
+
+
+def drop_credentials(request: requests.PreparedRequest, *, came_from: str) -> None:
+    """Before a redirect leaves the origin it came from, drop every header that may be a secret."""
+    if _origin(request.url or "") == _origin(came_from):
+        return
+    for name in [name for name in request.headers if name.lower() not in HARMLESS_HEADERS]:
+        del request.headers[name]
+
+
+def read_body(response: requests.Response, *, limit: int, seconds: float) -> bytes:
+    """The whole body of a streamed response, at most `limit` bytes within `seconds`.
+
+    Raises BodyTooLargeError, BodyTooSlowError and what `requests` raises on a broken connection.
+    """
+    deadline = time.monotonic() + seconds
+    parts: list[bytes] = []
+    size = 0
+    for chunk in response.iter_content(CHUNK):
+        size += len(chunk)
+        signs.moved()
+        if size > limit:
+            response.close()
+            raise BodyTooLargeError(limit)
+        if time.monotonic() > deadline:
+            response.close()
+            raise BodyTooSlowError(seconds)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def shown_url(url: str) -> str:
+    """The URL without user, password, query and fragment, which may hold secrets."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
+
+
+def _seconds(timeout: float | Timeout | _TYPE_DEFAULT | None) -> str:
+    return f"{timeout:g}" if isinstance(timeout, int | float) else "?"

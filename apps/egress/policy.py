@@ -1,0 +1,183 @@
+"""Which addresses the engine may connect to.
+
+Every connection a source or destination opens goes through `check_host`: names are resolved once, every
+answer is judged, and the caller connects to the judged address, so a name cannot answer differently later.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+
+from apps.egress.log import log
+from apps.engine.failures import ConfigurationError
+
+IPv4Address = ipaddress.IPv4Address
+IPv6Address = ipaddress.IPv6Address
+Address = IPv4Address | IPv6Address
+
+# Where clouds hand out machine credentials. No setting opens these.
+METADATA_ADDRESSES: frozenset[Address] = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254",  # AWS, Google, Azure, OpenStack, DigitalOcean, ...
+        "169.254.170.2",  # AWS ECS task credentials
+        "169.254.170.23",  # AWS EKS pod identity
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure host agent
+        "192.0.0.192",  # Oracle, older
+        "fd00:ec2::254",  # AWS
+        "fd00:ec2::23",  # AWS EKS pod identity
+        "fd20:ce::254",  # Google
+    )
+)
+METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+
+NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+# Special ranges by RFC 6890 and its successors; Python's own table differs between patch releases.
+SPECIAL_V4 = tuple(
+    ipaddress.IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "240.0.0.0/4",
+    )
+)
+SPECIAL_V6 = tuple(
+    ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "3fff::/20")
+)
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+NUMBER_LABEL = re.compile(r"^(0x[0-9a-f]*|[0-9]+)$", re.IGNORECASE)
+HOST_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
+
+
+class UnresolvedHostError(ConfigurationError):
+    """The host name has no address right now; DNS may answer later."""
+
+    retryable: bool = True
+
+
+def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """As `judge`, and written into this process's egress log."""
+    try:
+        addresses = judge(host, port, allow_private=allow_private)
+    except ConfigurationError as error:
+        log.refused(host, port, error.message)
+        raise
+    log.passed(host, port, addresses[0])
+    return addresses
+
+
+def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """The addresses `host` resolves to, each fit to connect to.
+
+    Raises ConfigurationError naming why the host is refused, UnresolvedHostError when it has no address.
+    With `allow_private` addresses of private networks are fine; metadata addresses never are.
+    """
+    if not 1 <= port <= 65535:
+        raise ConfigurationError(f"port {port} is not between 1 and 65535")
+    name = host.strip().removeprefix("[").removesuffix("]")
+    literal = _literal(name)
+    if literal is not None:
+        _require_fit(host, literal, allow_private=allow_private)
+        return [str(literal)]
+    _require_name(host, name)
+    addresses = resolve(name, port)
+    for address in addresses:
+        _require_fit(host, ipaddress.ip_address(address), allow_private=allow_private)
+    return addresses
+
+
+def resolve(name: str, port: int) -> list[str]:
+    """Every address of the name, without scopes, in the resolver's order. Raises UnresolvedHostError."""
+    try:
+        answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid name"
+        raise UnresolvedHostError(
+            f"host {name!r} cannot be found", evidence=(str(reason),)
+        ) from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+def refusal(address: Address, *, allow_private: bool) -> str | None:
+    """Why the address may not be connected to, or None when it may."""
+    inner = embedded(address)
+    meant = inner if inner is not None else address
+    if meant in METADATA_ADDRESSES:
+        return "a cloud metadata address"
+    if address.is_link_local or meant.is_link_local or getattr(address, "scope_id", None):
+        return "a link-local address"
+    if address.is_unspecified or meant.is_unspecified or meant.is_multicast:
+        return "not an address of one host"
+    if allow_private:
+        return None
+    return _not_public(address, inner)
+
+
+def embedded(address: Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 transition address leads to: mapped, compatible, 6to4, Teredo, NAT64."""
+    if not isinstance(address, IPv6Address):
+        return None
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if any(address in network for network in NAT64) or int(address) >> 32 == 0:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
+def _not_public(address: Address, inner: IPv4Address | None) -> str | None:
+    if isinstance(address, IPv4Address):
+        return None if _is_public_v4(address) else "not a public address"
+    if inner is not None and address.ipv4_mapped is not None:
+        return None if _is_public_v4(inner) else "not a public address"
+    if inner is not None:
+        # A tunnel may end anywhere inside the network it starts from.
+        return "an IPv6 transition address"
+    special = any(address in network for network in SPECIAL_V6)
+    public = address in GLOBAL_UNICAST and address.is_global and not special
+    return None if public else "not a public address"
+
+
+def _is_public_v4(address: IPv4Address) -> bool:
+    special = any(address in network for network in SPECIAL_V4)
+    return address.is_global and not special and not address.is_multicast
+
+
+def _literal(name: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
+
+
+def _require_fit(host: str, address: Address, *, allow_private: bool) -> None:
+    why = refusal(address, allow_private=allow_private)
+    if why is None:
+        return
+    shown = host if str(address) == host.strip("[] ") else f"{host} ({address})"
+    raise ConfigurationError(f"host {shown} is refused: {why}")
+
+
+def _require_name(host: str, name: str) -> None:
+    if len(name) > 253 or not HOST_NAME.match(name):
+        raise ConfigurationError(f"host {host[:100]!r} is not a host name or address")
+    labels = name.rstrip(".").split(".")
+    if all(NUMBER_LABEL.match(label) for label in labels):
+        # 2130706433, 0x7f.1 and 0177.0.0.1 are spellings of 127.0.0.1 to the C library.
+        raise ConfigurationError(
+            f"host {host[:100]!r} is refused: write the address in its usual dotted form"
+        )
+    if name.rstrip(".").lower() in METADATA_NAMES:
+        raise ConfigurationError(f"host {host} is refused: a cloud metadata address")

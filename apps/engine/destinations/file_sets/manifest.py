@@ -1,0 +1,117 @@
+"""The one file that says which parts of a set of files are visible.
+
+A reader takes `manifest.json` and reads the parts it lists; whatever else lies in the folder is
+staging, or garbage of an interrupted clean-up. Keys are relative to the manifest's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from apps.engine.failures import DestinationError
+from apps.engine.frames.columns import Column, ColumnType
+
+VERSION = 1
+HISTORY = 200  # publications remembered, so that a late second publish of one changes nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A visible file; `job` is the sync that wrote it."""
+
+    key: str
+    rows: int
+    bytes: int
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A sync that was published here, and its parts at that time."""
+
+    job: str
+    rows: int
+    at: str
+    parts: tuple[Part, ...]
+    owner: str = ""  # the pipeline; unknown for those of an older release
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is visible, in which columns, and who published."""
+
+    format: str
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+    publications: tuple[Published, ...] = ()
+
+    def publication(self, job: str) -> Published | None:
+        return next((done for done in self.publications if done.job == job), None)
+
+    def shows_others(self, owner: str) -> bool:
+        """Whether rows of another pipeline than `owner` are visible."""
+        others = {done.job for done in self.publications if done.owner not in {"", owner}}
+        return any(part.rows and part.job in others for part in self.parts)
+
+    def with_publication(
+        self,
+        job: str,
+        rows: int,
+        new: tuple[Part, ...],
+        kept: tuple[Part, ...],
+        columns: Mapping[str, Column],
+        owner: str,
+    ) -> Manifest:
+        """The manifest in which the job's parts are visible after the kept ones."""
+        done = Published(job, rows, datetime.now(UTC).isoformat(timespec="seconds"), new, owner)
+        return replace(
+            self,
+            columns=columns,
+            parts=kept + new,
+            publications=(*self.publications, done)[-HISTORY:],
+        )
+
+    def to_bytes(self) -> bytes:
+        document = {
+            "version": VERSION,
+            "format": self.format,
+            "job": self.publications[-1].job if self.publications else None,
+            "rows": sum(part.rows for part in self.parts),
+            "schema": [
+                {"name": name, "type": column.type.value, "scale": column.scale}
+                for name, column in self.columns.items()
+            ],
+            "parts": [asdict(part) for part in self.parts],
+            "publications": [asdict(done) for done in self.publications],
+        }
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Manifest:
+        """Raises DestinationError if it is not a manifest."""
+        try:
+            document = orjson.loads(data)
+            return cls(
+                format=document["format"],
+                columns={
+                    item["name"]: Column(ColumnType(item["type"]), scale=item["scale"])
+                    for item in document["schema"]
+                },
+                parts=tuple(Part(**item) for item in document["parts"]),
+                publications=tuple(_published(item) for item in document["publications"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DestinationError(
+                "manifest.json was changed by something else and cannot be read",
+                evidence=(f"{type(error).__name__}: {error}"[:200],),
+            ) from error
+
+
+def _published(item: Mapping[str, Any]) -> Published:
+    parts = tuple(Part(**part) for part in item["parts"])
+    return Published(item["job"], item["rows"], item["at"], parts, item.get("owner", ""))

@@ -1,0 +1,341 @@
+"""Turn a column of Python values into one typed series, without losing any of them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import orjson
+import polars as pl
+
+from apps.engine.frames.columns import (
+    DECIMAL_DIGITS,
+    EXACT_INTEGERS,
+    NULL,
+    STRING,
+    Column,
+    ColumnType,
+    as_text,
+)
+
+Typed = tuple[pl.Series, Column]
+
+_NESTED = {list, dict, tuple}
+_PLAIN = {bool, int, float, str, Decimal, date, datetime, time, timedelta, bytes, UUID} | _NESTED
+_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
+_CALENDAR = {  # beyond it neither Python nor most databases read what others write
+    True: (date(1, 1, 1), date(9999, 12, 31)),
+    False: (
+        datetime.fromisoformat("0001-01-01"),
+        datetime.fromisoformat("9999-12-31T23:59:59.999999"),
+    ),
+}
+
+
+class Unrepresentable(ValueError):
+    """No column type, not even text, can hold this value."""
+
+
+def series_of(name: str, values: Sequence[Any]) -> Typed:
+    """Infer the narrowest column for the values. Raises Unrepresentable or UnicodeError."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if not kinds <= _PLAIN:
+        values = [plain(value) for value in values]
+        kinds = set(map(type, values)) - {type(None)}
+    if not kinds:
+        return pl.Series(name, values, dtype=pl.Null), NULL
+    if kinds <= _NESTED:
+        return _strings(name, values, json_text), Column(ColumnType.JSON)
+    build = _BUILDERS.get(frozenset(kinds))
+    typed = build(name, values) if build else None
+    return typed or (_strings(name, values, text), STRING)
+
+
+def _strings(name: str, values: Sequence[Any], write: Callable[[Any], str]) -> pl.Series:
+    texts = [None if value is None else write(value) for value in values]
+    return pl.Series(name, texts, dtype=pl.String)
+
+
+def _booleans(name: str, values: Sequence[Any]) -> Typed:
+    return pl.Series(name, values, dtype=pl.Boolean), Column(ColumnType.BOOLEAN)
+
+
+def _texts(name: str, values: Sequence[Any]) -> Typed:
+    return pl.Series(name, values, dtype=pl.String), STRING
+
+
+def _floats(name: str, values: Sequence[Any]) -> Typed:
+    return pl.Series(name, values, dtype=pl.Float64), Column(ColumnType.NUMBER)
+
+
+def _bytes(name: str, values: Sequence[Any]) -> Typed:
+    return pl.Series(name, values, dtype=pl.Binary), Column(ColumnType.BINARY)
+
+
+def _dates(name: str, values: Sequence[Any]) -> Typed:
+    return pl.Series(name, values, dtype=pl.Date), Column(ColumnType.DATE)
+
+
+def _integers(name: str, values: Sequence[Any]) -> Typed | None:
+    try:
+        series = pl.Series(name, values, dtype=pl.Int64, strict=True)
+    except (TypeError, OverflowError):
+        return _decimals(name, values)
+    return series, integer_column(series)
+
+
+def integer_column(series: pl.Series) -> Column:
+    low, high = series.min(), series.max()
+    largest = max(abs(low), abs(high)) if isinstance(low, int) and isinstance(high, int) else 0
+    return Column(ColumnType.INTEGER, digits=len(str(largest)), exact=largest <= EXACT_INTEGERS)
+
+
+def _numbers(name: str, values: Sequence[Any]) -> Typed | None:
+    limit = EXACT_INTEGERS
+    if not all(-limit <= value <= limit for value in values if type(value) is int):
+        return None
+    return pl.Series(name, values, dtype=pl.Float64, strict=True), Column(ColumnType.NUMBER)
+
+
+def _decimals(name: str, values: Sequence[Any]) -> Typed | None:
+    scale = digits = 0
+    for value in values:
+        if value is None:
+            continue
+        whole, fraction = _digits(value)
+        digits, scale = max(digits, whole), max(scale, fraction)
+        if digits + scale > DECIMAL_DIGITS:
+            return None
+    exact = [value if value is None else Decimal(value) for value in values]
+    series = pl.Series(name, exact, dtype=pl.Decimal(DECIMAL_DIGITS, scale), strict=True)
+    return series, Column(ColumnType.DECIMAL, scale=scale, digits=digits)
+
+
+def _digits(value: int | Decimal) -> tuple[int, int]:
+    """Digits before and after the point; NaN and infinities count as too many."""
+    if isinstance(value, int):
+        return (len(str(abs(value))), 0) if abs(value) < 10**DECIMAL_DIGITS else (99, 0)
+    if not value.is_finite():
+        return 99, 99
+    exponent = value.as_tuple().exponent
+    fraction = -exponent if isinstance(exponent, int) and exponent < 0 else 0
+    return max(value.adjusted() + 1, 1), fraction
+
+
+def _timestamps(name: str, values: Sequence[Any]) -> Typed | None:
+    zoned = {value.tzinfo is not None for value in values if value is not None}
+    if len(zoned) > 1:
+        return None
+    kind = ColumnType.INSTANT if zoned == {True} else ColumnType.TIMESTAMP
+    series = pl.Series(name, values, dtype=Column(kind).dtype)
+    return (series, Column(kind)) if in_calendar(series) else None
+
+
+def _dates_and_timestamps(name: str, values: Sequence[Any]) -> Typed | None:
+    at_midnight = [
+        datetime.combine(value, time()) if type(value) is date else value for value in values
+    ]
+    typed = _timestamps(name, at_midnight)
+    return typed if typed and typed[1].type is ColumnType.TIMESTAMP else None
+
+
+def _times(name: str, values: Sequence[Any]) -> Typed | None:
+    if any(value.tzinfo is not None for value in values if value is not None):
+        return None
+    return pl.Series(name, values, dtype=pl.Time), Column(ColumnType.TIME)
+
+
+_BUILDERS: dict[Set[type], Callable[[str, Sequence[Any]], Typed | None]] = {
+    frozenset({bool}): _booleans,
+    frozenset({str}): _texts,
+    frozenset({int}): _integers,
+    frozenset({float}): _floats,
+    frozenset({int, float}): _numbers,
+    frozenset({Decimal}): _decimals,
+    frozenset({int, Decimal}): _decimals,
+    frozenset({bytes}): _bytes,
+    frozenset({date}): _dates,
+    frozenset({datetime}): _timestamps,
+    frozenset({date, datetime}): _dates_and_timestamps,
+    frozenset({time}): _times,
+}
+
+
+def in_calendar(series: pl.Series) -> bool:
+    """Whether every date or timestamp lies in the years 1 to 9999."""
+    bare = series.dt.replace_time_zone(None) if series.dtype != pl.Date() else series
+    first, last = _CALENDAR[series.dtype == pl.Date()]
+    return bool(bare.is_between(first, last).all())
+
+
+def normal_series(series: pl.Series) -> Typed:
+    """Bring a series of any polars dtype to one of Drover's column types."""
+    dtype = series.dtype
+    if dtype.is_integer():
+        return _normal_integers(series)
+    if dtype.is_float():
+        return series.cast(pl.Float64), Column(ColumnType.NUMBER)
+    if dtype.is_decimal():
+        return _normal_decimals(series)
+    if dtype.is_temporal():
+        return _normal_times(series)
+    if dtype.is_nested() or dtype == pl.Object():
+        return series_of(series.name, series.to_list())
+    if dtype in (pl.Categorical, pl.Enum):
+        return series.cast(pl.String), STRING
+    if dtype == pl.Boolean():
+        return series, Column(ColumnType.BOOLEAN)
+    if dtype == pl.Binary():
+        return series, Column(ColumnType.BINARY)
+    return series, NULL if dtype == pl.Null() else STRING
+
+
+def _normal_integers(series: pl.Series) -> Typed:
+    narrow = series.cast(pl.Int64, strict=False)
+    if narrow.null_count() == series.null_count():
+        return narrow, integer_column(narrow)
+    return series_of(series.name, series.to_list())
+
+
+def _normal_decimals(series: pl.Series) -> Typed:
+    dtype = series.dtype
+    scale = dtype.scale if isinstance(dtype, pl.Decimal) else 0
+    largest = max(
+        (abs(Decimal(str(v))) for v in (series.min(), series.max()) if v is not None),
+        default=Decimal(0),
+    )
+    digits = max(largest.adjusted() + 1, 1)
+    if digits + scale > DECIMAL_DIGITS:
+        return series.cast(pl.String), STRING
+    column = Column(ColumnType.DECIMAL, scale=scale, digits=digits)
+    return series.cast(column.dtype), column
+
+
+def _normal_times(series: pl.Series) -> Typed:
+    dtype = series.dtype
+    if dtype == pl.Duration or (dtype == pl.Time() and not _whole_microseconds(series)):
+        return as_text(series), STRING
+    if dtype == pl.Time():
+        return series, Column(ColumnType.TIME)
+    if isinstance(dtype, pl.Datetime):
+        if dtype.time_unit == "ns" and not _whole_microseconds(series):
+            return as_text(series), STRING
+        kind = ColumnType.INSTANT if dtype.time_zone else ColumnType.TIMESTAMP
+        series = series.cast(Column(kind).dtype)
+    else:
+        kind = ColumnType.DATE
+    return (series, Column(kind)) if in_calendar(series) else (as_text(series), STRING)
+
+
+def _whole_microseconds(series: pl.Series) -> bool:
+    return bool((series.to_physical() % 1000 == 0).all())
+
+
+def plain(value: Any) -> Any:
+    """The built-in value that a subclass or a look-alike stands for. Raises Unrepresentable."""
+    if value is None or type(value) in _PLAIN:
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (Set, list, tuple)):
+        return list(value)
+    if isinstance(value, datetime):  # before date: every datetime is a date
+        return datetime.fromisoformat(value.isoformat())
+    for base in (int, float, str, bytes, Decimal, date, time, timedelta, UUID):
+        if isinstance(value, base):
+            return _as_base(base, value)
+    raise Unrepresentable(f"a value of type {type(value).__name__} has no column type")
+
+
+def _as_base(base: type, value: Any) -> Any:
+    if base in (date, time):
+        return base.fromisoformat(value.isoformat())
+    if base is timedelta:
+        return timedelta(value.days, value.seconds, value.microseconds)
+    if base is str:
+        return str.__str__(value)
+    return base(str(value)) if base is UUID else base(value)
+
+
+def text(value: Any) -> str:
+    """The exact text of a value in a column of mixed types. Raises Unrepresentable."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value) if not math.isnan(value) else "NaN"
+    if isinstance(value, int):
+        return _integer_text(value)
+    if isinstance(value, (list, dict, tuple)):
+        return json_text(value)
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(as_text(pl.Series([value], dtype=pl.Duration("us"))).item())
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, (Decimal, UUID)):
+        return str(value)
+    return text(plain(value))
+
+
+def _integer_text(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError as error:  # Python refuses to print integers of more than 4,300 digits
+        raise Unrepresentable("an integer has too many digits") from error
+
+
+def json_text(value: Any) -> str:
+    """JSON of a nested value; numbers that JSON lacks are written as the strings NaN, inf, -inf."""
+    try:
+        encoded = orjson.dumps(value, default=text, option=_JSON_OPTIONS)
+    except orjson.JSONEncodeError:  # integers beyond 64 bits, deep nesting, lone surrogates
+        return _slow_json_text(value)
+    if b"null" in encoded and _has_non_finite(value):
+        return _slow_json_text(value)
+    return encoded.decode()
+
+
+def _slow_json_text(value: Any) -> str:
+    try:
+        written = json.dumps(
+            _finite(value), default=text, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
+        written.encode()
+    except UnicodeEncodeError:
+        raise
+    except RecursionError as error:
+        raise Unrepresentable("nested too deeply") from error
+    except (TypeError, ValueError) as error:
+        raise Unrepresentable(str(error)) from error
+    return written
+
+
+def _has_non_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_non_finite, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_has_non_finite, value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return text(value)
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value

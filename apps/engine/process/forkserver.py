@@ -1,0 +1,210 @@
+"""A process that has everything imported and does nothing but fork: `python -m apps.engine.process.forkserver FD`.
+
+It speaks JSON datagrams on a SOCK_SEQPACKET socket whose other end its owner holds:
+    owner -> {"op": "fork", "id": 7} with three descriptors: request (read), events (write), stderr (write)
+    owner -> {"op": "signal", "id": 7, "signal": 15}
+    us    -> {"op": "ready"}, {"op": "forked", "id": 7, "pid": 123},
+             {"op": "refused", "id": 7, "error": "..."}, {"op": "exited", "id": 7, "status": 0}
+Signals go through here because only the parent of an unreaped child knows that its id is still its own.
+When the owner is gone every child is killed; when this process dies the kernel kills them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import warnings
+from types import FrameType
+from typing import Any, NoReturn
+
+from apps.engine.process import confinement
+from apps.engine.sandbox import layers, paths
+
+PRELOADED = (
+    "apps.engine.process.child",
+    "psycopg",
+)
+# Behind these are tens of megabytes that most runs never touch; the children that do import them.
+COSTLY = {
+    "apps.engine.destinations.duckdb",
+    "apps.engine.sources.files",
+    "apps.engine.sources.gsheets",
+    "apps.engine.sources.kafka",
+}
+# polars parks one thread at import, which owns nothing and is never woken (its spill cleaner).
+HARMLESS_THREADS = {"polars-ooc-clea"}
+EXIT_FAILED = 70  # EX_SOFTWARE of sysexits.h
+
+
+class ThreadsStarted(RuntimeError):
+    """An import started threads; forking now could copy a lock that nobody will ever release."""
+
+
+def preload(extra: list[str]) -> None:
+    """Import what children need, once; the `extra` first, so that a wrong name is told at once. Raises `ThreadsStarted`."""
+    for name in (*extra, *PRELOADED):
+        importlib.import_module(name)
+    for name in _connectors():
+        with contextlib.suppress(ImportError):  # an optional dependency of one connector
+            importlib.import_module(name)
+    layers.probe()  # the same for every child, and tens of milliseconds for each that had to ask
+    paths.readable()
+    require_single_thread()
+    gc.collect()
+    gc.freeze()
+
+
+def require_single_thread() -> None:
+    others = [name for name in _other_threads() if name not in HARMLESS_THREADS]
+    if others:
+        raise ThreadsStarted(f"Threads run before the fork: {', '.join(sorted(others))}")
+
+
+def _connectors() -> list[str]:
+    from apps.engine import destinations, sources
+
+    modules = {*sources.SOURCES.values(), *destinations.DESTINATIONS.values()}
+    return sorted(modules - COSTLY)
+
+
+def _other_threads() -> list[str]:
+    names = []
+    for task in os.listdir("/proc/self/task"):
+        if int(task) != os.getpid():
+            with open(f"/proc/self/task/{task}/comm") as file:
+                names.append(file.read().strip())
+    return names
+
+
+class ForkServer:
+    """The loop of the process: requests in, children out, exits back."""
+
+    def __init__(self, owner: socket.socket) -> None:
+        self._owner = owner
+        self._children: dict[int, int] = {}  # pid -> id
+
+    def serve(self) -> None:
+        """Until the owner is gone."""
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _noticed)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._say(op="ready")
+        try:
+            while True:
+                ready, _, _ = select.select([self._owner.fileno(), wake_read], [], [])
+                if wake_read in ready:
+                    os.read(wake_read, 4096)
+                    self._reap()
+                if self._owner.fileno() in ready and not self._handle():
+                    return
+        finally:
+            self._kill_all()
+
+    def _handle(self) -> bool:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._owner, 4096, 3)
+        except ConnectionResetError:
+            return False
+        if not data:
+            return False
+        request = json.loads(data)
+        if request["op"] == "fork":
+            self._fork(request["id"], fds)
+        else:
+            self._signal(request["id"], request["signal"])
+        return True
+
+    def _fork(self, number: int, fds: list[int]) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._say(op="refused", id=number, error=str(error))
+        else:
+            if pid == 0:
+                _become_child(*fds)
+            self._children[pid] = number
+            self._say(op="forked", id=number, pid=pid)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _signal(self, number: int, signum: int) -> None:
+        for pid, known in self._children.items():
+            if known == number:
+                _signal_group(pid, signum)
+
+    def _reap(self) -> None:
+        while self._children:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None:
+                return
+            _signal_group(ended.si_pid, signal.SIGKILL)  # what it left running in its session
+            pid, status = os.waitpid(ended.si_pid, 0)
+            number = self._children.pop(pid, None)
+            if number is not None:
+                self._say(op="exited", id=number, status=status)
+
+    def _kill_all(self) -> None:
+        for pid in self._children:
+            _signal_group(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 2
+        while self._children and time.monotonic() < deadline:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid:
+                self._children.pop(pid, None)
+            else:
+                time.sleep(0.01)
+
+    def _say(self, **message: Any) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the loop will see EOF
+            self._owner.send(json.dumps(message).encode())
+
+
+def _signal_group(pid: int, signum: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signum)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signum)  # it may not have made its own session yet
+
+
+def _noticed(_signal: int, _frame: FrameType | None) -> None:
+    """Only so that the wake-up descriptor is written to."""
+
+
+def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
+    status = EXIT_FAILED
+    try:
+        confinement.confine(request_fd, events_fd, stderr_fd)
+        from apps.engine.process import child
+
+        child.serve(request_fd, events_fd)
+        status = 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(status)  # no finaliser of the server's runs in a child, no thread is waited for
+
+
+def main(arguments: list[str]) -> None:
+    warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
+    fd, *extra = arguments
+    owner = socket.socket(fileno=int(fd))
+    owner.set_inheritable(False)
+    preload(extra)
+    ForkServer(owner).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,27 @@
+"""The first steps of a connection check: does the name resolve, does anything answer."""
+
+from __future__ import annotations
+
+import socket
+
+from apps.egress.policy import check_host
+from apps.engine.failures import SourceError
+
+
+def resolve(host: str, port: int, *, allow_private: bool) -> str:
+    """Says the addresses of the host. Raises ConfigurationError."""
+    addresses = check_host(host, port, allow_private=allow_private)
+    return f"{host} is {', '.join(addresses)}"
+
+
+def connect(host: str, port: int, *, allow_private: bool, timeout: float) -> str:
+    """Says which address answers on the port within `timeout` seconds. Raises SourceError."""
+    problem = ""
+    for address in check_host(host, port, allow_private=allow_private):
+        try:
+            socket.create_connection((address, port), timeout).close()
+        except OSError as error:
+            problem = f"{address}: {error.strerror or error}"
+        else:
+            return f"{address} answers on port {port}"
+    raise SourceError(f"nothing answers on {host}:{port}", evidence=(problem,))

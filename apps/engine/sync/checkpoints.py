@@ -1,0 +1,317 @@
+"""Jobs, leases and checkpoints of one stream, in bizon's tables and ours.
+
+One connection carries everything: the stream's advisory lock lives exactly as long as the session
+that commits its checkpoints, so losing one means losing the other. Every write first locks the
+row of `engine_stream` where the lease is still ours; no such row is `LeaseLost`. The statements are
+ours, because bizon's backend commits after each of its own; what they write its backend can read.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import uuid4
+
+import psycopg
+from bizon.source.models import SourceIncrementalState
+from psycopg.rows import namedtuple_row
+
+from apps.engine.destinations.base import Batch
+from apps.engine.failures import LeaseLost
+from apps.engine.sync import statements
+from apps.engine.sync.state import engine_conninfo
+
+# A backup locks the tables while it copies files. A frozen process holds its locks for seconds only.
+_PATIENT = "-c lock_timeout=0"
+_PLACE_WAIT = 60.0  # seconds for one of the server's connections
+_FULL = re.compile("too many (clients|connections)|connection slots are reserved")
+_LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to let go
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIdentity:
+    """Which stream, and a digest of the settings under which its staged batches can be continued."""
+
+    key: str
+    source: str
+    stream: str
+    sync_mode: str
+    destination_kind: str
+    destination: str  # digest of where the rows go
+    fingerprint: str  # digest of that and of how they are read
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a stream's state, given to one attempt of one run."""
+
+    token: str
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One sync, over as many attempts as it takes, as it stood when this attempt resolved it."""
+
+    id: str
+    resumed: bool
+    replaces: bool  # publishing replaces the table even if the stream normally appends or merges
+    since: SourceIncrementalState | None  # None reads from the beginning
+    total: int | None
+    columns: Mapping[str, Any] | None
+    next_iteration: int = 0
+    pagination: Mapping[str, Any] = field(default_factory=dict)
+    exhausted: bool = False  # the last page is committed: nothing left to read
+    batches: tuple[Batch, ...] = ()
+    written: int = 0
+    rejected: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What one flush commits: the cursor, and its batch in the manifest."""
+
+    batch: Batch
+    staged: bool  # a batch without rows is counted but holds nothing to publish
+    rejected: int
+    bytes: int
+    pagination: Mapping[str, Any]  # of the page after the batch; empty when there is none
+    columns: Mapping[str, Any] | None  # when they changed since the last checkpoint
+    next_state: Mapping[str, Any] | None
+    total: int | None
+
+
+class StateBackend:
+    """The state of one stream while this process runs it."""
+
+    def __init__(self, state_dsn: str) -> None:
+        """Connects, waiting for a free place at the server. Raises psycopg.OperationalError."""
+        self._conninfo = engine_conninfo(state_dsn, settings=_PATIENT)
+        self._connection = _connected(self._conninfo)
+        self._identity: StreamIdentity | None = None
+        self._lease: Lease | None = None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    # the right to write
+
+    def take_stream(self, identity: StreamIdentity, lease: Lease) -> None:
+        """Become the stream's only writer; whoever was before is fenced and disconnected.
+
+        Raises `LeaseLost` when a later attempt of the same run was faster.
+        """
+        self._identity, self._lease = identity, lease
+        with self._connection.transaction():
+            if self._one(statements.TAKE, attempt=lease.attempt) is None:
+                raise LeaseLost("A later attempt of this run owns this stream already.")
+        deadline = time.monotonic() + _LOCK_WAIT
+        while not self._try_lock():
+            if time.monotonic() > deadline:
+                raise LeaseLost("Another process holds the stream's lock and does not let go.")
+            time.sleep(0.05)
+
+    def _try_lock(self) -> bool:
+        with self._connection.transaction():
+            if self._one(statements.TRY_LOCK).locked:
+                return True
+            self._all(statements.DISCONNECT_HOLDERS)
+        return False
+
+    def check_lease(self) -> None:
+        """Raises `LeaseLost` unless this attempt still owns the stream."""
+        with self._fenced():
+            pass
+
+    def was_taken_over(self) -> bool:
+        """Asked on a fresh connection after a failure: a new owner disconnects the one before it."""
+        if self._identity is None or self._lease is None:
+            return False
+        try:
+            with psycopg.connect(self._conninfo) as fresh:
+                row = fresh.execute(statements.OWNER, {"key": self._identity.key}).fetchone()
+        except psycopg.Error:
+            return False  # nothing can be learnt, so the first failure is the one to tell
+        return row is None or row[0] != self._lease.token
+
+    @contextmanager
+    def _fenced(self) -> Iterator[None]:
+        with self._connection.transaction():
+            if self._one(statements.HOLD) is None:
+                raise LeaseLost("Another attempt owns this stream now.")
+            yield
+
+    # jobs
+
+    def resolve_job(self) -> Job:
+        """Continue the stream's unfinished job if its settings still hold, else begin a new one.
+
+        A job that an earlier attempt of this run finished is published once more, which changes nothing,
+        instead of being followed by another: the worker died before it could say that the run had ended.
+        """
+        with self._fenced():
+            live = self._one(statements.LIVE_JOB)
+            asked = self._one(statements.PENDING_RESET) is not None
+            if live is not None and not asked and live.fingerprint == self._mine.fingerprint:
+                self._all(statements.RESUME, job=live.id)
+                return self._load(live.id, resumed=True)
+            finished = self._one(statements.FINISHED) if live is None and not asked else None
+            if finished is not None:
+                return replace(self._load(finished.id, resumed=True), exhausted=True)
+            again = asked or (live is not None and live.is_reset)
+            if live is not None:
+                self._all(statements.CANCEL, job=live.id)
+            return self._load(self._created(from_start=again), resumed=False)
+
+    def restart(self, job: Job) -> Job:
+        """Give up an unfinished job, whose position is gone, for a new one of the same extent."""
+        with self._fenced():
+            live = self._one(statements.LIVE_JOB)
+            self._all(statements.CANCEL, job=job.id)
+            return self._load(
+                self._created(from_start=live is not None and live.is_reset), resumed=False
+            )
+
+    def _created(self, *, from_start: bool) -> str:
+        incremental = self._mine.sync_mode == "incremental"
+        previous = self._one(statements.PREVIOUS) if incremental and not from_start else None
+        unknown = incremental and previous is None
+        job_id = uuid4().hex
+        self._all(statements.CREATE_JOB, job=job_id)
+        self._all(
+            statements.DESCRIBE_JOB,
+            job=job_id,
+            replaces=unknown and self._one(statements.IS_OURS) is not None,
+            since=previous.id if previous is not None else None,
+        )
+        if from_start and not self._all(statements.BIND_RESET, job=job_id):
+            self._all(statements.REPEAT_RESET, reset=uuid4().hex, job=job_id)
+        return job_id
+
+    def _load(self, job_id: str, *, resumed: bool) -> Job:
+        job = self._one(statements.JOB, job=job_id)
+        batches = self._all(statements.BATCHES, job=job_id)
+        return Job(
+            id=job_id,
+            resumed=resumed,
+            replaces=job.replaces,
+            since=self._since(job.since_job, job.created_at),
+            total=job.total_records_to_fetch,
+            columns=job.columns,
+            next_iteration=0 if job.last is None else job.last + 1,
+            pagination=json.loads(job.pagination) if job.pagination else {},
+            exhausted=job.last is not None and not job.pagination,
+            batches=tuple(Batch(b.id, b.first, b.last, b.rows) for b in batches if b.staged),
+            written=sum(b.rows for b in batches),
+            rejected=sum(b.rejected for b in batches),
+            bytes=sum(b.bytes for b in batches),
+        )
+
+    def _since(self, since_job: str | None, started: datetime) -> SourceIncrementalState | None:
+        """What an incremental source continues from; None when the sync starts at the beginning."""
+        previous = self._one(statements.POSITION, job=since_job)
+        if previous is None:
+            return None
+        return SourceIncrementalState(
+            last_run=previous.created_at,
+            state=json.loads(previous.incremental_state) if previous.incremental_state else {},
+            run_started_at=started,
+        )
+
+    # checkpoints
+
+    def commit(self, job: Job, checkpoint: Checkpoint) -> None:
+        """Batch and cursor in one statement, if the stream is still ours. Raises `LeaseLost`."""
+        batch = checkpoint.batch
+        with self._connection.transaction():
+            committed = self._one(
+                statements.COMMIT,
+                id=batch.id,
+                job=job.id,
+                first=batch.first,
+                last=batch.last,
+                rows=batch.rows,
+                rejected=checkpoint.rejected,
+                bytes=checkpoint.bytes,
+                staged=checkpoint.staged,
+                columns=_json(checkpoint.columns),
+                state=_json(checkpoint.next_state),
+                total=checkpoint.total,
+                cursor=uuid4().hex,
+                pagination=_json(checkpoint.pagination),
+            )
+            if committed is None:
+                raise LeaseLost("Another attempt owns this stream now.")
+
+    def succeed(self, job: Job) -> None:
+        """Close the published job and hand its state to the next one, in one transaction."""
+        with self._fenced():
+            self._all(statements.SUCCEED, job=job.id)
+
+    # abandoned jobs
+
+    def unswept_jobs(self) -> Sequence[str]:
+        """Cancelled jobs whose staging in the present destination was not removed yet."""
+        with self._connection.transaction():
+            return [row.id for row in self._all(statements.UNSWEPT)]
+
+    def mark_swept(self, job_id: str) -> None:
+        with self._fenced():
+            self._all(statements.FORGET_BATCHES, job=job_id)
+            self._all(statements.MARK_SWEPT, job=job_id)
+
+    # statements
+
+    @property
+    def _mine(self) -> StreamIdentity:
+        if self._identity is None:
+            raise LeaseLost("The stream was not taken.")
+        return self._identity
+
+    def _one(self, statement: LiteralString, **values: Any) -> Any:
+        """The only row, or None."""
+        rows = self._all(statement, **values)
+        return rows[0] if rows else None
+
+    def _all(self, statement: LiteralString, **values: Any) -> list[Any]:
+        """Every row; none for a statement that answers none. Its parameters may name the stream's."""
+        mine, lease = self._mine, self._lease
+        named = {
+            "key": mine.key,
+            "lease": lease.token if lease else None,
+            "run_id": lease.run_id if lease else None,
+            "source": mine.source,
+            "stream": mine.stream,
+            "mode": mine.sync_mode,
+            "kind": mine.destination_kind,
+            "destination": mine.destination,
+            "fingerprint": mine.fingerprint,
+            **values,
+        }
+        cursor = self._connection.execute(statement, named)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return json.dumps(value) if value else None
+
+
+def _connected(conninfo: str) -> psycopg.Connection[Any]:
+    """A run that begins while the server has no place left waits for one instead of failing."""
+    deadline = time.monotonic() + _PLACE_WAIT
+    while True:
+        try:
+            return psycopg.connect(conninfo, row_factory=namedtuple_row)
+        except psycopg.OperationalError as error:
+            if not _FULL.search(str(error)) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.5, 1.5))  # noqa: S311 - spreads load
