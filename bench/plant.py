@@ -19,9 +19,9 @@ def main(count: int) -> None:
 
     from apps.auth import tokens
     from apps.auth.models import RefreshFamily, User, new_id
+    from apps.orgs.members.services import create_org
     from apps.orgs.models import Domain
     from apps.orgs.principals import SYSTEM
-    from apps.orgs.services import create_org
     from apps.orgs.tenancy import org_scope
     from apps.pipelines.models import Pipeline, Schedule
 

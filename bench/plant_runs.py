@@ -18,9 +18,9 @@ def main(count: int, *, with_runs: bool) -> None:
     django.setup()
     from apps.auth import tokens
     from apps.auth.models import RefreshFamily, User, new_id
+    from apps.orgs.members.services import create_org
     from apps.orgs.models import Org
     from apps.orgs.principals import SYSTEM
-    from apps.orgs.services import create_org
     from apps.orgs.tenancy import org_scope
     from apps.runs.models import Run, Trigger
 

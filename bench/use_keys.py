@@ -29,11 +29,12 @@ def main() -> None:
 
     from apps.auth import keys
     from apps.auth.models import User, new_id
-    from apps.orgs import api_keys, credentials
+    from apps.orgs import credentials
+    from apps.orgs.keys import services as api_keys
+    from apps.orgs.members.services import create_org
     from apps.orgs.models import Membership
     from apps.orgs.principals import SYSTEM, Principal
     from apps.orgs.roles import Role
-    from apps.orgs.services import create_org
     from apps.orgs.tenancy import org_scope
 
     user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)

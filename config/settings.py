@@ -167,7 +167,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-SOCIALACCOUNT_ADAPTER = "apps.orgs.providers.Adapter"
+SOCIALACCOUNT_ADAPTER = "apps.orgs.sign_in.providers.Adapter"
 # Providers this installation believes about accounts, by the name in their addresses.
 IDENTITY_PROVIDERS = env.identity_providers()
 MFA_ADAPTER = "apps.auth.factors.Adapter"
@@ -216,10 +216,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "apps.orgs.roles.Role",
-        "DomainRoleEnum": "apps.orgs.serializers.DOMAIN_ROLE_CHOICES",
-        "ServiceRoleEnum": "apps.orgs.serializers.SERVICE_ROLES",
-        "JoinRoleEnum": "apps.orgs.provider_serializers.JOIN_ROLES",
-        "PermissionEnum": "apps.orgs.serializers.PERMISSIONS",
+        "DomainRoleEnum": "apps.orgs.members.serializers.DOMAIN_ROLE_CHOICES",
+        "ServiceRoleEnum": "apps.orgs.members.serializers.SERVICE_ROLES",
+        "JoinRoleEnum": "apps.orgs.sign_in.provider_serializers.JOIN_ROLES",
+        "PermissionEnum": "apps.orgs.members.serializers.PERMISSIONS",
         "ConnectorRoleEnum": "apps.connectors.models.ConnectorRole",
         "SyncStatusEnum": "apps.connectors.models.SyncStatus",
         "RunStatusEnum": "apps.runs.models.Status",

@@ -11,10 +11,10 @@ from rest_framework.test import APIClient, ForceAuthClientHandler
 
 from apps.auth import sessions, tokens
 from apps.auth.models import User
+from apps.orgs.members.services import create_org
 from apps.orgs.models import Membership, Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
-from apps.orgs.services import create_org
 from apps.orgs.tenancy import org_scope
 
 

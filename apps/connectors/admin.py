@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
-from apps.orgs.operators import OperatorAdmin
+from apps.orgs.operators.site import OperatorAdmin
 
 
 @admin.register(Connector)

@@ -9,8 +9,9 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import catalogue, custom_kinds
+from apps.connectors import catalogue
 from apps.connectors.catalogue import Kind
+from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.serializers import CatalogueKind, CatalogueList
 from apps.orgs.exceptions import NotFound
 from config.api import JSONRenderer, OrgView, etag

@@ -9,7 +9,8 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import custom_kinds, engine, services
+from apps.connectors import engine, services
+from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector
 from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer

@@ -10,9 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from apps.connectors import catalogue, configuration, custom_kinds, secrets
+from apps.connectors import catalogue, configuration, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import EMPTY, Settings
+from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
 from apps.connectors.models import Connector
 from apps.orgs import audit, vault

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from procrastinate.contrib.django import app
 
-from apps.connectors import repositories
+from apps.connectors.repositories import services as repositories
 
 
 @app.task(name=repositories.SYNC, queue=repositories.QUEUE)

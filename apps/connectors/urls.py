@@ -2,8 +2,10 @@
 
 from django.urls import path
 
-from apps.connectors import catalogue_views, checks, repository_views, upload_views, views
-from apps.connectors import custom_source_views as custom
+from apps.connectors import catalogue_views, checks, views
+from apps.connectors.custom_sources import upload_views
+from apps.connectors.custom_sources import views as custom
+from apps.connectors.repositories import views as repository_views
 
 urlpatterns = [
     path("catalog/sources", catalogue_views.Sources.as_view()),

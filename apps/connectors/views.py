@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors import services
-from apps.connectors.access import placed, visible
 from apps.connectors.models import Connector
 from apps.connectors.ordering import ordering
 from apps.connectors.serializers import (
@@ -20,6 +19,7 @@ from apps.connectors.serializers import (
     ConnectorRow,
     ConnectorUpdate,
 )
+from apps.orgs.placement import placed, visible
 from apps.orgs.roles import Permission
 from config.api import OrgView, data_of, etag, one, query_of, require_match
 from config.paging import Order, newest, page

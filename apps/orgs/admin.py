@@ -17,7 +17,7 @@ from apps.orgs.models import (
     SupportAccess,
     VerifiedDomain,
 )
-from apps.orgs.operators import OperatorAdmin
+from apps.orgs.operators.site import OperatorAdmin
 
 
 @admin.register(User)

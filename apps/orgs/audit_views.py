@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs import audit
-from apps.orgs import serializers as forms
+from apps.orgs.members import serializers as forms
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope

@@ -8,7 +8,7 @@ from procrastinate.contrib.django import app
 
 from apps.auth import mail
 from apps.auth.tasks import PATIENTLY
-from apps.orgs import invitations, verified_domains
+from apps.orgs.members import invitations, verified_domains
 
 
 @app.task(name=invitations.MAIL, queue=mail.QUEUE, retry=PATIENTLY)

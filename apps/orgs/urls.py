@@ -1,20 +1,13 @@
 from django.urls import path
 
-from apps.orgs import (
-    account_views,
-    api_key_views,
-    audit_views,
-    factor_views,
-    invitation_views,
-    provider_views,
-    service_account_views,
-    sign_in_views,
-    verified_domain_views,
-    views,
-)
+from apps.orgs import audit_views
+from apps.orgs.keys import views as api_key_views
+from apps.orgs.members import invitation_views, service_account_views, verified_domain_views, views
 from apps.orgs.scim import discovery_views as scim_discovery_views
 from apps.orgs.scim import role_views as scim_role_views
 from apps.orgs.scim import views as scim_views
+from apps.orgs.sign_in import account_views, factor_views, provider_views
+from apps.orgs.sign_in import views as sign_in_views
 
 urlpatterns = [
     path("auth/register", sign_in_views.Register.as_view()),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from apps.orgs.operators import OperatorAdmin
+from apps.orgs.operators.site import OperatorAdmin
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 
 

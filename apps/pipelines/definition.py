@@ -16,10 +16,11 @@ from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
-from apps.connectors import catalogue, configuration, custom_kinds, schemas, secrets
+from apps.connectors import catalogue, configuration, schemas, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import Settings
-from apps.connectors.custom_kinds import Kinds
+from apps.connectors.custom_sources import kinds as custom_kinds
+from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.models import Connector
 from apps.connectors.schemas import Error, joined
 

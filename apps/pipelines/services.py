@@ -10,7 +10,8 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.connectors import custom_kinds, engine
+from apps.connectors import engine
+from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.schemas import Error
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached

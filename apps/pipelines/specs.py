@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.connectors import custom_kinds, schemas
+from apps.connectors import schemas
 from apps.connectors import services as connectors
+from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.models import Connector
 from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec
 from apps.orgs.exceptions import Invalid

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from apps.connectors import custom_kinds
-from apps.connectors.access import visible
-from apps.connectors.custom_kinds import Kinds
+from apps.connectors.custom_sources import kinds as custom_kinds
+from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.models import Connector
 from apps.orgs import vault
 from apps.orgs.models import Org
+from apps.orgs.placement import visible
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.definition import Connectors, Definition, connector_ids

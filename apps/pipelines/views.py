@@ -8,9 +8,9 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors.access import placed, visible
 from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
+from apps.orgs.placement import placed, visible
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services
 from apps.pipelines.models import Pipeline, Schedule

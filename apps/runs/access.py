@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from apps.connectors.access import visible
+from apps.orgs.placement import visible
 from apps.orgs.principals import Principal
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Run

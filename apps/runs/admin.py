@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.contrib import admin
 from procrastinate.contrib.django.models import ProcrastinateJob, ProcrastinateWorker
 
-from apps.orgs.operators import OperatorAdmin
+from apps.orgs.operators.site import OperatorAdmin
 from apps.runs.models import Attempt, Run, Usage
 
 

@@ -18,7 +18,7 @@ from procrastinate.tasks import configure_task
 from procrastinate.types import JSONDict
 
 from apps.auth import mail
-from apps.connectors import repositories
+from apps.connectors.repositories import services as repositories
 from apps.pipelines import removal
 
 RUNS = "runs"  # long work: one run each

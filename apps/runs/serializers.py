@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.connectors.custom_source_serializers import NetworkPlace
+from apps.connectors.custom_sources.serializers import NetworkPlace
 from apps.engine.failures import FailureClass
 from apps.runs.models import Status, Trigger
 

@@ -24,7 +24,7 @@ from procrastinate.contrib.django import app as drover_app
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from apps.auth import mail
-from apps.connectors import repositories
+from apps.connectors.repositories import services as repositories
 from apps.engine import EngineSupervisor
 from apps.pipelines import removal
 from apps.runs import generations, queue, reconciler

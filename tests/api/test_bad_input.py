@@ -363,7 +363,7 @@ def test_a_stranger_host_cannot_use_the_cookie(db: None) -> None:
 def test_our_mistake_is_a_problem_without_a_trace(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.orgs import views
+    from apps.orgs.members import views
 
     def broken(*_: Any) -> None:
         raise RuntimeError("secret detail")

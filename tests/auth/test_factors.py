@@ -220,7 +220,7 @@ def test_a_made_up_passkey_is_refused_and_never_an_error_of_ours(
 def test_rotating_the_platforms_keys_takes_factors_along(client: APIClient, settings: Any) -> None:
     from cryptography.fernet import Fernet
 
-    from apps.orgs.key_rotation import _rotate_factors
+    from apps.orgs.keys.rotation import _rotate_factors
 
     secret, codes = set_up(client)
     old = settings.ENCRYPTION_KEYS

@@ -64,8 +64,8 @@ def test_a_session_of_one_orgs_identity_provider_touches_neither_account_nor_oth
     world: World, stranger: World
 ) -> None:
     from apps.auth import sessions as families
-    from apps.orgs import sign_in
     from apps.orgs.models import Membership
+    from apps.orgs.sign_in import answers as sign_in
 
     ada = world.users[Role.MEMBER]
     with stranger.scope():

@@ -13,8 +13,10 @@ from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from apps.connectors import custom_sources, engine, repositories
+from apps.connectors import engine
+from apps.connectors.custom_sources import services as custom_sources
 from apps.connectors.models import CustomSource, CustomSourceVersion, Repository
+from apps.connectors.repositories import services as repositories
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.runs import queue, reconciler

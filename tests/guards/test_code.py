@@ -11,9 +11,9 @@ from tests.guards.source import ROOT, Mention, called, compare, mentions
 
 # `Model.unscoped.create(org=...)` names its org and is checked by row-level security; anything else is listed.
 UNSCOPED = {
-    "apps/orgs/services.py:set_domain_role": "update_or_create with org= among the look-up values.",
-    "apps/orgs/sign_in.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
-    "apps/orgs/support.py:orgs_open_to": "An operator's own rows of every org, read by the operators' role.",
+    "apps/orgs/members/services.py:set_domain_role": "update_or_create with org= among the look-up values.",
+    "apps/orgs/sign_in/answers.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
+    "apps/orgs/operators/support.py:orgs_open_to": "An operator's own rows of every org, read by the operators' role.",
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/logs.py:save": "bulk_create has no for_org; the row names its org.",
     "apps/runs/recording.py:Recorder._note_output": "update_or_create with org_id= among the look-up values.",
@@ -24,13 +24,13 @@ RAW = ("cursor", "raw", "RawSQL", "extra")
 CURSORS = {
     "apps/auth/access.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration over all orgs, by the owner of the tables.",
-    "apps/orgs/invitations.py": "Asks the function that finds an invitation before its org is known.",
-    "apps/orgs/providers.py": "Asks the function that finds an org's provider before the org is known.",
+    "apps/orgs/members/invitations.py": "Asks the function that finds an invitation before its org is known.",
+    "apps/orgs/sign_in/providers.py": "Asks the function that finds an org's provider before the org is known.",
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
     "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
     "config/health.py": "Asks about the installation: version, queue, roles; no row of an org.",
     "config/health_views.py": "Counts over all orgs, by the operators' role.",
-    "apps/orgs/verified_domains.py": "Which domains are looked at again is asked of a function that answers ids.",
+    "apps/orgs/members/verified_domains.py": "Which domains are looked at again is asked of a function that answers ids.",
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
     "apps/runs/retention.py": "Asks functions that see all orgs for ids; sizes of one org in one statement.",

@@ -13,7 +13,7 @@ from django.db import models
 from rest_framework import serializers
 
 from apps.auth import names
-from apps.orgs.sign_in_serializers import AsciiEmailField
+from apps.orgs.sign_in.serializers import AsciiEmailField
 from apps.orgs.texts import NameField
 from config import openapi
 from config.reader import METHODS

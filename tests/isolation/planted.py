@@ -13,11 +13,13 @@ from django.utils import timezone
 from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.auth.tokens import Claims
-from apps.connectors import custom_sources, repositories
-from apps.connectors.custom_sources import Text
+from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.services import Text
+from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
-from apps.orgs import api_keys, service_accounts, services, sso
+from apps.orgs.keys import services as api_keys
+from apps.orgs.members import service_accounts, services
 from apps.orgs.models import (
     ApiKey,
     Domain,
@@ -30,6 +32,7 @@ from apps.orgs.models import (
 )
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
+from apps.orgs.sign_in import sso
 from apps.pipelines.models import Schedule
 from apps.runs import logs, storage
 from apps.runs.models import LogPart, Output, Run

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.auth.models import User
-from apps.orgs.operators import OperatorAdmin
+from apps.orgs.operators.site import OperatorAdmin
 from apps.orgs.roles import Role
 from tests.isolation.planted import Planted, plant
 from tests.orgs.test_operators import PASSWORD, log_in, look_at, set_up_factor

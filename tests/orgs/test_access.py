@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.orgs import services
+from apps.orgs.members import services
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
 from tests.isolation.planted import principal

@@ -19,7 +19,7 @@ from apps.orgs import vault
 from apps.orgs.exceptions import Unreadable
 from apps.orgs.models import AuditEvent, Membership, Org
 from apps.orgs.roles import Role
-from apps.orgs.sign_in import memberships_of
+from apps.orgs.sign_in.answers import memberships_of
 from config import diagnosis, health
 from tests import database
 from tests.world import World, make_world

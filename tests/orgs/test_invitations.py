@@ -7,13 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from apps.orgs.serializers import InvitationRow
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth.models import User
 from apps.orgs.models import AuditEvent, Invitation, Membership
 from apps.orgs.roles import Role
-from apps.orgs.serializers import InvitationRow
 from tests import mailbox
 from tests.world import World, client_for, make_user, make_world
 
@@ -108,7 +108,7 @@ def test_a_member_keeps_a_higher_role(world: World) -> None:
             role=Role.VIEWER,
             expires_at=timezone.now() + timedelta(days=1),
         )
-    from apps.orgs import invitations
+    from apps.orgs.members import invitations
 
     invitations.deliver(org_id=world.org.pk, invitation_id=invitation.pk)
     from django.core import mail

@@ -19,7 +19,7 @@ from apps.auth import factors, sessions
 from apps.auth.models import User
 from apps.engine.sandbox import layers
 from apps.orgs.models import AuditEvent, Org, SupportAccess
-from apps.orgs.operators import NEVER_SHOWN, OperatorAdmin
+from apps.orgs.operators.site import NEVER_SHOWN, OperatorAdmin
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from tests import database

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from apps.auth import sessions
-from apps.orgs import rules, sign_in
+from apps.orgs import rules
 from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role
+from apps.orgs.sign_in import answers as sign_in
 from tests import mailbox
 from tests.world import World
 
@@ -54,7 +55,7 @@ def test_an_org_that_asks_for_its_identity_provider_lets_owners_in_without(world
 
 
 def test_requests_come_only_from_the_networks_of_the_org_keys_included(world: World) -> None:
-    from apps.orgs import api_keys
+    from apps.orgs.keys import services as api_keys
     from tests.isolation.planted import principal
 
     with world.scope():
@@ -88,7 +89,7 @@ def test_a_rule_that_would_lock_its_maker_out_is_refused_and_changes_nothing(wor
 
 
 def test_rules_are_set_by_people_not_by_keys(world: World) -> None:
-    from apps.orgs import api_keys
+    from apps.orgs.keys import services as api_keys
     from tests.isolation.planted import principal
 
     with world.scope():

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
-from apps.orgs import service_accounts
+from apps.orgs.members import service_accounts
 from apps.orgs.models import Invitation, Membership, ScimGroup, ScimUser
 from apps.orgs.roles import Permission, Role
 from apps.orgs.scim import provisioning

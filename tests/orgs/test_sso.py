@@ -16,9 +16,9 @@ from rest_framework.test import APIClient
 
 from apps.auth import accounts, factors, sessions
 from apps.auth.models import RefreshFamily, User
-from apps.orgs import sso
 from apps.orgs.models import AuditEvent, FederatedIdentity, IdentityProvider, Membership
 from apps.orgs.roles import Role
+from apps.orgs.sign_in import sso
 from tests import mailbox
 from tests.isolation.planted import principal
 from tests.orgs import issuer as oidc

@@ -14,7 +14,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth.models import User
-from apps.orgs import dns_records, tasks, verified_domains
+from apps.orgs import tasks
+from apps.orgs.members import dns_records, verified_domains
 from apps.orgs.models import AuditEvent, IdentityProvider, Membership, VerifiedDomain
 from tests import mailbox
 from tests.name_server import NameServer

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from apps.auth import sessions
-from apps.orgs import api_keys, services
+from apps.orgs.keys import services as api_keys
+from apps.orgs.members import services
 from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role
 from tests.isolation.planted import principal

@@ -14,7 +14,7 @@ from django.db import connection, utils
 from django.utils import timezone
 
 from apps.auth.models import User
-from apps.orgs import service_accounts
+from apps.orgs.members import service_accounts
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule

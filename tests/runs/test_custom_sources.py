@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from apps.connectors import custom_sources
-from apps.connectors.custom_sources import Text
+from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.services import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.execute import Worker

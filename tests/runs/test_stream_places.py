@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
-from apps.orgs import api_keys
+from apps.orgs.keys import services as api_keys
 from apps.orgs.roles import Role
 from apps.runs import hub
 from apps.runs.feeds import OrgSource

@@ -18,8 +18,8 @@ from django.db import InterfaceError, OperationalError, connection
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from apps.connectors import custom_sources
-from apps.connectors.custom_sources import Text
+from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.services import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.models import Output, Run

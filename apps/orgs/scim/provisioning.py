@@ -15,8 +15,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.auth.models import User
-from apps.orgs import audit, invitations, services, verified_domains
+from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, NameTaken
+from apps.orgs.members import invitations, services, verified_domains
 from apps.orgs.models import (
     IdentityProvider,
     Invitation,

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from apps.auth.accounts import create_account
 from apps.auth.models import User
+from apps.orgs.members.services import create_org
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import Role
-from apps.orgs.services import create_org
-from apps.orgs.sign_in import memberships_of
+from apps.orgs.sign_in.answers import memberships_of
 
 EMAIL = "demo@drover.example"
 NAME = "Dana Demo"

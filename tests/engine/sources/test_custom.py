@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from apps.connectors import cookbook
+from apps.connectors.custom_sources import cookbook
 from apps.engine import connect
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import (

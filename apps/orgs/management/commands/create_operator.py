@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.auth.models import User
-from apps.orgs.passwords import new_password
+from apps.orgs.sign_in.passwords import new_password
 from config.admin import ADMIN_PATH
 
 

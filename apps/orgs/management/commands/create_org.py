@@ -9,9 +9,9 @@ from django.db import transaction
 
 from apps.auth import names
 from apps.auth.models import User
-from apps.orgs.passwords import new_password
+from apps.orgs.members.services import create_org
 from apps.orgs.principals import SYSTEM
-from apps.orgs.services import create_org
+from apps.orgs.sign_in.passwords import new_password
 
 
 class Command(BaseCommand):

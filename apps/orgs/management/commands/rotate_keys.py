@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.orgs import key_rotation
+from apps.orgs.keys import rotation as key_rotation
 
 
 class Command(BaseCommand):

@@ -15,14 +15,15 @@ from rest_framework.response import Response
 
 from apps.auth import attempts, factors
 from apps.auth.exceptions import LinkSpent, TooManyAttempts
-from apps.orgs import provider_serializers as forms
-from apps.orgs import providers, sign_in, sso
-from apps.orgs.account_views import ReauthenticatingView
 from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
 from apps.orgs.models import IdentityProvider
-from apps.orgs.providers import ProviderFailed
 from apps.orgs.roles import Permission
-from apps.orgs.sign_in_views import SIGNED_IN, begin, ip_of, keep, signed_in
+from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import provider_serializers as forms
+from apps.orgs.sign_in import providers, sso
+from apps.orgs.sign_in.account_views import ReauthenticatingView
+from apps.orgs.sign_in.providers import ProviderFailed
+from apps.orgs.sign_in.views import SIGNED_IN, begin, ip_of, keep, signed_in
 from config.api import AccountView, OrgView, PublicView, data_of, etag, one, query_of, require_match
 from config.origin import refuse_cross_site
 from config.schema import IF_MATCH, operation

@@ -11,10 +11,10 @@ from rest_framework.response import Response
 
 from apps.auth import factors
 from apps.auth.exceptions import BadCredentials, SecondFactorNeeded, WrongCode
-from apps.orgs import sign_in_serializers as forms
-from apps.orgs.account_views import ReauthenticatingView
 from apps.orgs.exceptions import NotFound
-from apps.orgs.sign_in_views import PASSKEY_BEGUN
+from apps.orgs.sign_in import serializers as forms
+from apps.orgs.sign_in.account_views import ReauthenticatingView
+from apps.orgs.sign_in.views import PASSKEY_BEGUN
 from config.api import AccountView, data_of
 from config.schema import operation
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from apps.auth.models import User, new_id
-from apps.orgs import api_keys, audit
-from apps.orgs.api_keys import MadeKey
+from apps.orgs import audit
+from apps.orgs.keys import services as api_keys
+from apps.orgs.keys.services import MadeKey
+from apps.orgs.members.services import require_reach
 from apps.orgs.models import Domain, Membership, Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission, Role
-from apps.orgs.services import require_reach
 
 
 def create(*, org: Org, by: Principal, name: str, role: Role) -> Membership:

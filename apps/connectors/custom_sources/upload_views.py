@@ -8,8 +8,9 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import engine, uploads
-from apps.connectors.repository_serializers import UploadAnswer, UploadRequest
+from apps.connectors import engine
+from apps.connectors.custom_sources import uploads
+from apps.connectors.repositories.serializers import UploadAnswer, UploadRequest
 from apps.orgs.exceptions import Invalid
 from apps.orgs.roles import Permission
 from config.api import OrgView, data_of

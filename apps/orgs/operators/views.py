@@ -18,8 +18,8 @@ from apps.auth import factors, names
 from apps.auth.addresses import client_ip
 from apps.auth.exceptions import LinkSpent, TooManyAttempts, WrongCode
 from apps.auth.models import User
-from apps.orgs import support
 from apps.orgs.models import Org
+from apps.orgs.operators import support
 
 SHOWN = "operator_second_factor"  # in the web session, once this log-in has shown one
 

@@ -8,12 +8,13 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs import invitations, sign_in
-from apps.orgs import serializers as forms
+from apps.orgs.members import invitations
+from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
 from apps.orgs.roles import Permission, Role
-from apps.orgs.sign_in_serializers import SignedIn
-from apps.orgs.sign_in_views import SIGNED_IN
+from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in.serializers import SignedIn
+from apps.orgs.sign_in.views import SIGNED_IN
 from config.api import AccountView, OrgView, PublicView, data_of, one
 from config.origin import refuse_cross_site
 from config.paging import Order, newest, page

@@ -9,7 +9,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
-from apps.orgs.sign_in_serializers import AsciiEmailField
+from apps.orgs.sign_in.serializers import AsciiEmailField
 from apps.orgs.texts import NameField
 
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]

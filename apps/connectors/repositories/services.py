@@ -22,10 +22,12 @@ from procrastinate.manager import JobManager
 from procrastinate.tasks import configure_task
 
 from apps.auth import names
-from apps.connectors import custom_sources, engine, outcomes
+from apps.connectors import engine
+from apps.connectors.custom_sources import outcomes
+from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.outcomes import File, Outcome
 from apps.connectors.exceptions import CustomSourceNameTaken, RepositoryConnected
 from apps.connectors.models import CustomSource, Origin, Repository, SyncStatus
-from apps.connectors.outcomes import File, Outcome
 from apps.egress.allowlist import ANY
 from apps.engine.failures import EngineError
 from apps.orgs import audit, vault

@@ -10,9 +10,11 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import configuration, cookbook, custom_kinds, custom_sources, engine, services
-from apps.connectors.access import visible
-from apps.connectors.custom_source_serializers import (
+from apps.connectors import configuration, engine, services
+from apps.connectors.custom_sources.services.services import cookbook
+from apps.connectors.custom_sources.services.services import kinds as custom_kinds
+from apps.connectors.custom_sources.services.services import services as custom_sources
+from apps.connectors.custom_sources.services.services.serializers import (
     MOST_COMPARED,
     CodeReport,
     CodeRequest,
@@ -29,12 +31,13 @@ from apps.connectors.custom_source_serializers import (
     TryAnswer,
     TryRequest,
 )
-from apps.connectors.custom_sources import Text
+from apps.connectors.custom_sources.services.services.services import Text
 from apps.connectors.models import CUSTOM, Connector, CustomSource, CustomSourceVersion
 from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.orgs.exceptions import Invalid, NotFound
+from apps.orgs.placement import visible
 from apps.orgs.roles import Permission
 from config.api import OrgView, data_of, etag, one, query_of, require_match
 from config.paging import Order, newest, page

@@ -15,12 +15,13 @@ from django.utils import timezone
 from apps.auth import attempts, links, mail
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
-from apps.orgs import audit, limits, rules
+from apps.orgs import audit, rules
 from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAddress
+from apps.orgs.members import limits
+from apps.orgs.members.services import require_reach
 from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Role
-from apps.orgs.services import require_reach
 from apps.orgs.tenancy import org_scope
 
 LIFETIME = timedelta(days=7)

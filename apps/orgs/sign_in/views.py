@@ -15,10 +15,10 @@ from apps.auth import accounts, attempts, factors, sessions, tickets, tokens
 from apps.auth.addresses import client_ip
 from apps.auth.exceptions import NotVerified, SecondFactorNeeded, SessionEnded
 from apps.auth.models import User
-from apps.orgs import sign_in
-from apps.orgs import sign_in_serializers as forms
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission
+from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import serializers as forms
 from config.api import AccountView, OrgView, PublicView, data_of
 from config.origin import HEADER, HEADER_VALUE, refuse_cross_site
 from config.schema import header, operation

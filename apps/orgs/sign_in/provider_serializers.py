@@ -9,7 +9,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from apps.orgs.roles import Role
-from apps.orgs.sign_in_serializers import Reauthentication, SignedIn
+from apps.orgs.sign_in.serializers import Reauthentication, SignedIn
 from apps.orgs.texts import NameField
 
 __all__ = ["Reauthentication", "SignedIn"]

@@ -14,13 +14,14 @@ from apps.auth.accounts import ask_to_verify, create_account
 from apps.auth.exceptions import RegistrationRefused
 from apps.auth.models import User
 from apps.auth.sessions import Session
-from apps.orgs import invitations, rules
+from apps.orgs import rules
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import NotFound
+from apps.orgs.members import invitations
+from apps.orgs.members.services import create_org
 from apps.orgs.models import DomainRole, FederatedIdentity, Membership
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Role
-from apps.orgs.services import create_org
 from apps.orgs.tenancy import org_scope, user_scope
 
 

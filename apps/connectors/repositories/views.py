@@ -10,9 +10,10 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import repositories
+from apps.connectors.custom_sources.upload_views import OUTCOME
 from apps.connectors.models import Repository
-from apps.connectors.repository_serializers import (
+from apps.connectors.repositories import services as repositories
+from apps.connectors.repositories.serializers import (
     HookAnswer,
     RepositoryConnected,
     RepositoryCreate,
@@ -21,7 +22,6 @@ from apps.connectors.repository_serializers import (
     WebhookSecret,
 )
 from apps.connectors.serializers import Empty
-from apps.connectors.upload_views import OUTCOME
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.roles import Permission

@@ -9,9 +9,9 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs import api_keys
-from apps.orgs import serializers as forms
 from apps.orgs.exceptions import Invalid
+from apps.orgs.keys import services as api_keys
+from apps.orgs.members import serializers as forms
 from apps.orgs.models import ApiKey, Domain
 from apps.orgs.roles import Permission, Role
 from config.api import OrgView, data_of, one, query_of

@@ -14,9 +14,10 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.auth import links, mail
-from apps.orgs import audit, dns_records
-from apps.orgs.dns_records import LookUpFailed
+from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
+from apps.orgs.members import dns_records
+from apps.orgs.members.dns_records import LookUpFailed
 from apps.orgs.models import Org, VerifiedDomain
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.tenancy import org_scope

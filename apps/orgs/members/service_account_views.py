@@ -8,12 +8,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.models import User
-from apps.orgs import serializers as forms
-from apps.orgs import service_accounts
-from apps.orgs.api_key_views import MADE_EXAMPLE, KeyView
+from apps.orgs.keys.views import MADE_EXAMPLE, KeyView
+from apps.orgs.members import serializers as forms
+from apps.orgs.members import service_accounts
+from apps.orgs.members.views import (
+    MEMBER_EXAMPLE,
+    MEMBER_ORDERS,
+    MEMBER_PAGE,
+    member_row,
+    page_example,
+)
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
-from apps.orgs.views import MEMBER_EXAMPLE, MEMBER_ORDERS, MEMBER_PAGE, member_row, page_example
 from config.api import OrgView, data_of, one
 from config.paging import page
 from config.schema import PAGE_PARAMETERS, operation, order_of

@@ -10,11 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import accounts, attempts, sessions
-from apps.orgs import credentials, invitations, services, sign_in
-from apps.orgs import sign_in_serializers as forms
+from apps.orgs import credentials
 from apps.orgs.exceptions import Invalid, NotFound
+from apps.orgs.members import invitations, services
 from apps.orgs.models import Membership
-from apps.orgs.sign_in_views import PROFILE, SIGNED_IN, ip_of
+from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import serializers as forms
+from apps.orgs.sign_in.views import PROFILE, SIGNED_IN, ip_of
 from apps.orgs.tenancy import org_scope
 from config.api import AccountView, PublicView, data_of, query_of
 from config.origin import refuse_cross_site

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
-from apps.connectors import outcomes
+from apps.connectors.custom_sources import outcomes
 from apps.connectors.models import SyncStatus
 from apps.egress import allowlist
 from apps.orgs.texts import NameField

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.models import User
-from apps.orgs import serializers as forms
-from apps.orgs import services
+from apps.orgs.members import serializers as forms
+from apps.orgs.members import services
 from apps.orgs.models import Domain, DomainRole, Membership, Org
 from apps.orgs.roles import RANK, Permission, Role, explain
 from config.api import OrgView, data_of, etag, one, query_of, require_match

@@ -19,15 +19,17 @@ from apps.auth import factors, mail, proofs, sessions
 from apps.auth.accounts import create_account
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
-from apps.orgs import audit, invitations, limits, providers, rules, vault, verified_domains
+from apps.orgs import audit, rules, vault
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import Conflict, Invalid
+from apps.orgs.members import invitations, limits, verified_domains
+from apps.orgs.members.services import create_org
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
 from apps.orgs.principals import Actor, Principal
-from apps.orgs.providers import Identity
 from apps.orgs.roles import Role
 from apps.orgs.scim import provisioning
-from apps.orgs.services import create_org
+from apps.orgs.sign_in import providers
+from apps.orgs.sign_in.providers import Identity
 from apps.orgs.tenancy import org_scope
 
 KIND = "identity_provider"

@@ -20,8 +20,10 @@ from django.views.decorators.cache import never_cache
 
 from apps.auth.addresses import client_ip
 from apps.engine.sandbox import layers
-from apps.orgs import audit, operator_views, support
-from apps.orgs.operator_views import has_shown
+from apps.orgs import audit
+from apps.orgs.operators import support
+from apps.orgs.operators import views as operator_views
+from apps.orgs.operators.views import has_shown
 from apps.orgs.principals import Actor
 from apps.orgs.tenancy import org_scope
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
-from apps.connectors import custom_sources, outcomes
+from apps.connectors.custom_sources import outcomes
+from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.outcomes import File, Outcome
 from apps.connectors.exceptions import CustomSourceNameTaken
 from apps.connectors.models import CustomSource, Origin
-from apps.connectors.outcomes import File, Outcome
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 
