@@ -5,7 +5,7 @@ import os
 import sys
 from typing import NoReturn
 
-from config.private import from_now_on
+from apps.background.private import from_now_on
 
 NOT_STARTED = 2  # as run_pipeline says it; what a command itself found out is 1
 

@@ -1,25 +1,27 @@
-"""Sessions and messages for the operators' admin only: the API is stateless and pays for none of it."""
+"""Django's admin as the operators' pages: sessions and messages below its path only.
+
+The API is stateless and pays for none of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
-ADMIN_PATH = "/operators/"
-
 
 def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
-    """The same middleware, asleep outside ADMIN_PATH."""
+    """The same middleware, asleep outside OPERATORS_PATH."""
 
     class BelowAdmin(middleware):  # type: ignore[valid-type,misc]
         def __call__(self, request: HttpRequest) -> Any:
-            if request.path.startswith(ADMIN_PATH):
+            if request.path.startswith(settings.OPERATORS_PATH):
                 return super().__call__(request)
             return self.get_response(request)
 
@@ -27,7 +29,7 @@ def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
             self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
         ) -> HttpResponseBase | None:
             inner = getattr(super(), "process_view", None)
-            if inner is None or not request.path.startswith(ADMIN_PATH):
+            if inner is None or not request.path.startswith(settings.OPERATORS_PATH):
                 return None
             answer: HttpResponseBase | None = inner(request, view, args, kwargs)
             return answer

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 from uuid import UUID
 
-from config import private
+from apps.background import private
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -42,8 +42,9 @@ def build() -> Application:
     from a2wsgi import WSGIMiddleware
     from django.conf import settings
 
+    from apps.background import connections
     from apps.runs.streams import Streams
-    from config import connections, files, hosts
+    from apps.web import files, hosts
 
     sending: Any = files.handing_over(wsgi)
     pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
@@ -82,7 +83,7 @@ def build() -> Application:
 
 def _is_ours(scope: Scope) -> bool:
     """Whether the request is for this installation; with two Host headers it is for nobody."""
-    from config import hosts
+    from apps.web import hosts
 
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     server = str((scope.get("server") or ("",))[0])
@@ -120,9 +121,8 @@ def _length(scope: Scope) -> int:
 
 async def _refuse_body(path: str, send: Send, status: int) -> None:
     """Answer before the body has come: a thread that waited for it would be missed by others."""
-    from apps.orgs.scim.errors import answer_at
-    from config.problems import BODY_TOO_LARGE, BODY_TOO_SLOW
-    from config.wire import dumps
+    from apps.web.problems import BODY_TOO_LARGE, BODY_TOO_SLOW, answer_at
+    from apps.web.wire import dumps
 
     answer = answer_at(path, {408: BODY_TOO_SLOW, 413: BODY_TOO_LARGE}[status])
     kind = str(answer.content_type).encode()

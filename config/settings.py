@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from config import env, memory
+from apps.background import memory
+from config import env
 
 # --- Where it lives -------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -35,6 +36,9 @@ DATABASE_ROLES = {
     "engine": "app_engine",
 }
 DATABASE_ROLE = env.text("DROVER_DB_ROLE", "user")
+DATABASE_ROLE_URLS = {
+    role: env.role_url(DATABASE_URL, SECRET_KEY, role) for role in DATABASE_ROLES.values()
+}
 ENGINE_DATABASE_URL = env.kept_alive(
     env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["engine"])
 )
@@ -44,7 +48,7 @@ RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 # limits of a session belong to the roles (local.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
-# How many connections a process may have: config.connections counts them.
+# How many connections a process may have: apps.background.connections counts them.
 WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
@@ -90,7 +94,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- What it is made of ---------------------------------------------------------------------
 INSTALLED_APPS = [
-    "config.operators.OperatorsConfig",
+    "apps.orgs.operators.apps.OperatorsConfig",
     "apps.auth",  # before Django's, whose command changepassword it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -113,10 +117,10 @@ INSTALLED_APPS = [
     "apps.runs",
 ]
 MIDDLEWARE = [
-    "config.hosts.KnownHost",
+    "apps.web.hosts.KnownHost",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.headers.SecurityHeaders",
+    "apps.web.headers.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.admin.AdminSession",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -124,6 +128,7 @@ MIDDLEWARE = [
     "config.admin.AdminMessages",
     "allauth.account.middleware.AccountMiddleware",
 ]
+OPERATORS_PATH = "/operators/"  # Django's admin
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 TEMPLATES = [
@@ -195,13 +200,13 @@ if MAIL_URL:
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["config.wire.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["config.wire.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.wire.AlwaysJSON",
+    "DEFAULT_RENDERER_CLASSES": ["apps.web.wire.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.web.wire.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.web.wire.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,
     "URL_FORMAT_OVERRIDE": None,
-    "EXCEPTION_HANDLER": "config.problems.handle",
-    "DEFAULT_SCHEMA_CLASS": "config.schema.OperationSchema",
+    "EXCEPTION_HANDLER": "apps.web.problems.handle",
+    "DEFAULT_SCHEMA_CLASS": "apps.web.schema.OperationSchema",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -377,3 +382,9 @@ LOGGING = {
     },
 }
 LOGGING_CONFIG = "config.logs.configure"
+
+# Where the demo's data comes from and goes to; `make up` sets these for `manage.py demo`.
+DEMO = {
+    name: env.text(f"DROVER_DEMO_{name.upper()}", "")
+    for name in ("source_url", "warehouse_url", "api_url", "api_key", "airports", "password")
+}

@@ -1,10 +1,10 @@
 """Every route: the API by room, the operators' admin, and the dashboard's shell for the rest."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from config import health_views, reader, site
-from config.admin import ADMIN_PATH
+from apps.web import health_views, reader, site
 
 urlpatterns = [
     path("api/v1/", include("apps.orgs.urls")),
@@ -16,10 +16,10 @@ urlpatterns = [
     path("api/v1/metrics", health_views.Metrics.as_view()),
     path("api/v1/openapi.json", site.openapi_document, name="openapi"),
     path("api/v1/docs", reader.docs, name="docs"),
-    path(ADMIN_PATH.lstrip("/"), admin.site.urls),
+    path(settings.OPERATORS_PATH.lstrip("/"), admin.site.urls),
     re_path(r"^api/", site.unknown_route),
     re_path(r"^(?!static/).*$", site.dashboard, name="dashboard"),
 ]
 
-handler400 = "config.site.bad_request"
-handler500 = "config.site.server_error"
+handler400 = "apps.web.site.bad_request"
+handler500 = "apps.web.site.server_error"

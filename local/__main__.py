@@ -2,7 +2,7 @@
 
 import sys
 
-from config.private import from_now_on
+from apps.background.private import from_now_on
 from local.terminal import complain
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.private import tighten
+from apps.background.private import tighten
 from local.errors import LocalError
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.private import from_now_on
+from apps.background.private import from_now_on
 from local.home import CHECKOUT
 from local.postgres import EmbeddedPostgres
 from local.roles import prepare_database

@@ -9,9 +9,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from apps.auth.accounts import recognise
-from apps.auth.addresses import client_ip
 from apps.auth.exceptions import BadCredentials, TooManyAttempts
 from apps.auth.models import User
+from apps.web.addresses import client_ip
 
 
 class PasswordBackend(BaseBackend):

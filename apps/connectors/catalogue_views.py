@@ -14,8 +14,10 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.serializers import CatalogueKind, CatalogueList
 from apps.orgs.exceptions import NotFound
-from config.api import JSONRenderer, OrgView, etag
-from config.schema import operation
+from apps.orgs.http import OrgView
+from apps.web.schema import operation
+from apps.web.views import etag
+from apps.web.wire import JSONRenderer
 
 FRESH = "private, max-age=300"  # seconds
 ASK_AGAIN = (

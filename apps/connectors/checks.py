@@ -15,10 +15,11 @@ from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector
 from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
 from apps.connectors.views import ConnectorView
+from apps.orgs.http import one
 from apps.orgs.roles import Permission
-from config.api import data_of, one
-from config.schema import operation
-from config.slow import Slowly
+from apps.web.schema import operation
+from apps.web.slow import Slowly
+from apps.web.views import data_of
 
 CHECK_EXAMPLE = {
     "ok": False,

@@ -27,7 +27,7 @@ from apps.engine import EngineSupervisor
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
 from apps.orgs.exceptions import Invalid
-from config.problems import Problem
+from apps.web.problems import Problem
 
 logger = structlog.get_logger(__name__)
 

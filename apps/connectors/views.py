@@ -10,7 +10,6 @@ from rest_framework.response import Response
 
 from apps.connectors import services
 from apps.connectors.models import Connector
-from apps.connectors.ordering import ordering
 from apps.connectors.serializers import (
     ConnectorCreate,
     ConnectorDetail,
@@ -19,11 +18,12 @@ from apps.connectors.serializers import (
     ConnectorRow,
     ConnectorUpdate,
 )
+from apps.orgs.http import OrgView, one
 from apps.orgs.placement import placed, visible
 from apps.orgs.roles import Permission
-from config.api import OrgView, data_of, etag, one, query_of, require_match
-from config.paging import Order, newest, page
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from apps.web.paging import Order, newest, page
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import data_of, etag, query_of, require_match
 
 ROW_EXAMPLE = {
     "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10",
@@ -102,7 +102,7 @@ class Connectors(ConnectorView):
         tag="connectors",
         summary="Saved connectors, without their settings",
         answer=page_of(ConnectorRow),
-        parameters=[ConnectorFilter, *PAGE_PARAMETERS, ordering(ORDERS, "newest")],
+        parameters=[ConnectorFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:

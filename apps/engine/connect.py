@@ -28,8 +28,8 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
-from apps.engine.frames.decoding.decoding.decoding import StreamSchema
-from apps.engine.frames.decoding.decoding.shown import shown_rows
+from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.shown import shown_rows
 from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import ConnectorSource, frame_page, rows_page

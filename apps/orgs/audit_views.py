@@ -14,14 +14,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs import audit
+from apps.orgs.http import OrgView
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
-from config.api import OrgView, query_of
-from config.paging import newest, oldest, page
-from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
-from config.wire import dumps
+from apps.web.paging import newest, oldest, page
+from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import query_of
+from apps.web.wire import dumps
 
 EXPORT_CHUNK = 1000  # rows a transaction
 EVENT_EXAMPLE = {

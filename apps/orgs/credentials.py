@@ -14,13 +14,13 @@ from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
 from apps.auth import keys, tickets, tokens
-from apps.auth.addresses import client_ip
 from apps.auth.models import RefreshFamily, User
 from apps.orgs import rules
 from apps.orgs.exceptions import NoOrganization, SessionNeeded
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.orgs.roles import RANK, Permission, Role
+from apps.web.addresses import client_ip
 
 
 @dataclass(frozen=True, slots=True)

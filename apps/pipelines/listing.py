@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
-from config.paging import Cursor
+from apps.web.paging import Cursor
 
 MOMENT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 
@@ -102,7 +102,7 @@ def find(
 
 
 def page_of(found: Found, *, order: str, cursor: Cursor | None) -> bytes:
-    """The answer: the envelope of `config.paging` around the rows."""
+    """The answer: the envelope of `apps.web.paging` around the rows."""
     backwards = cursor is not None and cursor.backwards
     has_next, has_previous = (True, found.more) if backwards else (found.more, cursor is not None)
     envelope = {

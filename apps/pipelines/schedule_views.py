@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import Invalid
+from apps.orgs.http import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, plans, services
 from apps.pipelines.exceptions import NoSchedule
@@ -23,8 +24,8 @@ from apps.pipelines.serializers import (
     TimesRequest,
 )
 from apps.pipelines.views import PipelineView
-from config.api import OrgView, data_of, query_of
-from config.schema import operation
+from apps.web.schema import operation
+from apps.web.views import data_of, query_of
 
 TIMES_EXAMPLE = {
     "times": ["2026-11-22T11:00:00Z", "2026-11-22T17:00:00Z"],

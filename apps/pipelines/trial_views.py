@@ -23,10 +23,10 @@ from apps.pipelines.serializers import (
     ValidateAnswer,
 )
 from apps.pipelines.views import PipelineView
-from config.api import data_of
-from config.problems import Problem, as_problem
-from config.schema import operation
-from config.slow import Slowly
+from apps.web.problems import Problem, as_problem
+from apps.web.schema import operation
+from apps.web.slow import Slowly
+from apps.web.views import data_of
 
 PREVIEW_EXAMPLE = {
     "ok": True,

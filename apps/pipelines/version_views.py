@@ -8,7 +8,6 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import NotFound
 from apps.orgs.roles import Permission
@@ -22,9 +21,9 @@ from apps.pipelines.serializers import (
     VersionRow,
 )
 from apps.pipelines.views import PipelineView
-from config.api import query_of, require_match
-from config.paging import Order, page
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from apps.web.paging import Order, page
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import query_of, require_match
 
 HIGHEST = 2**31 - 1  # the column's; a number beyond it names no version
 
@@ -72,7 +71,7 @@ class Versions(VersionView):
         summary="Versions of the definition, newest first",
         answer=page_of(VersionRow),
         errors=(404,),
-        parameters=[*PAGE_PARAMETERS, ordering(ORDERS, "newest")],
+        parameters=[*PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:

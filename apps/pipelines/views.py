@@ -8,8 +8,8 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
+from apps.orgs.http import OrgView, one
 from apps.orgs.placement import placed, visible
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services
@@ -22,10 +22,10 @@ from apps.pipelines.serializers import (
     PipelineRow,
     PipelineUpdate,
 )
-from config.api import OrgView, data_of, etag, one, query_of, require_match
-from config.paging import Cursor, limit_of
-from config.problems import Problem
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from apps.web.paging import Cursor, limit_of
+from apps.web.problems import Problem
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import data_of, etag, query_of, require_match
 
 
 class PipelineView(OrgView):
@@ -69,7 +69,7 @@ class Pipelines(PipelineView):
         tag="pipelines",
         summary="Pipelines, without their definitions",
         answer=page_of(PipelineRow),
-        parameters=[PipelineFilter, *PAGE_PARAMETERS, ordering(listing.ORDERS, listing.DEFAULT)],
+        parameters=[PipelineFilter, *PAGE_PARAMETERS, order_of(listing.ORDERS, listing.DEFAULT)],
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:

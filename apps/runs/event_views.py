@@ -12,11 +12,11 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import OrgView
 from apps.runs.feeds import Source
 from apps.runs.streams import RETRY, last_event_id, missed, source_for
-from config.api import OrgView
-from config.schema import operation
-from config.wire import JSONRenderer
+from apps.web.schema import operation
+from apps.web.wire import JSONRenderer
 
 PARAMETERS = [
     OpenApiParameter(

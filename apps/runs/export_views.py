@@ -12,14 +12,14 @@ from rest_framework.request import Request
 
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.orgs import audit
+from apps.orgs.http import OrgView
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import OrgOwned, org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 from apps.runs.models import Run, Usage
-from config.api import OrgView
-from config.schema import operation
-from config.wire import dumps
+from apps.web.schema import operation
+from apps.web.wire import dumps
 
 CHUNK = 1000  # rows a transaction
 # What is exported of each kind. Sealed settings and what proves anything stay here.

@@ -17,7 +17,7 @@ from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Notification
 from procrastinate.worker import Worker as QueueWorker
 
-from config.database_errors import first_line
+from apps.background.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

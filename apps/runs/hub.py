@@ -22,8 +22,8 @@ from django.db import connections
 from procrastinate.contrib.django.utils import connector_params
 
 from apps.auth import access
+from apps.background.database_errors import first_line
 from apps.runs.events import CHANNEL, OF_ORG
-from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

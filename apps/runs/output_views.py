@@ -13,13 +13,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.exceptions import NotFound
+from apps.orgs.http import OrgView, one
 from apps.runs import access, storage
 from apps.runs.models import Output
 from apps.runs.serializers import DownloadQuery, OutputListSerializer
-from config.api import OrgView, one, query_of
-from config.schema import operation
-from config.slow import Slowly
-from config.wire import JSONRenderer
+from apps.web.schema import operation
+from apps.web.slow import Slowly
+from apps.web.views import query_of
+from apps.web.wire import JSONRenderer
 
 
 class OutputListView(OrgView):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
-from config.database_errors import HELD, first_line
+from apps.background.database_errors import HELD, first_line
 
 logger = structlog.get_logger(__name__)
 

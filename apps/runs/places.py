@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from config.problems import Problem
+from apps.web.problems import Problem
 
 WAIT = "10"  # seconds until trying again makes sense
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import OrgView, one
 from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
 from apps.runs import access, positions
@@ -16,8 +17,8 @@ from apps.runs.serializers import (
     PipelineStateSerializer,
     PutStreamStateSerializer,
 )
-from config.api import OrgView, data_of, one
-from config.schema import operation
+from apps.web.schema import operation
+from apps.web.views import data_of
 
 EXAMPLE = {
     "streams": [

@@ -10,6 +10,7 @@ import psycopg
 import structlog
 from django.conf import settings
 
+from apps.background.database_errors import first_line
 from apps.engine import Progress
 from apps.engine.sync import state
 from apps.orgs import audit
@@ -19,7 +20,6 @@ from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline
 from apps.runs.exceptions import NoPosition
 from apps.runs.models import LIVE, Run
-from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

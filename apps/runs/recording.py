@@ -19,6 +19,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from apps.background.database_errors import first_line
 from apps.engine.contract import (
     Event,
     LogLine,
@@ -36,7 +37,6 @@ from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
 from apps.runs.patience import DATABASE_AWAY, patiently
-from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

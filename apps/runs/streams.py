@@ -34,9 +34,9 @@ from apps.runs import access
 from apps.runs.feeds import Missed, OrgSource, RunSource, Source, is_next
 from apps.runs.hub import BEAT, Hub, Notice, Subscription
 from apps.runs.places import Places
-from config.headers import CONTENT_SECURITY_POLICY
-from config.problems import Problem, as_problem
-from config.wire import JSONRenderer
+from apps.web.headers import CONTENT_SECURITY_POLICY
+from apps.web.problems import Problem, as_problem
+from apps.web.wire import JSONRenderer
 
 logger = structlog.get_logger(__name__)
 

@@ -11,12 +11,12 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import OrgView
 from apps.orgs.roles import Permission
 from apps.runs import retention, usage
 from apps.runs.models import Usage
 from apps.runs.serializers import UsageSerializer
-from config.api import OrgView
-from config.schema import operation
+from apps.web.schema import operation
 
 EXAMPLE = {
     "limits": [{"name": "rows_month", "used": 820000, "limit": 1000000, "state": "warning"}],

@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import OrgView, one
 from apps.orgs.roles import Permission
 from apps.runs import access, logs, queries, retention, services, snapshots
 from apps.runs.models import Run, Trigger
@@ -23,11 +24,11 @@ from apps.runs.serializers import (
     StartSerializer,
 )
 from apps.runs.states import ENDED
-from config import paging
-from config.api import OrgView, data_of, one, query_of
-from config.problems import Problem
-from config.schema import PAGE_PARAMETERS, operation, page_of
-from config.slow import Slowly
+from apps.web import paging
+from apps.web.problems import Problem
+from apps.web.schema import PAGE_PARAMETERS, operation, page_of
+from apps.web.slow import Slowly
+from apps.web.views import data_of, query_of
 
 ORDERS = {
     "-created_at": paging.newest(),

@@ -24,13 +24,13 @@ from procrastinate.contrib.django import app as drover_app
 from procrastinate.psycopg_connector import PsycopgConnector
 
 from apps.auth import mail
+from apps.background.database_errors import first_line
 from apps.connectors.repositories import services as repositories
 from apps.engine import EngineSupervisor
 from apps.pipelines import removal
 from apps.runs import generations, queue, reconciler
 from apps.runs.execute import Worker
 from apps.runs.patience import each
-from config.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 

@@ -21,10 +21,10 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import RequestFactory
 
-from apps.auth.addresses import client_ip, normalised
 from apps.auth.models import LoginAttempt
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
+from apps.web.addresses import client_ip, normalised
 from local import web
 from tests.web_server import ROOT, free_port, web_server
 from tests.world import make_world, token_for

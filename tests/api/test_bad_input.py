@@ -17,7 +17,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from apps.orgs.roles import Role
-from config import openapi
+from apps.web import openapi
 from tests.isolation.cases import CASES
 from tests.isolation.planted import Planted, plant
 from tests.isolation.test_matrix import (

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from apps.background import connections
 from apps.engine.sync import checkpoints
-from config import connections
 from tests import database
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
+from apps.background import health
 from apps.orgs.roles import Role
-from config import health, health_views
+from apps.web import health_views
 from tests.orgs.test_commands import worker_lives
 from tests.world import World, new_client, token_for
 

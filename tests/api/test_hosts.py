@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from config import hosts
+from apps.web import hosts
 from tests.web_server import ROOT, web_server
 
 PUBLIC = "drover.example.com"

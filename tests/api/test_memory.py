@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import memory
+from apps.background import memory
 
 MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 

@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
 
-from config import openapi
-from config.reader import METHODS
+from apps.web import openapi
+from apps.web.reader import METHODS
 
 CREDENTIAL = {"401", "403"}
 

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
-from config.paging import Cursor
+from apps.web.paging import Cursor
 from tests.world import World
 
 PATH = "/api/v1/org/domains"

@@ -17,7 +17,7 @@ UNSCOPED = {
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/logs.py:save": "bulk_create has no for_org; the row names its org.",
     "apps/runs/recording.py:Recorder._note_output": "update_or_create with org_id= among the look-up values.",
-    "config/idempotency.py:_reserve": "bulk_create has no for_org; the row names its org.",
+    "apps/orgs/idempotency.py:_reserve": "bulk_create has no for_org; the row names its org.",
 }
 RAW = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
@@ -28,8 +28,8 @@ CURSORS = {
     "apps/orgs/sign_in/providers.py": "Asks the function that finds an org's provider before the org is known.",
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
     "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
-    "config/health.py": "Asks about the installation: version, queue, roles; no row of an org.",
-    "config/health_views.py": "Counts over all orgs, by the operators' role.",
+    "apps/background/health.py": "Asks about the installation: version, queue, roles; no row of an org.",
+    "apps/web/health_views.py": "Counts over all orgs, by the operators' role.",
     "apps/orgs/members/verified_domains.py": "Which domains are looked at again is asked of a function that answers ids.",
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",

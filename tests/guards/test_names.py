@@ -15,8 +15,8 @@ from rest_framework import serializers
 from apps.auth import names
 from apps.orgs.sign_in.serializers import AsciiEmailField
 from apps.orgs.texts import NameField
-from config import openapi
-from config.reader import METHODS
+from apps.web import openapi
+from apps.web.reader import METHODS
 from tests.guards.test_models import ours
 
 # Fields of bodies that are texts and no names: what they hold is checked otherwise, kept apart or not kept at all.

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from apps.orgs.http import AccountView, OrgView
 from apps.orgs.roles import Permission
-from config.api import AccountView, OrgView, PublicView
+from apps.web.views import PublicView
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NEITHER = {

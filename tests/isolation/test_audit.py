@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 from pytest_django.plugin import DjangoDbBlocker
 
+from apps.orgs.http import OrgView
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
-from config.api import OrgView
 from tests.isolation.cases import CASES, SCIM_PATCH
 from tests.isolation.planted import Planted, plant
 from tests.isolation.test_matrix import OPERATIONS, bearer_of, own_call, undone, view_of

@@ -23,8 +23,9 @@ from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from apps.auth import tokens
+from apps.orgs.http import AccountView, OrgView
 from apps.orgs.roles import Permission, Role, allows
-from config.api import AccountView, OrgView, PublicView
+from apps.web.views import PublicView
 from tests.api.test_openapi import operations
 from tests.isolation.cases import CASES, Case
 from tests.isolation.planted import Planted, plant
@@ -242,7 +243,7 @@ def test_every_operation_has_a_case_and_every_case_an_operation(name: str) -> No
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) & set(CASES)))
 def test_the_case_holds_every_id_the_operation_takes(name: str, stage: Stage) -> None:
-    from config import openapi
+    from apps.web import openapi
 
     operation, case = DOCUMENTED[name], CASES[name]
     for parameter in operation.get("parameters", []):

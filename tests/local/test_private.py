@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from config import private
+from apps.background import private
 from local.home import CHECKOUT, Home
 
 

@@ -14,13 +14,14 @@ from django.db import connection
 
 from apps.auth.accounts import recognise
 from apps.auth.models import User
+from apps.background import health
 from apps.engine.sandbox import layers
 from apps.orgs import vault
 from apps.orgs.exceptions import Unreadable
 from apps.orgs.models import AuditEvent, Membership, Org
+from apps.orgs.operators import diagnosis
 from apps.orgs.roles import Role
 from apps.orgs.sign_in.answers import memberships_of
-from config import diagnosis, health
 from tests import database
 from tests.world import World, make_world
 

@@ -15,7 +15,7 @@ from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule
 from apps.runs import leases
 from apps.runs.models import Run
-from config.origin import HEADER, HEADER_VALUE
+from apps.web.origin import HEADER, HEADER_VALUE
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start
 from tests.world import World, make_connector, token_for

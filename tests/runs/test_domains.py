@@ -17,7 +17,7 @@ from apps.orgs.roles import Role
 from apps.runs import logs, storage
 from apps.runs.models import Output, Run
 from apps.runs.streams import open_stream
-from config.problems import Problem
+from apps.web.problems import Problem
 from tests.runs.conftest import make_pipeline
 from tests.world import World
 

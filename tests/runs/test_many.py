@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from pytest_django import Settings
 
+from apps.background import connections
 from apps.orgs.models import Org
-from config import connections
 from tests.runs.held_api import held_api
 from tests.runs.own_server import OwnServer
 from tests.runs.processes import ended, shown, start, wait_for, worker

@@ -19,7 +19,7 @@ from apps.runs import hub
 from apps.runs.feeds import OrgSource
 from apps.runs.places import Places
 from apps.runs.streams import Streams
-from config.problems import Problem
+from apps.web.problems import Problem
 from tests.isolation.planted import principal
 from tests.web_server import web_server
 from tests.world import World, make_world, token_for

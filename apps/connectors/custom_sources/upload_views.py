@@ -12,10 +12,11 @@ from apps.connectors import engine
 from apps.connectors.custom_sources import uploads
 from apps.connectors.repositories.serializers import UploadAnswer, UploadRequest
 from apps.orgs.exceptions import Invalid
+from apps.orgs.http import OrgView
 from apps.orgs.roles import Permission
-from config.api import OrgView, data_of
-from config.schema import operation
-from config.slow import Slowly
+from apps.web.schema import operation
+from apps.web.slow import Slowly
+from apps.web.views import data_of
 
 OUTCOME = {
     "path": "shop.py",

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors import configuration, engine, services
-from apps.connectors.custom_sources.services.services import cookbook
-from apps.connectors.custom_sources.services.services import kinds as custom_kinds
-from apps.connectors.custom_sources.services.services import services as custom_sources
-from apps.connectors.custom_sources.services.services.serializers import (
+from apps.connectors.custom_sources import cookbook
+from apps.connectors.custom_sources import kinds as custom_kinds
+from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.serializers import (
     MOST_COMPARED,
     CodeReport,
     CodeRequest,
@@ -31,18 +31,18 @@ from apps.connectors.custom_sources.services.services.serializers import (
     TryAnswer,
     TryRequest,
 )
-from apps.connectors.custom_sources.services.services.services import Text
+from apps.connectors.custom_sources.services import Text
 from apps.connectors.models import CUSTOM, Connector, CustomSource, CustomSourceVersion
-from apps.connectors.ordering import ordering
 from apps.connectors.serializers import Empty
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.orgs.exceptions import Invalid, NotFound
+from apps.orgs.http import OrgView, one
 from apps.orgs.placement import visible
 from apps.orgs.roles import Permission
-from config.api import OrgView, data_of, etag, one, query_of, require_match
-from config.paging import Order, newest, page
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
-from config.slow import Slowly
+from apps.web.paging import Order, newest, page
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.slow import Slowly
+from apps.web.views import data_of, etag, query_of, require_match
 
 HIGHEST = 2**31 - 1
 ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
@@ -211,7 +211,7 @@ class CustomSources(CustomSourceView):
         tag="custom sources",
         summary="Sources the org's people wrote, without their code",
         answer=page_of(CustomSourceRow),
-        parameters=[CustomSourceFilter, *PAGE_PARAMETERS, ordering(ORDERS, "newest")],
+        parameters=[CustomSourceFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
@@ -315,7 +315,7 @@ class Versions(CustomSourceView):
         summary="Versions of a custom source, newest first",
         answer=page_of(CustomSourceVersionRow),
         errors=(404,),
-        parameters=[*PAGE_PARAMETERS, ordering(BY_NUMBER, "newest")],
+        parameters=[*PAGE_PARAMETERS, order_of(BY_NUMBER, "newest")],
         example={"results": [VERSION_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:

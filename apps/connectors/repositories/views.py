@@ -23,12 +23,13 @@ from apps.connectors.repositories.serializers import (
 )
 from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import NotFound
+from apps.orgs.http import OrgView, one
 from apps.orgs.models import Org
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
-from config.api import OrgView, PublicView, data_of, etag, one, require_match
-from config.paging import newest, page
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from apps.web.paging import newest, page
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
+from apps.web.views import PublicView, data_of, etag, require_match
 
 ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
 HOOK = f"https://drover.example/api/v1/hooks/{ID}/repositories/{ID}"

@@ -10,13 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.exceptions import Invalid
+from apps.orgs.http import OrgView, one
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import ApiKey, Domain
 from apps.orgs.roles import Permission, Role
-from config.api import OrgView, data_of, one, query_of
-from config.paging import Order, newest, page
-from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.paging import Order, newest, page
+from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import data_of, query_of
 
 KEY_EXAMPLE: dict[str, Any] = {
     "id": "01936c62-4d5e-7f31-8a20-1b2c3d4e5f60",

@@ -8,6 +8,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import AccountView, OrgView, one
 from apps.orgs.members import invitations
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
@@ -15,10 +16,10 @@ from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import answers as sign_in
 from apps.orgs.sign_in.serializers import SignedIn
 from apps.orgs.sign_in.views import SIGNED_IN
-from config.api import AccountView, OrgView, PublicView, data_of, one
-from config.origin import refuse_cross_site
-from config.paging import Order, newest, page
-from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.origin import refuse_cross_site
+from apps.web.paging import Order, newest, page
+from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import PublicView, data_of
 
 INVITATION_EXAMPLE = {
     "id": "01936c64-6f70-7152-8a41-3d4e5f607182",

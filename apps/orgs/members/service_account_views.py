@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.models import User
+from apps.orgs.http import OrgView, one
 from apps.orgs.keys.views import MADE_EXAMPLE, KeyView
 from apps.orgs.members import serializers as forms
 from apps.orgs.members import service_accounts
@@ -20,9 +21,9 @@ from apps.orgs.members.views import (
 )
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
-from config.api import OrgView, data_of, one
-from config.paging import page
-from config.schema import PAGE_PARAMETERS, operation, order_of
+from apps.web.paging import page
+from apps.web.schema import PAGE_PARAMETERS, operation, order_of
+from apps.web.views import data_of
 
 SERVICE_EXAMPLE = {
     **MEMBER_EXAMPLE,

@@ -10,12 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import attempts
+from apps.orgs.http import OrgView, one
 from apps.orgs.members import dns_records, verified_domains
 from apps.orgs.models import VerifiedDomain
 from apps.orgs.roles import Permission
-from config.api import OrgView, data_of, one
-from config.schema import operation
-from config.slow import Slowly
+from apps.web.schema import operation
+from apps.web.slow import Slowly
+from apps.web.views import data_of
 
 ROW_EXAMPLE = {
     "id": "01936c69-b4c5-7607-df96-829304152637",

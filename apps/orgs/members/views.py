@@ -10,13 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.models import User
+from apps.orgs.http import OrgView, one
 from apps.orgs.members import serializers as forms
 from apps.orgs.members import services
 from apps.orgs.models import Domain, DomainRole, Membership, Org
 from apps.orgs.roles import RANK, Permission, Role, explain
-from config.api import OrgView, data_of, etag, one, query_of, require_match
-from config.paging import Order, newest, oldest, page
-from config.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.paging import Order, newest, oldest, page
+from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import data_of, etag, query_of, require_match
 
 ORG_EXAMPLE = {
     "id": "01936c5e-8d10-7b11-8f0e-2f6a4c5d6e7f",

@@ -18,7 +18,6 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from apps.auth.addresses import client_ip
 from apps.engine.sandbox import layers
 from apps.orgs import audit
 from apps.orgs.operators import support
@@ -26,6 +25,7 @@ from apps.orgs.operators import views as operator_views
 from apps.orgs.operators.views import has_shown
 from apps.orgs.principals import Actor
 from apps.orgs.tenancy import org_scope
+from apps.web.addresses import client_ip
 
 NEVER_SHOWN = frozenset(
     {

@@ -15,11 +15,11 @@ from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from apps.auth import factors, names
-from apps.auth.addresses import client_ip
 from apps.auth.exceptions import LinkSpent, TooManyAttempts, WrongCode
 from apps.auth.models import User
 from apps.orgs.models import Org
 from apps.orgs.operators import support
+from apps.web.addresses import client_ip
 
 SHOWN = "operator_second_factor"  # in the web session, once this log-in has shown one
 

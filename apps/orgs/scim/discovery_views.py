@@ -15,7 +15,7 @@ from apps.orgs.scim.examples import (
     listed,
 )
 from apps.orgs.scim.views import ScimView, described, query
-from config.problems import Problem
+from apps.web.problems import Problem
 
 
 class DiscoveryView(ScimView):

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework.response import Response
 
-from config.problems import Problem, as_problem
+from apps.web.problems import Problem, as_problem
 
 BASE = "/api/v1/scim/v2"
 MEDIA_TYPE = "application/scim+json"
@@ -37,11 +37,6 @@ def answer(problem: Problem) -> Response:
     shown = Response(body(problem), status=status(problem), headers=problem.headers)
     shown.content_type = MEDIA_TYPE
     return shown
-
-
-def answer_at(path: str, problem: Problem) -> Response:
-    """The answer of what is outside views, in the form that belongs to the path."""
-    return answer(problem) if path.startswith(f"{BASE}/") else problem.response()
 
 
 def status(problem: Problem) -> int:

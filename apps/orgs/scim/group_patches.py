@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scim2_models import PatchOperation
 
 from apps.orgs.scim.resources import POLICY, Group, Member
-from config.problems import Problem
+from apps.web.problems import Problem
 
 Op = PatchOperation.Op
 MEMBERS = re.compile(rf"(?:{re.escape(str(Group.__schema__))}:)?members", re.IGNORECASE)

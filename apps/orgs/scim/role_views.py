@@ -9,12 +9,13 @@ from django.db.models import Count
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import OrgView, one
 from apps.orgs.models import ScimGroup, ScimMembership
 from apps.orgs.roles import Permission
 from apps.orgs.scim import provisioning
 from apps.orgs.scim import serializers as forms
-from config.api import OrgView, data_of, one
-from config.schema import operation
+from apps.web.schema import operation
+from apps.web.views import data_of
 
 GROUPS_EXAMPLE = {
     "groups": [

@@ -15,7 +15,7 @@ from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalEx
 
 from apps.orgs.scim.resources import POLICY
 from apps.orgs.scim.store import Store, refusing
-from config.problems import Problem
+from apps.web.problems import Problem
 
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PAGE = 100  # resources, unless `count` is given

@@ -21,14 +21,14 @@ from pydantic import ValidationError
 from scim2_models import Context
 
 from apps.auth import names
+from apps.orgs.http import one
 from apps.orgs.models import Org, ScimGroup, ScimMembership, ScimUser
 from apps.orgs.principals import Principal
 from apps.orgs.scim import group_patches, provisioning
 from apps.orgs.scim.errors import BASE
 from apps.orgs.scim.resources import POLICY, FullUser, Group, Member
-from config.api import one
-from config.problems import Problem
-from config.wire import dumps
+from apps.web.problems import Problem
+from apps.web.wire import dumps
 
 CLAIMS_LIMIT = 64 * 1024  # bytes of JSON about one person
 OPERATION_LIMIT = 1000  # of one PATCH

@@ -13,6 +13,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.orgs.http import OrgView
 from apps.orgs.roles import Permission
 from apps.orgs.scim import errors
 from apps.orgs.scim import serializers as forms
@@ -24,9 +25,8 @@ from apps.orgs.scim.examples import (
     USER_EXAMPLE,
     listed,
 )
-from config.api import OrgView
-from config.schema import operation
-from config.wire import JSONParser, JSONRenderer, refuse_nul_in_query
+from apps.web.schema import operation
+from apps.web.wire import JSONParser, JSONRenderer, refuse_nul_in_query
 
 if TYPE_CHECKING:
     from apps.orgs.scim.store import Store

@@ -12,16 +12,17 @@ from rest_framework.response import Response
 from apps.auth import accounts, attempts, sessions
 from apps.orgs import credentials
 from apps.orgs.exceptions import Invalid, NotFound
+from apps.orgs.http import AccountView
 from apps.orgs.members import invitations, services
 from apps.orgs.models import Membership
 from apps.orgs.sign_in import answers as sign_in
 from apps.orgs.sign_in import serializers as forms
 from apps.orgs.sign_in.views import PROFILE, SIGNED_IN, ip_of
 from apps.orgs.tenancy import org_scope
-from config.api import AccountView, PublicView, data_of, query_of
-from config.origin import refuse_cross_site
-from config.paging import newest, page
-from config.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.origin import refuse_cross_site
+from apps.web.paging import newest, page
+from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
+from apps.web.views import PublicView, data_of, query_of
 
 SESSION_EXAMPLE = {
     "id": "01936c5e-7d7a-7c3e-9a62-5a4f0d1c2b3a",

@@ -12,11 +12,12 @@ from rest_framework.response import Response
 from apps.auth import factors
 from apps.auth.exceptions import BadCredentials, SecondFactorNeeded, WrongCode
 from apps.orgs.exceptions import NotFound
+from apps.orgs.http import AccountView
 from apps.orgs.sign_in import serializers as forms
 from apps.orgs.sign_in.account_views import ReauthenticatingView
 from apps.orgs.sign_in.views import PASSKEY_BEGUN
-from config.api import AccountView, data_of
-from config.schema import operation
+from apps.web.schema import operation
+from apps.web.views import data_of
 
 FACTORS_EXAMPLE = {
     "totp_since": "2026-11-22T09:00:00Z",

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from apps.auth import attempts, factors
 from apps.auth.exceptions import LinkSpent, TooManyAttempts
 from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
+from apps.orgs.http import AccountView, OrgView, one
 from apps.orgs.models import IdentityProvider
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import answers as sign_in
@@ -24,10 +25,10 @@ from apps.orgs.sign_in import providers, sso
 from apps.orgs.sign_in.account_views import ReauthenticatingView
 from apps.orgs.sign_in.providers import ProviderFailed
 from apps.orgs.sign_in.views import SIGNED_IN, begin, ip_of, keep, signed_in
-from config.api import AccountView, OrgView, PublicView, data_of, etag, one, query_of, require_match
-from config.origin import refuse_cross_site
-from config.schema import IF_MATCH, operation
-from config.slow import Slowly
+from apps.web.origin import refuse_cross_site
+from apps.web.schema import IF_MATCH, operation
+from apps.web.slow import Slowly
+from apps.web.views import PublicView, data_of, etag, query_of, require_match
 
 PROVIDERS_EXAMPLE = {"providers": [{"id": "google", "name": "Google"}]}
 LINKS_EXAMPLE = {"links": [{"provider": "google", "linked_at": "2026-11-22T09:00:00Z"}]}

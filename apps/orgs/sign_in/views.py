@@ -12,16 +12,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import accounts, attempts, factors, sessions, tickets, tokens
-from apps.auth.addresses import client_ip
 from apps.auth.exceptions import NotVerified, SecondFactorNeeded, SessionEnded
 from apps.auth.models import User
+from apps.orgs.http import AccountView, OrgView
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import answers as sign_in
 from apps.orgs.sign_in import serializers as forms
-from config.api import AccountView, OrgView, PublicView, data_of
-from config.origin import HEADER, HEADER_VALUE, refuse_cross_site
-from config.schema import header, operation
+from apps.web.addresses import client_ip
+from apps.web.origin import HEADER, HEADER_VALUE, refuse_cross_site
+from apps.web.schema import header, operation
+from apps.web.views import PublicView, data_of
 
 COOKIE = "drover_refresh"
 COOKIE_PATH = "/api/v1/auth/"

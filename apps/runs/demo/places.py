@@ -1,4 +1,4 @@
-"""Where the demo's data comes from and goes to. Whoever runs `manage.py demo` says so in the environment."""
+"""Where the demo's data comes from and goes to. Whoever runs `manage.py demo` says so in the settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from config import env
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,18 @@ class Places:
     api_key: str
     airports: Path
 
+    password: str  # of the demo's login
+
     @classmethod
-    def from_environment(cls) -> Places:
-        """Raises SettingMissing."""
-        hint = "`make up` sets it."
-        return cls(
-            source_url=env.text("DROVER_DEMO_SOURCE_URL", hint=hint),
-            warehouse_url=env.text("DROVER_DEMO_WAREHOUSE_URL", hint=hint),
-            api_url=env.text("DROVER_DEMO_API_URL", hint=hint),
-            api_key=env.text("DROVER_DEMO_API_KEY", hint=hint),
-            airports=Path(env.text("DROVER_DEMO_AIRPORTS", hint=hint)),
-        )
+    def from_settings(cls) -> Places:
+        """Raises ImproperlyConfigured where one is missing."""
+        if missing := [name for name, value in settings.DEMO.items() if not value]:
+            raise ImproperlyConfigured(
+                f"DROVER_DEMO_{missing[0].upper()} is not set. `make up` sets it."
+            )
+        texts = {**settings.DEMO}
+        airports = Path(texts.pop("airports"))
+        return cls(**texts, airports=airports)
 
 
 def connection_settings(url: str) -> dict[str, Any]:

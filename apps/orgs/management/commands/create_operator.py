@@ -9,7 +9,6 @@ from django.core.validators import validate_email
 
 from apps.auth.models import User
 from apps.orgs.sign_in.passwords import new_password
-from config.admin import ADMIN_PATH
 
 
 class Command(BaseCommand):
@@ -31,7 +30,9 @@ class Command(BaseCommand):
             raise CommandError(f"{email} has an account already: operators need one of their own.")
         password = new_password(options["password_file"], email)
         User.objects.create_user(email=email, password=password, is_staff=True)
-        self.stdout.write(f"Operator {email}; log in at {settings.PUBLIC_URL}{ADMIN_PATH}")
+        self.stdout.write(
+            f"Operator {email}; log in at {settings.PUBLIC_URL}{settings.OPERATORS_PATH}"
+        )
         self.stdout.write(
             "The first log-in sets up a second factor: have an authenticator app ready."
         )

@@ -12,7 +12,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from config import diagnosis
+        from apps.orgs.operators import diagnosis
 
         findings = list(diagnosis.all_findings())
         width = max(len(finding.part) for finding in findings)

@@ -18,7 +18,6 @@ from apps.runs.demo.pipelines import ensure_pipelines
 from apps.runs.demo.places import Places
 from apps.runs.demo.watch import run_where_needed
 from apps.runs.models import Run
-from config import env
 
 
 class Command(BaseCommand):
@@ -30,9 +29,8 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, help="write what is printed to this JSON file")
 
     def handle(self, *args: Any, report: Path | None = None, **options: Any) -> None:
-        places = Places.from_environment()
-        password = env.text("DROVER_DEMO_PASSWORD", hint="`make up` sets it.")
-        org, by, login = ensure_org(password=password)
+        places = Places.from_settings()
+        org, by, login = ensure_org(password=places.password)
         with org_scope(org.pk):
             pipelines = ensure_pipelines(org, by, places)
         runs, fresh = run_where_needed(org, by, pipelines, self._say)

@@ -11,8 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from apps.background import connections, health, private
 from apps.runs import workers
-from config import connections, health, private
 
 logger = structlog.get_logger(__name__)
 

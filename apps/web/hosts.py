@@ -14,8 +14,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import host_validation_re, split_domain_port, validate_host
 
-from config.problems import Problem
-from config.wire import dumps
+from apps.web.problems import Problem
+from apps.web.wire import dumps
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 # What probes and monitors ask from inside, by the address they connect to, with nothing in it that depends on a name.

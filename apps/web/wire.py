@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.utils.mediatypes import media_type_matches
 
 from apps.engine.frames import json_values
-from config.problems import Problem
+from apps.web.problems import Problem
 
 MAX_VALUES = 200_000
 MAX_DEPTH = 64  # objects and arrays inside each other

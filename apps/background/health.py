@@ -14,8 +14,8 @@ from django.core.files.storage import default_storage
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from apps.background.database_errors import first_line
 from apps.engine.sandbox import layers
-from config.database_errors import first_line
 
 TICK = "runs.tick"  # the periodic task whose last time says that a scheduler lives
 TICK_LATE = 60.0  # seconds

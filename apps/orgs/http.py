@@ -1,4 +1,4 @@
-"""DRF glue: the view every org's route derives from, and how its handlers read their input.
+"""The views that every route inside an org derives from, and the one way to find an object of the org.
 
 `OrgView` reads the credential, opens the org's scope (one transaction), loads the principal, checks the one
 permission the method names, and only then calls the handler. A view that names none fails a guard test. An
@@ -7,8 +7,8 @@ exception rolls everything back and becomes a problem answer; a returned answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -17,38 +17,16 @@ from django.http import HttpRequest
 from rest_framework import exceptions as drf
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer, Field, ListSerializer, Serializer
 from rest_framework.views import APIView
 
-from apps.orgs import credentials
+from apps.orgs import credentials, idempotency
 from apps.orgs.exceptions import NotFound, SessionLimited, SessionNeeded
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
-from config import idempotency, slow
-from config.problems import Problem
-from config.slow import Slowly
-from config.wire import JSONParser, JSONRenderer, refuse_nul_in_query
-
-__all__ = [
-    "AccountView",
-    "JSONParser",
-    "JSONRenderer",
-    "OrgView",
-    "PublicView",
-    "data_of",
-    "etag",
-    "one",
-    "query_of",
-    "require_match",
-]
-
-
-class PublicView(APIView):
-    """A route without a credential. `public_because` says why; a guard test asks."""
-
-    public_because: ClassVar[str]
+from apps.web import slow
+from apps.web.slow import Slowly
 
 
 class AccountView(APIView):
@@ -115,7 +93,7 @@ class OrgView(APIView):
                 self.org, self.principal = credentials.load(credential, changing=changing)
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._answer(drf_request)
-            response = slow.finish(answer, org_id)
+            response = slow.finish(answer, partial(org_scope, org_id))
         except Exception as error:  # the outermost edge: becomes a problem or is raised again
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
@@ -158,76 +136,9 @@ def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
     return handler, method
 
 
-def data_of(
-    serializer: type[Serializer[Any]], request: Request, *, partial: bool = False
-) -> dict[str, Any]:
-    """The validated body. Unknown fields are errors that name the field, because a typo loses data."""
-    form = serializer(data=request.data, partial=partial)
-    unknown = list(_unknown_fields(form, request.data))
-    if unknown:
-        errors = [(name, "This field is not known.", "unknown") for name in unknown]
-        raise Problem(422, "Some fields are invalid.", "invalid", errors)
-    form.is_valid(raise_exception=True)
-    return dict(form.validated_data)
-
-
-def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") -> Iterator[str]:
-    """Paths of what the body holds and the form does not, nested forms included."""
-    if isinstance(form, ListSerializer):
-        items = data if isinstance(data, list) else []
-        for index, item in enumerate(items):
-            if form.child is not None:
-                yield from _unknown_fields(form.child, item, f"{path}{index}.")
-    elif isinstance(form, Serializer) and isinstance(data, Mapping):
-        for name in sorted(data):
-            if name not in form.fields:
-                yield f"{path}{name}"
-            elif isinstance(inner := form.fields[name], BaseSerializer):
-                yield from _unknown_fields(inner, data[name], f"{path}{name}.")
-
-
-def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The validated query parameters of a list; `cursor`, `limit` and `order` belong to config.paging."""
-    values = {
-        k: v for k, v in request.query_params.items() if k not in {"cursor", "limit", "order"}
-    }
-    if not values and (defaults := _defaults(serializer)) is not None:
-        return dict(defaults)
-    refuse_nul_in_query(values)
-    form = serializer(data=values)
-    unknown = sorted(set(values) - set(form.fields))
-    if unknown or not form.is_valid():
-        errors = {name: ["This parameter is not known."] for name in unknown} or form.errors
-        flat = [(str(name), str(messages[0]), "invalid") for name, messages in errors.items()]
-        raise Problem(400, "Some query parameters are invalid.", "malformed", flat)
-    return dict(form.validated_data)
-
-
-@lru_cache(maxsize=64)
-def _defaults(serializer: type[Serializer[Any]]) -> dict[str, Any] | None:
-    """What no parameters at all come to; None when one is required. Building the form anew each time would
-    be an eighth of a list's whole cost."""
-    form = serializer(data={})
-    return dict(form.validated_data) if form.is_valid() else None
-
-
 def one(queryset: Any, pk: UUID, *, lock: bool = False) -> Any:
     """The object with this id in an org's QuerySet, or NotFound: foreign and unknown look the same."""
     found = (queryset.select_for_update(of=("self",)) if lock else queryset).filter(pk=pk).first()
     if found is None:
         raise NotFound
     return found
-
-
-def etag(version: int | str) -> str:
-    return f'"{version}"'
-
-
-def require_match(request: Request, version: int | str) -> None:
-    """Raise 412 when If-Match names another version than the present one."""
-    wanted = request.headers.get("If-Match", "*").strip()
-    if wanted == "*" or etag(version) in [tag.strip() for tag in wanted.split(",")]:
-        return
-    raise Problem(
-        412, "The object changed since you read it; read it again.", "precondition_failed"
-    )

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.problems import Problem
+from apps.web.problems import Problem
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

@@ -11,14 +11,12 @@ connection would be held for as long as the other side likes. It reads what it n
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.db import connection
 from rest_framework.response import Response
-
-from apps.orgs.tenancy import org_scope
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,14 @@ class Slowly:
     then: Callable[[Any], Response]
 
 
-def finish(answer: Response | Slowly, org_id: UUID) -> Response:
-    """The response, after the slow part. Call it outside every scope."""
+def finish(
+    answer: Response | Slowly, scope: Callable[[], AbstractContextManager[None]]
+) -> Response:
+    """The response, after the slow part. Call it outside every scope; `scope` opens a fresh one."""
     if not isinstance(answer, Slowly):
         return answer
     if not connection.in_atomic_block:
         connection.close()
     result = answer.work()
-    with org_scope(org_id):
+    with scope():
         return answer.then(result)

@@ -12,8 +12,8 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from config.database_errors import first_line
-from config.health import Finding, rows
+from apps.background.database_errors import first_line
+from apps.background.health import Finding, rows
 
 logger = structlog.get_logger(__name__)
 

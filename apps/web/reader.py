@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from config import openapi
+from apps.web import openapi
 
 METHODS = ("get", "post", "put", "patch", "delete")
 

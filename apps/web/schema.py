@@ -18,7 +18,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from config.problems import TITLES
+from apps.web.problems import TITLES
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -1,10 +1,15 @@
-"""Every error as `application/problem+json` (RFC 9457): one place that maps exceptions to answers."""
+"""Every error as `application/problem+json` (RFC 9457).
+
+What Django, the REST framework, the database and the engine raise is mapped here. Each app registers what its own
+exceptions become, in its `problems.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -17,16 +22,16 @@ from django.db import (
     OperationalError,
 )
 from django.http import Http404
+from django.utils.module_loading import autodiscover_modules
 from psycopg import errors
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from apps.auth import exceptions as identity
+from apps.background.database_errors import HELD, first_line
 from apps.engine import failures as engine
-from apps.orgs import exceptions as orgs
-from config.database_errors import HELD, first_line
 
 logger = structlog.get_logger(__name__)
+AnswerOf = TypeVar("AnswerOf", bound="Callable[[Any], Problem]")
 
 TITLES = {
     400: "The request is malformed",
@@ -82,6 +87,37 @@ BODY_TOO_SLOW = Problem(
 )
 NOT_FOUND = "There is no such object here."
 
+_registered: dict[type[Exception], Callable[[Any], Problem]] = {}
+_forms: dict[str, Callable[[Problem], Response]] = {}
+
+
+@cache
+def _know_all() -> None:
+    """Import every app's `problems.py`, once and only where answers are made: a worker needs none of them."""
+    autodiscover_modules("problems")
+
+
+def register(*kinds: type[Exception]) -> Callable[[AnswerOf], AnswerOf]:
+    """Say what exceptions of these classes, and of classes derived from them, become."""
+
+    def registered(answer: AnswerOf) -> AnswerOf:
+        _registered.update(dict.fromkeys(kinds, answer))
+        return answer
+
+    return registered
+
+
+def register_form(prefix: str, form: Callable[[Problem], Response]) -> None:
+    """Errors below this path have a form of their own, also those that are answered outside every view."""
+    _forms[prefix] = form
+
+
+def answer_at(path: str, problem: Problem) -> Response:
+    """The answer to a request that reached no view, in the form that belongs to its path."""
+    _know_all()
+    form = next((form for prefix, form in _forms.items() if path.startswith(prefix)), None)
+    return form(problem) if form else problem.response()
+
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. Unknown exceptions are None, which re-raises them as a logged 500."""
@@ -90,64 +126,22 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def as_problem(error: Exception) -> Problem | None:
+    """What the error becomes; None for one that nobody has mapped, which is a mistake of ours."""
+    _know_all()
+    for kind in type(error).__mro__:
+        if answer := _registered.get(kind):
+            return answer(error)
     match error:
         case Problem():
             return error
         case drf.ValidationError():
             return Problem(422, "Some fields are invalid.", "invalid", list(_flatten(error.detail)))
-        case orgs.Invalid():
-            return Problem(422, "Some fields are invalid.", "invalid", error.errors)
         case drf.ParseError():
             return Problem(400, str(error.detail), "malformed")
         case drf.NotAuthenticated() | drf.AuthenticationFailed():
-            return Problem(
-                401, str(error.detail), "unauthenticated", headers={"WWW-Authenticate": "Bearer"}
-            )
-        case identity.BadCredentials() | identity.SessionEnded():
-            return Problem(
-                401, str(error), "unauthenticated", headers={"WWW-Authenticate": "Bearer"}
-            )
-        case identity.TooManyAttempts():
-            wait = {"Retry-After": str(error.retry_after)}
-            return Problem(429, str(error), "too_many_attempts", headers=wait)
-        case identity.WeakPassword():
-            faults = [("password", fault, "weak") for fault in error.faults]
-            return Problem(422, "Some fields are invalid.", "invalid", faults)
-        case identity.NotVerified():
-            return Problem(403, str(error), "email_not_verified")
-        case identity.WrongCode():
-            return Problem(422, str(error), "wrong_code", [("code", str(error), "wrong_code")])
-        case identity.SecondFactorNeeded():
-            needed = {"methods": error.methods}
-            return Problem(401, str(error), "second_factor_needed", extra=needed)
-        case identity.LinkSpent():
-            return Problem(410, str(error), "link_spent")
-        case identity.TooManyPasskeys():
-            return Problem(409, str(error), "too_many_passkeys")
-        case identity.RegistrationRefused():
-            return Problem(409, str(error), "registration_refused")
-        case orgs.NoOrganization():
-            return Problem(403, str(error), "no_organization")
-        case orgs.OrgClosed():
-            return Problem(403, str(error), error.code)
-        case orgs.OrgReadOnly():
-            return Problem(423, str(error), error.code)
-        case orgs.OtherAddress():
-            return Problem(403, str(error), "other_address")
-        case orgs.SessionLimited():
-            return Problem(403, str(error), "session_limited")
-        case orgs.SessionNeeded():
-            return Problem(403, str(error), "session_needed")
-        case orgs.PermissionMissing():
-            return Problem(
-                403, str(error), "permission_missing", extra={"permission": error.permission.value}
-            )
-        case Http404() | orgs.NotFound() | drf.NotFound():
+            return unauthenticated(str(error.detail))
+        case Http404() | drf.NotFound():
             return Problem(404, NOT_FOUND, "not_found")
-        case orgs.Conflict():
-            return Problem(409, str(error), error.code, extra=dict(error.context))
-        case orgs.Disabled():
-            return Problem(423, str(error), "disabled")
         case drf.MethodNotAllowed():
             return Problem(405, str(error.detail), "method_not_allowed")
         case drf.NotAcceptable():
@@ -158,6 +152,16 @@ def as_problem(error: Exception) -> Problem | None:
             return BODY_TOO_LARGE
         case engine.EngineError():
             return _of_engine(error)
+    return _of_database(error)
+
+
+def unauthenticated(detail: str) -> Problem:
+    """401: the request carries no credential, or none that is valid."""
+    return Problem(401, detail, "unauthenticated", headers={"WWW-Authenticate": "Bearer"})
+
+
+def _of_database(error: Exception) -> Problem | None:
+    match error:
         case DataError():
             logger.warning("value refused by the database", error=first_line(error))
             return Problem(422, "A value is out of range.", "invalid")

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest
 
-from config.problems import Problem
+from apps.web.problems import Problem
 
 HEADER = "X-Requested-With"
 HEADER_VALUE = "drover"

@@ -15,13 +15,13 @@ from django.core.mail import get_connection
 from django.db import connections
 
 from apps.auth import sealing
+from apps.background import connections as connection_needs
+from apps.background import health, memory, private
+from apps.background.health import Finding, attempt
 from apps.engine.sandbox import selftest
 from apps.engine.sandbox.process import Ground
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
-from config import connections as connection_needs
-from config import env, health, memory, private
-from config.health import Finding, attempt
 
 SKEW_ALLOWED = 2.0  # seconds
 MOST_SHOWN = 5
@@ -110,8 +110,7 @@ def roles() -> Finding:
 def logins() -> Finding:
     """Each role can log in with the password derived from SECRET_KEY."""
     refused = []
-    for role in settings.DATABASE_ROLES.values():
-        url = env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, role)
+    for role, url in settings.DATABASE_ROLE_URLS.items():
         try:
             psycopg.connect(url, connect_timeout=5).close()
         except psycopg.OperationalError:

@@ -20,9 +20,9 @@ from rest_framework.response import Response
 from apps.orgs import vault
 from apps.orgs.models import IdempotencyRecord, Org
 from apps.orgs.principals import Principal
-from config.problems import Problem
-from config.slow import Slowly
-from config.wire import JSONRenderer, dumps
+from apps.web.problems import Problem
+from apps.web.slow import Slowly
+from apps.web.wire import JSONRenderer, dumps
 
 LIFETIME = timedelta(hours=24)
 HEADER = "Idempotency-Key"

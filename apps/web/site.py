@@ -9,10 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from apps.orgs.scim.errors import answer_at
-from config import openapi
-from config.problems import Problem, as_problem
-from config.wire import dumps
+from apps.web import openapi
+from apps.web.problems import Problem, answer_at, as_problem
+from apps.web.wire import dumps
 
 FRONTEND_MISSING = """<!doctype html><title>Drover</title>
 <p>The front end is not built. Run <code>make frontend</code>, then reload.</p>"""

@@ -16,10 +16,10 @@ from rest_framework.exceptions import NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config import health
-from config.api import PublicView
-from config.database_errors import first_line
-from config.schema import operation
+from apps.background import health
+from apps.background.database_errors import first_line
+from apps.web.schema import operation
+from apps.web.views import PublicView
 
 logger = structlog.get_logger(__name__)
 

@@ -1,0 +1,65 @@
+"""What the exceptions of this app, and of every app that derives its own from them, become over HTTP."""
+
+from __future__ import annotations
+
+from apps.orgs import exceptions
+from apps.orgs.scim import errors as scim
+from apps.web.problems import NOT_FOUND, Problem, register, register_form
+
+register_form(f"{scim.BASE}/", scim.answer)
+
+
+@register(exceptions.Invalid)
+def invalid(error: exceptions.Invalid) -> Problem:
+    return Problem(422, "Some fields are invalid.", "invalid", error.errors)
+
+
+@register(exceptions.NotFound)
+def not_found(error: exceptions.NotFound) -> Problem:
+    return Problem(404, NOT_FOUND, "not_found")
+
+
+@register(exceptions.Conflict)
+def conflict(error: exceptions.Conflict) -> Problem:
+    return Problem(409, str(error), error.code, extra=dict(error.context))
+
+
+@register(exceptions.Disabled)
+def disabled(error: exceptions.Disabled) -> Problem:
+    return Problem(423, str(error), "disabled")
+
+
+@register(exceptions.NoOrganization)
+def no_organization(error: exceptions.NoOrganization) -> Problem:
+    return Problem(403, str(error), "no_organization")
+
+
+@register(exceptions.OrgClosed)
+def org_closed(error: exceptions.OrgClosed) -> Problem:
+    return Problem(403, str(error), error.code)
+
+
+@register(exceptions.OrgReadOnly)
+def org_read_only(error: exceptions.OrgReadOnly) -> Problem:
+    return Problem(423, str(error), error.code)
+
+
+@register(exceptions.OtherAddress)
+def other_address(error: exceptions.OtherAddress) -> Problem:
+    return Problem(403, str(error), "other_address")
+
+
+@register(exceptions.SessionLimited)
+def session_limited(error: exceptions.SessionLimited) -> Problem:
+    return Problem(403, str(error), "session_limited")
+
+
+@register(exceptions.SessionNeeded)
+def session_needed(error: exceptions.SessionNeeded) -> Problem:
+    return Problem(403, str(error), "session_needed")
+
+
+@register(exceptions.PermissionMissing)
+def permission_missing(error: exceptions.PermissionMissing) -> Problem:
+    missing = {"permission": error.permission.value}
+    return Problem(403, str(error), "permission_missing", extra=missing)

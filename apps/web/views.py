@@ -1,0 +1,87 @@
+"""How a view reads what was sent: the body, the query, the precondition; and the base of the public routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.serializers import BaseSerializer, Field, ListSerializer, Serializer
+from rest_framework.views import APIView
+
+from apps.web.problems import Problem
+from apps.web.wire import refuse_nul_in_query
+
+
+class PublicView(APIView):
+    """A route without a credential. `public_because` says why; a guard test asks."""
+
+    public_because: ClassVar[str]
+
+
+def data_of(
+    serializer: type[Serializer[Any]], request: Request, *, partial: bool = False
+) -> dict[str, Any]:
+    """The validated body. Unknown fields are errors that name the field, because a typo loses data."""
+    form = serializer(data=request.data, partial=partial)
+    unknown = list(_unknown_fields(form, request.data))
+    if unknown:
+        errors = [(name, "This field is not known.", "unknown") for name in unknown]
+        raise Problem(422, "Some fields are invalid.", "invalid", errors)
+    form.is_valid(raise_exception=True)
+    return dict(form.validated_data)
+
+
+def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") -> Iterator[str]:
+    """Paths of what the body holds and the form does not, nested forms included."""
+    if isinstance(form, ListSerializer):
+        items = data if isinstance(data, list) else []
+        for index, item in enumerate(items):
+            if form.child is not None:
+                yield from _unknown_fields(form.child, item, f"{path}{index}.")
+    elif isinstance(form, Serializer) and isinstance(data, Mapping):
+        for name in sorted(data):
+            if name not in form.fields:
+                yield f"{path}{name}"
+            elif isinstance(inner := form.fields[name], BaseSerializer):
+                yield from _unknown_fields(inner, data[name], f"{path}{name}.")
+
+
+def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The validated query parameters of a list; `cursor`, `limit` and `order` belong to apps.web.paging."""
+    values = {
+        k: v for k, v in request.query_params.items() if k not in {"cursor", "limit", "order"}
+    }
+    if not values and (defaults := _defaults(serializer)) is not None:
+        return dict(defaults)
+    refuse_nul_in_query(values)
+    form = serializer(data=values)
+    unknown = sorted(set(values) - set(form.fields))
+    if unknown or not form.is_valid():
+        errors = {name: ["This parameter is not known."] for name in unknown} or form.errors
+        flat = [(str(name), str(messages[0]), "invalid") for name, messages in errors.items()]
+        raise Problem(400, "Some query parameters are invalid.", "malformed", flat)
+    return dict(form.validated_data)
+
+
+@lru_cache(maxsize=64)
+def _defaults(serializer: type[Serializer[Any]]) -> dict[str, Any] | None:
+    """What no parameters at all come to; None when one is required. Building the form anew each time would
+    be an eighth of a list's whole cost."""
+    form = serializer(data={})
+    return dict(form.validated_data) if form.is_valid() else None
+
+
+def etag(version: int | str) -> str:
+    return f'"{version}"'
+
+
+def require_match(request: Request, version: int | str) -> None:
+    """Raise 412 when If-Match names another version than the present one."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted == "*" or etag(version) in [tag.strip() for tag in wanted.split(",")]:
+        return
+    raise Problem(
+        412, "The object changed since you read it; read it again.", "precondition_failed"
+    )
