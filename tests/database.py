@@ -98,7 +98,7 @@ def _copy(source: Path, target: Path) -> None:
 INSTALL_ENGINE_STATE = """
 from django.conf import settings
 from config import env
-from apps.engine.state import install
+from apps.engine.sync.state import install
 install(env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, "app_owner"), role="app_engine")
 """
 
