@@ -19,9 +19,9 @@ from pathlib import Path
 
 from config.env import role_url
 from local import web
+from local.database.postgres import EmbeddedPostgres
+from local.database.roles import prepare_database
 from local.keys import ensure_keys, read_key
-from local.postgres import EmbeddedPostgres
-from local.roles import prepare_database
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0

@@ -117,7 +117,7 @@ def role_url(database_url: str, secret_key: str, role: str) -> str:
     return parts._replace(netloc=f"{role}:{password}@{place}").geturl()
 
 
-# A host that went away without a word is noticed within half a minute, by us as by the server (local.roles).
+# A host that went away without a word is noticed within half a minute, by us as by the server (local.database.roles).
 KEEPALIVES = {
     "keepalives_idle": "10",  # seconds
     "keepalives_interval": "5",

@@ -45,7 +45,7 @@ ENGINE_DATABASE_URL = env.kept_alive(
 PROCESS = env.text("DROVER_PROCESS", "command")  # web | worker | command: config.asgi, manage.py
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
 # A transaction whose process froze is ended long before the leases of those who wait for its locks. The other
-# limits of a session belong to the roles (local.roles).
+# limits of a session belong to the roles (local.database.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
 # How many connections a process may have: apps.background.connections counts them.

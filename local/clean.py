@@ -5,10 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from local.database.postgres import EmbeddedPostgres
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
 from local.lock_file import HomeLock
-from local.postgres import EmbeddedPostgres
 from local.terminal import complain, say
 
 BUILT = (".venv", ".tools", "frontend/dist", "frontend/node_modules", "static/build")

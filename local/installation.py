@@ -9,12 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from local.away import Presence
+from local.database.postgres import EmbeddedPostgres
 from local.errors import DatabaseAway, LocalError
 from local.home import Home
 from local.keys import ensure_keys, write_private
 from local.ports import kept_port
-from local.postgres import EmbeddedPostgres
-from local.supervisor import Supervisor
+from local.supervision.supervisor import Supervisor
 from local.terminal import phase, say
 
 # Small: everything that `make up` starts shares one laptop.

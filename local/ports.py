@@ -5,9 +5,9 @@ import json
 import socket
 from pathlib import Path
 
+from local.database.postgres import free_port
 from local.errors import LocalError
 from local.keys import write_private
-from local.postgres import free_port
 
 
 def refuse_port_in_use(port: int) -> None:

@@ -10,12 +10,12 @@ import psycopg
 
 from config import env
 from local.away import AWAY, is_away
-from local.demo import prepare_demo
+from local.database.roles import ENGINE, OWNER, prepare_database
+from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import Home
 from local.keys import ensure_keys
-from local.roles import ENGINE, OWNER, prepare_database
-from local.supervisor import SENTENCE
+from local.supervision.supervisor import SENTENCE
 from local.terminal import complain
 
 

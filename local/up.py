@@ -9,14 +9,15 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from local import demo_places, web
-from local.children import Child
+from local import web
+from local.demo import places as demo_places
 from local.errors import LocalError
 from local.home import Home
 from local.installation import Installation
 from local.lock_file import HomeLock
 from local.ports import refuse_port_in_use
-from local.supervisor import Stopped, Supervisor
+from local.supervision.children import Child
+from local.supervision.supervisor import Stopped, Supervisor
 from local.terminal import complain, phase, say
 
 SPACE_NEEDED = 1 << 30  # bytes: a cluster, its log and the demo
@@ -102,7 +103,7 @@ class Start:
             *("--log-level", "warning"),
         )
         self._add("worker", "manage.py", "worker")
-        self._add("demo-api", "-m", "local.demo_api", "--port", str(api_port))
+        self._add("demo-api", "-m", "local.demo.api", "--port", str(api_port))
         return server
 
     def _add(self, name: str, *words: str) -> Child:

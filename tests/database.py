@@ -17,9 +17,9 @@ import psycopg
 import pytest
 
 from apps.background.private import from_now_on
+from local.database.postgres import EmbeddedPostgres
+from local.database.roles import prepare_database
 from local.home import CHECKOUT
-from local.postgres import EmbeddedPostgres
-from local.roles import prepare_database
 from local.toolbox import TOOLS, fingerprint
 
 TEMPLATE = "drover_template"
@@ -28,7 +28,7 @@ CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what i
 KEPT_CLUSTERS = 4  # of 50 MB each; other checkouts may share the folder
 MADE_FROM = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/orgs/rls.py", "apps/**/*.sql"),
-    *("apps/engine/sync/state.py", "local/roles.py", "local/postgres.py"),
+    *("apps/engine/sync/state.py", "local/database/roles.py", "local/database/postgres.py"),
     *("tests/database.py", "requirements-dev.lock"),
 )
 

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 
 from local import frontend
+from local.database.postgres import EmbeddedPostgres, free_port
 from local.home import CHECKOUT
-from local.postgres import EmbeddedPostgres, free_port
 from tests.mutants import copy_to
 
 READY_SECONDS = 900.0  # a cold and busy machine installs, builds and loads

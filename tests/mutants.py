@@ -50,7 +50,7 @@ MUTANTS = [
     # A frozen process holds up nobody for long.
     Mutant(
         "a request waits for a lock for ever",
-        "local/roles.py",
+        "local/database/roles.py",
         """    USER: {
         "idle_in_transaction_session_timeout": "10s",
         "lock_timeout": "1500ms",""",
@@ -91,7 +91,7 @@ MUTANTS = [
     ),
     Mutant(
         "the log of a run that was started again is removed",
-        "apps/runs/retention.py",
+        "apps/runs/keeping/retention.py",
         "pk=run_id, status__in=ENDED)",
         "pk=run_id)",
         RETENTION,
@@ -357,7 +357,7 @@ MUTANTS = [
     ),
     Mutant(
         "a key for one domain sees the others' runs",
-        "apps/runs/access.py",
+        "apps/runs/visibility.py",
         "    return rows.filter(pipeline__domain_id=principal.only_domain)",
         "    return rows",
         MATRIX,

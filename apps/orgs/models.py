@@ -34,7 +34,7 @@ class Org(models.Model):
     max_members = models.PositiveIntegerField(null=True, blank=True)
     max_rows_month = models.PositiveBigIntegerField(null=True, blank=True)
     max_bytes_month = models.PositiveBigIntegerField(null=True, blank=True)
-    # Days that things are kept; none: for ever. apps.runs.retention removes what is older.
+    # Days that things are kept; none: for ever. apps.runs.keeping.retention removes what is older.
     keep_logs_days = models.PositiveIntegerField(default=90, null=True, blank=True)
     keep_events_days = models.PositiveIntegerField(default=90, null=True, blank=True)
     keep_runs_days = models.PositiveIntegerField(null=True, blank=True)

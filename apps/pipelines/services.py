@@ -17,12 +17,13 @@ from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
-from apps.pipelines import definition, diffs, plans, removal, versions
+from apps.pipelines import definition, diffs, removal, versions
 from apps.pipelines.definition import Definition
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
-from apps.pipelines.plans import Plan
-from apps.pipelines.schedules import next_run_at
+from apps.pipelines.schedules import plans
+from apps.pipelines.schedules.plans import Plan
+from apps.pipelines.schedules.times import next_run_at
 
 By = Principal | Actor
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from apps.pipelines import schedule_views, trial_views, version_views, views
+from apps.pipelines import trial_views, version_views, views
+from apps.pipelines.schedules import views as schedule_views
 
 urlpatterns = [
     path("pipelines", views.Pipelines.as_view()),

@@ -23,13 +23,16 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
-from apps.runs import admission, leases, positions, queue, remains, retries, states, storage, usage
+from apps.runs import admission, leases, queue, retries, states
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
+from apps.runs.outputs import remains, storage
 from apps.runs.patience import patiently
+from apps.runs.positions import services as positions
 from apps.runs.recording import Recorder, columns_of
 from apps.runs.snapshots import failure_columns
+from apps.runs.usage import counting as usage
 
 logger = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ import structlog
 from django.db import connections
 from procrastinate.contrib.django.utils import connector_params
 
-from apps.auth import access
+from apps.auth import access_notices as access
 from apps.background.database_errors import first_line
 from apps.runs.events import CHANNEL, OF_ORG
 

@@ -21,7 +21,8 @@ from apps.auth.models import LoginAttempt, MailedLink, StreamTicket
 from apps.engine import Failed, FailureClass
 from apps.engine.sync import state as engine_state
 from apps.orgs.tenancy import org_scope
-from apps.runs import admission, erasure, queue, retries, states
+from apps.runs import admission, queue, retries, states
+from apps.runs.keeping import erasure
 from apps.runs.models import Attempt, Run, Status
 from apps.runs.patience import each
 from apps.runs.services import CANCEL_ENFORCED_AFTER

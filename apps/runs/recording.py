@@ -32,11 +32,13 @@ from apps.engine.contract import (
 )
 from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
-from apps.runs import events, leases, logs, snapshots, states, usage
+from apps.runs import events, leases, snapshots, states
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
+from apps.runs.outputs import logs
 from apps.runs.patience import DATABASE_AWAY, patiently
+from apps.runs.usage import counting as usage
 
 logger = structlog.get_logger(__name__)
 

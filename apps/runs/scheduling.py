@@ -16,9 +16,9 @@ from django.utils import timezone
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.tenancy import org_scope
-from apps.pipelines import schedules
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
+from apps.pipelines.schedules import times as schedules
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run, Trigger

@@ -14,9 +14,10 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Actor, Principal
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline, Schedule
-from apps.runs import queue, states, usage
+from apps.runs import queue, states
 from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
 from apps.runs.models import LIVE, Run, Status, Trigger
+from apps.runs.usage import counting as usage
 
 CANCEL_ENFORCED_AFTER = (
     7  # seconds until a run whose worker does not answer is cancelled without it

@@ -30,7 +30,7 @@ from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
-from apps.runs import access
+from apps.runs import visibility as access
 from apps.runs.feeds import Missed, OrgSource, RunSource, Source, is_next
 from apps.runs.hub import BEAT, Hub, Notice, Subscription
 from apps.runs.places import Places

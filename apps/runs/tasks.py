@@ -12,7 +12,9 @@ from procrastinate.contrib.django import app
 
 from apps.pipelines import removal
 from apps.runs import execute as attempts
-from apps.runs import queue, reconciler, remains, retention, scheduling, workers
+from apps.runs import queue, reconciler, scheduling, workers
+from apps.runs.keeping import retention
+from apps.runs.outputs import remains
 
 PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)  # a minute later each time: three days
 

@@ -1,13 +1,10 @@
 from django.urls import path
 
-from apps.runs import (
-    event_views,
-    export_views,
-    output_views,
-    position_views,
-    usage_views,
-    views,
-)
+from apps.runs import event_views, views
+from apps.runs.keeping import export_views
+from apps.runs.outputs import views as output_views
+from apps.runs.positions import views as position_views
+from apps.runs.usage import views as usage_views
 
 urlpatterns = [
     path("pipelines/<uuid:pk>/run", views.PipelineRunView.as_view()),

@@ -11,8 +11,11 @@ from rest_framework.response import Response
 
 from apps.orgs.http import OrgView, one
 from apps.orgs.roles import Permission
-from apps.runs import access, logs, queries, retention, services, snapshots
+from apps.runs import queries, services, snapshots
+from apps.runs import visibility as access
+from apps.runs.keeping import retention
 from apps.runs.models import Run, Trigger
+from apps.runs.outputs import logs
 from apps.runs.serializers import (
     LogPageSerializer,
     LogQuery,

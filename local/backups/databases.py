@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-from local.binaries import wheel_binaries
+from local.database.binaries import wheel_binaries
 from local.errors import LocalError
 from local.terminal import say
 

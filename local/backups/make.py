@@ -12,17 +12,17 @@ from pathlib import Path
 import psycopg
 
 from config import env
-from local import demo_places
 from local.backups import archive, databases, files, secrets
 from local.backups.archive import Header, Writer
 from local.backups.databases import Moment, Tools
 from local.backups.progress import Progress, megabytes
+from local.database.postgres import EmbeddedPostgres
+from local.database.roles import OWNER
+from local.demo import places as demo_places
 from local.errors import LocalError
 from local.home import Home
 from local.installation import embedded_server, without_credentials
 from local.lock_file import HomeLock
-from local.postgres import EmbeddedPostgres
-from local.roles import OWNER
 from local.terminal import phase, say
 
 SCHEMAS = ("public", "engine")

@@ -16,20 +16,20 @@ from pathlib import Path
 import psycopg
 
 from config import env
-from local import demo_places
 from local.backups import archive, databases, files, secrets
 from local.backups.archive import Header
 from local.backups.make import SCHEMAS
 from local.backups.progress import Progress, megabytes
-from local.binaries import wheel_binaries
-from local.demo import prepare_demo
+from local.database.binaries import wheel_binaries
+from local.database.roles import OWNER, give_nothing_to_new_objects, prepare_database
+from local.demo import places as demo_places
+from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
 from local.installation import embedded_server, without_credentials
 from local.keys import ensure_keys, write_private
 from local.lock_file import HomeLock
 from local.prepare import engine
-from local.roles import OWNER, give_nothing_to_new_objects, prepare_database
 from local.terminal import phase, say
 
 FOLDERS = ("storage", "restored", "pg")  # of the home: made again when a restore is repeated

@@ -16,8 +16,8 @@ from django.conf import settings
 
 from apps.auth.models import LoginAttempt
 from apps.orgs.roles import Role
-from apps.runs import storage
 from apps.runs.models import Output, Run
+from apps.runs.outputs import storage
 from config.asgi import application
 from tests.world import World, make_pipeline, make_world, token_for
 

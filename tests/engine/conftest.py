@@ -30,7 +30,7 @@ from apps.engine.contract import (
 from apps.engine.process import conversation
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync import state
-from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine import faults
 
 ROLE = "app_engine"

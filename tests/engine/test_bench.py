@@ -9,7 +9,7 @@ from bench.engine import (
     start_up,
     warm_engine,
 )
-from local.postgres import EmbeddedPostgres
+from local.database.postgres import EmbeddedPostgres
 from tests.engine.runs.test_real_destinations import postgres_settings
 
 ROWS = 5_000

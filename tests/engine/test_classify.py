@@ -22,7 +22,7 @@ from apps.engine.contract import Failed
 from apps.engine.failures import FailureClass, RateLimitError
 from apps.engine.reporting.classify import classify, retry_after
 from apps.engine.reporting.redaction import Redactor
-from local.postgres import EmbeddedPostgres
+from local.database.postgres import EmbeddedPostgres
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -15,14 +15,14 @@ UNSCOPED = {
     "apps/orgs/sign_in/answers.py:memberships_of": "One's own memberships of every org: the policy `own` answers them.",
     "apps/orgs/operators/support.py:orgs_open_to": "An operator's own rows of every org, read by the operators' role.",
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
-    "apps/runs/logs.py:save": "bulk_create has no for_org; the row names its org.",
+    "apps/runs/outputs/logs.py:save": "bulk_create has no for_org; the row names its org.",
     "apps/runs/recording.py:Recorder._note_output": "update_or_create with org_id= among the look-up values.",
     "apps/orgs/idempotency.py:_reserve": "bulk_create has no for_org; the row names its org.",
 }
 RAW = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
 CURSORS = {
-    "apps/auth/access.py": "NOTIFY has no ORM form.",
+    "apps/auth/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration over all orgs, by the owner of the tables.",
     "apps/orgs/members/invitations.py": "Asks the function that finds an invitation before its org is known.",
     "apps/orgs/sign_in/providers.py": "Asks the function that finds an org's provider before the org is known.",
@@ -33,9 +33,9 @@ CURSORS = {
     "apps/orgs/members/verified_domains.py": "Which domains are looked at again is asked of a function that answers ids.",
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
-    "apps/runs/retention.py": "Asks functions that see all orgs for ids; sizes of one org in one statement.",
+    "apps/runs/keeping/retention.py": "Asks functions that see all orgs for ids; sizes of one org in one statement.",
     "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
-    "apps/runs/erasure.py": "Which orgs end is asked of functions that answer ids; their last rows go in one.",
+    "apps/runs/keeping/erasure.py": "Which orgs end is asked of functions that answer ids; their last rows go in one.",
     "apps/runs/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",
     "apps/runs/queue.py": "Procrastinate's own tables, which belong to no org.",
     "apps/runs/reconciler.py": "Which runs need help is asked of functions that answer ids.",

@@ -23,7 +23,7 @@ TRIED = {
     "a connector": ["apps/connectors/views.py:ConnectorView.editable"],
     "the engine's stream": [
         "apps/engine/sync/statements.py:<module>",
-        "apps/runs/position_views.py:_editable",
+        "apps/runs/positions/views.py:_editable",
     ],
 }
 ROWS = {
@@ -88,7 +88,7 @@ ROWS = {
     ],
     "While an installation is prepared; nothing else takes this lock.": [
         "apps/engine/sync/state.py:install",
-        "local/roles.py:_create_roles",
+        "local/database/roles.py:_create_roles",
     ],
 }
 PLACES = {place: f"tried: {name}" for name, places in TRIED.items() for place in places} | {

@@ -34,8 +34,8 @@ from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import sso
 from apps.pipelines.models import Schedule
-from apps.runs import logs, storage
 from apps.runs.models import LogPart, Output, Run
+from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
 
 PASSWORD = "correct horse battery staple"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.database.postgres import EmbeddedPostgres, temporary_postgres
 
 
 @pytest.fixture(scope="module")

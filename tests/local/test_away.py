@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from local.away import AWAY, Presence, is_away
+from local.database.postgres import EmbeddedPostgres, free_port
 from local.errors import LocalError
-from local.postgres import EmbeddedPostgres, free_port
 from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ from pathlib import Path
 from local.home import Home
 from local.installation import Installation
 from local.keys import write_private
-from local.supervisor import Supervisor
+from local.supervision.supervisor import Supervisor
 
 home = Home(Path(sys.argv[1]))
 home.make()

@@ -15,9 +15,9 @@ from local.backups import archive, databases, files, secrets
 from local.backups.archive import Header
 from local.backups.make import backup
 from local.backups.restore import restore
+from local.database.postgres import EmbeddedPostgres
 from local.errors import LocalError
 from local.home import Home
-from local.postgres import EmbeddedPostgres
 
 KEYS = {"secret_key": "s", "encryption_keys": Fernet.generate_key().decode(), "api_key_pepper": "p"}
 HEADER = Header(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.env import SettingMissing, adopt_installation
-from local.postgres import free_port
+from local.database.postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = {"DATABASE_URL": "postgresql://127.0.0.1:5999/drover", "PORT": "8123"}

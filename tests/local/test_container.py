@@ -14,8 +14,8 @@ import psycopg
 from apps.engine.sandbox.layers import NEEDED_FOR_A_USER
 from config.env import role_url
 from local.backups import databases
-from local.binaries import wheel_binaries
-from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.database.binaries import wheel_binaries
+from local.database.postgres import EmbeddedPostgres, temporary_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.demo_api import BadRequest, DemoServer, cursor_for, place_of
-from local.nycflights import rows
+from local.demo.api import BadRequest, DemoServer, cursor_for, place_of
+from local.demo.nycflights import rows
 
 KEY = "the key"
 

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from local.postgres import free_port
-from local.processes import is_alive
+from local.database.postgres import free_port
+from local.supervision.processes import is_alive
 from tests import first_start as starting
 from tests.first_start import FirstStart, MakeUp, environment, logged_in
 

@@ -5,10 +5,10 @@ import pytest
 from psycopg import errors
 
 from config.env import role_password
-from local.demo import prepare_demo
-from local.demo_places import LOADER, READER, SOURCE, WAREHOUSE
-from local.nycflights import COLUMNS, rows
-from local.postgres import EmbeddedPostgres
+from local.database.postgres import EmbeddedPostgres
+from local.demo.databases import prepare_demo
+from local.demo.nycflights import COLUMNS, rows
+from local.demo.places import LOADER, READER, SOURCE, WAREHOUSE
 
 SECRET = "s" * 50
 ROWS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26115, "flights": 336_776}

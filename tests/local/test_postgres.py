@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local import binaries, unprivileged
+from local.database import binaries, unprivileged
+from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from local.errors import ServerFailed, ServerRunning
-from local.postgres import EmbeddedPostgres, temporary_postgres
-from local.processes import is_alive, wait_until_gone
+from local.supervision.processes import is_alive, wait_until_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
@@ -166,7 +166,7 @@ def test_the_socket_lives_at_a_short_path_whatever_the_folder(folder: Path) -> N
 def test_the_server_goes_down_with_a_killed_parent(server: EmbeddedPostgres) -> None:
     program = (
         "import sys, time\n"
-        "from local.postgres import EmbeddedPostgres\n"
+        "from local.database.postgres import EmbeddedPostgres\n"
         "server = EmbeddedPostgres(sys.argv[1], durable=False)\n"
         "server.start()\n"
         "print(server.process.pid, flush=True)\n"
@@ -255,7 +255,7 @@ def test_somebody_who_is_not_root_runs_it_as_themselves() -> None:
     program = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(binaries.wheel_binaries().parents[2])!r}]\n"
         "import os\n"
-        "from local.postgres import temporary_postgres\n"
+        "from local.database.postgres import temporary_postgres\n"
         "with temporary_postgres() as server:\n"
         "    print(os.geteuid() == server.data_dir.stat().st_uid)\n"
     )

@@ -8,9 +8,9 @@ import pytest
 from psycopg import errors
 
 from config.env import role_url
+from local.database.postgres import EmbeddedPostgres
+from local.database.roles import REPLACE_ROLES, ROLES, prepare_database
 from local.errors import LocalError
-from local.postgres import EmbeddedPostgres
-from local.roles import REPLACE_ROLES, ROLES, prepare_database
 
 SECRET = "s" * 50
 

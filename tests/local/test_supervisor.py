@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from local.database.postgres import free_port
 from local.errors import LocalError
 from local.lock_file import HomeLock
 from local.ports import is_free, kept_port, refuse_port_in_use
-from local.postgres import free_port
-from local.processes import is_alive, wait_until_gone
+from local.supervision.processes import is_alive, wait_until_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 on_linux = pytest.mark.skipif(
@@ -26,8 +26,8 @@ on_linux = pytest.mark.skipif(
 START = """
 import sys, time
 from pathlib import Path
-from local.children import Child
-from local.supervisor import Stopped, Supervisor
+from local.supervision.children import Child
+from local.supervision.supervisor import Stopped, Supervisor
 
 folder = Path(sys.argv[1])
 
@@ -93,7 +93,7 @@ def test_a_signal_stops_everything_even_what_ignores_being_asked(
 ) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
     bodies = [
-        "import local.supervisor; local.supervisor.CHILD_SECONDS = 0.5",
+        "import local.supervision.supervisor; local.supervision.supervisor.CHILD_SECONDS = 0.5",
         f'supervisor.add(child("polite", "{SLEEPER}"))',
         f'supervisor.add(child("stubborn", "{stubborn}"))',
     ]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from local.database.postgres import free_port
 from local.home import Home
 from local.lock_file import HomeLock
-from local.postgres import free_port
 from local.up import refuse_a_full_disk
 
 ROOT = Path(__file__).resolve().parents[2]

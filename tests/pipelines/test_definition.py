@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.pipelines import definition, plans
+from apps.pipelines import definition
 from apps.pipelines.definition import Connectors, Definition
+from apps.pipelines.schedules import plans
 
 NONE = Connectors([])
 GOOD: dict[str, Any] = {

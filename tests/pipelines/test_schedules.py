@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.pipelines.cron import Cron, CronError, parse
-from apps.pipelines.schedules import advance, jitter, next_times
+from apps.pipelines.schedules.cron import Cron, CronError, parse
+from apps.pipelines.schedules.times import advance, jitter, next_times
 
 MINUTE = timedelta(minutes=1)
 

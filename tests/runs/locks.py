@@ -105,7 +105,7 @@ def _resetting(world: World) -> Order:
     from django.conf import settings
 
     from apps.engine.sync import state
-    from apps.runs import positions
+    from apps.runs.positions import services as positions
 
     pipeline = make_pipeline(world)
     key = positions.stream_key(world.org.pk, pipeline.pk)

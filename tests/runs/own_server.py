@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connections
 
 from config import env
-from local.postgres import EmbeddedPostgres
+from local.database.postgres import EmbeddedPostgres
 from tests.conftest import close_connections
 from tests.database import TEMPLATE, start_migrated
 

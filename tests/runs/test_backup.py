@@ -27,10 +27,10 @@ from apps.runs import execute as attempts
 from apps.runs.execute import Worker
 from config import env
 from local.backups import databases
+from local.database.postgres import EmbeddedPostgres
 from local.errors import LocalError
 from local.home import Home
 from local.installation import embedded_server, without_credentials
-from local.postgres import EmbeddedPostgres
 from tests import database
 from tests.engine.destinations.servers import BUCKET, s3_client
 from tests.runs.conftest import make_pipeline

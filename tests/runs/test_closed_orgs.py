@@ -18,8 +18,9 @@ from apps.orgs.members import service_accounts
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule
-from apps.runs import erasure, reconciler, scheduling
+from apps.runs import reconciler, scheduling
 from apps.runs.execute import Worker
+from apps.runs.keeping import erasure
 from apps.runs.models import Run, Status
 from tests import database
 from tests.isolation.planted import plant, principal

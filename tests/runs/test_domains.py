@@ -14,8 +14,8 @@ from apps.engine.contract import LogLine
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
-from apps.runs import logs, storage
 from apps.runs.models import Output, Run
+from apps.runs.outputs import logs, storage
 from apps.runs.streams import open_stream
 from apps.web.problems import Problem
 from tests.runs.conftest import make_pipeline

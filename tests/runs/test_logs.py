@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from apps.engine.contract import LogLine
-from apps.runs import execute, logs, reconciler, storage
+from apps.runs import execute, reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import LogPart
+from apps.runs.outputs import logs, storage
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ended, shown, start, wait_for
 from tests.world import World

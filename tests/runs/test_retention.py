@@ -13,9 +13,11 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from apps.orgs.models import AuditEvent, Org
-from apps.runs import feeds, reconciler, retention, storage
+from apps.runs import feeds, reconciler
 from apps.runs.execute import Worker
+from apps.runs.keeping import retention
 from apps.runs.models import Event, LogPart, Output, Run
+from apps.runs.outputs import storage
 from tests import database
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start

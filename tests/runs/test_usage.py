@@ -7,10 +7,11 @@ from django.db import connection, transaction
 
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.runs import recording, services, usage
+from apps.runs import recording, services
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status, Trigger, Usage
-from apps.runs.usage import Measure
+from apps.runs.usage import counting as usage
+from apps.runs.usage.counting import Measure
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start
 from tests.runs.test_attempts import work_until_idle

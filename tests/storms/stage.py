@@ -23,7 +23,7 @@ from apps.connectors.custom_sources.services import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.models import Output, Run
-from local.processes import command_line
+from local.supervision.processes import command_line
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
 from tests.runs.processes import ended, shown, start, start_worker, wait_for

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.long
 SUPERVISE = """
 import json, os, sys
 from pathlib import Path
-from local import children
-from local.supervisor import Stopped, Supervisor
+from local.supervision import children
+from local.supervision.supervisor import Stopped, Supervisor
 
 children.LONGEST_PAUSE = 2.0
 folder, commands, more = Path(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])

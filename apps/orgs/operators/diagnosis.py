@@ -27,7 +27,7 @@ SKEW_ALLOWED = 2.0  # seconds
 MOST_SHOWN = 5
 _CLOSE = "Start Drover again, which closes them, as the user who owns them; or chmod -R go= them."
 SPACE_WANTED = 1 << 30  # bytes
-PREPARE = "Prepare the database again: `make up`, or local.roles.prepare_database on your server."
+PREPARE = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
 
 
 def all_findings() -> Iterator[Finding]:

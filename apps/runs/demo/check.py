@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from apps.orgs.models import Org
-from apps.runs import storage
 from apps.runs.demo import facts
 from apps.runs.demo.facts import Facts
 from apps.runs.demo.places import Places
 from apps.runs.models import Output, Run
+from apps.runs.outputs import storage
 
 PAGE = 5000
 

@@ -12,8 +12,8 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines import services as pipelines
 from apps.pipelines.models import Pipeline
-from apps.runs import storage
 from apps.runs.demo.places import Places, connection_settings
+from apps.runs.outputs import storage
 
 AIRPORTS_FILE = "airports.csv"
 

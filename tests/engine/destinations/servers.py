@@ -16,7 +16,7 @@ from gcp_storage_emulator.server import create_server
 from moto.server import ThreadedMotoServer
 from psycopg import sql
 
-from local.postgres import temporary_postgres
+from local.database.postgres import temporary_postgres
 
 BUCKET = "drover-tests"
 

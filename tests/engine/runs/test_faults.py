@@ -18,7 +18,7 @@ from apps.engine.contract import Failed, Succeeded, SyncMode
 from apps.engine.failures import FailureClass
 from apps.engine.process.supervisor import EngineSupervisor
 from apps.engine.sync import state
-from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
 from tests.engine.ledger import rows_of
 

@@ -19,7 +19,7 @@ from apps.engine.contract import Failed, OutputFile, Succeeded, WriteMode
 from apps.engine.failures import FailureClass
 from apps.engine.sources.dummy import generated
 from apps.engine.sync import state
-from local.postgres import EmbeddedPostgres, temporary_postgres
+from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from tests.engine.conftest import ROLE, ROLE_PASSWORD, Rehearsal
 from tests.engine.runs.test_faults import KEEPS_COMMITS, kill, moments
 

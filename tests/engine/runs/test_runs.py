@@ -203,7 +203,7 @@ def test_the_engine_role_sees_its_schema_and_nothing_else(
 
 
 def test_installing_twice_changes_nothing(engine_postgres: object, state_dsn: str) -> None:
-    from local.postgres import EmbeddedPostgres
+    from local.database.postgres import EmbeddedPostgres
     from tests.engine.conftest import ROLE
 
     assert isinstance(engine_postgres, EmbeddedPostgres)

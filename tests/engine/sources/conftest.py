@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from local.postgres import EmbeddedPostgres
+from local.database.postgres import EmbeddedPostgres
 
 READER = "source_reader"
 READER_PASSWORD = "reader p@ss/word:%'"

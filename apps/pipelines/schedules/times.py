@@ -18,7 +18,7 @@ from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from apps.pipelines.cron import Cron, parse
+from apps.pipelines.schedules.cron import Cron, parse
 
 SHORTEST_INTERVAL = 60  # seconds
 LONGEST_INTERVAL = 366 * 86400

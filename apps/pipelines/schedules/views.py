@@ -12,10 +12,11 @@ from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import Invalid
 from apps.orgs.http import OrgView
 from apps.orgs.roles import Permission
-from apps.pipelines import examples, plans, services
+from apps.pipelines import examples, services
 from apps.pipelines.exceptions import NoSchedule
 from apps.pipelines.models import Pipeline, Schedule
-from apps.pipelines.schedules import ScheduleLike, next_times
+from apps.pipelines.schedules import plans
+from apps.pipelines.schedules.times import ScheduleLike, next_times
 from apps.pipelines.serializers import (
     PauseRequest,
     PipelineDetail,

@@ -14,12 +14,12 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from local.away import AWAY
-from local.children import Child, signal_group, stop_all
-from local.descendants import adopt_orphans, end_descendants, reap_adopted
+from local.database.postgres import EmbeddedPostgres
 from local.errors import DatabaseAway, LocalError
 from local.home import CHECKOUT
-from local.postgres import EmbeddedPostgres
-from local.processes import dies_with_parent
+from local.supervision.children import Child, signal_group, stop_all
+from local.supervision.descendants import adopt_orphans, end_descendants, reap_adopted
+from local.supervision.processes import dies_with_parent
 from local.terminal import complain, say
 
 # A stop may take 15 s. What the children leave of it is the server's, which has a checkpoint to write.

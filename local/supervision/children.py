@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.home import CHECKOUT
-from local.processes import dies_with_parent
+from local.supervision.processes import dies_with_parent
 from local.terminal import complain, say
 
 LONGEST_PAUSE = 30.0

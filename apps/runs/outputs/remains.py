@@ -16,9 +16,10 @@ from apps.engine.sync import state
 from apps.orgs.tenancy import org_scope
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
-from apps.runs import positions, storage
 from apps.runs.leases import Claim
 from apps.runs.models import Run
+from apps.runs.outputs import storage
+from apps.runs.positions import services as positions
 
 logger = structlog.get_logger(__name__)
 

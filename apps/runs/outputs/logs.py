@@ -11,8 +11,8 @@ from uuid import UUID
 import orjson
 
 from apps.engine.contract import LogLine
-from apps.runs import storage
 from apps.runs.models import LogPart
+from apps.runs.outputs import storage
 
 LEVELS = ("debug", "info", "warning", "error")
 PART_BYTES = 64 * 1024  # of content after which a part is closed

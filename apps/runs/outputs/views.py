@@ -14,8 +14,9 @@ from rest_framework.response import Response
 
 from apps.orgs.exceptions import NotFound
 from apps.orgs.http import OrgView, one
-from apps.runs import access, storage
+from apps.runs import visibility as access
 from apps.runs.models import Output
+from apps.runs.outputs import storage
 from apps.runs.serializers import DownloadQuery, OutputListSerializer
 from apps.web.schema import operation
 from apps.web.slow import Slowly

@@ -16,10 +16,12 @@ from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
-from apps.runs import positions, services, storage
+from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run
+from apps.runs.outputs import storage
 from apps.runs.patience import each
+from apps.runs.positions import services as positions
 
 logger = structlog.get_logger(__name__)
 

@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 
 from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
-from apps.runs import storage
 from apps.runs.models import LogPart, Run
+from apps.runs.outputs import storage
 from apps.runs.patience import each
 from apps.runs.states import ENDED
 

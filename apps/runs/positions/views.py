@@ -11,7 +11,8 @@ from rest_framework.response import Response
 from apps.orgs.http import OrgView, one
 from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
-from apps.runs import access, positions
+from apps.runs import visibility as access
+from apps.runs.positions import services as positions
 from apps.runs.serializers import (
     NothingSerializer,
     PipelineStateSerializer,

@@ -10,9 +10,9 @@ import psycopg
 from psycopg import errors, sql
 
 from config import env
-from local.demo_places import LOADER, READER, SOURCE, WAREHOUSE
-from local.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
-from local.roles import ensure_role
+from local.database.roles import ensure_role
+from local.demo.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
+from local.demo.places import LOADER, READER, SOURCE, WAREHOUSE
 
 CHUNK = 1 << 20  # bytes
 

@@ -3,9 +3,9 @@
 from urllib.parse import urlsplit
 
 from config import env
+from local.demo.nycflights import path_of
 from local.home import Home
 from local.keys import read_key
-from local.nycflights import path_of
 
 SOURCE = "drover_demo"
 WAREHOUSE = "drover_demo_warehouse"

@@ -25,10 +25,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from local.binaries import reachable_binaries
+from local.database.binaries import reachable_binaries
+from local.database.unprivileged import Account, account_for_servers, shelter_for
 from local.errors import ServerFailed, ServerRunning
-from local.processes import command_line, dies_with_parent, is_alive, wait_until_gone
-from local.unprivileged import Account, account_for_servers, shelter_for
+from local.supervision.processes import command_line, dies_with_parent, is_alive, wait_until_gone
 
 ADMINISTRATOR = "drover_admin"
 START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes its time

@@ -13,9 +13,10 @@ from rest_framework.response import Response
 
 from apps.orgs.http import OrgView
 from apps.orgs.roles import Permission
-from apps.runs import retention, usage
+from apps.runs.keeping import retention
 from apps.runs.models import Usage
 from apps.runs.serializers import UsageSerializer
+from apps.runs.usage import counting as usage
 from apps.web.schema import operation
 
 EXAMPLE = {

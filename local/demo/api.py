@@ -4,7 +4,7 @@
     {"data": [...], "next_cursor": "..." or null}
 
 Observations come in the order of `time_hour`; `since` includes its own hour. `python -m
-local.demo_api --port 8010` serves it on loopback; the key is in `DROVER_HOME/keys/demo_api_key`.
+local.demo.api --port 8010` serves it on loopback; the key is in `DROVER_HOME/keys/demo_api_key`.
 """
 
 import argparse
@@ -18,10 +18,10 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from local.demo.nycflights import rows
 from local.errors import LocalError
 from local.home import Home
 from local.keys import read_key
-from local.nycflights import rows
 from local.terminal import complain, say
 
 PATH = "/v1/weather"

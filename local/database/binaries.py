@@ -5,8 +5,8 @@ import importlib.util
 import shutil
 from pathlib import Path
 
+from local.database.unprivileged import Account, open_to_everyone, private_shelter, shelter
 from local.errors import LocalError
-from local.unprivileged import Account, open_to_everyone, private_shelter, shelter
 
 
 def wheel_binaries() -> Path:

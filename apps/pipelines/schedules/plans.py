@@ -8,9 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from apps.connectors.schemas import Error, joined, unknown_fields
-from apps.pipelines.cron import CronError, parse
 from apps.pipelines.models import Misfire, Overlap, Schedule
-from apps.pipelines.schedules import LONGEST_INTERVAL, LONGEST_JITTER, SHORTEST_INTERVAL, zones
+from apps.pipelines.schedules.cron import CronError, parse
+from apps.pipelines.schedules.times import (
+    LONGEST_INTERVAL,
+    LONGEST_JITTER,
+    SHORTEST_INTERVAL,
+    zones,
+)
 
 FIELDS = ("cron", "interval_seconds", "timezone", "overlap", "misfire", "jitter_seconds")
 
