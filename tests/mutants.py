@@ -186,21 +186,21 @@ MUTANTS = [
     # Who asks.
     Mutant(
         "no permission is asked for",
-        "apps/orgs/http.py",
+        "apps/orgs/http/views.py",
         "            self.principal.require(permission)\n",
         "            pass\n",
         MATRIX,
     ),
     Mutant(
         "keys do what is for people",
-        "apps/orgs/http.py",
+        "apps/orgs/http/views.py",
         "            self.principal.require_session()\n        permission",
         "            pass\n        permission",
         MATRIX,
     ),
     Mutant(
         "account routes take keys",
-        "apps/orgs/http.py",
+        "apps/orgs/http/views.py",
         "        raise SessionNeeded\n\n\nclass OrgView",
         "        return Response({})\n\n\nclass OrgView",
         MATRIX,
@@ -379,7 +379,7 @@ MUTANTS = [
     ),
     Mutant(
         "a kept answer is given to someone else",
-        "apps/orgs/idempotency.py",
+        "apps/orgs/http/idempotency.py",
         "    said = [str(principal.actor.id), request.get_full_path(), request.data]",
         "    said = [request.get_full_path(), request.data]",
         "tests/api/test_idempotency.py",

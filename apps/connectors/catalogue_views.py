@@ -14,7 +14,7 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.serializers import CatalogueKind, CatalogueList
 from apps.orgs.exceptions import NotFound
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.web.schema import operation
 from apps.web.views import etag
 from apps.web.wire import JSONRenderer

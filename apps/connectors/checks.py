@@ -15,7 +15,7 @@ from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector
 from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
 from apps.connectors.views import ConnectorView
-from apps.orgs.http import one
+from apps.orgs.http.views import one
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
 from apps.web.slow import Slowly

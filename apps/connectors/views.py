@@ -18,7 +18,7 @@ from apps.connectors.serializers import (
     ConnectorRow,
     ConnectorUpdate,
 )
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.placement import placed, visible
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page

@@ -1,8 +1,13 @@
 from django.urls import path
 
-from apps.orgs import audit_views
 from apps.orgs.keys import views as api_key_views
-from apps.orgs.members import invitation_views, service_account_views, verified_domain_views, views
+from apps.orgs.members import (
+    audit_views,
+    invitation_views,
+    service_account_views,
+    verified_domain_views,
+    views,
+)
 from apps.orgs.scim import discovery_views as scim_discovery_views
 from apps.orgs.scim import role_views as scim_role_views
 from apps.orgs.scim import views as scim_views

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.placement import placed, visible
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services

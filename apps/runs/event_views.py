@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.runs.feeds import Source
 from apps.runs.streams import RETRY, last_event_id, missed, source_for
 from apps.web.schema import operation

@@ -19,7 +19,10 @@ TRIED = {
     "a run to be cancelled": ["apps/runs/reconciler.py:enforce_cancel"],
     "a due schedule": ["apps/runs/scheduling.py:fire"],
     "the org": ["apps/orgs/members/views.py:Organization.patch"],
-    "a pipeline": ["apps/pipelines/views.py:PipelineView.changeable", "apps/orgs/http.py:one"],
+    "a pipeline": [
+        "apps/pipelines/views.py:PipelineView.changeable",
+        "apps/orgs/http/views.py:one",
+    ],
     "a connector": ["apps/connectors/views.py:ConnectorView.editable"],
     "the engine's stream": [
         "apps/engine/sync/statements.py:<module>",

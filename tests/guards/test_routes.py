@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from apps.orgs.http import AccountView, OrgView
+from apps.orgs.http.views import AccountView, OrgView
 from apps.orgs.roles import Permission
 from apps.web.views import PublicView
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 from pytest_django.plugin import DjangoDbBlocker
 
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from tests.isolation.cases import CASES, SCIM_PATCH

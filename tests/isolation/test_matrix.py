@@ -23,7 +23,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from apps.auth import tokens
-from apps.orgs.http import AccountView, OrgView
+from apps.orgs.http.views import AccountView, OrgView
 from apps.orgs.roles import Permission, Role, allows
 from apps.web.views import PublicView
 from tests.api.test_openapi import operations

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from apps.orgs import audit_views
+from apps.orgs.members import audit_views
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from tests.world import World

@@ -12,7 +12,7 @@ from apps.connectors import engine
 from apps.connectors.custom_sources import uploads
 from apps.connectors.repositories.serializers import UploadAnswer, UploadRequest
 from apps.orgs.exceptions import Invalid
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
 from apps.web.slow import Slowly

@@ -36,7 +36,7 @@ from apps.connectors.models import CUSTOM, Connector, CustomSource, CustomSource
 from apps.connectors.serializers import Empty
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.orgs.exceptions import Invalid, NotFound
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.placement import visible
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page

@@ -23,7 +23,7 @@ from apps.connectors.repositories.serializers import (
 )
 from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import NotFound
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.models import Org
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.exceptions import Invalid
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import ApiKey, Domain

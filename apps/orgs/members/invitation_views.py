@@ -8,7 +8,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http import AccountView, OrgView, one
+from apps.orgs.http.views import AccountView, OrgView, one
 from apps.orgs.members import invitations
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.models import User
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.keys.views import MADE_EXAMPLE, KeyView
 from apps.orgs.members import serializers as forms
 from apps.orgs.members import service_accounts

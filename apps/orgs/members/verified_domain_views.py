@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import attempts
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.members import dns_records, verified_domains
 from apps.orgs.models import VerifiedDomain
 from apps.orgs.roles import Permission

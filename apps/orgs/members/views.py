@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth.models import User
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.orgs.members import serializers as forms
 from apps.orgs.members import services
 from apps.orgs.models import Domain, DomainRole, Membership, Org

@@ -13,7 +13,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.orgs.scim import errors
 from apps.orgs.scim import serializers as forms

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.auth import accounts, attempts, sessions
 from apps.orgs import credentials
 from apps.orgs.exceptions import Invalid, NotFound
-from apps.orgs.http import AccountView
+from apps.orgs.http.views import AccountView
 from apps.orgs.members import invitations, services
 from apps.orgs.models import Membership
 from apps.orgs.sign_in import answers as sign_in

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from apps.auth import factors
 from apps.auth.exceptions import BadCredentials, SecondFactorNeeded, WrongCode
 from apps.orgs.exceptions import NotFound
-from apps.orgs.http import AccountView
+from apps.orgs.http.views import AccountView
 from apps.orgs.sign_in import serializers as forms
 from apps.orgs.sign_in.account_views import ReauthenticatingView
 from apps.orgs.sign_in.views import PASSKEY_BEGUN

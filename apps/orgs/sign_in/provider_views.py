@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from apps.auth import attempts, factors
 from apps.auth.exceptions import LinkSpent, TooManyAttempts
 from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
-from apps.orgs.http import AccountView, OrgView, one
+from apps.orgs.http.views import AccountView, OrgView, one
 from apps.orgs.models import IdentityProvider
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import answers as sign_in

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from apps.auth import accounts, attempts, factors, sessions, tickets, tokens
 from apps.auth.exceptions import NotVerified, SecondFactorNeeded, SessionEnded
 from apps.auth.models import User
-from apps.orgs.http import AccountView, OrgView
+from apps.orgs.http.views import AccountView, OrgView
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import answers as sign_in

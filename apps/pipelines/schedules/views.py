@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
 from apps.orgs.exceptions import Invalid
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, services
 from apps.pipelines.exceptions import NoSchedule

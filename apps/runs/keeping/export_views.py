@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.orgs import audit
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import OrgOwned, org_scope

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.exceptions import NotFound
-from apps.orgs.http import OrgView, one
+from apps.orgs.http.views import OrgView, one
 from apps.runs import visibility as access
 from apps.runs.models import Output
 from apps.runs.outputs import storage

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs.keeping import retention
 from apps.runs.models import Usage

@@ -19,8 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.orgs import credentials, idempotency
+from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound, SessionLimited, SessionNeeded
+from apps.orgs.http import idempotency
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission

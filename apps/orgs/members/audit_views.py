@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs import audit
-from apps.orgs.http import OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Permission
