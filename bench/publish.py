@@ -1,7 +1,7 @@
 """`python -m bench.publish URL SECONDS`: two events a second to every run, as 1,000 busy workers would.
 
 Evenly spread: every 50 ms a tenth of the runs get one, in one statement that does what
-apps.runs.events.publish does for one run.
+apps.live.events.publish does for one run.
 """
 
 from __future__ import annotations

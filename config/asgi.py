@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import quote_from_bytes
-from uuid import UUID
 
 from apps.background import private
 
@@ -25,9 +23,6 @@ Header = tuple[bytes, bytes]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LIVE = "/api/v1/health/live"
-STREAM = re.compile(
-    r"/api/v1/(?:runs/(?P<run>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?events"
-)
 
 
 def build() -> Application:
@@ -43,7 +38,7 @@ def build() -> Application:
     from django.conf import settings
 
     from apps.background import connections
-    from apps.runs.streams import Streams
+    from apps.live.streams import Streams, wanted
     from apps.web import files, hosts
 
     sending: Any = files.handing_over(wsgi)
@@ -67,16 +62,15 @@ def build() -> Application:
             await _answer(send, 400, hosts.refusal(), b"application/problem+json")
         elif scope["path"] == LIVE and scope["method"] in {"GET", "HEAD"}:
             await _answer(send, 200, b'{"status":"alive"}', b"application/json")
-        elif scope["method"] == "GET" and (found := STREAM.fullmatch(scope["path"])):
-            run = found["run"]
-            await streams(scope, receive, send, UUID(run) if run else None)
+        elif scope["method"] == "GET" and (asked := wanted(scope["path"])):
+            await streams(scope, receive, send, asked)
         elif _length(scope) > settings.API_BODY_LIMIT:
             await _refuse_body(scope["path"], send, 413)
         elif (body := await _whole_body(scope, receive)) is None:
             await _refuse_body(scope["path"], send, 408)
         else:
-            asked = {**scope, "query_string": _ascii(scope["query_string"])}
-            await pages(asked, body, files.following(asked, receive, send))
+            page = {**scope, "query_string": _ascii(scope["query_string"])}
+            await pages(page, body, files.following(page, receive, send))
 
     return application
 

@@ -8,6 +8,7 @@ from apps.web import health_views, reader, site
 
 urlpatterns = [
     path("api/v1/", include("apps.orgs.urls")),
+    path("api/v1/", include("apps.live.urls")),
     path("api/v1/", include("apps.connectors.urls")),
     path("api/v1/", include("apps.pipelines.urls")),
     path("api/v1/", include("apps.runs.urls")),

@@ -365,14 +365,14 @@ MUTANTS = [
     # Streams, files, kept answers.
     Mutant(
         "a stream of a run nobody may see",
-        "apps/runs/streams.py",
+        "apps/live/streams.py",
         "    if not access.runs(principal).filter(pk=run_id).exists():\n        raise NotFound\n",
         "",
         STREAMS,
     ),
     Mutant(
         "a ticket opens two streams",
-        "apps/auth/tickets.py",
+        "apps/live/tickets.py",
         "    if ticket is None or not StreamTicket.objects.filter(pk=ticket.pk).delete()[0]:",
         "    if ticket is None:",
         STREAMS,

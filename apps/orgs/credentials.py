@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
-from apps.auth import keys, tickets, tokens
+from apps.auth import keys, tokens
 from apps.auth.models import RefreshFamily, User
 from apps.orgs import rules
 from apps.orgs.exceptions import NoOrganization, SessionNeeded
@@ -64,28 +64,15 @@ def read(request: HttpRequest) -> Credential:
     return _read_key(text, ip) if text.startswith(keys.SCHEME) else read_token(text, ip)
 
 
-def read_stream(request: HttpRequest) -> Credential:
-    """The credential of a stream: `?ticket=` where headers cannot be sent, else as `read`.
-
-    Call it outside any transaction: a ticket is spent by being looked at.
-    """
-    ticket = request.GET.get("ticket")
-    if ticket is None:
-        return read(request)
-    claims = tickets.redeem(ticket)
-    if claims is None:
-        raise AuthenticationFailed("The stream ticket is unknown, used or older than 30 s.")
-    return _of_claims(claims, client_ip(request))
-
-
 def read_token(text: str, ip: str | None) -> TokenCredential:
     claims = tokens.verify(text)
     if claims is None:
         raise AuthenticationFailed("The access token is invalid or has expired.")
-    return _of_claims(claims, ip)
+    return of_claims(claims, ip)
 
 
-def _of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
+def of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
+    """The credential of somebody whose claims were proven."""
     return TokenCredential(
         org_id=claims.org_id,
         user_id=claims.user_id,

@@ -20,7 +20,6 @@ urlpatterns = [
     path("auth/refresh", sign_in_views.Refresh.as_view()),
     path("auth/logout", sign_in_views.Logout.as_view()),
     path("auth/switch", sign_in_views.Switch.as_view()),
-    path("auth/stream-ticket", sign_in_views.StreamTicket.as_view()),
     path("auth/me", account_views.Me.as_view()),
     path("auth/password/change", account_views.Password.as_view()),
     path("auth/password/forgot", account_views.ForgottenPassword.as_view()),

@@ -18,6 +18,7 @@ class Status(models.TextChoices):
 
 
 LIVE = (Status.PENDING, Status.RUNNING)
+ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 
 
 class Trigger(models.TextChoices):

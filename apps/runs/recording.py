@@ -30,9 +30,10 @@ from apps.engine.contract import (
     StopReason,
     Withdrawn,
 )
+from apps.live import events
 from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
-from apps.runs import events, leases, snapshots, states
+from apps.runs import followed, leases, snapshots, states
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
@@ -203,7 +204,9 @@ class Recorder:
                 ]
                 self._note_outputs(outputs)
                 self._note_network(network)
-                events.publish(org_id=self.claim.org_id, run_id=self.claim.run_id, news=news)
+                events.publish(
+                    followed.RUN, org_id=self.claim.org_id, key=self.claim.run_id, news=news
+                )
         except BaseException:
             self._unwritten = self._unwritten or had_news
             raise

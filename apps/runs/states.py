@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from apps.live import events
 from apps.pipelines.models import Pipeline
-from apps.runs import events, snapshots
+from apps.runs import followed, snapshots
 from apps.runs.exceptions import MoveNotAllowed
-from apps.runs.models import Run, Status
+from apps.runs.models import ENDED, Run, Status
 
 MOVES = frozenset(
     {
@@ -29,7 +30,6 @@ MOVES = frozenset(
         (Status.CANCELLED, Status.PENDING),
     }
 )
-ENDED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
     news = [events.New("run", snapshot)]
     if snapshot["status"] in ENDED:
         news.append(events.New("end", {"status": snapshot["status"]}))
-    events.publish(org_id=org_id, run_id=run_id, news=news)
+    events.publish(followed.RUN, org_id=org_id, key=run_id, news=news)
 
 
 def _repeat_on_pipeline(org_id: UUID, snapshot: dict[str, Any]) -> None:

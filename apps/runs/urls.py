@@ -21,6 +21,5 @@ urlpatterns = [
     path("org/usage", usage_views.UsageView.as_view()),
     path("org/usage/export", usage_views.UsageExportView.as_view()),
     path("org/export", export_views.OrgExportView.as_view()),
-    path("events", event_views.OrgEventsView.as_view()),
     path("stats/overview", views.OverviewView.as_view()),
 ]

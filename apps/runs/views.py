@@ -14,7 +14,7 @@ from apps.orgs.roles import Permission
 from apps.runs import queries, services, snapshots
 from apps.runs import visibility as access
 from apps.runs.keeping import retention
-from apps.runs.models import Run, Trigger
+from apps.runs.models import ENDED, Run, Trigger
 from apps.runs.outputs import logs
 from apps.runs.serializers import (
     LogPageSerializer,
@@ -26,7 +26,6 @@ from apps.runs.serializers import (
     RunSerializer,
     StartSerializer,
 )
-from apps.runs.states import ENDED
 from apps.web import paging
 from apps.web.problems import Problem
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of

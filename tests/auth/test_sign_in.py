@@ -11,7 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth.models import LoginAttempt, RefreshFamily, RefreshToken, StreamTicket, User
-from apps.auth.tickets import LIFETIME
+from apps.live.tickets import LIFETIME
 from apps.orgs.models import AuditEvent, Membership
 from apps.orgs.roles import Role
 from tests.world import World, client_for, make_world
@@ -393,7 +393,7 @@ def test_a_stream_ticket_stands_once_for_its_session(world: World) -> None:
 
 
 def test_a_stream_ticket_dies_after_thirty_seconds(world: World) -> None:
-    from apps.auth import tickets
+    from apps.live import tickets
 
     ticket = world.client(Role.VIEWER).post("/api/v1/auth/stream-ticket").json()["ticket"]
     StreamTicket.objects.update(expires_at=timezone.now() - LIFETIME)

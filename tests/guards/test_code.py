@@ -36,12 +36,12 @@ CURSORS = {
     "apps/runs/keeping/retention.py": "Asks functions that see all orgs for ids; sizes of one org in one statement.",
     "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
     "apps/runs/keeping/erasure.py": "Which orgs end is asked of functions that answer ids; their last rows go in one.",
-    "apps/runs/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",
+    "apps/live/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",
     "apps/runs/queue.py": "Procrastinate's own tables, which belong to no org.",
     "apps/runs/reconciler.py": "Which runs need help is asked of functions that answer ids.",
     "apps/runs/scheduling.py": "Which schedules are due is asked of a function that answers ids.",
     "apps/runs/workers.py": "Which runs this machine holds is asked of a function that answers ids.",
-    "apps/runs/feeds.py": "Bodies of events go through as text, without being parsed and written again.",
+    "apps/live/feeds.py": "Bodies of events go through as text, without being parsed and written again.",
 }
 
 

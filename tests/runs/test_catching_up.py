@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+from apps.live import streams
+from apps.live.feeds import ROWS_AT_ONCE, Missed, OrgSource
+from apps.live.hub import frame
 from apps.orgs.exceptions import NotFound
-from apps.runs import streams
-from apps.runs.feeds import ROWS_AT_ONCE, Missed, OrgSource
-from apps.runs.hub import frame
 from apps.runs.models import Feed
 from tests.world import make_world
 

@@ -11,12 +11,12 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from apps.engine.contract import LogLine
+from apps.live.streams import open_stream
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
 from apps.runs.models import Output, Run
 from apps.runs.outputs import logs, storage
-from apps.runs.streams import open_stream
 from apps.web.problems import Problem
 from tests.runs.conftest import make_pipeline
 from tests.world import World

@@ -12,8 +12,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from apps.live import feeds
 from apps.orgs.models import AuditEvent, Org
-from apps.runs import feeds, reconciler
+from apps.runs import reconciler
 from apps.runs.execute import Worker
 from apps.runs.keeping import retention
 from apps.runs.models import Event, LogPart, Output, Run

@@ -30,7 +30,7 @@ from apps.runs.exceptions import (
     NotRetryable,
 )
 from apps.runs.leases import Claim
-from apps.runs.models import LIVE, Attempt, Event, Run, Status
+from apps.runs.models import ENDED, LIVE, Attempt, Event, Run, Status
 from tests.runs.conftest import make_pipeline
 from tests.world import World, make_world
 
@@ -127,7 +127,7 @@ class Lives(RuleBasedStateMachine):
         assert sum(run.status in LIVE for run in runs) <= 1
         for run in runs:
             assert (run.lease is not None) == (run.status == Status.RUNNING)
-            assert (run.finished_at is not None) == (run.status in states.ENDED)
+            assert (run.finished_at is not None) == (run.status in ENDED)
             assert bool(run.failure_class) or run.status != Status.FAILED
             assert run.records_read == run.records_written + run.records_rejected
             with self.world.scope():

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from django.db import OperationalError
 
+from apps.live import hub
+from apps.live.feeds import OrgSource
+from apps.live.places import Places
+from apps.live.streams import Streams
 from apps.orgs.keys import services as api_keys
 from apps.orgs.roles import Role
-from apps.runs import hub
-from apps.runs.feeds import OrgSource
-from apps.runs.places import Places
-from apps.runs.streams import Streams
 from apps.web.problems import Problem
 from tests.isolation.planted import principal
 from tests.web_server import web_server

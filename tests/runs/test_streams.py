@@ -12,11 +12,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from apps.auth import sessions, tickets, tokens
+from apps.auth import sessions, tokens
+from apps.live import events, tickets
 from apps.orgs.models import Membership
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
-from apps.runs import events
 from apps.runs.models import Event
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer

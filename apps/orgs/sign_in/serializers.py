@@ -239,8 +239,3 @@ class Profile(serializers.Serializer[Any]):
 class SignedIn(Profile):
     access = serializers.CharField(help_text="Send as Authorization: Bearer.")
     expires_in = serializers.IntegerField(help_text="Seconds.")
-
-
-class StreamTicketAnswer(serializers.Serializer[Any]):
-    ticket = serializers.CharField(help_text="Send as ?ticket= once.")
-    expires_in = serializers.IntegerField(help_text="Seconds.")

@@ -11,12 +11,10 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import accounts, attempts, factors, sessions, tickets, tokens
+from apps.auth import accounts, attempts, factors, sessions
 from apps.auth.exceptions import NotVerified, SecondFactorNeeded, SessionEnded
 from apps.auth.models import User
-from apps.orgs.http.views import AccountView, OrgView
-from apps.orgs.models import Membership
-from apps.orgs.roles import Permission
+from apps.orgs.http.views import AccountView
 from apps.orgs.sign_in import answers as sign_in
 from apps.orgs.sign_in import serializers as forms
 from apps.web.addresses import client_ip
@@ -237,31 +235,6 @@ class Switch(AccountView):
     def post(self, request: Request) -> Response:
         data = data_of(forms.Switch, request)
         return Response(sign_in.answer(sign_in.session_of(self.account), data["org"]))
-
-
-class StreamTicket(OrgView):
-    session_methods = frozenset({"post"})
-    always_methods = frozenset({"post"})
-    permissions = {"post": Permission.READ}
-
-    @operation(
-        "auth_stream_ticket",
-        tag="auth",
-        summary="A single-use pass of 30 s for EventSource, which cannot send headers",
-        answer=forms.StreamTicketAnswer,
-        status=201,
-        example={"ticket": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "expires_in": 30},
-    )
-    def post(self, request: Request) -> Response:
-        members = Membership.objects.for_org(self.org).select_related("user")
-        claims = tokens.Claims(
-            user_id=self.principal.user_id,
-            org_id=self.principal.org_id,
-            session_id=self.principal.require_session(),
-            token_version=members.get(pk=self.principal.membership_id).user.token_version,
-        )
-        expires_in = int(tickets.LIFETIME.total_seconds())
-        return Response({"ticket": tickets.issue(claims), "expires_in": expires_in}, status=201)
 
 
 def begin(request: HttpRequest | Request, user: User, **how: Any) -> sessions.Session:

@@ -17,10 +17,9 @@ from django.db.models.functions import Now
 
 from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
-from apps.runs.models import LogPart, Run
+from apps.runs.models import ENDED, LogPart, Run
 from apps.runs.outputs import storage
 from apps.runs.patience import each
-from apps.runs.states import ENDED
 
 logger = structlog.get_logger(__name__)
 

@@ -21,8 +21,7 @@ from apps.orgs.principals import Actor
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs import services, snapshots
-from apps.runs.models import Trigger
-from apps.runs.states import ENDED
+from apps.runs.models import ENDED, Trigger
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 UNKNOWN, TIMED_OUT = 2, 4

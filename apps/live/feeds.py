@@ -1,4 +1,4 @@
-"""What a stream says before it is live, and where it reads what it missed: of one run, or of an org."""
+"""What a stream says before it is live, and where it reads what it missed: of one subject, or of an org."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from uuid import UUID
 
 from django.db import connection
 
+from apps.live import subjects
+from apps.live.events import dumps
+from apps.live.hub import Notice, frame
 from apps.orgs.tenancy import org_scope
-from apps.runs import snapshots
-from apps.runs.events import dumps
-from apps.runs.hub import Notice, frame
-from apps.runs.models import Feed, Run
-from apps.runs.states import ENDED
 
 ROWS_AT_ONCE = 500
 
@@ -66,38 +64,8 @@ class Source(ABC):
         return False
 
 
-class RunSource(Source):
-    """Snapshots, progress, log and end of one run."""
-
-    def begin(self) -> Missed:
-        with org_scope(self.org_id):
-            shown = snapshots.run(org_id=self.org_id, run_id=self.key)
-        number: int = shown["event_sequence"]
-        frames = [frame(number, "run", dumps(shown))]
-        ended = shown["status"] in ENDED
-        if ended:
-            frames.append(frame(number, "end", dumps({"status": shown["status"]})))
-        return Missed(tuple(frames), number, ended)
-
-    def newest(self) -> int:
-        return int(self._run().values_list("event_sequence", flat=True).get())
-
-    def is_over(self) -> bool:
-        return bool(self._run().filter(status__in=ENDED).exists())
-
-    def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        return _rows(
-            """SELECT sequence, kind, body::text FROM runs_event
-               WHERE org_id = %s AND run_id = %s AND sequence > %s ORDER BY sequence LIMIT %s""",
-            [self.org_id, self.key, after, ROWS_AT_ONCE],
-        )
-
-    def _run(self) -> Any:
-        return Run.objects.for_org(self.org_id).filter(pk=self.key)
-
-
 class OrgSource(Source):
-    """States of all runs of an org; progress passes by, unnumbered."""
+    """What the subjects of an org tell it, such as the states of its runs; other kinds pass by, without a number."""
 
     def begin(self) -> Missed:
         with org_scope(self.org_id):
@@ -105,14 +73,18 @@ class OrgSource(Source):
         return Missed((frame(number, "hello", dumps({"sequence": number})),), number)
 
     def newest(self) -> int:
-        found = Feed.objects.for_org(self.org_id).values_list("sequence", flat=True).first()
-        return int(found or 0)
+        found = rows_of("SELECT sequence FROM runs_feed WHERE org_id = %s", [self.org_id])
+        return int(found[0][0]) if found else 0
 
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        return _rows(
-            """SELECT org_sequence, kind, body::text FROM runs_event
-               WHERE org_id = %s AND org_sequence > %s ORDER BY org_sequence LIMIT %s""",
-            [self.org_id, after, ROWS_AT_ONCE],
+        tables = [subject.events for subject in subjects.all_subjects()]
+        each = " UNION ALL ".join(
+            f"SELECT org_sequence, kind, body::text FROM {table} WHERE org_id = %s AND org_sequence > %s"  # noqa: S608
+            for table in tables
+        )
+        return rows_of(
+            f"{each} ORDER BY org_sequence LIMIT %s",
+            [*[self.org_id, after] * len(tables), ROWS_AT_ONCE],
         )
 
 
@@ -121,8 +93,9 @@ def is_next(notice: Notice, seen: int) -> bool:
     return notice.number == seen + 1 and bool(notice.frame)
 
 
-def _rows(statement: str, parameters: list[Any]) -> Sequence[tuple[int, str, str]]:
+def rows_of(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
+    """Rows of a statement, asked inside the org's scope."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        found: Sequence[tuple[int, str, str]] = cursor.fetchall()
+        found: Sequence[Any] = cursor.fetchall()
     return found

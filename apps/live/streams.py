@@ -1,4 +1,4 @@
-"""Server-sent events: GET /runs/{id}/events and GET /events, as a plain ASGI application.
+"""Server-sent events: GET /events of an org, and of whatever it may follow, as a plain ASGI application.
 
 A stream subscribes first, then reads the rows after the client's Last-Event-ID, then drops what it
 has seen: nothing is lost and nothing comes twice, whatever reconnects. No database connection is
@@ -25,15 +25,16 @@ from django.db import OperationalError, connection
 from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 
+from apps.live import subjects, tickets
+from apps.live.feeds import Missed, OrgSource, Source, is_next
+from apps.live.hub import BEAT, Hub, Notice, Subscription
+from apps.live.places import Places
+from apps.live.subjects import Subject
 from apps.orgs import credentials
-from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
+from apps.orgs.exceptions import OrgClosed, PermissionMissing
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
-from apps.runs import visibility as access
-from apps.runs.feeds import Missed, OrgSource, RunSource, Source, is_next
-from apps.runs.hub import BEAT, Hub, Notice, Subscription
-from apps.runs.places import Places
 from apps.web.headers import CONTENT_SECURITY_POLICY
 from apps.web.problems import Problem, as_problem
 from apps.web.wire import JSONRenderer
@@ -73,7 +74,7 @@ class Opening:
         return credentials.org_of(self.credential)
 
     @property
-    def subjects(self) -> frozenset[UUID]:
+    def names(self) -> frozenset[UUID]:
         """In whose name it was opened: when the access of one of them changes, it is checked at once."""
         mine = self.credential
         own = mine.key_id if isinstance(mine, credentials.KeyCredential) else mine.session_id
@@ -93,26 +94,45 @@ class Opening:
         return True
 
 
-def open_stream(request: HttpRequest, run_id: UUID | None) -> Opening:
-    """Read the credential, check the permission, find the run. Raises what becomes a problem answer."""
-    credential = credentials.read_stream(request)
+ORG = "/api/v1/events"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a path asks to follow: one thing of a kind, or the whole org when `subject` is None."""
+
+    subject: Subject | None = None
+    key: UUID | None = None
+
+
+def wanted(path: str) -> Wanted | None:
+    """What GET of this path follows; None when it is no stream."""
+    if path == ORG:
+        return Wanted()
+    for subject in subjects.all_subjects():
+        if found := subject.path.fullmatch(path):
+            return Wanted(subject, UUID(found["key"]))
+    return None
+
+
+def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
+    """Read the credential, check the permission, find what is asked for. Raises what becomes a problem answer."""
+    credential = tickets.read_credential(request)
     with org_scope(credentials.org_of(credential)):
-        source = source_for(_check(credential), run_id)
+        source = source_for(_check(credential), asked)
     return Opening(source, last_event_id(request), credential, request)
 
 
-def source_for(principal: Principal, run_id: UUID | None) -> Source:
-    """The stream of a run, or of the org. Raises NotFound, and 403 for what is wider than the principal's
+def source_for(principal: Principal, asked: Wanted) -> Source:
+    """The stream of a subject, or of the org. Raises NotFound, and 403 for what is wider than the principal's
     domain. Call it inside the org's scope."""
-    org_id = principal.org_id
-    if run_id is None:
+    if asked.subject is None or asked.key is None:
         if principal.only_domain is not None:
             message = "This key is limited to one domain: follow its runs one by one."
             raise Problem(403, message, "domain_only")
-        return OrgSource(org_id, org_id)
-    if not access.runs(principal).filter(pk=run_id).exists():
-        raise NotFound
-    return RunSource(org_id, run_id)
+        return OrgSource(principal.org_id, principal.org_id)
+    source: Source = asked.subject.source(principal, asked.key)
+    return source
 
 
 def last_event_id(request: HttpRequest) -> int | None:
@@ -135,20 +155,18 @@ def missed(source: Source, last_seen: int | None) -> Missed:
 
 
 class Streams:
-    """The ASGI application. Route only GET requests here; `run_id` None is the org's stream."""
+    """The ASGI application. Route only GET requests here, with what `wanted` says of their path."""
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
         self.places = Places()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="stream")
 
-    async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, run_id: UUID | None
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, asked: Wanted) -> None:
         request = ASGIRequest(dict(scope), io.BytesIO())
         try:
             self.places.refuse_when_full()
-            opening = await self._unit(lambda: open_stream(request, run_id))
+            opening = await self._unit(lambda: open_stream(request, asked))
             place = ExitStack()
             place.enter_context(
                 self.places.take(member=opening.credential.user_id, org=opening.org_id)
@@ -172,7 +190,7 @@ class Streams:
         self._threads.shutdown(wait=False)
 
     async def _stream(self, opening: Opening, receive: Receive, send: Send) -> None:
-        with self.hub.follow(opening.source.key, opening.subjects) as inbox:
+        with self.hub.follow(opening.source.key, opening.names) as inbox:
             watch = asyncio.create_task(_until_gone(receive, inbox))
             try:
                 await _first_of(self.hub.listening(), watch)
@@ -196,7 +214,7 @@ class Streams:
                     await watch
 
     async def _follow(self, opening: Opening, inbox: Subscription, seen: int, send: Send) -> None:
-        """Pass on what arrives until the run has ended, the client is gone or may not listen any more."""
+        """Pass on what arrives until the subject has ended, the client is gone or may not listen any more."""
         every = settings.STREAM_RECHECK.total_seconds()
         check_at = time.monotonic() + every
         while (notices := await inbox.take()) is not None:

@@ -23,7 +23,8 @@ from procrastinate.contrib.django.utils import connector_params
 
 from apps.auth import access_notices as access
 from apps.background.database_errors import first_line
-from apps.runs.events import CHANNEL, OF_ORG
+from apps.live import subjects
+from apps.live.events import CHANNEL
 
 logger = structlog.get_logger(__name__)
 
@@ -55,8 +56,8 @@ def frame(number: int | None, kind: str, body: str) -> bytes:
 class Subscription:
     """A stream's inbox. Made by the task that serves the stream, which is cancelled when the inbox overflows."""
 
-    def __init__(self, subjects: frozenset[UUID] = frozenset()) -> None:
-        self.subjects = subjects  # in whose name it was opened
+    def __init__(self, names: frozenset[UUID] = frozenset()) -> None:
+        self.names = names  # user, session, key and org in whose name it was opened
         self.access_changed = False
         self._inbox: deque[Notice] = deque()
         self._arrived = asyncio.Event()
@@ -74,7 +75,7 @@ class Subscription:
             self._server.cancel()  # it waits for the client to read
 
     def recheck_access(self) -> None:
-        """The access of one of its subjects has changed: whoever serves the stream checks it again."""
+        """The access of one of its names has changed: whoever serves the stream checks it again."""
         self.access_changed = True
         self._arrived.set()
 
@@ -103,11 +104,11 @@ class Hub:
         self._listening = asyncio.Event()
 
     @contextmanager
-    def follow(self, key: UUID, subjects: frozenset[UUID] = frozenset()) -> Iterator[Subscription]:
-        """Everything announced about this run, or this org, from now on, in the name of `subjects`."""
+    def follow(self, key: UUID, names: frozenset[UUID] = frozenset()) -> Iterator[Subscription]:
+        """Everything announced about this subject, or this org, from now on, in the name of `names`."""
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
-        mine = Subscription(subjects)
+        mine = Subscription(names)
         self._followers.setdefault(key, set()).add(mine)
         try:
             yield mine
@@ -130,12 +131,12 @@ class Hub:
         await self._listening.wait()
 
     def deliver(self, payload: str) -> None:
-        """Hand one notice to those who follow its run or its org."""
-        org, run, number, org_number, kind, body = payload.split("|", 5)
-        of_run = self._followers.get(UUID(run))
-        if of_run:
+        """Hand one notice to those who follow its subject or its org."""
+        org, key, number, org_number, kind, body = payload.split("|", 5)
+        of_subject = self._followers.get(UUID(key))
+        if of_subject:
             notice = Notice(int(number), frame(int(number), kind, body) if body else b"", kind)
-            for follower in of_run:
+            for follower in of_subject:
                 follower.put(notice)
         of_org = self._followers.get(UUID(org))
         if of_org and (notice_of_org := _for_org(kind, org_number, body)):
@@ -144,9 +145,9 @@ class Hub:
 
     def recheck_access(self, payload: str) -> None:
         """Somebody's access has changed: the streams opened in their name are checked."""
-        subject = UUID(payload)
+        name = UUID(payload)
         for follower in self._everyone():
-            if subject in follower.subjects:
+            if name in follower.names:
                 follower.recheck_access()
 
     async def _listen(self) -> None:
@@ -195,11 +196,11 @@ class Hub:
 
 
 def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
-    """The org's stream has the states of runs, numbered, and live progress, which is not kept."""
-    if kind in OF_ORG:
+    """The org's stream has numbered events, and others that pass by and are not kept."""
+    if org_number:
         number = int(org_number)
         return Notice(number, frame(number, kind, body) if body else b"", kind)
-    if kind == "progress" and body:
+    if subjects.passes_by(kind) and body:
         return Notice(0, frame(None, kind, body), kind)
     return None
 

@@ -8,10 +8,14 @@ from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
 
+from django.http import HttpRequest
 from django.utils import timezone
+from rest_framework.exceptions import AuthenticationFailed
 
 from apps.auth.models import StreamTicket
 from apps.auth.tokens import Claims
+from apps.orgs import credentials
+from apps.web.addresses import client_ip
 
 LIFETIME = timedelta(seconds=30)
 
@@ -46,3 +50,17 @@ def redeem(text: str) -> Claims | None:
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def read_credential(request: HttpRequest) -> credentials.Credential:
+    """The credential of a stream: `?ticket=` where headers cannot be sent, else the Authorization header.
+
+    Call it outside any transaction: a ticket is spent by being looked at. Raises AuthenticationFailed.
+    """
+    ticket = request.GET.get("ticket")
+    if ticket is None:
+        return credentials.read(request)
+    claims = redeem(ticket)
+    if claims is None:
+        raise AuthenticationFailed("The stream ticket is unknown, used or older than 30 s.")
+    return credentials.of_claims(claims, client_ip(request))

@@ -1,7 +1,7 @@
-"""What happens to runs, as numbered rows, announced with NOTIFY in the transaction that writes them.
+"""Events as numbered rows, announced with NOTIFY in the transaction that writes them.
 
-A run's own numbers have no gaps and rise in the order of commits, because whoever adds to a run
-holds its row. What concerns the whole org ("run") is numbered a second time, by the org's feed.
+The numbers of one subject have no gaps and rise in the order of commits, because whoever adds an event holds the
+subject's row. What concerns the whole org is numbered a second time, by the org's feed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import orjson
 from django.db import connection
 
 from apps.auth.models import new_id
+from apps.live.subjects import Subject
 from apps.orgs.tenancy import current_org_id
 
 CHANNEL = "drover_events"
@@ -22,43 +23,42 @@ LARGEST_NOTICE = (
     7000  # bytes of a body that still travels with the notice; PostgreSQL's limit is 8000
 )
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-OF_ORG = frozenset({"run"})  # kinds the org's stream keeps
 
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """An event to be: `kind` is run, progress, log or end; `body` is its JSON."""
+    """An event to be: its kind, as the subject names it, and its JSON."""
 
     kind: str
     body: Mapping[str, Any]
 
 
-def publish(*, org_id: UUID, run_id: UUID, news: Sequence[New]) -> int:
-    """Add events to the run's stream, in order, in the caller's transaction. Answers the last number."""
+def publish(subject: Subject, *, org_id: UUID, key: UUID, news: Sequence[New]) -> int:
+    """Add events to the stream of `key`, in order, in the caller's transaction. Answers the last number."""
     if current_org_id() != org_id:
-        raise LookupError("publish inside the scope of the run's org")
+        raise LookupError("publish inside the scope of the subject's org")
     if not news:
-        return _advance(run_id, 0)
-    last = _advance(run_id, len(news))
-    shared = sum(event.kind in OF_ORG for event in news)
+        return _advance(subject, key, 0)
+    last = _advance(subject, key, len(news))
+    shared = sum(event.kind in subject.of_org for event in news)
     place = _next_of_org(org_id, shared) - shared if shared else 0
     rows, notices = [], []
     for number, event in enumerate(news, start=last - len(news) + 1):
-        place += event.kind in OF_ORG
-        org_number = place if event.kind in OF_ORG else None
+        place += event.kind in subject.of_org
+        org_number = place if event.kind in subject.of_org else None
         body = dumps(event.body)
-        rows.append((new_id(), org_id, run_id, number, org_number, event.kind, body))
-        notices.append(notice(org_id, run_id, number, org_number, event.kind, body))
-    _insert(rows, notices)
+        rows.append((new_id(), org_id, key, number, org_number, event.kind, body))
+        notices.append(notice(org_id, key, number, org_number, event.kind, body))
+    _insert(subject, rows, notices)
     return last
 
 
 def notice(
-    org_id: UUID, run_id: UUID, number: int, org_number: int | None, kind: str, body: str
+    org_id: UUID, key: UUID, number: int, org_number: int | None, kind: str, body: str
 ) -> str:
-    """`<org>|<run>|<number>|<number in the org's stream or nothing>|<kind>|<body, unless large>`."""
+    """`<org>|<subject>|<number>|<number in the org's stream or nothing>|<kind>|<body, unless large>`."""
     short = body if len(body.encode()) < LARGEST_NOTICE else ""
-    return f"{org_id}|{run_id}|{number}|{org_number or ''}|{kind}|{short}"
+    return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{short}"
 
 
 def dumps(body: Mapping[str, Any]) -> str:
@@ -67,11 +67,12 @@ def dumps(body: Mapping[str, Any]) -> str:
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
 
 
-def _advance(run_id: UUID, by: int) -> int:
+def _advance(subject: Subject, key: UUID, by: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE runs_run SET event_sequence = event_sequence + %s WHERE id = %s RETURNING event_sequence",
-            [by, run_id],
+            f"UPDATE {subject.things} SET event_sequence = event_sequence + %s"  # noqa: S608 - a name of ours
+            " WHERE id = %s RETURNING event_sequence",
+            [by, key],
         )
         (last,) = cursor.fetchone()
     return int(last)
@@ -89,14 +90,14 @@ def _next_of_org(org_id: UUID, by: int) -> int:
     return int(last)
 
 
-def _insert(rows: Sequence[tuple[Any, ...]], notices: Sequence[str]) -> None:
+def _insert(subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]) -> None:
     with connection.cursor() as cursor:
         # Not executemany: after its pipeline the server does not count how long a transaction idles.
         cursor.execute(
-            """INSERT INTO runs_event (id, org_id, run_id, sequence, org_sequence, kind, body, at)
-               SELECT id, org, run, number, of_org, kind, body, now()
+            f"""INSERT INTO {subject.events} (id, org_id, {subject.column}, sequence, org_sequence, kind, body, at)
+               SELECT id, org, key, number, of_org, kind, body, now()
                FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
-                    AS new (id, org, run, number, of_org, kind, body)""",
+                    AS new (id, org, key, number, of_org, kind, body)""",  # noqa: S608 - names of ours
             [list(column) for column in zip(*rows, strict=True)],
         )
         cursor.execute(

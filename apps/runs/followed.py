@@ -1,0 +1,66 @@
+"""Runs as something to follow: their states, progress, log and end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from apps.live.events import dumps
+from apps.live.feeds import ROWS_AT_ONCE, Missed, Source, rows_of
+from apps.live.hub import frame
+from apps.live.subjects import Subject
+from apps.orgs.exceptions import NotFound
+from apps.orgs.principals import Principal
+from apps.orgs.tenancy import org_scope
+from apps.runs import snapshots, visibility
+from apps.runs.models import ENDED, Run
+
+
+class RunSource(Source):
+    """Snapshots, progress, log and end of one run."""
+
+    def begin(self) -> Missed:
+        with org_scope(self.org_id):
+            shown = snapshots.run(org_id=self.org_id, run_id=self.key)
+        number: int = shown["event_sequence"]
+        frames = [frame(number, "run", dumps(shown))]
+        ended = shown["status"] in ENDED
+        if ended:
+            frames.append(frame(number, "end", dumps({"status": shown["status"]})))
+        return Missed(tuple(frames), number, ended)
+
+    def newest(self) -> int:
+        return int(self._run().values_list("event_sequence", flat=True).get())
+
+    def is_over(self) -> bool:
+        return bool(self._run().filter(status__in=ENDED).exists())
+
+    def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
+        return rows_of(
+            """SELECT sequence, kind, body::text FROM runs_event
+               WHERE org_id = %s AND run_id = %s AND sequence > %s ORDER BY sequence LIMIT %s""",
+            [self.org_id, self.key, after, ROWS_AT_ONCE],
+        )
+
+    def _run(self) -> Any:
+        return Run.objects.for_org(self.org_id).filter(pk=self.key)
+
+
+def source_for(principal: Principal, run_id: UUID) -> RunSource:
+    """The stream of a run that the principal can see; raises NotFound. Call it inside the org's scope."""
+    if not visibility.runs(principal).filter(pk=run_id).exists():
+        raise NotFound
+    return RunSource(principal.org_id, run_id)
+
+
+RUN = Subject(
+    events="runs_event",
+    column="run_id",
+    things="runs_run",
+    of_org=frozenset({"run"}),
+    passing=frozenset({"progress"}),
+    path=re.compile(r"/api/v1/runs/(?P<key>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events"),
+    source=source_for,
+)
