@@ -379,17 +379,17 @@ def test_a_stream_ticket_stands_once_for_its_session(world: World) -> None:
     from django.test import RequestFactory
     from rest_framework.exceptions import AuthenticationFailed
 
-    from apps.orgs import credentials
+    from apps.live import tickets
 
     ticket = world.client(Role.VIEWER).post("/api/v1/auth/stream-ticket").json()["ticket"]
     request = RequestFactory().get("/api/v1/events", {"ticket": ticket})
-    credential = credentials.read_stream(request)
+    credential = tickets.read_credential(request)
     assert (credential.org_id, credential.user_id) == (
         world.org.pk,
         world.users[Role.VIEWER].pk,
     )
     with pytest.raises(AuthenticationFailed):
-        credentials.read_stream(request)
+        tickets.read_credential(request)
 
 
 def test_a_stream_ticket_dies_after_thirty_seconds(world: World) -> None:

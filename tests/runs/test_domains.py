@@ -11,10 +11,11 @@ from django.test import RequestFactory
 from rest_framework.test import APIClient
 
 from apps.engine.contract import LogLine
-from apps.live.streams import open_stream
+from apps.live.streams import Wanted, open_stream
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
+from apps.runs.followed import RUN
 from apps.runs.models import Output, Run
 from apps.runs.outputs import logs, storage
 from apps.web.problems import Problem
@@ -127,15 +128,15 @@ def test_the_stream_of_the_whole_organization_is_refused(split: Split) -> None:
     refused = split.client.get("/api/v1/events")
     assert (refused.status_code, refused.json()["code"]) == (403, "domain_only")
     with pytest.raises(Problem) as raised:
-        open_stream(asking(split.key), None)
+        open_stream(asking(split.key), Wanted())
     assert raised.value.status == 403
 
 
 def test_a_stream_of_a_run_elsewhere_is_not_opened(split: Split) -> None:
-    opening = open_stream(asking(split.key), split.runs["ours"].pk)
+    opening = open_stream(asking(split.key), Wanted(RUN, split.runs["ours"].pk))
     assert opening.source.key == split.runs["ours"].pk
     with pytest.raises(NotFound):
-        open_stream(asking(split.key), split.runs["theirs"].pk)
+        open_stream(asking(split.key), Wanted(RUN, split.runs["theirs"].pk))
 
 
 def asking(key: str) -> HttpRequest:

@@ -12,9 +12,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apps.live import feeds
 from apps.orgs.models import AuditEvent, Org
-from apps.runs import reconciler
+from apps.runs import followed, reconciler
 from apps.runs.execute import Worker
 from apps.runs.keeping import retention
 from apps.runs.models import Event, LogPart, Output, Run
@@ -178,7 +177,7 @@ def test_events_of_the_orgs_stream_go_after_its_days_and_the_others_after_one(
     assert kinds(acme, old) == kinds(acme, young) == {"run"}
     assert retention.apply().events > 0
     assert (kinds(acme, old), kinds(acme, young)) == (set(), {"run"})
-    source = feeds.RunSource(acme.org.pk, young)
+    source = followed.RunSource(acme.org.pk, young)
     assert source.after(0) == source.begin()  # some are missing: the state instead, and no gap
     connection.close()
 

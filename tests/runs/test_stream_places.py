@@ -16,7 +16,7 @@ from django.db import OperationalError
 from apps.live import hub
 from apps.live.feeds import OrgSource
 from apps.live.places import Places
-from apps.live.streams import Streams
+from apps.live.streams import Streams, Wanted
 from apps.orgs.keys import services as api_keys
 from apps.orgs.roles import Role
 from apps.web.problems import Problem
@@ -130,7 +130,7 @@ async def stream(streams: Streams, token: str, receive: Receive) -> None:
         "client": ("127.0.0.1", 1),
         "http_version": "1.1",
     }
-    await streams(scope, receive, send, None)
+    await streams(scope, receive, send, Wanted())
 
 
 async def stays() -> None:

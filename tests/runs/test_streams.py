@@ -17,6 +17,7 @@ from apps.live import events, tickets
 from apps.orgs.models import Membership
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
+from apps.runs import followed
 from apps.runs.models import Event
 from tests.runs.conftest import make_pipeline
 from tests.runs.own_server import OwnServer
@@ -80,7 +81,7 @@ def start(who: World, pipeline: Pipeline) -> UUID:
 def say(who: World, run_id: UUID, *bodies: dict[str, Any], kind: str = "progress") -> None:
     with who.scope():
         news = [events.New(kind, body) for body in bodies]
-        events.publish(org_id=who.org.pk, run_id=run_id, news=news)
+        events.publish(followed.RUN, org_id=who.org.pk, key=run_id, news=news)
 
 
 def test_a_stream_begins_with_the_run_as_it_is_and_goes_on_live(server: str, acme: World) -> None:
