@@ -95,6 +95,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- What it is made of ---------------------------------------------------------------------
 INSTALLED_APPS = [
     "apps.orgs.operators.apps.OperatorsConfig",
+    "apps.background",
     "apps.auth",  # before Django's, whose command changepassword it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -75,7 +75,7 @@ MUTANTS = [
     ),
     Mutant(
         "a worker that stops fetching says nothing",
-        "apps/runs/generations.py",
+        "apps/background/generations.py",
         """still have a living worker.\"\"\"
         self.stopping.set()""",
         """still have a living worker.\"\"\"""",

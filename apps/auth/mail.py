@@ -12,12 +12,10 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
-from procrastinate.contrib.django.django_connector import DjangoConnector
-from procrastinate.manager import JobManager
-from procrastinate.tasks import configure_task
 
 from apps.auth import names
 from apps.auth.models import MailedLink, User
+from apps.background import jobs
 
 QUEUE = "mail"
 LINK = "auth.mail_link"
@@ -27,9 +25,6 @@ LONGEST_NAME = 80  # characters of a name in a mail
 _INNER_QUOTES = str.maketrans(dict.fromkeys('“”„«»"', "'"))
 # As in https://, in ada@ and in example.com, also with the full stops of East Asian scripts.
 _LINK_SIGN = re.compile(r"(?<=\S)(?:://|@)|(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d]{2})")
-
-# Django's own connection, so that the job and its cause are one transaction.
-_jobs = JobManager(DjangoConnector())
 
 
 def ask_for_link(user: User | None, purpose: MailedLink.Purpose, email: str) -> None:
@@ -47,7 +42,7 @@ def ask_for_notice(email: str, template: str) -> None:
 
 def ask(task: str, **about: str | int) -> None:
     """One job of the queue `mail`, which begins when this transaction is committed."""
-    configure_task(name=task, job_manager=_jobs, queue=QUEUE).defer(**about)
+    jobs.defer(task, queue=QUEUE, about=about)
 
 
 def send(to: str, template: str, **context: Any) -> None:

@@ -3,6 +3,7 @@ from django.urls import path
 from apps.orgs.keys import views as api_key_views
 from apps.orgs.members import (
     audit_views,
+    export_views,
     invitation_views,
     service_account_views,
     verified_domain_views,
@@ -54,6 +55,7 @@ urlpatterns = [
     path("invitations/show", invitation_views.ShownInvitation.as_view()),
     path("invitations/accept", invitation_views.Acceptance.as_view()),
     path("org", views.Organization.as_view()),
+    path("org/export", export_views.OrgExportView.as_view()),
     path("org/restore", views.Restoration.as_view()),
     path("org/transfer", views.Transfer.as_view()),
     path("org/invitations", invitation_views.Invitations.as_view()),

@@ -14,6 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.background.patience import patiently
 from apps.connectors import sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import Progress, StopReason
@@ -28,7 +29,6 @@ from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
 from apps.runs.outputs import remains, storage
-from apps.runs.patience import patiently
 from apps.runs.positions import services as positions
 from apps.runs.recording import Recorder, columns_of
 from apps.runs.snapshots import failure_columns

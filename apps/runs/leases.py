@@ -21,11 +21,11 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from apps.background.database_errors import first_line
+from apps.background.patience import DATABASE_AWAY, is_held
 from apps.orgs.tenancy import org_scope
 from apps.runs import admission, states
 from apps.runs.exceptions import LeaseLost
 from apps.runs.models import Attempt, Run, Status
-from apps.runs.patience import DATABASE_AWAY, is_held
 
 logger = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ Any worker may do this at any time; every step is a guarded update that changes 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +16,15 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.auth import factors, sessions
-from apps.auth.models import LoginAttempt, MailedLink, StreamTicket
+from apps.background import jobs
+from apps.background.patience import each
+from apps.background.sweeping import remove_in_batches
 from apps.engine import Failed, FailureClass
 from apps.engine.sync import state as engine_state
 from apps.orgs.tenancy import org_scope
 from apps.runs import admission, queue, retries, states
-from apps.runs.keeping import erasure
+from apps.runs.keeping import closing
 from apps.runs.models import Attempt, Run, Status
-from apps.runs.patience import each
 from apps.runs.services import CANCEL_ENFORCED_AFTER
 from apps.runs.snapshots import failure_columns
 
@@ -34,10 +34,6 @@ AT_ONCE = 200  # rows of a kind handled in one go; the next go takes the rest
 MOST_TICKETS = 100  # asked for at once
 SILENT_WORKER = timedelta(seconds=30)
 EVENTS_KEPT = timedelta(days=1)  # progress and log lines of ended runs; the log keeps them too
-ANSWERS_KEPT = timedelta(hours=24)  # to Idempotency-Keys
-JOBS_KEPT = timedelta(days=7)
-LOGINS_KEPT = timedelta(days=1)
-SESSIONS_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +53,8 @@ def reconcile() -> Report:
         recovered=recover_expired(),
         cancelled=enforce_cancels(),
         tickets=issue_missing_tickets(),
-        zombies=queue.remove_zombies(SILENT_WORKER),
-        closed=erasure.stop_closed(),
+        zombies=jobs.remove_zombies(SILENT_WORKER),
+        closed=closing.stop_closed(),
     )
     if any(asdict(report).values()):
         logger.info("reconciled", **asdict(report))
@@ -136,28 +132,10 @@ def issue_missing_tickets() -> int:
     return max(missing, 0)
 
 
-def sweep() -> None:
-    """Remove what nobody reads any more."""
-    queue.remove_ended(JOBS_KEPT)
-    now = timezone.now()
-    _remove("runs_remove_old_events", now - EVENTS_KEPT)
-    _remove("orgs_remove_old_idempotency", now - ANSWERS_KEPT)
-    StreamTicket.objects.filter(expires_at__lt=now).delete()
-    LoginAttempt.objects.filter(at__lt=now - LOGINS_KEPT).delete()
-    MailedLink.objects.filter(expires_at__lt=now).delete()
-    factors.forget_old_challenges(now)
-    sessions.forget_dead(now - SESSIONS_KEPT)
-    erasure.erase_due()
+def forget_details() -> None:
+    """Progress and log lines of ended runs, whose log keeps them too, and jobs the engine has done."""
+    remove_in_batches("runs_remove_old_events", timezone.now() - EVENTS_KEPT)
     engine_state.prune(settings.ENGINE_DATABASE_URL)
-
-
-def _remove(function: str, before: datetime) -> None:
-    """In bounded batches, until nothing is left."""
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(f"SELECT {function}(%s, %s)", [before, 5000])
-            if not cursor.fetchone()[0]:
-                return
 
 
 def _close_attempt(run: Run, outcome: str = "failed") -> None:

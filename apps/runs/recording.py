@@ -20,6 +20,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.background.database_errors import first_line
+from apps.background.patience import DATABASE_AWAY, patiently
 from apps.engine.contract import (
     Event,
     LogLine,
@@ -38,7 +39,6 @@ from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, LogPart, Output
 from apps.runs.outputs import logs
-from apps.runs.patience import DATABASE_AWAY, patiently
 from apps.runs.usage import counting as usage
 
 logger = structlog.get_logger(__name__)

@@ -13,6 +13,7 @@ import structlog
 from django.db import connection
 from django.utils import timezone
 
+from apps.background.patience import each
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.tenancy import org_scope
@@ -22,7 +23,6 @@ from apps.pipelines.schedules import times as schedules
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run, Trigger
-from apps.runs.patience import each
 
 logger = structlog.get_logger(__name__)
 

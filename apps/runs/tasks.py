@@ -10,6 +10,7 @@ from uuid import UUID
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
+from apps.background.registry import SYSTEM
 from apps.pipelines import removal
 from apps.runs import execute as attempts
 from apps.runs import queue, reconciler, scheduling, workers
@@ -25,7 +26,7 @@ def execute(*, org_id: str, run_id: str) -> None:
     attempts.work_once(workers.current())
 
 
-@app.task(name=queue.ENFORCE_CANCEL, queue=queue.SYSTEM)
+@app.task(name=queue.ENFORCE_CANCEL, queue=SYSTEM)
 def enforce_cancel(*, org_id: str, run_id: str) -> None:
     reconciler.enforce_cancel(org_id=UUID(org_id), run_id=UUID(run_id))
 
@@ -36,24 +37,18 @@ def remove_remains(*, org_id: str, pipeline_id: str) -> None:
 
 
 @app.periodic(cron="* * * * * */5")
-@app.task(name="runs.tick", queue=queue.SYSTEM, queueing_lock="runs.tick")
+@app.task(name="runs.tick", queue=SYSTEM, queueing_lock="runs.tick")
 def tick(timestamp: int) -> None:
     scheduling.tick()
 
 
 @app.periodic(cron="* * * * * */10")
-@app.task(name="runs.reconcile", queue=queue.SYSTEM, queueing_lock="runs.reconcile")
+@app.task(name="runs.reconcile", queue=SYSTEM, queueing_lock="runs.reconcile")
 def reconcile(timestamp: int) -> None:
     reconciler.reconcile()
 
 
 @app.periodic(cron="37 * * * *")
-@app.task(name="runs.retain", queue=queue.SYSTEM, queueing_lock="runs.retain")
+@app.task(name="runs.retain", queue=SYSTEM, queueing_lock="runs.retain")
 def retain(timestamp: int) -> None:
     retention.apply()
-
-
-@app.periodic(cron="17 * * * *")
-@app.task(name="runs.sweep", queue=queue.SYSTEM, queueing_lock="runs.sweep")
-def sweep(timestamp: int) -> None:
-    reconciler.sweep()

@@ -1,7 +1,6 @@
 from django.urls import path
 
 from apps.runs import event_views, views
-from apps.runs.keeping import export_views
 from apps.runs.outputs import views as output_views
 from apps.runs.positions import views as position_views
 from apps.runs.usage import views as usage_views
@@ -20,6 +19,5 @@ urlpatterns = [
     path("runs/<uuid:pk>/outputs/<path:name>", output_views.OutputView.as_view()),
     path("org/usage", usage_views.UsageView.as_view()),
     path("org/usage/export", usage_views.UsageExportView.as_view()),
-    path("org/export", export_views.OrgExportView.as_view()),
     path("stats/overview", views.OverviewView.as_view()),
 ]

@@ -13,13 +13,14 @@ from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from apps.background import jobs
 from apps.connectors import engine
 from apps.connectors.custom_sources import services as custom_sources
 from apps.connectors.models import CustomSource, CustomSourceVersion, Repository
 from apps.connectors.repositories import services as repositories
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
-from apps.runs import queue, reconciler
+from apps.runs import reconciler
 from tests.git_server import GitServer, git_server
 from tests.world import World, make_world
 
@@ -375,7 +376,7 @@ def test_a_sync_whose_worker_died_is_given_to_another(committed_db: None, git: G
     with world.scope():
         Repository.objects.for_org(world.org).update(status="running", claim=uuid4())
     assert waiting(made) == 0
-    assert queue.remove_zombies(reconciler.SILENT_WORKER) >= 1
+    assert jobs.remove_zombies(reconciler.SILENT_WORKER) >= 1
     assert waiting(made) == 1
     assert sync(world, made)["status"] == "succeeded"
 

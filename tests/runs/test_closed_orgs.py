@@ -14,13 +14,12 @@ from django.db import connection, utils
 from django.utils import timezone
 
 from apps.auth.models import User
-from apps.orgs.members import service_accounts
+from apps.orgs.members import erasure, service_accounts
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule
 from apps.runs import reconciler, scheduling
 from apps.runs.execute import Worker
-from apps.runs.keeping import erasure
 from apps.runs.models import Run, Status
 from tests import database
 from tests.isolation.planted import plant, principal

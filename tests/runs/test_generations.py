@@ -13,7 +13,8 @@ from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
 
-from apps.runs import execute, generations, queue, workers
+from apps.background import generations, registry, workers
+from apps.runs import execute, queue
 
 PLACES = 2
 
@@ -102,7 +103,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def test_a_worker_holds_few_connections_while_it_has_nothing_to_do(jobs: Jobs) -> None:
     async def go() -> list[str]:
         stop = asyncio.Event()
-        places = {queue.RUNS: 8, **workers.OTHER_JOBS}
+        places = {each.name: each.places or 8 for each in registry.queues().values()}
         with app.replace_connector(workers._connector()) as opened:
             async with opened.open_async():
                 task = asyncio.create_task(generations.work(opened, stop, places, "tests"))

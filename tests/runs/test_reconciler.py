@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.auth.models import LoginAttempt, StreamTicket
+from apps.background import jobs, sweeping
 from apps.orgs.principals import SYSTEM
-from apps.runs import leases, queue, reconciler, services
+from apps.runs import leases, reconciler, services
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Event, Run, Status
@@ -118,7 +119,7 @@ def test_jobs_of_dead_workers_are_removed_and_those_of_living_ones_are_not(acme:
         cursor.execute(take, [living, first])
         cursor.execute(take, [dead, second])
 
-    assert queue.remove_zombies(reconciler.SILENT_WORKER) == 1
+    assert jobs.remove_zombies(reconciler.SILENT_WORKER) == 1
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM procrastinate_jobs")
@@ -135,7 +136,7 @@ def test_old_rows_nobody_reads_are_swept_away(acme: World, claim: Claim) -> None
     LoginAttempt.objects.create(key="someone")
     LoginAttempt.objects.update(at=timezone.now() - timedelta(days=3))
 
-    reconciler.sweep()
+    sweeping.sweep()
 
     with acme.scope():
         events = Event.objects.for_org(acme.org)

@@ -16,11 +16,12 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from psycopg import sql
 
+from apps.background import jobs
 from apps.connectors.storage import data_root, files_root
 from apps.engine.sync import state
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
-from apps.runs import queue, reconciler, tasks
+from apps.runs import reconciler, tasks
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status
 from apps.runs.outputs import remains, storage
@@ -260,6 +261,6 @@ def test_a_removal_whose_worker_died_is_given_to_another(acme: World) -> None:
         cursor.execute("UPDATE procrastinate_jobs SET status = 'doing'")
     assert removals() == []
 
-    assert queue.remove_zombies(reconciler.SILENT_WORKER) == 1
+    assert jobs.remove_zombies(reconciler.SILENT_WORKER) == 1
 
     assert len(removals()) == 1

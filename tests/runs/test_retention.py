@@ -12,8 +12,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from apps.background import sweeping
 from apps.orgs.models import AuditEvent, Org
-from apps.runs import followed, reconciler
+from apps.runs import followed
 from apps.runs.execute import Worker
 from apps.runs.keeping import retention
 from apps.runs.models import Event, LogPart, Output, Run
@@ -173,7 +174,7 @@ def test_events_of_the_orgs_stream_go_after_its_days_and_the_others_after_one(
     acme: World, this_worker: Worker
 ) -> None:
     old, young = ran(this_worker, acme, days_ago=91), ran(this_worker, acme, days_ago=5)
-    reconciler.sweep()
+    sweeping.sweep()
     assert kinds(acme, old) == kinds(acme, young) == {"run"}
     assert retention.apply().events > 0
     assert (kinds(acme, old), kinds(acme, young)) == (set(), {"run"})

@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
+from apps.background.patience import patiently
 from apps.orgs.principals import SYSTEM
 from apps.runs import services
 from apps.runs.models import Run
-from apps.runs.patience import patiently
 from tests.storms.stage import Stage
 
 pytestmark = pytest.mark.long

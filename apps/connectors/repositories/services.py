@@ -16,12 +16,10 @@ from uuid import UUID, uuid4
 import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from procrastinate.contrib.django.django_connector import DjangoConnector
 from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.manager import JobManager
-from procrastinate.tasks import configure_task
 
 from apps.auth import names
+from apps.background import jobs
 from apps.connectors import engine
 from apps.connectors.custom_sources import outcomes
 from apps.connectors.custom_sources import services as custom_sources
@@ -45,9 +43,6 @@ PLACE = ("url", "branch", "path", "username")
 SETTINGS = (*PLACE, "approves")
 WAITS = "It waits for approval."
 WEBHOOK = Actor(kind="system", id=None, label="Webhook")
-
-# Django's own connection, so that a job and its row are one transaction.
-_jobs = JobManager(DjangoConnector())
 
 
 def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repository, str]:
@@ -121,11 +116,11 @@ def disconnect(*, org: Org, by: Principal, repository: Repository) -> None:
 def ask(*, org: Org, by: Actor, repository: Repository) -> None:
     """A sync soon. One that waits already serves everybody who asked."""
     lock = f"repository:{repository.pk}"
-    job = configure_task(name=SYNC, job_manager=_jobs, queue=QUEUE, lock=lock, queueing_lock=lock)
+    about = {"org_id": str(org.pk), "repository_id": str(repository.pk)}
     with transaction.atomic():
         try:
             with transaction.atomic():
-                job.defer(org_id=str(org.pk), repository_id=str(repository.pk))
+                jobs.defer(SYNC, queue=QUEUE, about=about, lock=lock)
         except AlreadyEnqueued:
             return
         if repository.status != SyncStatus.RUNNING:

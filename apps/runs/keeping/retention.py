@@ -15,11 +15,11 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from apps.background.patience import each
 from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.runs.models import ENDED, LogPart, Run
 from apps.runs.outputs import storage
-from apps.runs.patience import each
 
 logger = structlog.get_logger(__name__)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from argparse import ArgumentParser
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import connection
 
-from apps.background import connections, health, private
-from apps.runs import workers
+from apps.background import connections, health, private, workers
 
 logger = structlog.get_logger(__name__)
 
@@ -30,9 +27,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
         private.tighten(settings.DROVER_HOME)
-        with workers.this_process() as worker:
-            workers.release_dead()
-            connection.close()
-            connections.warn()
-            logger.info("custom code runs isolated", level=health.isolation().seen)
-            asyncio.run(workers.serve(worker, concurrency=concurrency))
+        connections.warn()
+        logger.info("custom code runs isolated", level=health.isolation().seen)
+        workers.work(concurrency=concurrency)

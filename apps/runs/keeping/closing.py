@@ -1,7 +1,4 @@
-"""Erasing an org whose grace period is over: files, the engine's memory, then every row, in that order.
-
-Safe to repeat and to go on after a crash: the org's own row goes last.
-"""
+"""Ending the runs of an org that is suspended or erased, and removing what they left outside its rows."""
 
 from __future__ import annotations
 
@@ -9,8 +6,9 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
+from apps.background.patience import each
 from apps.engine.sync import state
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
@@ -20,22 +18,16 @@ from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run
 from apps.runs.outputs import storage
-from apps.runs.patience import each
 from apps.runs.positions import services as positions
 
 logger = structlog.get_logger(__name__)
 
 
-def erase_due() -> int:
-    """Erase what is due. Answers how many orgs."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT org_id FROM orgs_to_erase()")
-        due = cursor.fetchall()
-    return each(due, erase)
+def remove_everything(org_id: UUID) -> bool:
+    """End the runs of an org that is erased, and remove its files and what the engine remembers of it.
 
-
-def erase(org_id: UUID) -> bool:
-    """False while a run has not ended yet: it was asked to, and the next look goes on."""
+    False while a run has not ended yet: it was asked to, and the next look goes on.
+    """
     if stop_runs(org_id):
         return False
     with org_scope(org_id):
@@ -43,10 +35,6 @@ def erase(org_id: UUID) -> bool:
     for pipeline_id in pipelines:
         state.forget(settings.ENGINE_DATABASE_URL, positions.stream_key(org_id, pipeline_id))
     storage.remove(f"org/{org_id}")
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")  # every row of an org takes its time
-        cursor.execute("SELECT erase_org(%s)", [org_id])
-    logger.info("organization erased", org=str(org_id))
     return True
 
 

@@ -1,0 +1,88 @@
+"""The worker process: Procrastinate's workers, kept going while PostgreSQL comes and goes.
+
+A queue for each kind of work, so that ticks and rescues wait neither behind runs nor behind removals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import connection
+from procrastinate.contrib.django import app as drover_app
+from procrastinate.psycopg_connector import PsycopgConnector
+
+from apps.background import generations, registry
+from apps.background.database_errors import first_line
+from apps.background.identity import name_of
+from apps.background.registry import Stop
+
+logger = structlog.get_logger(__name__)
+
+SPARE_THREADS = 4
+
+
+def work(*, concurrency: int) -> None:
+    """Be a worker process until SIGTERM or SIGINT, with everything the apps have registered for one."""
+    with ExitStack() as lifetime:
+        stops = [lifetime.enter_context(part()) for part in registry.parts()]
+        connection.close()
+        asyncio.run(serve(stops, concurrency=concurrency))
+
+
+async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
+    """Work until told to stop by SIGTERM or SIGINT; `stops` are called then. Jobs get time to end."""
+    loop = asyncio.get_running_loop()
+    places = {queue.name: queue.places or concurrency for queue in registry.queues().values()}
+    threads = sum(places.values()) + SPARE_THREADS
+    loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stopper(stops, stop))
+    while not stop.is_set():
+        try:
+            with drover_app.replace_connector(_connector()) as opened:
+                async with opened.open_async():
+                    await generations.work(opened, stop, places, name_of(os.getpid()))
+        except generations.DATABASE_ERRORS as error:
+            logger.warning("worker cannot reach the queue", error=first_line(error))
+            await generations.pause(stop, generations.POLL)
+
+
+def _connector() -> PsycopgConnector:
+    """Of the worker's own: LISTEN needs a connection, not a pooled one of Django's."""
+    from procrastinate.contrib.django.utils import connector_params
+
+    parameters: dict[str, Any] = {**connector_params(), "application_name": "drover-queue"}
+    parameters.pop("pool", None)
+    return PsycopgConnector(
+        kwargs=parameters,
+        configure=_commit_at_once,
+        min_size=1,
+        max_size=settings.QUEUE_POOL,
+        timeout=5.0,
+        reconnect_timeout=settings.POOL_RECONNECT,
+    )
+
+
+async def _commit_at_once(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Each statement of the queue stands alone: no transaction is open when the process freezes between two."""
+    await connection.set_autocommit(True)
+
+
+def _stopper(stops: Sequence[Stop], stop: asyncio.Event) -> Callable[[], None]:
+    def begin() -> None:
+        logger.info("worker stops")
+        for each in stops:
+            each()
+        stop.set()
+
+    return begin

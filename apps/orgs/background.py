@@ -1,0 +1,47 @@
+"""What the worker process does for this app."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.background.registry import Export, exported, swept
+from apps.background.sweeping import remove_in_batches
+from apps.orgs.members import erasure
+from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
+
+ANSWERS_KEPT = timedelta(hours=24)  # to Idempotency-Keys
+
+exported(
+    Export(
+        "member",
+        Membership,
+        ("id", "user__email", "user__name", "user__kind", "role", "created_at"),
+    ),
+    Export("domain", Domain, ("id", "name", "created_at")),
+    Export("domain_role", DomainRole, ("id", "domain_id", "membership_id", "role")),
+    Export(
+        "audit_event",
+        AuditEvent,
+        (
+            "id",
+            "at",
+            "actor_kind",
+            "actor_id",
+            "actor_label",
+            "action",
+            "object_kind",
+            "object_id",
+            "object_label",
+            "changes",
+            "ip",
+        ),
+    ),
+)
+swept(erasure.erase_due)
+
+
+@swept
+def forget_answers() -> None:
+    remove_in_batches("orgs_remove_old_idempotency", timezone.now() - ANSWERS_KEPT)

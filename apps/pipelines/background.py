@@ -1,0 +1,26 @@
+"""What the worker process does for this app."""
+
+from __future__ import annotations
+
+from apps.background.registry import Export, Queue, add_queue, exported
+from apps.pipelines import removal
+from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
+
+add_queue(Queue(removal.QUEUE, places=1, handed_on=True))
+exported(
+    Export(
+        "pipeline",
+        Pipeline,
+        ("id", "name", "description", "enabled", "domain_id", "tags", "version", "created_at"),
+    ),
+    Export(
+        "pipeline_version",
+        PipelineVersion,
+        ("id", "pipeline_id", "number", "definition", "created_at"),
+    ),
+    Export(
+        "schedule",
+        Schedule,
+        ("id", "pipeline_id", "cron", "interval_seconds", "timezone", "overlap", "misfire"),
+    ),
+)
