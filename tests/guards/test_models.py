@@ -10,7 +10,7 @@ from django.db import models
 
 from apps.orgs.tenancy import OrgManager, OrgOwned, OrgScopeMissing
 
-ROOMS = ("identity", "orgs", "connectors", "pipelines", "runs")
+ROOMS = ("background", "identity", "orgs", "connectors", "pipelines", "runs")
 NOT_OWNED = {
     "identity.User": "A person may belong to several orgs.",
     "identity.RefreshFamily": "A session belongs to a person.",

@@ -15,6 +15,7 @@ from procrastinate.manager import JobManager
 
 from apps.background import generations, registry, workers
 from apps.runs import execute, queue
+from apps.runs import workers as run_workers
 
 PLACES = 2
 
@@ -46,7 +47,7 @@ class Jobs:
 def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> Jobs:
     made = Jobs()
     monkeypatch.setattr(execute, "work_once", made.run)
-    monkeypatch.setattr(workers, "_current", object())
+    monkeypatch.setattr(run_workers, "_current", object())
     return made
 
 
