@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import structlog
 
-from apps.engine.terminal import printable
+from apps.engine.reporting.terminal import printable
 
 CHAIN: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from apps.connectors.custom_source_serializers import MOST_COMPARED
+from apps.connectors.custom_sources.serializers import MOST_COMPARED
 from apps.connectors.models import CustomSource
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from apps.orgs.serializers import InvitationRow
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.auth.models import User
+from apps.orgs.members.serializers import InvitationRow
 from apps.orgs.models import AuditEvent, Invitation, Membership
 from apps.orgs.roles import Role
 from tests import mailbox

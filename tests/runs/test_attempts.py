@@ -14,13 +14,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from apps.engine.protocol import Message
 from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from apps.engine import conversation, silence, supervisor
 from apps.engine.contract import Progress
+from apps.engine.process import conversation, silence, supervisor
+from apps.engine.process.protocol import Message
 from apps.orgs.principals import SYSTEM
 from apps.runs import execute, retries, services
 from apps.runs.execute import Worker

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 import orjson
 
 from apps.engine.contract import RunSpec
-from apps.engine.terminal import printable
+from apps.engine.reporting.terminal import printable
 
 MASK = "•••"
 SHORTEST = 4  # characters; masking shorter secrets would mask half of the language

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from apps.connectors import engine, schemas
 from apps.engine.authoring.text import is_source_file
 from apps.engine.contract import CodeSpec, SourceSpec
-from apps.engine.terminal import printable
+from apps.engine.reporting.terminal import printable
 
 NOBODY = UUID(int=0)  # the org in whose name it runs: it has no files
 UNREADABLE = 2
