@@ -365,8 +365,8 @@ MUTANTS = [
     # Streams, files, kept answers.
     Mutant(
         "a stream of a run nobody may see",
-        "apps/live/streams.py",
-        "    if not access.runs(principal).filter(pk=run_id).exists():\n        raise NotFound\n",
+        "apps/runs/followed.py",
+        "    if not visibility.runs(principal).filter(pk=run_id).exists():\n        raise NotFound\n",
         "",
         STREAMS,
     ),
