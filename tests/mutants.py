@@ -379,9 +379,23 @@ MUTANTS = [
     ),
     Mutant(
         "a kept answer is given to someone else",
-        "apps/orgs/http/idempotency.py",
-        "    said = [str(principal.actor.id), request.get_full_path(), request.data]",
+        "apps/web/idempotency.py",
+        "    said = [caller, request.get_full_path(), request.data]",
         "    said = [request.get_full_path(), request.data]",
+        "tests/api/test_idempotency.py",
+    ),
+    Mutant(
+        "a request that was given up for dead still makes its object",
+        "apps/web/idempotency.py",
+        "        if not store.hold():",
+        "        if store.hold() is None:",
+        "tests/api/test_idempotency.py",
+    ),
+    Mutant(
+        "an error blocks its key for a minute",
+        "apps/web/slow.py",
+        "        if answer.release:\n            answer.release()\n",
+        "",
         "tests/api/test_idempotency.py",
     ),
     # The directory, and operators.

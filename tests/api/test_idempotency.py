@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.utils import timezone
-from rest_framework.test import APIClient
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.test import APIClient, APIRequestFactory
 
-from apps.orgs.models import Domain, IdempotencyRecord
-from apps.orgs.roles import Role
-from tests.world import World, client_for, make_world
+from apps.orgs.http.views import OrgView
+from apps.orgs.models import Domain, IdempotencyRecord, Membership
+from apps.orgs.roles import Permission, Role
+from apps.web.slow import Slowly
+from tests.world import World, client_for, make_world, token_for
 
 
 def create(client: APIClient, key: str, name: str = "Marketing") -> Any:
@@ -122,4 +127,139 @@ def test_fifty_parallel_requests_with_one_key_have_one_effect(committed_db: None
     assert [answer.status_code for answer in answers] == [201] * 50
     assert len({answer.content for answer in answers}) == 1
     assert sum("Idempotency-Replayed" not in answer for answer in answers) == 1
+    assert domains(world) == 1
+
+
+class SlowDomains(OrgView):
+    """Makes a domain after waiting for `work`, as a view does that asks a child process first."""
+
+    permissions = {"post": Permission.DOMAINS_MANAGE}
+    work: Callable[[], Any] = staticmethod(lambda: None)
+    once = True
+
+    def post(self, request: Request) -> Slowly:
+        data: Any = request.data
+
+        def then(_: Any) -> Response:
+            made = Domain.unscoped.create(org=self.org, name=data["name"])
+            return Response({"id": made.pk, "name": made.name}, 201, headers={"ETag": '"1"'})
+
+        return Slowly(self.work, then, once=self.once)
+
+
+def create_slowly(
+    world: World, work: Callable[[], Any] = lambda: None, *, name: str = "Slow", once: bool = True
+) -> Any:
+    """The rendered answer of SlowDomains to a request with the key "k"."""
+    token = token_for(world.users[Role.ADMIN], world.org)
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+    request = APIRequestFactory().post("/slow", {"name": name}, headers=headers)
+    return SlowDomains.as_view(work=work, once=once)(request).render()
+
+
+def age_claims(world: World, seconds: int) -> None:
+    with world.scope():
+        IdempotencyRecord.unscoped.update(created_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def test_a_slow_answer_is_replayed_to_the_byte(world: World) -> None:
+    first, second = create_slowly(world), create_slowly(world)
+    assert first.status_code == second.status_code == 201
+    assert first.content == second.content
+    assert second["Idempotency-Replayed"] == "true"
+    assert second["ETag"] == first["ETag"]
+    assert domains(world) == 1
+
+
+def test_a_twin_of_a_slow_request_is_told_to_wait(world: World) -> None:
+    twins: list[Any] = []
+    first = create_slowly(world, lambda: twins.append(create_slowly(world)))
+    assert first.status_code == 201
+    (twin,) = twins
+    assert twin.status_code == 409
+    assert b'"code":"idempotency_key_in_use"' in twin.content
+    assert twin["Retry-After"] == "1"
+    assert domains(world) == 1
+
+
+def test_another_request_with_the_key_of_a_slow_one_is_refused(world: World) -> None:
+    others: list[Any] = []
+    create_slowly(world, lambda: others.append(create_slowly(world, name="Other")))
+    assert b"idempotency_key_reused" in others[0].content
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_error_in_the_slow_part_releases_the_key(
+    world: World, error: type[BaseException]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(error):
+        create_slowly(world, fail)
+    assert create_slowly(world).status_code == 201
+
+
+def test_an_error_after_the_slow_part_releases_the_key(world: World) -> None:
+    assert create(world.client(Role.ADMIN), "other", "Slow").status_code == 201
+    assert create_slowly(world).status_code == 409  # the name is taken
+    with world.scope():
+        Domain.objects.for_org(world.org).delete()
+    assert create_slowly(world).status_code == 201
+
+
+def test_a_claim_that_a_crash_left_is_taken_over_after_a_minute(world: World) -> None:
+    answers: list[Any] = []
+
+    def freeze() -> None:  # for longer than a claim is believed; then the twins come
+        age_claims(world, 50)
+        answers.append(create_slowly(world))
+        age_claims(world, 70)
+        answers.append(create_slowly(world, name="Takes over"))
+
+    frozen = create_slowly(world, freeze)
+    assert [answer.status_code for answer in answers] == [409, 201]
+    assert frozen.status_code == 409
+    assert domains(world) == 1
+    again = create_slowly(world, name="Takes over")
+    assert again.content == answers[1].content
+
+
+def test_who_loses_access_during_the_slow_part_changes_nothing(world: World) -> None:
+    def remove() -> None:
+        with world.scope():
+            Membership.unscoped.filter(user=world.users[Role.ADMIN]).delete()
+
+    assert create_slowly(world, remove).status_code == 401
+    assert domains(world) == 0
+    with world.scope():
+        assert not IdempotencyRecord.unscoped.exists()
+
+
+def test_a_slow_request_that_makes_nothing_is_answered_anew(world: World) -> None:
+    looks: list[Any] = []
+    for name in ("first", "second"):
+        looks.append(create_slowly(world, name=name, once=False))
+    assert [look.status_code for look in looks] == [201, 201]
+    assert looks[0].content != looks[1].content
+
+
+def test_parallel_slow_requests_with_one_key_have_one_effect(committed_db: None) -> None:
+    world = make_world()
+    together = threading.Barrier(5)
+    answers: list[Any] = []
+
+    def post() -> None:
+        together.wait()
+        answers.append(create_slowly(world))
+        connection.close()
+
+    threads = [threading.Thread(target=post) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 5
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
     assert domains(world) == 1

@@ -17,7 +17,7 @@ UNSCOPED = {
     "apps/orgs/tenancy.py:OrgOwned": "Where the bypass is defined.",
     "apps/runs/outputs/logs.py:save": "bulk_create has no for_org; the row names its org.",
     "apps/runs/recording.py:Recorder._note_output": "update_or_create with org_id= among the look-up values.",
-    "apps/orgs/http/idempotency.py:_reserve": "bulk_create has no for_org; the row names its org.",
+    "apps/orgs/http/idempotency.py:OrgStore.claim": "bulk_create has no for_org; the row names its org.",
 }
 RAW = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.

@@ -18,6 +18,7 @@ TRIED = {
     "an expired run": ["apps/runs/reconciler.py:recover"],
     "a run to be cancelled": ["apps/runs/reconciler.py:enforce_cancel"],
     "a due schedule": ["apps/runs/scheduling.py:fire"],
+    "an idempotency key": ["apps/orgs/http/idempotency.py:OrgStore.hold"],
     "the org": ["apps/orgs/members/views.py:Organization.patch"],
     "a pipeline": [
         "apps/pipelines/views.py:PipelineView.changeable",

@@ -7,7 +7,8 @@ exception rolls everything back and becomes a problem answer; a returned answer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
@@ -21,12 +22,12 @@ from rest_framework.views import APIView
 
 from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound, SessionLimited, SessionNeeded
-from apps.orgs.http import idempotency
+from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
-from apps.web import slow
+from apps.web import idempotency, slow
 from apps.web.slow import Slowly
 
 
@@ -87,18 +88,23 @@ class OrgView(APIView):
         self.request = drf_request
         self.headers = self.default_response_headers
         try:
-            credential = credentials.read(request)
-            org_id = credentials.org_of(credential)
-            changing = (request.method or "").lower() not in self.always_methods
-            with org_scope(org_id):
-                self.org, self.principal = credentials.load(credential, changing=changing)
+            scope = partial(self._scope, request, credentials.read(request))
+            with scope():
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._answer(drf_request)
-            response = slow.finish(answer, partial(org_scope, org_id))
+            response = slow.finish(answer, scope)
         except Exception as error:  # the outermost edge: becomes a problem or is raised again
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
+
+    @contextmanager
+    def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:
+        """The org's scope, for a credential that gives access now: a slow answer asks a second time."""
+        changing = (request.method or "").lower() not in self.always_methods
+        with org_scope(credentials.org_of(credential)):
+            self.org, self.principal = credentials.load(credential, changing=changing)
+            yield
 
     def _answer(self, request: Request) -> Response | Slowly:
         handler, method = _handler(self, request)
@@ -107,7 +113,7 @@ class OrgView(APIView):
         permission = self.permission_for(method)
         if not self.principal.may_somewhere(permission):
             self.principal.require(permission)
-        key = request.headers.get(idempotency.HEADER) if method == "post" else None
+        key = idempotency.key_of(request) if method == "post" else None
 
         def act() -> Response | Slowly:
             answer: Response | Slowly = handler(request, *self.args, **self.kwargs)
@@ -115,7 +121,8 @@ class OrgView(APIView):
 
         if key is None:
             return act()
-        return idempotency.answer_once(request, key, self.org, self.principal, act)
+        caller = str(self.principal.actor.id)
+        return idempotency.answer_once(request, key, caller, OrgStore(self.org), act)
 
     @classmethod
     def permission_for(cls, method: str) -> Permission:
