@@ -245,7 +245,7 @@ class Failed:
 Event = Started | Progress | LogLine | Network | OutputFile | Withdrawn | Succeeded | Failed
 Outcome = Succeeded | Failed
 
-StopReason = Literal["cancelled", "timeout", "silent", "lease_lost", "shutdown"]
+StopReason = Literal["cancelled", "timeout", "limit", "silent", "lease_lost", "shutdown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,13 @@ from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
 from apps.runs import admission, leases, queue, retries, states
+from apps.runs.attempts.recorder import Recorder
+from apps.runs.attempts.rows import columns_of
 from apps.runs.exceptions import LeaseLost
 from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
 from apps.runs.outputs import remains, storage
 from apps.runs.positions import services as positions
-from apps.runs.recording import Recorder, columns_of
 from apps.runs.snapshots import failure_columns
 from apps.runs.usage import counting as usage
 
@@ -96,8 +97,8 @@ def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
         recorder.close()
     if recorder.fault:
         return _unrecorded(recorder.fault)
-    if recorder.over is not None and not isinstance(outcome, Succeeded):
-        return usage.stopped(recorder.over)
+    if recorder.limit_reached is not None and not isinstance(outcome, Succeeded):
+        return usage.stopped(recorder.limit_reached)
     return outcome
 
 

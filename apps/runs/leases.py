@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -177,6 +178,30 @@ def held(claim: Claim) -> Iterator[Any]:
         if not mine.update(lease_until=Now() + settings.RUN_LEASE):
             raise LeaseLost
         yield mine
+
+
+class KeptLease:
+    """The lease of an attempt at work, which lasts only as long as it is renewed."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._renewed = time.monotonic()
+
+    @property
+    def renewal_is_due(self) -> bool:
+        return time.monotonic() - self._renewed > settings.RUN_HEARTBEAT.total_seconds()
+
+    def renew(self) -> None:
+        """Raises LeaseLost."""
+        with self.held():
+            pass
+
+    @contextmanager
+    def held(self) -> Iterator[Any]:
+        """As the function `held`; what is written under a lease renews it."""
+        with held(self._claim) as mine:
+            yield mine
+        self._renewed = time.monotonic()
 
 
 def cancel_wanted(claim: Claim) -> bool:

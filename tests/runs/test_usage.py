@@ -7,7 +7,8 @@ from django.db import connection, transaction
 
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.runs import recording, services
+from apps.runs import services
+from apps.runs.attempts import limit_watch
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status, Trigger, Usage
 from apps.runs.usage import counting as usage
@@ -84,7 +85,7 @@ def test_at_the_limit_a_run_is_refused_by_hand_and_a_scheduled_one_fails_with_th
 def test_a_long_run_stops_at_the_limit_and_goes_on_when_it_is_raised(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "MEASURE_EVERY", 0.1)
+    monkeypatch.setattr(limit_watch, "MEASURE_EVERY", 0.1)
     slow = {"rows": 4000, "page_size": 200, "delay": 0.2}
     pipeline = make_pipeline(acme, source=slow, write_mode="append")
     limit(acme, max_rows_month=400)

@@ -43,6 +43,7 @@ START_SECONDS = 20.0  # a question waits for a fork server that is starting
 _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "cancelled": (FailureClass.CANCELLED, "The run was cancelled.", False),
     "timeout": (FailureClass.TIMEOUT, "The run took longer than its pipeline allows.", True),
+    "limit": (FailureClass.CONFIGURATION, "The run reached a limit of its organization.", False),
     "silent": (
         FailureClass.TIMEOUT,
         "The run showed no sign of work for too long (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"

@@ -37,6 +37,7 @@ class AfterProgress:
     [
         ("cancelled", FailureClass.CANCELLED, False),
         ("timeout", FailureClass.TIMEOUT, True),
+        ("limit", FailureClass.CONFIGURATION, False),
         ("lease_lost", FailureClass.CRASHED, True),
         ("shutdown", FailureClass.CRASHED, True),
     ],

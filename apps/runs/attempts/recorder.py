@@ -1,0 +1,152 @@
+"""Keeps the rows of a running attempt up to date while the engine's child works, and tells it when to stop.
+
+One thread per attempt, at most one short transaction a second. The database or the storage may go
+away meanwhile: what cannot be written now is kept and written later. A worker that dies loses at
+most the last second of the log.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from django.db import connection
+
+from apps.background.database_errors import first_line
+from apps.background.patience import DATABASE_AWAY, patiently
+from apps.engine.contract import Event, LogLine, Progress, Started, StopReason
+from apps.runs import leases
+from apps.runs.attempts.limit_watch import LimitWatch
+from apps.runs.attempts.log_parts import LogParts
+from apps.runs.attempts.reported import Reported
+from apps.runs.attempts.rows import AttemptRows
+from apps.runs.attempts.stop_reasons import StopReasons
+from apps.runs.exceptions import LeaseLost
+from apps.runs.leases import Claim, KeptLease
+from apps.runs.usage.counting import Measure
+
+logger = structlog.get_logger(__name__)
+
+EVERY = 1.0  # seconds between writes
+LAST_PATIENCE = 5.0  # seconds the end of an attempt waits for storage
+
+
+class Recorder:
+    """Feed it the engine's events from the thread that runs the child; ask it whether to stop."""
+
+    def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
+        self.fault: Exception | None = None  # a bug in here; the run must not go on unseen
+        self._claim = claim
+        self._shutdown = shutdown
+        self._stop = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
+        self._limits = LimitWatch(claim.org_id)
+        self._lease = KeptLease(claim)
+        self._log = LogParts(claim)
+        self._reported = Reported()
+        self._rows = AttemptRows(claim)
+        self._wake = threading.Event()
+        self._done = False
+        self._thread = threading.Thread(target=self._work, name=f"record {claim.run_id}")
+
+    @property
+    def latest(self) -> Progress | None:
+        """What the child said last about how far it is."""
+        return self._reported.latest
+
+    @property
+    def limit_reached(self) -> Measure | None:
+        """The limit of the org that this run reached."""
+        return self._limits.reached
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def take(self, event: Event) -> None:
+        """One event of the child."""
+        if isinstance(event, LogLine):
+            self._log.add(event)
+            is_urgent = self._log.part_is_full
+        else:
+            self._reported.take(event)
+            is_urgent = isinstance(event, Started)
+        if is_urgent:
+            self._wake.set()
+
+    def stop_reason(self) -> StopReason | None:
+        """Why the child should stop, if it should."""
+        return self._stop.first()
+
+    def close(self) -> None:
+        """Write what is left and end the thread. Call it before the attempt is concluded."""
+        self._done = True
+        self._wake.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._done:
+                self._wake.wait(EVERY)
+                self._wake.clear()
+                self._turn()
+            self._finish()
+        except LeaseLost:
+            self._stop.give("lease_lost")
+        except Exception as error:  # the outermost edge of this thread
+            logger.exception("run cannot be recorded")
+            self.fault = error
+            self._stop.give("lease_lost")
+        finally:
+            connection.close()
+
+    def _turn(self) -> None:
+        """Write what is new, renew the lease when it is time, and look for a reason to stop."""
+        try:
+            if self._has_news():
+                self._write()
+            elif self._lease.renewal_is_due:
+                self._lease.renew()
+            self._look_for_a_reason_to_stop()
+        except DATABASE_AWAY as error:
+            logger.warning("run cannot be recorded now", error=first_line(error))
+            self._keep_lease()
+        finally:
+            connection.close()  # back to the pool between two turns
+
+    def _look_for_a_reason_to_stop(self) -> None:
+        if self._stop.first() is None and leases.cancel_wanted(self._claim):
+            self._stop.give("cancelled")
+        if self._stop.first() is None and self._limits.is_reached():
+            self._stop.give("limit")
+
+    def _keep_lease(self) -> None:
+        """Another process may hold a row of the org; the lease depends on the run's own row alone."""
+        if not self._lease.renewal_is_due:
+            return
+        try:
+            self._lease.renew()
+        except DATABASE_AWAY as error:
+            logger.warning("lease cannot be renewed now", error=first_line(error))
+
+    def _finish(self) -> None:
+        """Write what is left; lines that storage does not take for LAST_PATIENCE are given up."""
+        deadline = time.monotonic() + LAST_PATIENCE
+        while self._has_news():
+            patiently(self._write, give_up=self._shutdown)
+            if time.monotonic() > deadline and self._has_news():
+                logger.warning("the end of the log is lost: storage does not take it")
+                return
+            time.sleep(0.05)
+
+    def _has_news(self) -> bool:
+        return self._reported.has_news or self._log.has_news
+
+    def _write(self) -> None:
+        """Everything new in one transaction under the lease. What fails is kept for the next turn."""
+        part = self._log.stored()
+        news = self._reported.news()
+        with self._lease.held() as mine:
+            self._rows.write(mine, news, part)
+        self._reported.forget(news)
+        if part is not None:
+            self._log.forget(part)

@@ -1,0 +1,136 @@
+"""The rows in which a running attempt is written down, and the events that tell those who watch it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db.models import F
+from django.db.models.functions import Now
+
+from apps.engine.contract import Network, OutputFile, Progress, Withdrawn
+from apps.live import events
+from apps.runs import followed, snapshots, states
+from apps.runs.attempts.log_parts import StoredPart
+from apps.runs.attempts.reported import News
+from apps.runs.leases import Claim
+from apps.runs.models import Attempt, Output
+from apps.runs.outputs import logs
+
+
+class AttemptRows:
+    """Those of one attempt. Call `write` in the transaction that holds its lease."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._rate = Rate()
+
+    def write(self, mine: Any, news: News, part: StoredPart | None) -> None:
+        """`mine` is the run's row, `part` the part of the log that storage has taken."""
+        claim = self._claim
+        if news.launched:
+            self._note_launch()
+        told = [
+            *(self._note_part(part, mine) if part else ()),
+            *(self._note_progress(news.progress, mine) if news.progress else ()),
+        ]
+        self._note_outputs(news.outputs)
+        self._note_network(news.network)
+        events.publish(followed.RUN, org_id=claim.org_id, key=claim.run_id, news=told)
+
+    def _note_launch(self) -> None:
+        claim = self._claim
+        Attempt.objects.for_org(claim.org_id).filter(
+            run_id=claim.run_id, number=claim.attempt, launched_at=None
+        ).update(launched_at=Now())
+        states.announce(org_id=claim.org_id, run_id=claim.run_id)
+
+    def _note_network(self, network: Network | None) -> None:
+        if network is None:
+            return
+        claim = self._claim
+        attempts = Attempt.objects.for_org(claim.org_id).filter(run_id=claim.run_id)
+        attempts.filter(number=claim.attempt).update(network=network.hosts)
+
+    def _note_part(self, part: StoredPart, mine: Any) -> list[events.New]:
+        logs.save(part.row)
+        mine.update(log_lines=part.end)
+        lines = [logs.shown(line) for line in part.added]
+        return [events.New("log", {"first_line": part.end - len(lines), "lines": lines})]
+
+    def _note_progress(self, latest: Progress, mine: Any) -> list[events.New]:
+        rate = self._rate.after(latest.read)
+        mine.update(**columns_of(latest), rate=rate, progress_at=Now())
+        body = {
+            "run_id": self._claim.run_id,
+            "read": latest.read,
+            "written": latest.written,
+            "rejected": latest.rejected,
+            "bytes": latest.bytes,
+            "iterations": latest.iterations,
+            "total": latest.total,
+            "rate": rate,
+            "eta_seconds": snapshots.eta(latest.total, latest.read, rate),
+        }
+        return [events.New("progress", body)]
+
+    def _note_outputs(self, outputs: tuple[OutputFile | Withdrawn, ...]) -> None:
+        for output in outputs:
+            if isinstance(output, Withdrawn):
+                self._withdraw(output.prefix)
+            else:
+                self._note_output(output)
+
+    def _note_output(self, output: OutputFile) -> None:
+        """A name that is published again replaces the earlier one."""
+        claim = self._claim
+        Output.unscoped.update_or_create(
+            org_id=claim.org_id,
+            run_id=claim.run_id,
+            name=output.name[-255:],
+            defaults={
+                "key": output.key,
+                "bytes": output.bytes,
+                "rows": output.rows,
+                "media_type": output.media_type,
+            },
+        )
+
+    def _withdraw(self, prefix: str) -> None:
+        """Other runs of the pipeline list no file that is gone, or is ours now."""
+        claim = self._claim
+        Output.objects.for_org(claim.org_id).filter(
+            run__pipeline_id=claim.pipeline_id, key__startswith=prefix
+        ).exclude(run_id=claim.run_id).delete()
+
+
+class Rate:
+    """Records per second, smoothed over the last few looks."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._read: int | None = None
+        self._value: float | None = None
+
+    def after(self, read: int) -> float | None:
+        """The rate now that `read` records were read; None before it can be known."""
+        now = time.monotonic()
+        before, self._read = self._read, read
+        elapsed, self._at = now - self._at, now
+        if before is None or elapsed <= 0:
+            return None
+        fresh = max(read - before, 0) / elapsed
+        self._value = fresh if self._value is None else (self._value + fresh) / 2
+        return round(self._value, 1)
+
+
+def columns_of(latest: Progress) -> dict[str, Any]:
+    """Progress as columns of the run."""
+    return {
+        "records_read": latest.read,
+        "records_written": latest.written,
+        "records_rejected": latest.rejected,
+        "bytes": latest.bytes,
+        "iterations": latest.iterations,
+        "records_total": latest.total if latest.total is not None else F("records_total"),
+    }
