@@ -41,7 +41,7 @@ def main() -> None:
     org = create_org(name="Bench", owner=user, by=SYSTEM)
     with org_scope(org.pk):
         mine = Membership.objects.for_org(org).get(user=user)
-        by = Principal(org.pk, user.pk, Role.OWNER, SYSTEM, membership_id=mine.pk)
+        by = Principal(org.pk, user.pk, Role.OWNER, SYSTEM.actor, membership_id=mine.pk)
         made = api_keys.create(org=org, by=by, name="Bench", role=Role.ADMIN)
     wrong = _with_another_secret(made.text)
 

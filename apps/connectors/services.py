@@ -19,7 +19,7 @@ from apps.connectors.models import Connector
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor
+from apps.orgs.principals import Principal
 
 SEALED_FOR = "connector"
 
@@ -27,14 +27,13 @@ SEALED_FOR = "connector"
 def create(
     *,
     org: Org,
-    by: Actor,
+    by: Principal,
     role: str,
     kind: str,
     name: str,
     config: Mapping[str, Any],
     description: str = "",
     domain_id: UUID | None = None,
-    user_id: UUID | None = None,
 ) -> Connector:
     """Save settings. Raises Invalid naming `kind` or fields below `config`, and ConnectorNameTaken."""
     found = known_kind(org, role, kind)
@@ -47,7 +46,7 @@ def create(
         name=name,
         description=description,
         domain_id=domain_id,
-        created_by_id=user_id,
+        created_by_id=by.user_id,
     )
     _hold(org, connector, settled)
     _save(connector, new=True)
@@ -66,7 +65,7 @@ def create(
 def update(
     *,
     org: Org,
-    by: Actor,
+    by: Principal,
     connector: Connector,
     changes: Mapping[str, Any],
     patch: bool = True,
@@ -107,7 +106,7 @@ def update(
     return connector
 
 
-def delete(*, org: Org, by: Actor, connector: Connector) -> None:
+def delete(*, org: Org, by: Principal, connector: Connector) -> None:
     """Remove it for good. Raises ConnectorInUse naming the pipelines that use it."""
     shown = shown_config(connector)
     pk = connector.pk

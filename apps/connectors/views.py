@@ -129,9 +129,7 @@ class Connectors(ConnectorView):
             permission=Permission.CONNECTORS_EDIT,
             domain_id=data["domain_id"],
         )
-        made = services.create(
-            org=self.org, by=self.principal.actor, user_id=self.principal.user_id, **data
-        )
+        made = services.create(org=self.org, by=self.principal, **data)
         return self.answer(made, 201)
 
 
@@ -192,7 +190,7 @@ class ConnectorById(ConnectorView):
     def delete(self, request: Request, pk: UUID) -> Response:
         connector = self.editable(pk)
         require_match(request, connector.version)
-        services.delete(org=self.org, by=self.principal.actor, connector=connector)
+        services.delete(org=self.org, by=self.principal, connector=connector)
         return Response(status=204)
 
     def change(
@@ -208,6 +206,6 @@ class ConnectorById(ConnectorView):
                 domain_id=changes["domain_id"],
             )
         services.update(
-            org=self.org, by=self.principal.actor, connector=connector, changes=changes, patch=patch
+            org=self.org, by=self.principal, connector=connector, changes=changes, patch=patch
         )
         return self.answer(connector)

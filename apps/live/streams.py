@@ -130,7 +130,8 @@ def source_for(principal: Principal, asked: Wanted) -> Source:
         if principal.only_domain is not None:
             message = "This key is limited to one domain: follow its runs one by one."
             raise Problem(403, message, "domain_only")
-        return OrgSource(principal.org_id, principal.org_id)
+        org_id = principal.require_org()
+        return OrgSource(org_id, org_id)
     source: Source = asked.subject.source(principal, asked.key)
     return source
 

@@ -99,8 +99,8 @@ class StreamTicket(OrgView):
     def post(self, request: Request) -> Response:
         members = Membership.objects.for_org(self.org).select_related("user")
         claims = tokens.Claims(
-            user_id=self.principal.user_id,
-            org_id=self.principal.org_id,
+            user_id=self.principal.require_user(),
+            org_id=self.principal.require_org(),
             session_id=self.principal.require_session(),
             token_version=members.get(pk=self.principal.membership_id).user.token_version,
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.auth import names
 from apps.orgs.models import AuditEvent, Org
-from apps.orgs.principals import Actor
+from apps.orgs.principals import Actor, Principal
 
 LABEL = 254  # characters
 
@@ -16,7 +16,7 @@ LABEL = 254  # characters
 def record(
     *,
     org: Org | UUID,
-    by: Actor,
+    by: Principal,
     action: str,
     object_kind: str,
     object_id: UUID | None,
@@ -24,15 +24,31 @@ def record(
     changes: Mapping[str, Any] | None = None,
 ) -> None:
     """Add one event. `changes` is {field: [before, after]} with secrets already replaced by their hints."""
+    actor = by.actor
     AuditEvent.unscoped.create(
         org_id=org if isinstance(org, UUID) else org.pk,
-        actor_kind=by.kind,
-        actor_id=by.id,
-        actor_label=names.cleaned(by.label, longest=LABEL),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=_label(actor),
+        on_behalf_of=_person(actor.on_behalf_of),
         action=action,
         object_kind=object_kind,
         object_id=object_id,
         object_label=names.cleaned(object_label, longest=LABEL),
         changes=dict(changes or {}),
-        ip=by.ip,
+        ip=actor.ip,
     )
+
+
+def _label(actor: Actor) -> str:
+    return names.cleaned(actor.label, longest=LABEL)
+
+
+def _person(actor: Actor | None) -> dict[str, str | None] | None:
+    if actor is None:
+        return None
+    return {
+        "kind": actor.kind,
+        "id": str(actor.id) if actor.id else None,
+        "name": _label(actor),
+    }

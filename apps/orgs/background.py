@@ -30,6 +30,7 @@ exported(
             "actor_kind",
             "actor_id",
             "actor_label",
+            "on_behalf_of",
             "action",
             "object_kind",
             "object_id",

@@ -18,7 +18,7 @@ from apps.auth.models import RefreshFamily, User
 from apps.orgs import rules
 from apps.orgs.exceptions import NoOrganization, SessionNeeded
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Actor, Principal, person
 from apps.orgs.roles import RANK, Permission, Role
 from apps.web.addresses import client_ip
 
@@ -92,8 +92,8 @@ class Account:
     ip: str | None
 
     @property
-    def actor(self) -> Actor:
-        return Actor("user", self.user.pk, self.user.email, self.ip)
+    def principal(self) -> Principal:
+        return person(self.user.pk, self.user.email, self.ip)
 
 
 def load_account(credential: Credential) -> Account:

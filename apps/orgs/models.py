@@ -347,6 +347,8 @@ class AuditEvent(OrgOwned):
     actor_kind = models.CharField(max_length=12)  # user | api_key | system | operator
     actor_id = models.UUIDField(null=True)
     actor_label = models.CharField(max_length=254)
+    # {kind, id, name} of the person for whom a program acted
+    on_behalf_of = models.JSONField(null=True)
     action = models.CharField(max_length=60)
     object_kind = models.CharField(max_length=40)
     object_id = models.UUIDField(null=True)

@@ -1,12 +1,15 @@
-"""Who is asking: the member or key behind a request, and what they may do."""
+"""Who is asking, and what they may do: a member, an API key, an operator, or Drover itself.
+
+Every verb takes one of these as `by`: it decides what is allowed, and its actor is what the audit trail names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from apps.orgs.exceptions import PermissionMissing, SessionNeeded
+from apps.orgs.exceptions import NoOrganization, PermissionMissing, SessionNeeded
 from apps.orgs.roles import DOMAIN_PERMISSIONS, Permission, Role, allows, higher
 
 
@@ -18,17 +21,18 @@ class Actor:
     id: UUID | None
     label: str
     ip: str | None = None
-
-
-SYSTEM = Actor(kind="system", id=None, label="Drover")
+    on_behalf_of: Actor | None = None  # the person for whom a program acts
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A member, or an API key, in one org. Built anew for every request."""
+    """A member, or an API key, in one org. Built anew for every request.
 
-    org_id: UUID
-    user_id: UUID
+    Drover itself and operators work in every org (`org_id` is None) and may do everything; see `system`, `operator`.
+    """
+
+    org_id: UUID | None
+    user_id: UUID | None  # of an API key: who made it
     role: Role
     actor: Actor
     membership_id: UUID | None = None
@@ -54,6 +58,18 @@ class Principal:
         """Raise PermissionMissing unless `may`."""
         if not self.may(permission, domain_id=domain_id):
             raise PermissionMissing(permission)
+
+    def require_org(self) -> UUID:
+        """The org of a request; raises NoOrganization for who works in every org or in none."""
+        if self.org_id is None:
+            raise NoOrganization
+        return self.org_id
+
+    def require_user(self) -> UUID:
+        """The person behind a request; raises SessionNeeded where there is none."""
+        if self.user_id is None:
+            raise SessionNeeded
+        return self.user_id
 
     def require_session(self) -> UUID:
         """The session's id; raises SessionNeeded for an API key."""
@@ -81,3 +97,27 @@ class Principal:
         if override is None or permission not in DOMAIN_PERMISSIONS:
             return self.role
         return higher(self.role, override)
+
+    def through(self, program: Actor) -> Principal:
+        """The same rights, used by a program for this person: the audit trail names both."""
+        acting = replace(program, ip=program.ip or self.actor.ip, on_behalf_of=self.actor)
+        return replace(self, actor=acting)
+
+
+def system(label: str, *, ip: str | None = None) -> Principal:
+    """A part of Drover that acts by itself, with this name in the audit trail. It may do everything."""
+    return Principal(None, None, Role.OWNER, Actor("system", None, label, ip))
+
+
+def operator(label: str, *, user_id: UUID | None = None, ip: str | None = None) -> Principal:
+    """Whoever runs this installation, on an operator's page or by a command. They may do everything."""
+    return Principal(None, None, Role.OWNER, Actor("operator", user_id, label, ip))
+
+
+def person(user_id: UUID, email: str, ip: str | None = None) -> Principal:
+    """Somebody who acts for themselves and not as a member, as when they join an org. No role gives them rights."""
+    actor = Actor("user", user_id, email, ip)
+    return Principal(None, user_id, Role.VIEWER, actor, scopes=frozenset())
+
+
+SYSTEM = system("Drover")

@@ -86,6 +86,7 @@ class AuditEventQuerySet(OrgQuerySet[Any]):
             "actor_kind",
             "actor_id",
             "actor_label",
+            "on_behalf_of",
             "action",
             "object_kind",
             "object_id",

@@ -16,7 +16,7 @@ from apps.connectors.schemas import Error
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal
 from apps.pipelines import definition, diffs, removal, versions
 from apps.pipelines.definition import Definition
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
@@ -25,7 +25,6 @@ from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
 from apps.pipelines.schedules.times import next_run_at
 
-By = Principal | Actor
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
 RUNNING = ("pending", "running")  # words of apps.runs, which keeps last_run_status
 
@@ -33,7 +32,7 @@ RUNNING = ("pending", "running")  # words of apps.runs, which keeps last_run_sta
 def create(
     *,
     org: Org,
-    by: By,
+    by: Principal,
     name: str,
     config: Mapping[str, Any],
     description: str = "",
@@ -56,12 +55,12 @@ def create(
         tags=list(tags),
         timeout_seconds=timeout_seconds,
         max_attempts=max_attempts,
-        created_by_id=_user_id(by),
+        created_by_id=by.user_id,
     )
     _describe(pipeline, settled)
     with transaction.atomic():
         _save(pipeline, new=True)
-        versions.add(org=org, pipeline=pipeline, settled=settled, user_id=_user_id(by))
+        versions.add(org=org, pipeline=pipeline, settled=settled, user_id=by.user_id)
         plan_schedule(org=org, pipeline=pipeline, plan=plan)
         changes = {"name": [None, name], **_pairs(diffs.diff({}, _shown(settled)))}
         _record(org, by, "pipeline.create", pipeline, changes)
@@ -75,7 +74,7 @@ def _require_room(org: Org) -> None:
 
 
 def update(
-    *, org: Org, by: By, pipeline: Pipeline, changes: Mapping[str, Any], patch: bool = True
+    *, org: Org, by: Principal, pipeline: Pipeline, changes: Mapping[str, Any], patch: bool = True
 ) -> Pipeline:
     """Change what `changes` names of a locked pipeline; `etag` rises if anything differs.
 
@@ -109,7 +108,7 @@ def update(
     return pipeline
 
 
-def delete(*, org: Org, by: By, pipeline: Pipeline) -> None:
+def delete(*, org: Org, by: Principal, pipeline: Pipeline) -> None:
     """Remove it with its versions, schedule and runs, and ask that what they left in storage be removed.
 
     What it published into a bucket or database of the user's own stays. Raises RunInProgress while a run is live.
@@ -130,7 +129,7 @@ def delete(*, org: Org, by: By, pipeline: Pipeline) -> None:
         removal.ask(org_id=org.pk, pipeline_id=pipeline.pk)
 
 
-def duplicate(*, org: Org, by: By, pipeline: Pipeline, name: str | None = None) -> Pipeline:
+def duplicate(*, org: Org, by: Principal, pipeline: Pipeline, name: str | None = None) -> Pipeline:
     """A disabled copy with its own secrets, schedule and state. Without `name` a free one is found."""
     settled = versions.current(org, pipeline)
     copy = Pipeline(
@@ -142,24 +141,24 @@ def duplicate(*, org: Org, by: By, pipeline: Pipeline, name: str | None = None) 
         tags=list(pipeline.tags),
         timeout_seconds=pipeline.timeout_seconds,
         max_attempts=pipeline.max_attempts,
-        created_by_id=_user_id(by),
+        created_by_id=by.user_id,
     )
     _describe(copy, settled)
     with transaction.atomic():
         _save(copy, new=True)
-        versions.add(org=org, pipeline=copy, settled=settled, user_id=_user_id(by))
+        versions.add(org=org, pipeline=copy, settled=settled, user_id=by.user_id)
         plan_schedule(org=org, pipeline=copy, plan=plans.of(schedule_of(org, pipeline)))
         origin = {"copied_from": [None, str(pipeline.pk)]}
         _record(org, by, "pipeline.duplicate", copy, origin)
     return copy
 
 
-def set_enabled(*, org: Org, by: By, pipeline: Pipeline, enabled: bool) -> Pipeline:
+def set_enabled(*, org: Org, by: Principal, pipeline: Pipeline, enabled: bool) -> Pipeline:
     """Enable or disable; saying so twice changes nothing."""
     return update(org=org, by=by, pipeline=pipeline, changes={"enabled": enabled})
 
 
-def restore(*, org: Org, by: By, pipeline: Pipeline, version: PipelineVersion) -> Pipeline:
+def restore(*, org: Org, by: Principal, pipeline: Pipeline, version: PipelineVersion) -> Pipeline:
     """A new version that equals an old one, secrets included. Raises Invalid if it cannot work any more."""
     before, old = versions.current(org, pipeline), versions.opened(org, version)
     plain = definition.joined_document(old)
@@ -178,7 +177,7 @@ def restore(*, org: Org, by: By, pipeline: Pipeline, version: PipelineVersion) -
 def read(
     *,
     org: Org,
-    by: By,
+    by: Principal,
     config: Mapping[str, Any],
     schedule: Any,
     before: Definition | None = None,
@@ -201,7 +200,7 @@ def read(
     return settled, plan
 
 
-def read_source(*, org: Org, by: By, config: Mapping[str, Any]) -> Definition:
+def read_source(*, org: Org, by: Principal, config: Mapping[str, Any]) -> Definition:
     """A definition that is good enough to preview. Raises Invalid."""
     usable = versions.usable_connectors(org, by, config)
     settled, errors = definition.settle_source(config, connectors=usable)
@@ -259,16 +258,16 @@ def replan(pipeline: Pipeline, row: Schedule) -> None:
     row.save()
 
 
-def pause(*, org: Org, by: By, pipeline: Pipeline, row: Schedule, note: str = "") -> None:
+def pause(*, org: Org, by: Principal, pipeline: Pipeline, row: Schedule, note: str = "") -> None:
     """Stop the schedule, saying who and why. Pausing again changes the note."""
     before = row.paused_note if row.paused_at else None
     row.paused_at = row.paused_at or timezone.now()
-    row.paused_note, row.paused_by_id = note, _user_id(by)
+    row.paused_note, row.paused_by_id = note, by.user_id
     replan(pipeline, row)
     _record(org, by, "schedule.pause", pipeline, {"schedule.paused_note": [before, note]})
 
 
-def resume(*, org: Org, by: By, pipeline: Pipeline, row: Schedule) -> None:
+def resume(*, org: Org, by: Principal, pipeline: Pipeline, row: Schedule) -> None:
     """Go on from now: times that passed meanwhile are not made up for."""
     if row.paused_at is None:
         return
@@ -288,11 +287,16 @@ def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _new_version(
-    org: Org, by: By, pipeline: Pipeline, before: Definition, settled: Definition, note: str = ""
+    org: Org,
+    by: Principal,
+    pipeline: Pipeline,
+    before: Definition,
+    settled: Definition,
+    note: str = "",
 ) -> dict[str, Any]:
     pipeline.version += 1
     _describe(pipeline, settled)
-    versions.add(org=org, pipeline=pipeline, settled=settled, user_id=_user_id(by), note=note)
+    versions.add(org=org, pipeline=pipeline, settled=settled, user_id=by.user_id, note=note)
     replaced = diffs.changed_secrets(before.secrets, settled.secrets)
     changes = diffs.diff(_shown(before), _shown(settled), secrets_changed=replaced)
     return {"version": [pipeline.version - 1, pipeline.version], **_pairs(changes)}
@@ -368,14 +372,12 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _user_id(by: By) -> UUID | None:
-    return by.user_id if isinstance(by, Principal) else None
-
-
-def _record(org: Org, by: By, action: str, pipeline: Pipeline, changes: dict[str, Any]) -> None:
+def _record(
+    org: Org, by: Principal, action: str, pipeline: Pipeline, changes: dict[str, Any]
+) -> None:
     audit.record(
         org=org,
-        by=by.actor if isinstance(by, Principal) else by,
+        by=by,
         action=action,
         object_kind="pipeline",
         object_id=pipeline.pk,

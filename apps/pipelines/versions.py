@@ -12,7 +12,7 @@ from apps.connectors.models import Connector
 from apps.orgs import vault
 from apps.orgs.models import Org
 from apps.orgs.placement import visible
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.definition import Connectors, Definition, connector_ids
 from apps.pipelines.models import Pipeline, PipelineVersion
@@ -64,7 +64,7 @@ def opened(org: Org, version: PipelineVersion) -> Definition:
     return Definition(version.definition, stored)
 
 
-def usable_connectors(org: Org, by: Principal | Actor, *documents: Mapping[str, Any]) -> Connectors:
+def usable_connectors(org: Org, by: Principal, *documents: Mapping[str, Any]) -> Connectors:
     """The connectors the documents name that `by` may use, locked so that none is deleted meanwhile.
 
     A connector of a domain takes pipelines.edit there; one without a domain is everyone's.
@@ -74,8 +74,6 @@ def usable_connectors(org: Org, by: Principal | Actor, *documents: Mapping[str, 
         return Connectors([], _kinds(org, [], documents))
     rows = Connector.objects.for_org(org).filter(pk__in=wanted).order_by("pk")
     rows = rows.select_for_update(no_key=True)
-    if isinstance(by, Actor):
-        return Connectors(rows, _kinds(org, rows, documents))
     allowed = [
         row
         for row in visible(rows, by)

@@ -50,9 +50,10 @@ class RunSource(Source):
 
 def source_for(principal: Principal, run_id: UUID) -> RunSource:
     """The stream of a run that the principal can see; raises NotFound. Call it inside the org's scope."""
-    if not visibility.runs(principal).filter(pk=run_id).exists():
+    org_id = principal.require_org()
+    if not visibility.runs(org_id, principal).filter(pk=run_id).exists():
         raise NotFound
-    return RunSource(principal.org_id, run_id)
+    return RunSource(org_id, run_id)
 
 
 RUN = Subject(

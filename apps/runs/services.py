@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from apps.orgs import audit
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline, Schedule
 from apps.runs import queue, states
@@ -28,7 +28,7 @@ def start(
     *,
     org: Org,
     pipeline: Pipeline,
-    by: Principal | Actor,
+    by: Principal,
     trigger: Trigger = Trigger.MANUAL,
     force: bool = False,
     schedule: Schedule | None = None,
@@ -49,7 +49,7 @@ def start(
         pipeline=pipeline,
         version=pipeline.version,
         trigger=trigger,
-        triggered_by_id=by.user_id if isinstance(by, Principal) else None,
+        triggered_by_id=by.user_id,
         schedule=schedule,
         slot=slot,
         not_before=not_before,
@@ -64,7 +64,7 @@ def start(
     return run
 
 
-def cancel(*, org: Org, run: Run, by: Principal | Actor) -> None:
+def cancel(*, org: Org, run: Run, by: Principal) -> None:
     """End the run: at once when it waits, within ten seconds when it runs.
 
     Raises AlreadyEnded. Asking twice is asking once.
@@ -88,7 +88,7 @@ def cancel(*, org: Org, run: Run, by: Principal | Actor) -> None:
             raise AlreadyEnded
 
 
-def retry(*, org: Org, run: Run, by: Principal | Actor) -> None:
+def retry(*, org: Org, run: Run, by: Principal) -> None:
     """Try a failed or cancelled run again, from its last checkpoint.
 
     Raises NotRetryable, and RunInProgress when the pipeline has a live run by now.
@@ -144,10 +144,10 @@ def _refuse_second(org: Org, pipeline_id: UUID) -> None:
         raise RunInProgress(live_id)
 
 
-def _audit(org: Org, by: Principal | Actor, action: str, run: Run, name: str = "") -> None:
+def _audit(org: Org, by: Principal, action: str, run: Run, name: str = "") -> None:
     audit.record(
         org=org,
-        by=by.actor if isinstance(by, Principal) else by,
+        by=by,
         action=action,
         object_kind="run",
         object_id=run.pk,

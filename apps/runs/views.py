@@ -92,7 +92,7 @@ class PipelineRunView(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         wanted = data_of(StartSerializer, request)
-        pipeline = one(access.pipelines(self.principal), pk)
+        pipeline = one(access.pipelines(self.org, self.principal), pk)
         self.principal.require(Permission.PIPELINES_RUN, domain_id=pipeline.domain_id)
         trigger = Trigger.API if self.principal.actor.kind == "api_key" else Trigger.MANUAL
         run = services.start(
@@ -119,7 +119,9 @@ class RunListView(OrgView):
         example={"results": [EXAMPLE_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        rows = queries.filtered(access.runs(self.principal), query_of(RunListQuery, request))
+        rows = queries.filtered(
+            access.runs(self.org, self.principal), query_of(RunListQuery, request)
+        )
         answer = paging.page(request, rows, orders=ORDERS, default="-created_at")
         answer.data["results"] = snapshots.listed(self.org.pk, answer.data["results"])
         return answer
@@ -135,7 +137,7 @@ class RunView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(access.runs(self.principal), pk)
+        one(access.runs(self.org, self.principal), pk)
         return _shown(self, pk)
 
 
@@ -204,7 +206,7 @@ class RunLogsView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Slowly:
-        run = one(access.runs(self.principal), pk)
+        run = one(access.runs(self.org, self.principal), pk)
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
         offset, level = wanted["offset"], wanted["level"]
         found = logs.parts(org_id=self.org.pk, run_id=pk, offset=offset, level=level)
@@ -250,12 +252,12 @@ class OverviewView(OrgView):
         },
     )
     def get(self, request: Request) -> Response:
-        return Response(queries.overview(access.runs(self.principal), org_id=self.org.pk))
+        return Response(queries.overview(access.runs(self.org, self.principal), org_id=self.org.pk))
 
 
 def _run_for(view: OrgView, pk: UUID, permission: Permission) -> Run:
     """The run, if the caller may do this to the pipeline it belongs to."""
-    run = one(access.runs(view.principal).select_related("pipeline"), pk)
+    run = one(access.runs(view.org, view.principal).select_related("pipeline"), pk)
     view.principal.require(permission, domain_id=run.pipeline.domain_id)
     return cast(Run, run)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import call_command
 
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import SYSTEM, Actor, Principal, operator, person
 from apps.orgs.roles import DOMAIN_PERMISSIONS, RANK, TABLE, Permission, Role, allows
 
 # The design's table, by hand: a change of roles.py must be meant.
@@ -57,6 +57,15 @@ def principal(role: Role, **more: object) -> Principal:
 def test_each_role_may_exactly_what_the_design_says(role: Role) -> None:
     assert {p.value for p in Permission if allows(role, p)} == EXPECTED[role]
     assert {p.value for p in Permission if principal(role).may(p)} == EXPECTED[role]
+
+
+@pytest.mark.parametrize("who", [SYSTEM, operator("op@example.com")], ids=["drover", "operator"])
+def test_drover_itself_and_operators_may_everything_everywhere(who: Principal) -> None:
+    assert all(who.may(each) and who.may(each, domain_id=uuid4()) for each in Permission)
+
+
+def test_a_person_outside_their_membership_may_nothing() -> None:
+    assert not any(person(uuid4(), "someone").may_somewhere(each) for each in Permission)
 
 
 def test_the_printed_table_is_the_enforced_one() -> None:

@@ -11,9 +11,11 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from apps.orgs.members import audit_views
+from apps.orgs.members import audit_views, services
 from apps.orgs.models import AuditEvent
+from apps.orgs.principals import Actor
 from apps.orgs.roles import Role
+from tests.isolation.planted import principal
 from tests.world import World
 
 
@@ -42,6 +44,30 @@ def test_the_newest_event_comes_first_with_who_and_from_where(world: World) -> N
     assert event["actor_label"] == world.users[Role.ADMIN].email
     assert event["object_id"] == domain
     assert event["ip"] == "127.0.0.1"
+
+
+def test_what_a_program_does_for_a_person_names_both(world: World) -> None:
+    with world.scope():
+        admin = principal(world, Role.ADMIN)
+        program = admin.through(Actor("system", None, "Agent"))
+        assert program.permissions() == admin.permissions()
+        services.create_domain(org=world.org, by=program, name="Of both")
+    make_domain(world, "Of one")
+    email = world.users[Role.ADMIN].email
+    alone, both = trail(world, action="domain.create")
+    assert "on_behalf_of" not in alone
+    assert both["actor_label"] == "Agent"
+    person = {"kind": "user", "id": str(world.users[Role.ADMIN].pk), "name": email}
+    assert both["on_behalf_of"] == person
+    lines = [orjson.loads(line) for line in export(world, format="jsonl").splitlines()]
+    shown = {line["object_label"]: line.get("on_behalf_of") for line in lines}
+    assert (shown["Of both"], shown["Of one"]) == (person, None)
+    cells = {
+        row["object_label"]: row["on_behalf_of"]
+        for row in csv.DictReader(io.StringIO(export(world, format="csv")))
+    }
+    assert orjson.loads(cells["Of both"]) == person
+    assert cells["Of one"] == ""
 
 
 def test_the_trail_is_filtered(world: World) -> None:

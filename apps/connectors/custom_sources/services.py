@@ -22,10 +22,8 @@ from apps.connectors.models import CustomSource, CustomSourceVersion, Origin, Re
 from apps.egress.allowlist import ANY
 from apps.orgs import audit
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-
-By = Principal | Actor
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Text:
 def create(
     *,
     org: Org,
-    by: By,
+    by: Principal,
     name: str,
     text: Text,
     description: str = "",
@@ -63,7 +61,7 @@ def create(
         origin=origin,
         repository=repository,
         repository_path=repository_path,
-        created_by_id=_user(by),
+        created_by_id=by.user_id,
     )
     with transaction.atomic():
         _save(source, new=True)
@@ -77,7 +75,7 @@ def create(
 def update(
     *,
     org: Org,
-    by: By,
+    by: Principal,
     source: CustomSource,
     changes: Mapping[str, Any],
     text: Text | None = None,
@@ -103,7 +101,7 @@ def update(
     return source
 
 
-def approve_version(*, org: Org, by: By, source: CustomSource, number: int) -> CustomSource:
+def approve_version(*, org: Org, by: Principal, source: CustomSource, number: int) -> CustomSource:
     """Let pipelines run this version, and make it what "latest approved" means.
 
     Raises OpenHostsNeedAnAdmin for code that may reach any host, unless `by` may change the org's settings.
@@ -113,7 +111,7 @@ def approve_version(*, org: Org, by: By, source: CustomSource, number: int) -> C
     if source.approved == number:
         return source
     before, source.approved = source.approved, number
-    chosen.approved_at, chosen.approved_by_id = timezone.now(), _user(by)
+    chosen.approved_at, chosen.approved_by_id = timezone.now(), by.user_id
     with transaction.atomic():
         chosen.save(update_fields=["approved_at", "approved_by"])
         source.etag += 1
@@ -129,20 +127,20 @@ def require_own_code(source: CustomSource) -> None:
         raise ComesFromRepository
 
 
-def require_open_hosts(by: By, hosts: Iterable[str]) -> None:
+def require_open_hosts(by: Principal, hosts: Iterable[str]) -> None:
     """Raise OpenHostsNeedAnAdmin when code may reach any host and `by` may not change the org's settings."""
-    if ANY in hosts and not (isinstance(by, Principal) and by.may(Permission.SETTINGS_EDIT)):
+    if ANY in hosts and not by.may(Permission.SETTINGS_EDIT):
         raise OpenHostsNeedAnAdmin
 
 
-def restore(*, org: Org, by: By, source: CustomSource, number: int) -> CustomSource:
+def restore(*, org: Org, by: Principal, source: CustomSource, number: int) -> CustomSource:
     """A new version that equals an old one."""
     old = version(org, source, number)
     text = Text(old.code, old.report, note=f"Restored version {number}")
     return update(org=org, by=by, source=source, changes={}, text=text)
 
 
-def set_archived(*, org: Org, by: By, source: CustomSource, archived: bool) -> CustomSource:
+def set_archived(*, org: Org, by: Principal, source: CustomSource, archived: bool) -> CustomSource:
     """Put it away, or take it out again; pipelines that use it go on."""
     if (source.archived_at is not None) == archived:
         return source
@@ -154,7 +152,7 @@ def set_archived(*, org: Org, by: By, source: CustomSource, archived: bool) -> C
     return source
 
 
-def delete(*, org: Org, by: By, source: CustomSource) -> None:
+def delete(*, org: Org, by: Principal, source: CustomSource) -> None:
     """Remove it with its versions. Raises CustomSourceInUse naming what uses it."""
     pk = source.pk
     try:
@@ -181,7 +179,7 @@ def version(org: Org, source: CustomSource, number: int) -> CustomSourceVersion:
     return found
 
 
-def _add(org: Org, by: By, source: CustomSource, text: Text) -> None:
+def _add(org: Org, by: Principal, source: CustomSource, text: Text) -> None:
     CustomSourceVersion(
         org=org,
         source=source,
@@ -192,17 +190,13 @@ def _add(org: Org, by: By, source: CustomSource, text: Text) -> None:
         note=text.note,
         commit=text.commit,
         author=text.author,
-        created_by_id=_user(by),
+        created_by_id=by.user_id,
     ).save(force_insert=True)
 
 
 def _of(text: Text) -> dict[str, Any]:
     """What the audit trail says of a text: not the text, which the versions keep."""
     return {"sha256": [None, text.sha256], "hosts": [None, text.report["hosts"]]}
-
-
-def _user(by: By) -> UUID | None:
-    return by.user_id if isinstance(by, Principal) else None
 
 
 def _save(source: CustomSource, *, new: bool = False) -> None:
@@ -217,7 +211,7 @@ def _save(source: CustomSource, *, new: bool = False) -> None:
 
 def _record(
     org: Org,
-    by: By,
+    by: Principal,
     action: str,
     source: CustomSource,
     changes: dict[str, Any],
@@ -225,7 +219,7 @@ def _record(
 ) -> None:
     audit.record(
         org=org,
-        by=by.actor if isinstance(by, Principal) else by,
+        by=by,
         action=action,
         object_kind="custom_source",
         object_id=pk or source.pk,

@@ -31,7 +31,7 @@ from apps.engine.failures import EngineError
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.orgs.principals import SYSTEM, Actor, Principal
+from apps.orgs.principals import SYSTEM, Principal, system
 from apps.orgs.tenancy import org_scope
 
 logger = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ SEALED_FOR = "repository"
 PLACE = ("url", "branch", "path", "username")
 SETTINGS = (*PLACE, "approves")
 WAITS = "It waits for approval."
-WEBHOOK = Actor(kind="system", id=None, label="Webhook")
+WEBHOOK = system("Webhook")
 
 
 def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repository, str]:
@@ -55,8 +55,8 @@ def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repo
     with transaction.atomic():
         _save(repository, new=True)
         changes = {name: [None, getattr(repository, name)] for name in SETTINGS}
-        _record(org, by.actor, "repository.create", repository, changes)
-        ask(org=org, by=by.actor, repository=repository)
+        _record(org, by, "repository.create", repository, changes)
+        ask(org=org, by=by, repository=repository)
     return repository, webhook_secret
 
 
@@ -83,8 +83,8 @@ def change(
         repository.etag += 1
         repository.claim = None  # what is being read now is another place's
         _save(repository)
-        _record(org, by.actor, "repository.update", repository, changed)
-        ask(org=org, by=by.actor, repository=repository)
+        _record(org, by, "repository.update", repository, changed)
+        ask(org=org, by=by, repository=repository)
     return repository
 
 
@@ -94,7 +94,7 @@ def renew_webhook_secret(*, org: Org, by: Principal, repository: Repository) -> 
     _seal(org, repository, {**_unseal(org, repository), "webhook_secret": webhook_secret})
     repository.etag += 1
     _save(repository)
-    _record(org, by.actor, "repository.renew_webhook_secret", repository, {})
+    _record(org, by, "repository.renew_webhook_secret", repository, {})
     return webhook_secret
 
 
@@ -104,7 +104,7 @@ def disconnect(*, org: Org, by: Principal, repository: Repository) -> None:
     repository.delete()
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action="repository.delete",
         object_kind="repository",
         object_id=pk,
@@ -113,7 +113,7 @@ def disconnect(*, org: Org, by: Principal, repository: Repository) -> None:
     )
 
 
-def ask(*, org: Org, by: Actor, repository: Repository) -> None:
+def ask(*, org: Org, by: Principal, repository: Repository) -> None:
     """A sync soon. One that waits already serves everybody who asked."""
     lock = f"repository:{repository.pk}"
     about = {"org_id": str(org.pk), "repository_id": str(repository.pk)}
@@ -329,7 +329,7 @@ def _save(repository: Repository, *, new: bool = False) -> None:
 
 
 def _record(
-    org: Org, by: Actor, action: str, repository: Repository, changes: dict[str, Any]
+    org: Org, by: Principal, action: str, repository: Repository, changes: dict[str, Any]
 ) -> None:
     audit.record(
         org=org,

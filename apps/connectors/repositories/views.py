@@ -186,7 +186,7 @@ class Sync(RepositoryView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         row = one(self.repositories(), pk, lock=True)
-        repositories.ask(org=self.org, by=self.principal.actor, repository=row)
+        repositories.ask(org=self.org, by=self.principal, repository=row)
         return self.answer(row, 202)
 
 

@@ -47,7 +47,7 @@ def create(
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid([("expires_at", "This time has passed.", "past")])
     row = ApiKey(name=name, role=role, scopes=list(scopes), domain=domain)
-    made = _make(org, row, expires_at, holder.pk if holder else by.user_id)
+    made = _make(org, row, expires_at, holder.pk if holder else by.require_user())
     changes = {
         "role": [None, role],
         "scopes": [None, list(scopes)],
@@ -65,7 +65,7 @@ def rotate(*, org: Org, by: Principal, key: ApiKey, grace: timedelta) -> MadeKey
     role = min(Role(key.role), by.role, key=RANK.__getitem__)
     copy = ApiKey(name=key.name, role=role, scopes=key.scopes, domain_id=key.domain_id)
     service = key.created_by.kind == User.Kind.SERVICE
-    made = _make(org, copy, key.expires_at, key.created_by_id if service else by.user_id)
+    made = _make(org, copy, key.expires_at, key.created_by_id if service else by.require_user())
     now = timezone.now()
     end = now + grace
     if grace:
@@ -114,7 +114,7 @@ def _make(org: Org, row: ApiKey, expires_at: datetime | None, holder: UUID) -> M
 def _record(org: Org, by: Principal, action: str, key: ApiKey, changes: dict[str, Any]) -> None:
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action=action,
         object_kind="api_key",
         object_id=key.pk,

@@ -39,7 +39,8 @@ EVENT_EXAMPLE = {
     "ip": "192.0.2.7",
 }
 ORDERS = {"newest": newest("at"), "oldest": oldest("at")}
-COLUMNS = tuple(EVENT_EXAMPLE)
+COLUMNS = (*EVENT_EXAMPLE, "on_behalf_of")
+DOCUMENTS = ("changes", "on_behalf_of")  # columns that hold JSON
 # What begins a formula in a spreadsheet, also as the full-width signs = + - @.
 FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
@@ -58,7 +59,7 @@ class AuditTrail(OrgView):
     def get(self, request: Request) -> Response:
         wanted = query_of(forms.AuditFilter, request)
         rows = AuditEvent.objects.for_org(self.org).matching(**wanted).rows()
-        return page(request, rows, orders=ORDERS, default="newest")
+        return page(request, rows, orders=ORDERS, default="newest", render=_event)
 
 
 class AuditExport(OrgView):
@@ -80,7 +81,7 @@ class AuditExport(OrgView):
         wanted.setdefault("until", timezone.now())
         audit.record(
             org=self.org,
-            by=self.principal.actor,
+            by=self.principal,
             action="audit.export",
             object_kind="audit",
             object_id=None,
@@ -91,6 +92,13 @@ class AuditExport(OrgView):
         answer = StreamingHttpResponse(lines(rows), content_type=f"{media_type}; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="audit.{kind}"'
         return answer
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    """An event as it is shown: without `on_behalf_of` where nobody was."""
+    if row["on_behalf_of"] is None:
+        del row["on_behalf_of"]
+    return row
 
 
 def _events(org_id: UUID, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -108,14 +116,14 @@ def _events(org_id: UUID, wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _jsonl(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
     for row in rows:
-        yield dumps(row) + b"\n"
+        yield dumps(_event(row)) + b"\n"
 
 
 def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     yield _line(COLUMNS)
     for row in rows:
-        changes = dumps(row["changes"]).decode()
-        yield _line([_cell({**row, "changes": changes}[column]) for column in COLUMNS])
+        texts = {name: dumps(row[name]).decode() for name in DOCUMENTS if row[name] is not None}
+        yield _line([_cell({**row, **texts}[column]) for column in COLUMNS])
 
 
 def _line(cells: Any) -> str:

@@ -38,7 +38,7 @@ class OrgExportView(OrgView):
         """Works until the organization is erased, also while it is suspended."""
         audit.record(
             org=self.org,
-            by=self.principal.actor,
+            by=self.principal,
             action="org.export",
             object_kind="org",
             object_id=self.org.pk,

@@ -159,5 +159,5 @@ class Acceptance(AccountView):
     def post(self, request: Request) -> Response:
         token = data_of(forms.InvitationToken, request)["token"]
         user = self.account.user
-        member = invitations.accept(token=token, user=user, by=self.account.actor)
+        member = invitations.accept(token=token, user=user, by=self.account.principal)
         return Response(sign_in.answer(sign_in.session_of(self.account), member.org_id))

@@ -20,7 +20,7 @@ from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAd
 from apps.orgs.members import limits
 from apps.orgs.members.services import require_reach
 from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Role
 from apps.orgs.tenancy import org_scope
 
@@ -50,10 +50,10 @@ def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
         raise AlreadyMember
     if alive_for(org, email) is not None:
         raise AlreadyInvited
-    return _make(org, by.actor, email, role, invited_by=by.user_id)
+    return _make(org, by, email, role, invited_by=by.user_id)
 
 
-def ask_for_consent(*, org: Org, by: Actor, email: str, role: Role) -> None:
+def ask_for_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
     """Mail whoever has this address the question whether they want in, unless it is on its way already: an identity
     provider or a directory has named them. Raises LimitReached and TooManyAttempts."""
     if alive_for(org, email) is None:
@@ -82,13 +82,13 @@ def resend(*, org: Org, by: Principal, invitation: Invitation) -> Invitation:
     invitation.digest = None
     invitation.save(update_fields=["expires_at", "digest"])
     _send(org, invitation)
-    _record(org, by.actor, "invitation.resend", invitation, {})
+    _record(org, by, "invitation.resend", invitation, {})
     return invitation
 
 
 def withdraw(*, org: Org, by: Principal, invitation: Invitation) -> None:
     """The link stops working."""
-    _record(org, by.actor, "invitation.withdraw", invitation, {"role": [invitation.role, None]})
+    _record(org, by, "invitation.withdraw", invitation, {"role": [invitation.role, None]})
     invitation.delete()
 
 
@@ -108,7 +108,7 @@ def show(token: str) -> Shown:
         )
 
 
-def accept(*, token: str, user: User, by: Actor) -> Membership:
+def accept(*, token: str, user: User, by: Principal) -> Membership:
     """Join, with the role the invitation gives; a member keeps a higher one. The address is proven.
 
     Call it outside every scope. Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
@@ -166,7 +166,9 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
         )
 
 
-def _make(org: Org, by: Actor, email: str, role: Role, *, invited_by: UUID | None) -> Invitation:
+def _make(
+    org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
+) -> Invitation:
     Invitation.objects.for_org(org).open().filter(email=email).delete()  # expired
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
@@ -215,7 +217,11 @@ def _send(org: Org, invitation: Invitation) -> None:
 
 
 def _record(
-    org: Org, by: Actor, action: str, invitation: Invitation, changes: dict[str, list[str | None]]
+    org: Org,
+    by: Principal,
+    action: str,
+    invitation: Invitation,
+    changes: dict[str, list[str | None]],
 ) -> None:
     audit.record(
         org=org,

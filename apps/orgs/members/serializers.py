@@ -306,12 +306,21 @@ class AuditExportFilter(AuditFilter):
     format = serializers.ChoiceField(choices=["csv", "jsonl"], default="csv")
 
 
+class AuditPerson(serializers.Serializer[Any]):
+    kind = serializers.CharField(help_text="One of those of actor_kind.")
+    id = serializers.UUIDField(allow_null=True)
+    name = serializers.CharField()
+
+
 class AuditRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     at = serializers.DateTimeField()
     actor_kind = serializers.ChoiceField(choices=["user", "api_key", "system", "operator"])
     actor_id = serializers.UUIDField(allow_null=True)
     actor_label = serializers.CharField()
+    on_behalf_of = AuditPerson(
+        required=False, help_text="The person for whom a program acted; left out where nobody was."
+    )
     action = serializers.CharField()
     object_kind = serializers.CharField()
     object_id = serializers.UUIDField(allow_null=True)

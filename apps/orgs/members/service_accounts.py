@@ -33,7 +33,7 @@ def create(*, org: Org, by: Principal, name: str, role: Role) -> Membership:
     member: Membership = Membership.unscoped.create(org=org, user=user, role=role)
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action="service_account.create",
         object_kind="member",
         object_id=member.pk,

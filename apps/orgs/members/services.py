@@ -21,14 +21,14 @@ from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
 from apps.orgs.exceptions import Invalid, LastOwner, NameTaken
 from apps.orgs.models import ApiKey, Domain, DomainRole, IdentityProvider, Membership, Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
 
 RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_domains"})
 
 
-def create_org(*, name: str, owner: User, by: Actor) -> Org:
+def create_org(*, name: str, owner: User, by: Principal) -> Org:
     """A new org with its own data key and its first owner."""
     org_id = new_id()
     slug = f"{slugify(name)[:60] or 'org'}-{secrets.token_hex(3)}"
@@ -54,7 +54,7 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any]) -> Org:
     org.save(update_fields=[*changes, "updated_at"])
     _record_org(
         org,
-        by.actor,
+        by,
         "org.update",
         {field: [before[field], value] for field, value in changes.items()},
     )
@@ -80,9 +80,7 @@ def delete_org(*, org: Org, by: Principal, grace: timedelta) -> Org:
     if org.deletion_at is None:
         org.deletion_at = timezone.now() + grace
         org.save(update_fields=["deletion_at", "updated_at"])
-        _record_org(
-            org, by.actor, "org.delete", {"deletion_at": [None, org.deletion_at.isoformat()]}
-        )
+        _record_org(org, by, "org.delete", {"deletion_at": [None, org.deletion_at.isoformat()]})
         _tell_owners(org)
     return org
 
@@ -92,7 +90,7 @@ def restore_org(*, org: Org, by: Principal) -> Org:
     if org.deletion_at is not None:
         before, org.deletion_at = org.deletion_at.isoformat(), None
         org.save(update_fields=["deletion_at", "updated_at"])
-        _record_org(org, by.actor, "org.restore", {"deletion_at": [before, None]})
+        _record_org(org, by, "org.restore", {"deletion_at": [before, None]})
     return org
 
 
@@ -211,7 +209,7 @@ def _tell_owners(org: Org) -> None:
         mail.ask_for_notice(email, "org-deleting")
 
 
-def _record_org(org: Org, by: Actor, action: str, changes: dict[str, Any]) -> None:
+def _record_org(org: Org, by: Principal, action: str, changes: dict[str, Any]) -> None:
     audit.record(
         org=org,
         by=by,
@@ -255,7 +253,7 @@ def _record_member(
 ) -> None:
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action=action,
         object_kind="member",
         object_id=member.pk,
@@ -269,7 +267,7 @@ def _record_domain(
 ) -> None:
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action=action,
         object_kind="domain",
         object_id=domain.pk,

@@ -156,7 +156,7 @@ class VerifiedDomainCheck(VerifiedDomainView):
 
         def then(seen: Any) -> Response:
             row = self.row(pk, lock=True)  # it may have been removed meanwhile
-            by = self.principal.actor
+            by = self.principal
             done = verified_domains.settle(org=self.org, by=by, row=row, seen=seen)
             return Response({"ok": done.ok, "message": done.message, "domain": row_of(done.row)})
 

@@ -19,7 +19,7 @@ from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
 from apps.orgs.members import dns_records
 from apps.orgs.members.dns_records import LookUpFailed
 from apps.orgs.models import Org, VerifiedDomain
-from apps.orgs.principals import SYSTEM, Actor, Principal
+from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.tenancy import org_scope
 
 PREFIX = "drover-domain-verification="
@@ -110,13 +110,13 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
     except IntegrityError:
         message = f"{domain} is in your organization's list already: check its TXT record there."
         raise NameTaken(message) from None
-    _record(org, by.actor, "verified_domain.add", row, {"domain": [None, domain]})
+    _record(org, by, "verified_domain.add", row, {"domain": [None, domain]})
     return row
 
 
 def remove(*, org: Org, by: Principal, row: VerifiedDomain) -> None:
     """The org speaks for these addresses no longer; who is a member stays one."""
-    _record(org, by.actor, "verified_domain.remove", row, {"domain": [row.domain, None]})
+    _record(org, by, "verified_domain.remove", row, {"domain": [row.domain, None]})
     row.delete()
 
 
@@ -129,7 +129,7 @@ def look_up(domain: str) -> frozenset[str] | LookUpFailed:
 
 
 def settle(
-    *, org: Org, by: Actor, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
+    *, org: Org, by: Principal, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
 ) -> Checked:
     """Write down what a look at DNS showed about a locked row. A record that is missing for longer than GRACE loses
     the domain, and so do name servers that give no answer for longer than UNANSWERED_GRACE."""
@@ -160,7 +160,7 @@ TAKEN = (
 )
 
 
-def _found(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
+def _found(org: Org, by: Principal, row: VerifiedDomain) -> Checked:
     row.missing_since = row.unanswered_since = None
     if row.verified_at is None:
         row.verified_at = timezone.now()
@@ -174,7 +174,7 @@ def _found(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
     return Checked(True, FOUND.format(domain=row.domain), row)
 
 
-def _missing(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
+def _missing(org: Org, by: Principal, row: VerifiedDomain) -> Checked:
     now = timezone.now()
     row.unanswered_since = None
     if row.verified_at is not None:
@@ -184,7 +184,7 @@ def _missing(org: Org, by: Actor, row: VerifiedDomain) -> Checked:
     return Checked(False, MISSING.format(domain=row.domain), row)
 
 
-def _unanswered(org: Org, by: Actor, row: VerifiedDomain, why: LookUpFailed) -> Checked:
+def _unanswered(org: Org, by: Principal, row: VerifiedDomain, why: LookUpFailed) -> Checked:
     now, message = timezone.now(), FAILED
     if row.verified_at is not None:
         row.unanswered_since = row.unanswered_since or now
@@ -194,7 +194,7 @@ def _unanswered(org: Org, by: Actor, row: VerifiedDomain, why: LookUpFailed) -> 
     return Checked(False, message.format(domain=row.domain, why=why), row)
 
 
-def _lapse(org: Org, by: Actor, row: VerifiedDomain) -> None:
+def _lapse(org: Org, by: Principal, row: VerifiedDomain) -> None:
     """The domain is free for whoever proves it next; owners read it in the trail."""
     row.verified_at = row.missing_since = row.unanswered_since = None
     row.save(update_fields=["verified_at"])
@@ -230,7 +230,7 @@ def recheck(*, org_id: UUID, domain_id: UUID) -> None:
 
 
 def _record(
-    org: Org, by: Actor, action: str, row: VerifiedDomain, changes: dict[str, list[object]]
+    org: Org, by: Principal, action: str, row: VerifiedDomain, changes: dict[str, list[object]]
 ) -> None:
     audit.record(
         org=org,

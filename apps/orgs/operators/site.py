@@ -23,7 +23,7 @@ from apps.orgs import audit
 from apps.orgs.operators import support
 from apps.orgs.operators import views as operator_views
 from apps.orgs.operators.views import has_shown
-from apps.orgs.principals import Actor
+from apps.orgs.principals import operator
 from apps.orgs.tenancy import org_scope
 from apps.web.addresses import client_ip
 
@@ -174,7 +174,7 @@ class OperatorAdmin(ReadOnly):
         if not self.org_column:
             return
         user: Any = request.user
-        by = Actor(kind="operator", id=user.pk, label=user.email, ip=client_ip(request))
+        by = operator(user.email, user_id=user.pk, ip=client_ip(request))
         for org_id in {getattr(row, self.org_column) for row in rows}:
             with org_scope(org_id):
                 audit.record(

@@ -9,9 +9,8 @@ from django.utils import timezone
 
 from apps.auth import access_notices as access
 from apps.auth.models import User
-from apps.orgs import audit
+from apps.orgs import audit, principals
 from apps.orgs.models import Org, SupportAccess
-from apps.orgs.principals import Actor
 from apps.orgs.tenancy import org_scope
 
 LASTS = timedelta(hours=1)
@@ -58,7 +57,7 @@ def _record(
 ) -> None:
     audit.record(
         org=org,
-        by=Actor("operator", operator.pk, operator.email, ip),
+        by=principals.operator(operator.email, user_id=operator.pk, ip=ip),
         action=action,
         object_kind="org",
         object_id=org.pk,

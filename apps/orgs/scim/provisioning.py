@@ -216,7 +216,7 @@ def _record(
 ) -> None:
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action=action,
         object_kind=kind,
         object_id=object_id,

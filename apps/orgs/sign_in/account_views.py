@@ -297,5 +297,5 @@ class Organizations(AccountView):
         data = data_of(forms.NewOrganization, request)
         attempts.begin_registration(self.account.ip)
         user = self.account.user
-        org = services.create_org(name=data["name"], owner=user, by=self.account.actor)
+        org = services.create_org(name=data["name"], owner=user, by=self.account.principal)
         return Response(sign_in.answer(sign_in.session_of(self.account), org.pk), status=201)

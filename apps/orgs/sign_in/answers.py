@@ -14,13 +14,13 @@ from apps.auth.accounts import ask_to_verify, create_account
 from apps.auth.exceptions import RegistrationRefused
 from apps.auth.models import User
 from apps.auth.sessions import Session
-from apps.orgs import rules
+from apps.orgs import principals, rules
 from apps.orgs.credentials import Account
 from apps.orgs.exceptions import NotFound
 from apps.orgs.members import invitations
 from apps.orgs.members.services import create_org
 from apps.orgs.models import DomainRole, FederatedIdentity, Membership
-from apps.orgs.principals import SYSTEM, Actor, Principal
+from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Role
 from apps.orgs.tenancy import org_scope, user_scope
 
@@ -54,7 +54,7 @@ def register(
     try:
         with transaction.atomic():
             user = create_account(email=email, password=password, name=name)
-            by = Actor(kind="user", id=user.pk, label=user.email, ip=ip)
+            by = principals.person(user.pk, user.email, ip)
             if invitation:
                 org = invitations.accept(token=invitation, user=user, by=by).org_id
             else:
@@ -198,7 +198,7 @@ def _principal(chosen: Membership) -> Principal:
         org_id=chosen.org_id,
         user_id=chosen.user_id,
         role=Role(chosen.role),
-        actor=SYSTEM,
+        actor=SYSTEM.actor,
         membership_id=chosen.pk,
         domain_roles=raised,
     )

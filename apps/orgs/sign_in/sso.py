@@ -25,7 +25,7 @@ from apps.orgs.exceptions import Conflict, Invalid
 from apps.orgs.members import invitations, limits, verified_domains
 from apps.orgs.members.services import create_org
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
-from apps.orgs.principals import Actor, Principal
+from apps.orgs.principals import Principal, person, system
 from apps.orgs.roles import Role
 from apps.orgs.scim import provisioning
 from apps.orgs.sign_in import providers
@@ -171,7 +171,7 @@ def save_provider(*, org: Org, by: Principal, fields: dict[str, Any]) -> Identit
     }
     if secret is not None:
         changes["client_secret"] = ["set" if before.get("issuer") else None, "set"]
-    _record(org, by.actor, "identity_provider.save", row.pk, changes)
+    _record(org, by, "identity_provider.save", row.pk, changes)
     found: IdentityProvider = row
     return found
 
@@ -181,7 +181,7 @@ def remove_provider(*, org: Org, by: Principal, row: IdentityProvider) -> None:
     SsoRequired."""
     if org.require_sso:
         raise SsoRequired
-    _record(org, by.actor, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
+    _record(org, by, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
     FederatedIdentity.objects.for_org(org).delete()
     sessions.end_of_org(org.pk, reason="identity provider removed")
     row.delete()
@@ -206,7 +206,7 @@ def _newcomer(identity: Identity, ip: str | None) -> Welcome:
     SocialAccount.objects.create(
         user=user, provider=identity.provider, uid=identity.subject, extra_data={}
     )
-    by = Actor("user", user.pk, user.email, ip)
+    by = person(user.pk, user.email, ip)
     if token := identity.state.get("invitation"):
         org_id = invitations.accept(token=str(token), user=user, by=by).org_id
     else:
@@ -255,7 +255,7 @@ def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentit
     linked: FederatedIdentity = FederatedIdentity.unscoped.create(
         org=org, membership=member, subject=identity.subject
     )
-    by = Actor("user", member.user_id, email, ip)
+    by = person(member.user_id, email, ip)
     audit.record(
         org=org,
         by=by,
@@ -278,7 +278,7 @@ def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membershi
     token = str(identity.state.get("invitation") or "")
     agreed = bool(token) and invitations.consent(org=org, token=token, email=email)
     if not (agreed or verified_domains.proves(org, email)):
-        by = Actor("system", None, "Single sign-on", ip)
+        by = system("Single sign-on", ip=ip)
         invitations.ask_for_consent(org=org, by=by, email=email, role=role)
         return None
     limits.require_room_for_members(org, besides=invitation)
@@ -288,7 +288,7 @@ def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membershi
     opened.update(accepted_at=timezone.now(), digest=None)
     audit.record(
         org=org,
-        by=Actor("user", user.pk, email, ip),
+        by=person(user.pk, email, ip),
         action="member.join",
         object_kind="member",
         object_id=member.pk,
@@ -331,7 +331,7 @@ def _owner_of(email: str, name: str, *, agreed: bool) -> User:
 
 
 def _record(
-    org: Org, by: Actor, action: str, object_id: UUID, changes: dict[str, list[Any]]
+    org: Org, by: Principal, action: str, object_id: UUID, changes: dict[str, list[Any]]
 ) -> None:
     audit.record(
         org=org,

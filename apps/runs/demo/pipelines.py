@@ -154,8 +154,7 @@ def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
     if found is None:
         return connectors.create(
             org=org,
-            by=by.actor,
-            user_id=by.user_id,
+            by=by,
             role=side.role,
             kind=side.kind,
             name=side.name,
@@ -163,4 +162,4 @@ def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
         )
     if found.kind != side.kind:
         return found
-    return connectors.update(org=org, by=by.actor, connector=found, changes={"config": side.config})
+    return connectors.update(org=org, by=by, connector=found, changes={"config": side.config})

@@ -44,7 +44,7 @@ class OutputListView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(access.runs(self.principal), pk)
+        one(access.runs(self.org, self.principal), pk)
         rows = Output.objects.for_org(self.org).filter(run_id=pk).order_by("name")
         shown = rows.values("name", "bytes", "rows", "media_type", "created_at")
         return Response({"results": list(shown)})
@@ -76,7 +76,7 @@ class OutputView(OrgView):
     def get(self, request: Request, pk: UUID, name: str) -> Slowly:
         """The file as an attachment, or a redirect to a link of the object store that works for a few minutes."""
         wanted = query_of(DownloadQuery, request)
-        one(access.runs(self.principal), pk)
+        one(access.runs(self.org, self.principal), pk)
         output = Output.objects.for_org(self.org).filter(run_id=pk, name=name).first()
         if output is None:
             raise NotFound

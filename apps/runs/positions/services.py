@@ -94,7 +94,7 @@ def _audit(
 ) -> None:
     audit.record(
         org=org,
-        by=by.actor,
+        by=by,
         action=action,
         object_kind="pipeline",
         object_id=pipeline.pk,

@@ -49,7 +49,7 @@ class StateView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(access.pipelines(self.principal), pk)
+        one(access.pipelines(self.org, self.principal), pk)
         return Response(positions.shown(self.org.pk, pk))
 
     @operation(
@@ -89,6 +89,6 @@ class StateResetView(OrgView):
 
 def _editable(view: OrgView, pk: UUID) -> Pipeline:
     """The pipeline, locked: a run of it cannot start before the position has changed."""
-    pipeline = one(access.pipelines(view.principal), pk, lock=True)
+    pipeline = one(access.pipelines(view.org, view.principal), pk, lock=True)
     view.principal.require(Permission.STATE_EDIT, domain_id=pipeline.domain_id)
     return cast(Pipeline, pipeline)

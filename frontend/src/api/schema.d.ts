@@ -2953,6 +2953,13 @@ export interface components {
             /** @description The hosts it reached for, and was refused. */
             network: components["schemas"]["NetworkPlace"][];
         };
+        AuditPerson: {
+            /** @description One of those of actor_kind. */
+            kind: string;
+            /** Format: uuid */
+            id: string | null;
+            name: string;
+        };
         AuditRow: {
             /** Format: uuid */
             id: string;
@@ -2962,6 +2969,8 @@ export interface components {
             /** Format: uuid */
             actor_id: string | null;
             actor_label: string;
+            /** @description The person for whom a program acted; left out where nobody was. */
+            on_behalf_of?: components["schemas"]["AuditPerson"];
             action: string;
             object_kind: string;
             /** Format: uuid */

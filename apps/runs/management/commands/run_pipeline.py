@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from apps.orgs.exceptions import Conflict, Disabled
 from apps.orgs.models import Org
-from apps.orgs.principals import Actor
+from apps.orgs.principals import operator
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs import services, snapshots
@@ -27,7 +27,7 @@ EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 UNKNOWN, TIMED_OUT = 2, 4
 LOOK_EVERY = 0.3  # seconds
 SLUGS_SHOWN = 10
-OPERATOR = Actor(kind="operator", id=None, label="manage.py run_pipeline")
+OPERATOR = operator("manage.py run_pipeline")
 
 
 class Command(BaseCommand):
