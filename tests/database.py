@@ -27,7 +27,8 @@ ADMIN = "DROVER_TEST_ADMIN_URL"  # of the server; set by the controller, read by
 CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what it was made from
 KEPT_CLUSTERS = 4  # of 50 MB each; other checkouts may share the folder
 MADE_FROM = (
-    *("apps/*/migrations/*.*", "apps/*/models.py", "apps/orgs/rls.py", "apps/**/*.sql"),
+    *("apps/*/migrations/*.*", "apps/*/models.py", "apps/**/*.sql"),
+    *("apps/orgs/rls.py", "apps/orgs/sql_functions.py"),
     *("apps/engine/sync/state.py", "local/database/roles.py", "local/database/postgres.py"),
     *("tests/database.py", "requirements-dev.lock"),
 )
@@ -73,7 +74,7 @@ def _migrate(server: EmbeddedPostgres) -> None:
     with server:
         url = server.url(TEMPLATE)
         prepare_database(url, os.environ["SECRET_KEY"])
-        _manage(url, "migrate", "--verbosity", "0")
+        migrate(url)
         _manage(url, "shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
 
 
@@ -122,6 +123,11 @@ def create_worker_database() -> None:
         connection.execute(  # a test is one transaction, and idle while it waits for other processes
             f"ALTER ROLE app_user IN DATABASE {worker_database()} SET idle_in_transaction_session_timeout = '10min'"
         )
+
+
+def migrate(url: str, *target: str) -> None:
+    """To the newest migrations, or to a target: an app and a migration of it."""
+    _manage(url, "migrate", *target, "--verbosity", "0")
 
 
 def _manage(url: str, *arguments: str) -> None:

@@ -15,6 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from apps.orgs.sql_functions import digest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -84,7 +86,7 @@ MUTANTS = [
     # The only ways to remove what an org has: its own days, and nothing that is live.
     Mutant(
         "one org's days prune every trail",
-        "apps/orgs/migrations/0017_retention.py",
+        "apps/runs/keeping/retention.sql",
         "WHERE a.org_id = due.id AND a.at < due.before",
         "WHERE a.at < due.before",
         RETENTION,
@@ -207,21 +209,21 @@ MUTANTS = [
     ),
     Mutant(
         "an ended session goes on",
-        "apps/orgs/migrations/0005_rules_walls.py",
+        "apps/orgs/credentials.sql",
         "f.user_id = wanted_user AND f.revoked_at IS NULL\n          AND (f.only_org",
         "f.user_id = wanted_user\n          AND (f.only_org",
         CREDENTIALS,
     ),
     Mutant(
         "one org's identity provider opens another org",
-        "apps/orgs/migrations/0005_rules_walls.py",
+        "apps/orgs/credentials.sql",
         "AND (f.only_org IS NULL OR f.only_org = wanted_org)",
         "",
         CREDENTIALS,
     ),
     Mutant(
         "a switched-off account goes on",
-        "apps/orgs/migrations/0005_rules_walls.py",
+        "apps/orgs/credentials.sql",
         "JOIN identity_user u ON u.id = m.user_id AND u.is_active\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
         "JOIN identity_user u ON u.id = m.user_id\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
         CREDENTIALS,
@@ -598,11 +600,9 @@ def copy_to(tree: Path) -> Path:
 
 def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
     """Whether the tests noticed, and what pytest said at last. Raises ValueError for a mutant that fits no more."""
-    path = tree / mutant.file
-    text = path.read_text()
-    if text.count(mutant.old) != 1:
-        raise ValueError(f"{mutant.name}: found {text.count(mutant.old)} times in {mutant.file}")
-    path.write_text(text.replace(mutant.old, mutant.new))
+    edited = _edited(mutant, tree)
+    before = {path: path.read_text() for path in edited}
+    _write(edited)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-n", "2", *mutant.noticed_by.split()],
@@ -612,12 +612,32 @@ def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
     finally:
-        path.write_text(text)
+        _write(before)
     lines = done.stdout.strip().splitlines() or ["nothing"]
     failed = [line for line in lines if line.startswith("FAILED")]
     if done.returncode and not failed:  # the suite broke, which is not what a test notices
         raise RuntimeError(f"{mutant.name}: {done.stdout}{done.stderr}")
     return bool(failed), (failed or lines[-1:])[0][:150]
+
+
+def _edited(mutant: Mutant, tree: Path) -> dict[Path, str]:
+    """The changed files. A migration names the digest of each `.sql` file that it installs."""
+    path = tree / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: found {text.count(mutant.old)} times in {mutant.file}")
+    edited = {path: text.replace(mutant.old, mutant.new)}
+    if path.suffix == ".sql":
+        before, after = digest(text), digest(edited[path])
+        for migration in tree.glob("apps/*/migrations/*.py"):
+            if before in (source := migration.read_text()):
+                edited[migration] = source.replace(before, after)
+    return edited
+
+
+def _write(texts: dict[Path, str]) -> None:
+    for path, text in texts.items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

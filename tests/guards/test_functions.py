@@ -1,0 +1,94 @@
+"""The functions of the database are those of the `.sql` files, on new installations and on old ones."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+from apps.orgs.sql_functions import APPS, InstallFunctions, digest, text
+from local.database.roles import prepare_database
+from tests import database
+
+OURS = "n.nspname = 'public' AND p.proname !~ '^procrastinate_'"
+DEFINED = f"""
+    SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), p.proacl::text, r.rolname
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner
+    WHERE {OURS} ORDER BY 1
+"""
+IN_RLS = {
+    "app_current_org",
+    "app_org_or_null",
+    "app_user_or_null",
+}  # the walls, in apps/orgs/rls.py
+OLD = "functions_of_an_old_installation"
+
+
+def sql_files() -> list[str]:
+    return sorted(str(path.relative_to(APPS)) for path in APPS.rglob("*.sql"))
+
+
+def installs() -> list[tuple[str, str, InstallFunctions]]:
+    """(app, migration, operation), oldest first."""
+    migrations = sorted(MigrationLoader(None).disk_migrations.items())
+    return [
+        (app, name, operation)
+        for (app, name), migration in migrations
+        for operation in migration.operations
+        if isinstance(operation, InstallFunctions)
+    ]
+
+
+def test_a_file_that_was_changed_is_installed_by_a_new_migration() -> None:
+    newest: dict[str, str] = {}
+    for _, _, operation in installs():
+        newest |= operation.files
+    for path in sql_files():
+        wanted = digest(text(path))
+        assert newest.get(path) == wanted, (
+            f"apps/{path} has changed: add a migration with"
+            f' InstallFunctions({{"{path}": "{wanted}"}})'
+        )
+
+
+def test_every_function_is_defined_in_one_file(db: None) -> None:
+    pattern = re.compile(r"^CREATE OR REPLACE FUNCTION (\w+)\(", re.M)
+    defined = [name for path in sql_files() for name in pattern.findall(text(path))]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {OURS}"
+        )
+        found = [name for (name,) in cursor.fetchall() if name not in IN_RLS]
+    assert sorted(found) == sorted(defined)
+
+
+@pytest.fixture
+def old_installation(db: None) -> Iterator[str]:
+    """The address of a database as it was before its functions came from files."""
+    with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE IF EXISTS {OLD} WITH (FORCE)")
+        url = database.url_of(OLD)
+        prepare_database(url, os.environ["SECRET_KEY"])
+        before: dict[str, str] = {}
+        for app, name, _ in installs():
+            before.setdefault(app, f"{int(name[:4]) - 1:04}")
+        for app, number in before.items():
+            database.migrate(url, app, number)
+        yield url
+        admin.execute(f"DROP DATABASE {OLD} WITH (FORCE)")
+
+
+@pytest.mark.long
+def test_an_old_installation_comes_out_equal_to_a_new_one(old_installation: str) -> None:
+    with psycopg.connect(old_installation, autocommit=True) as old:
+        before = old.execute(DEFINED).fetchall()
+        database.migrate(old_installation)
+        after = old.execute(DEFINED).fetchall()
+    with psycopg.connect(database.url_of(database.worker_database())) as new:
+        assert after == new.execute(DEFINED).fetchall()
+    assert {row[0] for row in before} <= {row[0] for row in after}
