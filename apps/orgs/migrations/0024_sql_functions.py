@@ -4,7 +4,7 @@ from apps.orgs.sql_functions import InstallFunctions
 
 
 class Migration(migrations.Migration):
-    dependencies = [("orgs", "0022_directory_texts")]
+    dependencies = [("orgs", "0023_audit_on_behalf_of")]
 
     operations = [
         InstallFunctions(
