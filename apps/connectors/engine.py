@@ -136,7 +136,7 @@ def validate_transform(*, org_id: UUID, code: str, field: str) -> Answer:
 
 
 def read_repository(*, org_id: UUID, config: Mapping[str, Any]) -> Answer:
-    """What a branch holds: see `apps.engine.authoring.bundles.read_repository`. Raises EngineError."""
+    """What a branch holds: see `apps.engine.repository.read_repository`. Raises EngineError."""
     payload = {"role": "source", "kind": "repository", "config": dict(config), **_of(org_id)}
     return _ask("read_repository", org_id, payload, REPOSITORY_SECONDS)
 
@@ -152,7 +152,7 @@ def unpack(*, org_id: UUID, filename: str, content: str) -> Answer:
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
-    """What an author sees of a preview: see `apps.engine.authoring.calls.try_source`."""
+    """What an author sees of a preview: see `apps.engine.trial.try_source`."""
     payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
     try:
         return _ask("try_source", org_id, payload, PREVIEW_SECONDS)

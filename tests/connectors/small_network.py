@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from apps.engine.authoring import bundles
+from apps.engine import repository
 
 MOST = 4 << 20  # bytes over the network
 
-bundles.LIMITS["network"] = MOST
+repository.LIMITS["network"] = MOST

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from apps.connectors import engine
-from apps.engine import EngineSupervisor
-from apps.engine.authoring import bundles
+from apps.engine import EngineSupervisor, repository
 from apps.engine.sandbox.limits import BrokenOutput
 from tests.connectors.test_repositories import GOOD, URL, connect, outcomes, sources, sync
 from tests.connectors.test_repositories import git as git
@@ -161,6 +160,6 @@ def test_what_the_reader_says_of_a_commit_is_believed_only_where_it_is_one(
 ) -> None:
     if believed is None:
         with pytest.raises(BrokenOutput):
-            bundles.commit_of({**READ, **wrong})
+            repository.commit_of({**READ, **wrong})
     else:
-        assert bundles.commit_of({**READ, **wrong}) == {**READ, **believed}
+        assert repository.commit_of({**READ, **wrong}) == {**READ, **believed}

@@ -1,6 +1,6 @@
 """The verbs of connected Git repositories: connect, change, sync, disconnect.
 
-A sync reads the branch in the sandbox (`apps.engine.authoring.bundles`) and makes a version of each file that
+A sync reads the branch in the sandbox (`apps.engine.repository`) and makes a version of each file that
 changed. It holds no transaction while it reads; what it found is written in one, if no later sync began meanwhile.
 """
 

@@ -1,6 +1,6 @@
-"""Several sources at once: the files of a Git repository, and what an archive holds. Nothing of them is run.
+"""Several files at once, each with a report: what an archive holds, or what a Git repository was read for.
 
-Both answer `{"files": [{"path", "text", "report"} | {"path", "problem"}]}`.
+A file is `{"path", "text", "report"}` or `{"path", "problem"}`.
 """
 
 from __future__ import annotations
@@ -8,22 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-import re
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from apps.egress import allowlist
 from apps.engine.authoring.text import is_source_file
 from apps.engine.authoring.validation import validate
-from apps.engine.contract import SandboxSpec
 from apps.engine.failures import ConfigurationError
-from apps.engine.sandbox.limits import BrokenOutput, Limits
-from apps.engine.sources.base import RowsIteration
 
 Payload = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -46,54 +40,18 @@ UNREADABLE = (
     zlib.error,
 )
 PATH = 500  # characters
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256
-# Our own reader, in the sandbox because of what it reads.
-READER = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
-LIMITS = {
-    "wall_seconds": 120.0,
-    "silence_seconds": 110.0,
-    "cpu_seconds": 60,
-    "network": 100 * 1024 * 1024,
-    "page": 16 * 1024 * 1024,
-}
-
-
-def read_repository(payload: Payload) -> Answer:
-    """`{"config": {url, branch, path, username, token}, "sandbox", ...}` to the files and `{"commit", "author",
-    "subject", "committed_at"}` of the branch. Raises EngineError."""
-    from apps.engine.connect import opened_source
-
-    host = allowlist.host_of(payload["config"]["url"])
-    if host is None or allowlist.problem(host) is not None:
-        raise ConfigurationError("the address names no host")
-    sandbox = SandboxSpec(**payload.get("sandbox") or {})
-    limits = Limits.from_json({**sandbox.limits, **LIMITS}).to_json()
-    asked = {
-        **payload,
-        "kind": "repository",
-        "stream": "files",
-        "code": {"text": READER, "hosts": [host], "secret_names": ["token"]},
-        "sandbox": {"home": sandbox.home, "least": sandbox.least, "limits": limits},
-    }
-    with opened_source(asked) as source:
-        page = source.get()
-    if not isinstance(page, RowsIteration):
-        raise BrokenOutput("The reader of repositories answered something else than files.")
-    if len(page.rows) > MOST_FILES:
-        raise BrokenOutput("The reader of repositories answered more files than it may read.")
-    return {**commit_of(page.next_state), "files": list(_files(page.rows))}
 
 
 def unpack(payload: Payload) -> Answer:
-    """`{"filename", "content"}` (base64) of a `.py` or `.zip` to its files. Raises ConfigurationError."""
+    """`{"filename", "content"}` (base64) of a `.py` or `.zip` to `{"files"}`. Raises ConfigurationError."""
     name = payload["filename"]
     try:
         content = base64.b64decode(payload["content"], validate=True)
     except binascii.Error as error:
         raise ConfigurationError("the content is not base64") from error
     if name.lower().endswith(".zip"):
-        return {"files": list(_files(_unzipped(content)))}
-    return {"files": list(_files([_row(name, content)]))}
+        return {"files": list(reported(_unzipped(content)))}
+    return {"files": list(reported([_row(name, content)]))}
 
 
 def _unzipped(content: bytes) -> list[Row]:
@@ -154,7 +112,7 @@ def _row(path: str, data: bytes) -> Row:
         return {"path": path, "problem": "It is not text in UTF-8."}
 
 
-def _files(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def reported(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
     """Each with its report. The rows may come from hostile hands: only what they should be is believed."""
     seen: set[str] = set()
     for row in rows:
@@ -163,35 +121,13 @@ def _files(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
             raise ConfigurationError("two files have one path, or a path is empty or too long")
         seen.add(path)
         if not isinstance(text, str):
-            yield {"path": _storable(path), "problem": _storable(problem)[:PATH]}
+            yield {"path": storable(path), "problem": storable(problem)[:PATH]}
         elif "\0" in text or "\0" in path:
-            yield {"path": _storable(path), "problem": "It holds the character NUL."}
+            yield {"path": storable(path), "problem": "It holds the character NUL."}
         else:
             yield {"path": path, "text": text, "report": validate(text).to_json()}
 
 
-def commit_of(state: Mapping[str, Any] | None) -> Answer:
-    """`{commit, author, subject, committed_at}` of what the reader says; the time is None where it says none.
-
-    Raises BrokenOutput when it names no commit.
-    """
-    found = state or {}
-    if not isinstance(found.get("commit"), str) or not _COMMIT.fullmatch(found["commit"]):
-        raise BrokenOutput("The reader of repositories names no commit.")
-    return {
-        "commit": found["commit"],
-        **{name: _storable(found.get(name))[:200] for name in ("author", "subject")},
-        "committed_at": _moment(found.get("committed_at")),
-    }
-
-
-def _moment(value: Any) -> str | None:
-    try:
-        return datetime.fromisoformat(value).astimezone(UTC).isoformat()
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _storable(value: Any) -> str:
+def storable(value: Any) -> str:
     """NUL, which PostgreSQL cannot hold, is shown instead."""
     return value.replace("\0", "␀") if isinstance(value, str) else ""

@@ -40,8 +40,8 @@ CALLS = {
     "preview": "apps.engine.connect",
     "validate": "apps.engine.authoring.calls",
     "validate_transform": "apps.engine.authoring.calls",
-    "try_source": "apps.engine.authoring.calls",
-    "read_repository": "apps.engine.authoring.bundles",
+    "try_source": "apps.engine.trial",
+    "read_repository": "apps.engine.repository",
     "unpack": "apps.engine.authoring.bundles",
 }
 

@@ -1,0 +1,69 @@
+"""Try a person's source for its author: JSON in, JSON out, in a child of the fork server.
+
+The code runs in the sandbox, as it does in runs. Reading it without running it is `apps.engine.authoring`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from apps.egress.log import log as egress
+from apps.engine import connect
+from apps.engine.failures import ConfigurationError
+from apps.engine.frames.shown import shown_rows
+from apps.engine.reporting.classify import classify
+from apps.engine.reporting.redaction import Redactor, redactor_of_payload
+from apps.engine.sources.custom import CustomSource
+
+Payload = Mapping[str, Any]
+Answer = dict[str, Any]
+SLICE = 2_000  # characters of a log line
+
+
+def try_source(payload: Payload) -> Answer:
+    """A preview for the author: records, and what happened on the way, also when it failed.
+
+    `{"ok", "records", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
+    """
+    started = time.perf_counter()
+    redactor = redactor_of_payload(payload)
+    limit = max(1, min(int(payload.get("limit") or connect.MAX_PREVIEW), connect.MAX_PREVIEW))
+    answer: Answer = {"ok": False, "records": [], "columns": [], "failure": None}
+    happened: Answer = {"requests": [], "log": [], "isolation": ""}
+    try:
+        with connect.opened_source(payload) as source:
+            if not isinstance(source, CustomSource):
+                raise ConfigurationError("only custom sources are tried this way")
+            happened["isolation"] = source.isolation
+            try:
+                source.page_limit = limit
+                frame, schema = connect.first_records(source, limit)
+            finally:
+                happened |= _happened(source, redactor)
+        answer |= {
+            "ok": True,
+            "records": shown_rows(frame),
+            "columns": [asdict(one) for one in schema.fields()],
+        }
+    except Exception as error:  # the edge of the call: its author wants to see it with the log
+        failed = classify(error, side="source", redactor=redactor)
+        answer["failure"] = {
+            "failure_class": str(failed.failure_class),
+            "message": failed.message,
+            "evidence": list(failed.evidence),
+        }
+    ms = round((time.perf_counter() - started) * 1000, 1)
+    return {**answer, **happened, "network": redactor.value(egress.to_json()), "ms": ms}
+
+
+def _happened(source: CustomSource, redactor: Redactor) -> Answer:
+    return {
+        "requests": [redactor.value(asdict(one)) for one in source.requests],
+        "log": [
+            {"level": level, "message": redactor.text(message)[:SLICE]}
+            for level, message in source.logged
+        ],
+    }
