@@ -39,7 +39,7 @@ test-long: install-dev frontend ## what `make test` leaves out: more rounds, fau
 test-frontend: install-dev
 	$(VENV)/python -m local.frontend test
 
-lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript
+lint: install-dev ## ruff, mypy --strict, import contracts, Dockerfile, TypeScript, ESLint
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy --strict apps bench config local tests manage.py

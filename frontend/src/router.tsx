@@ -8,15 +8,16 @@ import {
 } from "@tanstack/react-router";
 import { currentSession, onSessionChange, resume } from "@/api/session";
 import { Toasts } from "@/components/toast";
-import { LoginPage } from "@/features/session/login-page";
-import { SignupPage } from "@/features/session/signup-page";
+import { LoginPage } from "@/features/sign-in/login-page";
+import { SignupPage } from "@/features/sign-in/signup-page";
 import { PipelinesPage } from "@/features/pipelines/pipelines-page";
 import { parsePipelineFilter } from "@/features/pipelines/filter";
 import { parseRunFilter } from "@/features/runs/filter";
 import { parseSourceFilter } from "@/features/sources/filter";
-import { NotFoundPage, PageError } from "@/features/shell/error-pages";
+import { NotFoundPage, PageError } from "@/components/error-pages";
 import { Shell } from "@/features/shell/shell";
 import { queryClient } from "./query-client";
+import { isOwnPath } from "./session/own-path";
 
 function Frame() {
   return (
@@ -33,10 +34,9 @@ const root = createRootRoute({
   errorComponent: PageError,
 });
 
-/** Only a path of our own: a full address here would let a link send people elsewhere. */
 function parseNext(search: Record<string, unknown>): { next?: string } {
   const { next } = search;
-  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? { next } : {};
+  return isOwnPath(next) ? { next } : {};
 }
 
 function parseLogin(search: Record<string, unknown>): { next?: string; problem?: string } {
@@ -54,38 +54,38 @@ const login = createRoute({
 const forgotPassword = createRoute({
   getParentRoute: () => root,
   path: "/forgot-password",
-  component: lazyRouteComponent(() => import("@/features/session/mailed-pages"), "ForgotPasswordPage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/mailed-pages"), "ForgotPasswordPage"),
 });
 
 const resetPassword = createRoute({
   getParentRoute: () => root,
   path: "/reset-password",
-  component: lazyRouteComponent(() => import("@/features/session/mailed-pages"), "ResetPasswordPage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/mailed-pages"), "ResetPasswordPage"),
 });
 
 const verifyEmail = createRoute({
   getParentRoute: () => root,
   path: "/verify-email",
-  component: lazyRouteComponent(() => import("@/features/session/mailed-pages"), "VerifyEmailPage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/mailed-pages"), "VerifyEmailPage"),
 });
 
 const invitation = createRoute({
   getParentRoute: () => root,
   path: "/invitation",
-  component: lazyRouteComponent(() => import("@/features/session/invitation-page"), "InvitationPage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/invitation-page"), "InvitationPage"),
 });
 
 const welcome = createRoute({
   getParentRoute: () => root,
   path: "/welcome",
-  component: lazyRouteComponent(() => import("@/features/session/threshold-pages"), "WelcomePage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/threshold-pages"), "WelcomePage"),
 });
 
 const threshold = createRoute({
   getParentRoute: () => root,
   path: "/threshold",
   beforeLoad: requireSession,
-  component: lazyRouteComponent(() => import("@/features/session/threshold-pages"), "ThresholdPage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/threshold-pages"), "ThresholdPage"),
 });
 
 async function requireSession({ location }: { location: { href: string } }) {
@@ -138,7 +138,7 @@ const pipelines = createRoute({
 const newPipeline = createRoute({
   getParentRoute: () => app,
   path: "/pipelines/new",
-  component: lazyRouteComponent(() => import("@/features/connect/new-pipeline-page"), "NewPipelinePage"),
+  component: lazyRouteComponent(() => import("@/features/new-pipeline/new-pipeline-page"), "NewPipelinePage"),
 });
 
 const pipeline = createRoute({

@@ -1,6 +1,5 @@
 import { describe as group, expect, it } from "vitest";
-import { worthRetrying } from "@/query-client";
-import { describe, fieldMessages, OfflineError, ProblemError } from "./problem";
+import { describe, fieldMessages, messagesBelow, OfflineError, ProblemError } from "./problem";
 
 group("problem answers", () => {
   it("carry the detail, the fields and everything else the server said", () => {
@@ -40,11 +39,16 @@ group("problem answers", () => {
     expect(describe(new TypeError("x is undefined")).title).toBe("Something went wrong in this page.");
   });
 
-  it("only what may pass by itself is tried again", () => {
-    expect(worthRetrying(0, new OfflineError())).toBe(true);
-    expect(worthRetrying(0, new ProblemError(503, null))).toBe(true);
-    expect(worthRetrying(0, new ProblemError(429, null))).toBe(true);
-    expect(worthRetrying(0, new ProblemError(404, null))).toBe(false);
-    expect(worthRetrying(3, new OfflineError())).toBe(false);
+  it("messages are handed to the part of the form they belong to", () => {
+    const messages = {
+      "destination.config.port": "Must be a number.",
+      "destination.table": "Bad.",
+      name: "Taken.",
+    };
+    expect(messagesBelow(messages, "destination")).toEqual({
+      "config.port": "Must be a number.",
+      table: "Bad.",
+    });
+    expect(messagesBelow(messages, "destination.config")).toEqual({ port: "Must be a number." });
   });
 });

@@ -1,4 +1,4 @@
-export interface FieldProblem {
+interface FieldProblem {
   field: string;
   message: string;
   code?: string;
@@ -49,7 +49,7 @@ export class OfflineError extends Error {
   }
 }
 
-export interface Described {
+interface Described {
   title: string;
   next: string | null;
 }
@@ -72,6 +72,16 @@ export function describe(error: unknown): Described {
 export function fieldMessages(error: unknown): Record<string, string> {
   if (!(error instanceof ProblemError)) return {};
   return Object.fromEntries(error.fields.map(({ field, message }) => [field, message]));
+}
+
+/** The messages below one field, with the path of that field taken off. */
+export function messagesBelow(messages: Record<string, string>, path: string): Record<string, string> {
+  const prefix = `${path}.`;
+  return Object.fromEntries(
+    Object.entries(messages)
+      .filter(([field]) => field.startsWith(prefix))
+      .map(([field, message]) => [field.slice(prefix.length), message]),
+  );
 }
 
 function statusTitle(status: number): string {

@@ -5,3 +5,8 @@ const STATUSES: readonly string[] = ["pending", "running", "succeeded", "failed"
 export function isRunStatus(value: unknown): value is RunStatus {
   return typeof value === "string" && STATUSES.includes(value);
 }
+
+/** Whether the run can still change: it waits or runs. */
+export function isLive(status: RunStatus): boolean {
+  return status === "pending" || status === "running";
+}

@@ -5,8 +5,7 @@ import { OfflineError, ProblemError } from "./problem";
  * Who is logged in. The access token lives in this module's memory and nowhere else; what
  * survives a reload is the HttpOnly refresh cookie, which scripts cannot read.
  */
-export type SessionState =
-  { status: "unknown" } | { status: "anonymous" } | { status: "known"; session: Session };
+type SessionState = { status: "unknown" } | { status: "anonymous" } | { status: "known"; session: Session };
 
 const ORG_KEY = "drover.org"; // an id, so that each tab comes back to its own organization
 const HINT_KEY = "drover.remembered"; // that a refresh cookie may be there; says nothing about whom
@@ -30,8 +29,7 @@ export function onSessionChange(listener: () => void): () => void {
 
 export function begin(session: Session): void {
   access = { token: session.access, expires: Date.now() + session.expires_in * 1000 };
-  if (session.organization) sessionStorage.setItem(ORG_KEY, session.organization.id);
-  else sessionStorage.removeItem(ORG_KEY);
+  rememberOrganization(session.organization?.id ?? null);
   localStorage.setItem(HINT_KEY, "yes");
   change({ status: "known", session });
 }
@@ -44,9 +42,15 @@ export function end(): void {
 
 function forget(): void {
   access = null;
-  sessionStorage.removeItem(ORG_KEY);
+  rememberOrganization(null);
   localStorage.removeItem(HINT_KEY);
   change({ status: "anonymous" });
+}
+
+/** Which organization this tab asks for next; null when any will do. */
+export function rememberOrganization(id: string | null): void {
+  if (id) sessionStorage.setItem(ORG_KEY, id);
+  else sessionStorage.removeItem(ORG_KEY);
 }
 
 /** Find out who this browser is, when a page is opened; without a sign of a session nothing is asked. */
@@ -87,7 +91,7 @@ async function refreshOnce(): Promise<boolean> {
     return true;
   }
   if (response.status === 404 && org) {
-    sessionStorage.removeItem(ORG_KEY); // no longer a member there: any other will do
+    rememberOrganization(null); // no longer a member there: any other will do
     return refreshOnce();
   }
   if (response.status === 401 || response.status === 403) {
@@ -122,7 +126,7 @@ async function bodyOf(response: Response): Promise<unknown> {
 }
 
 /** A usable access token, refreshed first when it is about to expire; null when anonymous. */
-export async function accessToken(): Promise<string | null> {
+async function accessToken(): Promise<string | null> {
   if (access && access.expires - Date.now() > EARLY) return access.token;
   if (state.status === "anonymous") return null;
   await (state.status === "unknown" ? resume() : refresh());

@@ -6,7 +6,7 @@ import { EditorState, type Text } from "@codemirror/state";
 import { EditorView, keymap } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { basicSetup } from "codemirror";
-import { useEffect, useRef } from "react";
+import { useEffect, useEffectEvent, useRef } from "react";
 import type { CodeMessage } from "@/api/types";
 
 export interface CodeProps {
@@ -38,8 +38,9 @@ export function CodeMirror({
 }: CodeProps) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
-  const callbacks = useRef({ onChange, onSave });
-  callbacks.current = { onChange, onSave };
+  const currentValue = useEffectEvent(() => value);
+  const changed = useEffectEvent((code: string) => onChange(code));
+  const save = useEffectEvent(() => onSave?.());
 
   useEffect(() => {
     const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: "open" });
@@ -47,7 +48,7 @@ export function CodeMirror({
       parent: root,
       root,
       state: EditorState.create({
-        doc: value,
+        doc: currentValue(), // from here on the document is the editor's; `value` is compared below
         extensions: [
           basicSetup,
           python(),
@@ -60,19 +61,15 @@ export function CodeMirror({
           EditorState.readOnly.of(readOnly),
           EditorView.editable.of(!readOnly),
           EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true" }),
-          keymap.of([
-            { key: "Mod-s", preventDefault: true, run: () => (callbacks.current.onSave?.(), true) },
-            indentWithTab,
-          ]),
+          keymap.of([{ key: "Mod-s", preventDefault: true, run: () => (save(), true) }, indentWithTab]),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) callbacks.current.onChange(update.state.doc.toString());
+            if (update.docChanged) changed(update.state.doc.toString());
           }),
         ],
       }),
     });
     view.current = made;
     return () => made.destroy();
-    // the document is the editor's from here on; `value` is compared below
   }, [label, readOnly, minHeight]);
 
   useEffect(() => {

@@ -34,7 +34,3 @@ export function StatusBadge({ status, className }: { status: RunStatus; classNam
     </span>
   );
 }
-
-export function isLive(status: RunStatus): boolean {
-  return status === "pending" || status === "running";
-}

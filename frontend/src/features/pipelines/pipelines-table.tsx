@@ -3,7 +3,7 @@ import type { PipelineRow } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { StatusBadge } from "@/components/status";
 import { When } from "@/components/when";
-import { useMay } from "@/features/session/use-session";
+import { useMay } from "@/session/use-session";
 import { count, shortCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
 import { PausedMark, RouteLine, Tag } from "./route-line";

@@ -6,9 +6,10 @@ import {
   type InfiniteData,
 } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
+import { transformsOf } from "@/api/definition";
+import { queryKeys } from "@/api/query-keys";
+import { isLive } from "@/api/run-status";
 import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
-import { isLive } from "@/components/status";
-import { transformsOf } from "@/features/connect/draft";
 import type { PipelineFilter } from "./filter";
 
 const LIVE_POLL = 5_000; // milliseconds between looks while something in the list runs, should its stream fail
@@ -16,7 +17,7 @@ const CALM_POLL = 30_000;
 
 export function pipelinesQuery(filter: PipelineFilter) {
   return infiniteQueryOptions({
-    queryKey: ["pipelines", "list", filter],
+    queryKey: queryKeys.pipelines.list(filter),
     queryFn: ({ pageParam, signal }) =>
       answer(
         api.GET("/api/v1/pipelines", {
@@ -35,14 +36,14 @@ export function pipelinesQuery(filter: PipelineFilter) {
 
 export function pipelineQuery(id: string) {
   return queryOptions({
-    queryKey: ["pipelines", "one", id],
+    queryKey: queryKeys.pipelines.one(id),
     queryFn: ({ signal }) => answer(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
   });
 }
 
 export function versionsQuery(id: string) {
   return queryOptions({
-    queryKey: ["pipelines", "versions", id],
+    queryKey: queryKeys.pipelines.versions(id),
     queryFn: ({ signal }) =>
       answer(api.GET("/api/v1/pipelines/{id}/versions", { params: { path: { id } }, signal })),
   });
@@ -52,20 +53,20 @@ export function versionsQuery(id: string) {
 export function useStartRun() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, key }: { id: string; key: string }): Promise<Run> =>
+    mutationFn: (id: string): Promise<Run> =>
       answer(
         api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": key } },
+          params: { path: { id }, header: { "Idempotency-Key": intention() } },
           body: {},
         }),
       ),
-    onMutate: async ({ id }) => {
-      await client.cancelQueries({ queryKey: ["pipelines", "list"] });
+    onMutate: async (id) => {
+      await client.cancelQueries({ queryKey: queryKeys.pipelines.lists });
       const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({
-        queryKey: ["pipelines", "list"],
+        queryKey: queryKeys.pipelines.lists,
       });
       const starting = { id: "", status: "pending" as const, finished_at: null, records: null };
-      client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: ["pipelines", "list"] }, (data) =>
+      client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: queryKeys.pipelines.lists }, (data) =>
         withRow(data, id, (row) => ({ ...row, last_run: starting })),
       );
       return { before };
@@ -73,14 +74,10 @@ export function useStartRun() {
     onError: (_error, _variables, context) =>
       context?.before.forEach(([key, data]) => client.setQueryData(key, data)),
     onSettled: () => {
-      void client.invalidateQueries({ queryKey: ["pipelines"] });
-      void client.invalidateQueries({ queryKey: ["runs"] });
+      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
     },
   });
-}
-
-export function startOf(pipeline: { id: string }) {
-  return { id: pipeline.id, key: intention() };
 }
 
 function withRow(
@@ -101,7 +98,7 @@ function withRow(
 
 export function useSetEnabled(id: string) {
   const client = useQueryClient();
-  const key = pipelineQuery(id).queryKey;
+  const key = pipelineQuery(id).queryKey; // typed by its query
   return useMutation({
     mutationFn: (enabled: boolean): Promise<Pipeline> => {
       const options = { params: { path: { id } } };
@@ -116,7 +113,7 @@ export function useSetEnabled(id: string) {
       return { before };
     },
     onError: (_error, _enabled, context) => client.setQueryData(key, context?.before),
-    onSettled: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
   });
 }
 
@@ -143,6 +140,6 @@ export function useSaveTransform(id: string) {
           body: { config: { transforms: transformsOf(code) } },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
   });
 }

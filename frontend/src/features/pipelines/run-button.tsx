@@ -1,18 +1,18 @@
 import { Link } from "@tanstack/react-router";
 import { ProblemError } from "@/api/problem";
+import { isLive } from "@/api/run-status";
 import { Button } from "@/components/button";
 import { Hint } from "@/components/hint";
 import { PlayIcon } from "@/components/icons";
-import { isLive } from "@/components/status";
 import { complain, say } from "@/components/toast";
 import type { PipelineRow } from "@/api/types";
-import { useReadOnly } from "@/features/session/use-session";
-import { startOf, useStartRun } from "./queries";
+import { useReadOnly } from "@/session/use-session";
+import { useStartRun } from "./queries";
 
 type Runnable = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 
 /** Why a pipeline cannot be started now; null when it can. */
-export function whyNotRun(pipeline: Runnable): string | null {
+function whyNotRun(pipeline: Runnable): string | null {
   if (!pipeline.enabled) return "Disabled: enable the pipeline to run it";
   if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is going on";
   return null;
@@ -28,7 +28,7 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
   const start = useStartRun();
   const readOnly = useReadOnly();
   function run() {
-    start.mutate(startOf(pipeline), {
+    start.mutate(pipeline.id, {
       onSuccess: (run) => {
         if (onStarted) return onStarted(run.id);
         return say(`${pipeline.name} has started.`, <RunLink id={run.id}>Watch it</RunLink>);

@@ -5,8 +5,8 @@ import { Button } from "@/components/button";
 import { CodeEditor } from "@/components/code-editor";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { say } from "@/components/toast";
-import { PreviewTable } from "@/features/connect/preview-table";
-import { TransformEditor, transformError } from "@/features/connect/transform-editor";
+import { PreviewTable } from "@/components/preview-table";
+import { TransformEditor, transformError } from "@/components/transform-editor";
 import { usePreviewTransform, useSaveTransform } from "./queries";
 
 const NONE: never[] = [];

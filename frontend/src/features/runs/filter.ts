@@ -1,7 +1,7 @@
 import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
 
-export interface RunFilter {
+interface RunFilter {
   status?: RunStatus;
 }
 

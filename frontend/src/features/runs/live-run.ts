@@ -1,9 +1,11 @@
 import { useQueryClient } from "@tanstack/react-query";
+import type { EventSourceMessage } from "eventsource-parser";
 import { useEffect, useState, useSyncExternalStore } from "react";
-import { follow, type ServerEvent, type StreamState } from "@/api/event-stream";
+import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
 import type { LogLine, Run } from "@/api/types";
-import { useTabVisible } from "@/components/visibility";
+import { follow, type StreamState } from "@/live/event-stream";
+import { useTabVisible } from "@/live/visibility";
 import { LogBook } from "./log-book";
 import { logPage, outputsQuery, runQuery } from "./queries";
 
@@ -15,13 +17,19 @@ export class LiveLog {
   private wanted = false;
   private painted = true;
   private listeners = new Set<() => void>();
+  private abort = new AbortController();
   failed: unknown = null;
   note = ""; // about lines that were removed for age
 
-  constructor(
-    private readonly runId: string,
-    private readonly signal: AbortSignal,
-  ) {}
+  constructor(private readonly runId: string) {}
+
+  /** Fetches what there is; the answer stops it. */
+  readonly start = () => {
+    this.abort = new AbortController();
+    this.fetching = false;
+    void this.fetchRest();
+    return () => this.abort.abort();
+  };
 
   readonly subscribe = (listener: () => void) => {
     this.listeners.add(listener);
@@ -37,26 +45,28 @@ export class LiveLog {
 
   /** Reads pages until there are no more; a call while one is under way makes it look again. */
   async fetchRest(): Promise<void> {
+    const { signal } = this.abort;
     this.wanted = true;
     if (this.fetching) return;
     this.fetching = true;
     try {
-      while (this.wanted && !this.signal.aborted) {
+      while (this.wanted && !signal.aborted) {
         this.wanted = false;
-        await this.pages();
+        await this.pages(signal);
       }
       this.failed = null;
     } catch (error) {
-      if (!this.signal.aborted) this.failed = error; // shown above the log with a way to try again
-    } finally {
-      this.fetching = false;
-      this.changed();
+      if (!signal.aborted) this.failed = error; // shown above the log with a way to try again
     }
+    if (signal.aborted) return;
+    this.fetching = false;
+    this.changed();
   }
 
-  private async pages(): Promise<void> {
-    while (!this.signal.aborted) {
-      const page = await logPage(this.runId, this.book.end, this.signal);
+  private async pages(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const page = await logPage(this.runId, this.book.end, signal);
+      if (signal.aborted) return;
       this.book.begin(page.removed);
       this.note = page.note;
       this.book.add(Math.max(page.offset, page.removed), page.lines);
@@ -77,47 +87,41 @@ export class LiveLog {
   }
 }
 
-/** Loads the log of the run and keeps run, progress and log current while the run is live. */
-export function useLiveRun(runId: string, live: boolean): { log: LiveLog | null; stream: StreamState } {
+/** Loads the log of the run and keeps run, progress and log current while the run is live. Mount it anew for another run. */
+export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream: StreamState } {
   const client = useQueryClient();
-  const [log, setLog] = useState<LiveLog | null>(null);
+  const [log] = useState(() => new LiveLog(runId));
   const visible = useTabVisible();
   const [stream, setStream] = useState<StreamState>("closed");
 
-  useEffect(() => {
-    const abort = new AbortController();
-    const fresh = new LiveLog(runId, abort.signal);
-    setLog(fresh);
-    void fresh.fetchRest();
-    return () => abort.abort();
-  }, [runId]);
+  useEffect(() => log.start(), [log]);
 
   useEffect(() => {
-    if (!live || !log || !visible) return;
+    if (!live || !visible) return;
     const abort = new AbortController();
     const key = runQuery(runId).queryKey;
-    function onEvent({ event, data }: ServerEvent): "stop" | void {
+    function onEvent({ event, data }: EventSourceMessage): "stop" | void {
       const body: unknown = JSON.parse(data);
       if (event === "run") {
         const run = body as Run;
         client.setQueryData(key, run);
-        if (run.log_lines > log!.book.end) void log!.fetchRest();
+        if (run.log_lines > log.book.end) void log.fetchRest();
       }
       if (event === "progress") client.setQueryData(key, (run) => withProgress(run, body));
       if (event === "log") {
         const batch = body as { first_line: number; lines: LogLine[] };
-        log!.extend(batch.first_line, batch.lines);
+        log.extend(batch.first_line, batch.lines);
       }
       return event === "end" ? "stop" : undefined;
     }
     const url = `/api/v1/runs/${runId}/events`;
-    follow({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStream })
+    void follow({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStream })
       .catch(() => undefined) // refused for good: what the run is, the query below says
       .then(() => {
         if (abort.signal.aborted) return;
         void client.invalidateQueries({ queryKey: key });
         void client.invalidateQueries({ queryKey: outputsQuery(runId).queryKey });
-        void client.invalidateQueries({ queryKey: ["pipelines"] });
+        void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
         void log.fetchRest();
       });
     return () => abort.abort();

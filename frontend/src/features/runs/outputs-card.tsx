@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { ProblemError } from "@/api/problem";
-import { authorizedFetch } from "@/api/session";
+import { downloadFile } from "@/api/download";
 import type { Output } from "@/api/types";
 import { Button } from "@/components/button";
 import { DownloadIcon } from "@/components/icons";
@@ -41,7 +40,10 @@ function Download({ runId, output }: { runId: string; output: Output }) {
   async function download() {
     setBusy(true);
     try {
-      await save(runId, output.name);
+      await downloadFile(
+        `/api/v1/runs/${runId}/outputs/${encodeURIComponent(output.name)}`,
+        output.name.split("/").pop()!,
+      );
     } catch (error) {
       complain(error);
     } finally {
@@ -59,15 +61,4 @@ function Download({ runId, output }: { runId: string; output: Output }) {
       <DownloadIcon />
     </Button>
   );
-}
-
-/** A plain link cannot carry the bearer token, so the file passes through the page. */
-async function save(runId: string, name: string): Promise<void> {
-  const address = new URL(`/api/v1/runs/${runId}/outputs/${encodeURIComponent(name)}`, location.href);
-  const response = await authorizedFetch(new Request(address));
-  if (!response.ok) throw new ProblemError(response.status, await response.json().catch(() => null));
-  const url = URL.createObjectURL(await response.blob());
-  const link = Object.assign(document.createElement("a"), { href: url, download: name.split("/").pop() });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

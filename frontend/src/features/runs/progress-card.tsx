@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
+import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { useNow } from "@/components/clock";
 import { classNames } from "@/components/class-names";
-import { isLive } from "@/components/status";
 import { duration, secondsBetween } from "@/format/duration";
 import { bytes, count } from "@/format/number";
 

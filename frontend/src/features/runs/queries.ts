@@ -1,43 +1,22 @@
-import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
-import type { LogPage, RunRowPage } from "@/api/types";
-import { isLive } from "@/components/status";
-import type { RunFilter } from "./filter";
+import { queryKeys } from "@/api/query-keys";
+import type { LogPage } from "@/api/types";
 
-const LIVE_POLL = 5_000; // milliseconds between looks at a list with live runs, should its stream fail
 const LOG_PAGE = 2_000; // lines
 
 export function runQuery(id: string) {
   return queryOptions({
-    queryKey: ["runs", "one", id],
+    queryKey: queryKeys.runs.one(id),
     queryFn: ({ signal }) => answer(api.GET("/api/v1/runs/{id}", { params: { path: { id } }, signal })),
   });
 }
 
 export function outputsQuery(id: string) {
   return queryOptions({
-    queryKey: ["runs", "outputs", id],
+    queryKey: queryKeys.runs.outputs(id),
     queryFn: ({ signal }) =>
       answer(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
-  });
-}
-
-export function runsQuery(filter: RunFilter & { pipeline?: string }, limit = 50) {
-  return infiniteQueryOptions({
-    queryKey: ["runs", "list", filter, limit],
-    queryFn: ({ pageParam, signal }) =>
-      answer(
-        api.GET("/api/v1/runs", {
-          params: { query: { ...filter, limit, ...(pageParam ? { cursor: pageParam } : {}) } },
-          signal,
-        }),
-      ),
-    initialPageParam: "",
-    getNextPageParam: (page: RunRowPage) => page.next,
-    refetchInterval: ({ state }) => {
-      const runs = state.data?.pages.flatMap((page) => page.results) ?? [];
-      return runs.some((run) => isLive(run.status)) ? LIVE_POLL : false;
-    },
   });
 }
 
@@ -50,26 +29,22 @@ export function useCancelRun(id: string) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () => answer(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id } } })),
-    onSettled: () => client.invalidateQueries({ queryKey: ["runs"] }),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.runs.all }),
   });
 }
 
 export function useRetryRun(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (key: string) =>
+    mutationFn: () =>
       answer(
         api.POST("/api/v1/runs/{id}/retry", {
-          params: { path: { id }, header: { "Idempotency-Key": key } },
+          params: { path: { id }, header: { "Idempotency-Key": intention() } },
         }),
       ),
     onSettled: () => {
-      void client.invalidateQueries({ queryKey: ["runs"] });
-      void client.invalidateQueries({ queryKey: ["pipelines"] });
+      void client.invalidateQueries({ queryKey: queryKeys.runs.all });
+      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
     },
   });
-}
-
-export function startOfRetry(): string {
-  return intention();
 }

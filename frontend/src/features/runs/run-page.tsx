@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
-import type { StreamState } from "@/api/event-stream";
+import type { StreamState } from "@/live/event-stream";
+import { isLive } from "@/api/run-status";
 import type { Run } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -9,21 +10,25 @@ import { ClockIcon, RetryIcon, StopIcon } from "@/components/icons";
 import { NetworkTable } from "@/components/network-table";
 import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
-import { isLive, StatusBadge } from "@/components/status";
+import { StatusBadge } from "@/components/status";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
-import { useMaySomewhere } from "@/features/session/use-session";
-import { PageProblem } from "@/features/shell/error-pages";
+import { useMaySomewhere } from "@/session/use-session";
+import { PageProblem } from "@/components/error-pages";
 import { count } from "@/format/number";
 import { FailureCard } from "./failure-card";
 import { useLiveRun } from "./live-run";
 import { LogPanel } from "./log-panel";
 import { OutputsCard } from "./outputs-card";
 import { ProgressCard } from "./progress-card";
-import { runQuery, startOfRetry, useCancelRun, useRetryRun } from "./queries";
+import { runQuery, useCancelRun, useRetryRun } from "./queries";
 
 export function RunPage() {
   const { runId } = useParams({ from: "/app/runs/$runId" });
+  return <LiveRun key={runId} runId={runId} />; // a retry leads to another run, whose log is another
+}
+
+function LiveRun({ runId }: { runId: string }) {
   const { data: run, error, refetch } = useQuery(runQuery(runId));
   const live = run !== undefined && isLive(run.status);
   const { log, stream } = useLiveRun(runId, live);
@@ -44,7 +49,7 @@ export function RunPage() {
               {run.status === "pending" && <WaitingCard run={run} />}
               {run.failure && !live && run.status !== "cancelled" && <FailureCard failure={run.failure} />}
               {live && <StreamNotice stream={stream} />}
-              {log && <LogPanel log={log} live={live} />}
+              <LogPanel log={log} live={live} />
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
               <Facts run={run} />
@@ -131,7 +136,7 @@ function RetryButton({ run }: { run: Run }) {
       look="primary"
       blocked={retry.isPending ? "Starting" : null}
       onClick={() =>
-        retry.mutate(startOfRetry(), {
+        retry.mutate(undefined, {
           onSuccess: ({ id }) => void navigate({ to: "/runs/$runId", params: { runId: id } }),
           onError: (error) => complain(error),
         })

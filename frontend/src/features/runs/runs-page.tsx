@@ -1,12 +1,12 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { isRunStatus } from "@/api/run-status";
+import { runsQuery } from "@/api/runs";
 import { Button } from "@/components/button";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useOrgEvents } from "@/features/shell/org-events";
-import { runsQuery } from "./queries";
-import { RunsTable } from "./runs-table";
+import { useOrgEvents } from "@/live/org-events";
+import { RunsTable } from "@/components/runs-table";
 
 export function RunsPage() {
   const filter = useSearch({ from: "/app/runs" });

@@ -2,14 +2,15 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent, ReactNode } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
+import { providersQuery } from "@/api/providers";
+import { queryKeys } from "@/api/query-keys";
 import { refresh } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { When } from "@/components/when";
-import { providersQuery } from "@/features/session/providers";
-import { useSession } from "@/features/session/use-session";
+import { useSession } from "@/session/use-session";
 import { Loaded, Section } from "./parts";
 
 const textOf = (event: FormEvent<HTMLFormElement>, name: string) =>
@@ -199,7 +200,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
   const client = useQueryClient();
   const providers = useQuery(providersQuery);
   const links = useQuery({
-    queryKey: ["links"],
+    queryKey: queryKeys.linkedProviders,
     queryFn: () => answer(api.GET("/api/v1/auth/links")),
   });
   const options = (provider: string, current_password: string) => ({
@@ -214,7 +215,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
   const unlink = useMutation({
     mutationFn: ({ provider, password }: { provider: string; password: string }) =>
       answer(api.POST("/api/v1/auth/links/{provider}/remove", options(provider, password))),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["links"] }),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.linkedProviders }),
   });
   const known = providers.data?.providers ?? [];
   if (known.length === 0) return null;

@@ -2,13 +2,15 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { answer, api, intention } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
+import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
+import { ShownOnce } from "@/components/shown-once";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
-import { useMay, useSession } from "@/features/session/use-session";
-import { Loaded, RoleSelect, Section, ShownOnce, type Role } from "./parts";
+import { useMay, useSession } from "@/session/use-session";
+import { Loaded, RoleSelect, Section, type Role } from "./parts";
 
 const EVERYTHING = { params: { query: { limit: 200 } } } as const;
 
@@ -25,14 +27,13 @@ export function ApiKeysPage() {
 }
 
 type OnMade = (made: { name: string; key: string }) => void;
-const keysKey = ["api-keys"];
 
 function Keys({ onMade }: { onMade: OnMade }) {
   const client = useQueryClient();
   const role = useSession()?.organization?.role ?? "viewer";
-  const again = () => client.invalidateQueries({ queryKey: keysKey });
+  const again = () => client.invalidateQueries({ queryKey: queryKeys.apiKeys });
   const keys = useQuery({
-    queryKey: keysKey,
+    queryKey: queryKeys.apiKeys,
     queryFn: () =>
       answer(api.GET("/api/v1/org/api-keys", { params: { query: { limit: 200, revoked: false } } })),
   });
@@ -148,10 +149,9 @@ function Keys({ onMade }: { onMade: OnMade }) {
 
 function ServiceAccounts({ onMade }: { onMade: OnMade }) {
   const client = useQueryClient();
-  const key = ["service-accounts"];
-  const again = () => client.invalidateQueries({ queryKey: key });
+  const again = () => client.invalidateQueries({ queryKey: queryKeys.serviceAccounts });
   const accounts = useQuery({
-    queryKey: key,
+    queryKey: queryKeys.serviceAccounts,
     queryFn: () => answer(api.GET("/api/v1/org/service-accounts", EVERYTHING)),
   });
   const create = useMutation({
@@ -169,7 +169,7 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
       ),
     onSuccess: async (made) => {
       onMade(made);
-      await client.invalidateQueries({ queryKey: keysKey });
+      await client.invalidateQueries({ queryKey: queryKeys.apiKeys });
     },
     onError: (error) => complain(error),
   });

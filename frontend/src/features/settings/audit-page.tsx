@@ -1,13 +1,14 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
+import { downloadFile } from "@/api/download";
+import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { complain } from "@/components/toast";
 import { When } from "@/components/when";
 import { membersQuery } from "./members-page";
-import { downloadFile } from "./download-file";
 import { Section } from "./parts";
 
 interface Filter {
@@ -37,7 +38,7 @@ export function AuditPage() {
   const [filter, setFilter] = useState<Filter>({});
   const members = useQuery(membersQuery);
   const query = useInfiniteQuery({
-    queryKey: ["audit", filter],
+    queryKey: queryKeys.audit(filter),
     queryFn: ({ pageParam, signal }) =>
       answer(
         api.GET("/api/v1/org/audit", {

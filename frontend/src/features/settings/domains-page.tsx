@@ -2,17 +2,18 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages, nameTaken } from "@/api/problem";
+import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { EmptyState } from "@/components/notice";
 import { complain } from "@/components/toast";
-import { useMay } from "@/features/session/use-session";
+import { useMay } from "@/session/use-session";
 import { membersQuery } from "./members-page";
 import { Loaded, Section } from "./parts";
 
 export const domainsQuery = {
-  queryKey: ["domains"],
+  queryKey: queryKeys.domains.all,
   queryFn: () => answer(api.GET("/api/v1/org/domains", { params: { query: { limit: 200 } } })),
 };
 
@@ -107,7 +108,7 @@ export function DomainsPage() {
 
 function Raised({ domain, manages }: { domain: string; manages: boolean }) {
   const client = useQueryClient();
-  const key = ["domains", domain];
+  const key = queryKeys.domains.one(domain);
   const again = () => client.invalidateQueries({ queryKey: key });
   const one = useQuery({
     queryKey: key,

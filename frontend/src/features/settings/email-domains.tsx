@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
+import { queryKeys } from "@/api/query-keys";
 import type { VerifiedDomain } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
@@ -9,14 +10,12 @@ import { EmptyState, ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { Loaded, Section } from "./parts";
 
-const key = ["verified-domains"];
-
 /** E-mail domains that the organization proves by a TXT record, so that its people need not be asked by mail. */
 export function EmailDomains() {
   const client = useQueryClient();
-  const refetch = () => client.invalidateQueries({ queryKey: key });
+  const refetch = () => client.invalidateQueries({ queryKey: queryKeys.emailDomains });
   const domains = useQuery({
-    queryKey: key,
+    queryKey: queryKeys.emailDomains,
     queryFn: () => answer(api.GET("/api/v1/org/verified-domains")),
   });
   const add = useMutation({

@@ -2,6 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
+import { queryKeys } from "@/api/query-keys";
 import type { Member } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
@@ -9,14 +10,14 @@ import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
 import { When } from "@/components/when";
-import { useMay, useSession } from "@/features/session/use-session";
+import { useMay, useSession } from "@/session/use-session";
 import { domainsQuery } from "./domains-page";
 import { Loaded, RoleSelect, Section, type Role } from "./parts";
 
 const EVERYONE = { params: { query: { limit: 200 } } } as const;
 
 export const membersQuery = {
-  queryKey: ["members"],
+  queryKey: queryKeys.members.all,
   queryFn: () => answer(api.GET("/api/v1/org/members", EVERYONE)),
 };
 
@@ -135,7 +136,7 @@ function Access({ member, onClose }: { member: Member; onClose: () => void }) {
   const [domain, setDomain] = useState("");
   const domains = useQuery(domainsQuery);
   const access = useQuery({
-    queryKey: ["members", member.id, "access", domain],
+    queryKey: queryKeys.members.access(member.id, domain),
     queryFn: () =>
       answer(
         api.GET("/api/v1/org/members/{id}/access", {
@@ -184,10 +185,9 @@ function Access({ member, onClose }: { member: Member; onClose: () => void }) {
 function Invitations() {
   const client = useQueryClient();
   const mine = useSession()?.organization?.role ?? "viewer";
-  const key = ["invitations"];
-  const again = () => client.invalidateQueries({ queryKey: key });
+  const again = () => client.invalidateQueries({ queryKey: queryKeys.invitations });
   const invitations = useQuery({
-    queryKey: key,
+    queryKey: queryKeys.invitations,
     queryFn: () => answer(api.GET("/api/v1/org/invitations", EVERYONE)),
   });
   const invite = useMutation({

@@ -3,7 +3,7 @@ import { fieldMessages } from "@/api/problem";
 import type { Organization } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
-import { useMay } from "@/features/session/use-session";
+import { useMay } from "@/session/use-session";
 import { useSaveOrganization } from "./organization";
 import { Section } from "./parts";
 

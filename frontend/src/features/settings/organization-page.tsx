@@ -2,18 +2,19 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
+import { downloadFile } from "@/api/download";
 import { fieldMessages } from "@/api/problem";
-import { begin, refresh } from "@/api/session";
+import { refresh, rememberOrganization } from "@/api/session";
 import type { Member, Organization } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
-import { useMay, useSession } from "@/features/session/use-session";
+import { useEntering } from "@/session/use-entering";
+import { useMay, useSession } from "@/session/use-session";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
-import { downloadFile } from "./download-file";
 import { membersQuery } from "./members-page";
 import { organizationQuery, useSaveOrganization } from "./organization";
 import { Limits, Retention } from "./organization-numbers";
@@ -260,7 +261,7 @@ function Ending({ org }: { org: Organization }) {
   const leave = useMutation({
     mutationFn: () => answer(api.POST("/api/v1/org/leave")),
     onSuccess: async () => {
-      sessionStorage.removeItem("drover.org");
+      rememberOrganization(null);
       await refresh();
       queryClient.clear();
       void router.navigate({ to: "/" });
@@ -332,15 +333,11 @@ async function download(org: Organization) {
 }
 
 function Another() {
-  const router = useRouter();
+  const enter = useEntering();
   const limited = useSession()?.user.limited;
   const create = useMutation({
     mutationFn: (name: string) => answer(api.POST("/api/v1/organizations", { body: { name } })),
-    onSuccess: (session) => {
-      begin(session);
-      queryClient.clear();
-      void router.navigate({ to: "/pipelines" });
-    },
+    onSuccess: enter,
   });
   if (limited) return null;
   return (

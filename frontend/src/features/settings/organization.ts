@@ -1,11 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
 import { refresh } from "@/api/session";
 import type { Organization } from "@/api/types";
 import { say } from "@/components/toast";
 
 export const organizationQuery = {
-  queryKey: ["organization"],
+  queryKey: queryKeys.organization,
   queryFn: () => answer(api.GET("/api/v1/org")),
 };
 

@@ -43,19 +43,7 @@ export function Loaded<T>({
   return <Skeletons rows={3} />;
 }
 
-/** Something secret that is shown this once. */
-export function ShownOnce({ label, children }: { label: string; children: string }) {
-  return (
-    <div role="status" className="mb-4 rounded-card border border-line bg-good-wash px-4 py-3">
-      <p className="font-medium">{label}</p>
-      <pre className="mt-1 font-mono text-[0.8125rem] break-all whitespace-pre-wrap select-all">
-        {children}
-      </pre>
-    </div>
-  );
-}
-
-export const ROLES = ["viewer", "member", "admin", "owner"] as const;
+const ROLES = ["viewer", "member", "admin", "owner"] as const;
 export type Role = (typeof ROLES)[number];
 
 export function RoleSelect({

@@ -2,16 +2,18 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages, ProblemError } from "@/api/problem";
+import { queryKeys } from "@/api/query-keys";
 import { refresh } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
+import { ShownOnce } from "@/components/shown-once";
 import { complain, say } from "@/components/toast";
 import { When } from "@/components/when";
-import { gaveUp, makePasskey, passkeysWork } from "@/features/session/passkey";
-import { useSession } from "@/features/session/use-session";
+import { gaveUp, makePasskey, passkeysWork } from "@/session/passkey";
+import { useSession } from "@/session/use-session";
 import { plural } from "@/format/number";
-import { Loaded, Section, ShownOnce } from "./parts";
+import { Loaded, Section } from "./parts";
 
 export function SecurityPage() {
   const user = useSession()?.user;
@@ -34,15 +36,13 @@ export function SecurityPage() {
   );
 }
 
-const factorsKey = ["factors"];
-
 function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean }) {
   const client = useQueryClient();
   const [password, setPassword] = useState("");
   const [codes, setCodes] = useState<string[]>([]);
   const [setUp, setSetUp] = useState<{ challenge: string; secret: string; qr_svg: string } | null>(null);
   const factors = useQuery({
-    queryKey: factorsKey,
+    queryKey: queryKeys.factors,
     queryFn: () => answer(api.GET("/api/v1/auth/factors")),
   });
   const body = { current_password: password };
@@ -50,8 +50,8 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
   async function changed(answered?: { recovery_codes: string[] }) {
     setSetUp(null);
     if (answered?.recovery_codes.length) setCodes(answered.recovery_codes);
-    await client.invalidateQueries({ queryKey: factorsKey });
-    await client.invalidateQueries({ queryKey: sessionsKey });
+    await client.invalidateQueries({ queryKey: queryKeys.factors });
+    await client.invalidateQueries({ queryKey: queryKeys.sessions });
     await refresh();
   }
 
@@ -263,13 +263,11 @@ function CodeLine({
   );
 }
 
-const sessionsKey = ["sessions"];
-
 function Sessions() {
   const client = useQueryClient();
-  const again = () => client.invalidateQueries({ queryKey: sessionsKey });
+  const again = () => client.invalidateQueries({ queryKey: queryKeys.sessions });
   const sessions = useQuery({
-    queryKey: sessionsKey,
+    queryKey: queryKeys.sessions,
     queryFn: () => answer(api.GET("/api/v1/auth/sessions", { params: { query: { limit: 200 } } })),
   });
   const end = useMutation({
@@ -338,7 +336,7 @@ const SYSTEMS: [RegExp, string][] = [
 ];
 
 /** "Firefox on Linux": enough to recognise one's own device. */
-export function nameOfDevice(agent: string): string {
+function nameOfDevice(agent: string): string {
   const find = (list: [RegExp, string][]) => list.find(([pattern]) => pattern.test(agent))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];
   if (browser && system) return `${browser} on ${system}`;

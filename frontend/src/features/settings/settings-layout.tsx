@@ -1,7 +1,7 @@
 import { Link, Outlet } from "@tanstack/react-router";
 import { PageHeader } from "@/components/page";
 import type { Permission } from "@/api/types";
-import { useMay, useSession } from "@/features/session/use-session";
+import { useMay, useSession } from "@/session/use-session";
 
 interface Tab {
   to:

@@ -2,15 +2,14 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
+import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { complain, say } from "@/components/toast";
-import { useMay, useSession } from "@/features/session/use-session";
+import { useMay, useSession } from "@/session/use-session";
 import { EmailDomains } from "./email-domains";
 import { Loaded, Section } from "./parts";
-
-const key = ["identity-provider"];
 
 /** Null when there is none yet: a query's data may not be undefined. */
 async function ownProvider() {
@@ -28,21 +27,20 @@ export function SsoPage() {
   );
 }
 
-const groupsKey = ["scim-groups"];
 const GIVEN = ["viewer", "member", "admin"] as const;
 
 /** What a directory provisions by SCIM, and the role each of its groups gives. */
 function Directory() {
   const client = useQueryClient();
   const groups = useQuery({
-    queryKey: groupsKey,
+    queryKey: queryKeys.scimGroups,
     queryFn: () => answer(api.GET("/api/v1/org/scim/groups")),
   });
   const give = useMutation({
     mutationFn: ({ id, role }: { id: string; role: (typeof GIVEN)[number] | null }) =>
       answer(api.PUT("/api/v1/org/scim/groups/{id}", { params: { path: { id } }, body: { role } })),
     onSuccess: () => say("Saved. It counts for everyone in the group now."),
-    onSettled: () => client.invalidateQueries({ queryKey: groupsKey }),
+    onSettled: () => client.invalidateQueries({ queryKey: queryKeys.scimGroups }),
     onError: (error) => complain(error),
   });
   return (
@@ -114,7 +112,7 @@ function OwnIssuer() {
   const organization = useSession()?.organization;
   const chooses = useMay()("owners.manage");
   const form = useRef<HTMLFormElement>(null);
-  const provider = useQuery({ queryKey: key, queryFn: ownProvider });
+  const provider = useQuery({ queryKey: queryKeys.identityProvider, queryFn: ownProvider });
   const save = useMutation({
     mutationFn: (body: {
       issuer: string;
@@ -124,7 +122,7 @@ function OwnIssuer() {
       enabled: boolean;
     }) => answer(api.PUT("/api/v1/org/identity-provider", { body })),
     onSuccess: (saved) => {
-      client.setQueryData(key, saved);
+      client.setQueryData(queryKeys.identityProvider, saved);
       say("Saved.");
     },
   });
@@ -135,7 +133,7 @@ function OwnIssuer() {
   });
   const remove = useMutation({
     mutationFn: () => answer(api.DELETE("/api/v1/org/identity-provider")),
-    onSuccess: () => client.setQueryData(key, null),
+    onSuccess: () => client.setQueryData(queryKeys.identityProvider, null),
     onError: (error) => complain(error),
   });
   const messages = fieldMessages(save.error);

@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { answer, api } from "@/api/client";
+import { downloadFile } from "@/api/download";
+import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { complain } from "@/components/toast";
-import { useMay } from "@/features/session/use-session";
+import { useMay } from "@/session/use-session";
 import { bytes, count, plural } from "@/format/number";
-import { downloadFile } from "./download-file";
 import { Loaded, Section } from "./parts";
 
 const NAMES = {
@@ -26,7 +27,7 @@ const TONES = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
 export function UsagePage() {
   const exports = useMay()("audit.view");
   const usage = useQuery({
-    queryKey: ["usage"],
+    queryKey: queryKeys.usage,
     queryFn: () => answer(api.GET("/api/v1/org/usage")),
   });
   return (

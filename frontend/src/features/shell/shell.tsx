@@ -2,7 +2,7 @@ import { useMutation } from "@tanstack/react-query";
 import { Link, Outlet, useRouter } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 import { answer, api } from "@/api/client";
-import { begin, end } from "@/api/session";
+import { end } from "@/api/session";
 import { buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import {
@@ -18,10 +18,10 @@ import {
 } from "@/components/icons";
 import { Menu, MenuChoice, MenuItem, MenuLine } from "@/components/menu";
 import { complain } from "@/components/toast";
-import { useSession } from "@/features/session/use-session";
 import logo from "@/logo.svg";
 import { absoluteTime } from "@/format/time";
-import { queryClient } from "@/query-client";
+import { useEntering } from "@/session/use-entering";
+import { useSession } from "@/session/use-session";
 import { chooseTheme, chosenTheme, type Theme } from "@/theme";
 import { useShortcuts } from "./shortcuts";
 
@@ -112,14 +112,9 @@ function NavLink({
 
 function OrganizationMenu() {
   const session = useSession();
-  const router = useRouter();
   const change = useMutation({
     mutationFn: (org: string) => answer(api.POST("/api/v1/auth/switch", { body: { org } })),
-    onSuccess: (next) => {
-      begin(next);
-      queryClient.clear();
-      void router.navigate({ to: "/pipelines" });
-    },
+    onSuccess: useEntering(),
     onError: (error) => complain(error),
   });
   if (!session?.organization) return null;

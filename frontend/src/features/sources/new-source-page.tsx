@@ -6,8 +6,8 @@ import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useMay } from "@/features/session/use-session";
-import { PageProblem } from "@/features/shell/error-pages";
+import { useMay } from "@/session/use-session";
+import { PageProblem } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { cookbookQuery, useCreateSource } from "./queries";
 

@@ -6,15 +6,16 @@ import {
   useQueryClient,
 } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
-import { pruned, type Config } from "@/features/connect/schema";
+import { pruned, type Config } from "@/components/schema-form/schema";
 import type { SourceFilter } from "./filter";
 
 const HOUR = 3_600_000; // milliseconds
 
 export function sourcesQuery(filter: SourceFilter) {
   return infiniteQueryOptions({
-    queryKey: ["sources", "list", filter],
+    queryKey: queryKeys.sources.list(filter),
     queryFn: ({ signal, pageParam }) =>
       answer(
         api.GET("/api/v1/custom-sources", {
@@ -30,7 +31,7 @@ export function sourcesQuery(filter: SourceFilter) {
 
 export function sourceQuery(id: string) {
   return queryOptions({
-    queryKey: ["sources", id],
+    queryKey: queryKeys.sources.one(id),
     queryFn: ({ signal }) =>
       answer(api.GET("/api/v1/custom-sources/{id}", { params: { path: { id } }, signal })),
   });
@@ -38,7 +39,7 @@ export function sourceQuery(id: string) {
 
 export function versionsQuery(id: string) {
   return queryOptions({
-    queryKey: ["sources", id, "versions"],
+    queryKey: queryKeys.sources.versions(id),
     queryFn: ({ signal }) =>
       answer(
         api.GET("/api/v1/custom-sources/{id}/versions", {
@@ -49,12 +50,13 @@ export function versionsQuery(id: string) {
   });
 }
 
-export function versionQuery(id: string, number: number) {
+/** What this version changed, compared with the one before it. */
+export function diffQuery(id: string, number: number) {
   return queryOptions({
-    queryKey: ["sources", id, "versions", number],
+    queryKey: queryKeys.sources.diff(id, number),
     queryFn: ({ signal }) =>
       answer(
-        api.GET("/api/v1/custom-sources/{id}/versions/{number}", {
+        api.GET("/api/v1/custom-sources/{id}/versions/{number}/diff", {
           params: { path: { id, number } },
           signal,
         }),
@@ -63,22 +65,8 @@ export function versionQuery(id: string, number: number) {
   });
 }
 
-export function diffQuery(id: string, number: number, against?: number) {
-  return queryOptions({
-    queryKey: ["sources", id, "diff", number, against],
-    queryFn: ({ signal }) =>
-      answer(
-        api.GET("/api/v1/custom-sources/{id}/versions/{number}/diff", {
-          params: { path: { id, number }, query: against === undefined ? {} : { against } },
-          signal,
-        }),
-      ),
-    staleTime: HOUR,
-  });
-}
-
 export const cookbookQuery = queryOptions({
-  queryKey: ["sources", "cookbook"],
+  queryKey: queryKeys.sources.cookbook,
   queryFn: ({ signal }) => answer(api.GET("/api/v1/custom-sources/cookbook", { signal })),
   staleTime: HOUR,
 });
@@ -86,7 +74,7 @@ export const cookbookQuery = queryOptions({
 /** What the server reads from the text; the last answer stays while the next is asked for. */
 export function reportQuery(code: string) {
   return queryOptions({
-    queryKey: ["sources", "report", code],
+    queryKey: queryKeys.sources.report(code),
     queryFn: ({ signal }) => answer(api.POST("/api/v1/custom-sources/validate", { body: { code }, signal })),
     enabled: code.trim() !== "",
     placeholderData: keepPreviousData,
@@ -95,7 +83,7 @@ export function reportQuery(code: string) {
   });
 }
 
-export interface Attempt {
+interface Attempt {
   code: string;
   stream: string;
   config: Config;
@@ -126,7 +114,7 @@ export function useCreateSource() {
   });
 }
 
-export type Change = {
+type Change = {
   name?: string;
   description?: string;
   code?: string;
@@ -167,6 +155,6 @@ export function useDeleteSource(id: string) {
 
 /** Lists, the source itself, and the catalogue that pipelines choose from. */
 function forget(client: ReturnType<typeof useQueryClient>) {
-  void client.invalidateQueries({ queryKey: ["sources"] });
-  return client.invalidateQueries({ queryKey: ["catalogue", "source"] });
+  void client.invalidateQueries({ queryKey: queryKeys.sources.all });
+  return client.invalidateQueries({ queryKey: queryKeys.catalogue("source") });
 }

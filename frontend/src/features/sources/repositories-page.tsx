@@ -8,11 +8,11 @@ import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
+import { ShownOnce } from "@/components/shown-once";
 import { complain, say } from "@/components/toast";
 import { When } from "@/components/when";
-import { useMay } from "@/features/session/use-session";
-import { ShownOnce } from "@/features/settings/parts";
-import { PageProblem } from "@/features/shell/error-pages";
+import { useMay } from "@/session/use-session";
+import { PageProblem } from "@/components/error-pages";
 import { OutcomeList } from "./outcome-list";
 import {
   isUnderWay,

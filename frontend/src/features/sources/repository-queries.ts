@@ -1,12 +1,13 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
 
 const WATCH = 2_000; // milliseconds between looks while a sync is under way
 const CALM = 30_000;
 
 export const repositoriesQuery = queryOptions({
-  queryKey: ["repositories"],
+  queryKey: queryKeys.repositories,
   queryFn: ({ signal }) =>
     answer(api.GET("/api/v1/repositories", { params: { query: { limit: 200 } }, signal })),
   refetchInterval: ({ state }) => (state.data?.results.some(isUnderWay) ? WATCH : CALM),
@@ -73,8 +74,8 @@ function useChanging<In, Out>(mutationFn: (sent: In) => Promise<Out>) {
   return useMutation({
     mutationFn,
     onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ["sources"] });
-      return client.invalidateQueries({ queryKey: ["repositories"] });
+      void client.invalidateQueries({ queryKey: queryKeys.sources.all });
+      return client.invalidateQueries({ queryKey: queryKeys.repositories });
     },
   });
 }

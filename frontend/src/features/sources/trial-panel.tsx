@@ -1,14 +1,14 @@
 import { useState } from "react";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, messagesBelow } from "@/api/problem";
 import type { CodeReport, Trial } from "@/api/types";
 import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { PlayIcon } from "@/components/icons";
 import { NetworkTable } from "@/components/network-table";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { PreviewTable } from "@/features/connect/preview-table";
-import type { Config, Schema } from "@/features/connect/schema";
-import { SchemaForm } from "@/features/connect/schema-form";
+import { PreviewTable } from "@/components/preview-table";
+import type { Config, Schema } from "@/components/schema-form/schema";
+import { SchemaForm } from "@/components/schema-form/schema-form";
 import { plural, withUnit } from "@/format/number";
 import { useTry } from "./queries";
 
@@ -19,12 +19,7 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
   const [chosen, setChosen] = useState("");
   const names = report.streams.map(({ name }) => name);
   const stream = names.includes(chosen) ? chosen : (names[0] ?? "");
-  const errors = Object.fromEntries(
-    Object.entries(fieldMessages(attempt.error)).map(([field, message]) => [
-      field.replace(/^config\./, ""),
-      message,
-    ]),
-  );
+  const errors = messagesBelow(fieldMessages(attempt.error), "config");
   return (
     <div className="grid gap-4">
       <Field label="Stream">

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { definitionOf, EMPTY_DRAFT, errorsBelow, tableName, transformsOf, writeModes } from "./draft";
+import { definitionOf, EMPTY_DRAFT, tableName, writeModes } from "./draft";
 
 describe("a new pipeline's draft", () => {
   it("a saved connector is named by id and inline settings are sent without empty fields", () => {
@@ -38,13 +38,6 @@ describe("a new pipeline's draft", () => {
     });
   });
 
-  it("a transform is sent as Python and blank text as none", () => {
-    expect(transformsOf("def transform(r):\n    return r\n")).toEqual([
-      { kind: "python", code: "def transform(r):\n    return r\n" },
-    ]);
-    expect(transformsOf("  \n")).toEqual([]);
-  });
-
   it.each([
     ["flights", "flights"],
     ["public.Flights", "public_flights"],
@@ -60,15 +53,5 @@ describe("a new pipeline's draft", () => {
     expect(writeModes("full_refresh", ["id"])).toEqual(["replace", "append"]);
     expect(writeModes("incremental", ["id"])).toEqual(["merge", "append"]);
     expect(writeModes("incremental", [])).toEqual(["append"]);
-  });
-
-  it("errors are handed to the part they belong to", () => {
-    const errors = {
-      "destination.config.port": "Must be a number.",
-      "destination.table": "Bad.",
-      name: "Taken.",
-    };
-    expect(errorsBelow(errors, "destination")).toEqual({ "config.port": "Must be a number.", table: "Bad." });
-    expect(errorsBelow(errors, "destination.config")).toEqual({ port: "Must be a number." });
   });
 });

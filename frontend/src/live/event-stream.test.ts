@@ -1,42 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { EventParser, defaultBackOff, follow, StreamRefused, type ServerEvent } from "./event-stream";
-
-const WIRE =
-  'retry: 10\n\n: heartbeat\n\nid: 1\nevent: run\ndata: {"status":"running"}\n\n' +
-  "id: 2\nevent: log\ndata: line é one\ndata: line 𝄞 two\n\n";
-
-const EVENTS: ServerEvent[] = [
-  { id: "1", event: "run", data: '{"status":"running"}' },
-  { id: "2", event: "log", data: "line é one\nline 𝄞 two" },
-];
-
-describe("the event parser", () => {
-  it.each([1, 2, 3, 7, 1000])("reads the same events from pieces of %s characters", (size) => {
-    const parser = new EventParser();
-    const found: ServerEvent[] = [];
-    for (let at = 0; at < WIRE.length; at += size) found.push(...parser.push(WIRE.slice(at, at + size)));
-    expect(found).toEqual(EVENTS);
-    expect(parser.retry).toBe(10);
-  });
-
-  it.each(["\r\n", "\r"])("takes %j as a line end, also when it is split", (end) => {
-    const parser = new EventParser();
-    const found = [...WIRE.replaceAll("\n", end), end === "\r" ? "x" : ""].flatMap((c) => parser.push(c));
-    expect(found).toEqual(EVENTS);
-  });
-
-  it("heartbeat comments and empty events yield nothing and an unfinished event waits", () => {
-    const parser = new EventParser();
-    expect(parser.push(": ping\n\n:\n\nevent: end\n\n")).toEqual([]);
-    expect(parser.push("data: half")).toEqual([]);
-    expect(parser.push("\n\n")).toEqual([{ id: "", event: "message", data: "half" }]);
-  });
-
-  it("an id stays until the next one", () => {
-    const parser = new EventParser();
-    expect(parser.push("id: 7\ndata: a\n\ndata: b\n\n").map((event) => event.id)).toEqual(["7", "7"]);
-  });
-});
+import { defaultBackOff, follow, StreamRefused } from "./event-stream";
 
 function streamed(...chunks: (string | Uint8Array)[]): Response {
   const encoder = new TextEncoder();
@@ -88,6 +51,25 @@ describe("following a stream", () => {
     expect(requests.map((request) => request.headers.get("Last-Event-ID"))).toEqual([null, "1", "1", "1"]);
     expect(states.filter((state) => state === "live")).toHaveLength(2);
     expect(states.at(-1)).toBe("closed");
+  });
+
+  it("an event without an id leaves the place of the one before it", async () => {
+    const { fetch, requests } = at([
+      async () => streamed("id: 7\ndata: a\n\ndata: b\n\n"),
+      async () => streamed("event: end\ndata: x\n\n"),
+    ]);
+    await follow({ ...base(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
+    expect(requests.map((request) => request.headers.get("Last-Event-ID"))).toEqual([null, "7"]);
+  });
+
+  it("waits as long as the server asks before it reconnects", async () => {
+    const { fetch } = at([
+      async () => streamed("retry: 40\n\n: heartbeat\n\ndata: a\n\n"),
+      async () => streamed("event: end\ndata: x\n\n"),
+    ]);
+    const began = performance.now();
+    await follow({ ...base(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
+    expect(performance.now() - began).toBeGreaterThanOrEqual(39);
   });
 
   it("joins a character whose bytes were split between chunks", async () => {

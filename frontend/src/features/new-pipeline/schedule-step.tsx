@@ -1,10 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Field, TextField } from "@/components/field";
 import { shortTime } from "@/format/time";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
-import { errorsBelow } from "./draft";
 import { timesQuery } from "./queries";
 import { StepActions } from "./step";
 
@@ -27,7 +26,7 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
   const result = build(manner, seconds, time, cron, zone);
   const bad = manner === "cron" && cron.trim().split(/\s+/).length !== 5;
   const times = useQuery(timesQuery(bad ? null : result));
-  const messages = { ...errorsBelow(fieldMessages(times.error), "schedule"), ...errors };
+  const messages = { ...messagesBelow(fieldMessages(times.error), "schedule"), ...errors };
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">

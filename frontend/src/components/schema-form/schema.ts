@@ -29,7 +29,7 @@ export type FieldShape = Base &
     | { kind: "json" }
   );
 
-export interface UnionOption {
+interface UnionOption {
   title: string;
   schema: Schema;
   /** The property whose constant tells the options apart. */
@@ -43,7 +43,7 @@ export interface FormField {
 }
 
 /** `schema` with its reference followed and its single `allOf` folded in. */
-export function resolved(schema: Schema, root: Schema): Schema {
+function resolved(schema: Schema, root: Schema): Schema {
   const { $ref, allOf, ...own } = schema;
   if (typeof $ref === "string") return { ...resolved(pointedAt($ref, root), root), ...own };
   if (Array.isArray(allOf) && allOf.length === 1) return { ...resolved(allOf[0] as Schema, root), ...own };
@@ -199,7 +199,7 @@ export function constantsOf(schema: Schema, root: Schema): Config {
   return Object.fromEntries(constants.map(([name, property]) => [name, property.const]));
 }
 
-export function isSecret(schema: Schema): boolean {
+function isSecret(schema: Schema): boolean {
   return schema.writeOnly === true || schema.format === "password";
 }
 

@@ -1,16 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
-import { plainFetch } from "@/api/session";
+import { providersQuery } from "@/api/providers";
 import { buttonLook, Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
-
-export const providersQuery = {
-  queryKey: ["providers"],
-  queryFn: () => answer(api.GET("/api/v1/auth/providers", { fetch: plainFetch })),
-  staleTime: Infinity,
-};
 
 function startAddress(provider: string, query: Record<string, string | undefined>): string {
   const given = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));

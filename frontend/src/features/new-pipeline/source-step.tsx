@@ -1,15 +1,15 @@
 import { useState } from "react";
 import type { CatalogueEntry } from "@/api/types";
-import { fieldMessages, nameTaken } from "@/api/problem";
+import { fieldMessages, messagesBelow, nameTaken } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { CheckSteps } from "./check-steps";
-import { errorsBelow, type End } from "./draft";
+import type { End } from "./draft";
 import { EndPicker } from "./end-picker";
 import { useCheckConnector, useCheckSettings, useSaveConnector } from "./queries";
-import { inWords, missing, type Config, type Schema } from "./schema";
-import { SchemaForm } from "./schema-form";
+import { inWords, missing, type Config, type Schema } from "@/components/schema-form/schema";
+import { SchemaForm } from "@/components/schema-form/schema-form";
 import { StepActions } from "./step";
 
 interface Props {
@@ -78,7 +78,7 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
 
   const empty = missing(schema, schema, config);
   const messages = fieldMessages(save.error ?? check.error);
-  const errors = { ...errorsBelow(messages, "config"), ...(tried ? asRequired(empty) : {}) };
+  const errors = { ...messagesBelow(messages, "config"), ...(tried ? asRequired(empty) : {}) };
   const general = save.error ?? check.error;
 
   function attempt(action: () => void) {

@@ -5,10 +5,10 @@ import { TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { plural } from "@/format/number";
 import type { Draft } from "./draft";
-import { PreviewTable } from "./preview-table";
+import { PreviewTable } from "@/components/preview-table";
 import { usePreview } from "./queries";
 import { StepActions } from "./step";
-import { TransformEditor, transformError } from "./transform-editor";
+import { TransformEditor, transformError } from "@/components/transform-editor";
 
 interface Props {
   draft: Draft;

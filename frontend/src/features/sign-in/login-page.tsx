@@ -10,7 +10,7 @@ import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { Entrance } from "./entrance";
 import { takeHash } from "./link-secret";
-import { gaveUp, passkeysWork, showPasskey } from "./passkey";
+import { gaveUp, passkeysWork, showPasskey } from "@/session/passkey";
 import { providerProblem } from "./problems";
 import { Providers } from "./providers";
 

@@ -1,7 +1,7 @@
 import { Link, useRouter } from "@tanstack/react-router";
 import { ProblemError } from "@/api/problem";
-import { buttonLook } from "@/components/button";
-import { EmptyState, ErrorNotice } from "@/components/notice";
+import { buttonLook } from "./button";
+import { EmptyState, ErrorNotice } from "./notice";
 
 export function NotFoundPage() {
   return (

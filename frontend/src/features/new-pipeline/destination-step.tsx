@@ -1,19 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { CheckSteps } from "./check-steps";
-import { errorsBelow, tableName, writeModes, type Draft, type End, type WriteMode } from "./draft";
+import { tableName, writeModes, type Draft, type End, type WriteMode } from "./draft";
 import { EndPicker } from "./end-picker";
 import { catalogueQuery, useCheckConnector, useCheckSettings } from "./queries";
-import { missing, type Schema } from "./schema";
-import { SchemaForm } from "./schema-form";
+import { missing, type Schema } from "@/components/schema-form/schema";
+import { SchemaForm } from "@/components/schema-form/schema-form";
 import { asRequired } from "./source-step";
 import { StepActions } from "./step";
 
-export type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
+type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
 
 interface Props {
   draft: Draft;
@@ -46,8 +46,8 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
   const empty = schema ? missing(schema, schema, end!.config) : [];
   const check = end?.connectorId ? checkSaved : checkNew;
   const settingErrors = {
-    ...errorsBelow(errors, "config"),
-    ...errorsBelow(fieldMessages(checkNew.error), "config"),
+    ...messagesBelow(errors, "config"),
+    ...messagesBelow(fieldMessages(checkNew.error), "config"),
     ...(tried ? asRequired(empty) : {}),
   };
 

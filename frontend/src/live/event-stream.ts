@@ -1,74 +1,13 @@
-/** A server-sent event, as the WHATWG HTML standard section 9.2 defines it. */
-export interface ServerEvent {
-  id: string;
-  event: string;
-  data: string;
-}
-
-/** Turns text that arrives in pieces of any size into events. Comments (heartbeats) yield nothing. */
-export class EventParser {
-  private rest = "";
-  private data: string[] = [];
-  private event = "";
-  private lastId = "";
-  /** What the server asks to wait before reconnecting, in milliseconds. */
-  retry: number | null = null;
-
-  push(chunk: string): ServerEvent[] {
-    const text = this.rest + chunk;
-    const found: ServerEvent[] = [];
-    let start = 0;
-    for (;;) {
-      const end = lineEnd(text, start);
-      if (end === null) break;
-      this.line(text.slice(start, end.at), found);
-      start = end.next;
-    }
-    this.rest = text.slice(start);
-    return found;
-  }
-
-  private line(line: string, found: ServerEvent[]): void {
-    if (line === "") return this.dispatch(found);
-    const colon = line.indexOf(":");
-    if (colon === 0) return;
-    const name = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-    if (name === "data") this.data.push(value);
-    else if (name === "event") this.event = value;
-    else if (name === "id" && !value.includes("\0")) this.lastId = value;
-    else if (name === "retry" && /^\d+$/.test(value)) this.retry = Number(value);
-  }
-
-  private dispatch(found: ServerEvent[]): void {
-    if (this.data.length > 0) {
-      found.push({ id: this.lastId, event: this.event || "message", data: this.data.join("\n") });
-    }
-    this.data = [];
-    this.event = "";
-  }
-}
-
-/** The next line break at or after `from`; null when the line may still go on. */
-function lineEnd(text: string, from: number): { at: number; next: number } | null {
-  for (let at = from; at < text.length; at += 1) {
-    const char = text[at];
-    if (char === "\n") return { at, next: at + 1 };
-    if (char !== "\r") continue;
-    if (at + 1 === text.length) return null; // the other half of a CRLF may come
-    return { at, next: text[at + 1] === "\n" ? at + 2 : at + 1 };
-  }
-  return null;
-}
+import { createParser, type EventSourceMessage } from "eventsource-parser";
 
 export type StreamState = "connecting" | "live" | "waiting" | "closed";
 
-export interface FollowOptions {
+interface FollowOptions {
   url: string;
   signal: AbortSignal;
   fetch: (request: Request) => Promise<Response>;
   /** Answer `"stop"` when the event says nothing more will come. */
-  onEvent: (event: ServerEvent) => "stop" | void;
+  onEvent: (event: EventSourceMessage) => "stop" | void;
   onState?: (state: StreamState) => void;
   /** Silence longer than this many milliseconds counts as a dead connection. */
   silence?: number;
@@ -95,7 +34,7 @@ export function defaultBackOff(attempt: number): number {
  */
 export async function follow(options: FollowOptions): Promise<void> {
   const { signal, onState, backOff = defaultBackOff } = options;
-  const place = { lastId: "", retry: null as number | null };
+  const place: Place = { lastId: "", retry: null };
   let failures = 0;
   while (!signal.aborted) {
     onState?.("connecting");
@@ -112,6 +51,7 @@ type Outcome = "stop" | "progress" | "nothing";
 
 interface Place {
   lastId: string;
+  /** Milliseconds the server asks to wait before reconnecting. */
   retry: number | null;
 }
 
@@ -127,21 +67,27 @@ async function connection(options: FollowOptions, place: Place): Promise<Outcome
     if (response.status === 204) return "stop";
     if (!response.ok || !response.body) return outcome;
     onState?.("live");
-    const parser = new EventParser();
+    const arrived: EventSourceMessage[] = [];
+    const parser = createParser({
+      onEvent: (event) => arrived.push(event),
+      onRetry: (milliseconds) => {
+        place.retry = milliseconds;
+      },
+    });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const chunk = await reader.read().catch(() => null); // cut off: the loop reconnects
       if (chunk === null || chunk.done) return outcome;
       watchdog.feed();
       outcome = "progress";
-      for (const event of parser.push(chunk.value)) {
-        place.lastId = event.id;
+      parser.feed(chunk.value);
+      for (const event of arrived.splice(0)) {
+        place.lastId = event.id ?? place.lastId;
         if (onEvent(event) === "stop") {
           await reader.cancel();
           return "stop";
         }
       }
-      place.retry = parser.retry;
     }
   } finally {
     watchdog.stop();

@@ -1,11 +1,12 @@
 import { Link } from "@tanstack/react-router";
+import { isLive } from "@/api/run-status";
 import type { RunRow } from "@/api/types";
-import { useNow } from "@/components/clock";
-import { classNames } from "@/components/class-names";
-import { isLive, StatusBadge } from "@/components/status";
-import { When } from "@/components/when";
 import { duration, secondsBetween } from "@/format/duration";
 import { count, plural } from "@/format/number";
+import { classNames } from "./class-names";
+import { useNow } from "./clock";
+import { StatusBadge } from "./status";
+import { When } from "./when";
 
 export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
   // where there is little room, the pipeline's cell says these in a second line

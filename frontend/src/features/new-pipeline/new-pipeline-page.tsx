@@ -1,12 +1,11 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { intention } from "@/api/client";
-import { fieldMessages } from "@/api/problem";
+import { fieldMessages, messagesBelow } from "@/api/problem";
 import { PageHeader } from "@/components/page";
 import { say } from "@/components/toast";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
-import { EMPTY_DRAFT, errorsBelow, type Draft } from "./draft";
+import { EMPTY_DRAFT, type Draft } from "./draft";
 import { useCreatePipeline } from "./queries";
 import { ReviewStep } from "./review-step";
 import { ScheduleStep } from "./schedule-step";
@@ -36,16 +35,13 @@ export function NewPipelinePage() {
   function finish(choice: Pick<Draft, "name" | "tags" | "transform">) {
     const whole = { ...draft, ...choice };
     setDraft(whole);
-    create.mutate(
-      { draft: whole, key: intention() },
-      {
-        onSuccess: (pipeline) => {
-          say(`${pipeline.name} was created.`);
-          void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
-        },
-        onError: (error) => setOpen(stepOf(Object.keys(fieldMessages(error)))),
+    create.mutate(whole, {
+      onSuccess: (pipeline) => {
+        say(`${pipeline.name} was created.`);
+        void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
       },
-    );
+      onError: (error) => setOpen(stepOf(Object.keys(fieldMessages(error)))),
+    });
   }
 
   const bodies = [
@@ -56,12 +52,12 @@ export function NewPipelinePage() {
     <DestinationStep
       key={draft.stream}
       draft={draft}
-      errors={{ ...errorsBelow(errors, "config.destination"), ...errorsBelow(errors, "destination") }}
+      errors={{ ...messagesBelow(errors, "config.destination"), ...messagesBelow(errors, "destination") }}
       onDone={(choice) => done(2, choice)}
     />,
     <ScheduleStep
       schedule={draft.schedule}
-      errors={errorsBelow(errors, "schedule")}
+      errors={messagesBelow(errors, "schedule")}
       onDone={(schedule) => done(3, { schedule })}
     />,
     <ReviewStep

@@ -1,5 +1,6 @@
+import { transformsOf } from "@/api/definition";
 import type { Schedule } from "@/format/schedule";
-import { pruned, type Config } from "./schema";
+import { pruned, type Config } from "@/components/schema-form/schema";
 
 export type WriteMode = "replace" | "append" | "merge";
 export type SyncMode = "full_refresh" | "incremental";
@@ -59,11 +60,6 @@ export function definitionOf(draft: Draft) {
   };
 }
 
-/** The transforms of a definition document, from one editor's text. */
-export function transformsOf(code: string) {
-  return code.trim() === "" ? [] : [{ kind: "python" as const, code }];
-}
-
 function endOf(end: End) {
   if (end.connectorId) return { connector_id: end.connectorId };
   return { connector_id: null, kind: end.kind, config: pruned(end.config) };
@@ -87,14 +83,4 @@ export function tableName(stream: string): string {
 export function writeModes(syncMode: SyncMode, primaryKey: string[]): WriteMode[] {
   if (syncMode === "full_refresh") return ["replace", "append"];
   return primaryKey.length > 0 ? ["merge", "append"] : ["append"];
-}
-
-/** Errors below one part of the definition, with that part's path taken off. */
-export function errorsBelow(errors: Record<string, string>, path: string): Record<string, string> {
-  const prefix = `${path}.`;
-  return Object.fromEntries(
-    Object.entries(errors)
-      .filter(([field]) => field.startsWith(prefix))
-      .map(([field, message]) => [field.slice(prefix.length), message]),
-  );
 }

@@ -1,8 +1,9 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { follow } from "@/api/event-stream";
+import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
-import { useTabVisible } from "@/components/visibility";
+import { follow } from "./event-stream";
+import { useTabVisible } from "./visibility";
 
 const PAUSE = 1_000; // milliseconds: a busy organization refreshes a list once a second, not per event
 
@@ -16,8 +17,8 @@ export function useOrgEvents(): void {
     let timer: ReturnType<typeof setTimeout> | undefined;
     function refresh() {
       timer = undefined;
-      void client.invalidateQueries({ queryKey: ["pipelines"] });
-      void client.invalidateQueries({ queryKey: ["runs", "list"] });
+      void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+      void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
     }
     follow({
       url: "/api/v1/events",

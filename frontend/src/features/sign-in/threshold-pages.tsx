@@ -2,25 +2,27 @@ import { useMutation } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
 import { useEffect, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
-import { begin, end, refresh } from "@/api/session";
+import { end, refresh, rememberOrganization } from "@/api/session";
 import type { Session } from "@/api/types";
 import { Button, buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { queryClient } from "@/query-client";
+import { isOwnPath } from "@/session/own-path";
+import { useEntering } from "@/session/use-entering";
+import { useSession } from "@/session/use-session";
 import { Entrance } from "./entrance";
 import { takeHash } from "./link-secret";
 import { CodeForm } from "./login-page";
-import { useSession } from "./use-session";
 
 /** Where a log-in through an identity provider arrives: the cookie is there, the token is not yet. */
 export function WelcomePage() {
   const router = useRouter();
   useEffect(() => {
     const found = takeHash();
-    const next = ownPath(found.get("next"));
-    if (found.get("org")) sessionStorage.setItem("drover.org", found.get("org")!);
+    const given = found.get("next");
+    const next = isOwnPath(given) ? given : "/";
+    if (found.get("org")) rememberOrganization(found.get("org"));
     void refresh().then((known) => router.history.replace(known ? next : "/login"));
   }, [router]);
   return (
@@ -28,11 +30,6 @@ export function WelcomePage() {
       <Skeletons rows={3} />
     </Entrance>
   );
-}
-
-/** Only a path of our own: a full address here would let a link send people elsewhere. */
-function ownPath(path: string | null): string {
-  return path && /^\/(?![/\\])/.test(path) ? path : "/";
 }
 
 /** For someone who belongs to no organization, or whom their organization's rules keep out. */
@@ -56,15 +53,6 @@ const logout = (
     Log out
   </button>
 );
-
-function useEntering() {
-  const router = useRouter();
-  return (session: Session) => {
-    begin(session);
-    queryClient.clear();
-    void router.navigate({ to: "/pipelines" });
-  };
-}
 
 function NoOrganization({ session }: { session: Session }) {
   const enter = useEntering();

@@ -1,16 +1,18 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { Link, useRouter } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import { useEffect, useState, type FormEvent } from "react";
 import { answer, api } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
-import { begin, currentSession, plainFetch, resume } from "@/api/session";
+import { queryKeys } from "@/api/query-keys";
+import { currentSession, plainFetch, resume } from "@/api/session";
+import type { Session } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { queryClient } from "@/query-client";
+import { useEntering } from "@/session/use-entering";
+import { useSession } from "@/session/use-session";
 import { Entrance } from "./entrance";
 import { Providers } from "./providers";
-import { useSession } from "./use-session";
 
 const KEPT = "drover.invitation"; // over a log-in on the way; for this tab only
 
@@ -26,32 +28,30 @@ function takeSecret(): string {
 
 export function InvitationPage() {
   const [token] = useState(takeSecret);
-  const router = useRouter();
+  const enter = useEntering();
   const session = useSession();
   useEffect(() => {
     if (currentSession().status === "unknown") void resume();
   }, []);
   const shown = useQuery({
-    queryKey: ["invitation", token],
+    queryKey: queryKeys.openInvitation(token),
     queryFn: () => answer(api.POST("/api/v1/invitations/show", { body: { token }, fetch: plainFetch })),
     retry: false,
   });
 
-  function enter(next: Parameters<typeof begin>[0]) {
+  const join = (next: Session) => {
     sessionStorage.removeItem(KEPT);
-    begin(next);
-    queryClient.clear();
-    void router.navigate({ to: "/pipelines" });
-  }
+    enter(next);
+  };
 
   const accept = useMutation({
     mutationFn: () => answer(api.POST("/api/v1/invitations/accept", { body: { token } })),
-    onSuccess: enter,
+    onSuccess: join,
   });
   const register = useMutation({
     mutationFn: (body: { name: string; email: string; password: string; invitation: string }) =>
       answer(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
-    onSuccess: enter,
+    onSuccess: join,
   });
 
   if (!shown.data) {

@@ -1,7 +1,7 @@
 import type { CheckStep } from "@/api/types";
 import { CheckIcon, CrossIcon } from "@/components/icons";
 import { duration } from "@/format/duration";
-import { inWords } from "./schema";
+import { inWords } from "@/components/schema-form/schema";
 
 /** What a connection check did, step by step, up to the first that failed. */
 export function CheckSteps({ steps }: { steps: CheckStep[] }) {

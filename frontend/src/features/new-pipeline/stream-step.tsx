@@ -9,7 +9,7 @@ import { Choice } from "./end-picker";
 import { streamsQuery } from "./queries";
 import { StepActions } from "./step";
 
-export type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
+type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
 
 const MOST_SHOWN = 60;
 

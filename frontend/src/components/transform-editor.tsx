@@ -1,6 +1,6 @@
 import type { CodeMessage } from "@/api/types";
-import { Button } from "@/components/button";
-import { CodeEditor } from "@/components/code-editor";
+import { Button } from "./button";
+import { CodeEditor } from "./code-editor";
 
 const EXAMPLE = `def transform(record):
     """Called for each record: return it changed, a list of records, or None to drop it."""

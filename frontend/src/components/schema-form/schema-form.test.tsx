@@ -54,8 +54,11 @@ let current: Config = {};
 
 function Harness({ start = {}, errors = {} }: { start?: Config; errors?: Record<string, string> }) {
   const [value, setValue] = useState<Config>(start);
-  current = value;
-  return <SchemaForm schema={SCHEMA} value={value} onChange={setValue} errors={errors} />;
+  const change = (next: Config) => {
+    current = next;
+    setValue(next);
+  };
+  return <SchemaForm schema={SCHEMA} value={value} onChange={change} errors={errors} />;
 }
 
 afterEach(cleanup);

@@ -1,9 +1,10 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { answer, api, intention } from "@/api/client";
+import { queryKeys } from "@/api/query-keys";
 import type { Connector, ConnectorRow, Pipeline } from "@/api/types";
 import type { Schedule } from "@/format/schedule";
 import { definitionOf, type Draft } from "./draft";
-import { pruned, type Config } from "./schema";
+import { pruned, type Config } from "@/components/schema-form/schema";
 
 export type Role = ConnectorRow["role"];
 
@@ -11,7 +12,7 @@ const HOUR = 3_600_000; // milliseconds
 
 export function catalogueQuery(role: Role) {
   return queryOptions({
-    queryKey: ["catalogue", role],
+    queryKey: queryKeys.catalogue(role),
     queryFn: ({ signal }) =>
       role === "source"
         ? answer(api.GET("/api/v1/catalog/sources", { signal }))
@@ -22,7 +23,7 @@ export function catalogueQuery(role: Role) {
 
 export function connectorsQuery(role: Role) {
   return queryOptions({
-    queryKey: ["connectors", role],
+    queryKey: queryKeys.connectors.saved(role),
     queryFn: ({ signal }) => allConnectors(role, signal),
   });
 }
@@ -42,7 +43,7 @@ async function allConnectors(role: Role, signal: AbortSignal): Promise<{ results
 
 export function streamsQuery(connectorId: string) {
   return queryOptions({
-    queryKey: ["connectors", "streams", connectorId],
+    queryKey: queryKeys.connectors.streams(connectorId),
     queryFn: ({ signal }) =>
       answer(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId } }, signal })),
     staleTime: HOUR,
@@ -77,7 +78,7 @@ export function useSaveConnector(role: Role) {
           body: { role, name: connector.name, kind: connector.kind, config: pruned(connector.config) },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["connectors", role] }),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.saved(role) }),
   });
 }
 
@@ -86,7 +87,7 @@ const TIMES_SHOWN = 3;
 /** When a schedule would start runs next; the server's arithmetic knows the days clocks change. */
 export function timesQuery(schedule: Schedule | null) {
   return queryOptions({
-    queryKey: ["schedule times", schedule],
+    queryKey: queryKeys.scheduleTimes(schedule),
     queryFn: ({ signal }) =>
       answer(api.POST("/api/v1/schedules/preview", { body: { schedule, count: TIMES_SHOWN }, signal })),
     enabled: schedule !== null,
@@ -107,10 +108,10 @@ export function usePreview() {
 export function useCreatePipeline() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ draft, key }: { draft: Draft; key: string }): Promise<Pipeline> =>
+    mutationFn: (draft: Draft): Promise<Pipeline> =>
       answer(
         api.POST("/api/v1/pipelines", {
-          params: { header: { "Idempotency-Key": key } },
+          params: { header: { "Idempotency-Key": intention() } },
           body: {
             name: draft.name.trim(),
             tags: draft.tags,
@@ -119,6 +120,6 @@ export function useCreatePipeline() {
           },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["pipelines"] }),
+    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
   });
 }
