@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+from uuid import UUID
 
 from apps.engine.failures import FailureClass
 
@@ -102,6 +103,11 @@ class StorageRoot:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def stream_key(org_id: UUID | str, pipeline_id: UUID | str) -> str:
+    """Identity of the engine's state: one stream of one pipeline of one org."""
+    return f"{org_id}:{pipeline_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """Everything a child process needs for one attempt; sent over a pipe, never argv, env or a file."""
@@ -123,8 +129,7 @@ class RunSpec:
 
     @property
     def stream_key(self) -> str:
-        """Identity of the engine's state: one stream of one pipeline of one org."""
-        return f"{self.org_id}:{self.pipeline_id}"
+        return stream_key(self.org_id, self.pipeline_id)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

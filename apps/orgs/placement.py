@@ -1,4 +1,4 @@
-"""Which domain an object may be put in, and which objects a principal can see."""
+"""Which objects a principal can see, the one way to find one of them, and which domain it may be put in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.orgs.exceptions import Invalid
+from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Domain, Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
@@ -18,6 +18,15 @@ def visible(queryset: QuerySet[Any], principal: Principal) -> Any:
     if principal.only_domain is None:
         return queryset
     return queryset.filter(domain_id=principal.only_domain)
+
+
+def one(queryset: QuerySet[Any], pk: UUID, *, lock: bool = False) -> Any:
+    """The object with this id in an org's QuerySet, or NotFound: foreign and unknown look the same."""
+    rows = queryset.select_for_update(of=("self",)) if lock else queryset
+    found = rows.filter(pk=pk).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def placed(

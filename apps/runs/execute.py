@@ -214,8 +214,7 @@ class End:
     def _again(self, *, wait: float, **changes: Any) -> None:
         at = Now() + timedelta(seconds=wait)
         self._move(Status.PENDING, not_before=at if wait else None, **changes)
-        claim = self.claim
-        queue.ask_for_worker(org_id=claim.org_id, run_id=claim.run_id, seconds=wait)
+        queue.ask_for_worker(seconds=wait)
 
     def _move(self, after: Status, **changes: Any) -> None:
         claim = self.claim

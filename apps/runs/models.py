@@ -48,7 +48,6 @@ class Run(OrgOwned):
     idle_attempts = models.PositiveSmallIntegerField(default=0)  # attempts that moved no record
     crashes = models.PositiveSmallIntegerField(default=0)  # attempts whose worker died: poison cap
     not_before = models.DateTimeField(null=True)  # back-off of the next attempt
-    job_id = models.BigIntegerField(null=True)  # Procrastinate's
 
     lease = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)

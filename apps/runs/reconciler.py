@@ -87,7 +87,7 @@ def recover(*, org_id: UUID, run_id: UUID, lease: UUID, worker_died: bool = Fals
         if run.crashes + 1 >= retries.POISON:
             failure = failure_columns(POISONED)
             return _end(run, Status.FAILED, finished_at=Now(), crashes=run.crashes + 1, **failure)
-        queue.ask_for_worker(org_id=org_id, run_id=run_id)
+        queue.ask_for_worker()
         return _end(run, Status.PENDING, crashes=run.crashes + 1)
 
 

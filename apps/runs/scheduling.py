@@ -90,7 +90,7 @@ def _make_room(org: Org, schedule: Schedule, live: Run) -> None:
     if schedule.overlap != Overlap.CANCEL_OTHER:
         return
     try:
-        services.cancel(org=org, run=live, by=SYSTEM)
+        services.cancel(org=org, by=SYSTEM, run_id=live.pk)
     except AlreadyEnded:
         logger.debug("run ended before its schedule cancelled it", run=str(live.pk))
 
@@ -102,8 +102,8 @@ def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now
     try:
         services.start(
             org=org,
-            pipeline=pipeline,
             by=SYSTEM,
+            pipeline_id=pipeline.pk,
             trigger=Trigger.SCHEDULE,
             schedule=schedule,
             slot=slot,

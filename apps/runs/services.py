@@ -1,4 +1,7 @@
-"""The verbs of runs: each one transaction, one audit event, its job deferred in the same transaction."""
+"""The verbs of runs: each one transaction, one audit event, its job deferred in the same transaction.
+
+Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do there.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from django.db.models.functions import Now
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
-from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.models import Schedule
 from apps.runs import queue, states
 from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
 from apps.runs.models import LIVE, Run, Status, Trigger
 from apps.runs.usage import counting as usage
+from apps.runs.visibility import pipeline_for, run_for
 
 CANCEL_ENFORCED_AFTER = (
     7  # seconds until a run whose worker does not answer is cancelled without it
@@ -27,9 +32,9 @@ CANCEL_ENFORCED_AFTER = (
 def start(
     *,
     org: Org,
-    pipeline: Pipeline,
     by: Principal,
-    trigger: Trigger = Trigger.MANUAL,
+    pipeline_id: UUID,
+    trigger: Trigger | None = None,
     force: bool = False,
     schedule: Schedule | None = None,
     slot: datetime | None = None,
@@ -37,8 +42,10 @@ def start(
 ) -> Run:
     """A pending run and the job that will execute it, or neither.
 
+    Without a `trigger` the kind of `by` says whether a person or an API key started it.
     Raises PipelineDisabled unless `force`, RunInProgress naming the live run, and LimitReached.
     """
+    pipeline = pipeline_for(Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id)
     if not pipeline.enabled and not force:
         raise PipelineDisabled
     _refuse_second(org, pipeline.pk)
@@ -48,7 +55,7 @@ def start(
         org=org,
         pipeline=pipeline,
         version=pipeline.version,
-        trigger=trigger,
+        trigger=trigger or (Trigger.API if by.actor.kind == "api_key" else Trigger.MANUAL),
         triggered_by_id=by.user_id,
         schedule=schedule,
         slot=slot,
@@ -57,18 +64,19 @@ def start(
         timeout_seconds=pipeline.timeout_seconds,
     )
     with transaction.atomic():
-        run.job_id = queue.ask_for_worker(org_id=org.pk, run_id=run.pk, at=not_before)
+        queue.ask_for_worker(at=not_before)
         _insert(run)
         _audit(org, by, "run.start", run, pipeline.name)
         states.announce(org_id=org.pk, run_id=run.pk)
     return run
 
 
-def cancel(*, org: Org, run: Run, by: Principal) -> None:
+def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
     """End the run: at once when it waits, within ten seconds when it runs.
 
     Raises AlreadyEnded. Asking twice is asking once.
     """
+    run = run_for(Permission.RUNS_CANCEL, org=org, by=by, run_id=run_id)
     with transaction.atomic():
         _audit(org, by, "run.cancel", run)
         if states.move(
@@ -88,11 +96,12 @@ def cancel(*, org: Org, run: Run, by: Principal) -> None:
             raise AlreadyEnded
 
 
-def retry(*, org: Org, run: Run, by: Principal) -> None:
+def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
     """Try a failed or cancelled run again, from its last checkpoint.
 
     Raises NotRetryable, and RunInProgress when the pipeline has a live run by now.
     """
+    run = run_for(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
     before = Status(run.status)
     if before not in {Status.FAILED, Status.CANCELLED}:
         raise NotRetryable
@@ -105,11 +114,11 @@ def retry(*, org: Org, run: Run, by: Principal) -> None:
                 before=before,
                 after=Status.PENDING,
                 trigger=Trigger.RETRY,
-                job_id=queue.ask_for_worker(org_id=org.pk, run_id=run.pk),
                 **_AFRESH,
             )
             if not moved:
                 raise NotRetryable
+            queue.ask_for_worker()
             _audit(org, by, "run.retry", run)
     except IntegrityError:
         _refuse_second(org, run.pipeline_id)

@@ -21,8 +21,8 @@ PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)  # a minute later ea
 
 
 @app.task(name=queue.EXECUTE, queue=queue.RUNS)
-def execute(*, org_id: str, run_id: str) -> None:
-    """A ticket: run whichever run's turn it is."""
+def execute(*, org_id: str = "", run_id: str = "") -> None:
+    """Run whichever run's turn it is. The ids are ignored: jobs of the release before still carry them."""
     attempts.work_once(workers.current())
 
 

@@ -6,20 +6,37 @@ from typing import Any
 from uuid import UUID
 
 from apps.orgs.models import Org
-from apps.orgs.placement import visible
+from apps.orgs.placement import one, visible
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
 from apps.runs.models import Run
 
 
-def pipelines(org: Org | UUID, principal: Principal) -> Any:
+def pipelines(org: Org | UUID, by: Principal) -> Any:
     """The pipelines of the org that the principal can see."""
-    return visible(Pipeline.objects.for_org(org), principal)
+    return visible(Pipeline.objects.for_org(org), by)
 
 
-def runs(org: Org | UUID, principal: Principal) -> Any:
+def runs(org: Org | UUID, by: Principal) -> Any:
     """The runs of those pipelines."""
     rows = Run.objects.for_org(org)
-    if principal.only_domain is None:
+    if by.only_domain is None:
         return rows
-    return rows.filter(pipeline__domain_id=principal.only_domain)
+    return rows.filter(pipeline__domain_id=by.only_domain)
+
+
+def pipeline_for(
+    permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, lock: bool = False
+) -> Pipeline:
+    """The pipeline, if the principal holds the permission in its domain. Raises NotFound and PermissionMissing."""
+    found: Pipeline = one(pipelines(org, by), pipeline_id, lock=lock)
+    by.require(permission, domain_id=found.domain_id)
+    return found
+
+
+def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) -> Run:
+    """The run, if the principal holds the permission in its pipeline's domain. Raises as `pipeline_for` does."""
+    found: Run = one(runs(org, by).select_related("pipeline"), run_id)
+    by.require(permission, domain_id=found.pipeline.domain_id)
+    return found

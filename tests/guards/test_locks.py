@@ -22,12 +22,12 @@ TRIED = {
     "the org": ["apps/orgs/members/views.py:Organization.patch"],
     "a pipeline": [
         "apps/pipelines/views.py:PipelineView.changeable",
-        "apps/orgs/http/views.py:one",
+        "apps/orgs/placement.py:one",
     ],
     "a connector": ["apps/connectors/views.py:ConnectorView.editable"],
     "the engine's stream": [
         "apps/engine/sync/statements.py:<module>",
-        "apps/runs/positions/views.py:_editable",
+        "apps/runs/positions/services.py:_movable",
     ],
 }
 ROWS = {

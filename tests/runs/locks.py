@@ -104,11 +104,11 @@ def _resetting(world: World) -> Order:
     import psycopg
     from django.conf import settings
 
+    from apps.engine.contract import stream_key
     from apps.engine.sync import state
-    from apps.runs.positions import services as positions
 
     pipeline = make_pipeline(world)
-    key = positions.stream_key(world.org.pk, pipeline.pk)
+    key = stream_key(world.org.pk, pipeline.pk)
     with psycopg.connect(state.engine_conninfo(settings.ENGINE_DATABASE_URL)) as engine:
         engine.execute(
             "insert into engine_stream (stream_key, lease, run_id, attempt) values (%s, 'a', 'b', 1)",

@@ -17,7 +17,6 @@ from django.db import connection
 from apps.orgs.principals import SYSTEM
 from apps.orgs.tenancy import org_scope
 from apps.runs import services, snapshots
-from apps.runs.models import Trigger
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -69,7 +68,7 @@ def wait_for_workers(processes: int, seconds: float = 40) -> None:
 def start(world: World, pipeline: Any) -> UUID:
     """A run of the pipeline, as a person would start it."""
     with world.scope():
-        run = services.start(org=world.org, pipeline=pipeline, by=SYSTEM, trigger=Trigger.MANUAL)
+        run = services.start(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk)
     return run.pk
 
 

@@ -67,7 +67,7 @@ def children_of(worker: Worker) -> list[int]:
 
 def cancel(world: World, run_id: UUID) -> None:
     with world.scope():
-        services.cancel(org=world.org, run=Run.objects.for_org(world.org).get(pk=run_id), by=SYSTEM)
+        services.cancel(org=world.org, by=SYSTEM, run_id=run_id)
 
 
 def has_read(count: int) -> Any:
@@ -206,8 +206,7 @@ def test_a_run_retried_by_hand_is_tried_as_often_as_a_new_one(
         work_until_idle(this_worker)
         assert shown(acme, run_id)["attempt"] == 2 * tries
         with acme.scope():
-            run = Run.objects.for_org(acme.org).get(pk=run_id)
-            services.retry(org=acme.org, run=run, by=SYSTEM)
+            services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
 
 
 def test_a_stopping_worker_gives_its_run_back_and_another_goes_on(

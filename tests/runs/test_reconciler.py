@@ -93,7 +93,7 @@ def test_the_third_dead_worker_is_the_last(acme: World, claim: Claim) -> None:
 
 def test_a_cancelled_run_of_a_dead_worker_ends_cancelled(acme: World, claim: Claim) -> None:
     with acme.scope():
-        services.cancel(org=acme.org, run=run_of(acme, claim), by=SYSTEM)
+        services.cancel(org=acme.org, by=SYSTEM, run_id=claim.run_id)
     assert reconciler.enforce_cancels() == 0  # its worker has a few seconds to do it well
     change(acme, claim.run_id, cancel_requested_at=Now() - timedelta(seconds=30))
 
@@ -129,7 +129,7 @@ def test_jobs_of_dead_workers_are_removed_and_those_of_living_ones_are_not(acme:
 def test_old_rows_nobody_reads_are_swept_away(acme: World, claim: Claim) -> None:
     ended = start(acme, make_pipeline(acme))
     with acme.scope():
-        services.cancel(org=acme.org, run=Run.objects.for_org(acme.org).get(pk=ended), by=SYSTEM)
+        services.cancel(org=acme.org, by=SYSTEM, run_id=ended)
         Event.objects.for_org(acme.org).update(at=timezone.now() - timedelta(days=3))
     expired = timezone.now() - timedelta(minutes=1)
     StreamTicket.objects.create(digest=uuid4().bytes * 2, claims={}, expires_at=expired)

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from apps.background import jobs
 from apps.connectors.storage import data_root, files_root
+from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
@@ -25,7 +26,6 @@ from apps.runs import reconciler, tasks
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status
 from apps.runs.outputs import remains, storage
-from apps.runs.positions.services import stream_key
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start, wait_for
 from tests.runs.test_attempts import has_read, in_background, work_until_idle

@@ -60,7 +60,7 @@ class Lives(RuleBasedStateMachine):
         with self.world.scope():
             live = Run.objects.for_org(self.world.org).filter(status__in=LIVE).exists()
             try:
-                services.start(org=self.world.org, pipeline=self.pipeline, by=SYSTEM)
+                services.start(org=self.world.org, by=SYSTEM, pipeline_id=self.pipeline.pk)
             except RunInProgress:
                 assert live
             else:

@@ -74,7 +74,7 @@ def test_at_the_limit_a_run_is_refused_by_hand_and_a_scheduled_one_fails_with_th
     assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
     assert "200 rows a month" in refused.json()["detail"]
     with acme.scope():
-        services.start(org=acme.org, pipeline=pipeline, by=SYSTEM, trigger=Trigger.SCHEDULE)
+        services.start(org=acme.org, by=SYSTEM, pipeline_id=pipeline.pk, trigger=Trigger.SCHEDULE)
     work_until_idle(this_worker)
     failed = run_of(acme)
     assert (failed.status, failed.failure_class) == (Status.FAILED, "configuration")

@@ -38,7 +38,7 @@ def cancel(stage: Stage, runs: dict[str, UUID], name: str, silent: bool) -> None
 
 def cancel_once(stage: Stage, run: Any) -> None:
     with stage.world.scope():
-        services.cancel(org=stage.world.org, run=run, by=SYSTEM)
+        services.cancel(org=stage.world.org, by=SYSTEM, run_id=run.pk)
 
 
 def test_cancelled_at_random_moments(stage: Stage, rounds: range) -> None:
@@ -66,6 +66,6 @@ def test_cancelled_at_random_moments(stage: Stage, rounds: range) -> None:
 def retry_all(stage: Stage, runs: list[Any]) -> None:
     for run in runs:
         with stage.world.scope():
-            services.retry(org=stage.world.org, run=run, by=SYSTEM)
+            services.retry(org=stage.world.org, by=SYSTEM, run_id=run.pk)
             stage.expect(run.pk, run.pipeline)
     assert {run["status"] for run in stage.settle()} == {"succeeded"}

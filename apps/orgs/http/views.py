@@ -1,4 +1,4 @@
-"""The views that every route inside an org derives from, and the one way to find an object of the org.
+"""The views that every route inside an org derives from.
 
 `OrgView` reads the credential, opens the org's scope (one transaction), loads the principal, checks the one
 permission the method names, and only then calls the handler. A view that names none fails a guard test. An
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -21,9 +20,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.orgs import credentials
-from apps.orgs.exceptions import NotFound, SessionLimited, SessionNeeded
+from apps.orgs.exceptions import SessionLimited, SessionNeeded
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
+from apps.orgs.placement import one as one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
@@ -142,11 +142,3 @@ def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
     if handler is None or method == "options":
         raise drf.MethodNotAllowed(method.upper())
     return handler, method
-
-
-def one(queryset: Any, pk: UUID, *, lock: bool = False) -> Any:
-    """The object with this id in an org's QuerySet, or NotFound: foreign and unknown look the same."""
-    found = (queryset.select_for_update(of=("self",)) if lock else queryset).filter(pk=pk).first()
-    if found is None:
-        raise NotFound
-    return found

@@ -32,7 +32,7 @@ def run_where_needed(
             if newest is None or newest.status != Status.SUCCEEDED:
                 fresh.add(stream)
             if newest is None or newest.status in (Status.FAILED, Status.CANCELLED):
-                services.start(org=org, pipeline=pipeline, by=by, force=True)
+                services.start(org=org, by=by, pipeline_id=pipeline.pk, force=True)
     if fresh:
         _wait(org, {stream: pipelines[stream] for stream in fresh}, say)
     with org_scope(org.pk):

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.background.patience import each
+from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
@@ -18,7 +19,6 @@ from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded
 from apps.runs.models import LIVE, Run
 from apps.runs.outputs import storage
-from apps.runs.positions import services as positions
 
 logger = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ def remove_everything(org_id: UUID) -> bool:
     with org_scope(org_id):
         pipelines = list(Pipeline.objects.for_org(org_id).values_list("pk", flat=True))
     for pipeline_id in pipelines:
-        state.forget(settings.ENGINE_DATABASE_URL, positions.stream_key(org_id, pipeline_id))
+        state.forget(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(f"org/{org_id}")
     return True
 
@@ -47,7 +47,7 @@ def stop_runs(org_id: UUID) -> int:
             if run.cancel_requested_at is not None:
                 continue
             try:
-                services.cancel(org=org, run=run, by=SYSTEM)
+                services.cancel(org=org, by=SYSTEM, run_id=run.pk)
             except AlreadyEnded:
                 logger.debug("run ended by itself", run=str(run.pk))
     return len(live)

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 
+from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs.tenancy import org_scope
 from apps.pipelines import removal
@@ -19,7 +20,6 @@ from apps.pipelines.models import Pipeline
 from apps.runs.leases import Claim
 from apps.runs.models import Run
 from apps.runs.outputs import storage
-from apps.runs.positions import services as positions
 
 logger = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     if _exists(org_id, pipeline_id):
         logger.warning("nothing removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
-    state.forget(settings.ENGINE_DATABASE_URL, positions.stream_key(org_id, pipeline_id))
+    state.forget(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(storage.data_root(org_id, pipeline_id).prefix)
     for run_id in _gone_runs(org_id):
         storage.remove(storage.run_folder(org_id, run_id))

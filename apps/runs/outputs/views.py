@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from django.core.files.storage import default_storage
 from django.http import FileResponse, HttpResponseRedirect
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.exceptions import NotFound
-from apps.orgs.http.views import OrgView, one
-from apps.runs import visibility as access
+from apps.orgs.http.views import OrgView
 from apps.runs.models import Output
-from apps.runs.outputs import storage
+from apps.runs.outputs import files
 from apps.runs.serializers import DownloadQuery, OutputListSerializer
 from apps.web.schema import operation
 from apps.web.slow import Slowly
@@ -44,8 +42,7 @@ class OutputListView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(access.runs(self.org, self.principal), pk)
-        rows = Output.objects.for_org(self.org).filter(run_id=pk).order_by("name")
+        rows = files.of_run(org=self.org, by=self.principal, run_id=pk)
         shown = rows.values("name", "bytes", "rows", "media_type", "created_at")
         return Response({"results": list(shown)})
 
@@ -76,35 +73,16 @@ class OutputView(OrgView):
     def get(self, request: Request, pk: UUID, name: str) -> Slowly:
         """The file as an attachment, or a redirect to a link of the object store that works for a few minutes."""
         wanted = query_of(DownloadQuery, request)
-        one(access.runs(self.org, self.principal), pk)
-        output = Output.objects.for_org(self.org).filter(run_id=pk, name=name).first()
-        if output is None:
-            raise NotFound
-
-        def fetch() -> Any:
-            link = storage.signed_url(output.key, name=_file_name(output))
-            return link if link and wanted["redirect"] else _open(output.key)
-
-        return Slowly(fetch, then=lambda found: _answer(found, output))
+        output = files.named(org=self.org, by=self.principal, run_id=pk, name=name)
+        fetch = partial(files.fetch, output, link=wanted["redirect"])
+        return Slowly(fetch, then=partial(_answer, output))
 
 
-def _open(key: str) -> Any:
-    try:
-        return default_storage.open(key, "rb")
-    except FileNotFoundError:
-        raise NotFound from None
-
-
-def _answer(found: Any, output: Output) -> Response:
+def _answer(output: Output, found: Any) -> Response:
     """A redirect to a link, or the open file as an attachment."""
     if isinstance(found, str):
         return cast(Response, HttpResponseRedirect(found))
-    answer = FileResponse(
-        found, as_attachment=True, filename=_file_name(output), content_type=output.media_type
-    )
+    name = files.short_name(output)
+    answer = FileResponse(found, as_attachment=True, filename=name, content_type=output.media_type)
     answer["X-Content-Type-Options"] = "nosniff"
     return cast(Response, answer)
-
-
-def _file_name(output: Output) -> str:
-    return output.name.rpartition("/")[2]

@@ -9,15 +9,20 @@ import orjson
 import psycopg
 import structlog
 from django.conf import settings
+from django.db import transaction
 
 from apps.background.database_errors import first_line
 from apps.engine import Progress
+from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs import audit
 from apps.orgs.models import Org
+from apps.orgs.placement import one
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline
+from apps.runs import visibility
 from apps.runs.exceptions import NoPosition
 from apps.runs.models import LIVE, Run
 
@@ -26,10 +31,10 @@ logger = structlog.get_logger(__name__)
 UNFINISHED = frozenset({"started", "running"})
 
 
-def shown(org_id: UUID, pipeline_id: UUID) -> dict[str, Any]:
-    """Each stream's position; none before the first run."""
-    found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
-    return {"streams": [_rendered(found)] if found else []}
+def shown(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
+    """Each stream's position; none before the first run. Raises NotFound."""
+    one(visibility.pipelines(org, by), pipeline_id)
+    return {"streams": _streams(org.pk, pipeline_id)}
 
 
 def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
@@ -45,35 +50,45 @@ def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
     return Progress(read, found.written, found.rejected, found.bytes, found.batches)
 
 
-def put(*, org: Org, pipeline: Pipeline, by: Principal, position: dict[str, Any]) -> None:
-    """The next incremental sync continues from `position`.
+def put(*, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any]) -> dict[str, Any]:
+    """Let the next incremental sync continue from `position`. Answers what `shown` does now.
 
     Raises RunInProgress, and NoPosition before the first finished sync.
     """
-    _refuse_while_live(org, pipeline)
-    before = shown(org.pk, pipeline.pk)["streams"]
-    key = stream_key(org.pk, pipeline.pk)
-    if not state.continue_from(settings.ENGINE_DATABASE_URL, key, orjson.dumps(position).decode()):
-        raise NoPosition
-    _audit(org, pipeline, by, "state.put", [before[0]["state"] if before else None, position])
+    with transaction.atomic():
+        pipeline = _movable(org, by, pipeline_id)
+        before = _streams(org.pk, pipeline_id)
+        key, text = stream_key(org.pk, pipeline_id), orjson.dumps(position).decode()
+        if not state.continue_from(settings.ENGINE_DATABASE_URL, key, text):
+            raise NoPosition
+        change = [before[0]["state"] if before else None, position]
+        _audit(org, pipeline, by, "state.put", change)
+    return {"streams": _streams(org.pk, pipeline_id)}
 
 
-def reset(*, org: Org, pipeline: Pipeline, by: Principal) -> None:
-    """The next run reads everything again. Raises RunInProgress."""
-    _refuse_while_live(org, pipeline)
-    state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline.pk))
-    _audit(org, pipeline, by, "state.reset", None)
+def reset(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
+    """Let the next run read everything again. Answers what `shown` does now. Raises RunInProgress."""
+    with transaction.atomic():
+        pipeline = _movable(org, by, pipeline_id)
+        state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id))
+        _audit(org, pipeline, by, "state.reset", None)
+    return {"streams": _streams(org.pk, pipeline_id)}
 
 
-def stream_key(org_id: UUID, pipeline_id: UUID) -> str:
-    """As RunSpec.stream_key makes it."""
-    return f"{org_id}:{pipeline_id}"
-
-
-def _refuse_while_live(org: Org, pipeline: Pipeline) -> None:
+def _movable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+    """The pipeline, locked: a run of it cannot start before the position has changed. Raises RunInProgress."""
+    pipeline = visibility.pipeline_for(
+        Permission.STATE_EDIT, org=org, by=by, pipeline_id=pipeline_id, lock=True
+    )
     live = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE)
     if (run_id := live.values_list("id", flat=True).first()) is not None:
         raise RunInProgress(run_id)
+    return pipeline
+
+
+def _streams(org_id: UUID, pipeline_id: UUID) -> list[dict[str, Any]]:
+    found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
+    return [_rendered(found)] if found else []
 
 
 def _rendered(found: state.StreamState) -> dict[str, Any]:

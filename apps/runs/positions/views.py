@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http.views import OrgView, one
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.pipelines.models import Pipeline
-from apps.runs import visibility as access
 from apps.runs.positions import services as positions
 from apps.runs.serializers import (
     NothingSerializer,
@@ -49,8 +46,7 @@ class StateView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(access.pipelines(self.org, self.principal), pk)
-        return Response(positions.shown(self.org.pk, pk))
+        return Response(positions.shown(org=self.org, by=self.principal, pipeline_id=pk))
 
     @operation(
         "pipelines_state_put",
@@ -64,9 +60,10 @@ class StateView(OrgView):
     )
     def put(self, request: Request, pk: UUID) -> Response:
         wanted = data_of(PutStreamStateSerializer, request)
-        pipeline = _editable(self, pk)
-        positions.put(org=self.org, pipeline=pipeline, by=self.principal, position=wanted["state"])
-        return Response(positions.shown(self.org.pk, pk))
+        moved = positions.put(
+            org=self.org, by=self.principal, pipeline_id=pk, position=wanted["state"]
+        )
+        return Response(moved)
 
 
 class StateResetView(OrgView):
@@ -83,12 +80,4 @@ class StateResetView(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         data_of(NothingSerializer, request)
-        positions.reset(org=self.org, pipeline=_editable(self, pk), by=self.principal)
-        return Response(positions.shown(self.org.pk, pk))
-
-
-def _editable(view: OrgView, pk: UUID) -> Pipeline:
-    """The pipeline, locked: a run of it cannot start before the position has changed."""
-    pipeline = one(access.pipelines(view.org, view.principal), pk, lock=True)
-    view.principal.require(Permission.STATE_EDIT, domain_id=pipeline.domain_id)
-    return cast(Pipeline, pipeline)
+        return Response(positions.reset(org=self.org, by=self.principal, pipeline_id=pk))

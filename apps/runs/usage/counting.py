@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -15,6 +16,7 @@ from apps.pipelines.models import Pipeline
 from apps.runs.models import Run, Status, Usage
 
 WARN_AT = 0.8
+MONTHS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ def of_month(org_id: UUID) -> Usage:
     """This month's row, or an empty one that is not saved."""
     found: Usage | None = Usage.objects.for_org(org_id).filter(month=this_month()).first()
     return found or Usage(org_id=org_id, month=this_month())
+
+
+def months(org: Org) -> list[dict[str, Any]]:
+    """What was used in each of the last months, the newest first."""
+    rows = Usage.objects.for_org(org).order_by("-month")[:MONTHS]
+    return list(rows.values("month", "rows", "bytes", "runs"))
 
 
 def over(org: Org) -> Measure | None:

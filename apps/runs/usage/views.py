@@ -14,7 +14,6 @@ from rest_framework.response import Response
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs.keeping import retention
-from apps.runs.models import Usage
 from apps.runs.serializers import UsageSerializer
 from apps.runs.usage import counting as usage
 from apps.web.schema import operation
@@ -24,7 +23,6 @@ EXAMPLE = {
     "months": [{"month": "2026-11-01", "rows": 820000, "bytes": 96000000, "runs": 412}],
     "kept": [{"name": "logs", "days": 90, "rows": 31000, "bytes": 4200000}],
 }
-MONTHS = 24
 
 
 class UsageView(OrgView):
@@ -41,7 +39,7 @@ class UsageView(OrgView):
             for m in usage.measures(self.org)
         ]
         kept = [asdict(each) for each in retention.kept(self.org)]
-        return Response({"limits": limits, "months": months(self), "kept": kept})
+        return Response({"limits": limits, "months": usage.months(self.org), "kept": kept})
 
 
 class UsageExportView(OrgView):
@@ -59,13 +57,7 @@ class UsageExportView(OrgView):
         text = io.StringIO()
         writer = csv.DictWriter(text, ["month", "rows", "bytes", "runs"])
         writer.writeheader()
-        writer.writerows(months(self))
+        writer.writerows(usage.months(self.org))
         answer = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="usage.csv"'
         return answer
-
-
-def months(view: OrgView) -> list[dict[str, Any]]:
-    """The newest first."""
-    rows = Usage.objects.for_org(view.org).order_by("-month")[:MONTHS]
-    return list(rows.values("month", "rows", "bytes", "runs"))

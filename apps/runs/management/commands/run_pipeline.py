@@ -21,7 +21,7 @@ from apps.orgs.principals import operator
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs import services, snapshots
-from apps.runs.models import ENDED, Trigger
+from apps.runs.models import ENDED
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 UNKNOWN, TIMED_OUT = 2, 4
@@ -100,9 +100,7 @@ def _start(org: Org, name: str, *, force: bool) -> UUID:
         if pipeline is None:
             raise CommandError(f"{org.slug} has no pipeline named {name!r}.", returncode=UNKNOWN)
         try:
-            run = services.start(
-                org=org, pipeline=pipeline, by=OPERATOR, trigger=Trigger.MANUAL, force=force
-            )
+            run = services.start(org=org, by=OPERATOR, pipeline_id=pipeline.pk, force=force)
         except (Conflict, Disabled) as error:
             raise CommandError(str(error), returncode=UNKNOWN) from error
     return run.pk
