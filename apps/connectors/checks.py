@@ -1,133 +1,70 @@
-"""Asking a connection over HTTP: does it work, what does it offer. No transaction waits for the other side."""
+"""Asking a connection: does it work, what does it offer.
+
+The other side may take its time, and no transaction waits for it. So each function here only reads what is needed,
+inside the org's scope, and answers a question; whoever asks it leaves the scope first.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from rest_framework.request import Request
-from rest_framework.response import Response
-
 from apps.connectors import engine, services
 from apps.connectors.custom_sources import kinds as custom_kinds
+from apps.connectors.engine import Answer
 from apps.connectors.exceptions import NotASource
-from apps.connectors.models import Connector
-from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
-from apps.connectors.views import ConnectorView
-from apps.orgs.http.views import one
+from apps.connectors.models import Connector, ConnectorRole
+from apps.orgs.models import Org
+from apps.orgs.placement import one
+from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-from apps.web.schema import operation
-from apps.web.slow import Slowly
-from apps.web.views import data_of
-
-CHECK_EXAMPLE = {
-    "ok": False,
-    "steps": [
-        {"step": "resolve", "ok": True, "message": "db.example.com is 93.184.216.34", "ms": 3.1},
-        {"step": "connect", "ok": False, "message": "connection refused", "ms": 12.4},
-    ],
-}
-STREAMS_EXAMPLE = {
-    "ok": True,
-    "streams": [
-        {
-            "name": "public.flights",
-            "fields": [{"name": "id", "type": "integer", "nullable": False}],
-            "primary_key": ["id"],
-            "cursor_fields": ["id"],
-            "sync_modes": ["full_refresh", "incremental"],
-        }
-    ],
-    "failure": None,
-}
 
 
-class CheckSaved(ConnectorView):
-    permissions = {"post": Permission.CONNECTORS_EDIT}
+@dataclass(frozen=True)
+class Question:
+    """`ask` outside every transaction; then `remember` its answer inside the org's scope."""
 
-    @operation(
-        "connectors_check",
-        tag="connectors",
-        summary="Try a saved connector, step by step",
-        request=Empty,
-        answer=CheckAnswer,
-        errors=(404,),
-        example=CHECK_EXAMPLE,
-    )
-    def post(self, request: Request, pk: UUID) -> Slowly:
-        connector: Connector = one(self.connectors(), pk)
-        self.principal.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
-        kind, config = services.resolve(self.org, connector)
-        ask = partial(
-            engine.check,
-            org_id=self.org.pk,
-            role=connector.role,
-            kind=kind,
-            config=config,
-            code=custom_kinds.code_of(self.org, kind),
+    ask: Callable[[], Answer]
+    remember: Callable[[Answer], None]
+
+
+def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question:
+    """Does this connector work? The connector remembers the answer. Raises NotFound and PermissionMissing."""
+    connector: Connector = one(services.connectors(org, by), connector_id)
+    by.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
+    kind, config = services.resolve(org, connector)
+
+    def remember(answer: Answer) -> None:
+        services.note_check(
+            org=org, connector_id=connector_id, version=connector.version, ok=answer["ok"]
         )
 
-        def remember(answer: dict[str, Any]) -> Response:
-            services.note_check(
-                org=self.org, connector_id=pk, version=connector.version, ok=answer["ok"]
-            )
-            return Response(answer)
-
-        return Slowly(ask, then=remember)
+    return Question(_check(org, connector.role, kind, config), remember)
 
 
-class CheckUnsaved(ConnectorView):
-    permissions = {"post": Permission.CONNECTORS_EDIT}
-
-    @operation(
-        "connectors_check_unsaved",
-        tag="connectors",
-        summary="Try settings that are not saved",
-        request=CheckRequest,
-        answer=CheckAnswer,
-        errors=(422,),
-        example=CHECK_EXAMPLE,
-        request_example={
-            "role": "source",
-            "kind": "postgres",
-            "config": {"host": "db.example.com", "database": "shop", "user": "reader"},
-        },
-    )
-    def post(self, request: Request) -> Slowly:
-        data = data_of(CheckRequest, request)
-        kind = services.known_kind(self.org, data["role"], data["kind"])
-        plain = services.checked(kind, data["config"]).plain
-        ask = partial(
-            engine.check,
-            org_id=self.org.pk,
-            role=kind.role,
-            kind=kind.name,
-            config=plain,
-            code=custom_kinds.code_of(self.org, kind.name),
-        )
-        return Slowly(ask, then=Response)
+def check_unsaved(
+    *, org: Org, by: Principal, role: str, kind: str, config: Mapping[str, Any]
+) -> Callable[[], Answer]:
+    """Would these settings work? They belong to no domain yet. Raises Invalid and PermissionMissing."""
+    if not by.may_somewhere(Permission.CONNECTORS_EDIT):
+        by.require(Permission.CONNECTORS_EDIT)
+    known = services.known_kind(org, role, kind)
+    return _check(org, role, kind, services.checked(known, config).plain)
 
 
-class Streams(ConnectorView):
-    @operation(
-        "connectors_streams",
-        tag="connectors",
-        summary="The streams behind a saved source, with their fields",
-        answer=StreamsAnswer,
-        errors=(404, 409),
-        example=STREAMS_EXAMPLE,
-    )
-    def get(self, request: Request, pk: UUID) -> Slowly:
-        connector: Connector = one(self.connectors(), pk)
-        if connector.role != "source":
-            raise NotASource
-        kind, config = services.resolve(self.org, connector)
-        ask = partial(
-            engine.discover,
-            org_id=self.org.pk,
-            kind=kind,
-            config=config,
-            code=custom_kinds.code_of(self.org, kind),
-        )
-        return Slowly(ask, then=Response)
+def streams(*, org: Org, by: Principal, connector_id: UUID) -> Callable[[], Answer]:
+    """Which streams does this source offer? Raises NotFound and NotASource."""
+    connector: Connector = one(services.connectors(org, by), connector_id)
+    if connector.role != ConnectorRole.SOURCE:
+        raise NotASource
+    kind, config = services.resolve(org, connector)
+    code = custom_kinds.code_of(org, kind)
+    return partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
+
+
+def _check(org: Org, role: str, kind: str, config: Mapping[str, Any]) -> Callable[[], Answer]:
+    code = custom_kinds.code_of(org, kind)
+    return partial(engine.check, org_id=org.pk, role=role, kind=kind, config=config, code=code)

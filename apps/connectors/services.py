@@ -1,4 +1,7 @@
-"""The verbs of connectors: each one transaction, one audit event."""
+"""The verbs of connectors: each one transaction, one audit event.
+
+Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do there.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from apps.connectors.models import Connector
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
+from apps.orgs.placement import one, placed, visible
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.versions import Match, require_match
 
 SEALED_FOR = "connector"
 
@@ -35,7 +41,8 @@ def create(
     description: str = "",
     domain_id: UUID | None = None,
 ) -> Connector:
-    """Save settings. Raises Invalid naming `kind` or fields below `config`, and ConnectorNameTaken."""
+    """Save settings. Raises Invalid naming `kind`, `domain_id` or fields below `config`, and ConnectorNameTaken."""
+    _place(org, by, domain_id)
     found = known_kind(org, role, kind)
     settled = checked(found, config)
     connector = Connector(
@@ -66,14 +73,19 @@ def update(
     *,
     org: Org,
     by: Principal,
-    connector: Connector,
+    connector_id: UUID,
     changes: Mapping[str, Any],
     patch: bool = True,
+    match: Match = None,
 ) -> Connector:
-    """Change what `changes` names (name, description, domain_id, config) of a locked connector.
+    """Change what `changes` names (name, description, domain_id, config).
 
     Stored secrets that `config` leaves out are kept, unless they would be sent to another place.
+    Raises ChangedMeanwhile, Invalid and ConnectorNameTaken.
     """
+    connector = _editable(org, by, connector_id, match)
+    if changes.get("domain_id", connector.domain_id) != connector.domain_id:
+        _place(org, by, changes["domain_id"])
     kind = known_kind(org, connector.role, connector.kind)
     before = _audited(connector)
     stored = stored_settings(org, connector)
@@ -106,10 +118,10 @@ def update(
     return connector
 
 
-def delete(*, org: Org, by: Principal, connector: Connector) -> None:
-    """Remove it for good. Raises ConnectorInUse naming the pipelines that use it."""
+def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) -> None:
+    """Remove it for good. Raises ChangedMeanwhile, and ConnectorInUse naming the pipelines that use it."""
+    connector = _editable(org, by, connector_id, match)
     shown = shown_config(connector)
-    pk = connector.pk
     try:
         connector.delete()
     except ProtectedError as error:
@@ -122,10 +134,15 @@ def delete(*, org: Org, by: Principal, connector: Connector) -> None:
         by=by,
         action="connector.delete",
         object_kind="connector",
-        object_id=pk,
+        object_id=connector_id,
         object_label=connector.name,
         changes={"config": [shown, None]},
     )
+
+
+def connectors(org: Org, by: Principal) -> Any:
+    """The connectors of the org that the principal can see."""
+    return visible(Connector.objects.for_org(org), by)
 
 
 def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
@@ -168,6 +185,19 @@ def checked(
     if errors:
         raise Invalid(errors)
     return settled
+
+
+def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
+    """The connector, locked, if the principal may edit it and it has not changed since the caller read it."""
+    rows = connectors(org, by).select_related("domain")
+    found: Connector = one(rows, connector_id, lock=True)
+    by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
+    require_match(match, found.version)
+    return found
+
+
+def _place(org: Org, by: Principal, domain_id: UUID | None) -> None:
+    placed(org=org, principal=by, permission=Permission.CONNECTORS_EDIT, domain_id=domain_id)
 
 
 def _hold(org: Org, connector: Connector, settled: Settings) -> None:

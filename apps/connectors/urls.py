@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.connectors import catalogue_views, checks, views
+from apps.connectors import catalogue_views, check_views, views
 from apps.connectors.custom_sources import upload_views
 from apps.connectors.custom_sources import views as custom
 from apps.connectors.repositories import views as repository_views
@@ -13,10 +13,10 @@ urlpatterns = [
     path("catalog/sources/<slug:kind>", catalogue_views.Source.as_view()),
     path("catalog/destinations/<slug:kind>", catalogue_views.Destination.as_view()),
     path("connectors", views.Connectors.as_view()),
-    path("connectors/check", checks.CheckUnsaved.as_view()),
+    path("connectors/check", check_views.CheckUnsaved.as_view()),
     path("connectors/<uuid:pk>", views.ConnectorById.as_view()),
-    path("connectors/<uuid:pk>/check", checks.CheckSaved.as_view()),
-    path("connectors/<uuid:pk>/streams", checks.Streams.as_view()),
+    path("connectors/<uuid:pk>/check", check_views.CheckSaved.as_view()),
+    path("connectors/<uuid:pk>/streams", check_views.Streams.as_view()),
     path("custom-sources", custom.CustomSources.as_view()),
     path("custom-sources/validate", custom.Validate.as_view()),
     path("custom-sources/preview", custom.Try.as_view()),

@@ -18,12 +18,12 @@ from apps.connectors.serializers import (
     ConnectorRow,
     ConnectorUpdate,
 )
-from apps.orgs.http.views import OrgView, one
-from apps.orgs.placement import placed, visible
+from apps.orgs.http.views import OrgView
+from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.views import data_of, etag, query_of, require_match
+from apps.web.views import data_of, etag, match_of, query_of
 
 ROW_EXAMPLE = {
     "id": "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10",
@@ -78,23 +78,11 @@ def detail(connector: Connector) -> dict[str, Any]:
     }
 
 
-class ConnectorView(OrgView):
-    """What the views of connectors share: which ones this principal may see."""
-
-    def connectors(self) -> Any:
-        return visible(Connector.objects.for_org(self.org), self.principal)
-
-    def editable(self, pk: UUID) -> Connector:
-        """The connector, locked, if the principal may edit it."""
-        found: Connector = one(self.connectors().select_related("domain"), pk, lock=True)
-        self.principal.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
-        return found
-
-    def answer(self, connector: Connector, status: int = 200) -> Response:
-        return Response(detail(connector), status=status, headers={"ETag": etag(connector.version)})
+def answer(connector: Connector, status: int = 200) -> Response:
+    return Response(detail(connector), status=status, headers={"ETag": etag(connector.version)})
 
 
-class Connectors(ConnectorView):
+class Connectors(OrgView):
     permissions = {"post": Permission.CONNECTORS_EDIT}
 
     @operation(
@@ -107,7 +95,7 @@ class Connectors(ConnectorView):
     )
     def get(self, request: Request) -> Response:
         wanted = query_of(ConnectorFilter, request)
-        rows = self.connectors().matching(**wanted).rows()
+        rows = services.connectors(self.org, self.principal).matching(**wanted).rows()
         return page(request, rows, orders=ORDERS, default="newest", render=row)
 
     @operation(
@@ -123,17 +111,10 @@ class Connectors(ConnectorView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(ConnectorCreate, request)
-        placed(
-            org=self.org,
-            principal=self.principal,
-            permission=Permission.CONNECTORS_EDIT,
-            domain_id=data["domain_id"],
-        )
-        made = services.create(org=self.org, by=self.principal, **data)
-        return self.answer(made, 201)
+        return answer(services.create(org=self.org, by=self.principal, **data), 201)
 
 
-class ConnectorById(ConnectorView):
+class ConnectorById(OrgView):
     permissions = {
         "patch": Permission.CONNECTORS_EDIT,
         "put": Permission.CONNECTORS_EDIT,
@@ -149,7 +130,8 @@ class ConnectorById(ConnectorView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.answer(one(self.connectors().select_related("domain"), pk))
+        rows = services.connectors(self.org, self.principal).select_related("domain")
+        return answer(one(rows, pk))
 
     @operation(
         "connectors_update",
@@ -188,24 +170,18 @@ class ConnectorById(ConnectorView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        connector = self.editable(pk)
-        require_match(request, connector.version)
-        services.delete(org=self.org, by=self.principal, connector=connector)
+        services.delete(org=self.org, by=self.principal, connector_id=pk, match=match_of(request))
         return Response(status=204)
 
     def change(
         self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
     ) -> Response:
-        connector = self.editable(pk)
-        require_match(request, connector.version)
-        if changes.get("domain_id", connector.domain_id) != connector.domain_id:
-            placed(
-                org=self.org,
-                principal=self.principal,
-                permission=Permission.CONNECTORS_EDIT,
-                domain_id=changes["domain_id"],
-            )
-        services.update(
-            org=self.org, by=self.principal, connector=connector, changes=changes, patch=patch
+        changed = services.update(
+            org=self.org,
+            by=self.principal,
+            connector_id=pk,
+            changes=changes,
+            patch=patch,
+            match=match_of(request),
         )
-        return self.answer(connector)
+        return answer(changed)

@@ -54,6 +54,13 @@ class OrgReadOnly(Exception):
         self.code = code
 
 
+class ChangedMeanwhile(Exception):
+    """The object changed since you read it; read it again."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
 class Conflict(Exception):
     """The request does not fit the present state."""
 

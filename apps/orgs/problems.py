@@ -19,6 +19,11 @@ def not_found(error: exceptions.NotFound) -> Problem:
     return Problem(404, NOT_FOUND, "not_found")
 
 
+@register(exceptions.ChangedMeanwhile)
+def changed_meanwhile(error: exceptions.ChangedMeanwhile) -> Problem:
+    return Problem(412, str(error), "precondition_failed")
+
+
 @register(exceptions.Conflict)
 def conflict(error: exceptions.Conflict) -> Problem:
     return Problem(409, str(error), error.code, extra=dict(error.context))

@@ -77,6 +77,15 @@ def etag(version: int | str) -> str:
     return f'"{version}"'
 
 
+def match_of(request: Request) -> frozenset[str] | None:
+    """The versions that If-Match names, None when any will do."""
+    wanted = request.headers.get("If-Match", "*").strip()
+    if wanted == "*":
+        return None
+    tags = [tag.strip() for tag in wanted.split(",")]
+    return frozenset(tag[1:-1] for tag in tags if len(tag) > 1 and tag[0] == tag[-1] == '"')
+
+
 def require_match(request: Request, version: int | str) -> None:
     """Raise 412 when If-Match names another version than the present one."""
     wanted = request.headers.get("If-Match", "*").strip()

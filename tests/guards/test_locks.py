@@ -24,7 +24,7 @@ TRIED = {
         "apps/pipelines/views.py:PipelineView.changeable",
         "apps/orgs/placement.py:one",
     ],
-    "a connector": ["apps/connectors/views.py:ConnectorView.editable"],
+    "a connector": ["apps/connectors/services.py:_editable"],
     "the engine's stream": [
         "apps/engine/sync/statements.py:<module>",
         "apps/runs/positions/services.py:_movable",

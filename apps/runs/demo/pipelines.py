@@ -162,4 +162,4 @@ def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
         )
     if found.kind != side.kind:
         return found
-    return connectors.update(org=org, by=by, connector=found, changes={"config": side.config})
+    return connectors.update(org=org, by=by, connector_id=found.pk, changes={"config": side.config})

@@ -1,0 +1,13 @@
+"""A change may name the version its caller has read: it is refused when somebody else was faster."""
+
+from __future__ import annotations
+
+from apps.orgs.exceptions import ChangedMeanwhile
+
+Match = frozenset[str] | None  # the versions the caller accepts; None accepts any
+
+
+def require_match(match: Match, version: int | str) -> None:
+    """Raise ChangedMeanwhile unless this version, of a locked object, is one the caller accepts."""
+    if match is not None and str(version) not in match:
+        raise ChangedMeanwhile
