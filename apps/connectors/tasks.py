@@ -7,8 +7,9 @@ from uuid import UUID
 from procrastinate.contrib.django import app
 
 from apps.connectors.repositories import services as repositories
+from apps.connectors.repositories import syncs
 
 
 @app.task(name=repositories.SYNC, queue=repositories.QUEUE)
 def sync_repository(*, org_id: str, repository_id: str) -> None:
-    repositories.sync(org_id=UUID(org_id), repository_id=UUID(repository_id))
+    syncs.sync(org_id=UUID(org_id), repository_id=UUID(repository_id))

@@ -15,9 +15,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from apps.background import jobs
 from apps.connectors import engine
-from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources import edits
 from apps.connectors.models import CustomSource, CustomSourceVersion, Repository
 from apps.connectors.repositories import services as repositories
+from apps.connectors.repositories import syncs
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.runs import reconciler
@@ -62,7 +63,7 @@ def connect(world: World, git: GitServer, **changes: Any) -> dict[str, Any]:
 
 def sync(world: World, made: dict[str, Any]) -> dict[str, Any]:
     """What a worker would do, and how the repository is then."""
-    repositories.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
+    syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
     shown: dict[str, Any] = world.client(Role.VIEWER).get(f"{URL}/{made['id']}").json()
     return shown
 
@@ -296,9 +297,9 @@ def test_a_sync_whose_writing_fails_says_so_and_is_not_under_way_for_ever(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("the disk is full")
 
-    monkeypatch.setattr(custom_sources, "create", broken)
+    monkeypatch.setattr(edits, "add", broken)
     with pytest.raises(RuntimeError):
-        repositories.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
+        syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
     shown = world.client().get(f"{URL}/{made['id']}").json()
     assert (shown["status"], shown["outcomes"]) == ("failed", [])
     assert "try it again" in shown["message"]
@@ -334,7 +335,7 @@ def test_two_syncs_at_once_make_one_source(committed_db: None, git: GitServer) -
 
     def one() -> None:
         try:
-            repositories.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
+            syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
         except BaseException as error:
             failed.append(error)
         finally:
@@ -401,7 +402,7 @@ def test_a_suspended_org_reads_no_repository(world: World, git: GitServer) -> No
     made = connect(world, git)
     with world.scope():
         assert Org.objects.filter(pk=world.org.pk).update(suspended_at=timezone.now()) == 1
-    repositories.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
+    syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
     assert git.asked == []
 
 

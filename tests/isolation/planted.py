@@ -14,7 +14,7 @@ from apps.auth import links, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.auth.tokens import Claims
 from apps.connectors.custom_sources import services as custom_sources
-from apps.connectors.custom_sources.services import Text
+from apps.connectors.custom_sources.texts import Text
 from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
@@ -218,7 +218,7 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
             org=world.org, by=by, name=f"{canary} code", text=text, approve=True
         )
         text = Text(f"{code}\n", validate(code).to_json(), note=canary)
-        custom_sources.update(org=world.org, by=by, source=source, changes={}, text=text)
+        custom_sources.update(org=world.org, by=by, source_id=source.pk, changes={}, text=text)
     connector = make_connector(
         world, name=f"{canary} coded", kind=source.kind, config={"token": f"{canary} token"}
     )

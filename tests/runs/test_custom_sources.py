@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.connectors.custom_sources import services as custom_sources
-from apps.connectors.custom_sources.services import Text
+from apps.connectors.custom_sources.texts import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.execute import Worker

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from apps.connectors.custom_sources import services as custom_sources
-from apps.connectors.custom_sources.services import Text
+from apps.connectors.custom_sources.texts import Text
 from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.models import Output, Run

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.auth import names
-from apps.connectors.custom_sources.services import Text
+from apps.connectors.custom_sources.texts import Text
 from apps.connectors.models import CustomSource
 
 WORDS = ("created", "updated", "unchanged", "archived", "failed")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import engine
 from apps.connectors.custom_sources import uploads
+from apps.connectors.custom_sources.outcomes import File
 from apps.connectors.repositories.serializers import UploadAnswer, UploadRequest
-from apps.orgs.exceptions import Invalid
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
@@ -42,29 +40,19 @@ class Upload(OrgView):
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(UploadRequest, request)
+        filename = data["filename"]
         unpack = partial(
-            engine.unpack,
-            org_id=self.org.pk,
-            filename=data["filename"],
-            content=data["content"],
+            uploads.unpacked, org_id=self.org.pk, filename=filename, content=data["content"]
         )
-        return Slowly(partial(_unpacked, unpack), then=partial(self._take, data))
 
-    def _take(self, data: dict[str, Any], found: engine.Answer) -> Response:
-        results = uploads.take(
-            org=self.org,
-            by=self.principal,
-            filename=data["filename"],
-            files=found["files"],
-            approve=data["approve"],
-        )
-        return Response({"results": results})
+        def take(files: list[File]) -> Response:
+            results = uploads.take(
+                org=self.org,
+                by=self.principal,
+                filename=filename,
+                files=files,
+                approve=data["approve"],
+            )
+            return Response({"results": results})
 
-
-def _unpacked(unpack: Any) -> engine.Answer:
-    """Raises Invalid for an upload that holds no source."""
-    found: engine.Answer = unpack()
-    if not found["files"]:
-        message = "There is no source in it: files named *.py that do not begin with _ or test_."
-        raise Invalid([("content", message, "empty")])
-    return found
+        return Slowly(unpack, then=take, once=True)

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from django.db import transaction
 
-from apps.connectors.custom_sources import outcomes
-from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors import engine
+from apps.connectors.custom_sources import edits, outcomes
 from apps.connectors.custom_sources.outcomes import File, Outcome
 from apps.connectors.exceptions import CustomSourceNameTaken
 from apps.connectors.models import CustomSource, Origin
+from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+
+
+def unpacked(*, org_id: UUID, filename: str, content: str) -> list[File]:
+    """The files of an upload. It asks a child process: call it outside every transaction.
+
+    Raises Invalid for one that holds no source or cannot be read, and Unavailable.
+    """
+    found: list[File] = engine.unpack(org_id=org_id, filename=filename, content=content)["files"]
+    if not found:
+        message = "There is no source in it: files named *.py that do not begin with _ or test_."
+        raise Invalid([("content", message, "empty")])
+    return found
 
 
 def take(
@@ -20,8 +35,9 @@ def take(
 ) -> list[Outcome]:
     """A source, or a new version of the one with the file's name, for each good file.
 
-    Raises OpenHostsNeedAnAdmin, and then nothing is kept.
+    Raises PermissionMissing and OpenHostsNeedAnAdmin, and then nothing is kept.
     """
+    by.require(Permission.CUSTOM_SOURCES_EDIT)
     with transaction.atomic():
         return [_take(org, by, filename, file, approve=approve) for file in files]
 
@@ -35,7 +51,7 @@ def _take(org: Org, by: Principal, filename: str, file: File, *, approve: bool) 
     source: CustomSource | None = same.select_for_update().first()
     if source is None:
         try:
-            made = custom_sources.create(
+            made = edits.add(
                 org=org, by=by, name=name, text=text, origin=Origin.UPLOAD, approve=approve
             )
         except CustomSourceNameTaken as error:  # somebody was faster
@@ -45,6 +61,6 @@ def _take(org: Org, by: Principal, filename: str, file: File, *, approve: bool) 
         message = f"{source.name} comes from a Git repository: change it there."
         return outcomes.outcome(path, "failed", message=message, source=source)
     before = source.latest
-    custom_sources.update(org=org, by=by, source=source, changes={}, text=text, approve=approve)
+    edits.change(org=org, by=by, source=source, changes={}, text=text, approve=approve)
     word = "updated" if source.latest > before else "unchanged"
     return outcomes.outcome(path, word, source=source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,12 +10,19 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import configuration, engine, services
-from apps.connectors.custom_sources import cookbook
-from apps.connectors.custom_sources import kinds as custom_kinds
+from apps.connectors import engine
+from apps.connectors.custom_sources import cookbook, diffs, rendering, trials
 from apps.connectors.custom_sources import services as custom_sources
+from apps.connectors.custom_sources.examples import (
+    CODE,
+    DETAIL,
+    REPORT,
+    ROW,
+    TRY,
+    VERSION,
+    VERSION_ROW,
+)
 from apps.connectors.custom_sources.serializers import (
-    MOST_COMPARED,
     CodeReport,
     CodeRequest,
     Cookbook,
@@ -31,175 +38,34 @@ from apps.connectors.custom_sources.serializers import (
     TryAnswer,
     TryRequest,
 )
-from apps.connectors.custom_sources.services import Text
-from apps.connectors.models import CUSTOM, Connector, CustomSource, CustomSourceVersion
+from apps.connectors.custom_sources.texts import Text, validated
+from apps.connectors.models import CustomSource
 from apps.connectors.serializers import Empty
-from apps.engine.contract import CodeSpec, SourceSpec
-from apps.orgs.exceptions import Invalid, NotFound
-from apps.orgs.http.views import OrgView, one
-from apps.orgs.placement import visible
+from apps.orgs.http.views import OrgView
+from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
 from apps.web.slow import Slowly
-from apps.web.views import data_of, etag, query_of, require_match
+from apps.web.views import data_of, etag, match_of, query_of
 
-HIGHEST = 2**31 - 1
-ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
-CODE = cookbook.EXAMPLE
-REPORT = {
-    "valid": True,
-    "errors": [],
-    "warnings": [],
-    "source_name": "Shop",
-    "description": "",
-    "contract": "rest",
-    "streams": [
-        {
-            "name": "orders",
-            "sync_modes": ["full_refresh"],
-            "primary_key": ["id"],
-            "cursor_field": None,
-        }
-    ],
-    "config_schema": {"type": "object", "properties": {"token": {"type": "string"}}},
-    "secret_names": ["token"],
-    "auth_type": "bearer",
-    "hosts": ["api.example.com"],
-}
-ROW = {
-    "id": ID,
-    "kind": f"custom-{ID}",
-    "name": "Shop",
-    "description": "",
-    "origin": "editor",
-    "repository_id": None,
-    "repository_path": "",
-    "latest_version": 2,
-    "approved_version": 1,
-    "archived": False,
-    "created_at": "2026-11-27T10:00:00Z",
-    "updated_at": "2026-11-27T10:00:00Z",
-}
-VERSION_ROW = {
-    "number": 2,
-    "note": "Orders by date",
-    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "commit": "",
-    "author": "",
-    "hosts": ["api.example.com"],
-    "created_at": "2026-11-27T10:00:00Z",
-    "created_by": {"id": ID, "name": "Ada"},
-    "approved_at": None,
-    "approved_by": None,
-}
-VERSION = {**VERSION_ROW, "code": CODE, "report": REPORT}
-DETAIL = {**ROW, "version": VERSION}
-TRY = {
-    "ok": True,
-    "records": [{"id": 1}],
-    "columns": [{"name": "id", "type": "integer", "nullable": True}],
-    "ms": 310.5,
-    "requests": [
-        {"method": "GET", "url": "https://api.example.com/v1/orders", "status": 200, "ms": 81.0}
-    ],
-    "log": [{"level": "info", "message": "one page"}],
-    "network": [
-        {
-            "host": "api.example.com",
-            "port": 443,
-            "address": "93.184.216.34",
-            "refused": "",
-            "connections": 1,
-            "sent": 812,
-            "received": 5120,
-        }
-    ],
-    "isolation": "good (landlock, seccomp)",
-    "failure": None,
-}
 ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
 BY_NUMBER = {"newest": Order("number", descending=True, parse=int)}
 
 
-SHOWN = (
-    "id", "name", "description", "origin", "repository_id", "repository_path", "created_at",
-    "updated_at",
-)  # fmt: skip
-SHOWN_OF_VERSION = ("number", "note", "sha256", "commit", "author", "created_at", "approved_at")
-PEOPLE = ("created_by", "approved_by")
-
-
-def row(values: dict[str, Any]) -> dict[str, Any]:
-    """A source in a list, from `.rows()`."""
-    return {
-        **{name: values[name] for name in SHOWN},
-        "kind": f"{CUSTOM}{values['id']}",
-        "latest_version": values["latest"],
-        "approved_version": values["approved"],
-        "archived": values["archived_at"] is not None,
-    }
-
-
-def version_row(values: dict[str, Any]) -> dict[str, Any]:
-    """A version in a list, from its values."""
-    return {
-        **{name: values[name] for name in SHOWN_OF_VERSION},
-        "hosts": values["report__hosts"],
-        **{who: _person(values, who) for who in PEOPLE},
-    }
-
-
 class CustomSourceView(OrgView):
-    """What the views share: which sources there are, and how code becomes a version."""
+    """What the views share: which sources there are, and how one is shown."""
 
     def sources(self) -> Any:
-        """An API key limited to a domain sees none: they belong to the whole org."""
-        rows = CustomSource.objects.for_org(self.org)
-        return rows.none() if self.principal.only_domain else rows
+        return custom_sources.sources(self.org, self.principal)
 
-    def versions(self, source: CustomSource) -> Any:
-        return CustomSourceVersion.objects.for_org(self.org).filter(source=source)
-
-    def version_rows(self, source: CustomSource, *more: str) -> Any:
-        named = [f"{who}__{name}" for who in PEOPLE for name in ("name", "email")]
-        return self.versions(source).values(
-            "id", *SHOWN_OF_VERSION, "report__hosts", *PEOPLE, *named, *more
-        )
-
-    def version(self, source: CustomSource, number: int) -> CustomSourceVersion:
-        found: CustomSourceVersion | None = (
-            self.versions(source)
-            .select_related("source")
-            .filter(number=min(number, HIGHEST))
-            .first()
-        )
-        if found is None:
-            raise NotFound
-        return found
-
-    def version_detail(self, source: CustomSource, number: int) -> dict[str, Any]:
-        found = self.version_rows(source, "code", "report").filter(number=min(number, HIGHEST))
-        values = found.first()
-        if values is None:
-            raise NotFound
-        return {**version_row(values), "code": values["code"], "report": values["report"]}
-
-    def text(self, data: dict[str, Any]) -> Text:
-        """The code with its report. Raises Invalid with the messages of code that is not valid."""
-        report = engine.validate(org_id=self.org.pk, code=data["code"])
-        if not report["valid"]:
-            raise Invalid(
-                [
-                    ("code", f"Line {one['line']}: {one['message']}", "invalid_code")
-                    for one in report["errors"]
-                ]
-            )
-        return Text(data["code"], report, note=data.get("note", ""))
+    def validation(self, data: dict[str, Any]) -> Callable[[], Text]:
+        """The code that was sent, to be validated outside the transaction."""
+        note = data.get("note", "")
+        return partial(validated, org_id=self.org.pk, code=data["code"], note=note)
 
     def answer(self, source: CustomSource, status: int = 200) -> Response:
-        values = self.sources().rows().get(pk=source.pk)
-        body = {**row(values), "version": self.version_detail(source, source.latest)}
+        body = rendering.detail(self.org, source)
         return Response(body, status=status, headers={"ETag": etag(source.etag)})
 
 
@@ -217,7 +83,7 @@ class CustomSources(CustomSourceView):
     def get(self, request: Request) -> Response:
         wanted = query_of(CustomSourceFilter, request)
         rows = self.sources().matching(**wanted).rows()
-        return page(request, rows, orders=ORDERS, default="newest", render=row)
+        return page(request, rows, orders=ORDERS, default="newest", render=rendering.row)
 
     @operation(
         "custom_sources_create",
@@ -230,17 +96,15 @@ class CustomSources(CustomSourceView):
         example=DETAIL,
         request_example={"name": "Shop", "code": CODE, "approve": True},
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> Slowly:
         data = data_of(CustomSourceCreate, request)
-        made = custom_sources.create(
-            org=self.org,
-            by=self.principal,
-            name=data["name"],
-            description=data["description"],
-            text=self.text(data),
-            approve=data["approve"],
-        )
-        return self.answer(made, 201)
+        named = {name: data[name] for name in ("name", "description", "approve")}
+
+        def create(text: Text) -> Response:
+            made = custom_sources.create(org=self.org, by=self.principal, text=text, **named)
+            return self.answer(made, 201)
+
+        return Slowly(self.validation(data), then=create, once=True)
 
 
 class CustomSourceById(CustomSourceView):
@@ -271,27 +135,25 @@ class CustomSourceById(CustomSourceView):
         example=DETAIL,
         request_example={"code": CODE, "note": "Orders by date"},
     )
-    def patch(self, request: Request, pk: UUID) -> Response:
+    def patch(self, request: Request, pk: UUID) -> Response | Slowly:
         one(self.sources(), pk)  # a stranger learns nothing of the code's faults
         data = data_of(CustomSourceUpdate, request)
-        text = self.text(data) if "code" in data else None  # before the lock: nobody waits for it
-        source = one(self.sources(), pk, lock=True)
-        require_match(request, source.etag)
-        if "code" in data:
-            custom_sources.require_own_code(source)
-        if "archived" in data:
-            custom_sources.set_archived(
-                org=self.org, by=self.principal, source=source, archived=data["archived"]
+
+        def update(text: Text | None) -> Response:
+            changed = custom_sources.update(
+                org=self.org,
+                by=self.principal,
+                source_id=pk,
+                changes=data,
+                text=text,
+                approve=data.get("approve", False),
+                match=match_of(request),
             )
-        custom_sources.update(
-            org=self.org,
-            by=self.principal,
-            source=source,
-            changes=data,
-            text=text,
-            approve=data.get("approve", False),
-        )
-        return self.answer(source)
+            return self.answer(changed)
+
+        if "code" not in data:
+            return update(None)
+        return Slowly(self.validation(data), then=update, once=True)
 
     @operation(
         "custom_sources_delete",
@@ -302,9 +164,8 @@ class CustomSourceById(CustomSourceView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        source = one(self.sources(), pk, lock=True)
-        require_match(request, source.etag)
-        custom_sources.delete(org=self.org, by=self.principal, source=source)
+        match = match_of(request)
+        custom_sources.delete(org=self.org, by=self.principal, source_id=pk, match=match)
         return Response(status=204)
 
 
@@ -319,8 +180,8 @@ class Versions(CustomSourceView):
         example={"results": [VERSION_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = self.version_rows(one(self.sources(), pk))
-        return page(request, rows, orders=BY_NUMBER, default="newest", render=version_row)
+        rows = rendering.version_rows(self.org, one(self.sources(), pk))
+        return page(request, rows, orders=BY_NUMBER, default="newest", render=rendering.version_row)
 
 
 class VersionByNumber(CustomSourceView):
@@ -333,7 +194,7 @@ class VersionByNumber(CustomSourceView):
         example=VERSION,
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        return Response(self.version_detail(one(self.sources(), pk), number))
+        return Response(rendering.version_detail(self.org, one(self.sources(), pk), number))
 
 
 class Diff(CustomSourceView):
@@ -354,19 +215,8 @@ class Diff(CustomSourceView):
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
         source = one(self.sources(), pk)
-        after = self.version(source, number)
         against = query_of(CustomSourceDiffQuery, request).get("against", number - 1)
-        before = self.version(source, against) if against else None
-        old, new = before.report["hosts"] if before else [], after.report["hosts"]
-        return Response(
-            {
-                "before": against,
-                "after": number,
-                "diff": _unified(before, after),
-                "hosts_added": [host for host in new if host not in old],
-                "hosts_removed": [host for host in old if host not in new],
-            }
-        )
+        return Response(diffs.diff(org=self.org, source=source, before=against, after=number))
 
 
 class Restore(CustomSourceView):
@@ -383,12 +233,14 @@ class Restore(CustomSourceView):
         example=DETAIL,
     )
     def post(self, request: Request, pk: UUID, number: int) -> Response:
-        source = one(self.sources(), pk, lock=True)
-        require_match(request, source.etag)
-        self.version(source, number)
-        custom_sources.require_own_code(source)
-        custom_sources.restore(org=self.org, by=self.principal, source=source, number=number)
-        return self.answer(source)
+        changed = custom_sources.restore(
+            org=self.org,
+            by=self.principal,
+            source_id=pk,
+            number=number,
+            match=match_of(request),
+        )
+        return self.answer(changed)
 
 
 class Approve(CustomSourceView):
@@ -405,13 +257,14 @@ class Approve(CustomSourceView):
         example={**DETAIL, "approved_version": 2},
     )
     def post(self, request: Request, pk: UUID, number: int) -> Response:
-        source = one(self.sources(), pk, lock=True)
-        require_match(request, source.etag)
-        self.version(source, number)
-        custom_sources.approve_version(
-            org=self.org, by=self.principal, source=source, number=number
+        changed = custom_sources.approve(
+            org=self.org,
+            by=self.principal,
+            source_id=pk,
+            number=number,
+            match=match_of(request),
         )
-        return self.answer(source)
+        return self.answer(changed)
 
 
 class Validate(CustomSourceView):
@@ -447,52 +300,18 @@ class Try(CustomSourceView):
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(TryRequest, request)
-        text, report, label = self._code(data)
-        config = self._config(data, report)
-        source = SourceSpec(
-            kind="custom",
-            config=config,
+        run = trials.prepare(
+            org=self.org,
+            by=self.principal,
             stream=data["stream"],
-            code=CodeSpec(text, tuple(report["hosts"]), tuple(report["secret_names"]), label),
+            config=data.get("config", {}),
+            limit=data["max_records"],
+            code=data.get("code"),
+            source_id=data.get("id"),
+            number=data.get("version"),
+            connector_id=data.get("connector_id"),
         )
-        ask = partial(
-            engine.try_source, org_id=self.org.pk, source=source, limit=data["max_records"]
-        )
-        return Slowly(ask, then=Response)
-
-    def _code(self, data: dict[str, Any]) -> tuple[str, dict[str, Any], str]:
-        """(text, report, label) of the code in the request, or of the saved source it names."""
-        if ("code" in data) == ("id" in data):
-            raise Invalid([("code", "Send code, or the id of a saved source.", "ambiguous")])
-        if "code" in data:
-            text = self.text(data)
-            custom_sources.require_open_hosts(self.principal, text.report["hosts"])
-            return text.code, dict(text.report), "draft"
-        source = one(self.sources(), data["id"])
-        version = self.version(source, data.get("version") or source.latest)
-        if version.approved_at is None:
-            custom_sources.require_open_hosts(self.principal, version.report["hosts"])
-        if "connector_id" in data and version.approved_at is None:
-            message = (
-                "Stored secrets are given to approved versions only: send the settings instead."
-            )
-            raise Invalid([("connector_id", message, "unapproved")])
-        return version.code, version.report, f"{source.name}, version {version.number}"
-
-    def _config(self, data: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-        """The settings, checked against what the code asks for."""
-        kind = custom_kinds.kind_of(CustomSource(name="draft"), report)
-        before = configuration.EMPTY
-        if "connector_id" in data:
-            found: Connector = one(
-                visible(Connector.objects.for_org(self.org), self.principal), data["connector_id"]
-            )
-            self.principal.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
-            if "id" not in data or found.custom_source_id != data["id"]:
-                message = "Its settings are only for the saved source it belongs to."
-                raise Invalid([("connector_id", message, "mismatch")])
-            before = services.stored_settings(self.org, found)
-        return services.checked(kind, data.get("config", {}), before=before, patch=True).plain
+        return Slowly(run, then=Response)
 
 
 class Recipes(CustomSourceView):
@@ -508,24 +327,3 @@ class Recipes(CustomSourceView):
     )
     def get(self, request: Request) -> Response:
         return Response({"results": cookbook.entries(), "packages": cookbook.packages()})
-
-
-def _unified(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str | None:
-    """None when there are too many lines: difflib takes time by their square, and the web would wait for it."""
-    old = before.code.splitlines(keepends=True) if before else []
-    new = after.code.splitlines(keepends=True)
-    if max(len(old), len(new)) > MOST_COMPARED:
-        return None
-    lines = difflib.unified_diff(
-        old,
-        new,
-        f"version {before.number}" if before else "nothing",
-        f"version {after.number}",
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
-
-
-def _person(values: dict[str, Any], who: str) -> dict[str, Any] | None:
-    if values[who] is None:
-        return None
-    return {"id": values[who], "name": values[f"{who}__name"] or values[f"{who}__email"]}

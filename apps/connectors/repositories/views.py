@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.custom_sources.upload_views import OUTCOME
 from apps.connectors.models import Repository
-from apps.connectors.repositories import services as repositories
+from apps.connectors.repositories import services, webhooks
 from apps.connectors.repositories.serializers import (
     HookAnswer,
     RepositoryConnected,
@@ -22,14 +21,12 @@ from apps.connectors.repositories.serializers import (
     WebhookSecret,
 )
 from apps.connectors.serializers import Empty
-from apps.orgs.exceptions import NotFound
-from apps.orgs.http.views import OrgView, one
-from apps.orgs.models import Org
+from apps.orgs.http.views import OrgView
+from apps.orgs.placement import one
 from apps.orgs.roles import Permission
-from apps.orgs.tenancy import org_scope
 from apps.web.paging import newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
-from apps.web.views import PublicView, data_of, etag, require_match
+from apps.web.views import PublicView, data_of, etag, match_of
 
 ID = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f10"
 HOOK = f"https://drover.example/api/v1/hooks/{ID}/repositories/{ID}"
@@ -78,9 +75,7 @@ def shown(values: dict[str, Any]) -> dict[str, Any]:
 
 class RepositoryView(OrgView):
     def repositories(self) -> Any:
-        """An API key limited to a domain sees none: they belong to the whole org, as their sources do."""
-        rows = Repository.objects.for_org(self.org)
-        return rows.none() if self.principal.only_domain else rows
+        return services.repositories(self.org, self.principal)
 
     def rows(self) -> Any:
         return self.repositories().values(*SHOWN, *COMMIT, "org_id", "has_token", "token_last4")
@@ -117,7 +112,7 @@ class Repositories(RepositoryView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(RepositoryCreate, request)
-        made, secret = repositories.connect(org=self.org, by=self.principal, fields=data)
+        made, secret = services.connect(org=self.org, by=self.principal, fields=data)
         return self.answer(made, 201, webhook_secret=secret)
 
 
@@ -150,11 +145,14 @@ class RepositoryById(RepositoryView):
         request_example={"branch": "release"},
     )
     def patch(self, request: Request, pk: UUID) -> Response:
-        row = one(self.repositories(), pk, lock=True)
-        require_match(request, row.etag)
-        data = data_of(RepositoryUpdate, request)
-        repositories.change(org=self.org, by=self.principal, repository=row, changes=data)
-        return self.answer(row)
+        changed = services.change(
+            org=self.org,
+            by=self.principal,
+            repository_id=pk,
+            changes=data_of(RepositoryUpdate, request),
+            match=match_of(request),
+        )
+        return self.answer(changed)
 
     @operation(
         "repositories_delete",
@@ -165,9 +163,8 @@ class RepositoryById(RepositoryView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        row = one(self.repositories(), pk, lock=True)
-        require_match(request, row.etag)
-        repositories.disconnect(org=self.org, by=self.principal, repository=row)
+        match = match_of(request)
+        services.disconnect(org=self.org, by=self.principal, repository_id=pk, match=match)
         return Response(status=204)
 
 
@@ -185,9 +182,8 @@ class Sync(RepositoryView):
         example={**ROW, "status": "waiting"},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        row = one(self.repositories(), pk, lock=True)
-        repositories.ask(org=self.org, by=self.principal, repository=row)
-        return self.answer(row, 202)
+        asked = services.ask_for_sync(org=self.org, by=self.principal, repository_id=pk)
+        return self.answer(asked, 202)
 
 
 class RenewWebhookSecret(RepositoryView):
@@ -203,8 +199,7 @@ class RenewWebhookSecret(RepositoryView):
         example={"webhook_secret": SHOWN_ONCE},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        row = one(self.repositories(), pk, lock=True)
-        secret = repositories.renew_webhook_secret(org=self.org, by=self.principal, repository=row)
+        secret = services.renew_webhook_secret(org=self.org, by=self.principal, repository_id=pk)
         return Response({"webhook_secret": secret})
 
 
@@ -222,26 +217,10 @@ class Hook(PublicView):
         public=True,
     )
     def post(self, request: Request, org_id: UUID, pk: UUID) -> Response:
-        body = request._request.body
-        with org_scope(org_id):
-            org = Org.objects.filter(pk=org_id).first()
-            row = Repository.objects.for_org(org_id).filter(pk=pk).first() if org else None
-            if org is None or row is None:
-                raise NotFound
-            if not repositories.is_signed(org, row, request.headers, body):
-                raise NotFound  # as if it did not exist: who has no secret learns nothing
-            asked = not (org.suspended_at or org.deletion_at) and _concerns(row.branch, body)
-            if asked:
-                locked = one(Repository.objects.for_org(org_id), pk, lock=True)
-                repositories.ask(org=org, by=repositories.WEBHOOK, repository=locked)
+        asked = webhooks.pushed(
+            org_id=org_id,
+            repository_id=pk,
+            headers=request.headers,
+            body=request._request.body,
+        )
         return Response({"sync": asked}, status=202)
-
-
-def _concerns(branch: str, body: bytes) -> bool:
-    """A push to another branch does not. What does not say its branch might."""
-    try:
-        said = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return True
-    ref = said.get("ref") if isinstance(said, dict) else None
-    return not isinstance(ref, str) or ref in (branch, f"refs/heads/{branch}")

@@ -1,0 +1,104 @@
+"""Trying a custom source: what is run, with which settings. Nothing is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from apps.connectors import engine
+from apps.connectors import services as connectors
+from apps.connectors.configuration import EMPTY, Settings
+from apps.connectors.custom_sources import edits, kinds, services, texts
+from apps.connectors.engine import Answer
+from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
+from apps.engine.contract import CodeSpec, SourceSpec
+from apps.orgs.exceptions import Invalid
+from apps.orgs.models import Org
+from apps.orgs.placement import one
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+
+
+def prepare(
+    *,
+    org: Org,
+    by: Principal,
+    stream: str,
+    config: Mapping[str, Any],
+    limit: int,
+    code: str | None = None,
+    source_id: UUID | None = None,
+    number: int | None = None,
+    connector_id: UUID | None = None,
+) -> Callable[[], Answer]:
+    """Run code, or a version of a saved source (its newest without a `number`), for a few records of a stream.
+
+    Answers a function that does it: call it outside every transaction. Both raise Invalid, and OpenHostsNeedAnAdmin
+    for code nobody has approved; this one also NotFound and PermissionMissing. With a connector its settings are used.
+    """
+    by.require(Permission.CUSTOM_SOURCES_EDIT)
+    if (code is None) == (source_id is None):
+        raise Invalid([("code", "Send code, or the id of a saved source.", "ambiguous")])
+    if source_id is None:
+        if connector_id is not None:
+            _stored_settings(org, by, connector_id, None)
+        return partial(_try_text, org.pk, by, code or "", stream, config, limit)
+    saved: CustomSource = one(services.sources(org, by), source_id)
+    version = edits.version(org, saved, number or saved.latest)
+    if version.approved_at is None:
+        edits.require_open_hosts(by, version.report["hosts"])
+    before = EMPTY
+    if connector_id is not None:
+        _require_approved(version)
+        before = _stored_settings(org, by, connector_id, source_id)
+    label = f"{saved.name}, version {version.number}"
+    source = _source(version.code, version.report, label, stream, config, before)
+    return partial(engine.try_source, org_id=org.pk, source=source, limit=limit)
+
+
+def _try_text(
+    org_id: UUID, by: Principal, code: str, stream: str, config: Mapping[str, Any], limit: int
+) -> Answer:
+    text = texts.validated(org_id=org_id, code=code)
+    edits.require_open_hosts(by, text.report["hosts"])
+    source = _source(text.code, text.report, "draft", stream, config, EMPTY)
+    return engine.try_source(org_id=org_id, source=source, limit=limit)
+
+
+def _require_approved(version: CustomSourceVersion) -> None:
+    if version.approved_at is None:
+        message = "Stored secrets are given to approved versions only: send the settings instead."
+        raise Invalid([("connector_id", message, "unapproved")])
+
+
+def _stored_settings(
+    org: Org, by: Principal, connector_id: UUID, source_id: UUID | None
+) -> Settings:
+    """The settings of a connector that the principal may edit and that belongs to this source. Raises Invalid."""
+    found: Connector = one(connectors.connectors(org, by), connector_id)
+    by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
+    if source_id is None or found.custom_source_id != source_id:
+        message = "Its settings are only for the saved source it belongs to."
+        raise Invalid([("connector_id", message, "mismatch")])
+    return connectors.stored_settings(org, found)
+
+
+def _source(
+    code: str,
+    report: Mapping[str, Any],
+    label: str,
+    stream: str,
+    config: Mapping[str, Any],
+    before: Settings,
+) -> SourceSpec:
+    """What the engine runs; the settings are checked against what the code asks for. Raises Invalid."""
+    kind = kinds.kind_of(CustomSource(name="draft"), report)
+    settled = connectors.checked(kind, config, before=before, patch=True)
+    return SourceSpec(
+        kind="custom",
+        config=settled.plain,
+        stream=stream,
+        code=CodeSpec(code, tuple(report["hosts"]), tuple(report["secret_names"]), label),
+    )

@@ -1,0 +1,63 @@
+"""What a Git server calls after a push. It has no account: the signature over the body is its credential."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from uuid import UUID
+
+import orjson
+
+from apps.connectors.models import Repository
+from apps.connectors.repositories import sealed, services
+from apps.orgs.exceptions import NotFound
+from apps.orgs.models import Org
+from apps.orgs.placement import one
+from apps.orgs.principals import system
+from apps.orgs.tenancy import org_scope
+
+WEBHOOK = system("Webhook")
+
+
+def pushed(*, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], body: bytes) -> bool:
+    """Ask for a sync if the push concerns the branch; False when it does not, or the org is closed.
+
+    Raises NotFound for an unknown repository and for a wrong signature alike: who has no secret learns nothing.
+    """
+    with org_scope(org_id):
+        org = Org.objects.filter(pk=org_id).first()
+        if org is None:
+            raise NotFound
+        repository: Repository = one(Repository.objects.for_org(org), repository_id)
+        if not _is_signed(org, repository, headers, body):
+            raise NotFound
+        if org.suspended_at or org.deletion_at or not _concerns(repository.branch, body):
+            return False
+        services.ask_for_sync(org=org, by=WEBHOOK, repository_id=repository_id)
+        return True
+
+
+def _is_signed(org: Org, repository: Repository, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether the sender of a webhook knows its secret.
+
+    GitHub, Gitea, Forgejo and Bitbucket sign the body (HMAC-SHA256, hex); GitLab sends the secret itself.
+    """
+    secret = sealed.unseal(org, repository)["webhook_secret"]
+    token = headers.get("X-Gitlab-Token")
+    if token is not None:
+        return hmac.compare_digest(token.encode(), secret.encode())
+    given = headers.get("X-Hub-Signature-256") or headers.get("X-Hub-Signature") or ""
+    scheme, _, digest = given.partition("=")
+    expected = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return scheme == "sha256" and hmac.compare_digest(digest.encode(), expected.encode())
+
+
+def _concerns(branch: str, body: bytes) -> bool:
+    """A push to another branch does not. What does not say its branch might."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return True
+    ref = said.get("ref") if isinstance(said, dict) else None
+    return not isinstance(ref, str) or ref in (branch, f"refs/heads/{branch}")
