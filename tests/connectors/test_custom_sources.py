@@ -11,10 +11,12 @@ from uuid import uuid4
 
 import pytest
 
+from apps.connectors import engine
 from apps.connectors.custom_sources.serializers import MOST_COMPARED
 from apps.connectors.models import CustomSource
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
+from apps.orgs.tenancy import current_org_id
 from tests.world import World
 
 URL = "/api/v1/custom-sources"
@@ -103,6 +105,55 @@ def test_code_that_is_not_valid_is_refused_line_by_line(world: World) -> None:
     first = next(e for e in checked["errors"] if "pandas" in e["message"])
     assert first["message"] == "A custom source cannot import pandas."
     assert (first["line"], first["column"]) == (1, 1)
+
+
+def test_no_transaction_is_open_while_code_is_validated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(world)
+    open_scopes: list[Any] = []
+    validate = engine.validate
+
+    def watched(**asked: Any) -> Any:
+        open_scopes.append(current_org_id())
+        return validate(**asked)
+
+    monkeypatch.setattr(engine, "validate", watched)
+    create(world, name="Other")
+    changed = world.client().patch(f"{URL}/{made['id']}", {"code": code() + "# newer\n"})
+    assert changed.json()["latest_version"] == 2
+    draft = {"code": code(), "stream": "orders", "config": {"token": "t"}}
+    assert world.client().post(f"{URL}/preview", draft).status_code == 200
+    assert open_scopes == [None, None, None]
+
+
+def test_what_changed_during_the_validation_of_other_code_is_not_overwritten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{URL}/{create(world)['id']}"
+    validate = engine.validate
+
+    def meanwhile(**asked: Any) -> Any:
+        monkeypatch.setattr(engine, "validate", validate)
+        assert world.client().patch(path, {"name": "Store"}).status_code == 200
+        return validate(**asked)
+
+    tag = world.client().get(path)["ETag"]
+    monkeypatch.setattr(engine, "validate", meanwhile)
+    newer = {"code": code() + "# newer\n"}
+    answer = world.client().patch(path, newer, headers={"If-Match": tag})
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    assert world.client().get(path).json()["latest_version"] == 1
+
+
+def test_a_source_made_with_a_key_is_made_once(world: World) -> None:
+    client = world.client()
+    sent = {"name": "Shop", "code": code()}
+    first, again = (client.post(URL, sent, headers={"Idempotency-Key": "a"}) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again["Idempotency-Replayed"] == "true"
+    assert again.json()["id"] == first.json()["id"]
+    assert again["ETag"] == first["ETag"]
 
 
 def test_two_sources_of_one_name_are_a_conflict(world: World) -> None:
