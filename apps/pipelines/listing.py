@@ -16,6 +16,8 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
 from apps.web.paging import Cursor
 
 MOMENT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
@@ -83,11 +85,19 @@ class Found:
 
 
 def find(
-    org_id: UUID, filters: Mapping[str, Any], *, order: str, cursor: Cursor | None, limit: int
+    *,
+    org: Org,
+    by: Principal,
+    filters: Mapping[str, Any],
+    order: str,
+    cursor: Cursor | None,
+    limit: int,
 ) -> Found:
-    """One page of the org's pipelines. The cursor's value must be of this order (`fits`)."""
+    """One page of the pipelines that `by` can see. The cursor's value must be of this order (`fits`)."""
+    if by.only_domain is not None:
+        filters = {**filters, "only_domain": by.only_domain}
     backwards = cursor is not None and cursor.backwards
-    parameters = {**_bound(filters), "org": org_id, "most": limit + 1}
+    parameters = {**_bound(filters), "org": org.pk, "most": limit + 1}
     if cursor:
         parameters |= {"after": cursor.value, "after_id": cursor.id}
     with connection.cursor() as database:

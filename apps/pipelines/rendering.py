@@ -6,9 +6,10 @@ from typing import Any
 
 from apps.auth.models import User
 from apps.orgs.models import Org
-from apps.pipelines import definition, versions
+from apps.pipelines import definition
+from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
-from apps.pipelines.services import schedule_of
+from apps.pipelines.schedules.services import schedule_of
 
 
 def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:

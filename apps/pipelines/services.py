@@ -1,29 +1,35 @@
-"""The verbs of pipelines: each one transaction, one audit event; a changed definition makes a new version."""
+"""The verbs of pipelines: each one transaction, one audit event; a changed definition makes a new version.
+
+Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do there.
+Those that take `checked` raise CodeUnchecked for the code of a transform that nobody has read yet (`transforms`).
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
-from apps.connectors import engine
 from apps.connectors.custom_sources import kinds as custom_kinds
-from apps.connectors.schemas import Error
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.pipelines import definition, diffs, removal, versions
+from apps.orgs.roles import Permission
+from apps.orgs.versions import Match
+from apps.pipelines import definition, removal, transforms
 from apps.pipelines.definition import Definition
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
-from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
+from apps.pipelines.history import diffs, versions
+from apps.pipelines.models import Pipeline
 from apps.pipelines.schedules import plans
 from apps.pipelines.schedules.plans import Plan
-from apps.pipelines.schedules.times import next_run_at
+from apps.pipelines.schedules.services import plan_schedule, replan, schedule_of
+from apps.pipelines.transforms import CheckedCode
+from apps.pipelines.visibility import locked, place, readable
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
 RUNNING = ("pending", "running")  # words of apps.runs, which keeps last_run_status
@@ -42,10 +48,12 @@ def create(
     tags: Sequence[str] = (),
     timeout_seconds: int = 6 * 3600,
     max_attempts: int = 3,
+    checked: CheckedCode | None = None,
 ) -> Pipeline:
     """A pipeline with its first version. Raises Invalid naming the fields, PipelineNameTaken and LimitReached."""
+    place(org, by, domain_id)
     _require_room(org)
-    settled, plan = read(org=org, by=by, config=config, schedule=schedule)
+    settled, plan = read(org=org, by=by, config=config, schedule=schedule, checked=checked)
     pipeline = Pipeline(
         org=org,
         name=name,
@@ -74,12 +82,24 @@ def _require_room(org: Org) -> None:
 
 
 def update(
-    *, org: Org, by: Principal, pipeline: Pipeline, changes: Mapping[str, Any], patch: bool = True
+    *,
+    org: Org,
+    by: Principal,
+    pipeline_id: UUID,
+    changes: Mapping[str, Any],
+    patch: bool = True,
+    match: Match = None,
+    checked: CheckedCode | None = None,
 ) -> Pipeline:
-    """Change what `changes` names of a locked pipeline; `etag` rises if anything differs.
+    """Change what `changes` names; `etag` rises if anything differs.
 
-    Raises Invalid naming the fields, and PipelineNameTaken.
+    Raises ChangedMeanwhile, Invalid naming the fields, and PipelineNameTaken.
     """
+    pipeline = locked(
+        Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
+    )
+    if changes.get("domain_id", pipeline.domain_id) != pipeline.domain_id:
+        place(org, by, changes["domain_id"])
     before = versions.current(org, pipeline) if "config" in changes else None
     row = schedule_of(org, pipeline)
     settled, plan = read(
@@ -91,6 +111,7 @@ def update(
         planned=plans.of(row) if patch else None,
         patch=patch,
         look_at=changes.keys() & {"config", "schedule"},
+        checked=checked,
     )
     changed = _apply(pipeline, changes)
     with transaction.atomic():
@@ -108,11 +129,15 @@ def update(
     return pipeline
 
 
-def delete(*, org: Org, by: Principal, pipeline: Pipeline) -> None:
+def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -> None:
     """Remove it with its versions, schedule and runs, and ask that what they left in storage be removed.
 
-    What it published into a bucket or database of the user's own stays. Raises RunInProgress while a run is live.
+    What it published into a bucket or database of the user's own stays.
+    Raises ChangedMeanwhile, and RunInProgress while a run is live.
     """
+    pipeline = locked(
+        Permission.PIPELINES_DELETE, org=org, by=by, pipeline_id=pipeline_id, match=match
+    )
     if pipeline.last_run_id is not None and pipeline.last_run_status in RUNNING:
         raise RunInProgress(pipeline.last_run_id)
     with transaction.atomic():
@@ -129,8 +154,10 @@ def delete(*, org: Org, by: Principal, pipeline: Pipeline) -> None:
         removal.ask(org_id=org.pk, pipeline_id=pipeline.pk)
 
 
-def duplicate(*, org: Org, by: Principal, pipeline: Pipeline, name: str | None = None) -> Pipeline:
+def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = None) -> Pipeline:
     """A disabled copy with its own secrets, schedule and state. Without `name` a free one is found."""
+    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
+    place(org, by, pipeline.domain_id)
     settled = versions.current(org, pipeline)
     copy = Pipeline(
         org=org,
@@ -153,20 +180,30 @@ def duplicate(*, org: Org, by: Principal, pipeline: Pipeline, name: str | None =
     return copy
 
 
-def set_enabled(*, org: Org, by: Principal, pipeline: Pipeline, enabled: bool) -> Pipeline:
+def set_enabled(*, org: Org, by: Principal, pipeline_id: UUID, enabled: bool) -> Pipeline:
     """Enable or disable; saying so twice changes nothing."""
-    return update(org=org, by=by, pipeline=pipeline, changes={"enabled": enabled})
+    return update(org=org, by=by, pipeline_id=pipeline_id, changes={"enabled": enabled})
 
 
-def restore(*, org: Org, by: Principal, pipeline: Pipeline, version: PipelineVersion) -> Pipeline:
-    """A new version that equals an old one, secrets included. Raises Invalid if it cannot work any more."""
-    before, old = versions.current(org, pipeline), versions.opened(org, version)
+def restore(
+    *, org: Org, by: Principal, pipeline_id: UUID, number: int, match: Match = None
+) -> Pipeline:
+    """A new version that equals an old one, secrets included. Its code was checked when the old one was made.
+
+    Raises NotFound for a number without a version, ChangedMeanwhile, and Invalid if it cannot work any more.
+    """
+    pipeline = locked(
+        Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
+    )
+    old = versions.opened(org, versions.found(org, pipeline, number))
+    before = versions.current(org, pipeline)
+    known = CheckedCode(definition.python_of(old.document) or "")
     plain = definition.joined_document(old)
-    settled, _ = read(org=org, by=by, config=plain, schedule=None)
+    settled, _ = read(org=org, by=by, config=plain, schedule=None, checked=known)
     if settled == before:
         return pipeline
     with transaction.atomic():
-        note = f"Restored version {version.number}"
+        note = f"Restored version {number}"
         changed = _new_version(org, by, pipeline, before, settled, note=note)
         pipeline.etag += 1
         _save(pipeline)
@@ -183,97 +220,25 @@ def read(
     before: Definition | None = None,
     planned: Plan | None = None,
     patch: bool = False,
-    look_at: Any = ("config", "schedule"),
+    look_at: Collection[str] = ("config", "schedule"),
+    checked: CheckedCode | None = None,
 ) -> tuple[Definition, Plan | None]:
-    """The definition and schedule as they would be stored. Raises Invalid with everything that is wrong."""
+    """The definition and schedule as they would be stored.
+
+    Raises Invalid with everything that is wrong, and CodeUnchecked.
+    """
     errors = []
     settled, plan = before or Definition({}), None
     if "config" in look_at:
         usable = versions.usable_connectors(org, by, config, before.document if before else {})
         settled, found = definition.settle(config, connectors=usable, before=before, patch=patch)
-        errors += found or transform_errors(org, settled, before)
+        errors += found or transforms.errors_of(org.pk, settled, before, checked)
     if "schedule" in look_at:
         plan, found = plans.read(schedule, before=planned)
         errors += found
     if errors:
         raise Invalid(errors)
     return settled, plan
-
-
-def read_source(*, org: Org, by: Principal, config: Mapping[str, Any]) -> Definition:
-    """A definition that is good enough to preview. Raises Invalid."""
-    usable = versions.usable_connectors(org, by, config)
-    settled, errors = definition.settle_source(config, connectors=usable)
-    if errors := errors or transform_errors(org, settled, None):
-        raise Invalid(errors)
-    return settled
-
-
-def with_transforms(org: Org, settled: Definition, transforms: Any) -> Definition:
-    """The definition with other transforms, for a preview. Raises Invalid."""
-    changed, errors = definition.with_transforms(settled, transforms)
-    if errors := errors or transform_errors(org, changed, settled):
-        raise Invalid(errors)
-    return changed
-
-
-def transform_errors(org: Org, settled: Definition, before: Definition | None) -> list[Error]:
-    """What is wrong with the text of a new transform. Runs nothing of it."""
-    code = definition.python_of(settled.document)
-    if code is None or (before and code == definition.python_of(before.document)):
-        return []
-    field = "transforms.0.code"
-    report = engine.validate_transform(org_id=org.pk, code=code, field=field)
-    return [
-        (field, f"Line {one['line']}: {one['message']}", "invalid_code") for one in report["errors"]
-    ]
-
-
-def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
-    found: Schedule | None = (
-        Schedule.objects.for_org(org).filter(pipeline=pipeline).select_related("paused_by").first()
-    )
-    return found
-
-
-def plan_schedule(
-    *, org: Org, pipeline: Pipeline, plan: Plan | None, row: Schedule | None = None
-) -> None:
-    """Make the pipeline's Schedule row what `plan` says. A pause outlives a changed plan."""
-    if plan is None:
-        if row:
-            row.delete()
-        return
-    row = row or Schedule(org=org, pipeline=pipeline)
-    for name in plans.FIELDS:
-        setattr(row, name, getattr(plan, name))
-    row.next_run_at = None
-    replan(pipeline, row)
-
-
-def replan(pipeline: Pipeline, row: Schedule) -> None:
-    """Set when it runs next: never while disabled or paused."""
-    runs = pipeline.enabled and row.paused_at is None
-    row.next_run_at = next_run_at(row, timezone.now()) if runs else None
-    row.save()
-
-
-def pause(*, org: Org, by: Principal, pipeline: Pipeline, row: Schedule, note: str = "") -> None:
-    """Stop the schedule, saying who and why. Pausing again changes the note."""
-    before = row.paused_note if row.paused_at else None
-    row.paused_at = row.paused_at or timezone.now()
-    row.paused_note, row.paused_by_id = note, by.user_id
-    replan(pipeline, row)
-    _record(org, by, "schedule.pause", pipeline, {"schedule.paused_note": [before, note]})
-
-
-def resume(*, org: Org, by: Principal, pipeline: Pipeline, row: Schedule) -> None:
-    """Go on from now: times that passed meanwhile are not made up for."""
-    if row.paused_at is None:
-        return
-    row.paused_at, row.paused_note, row.paused_by = None, "", None
-    replan(pipeline, row)
-    _record(org, by, "schedule.resume", pipeline, {})
 
 
 def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:

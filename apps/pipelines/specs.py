@@ -13,8 +13,9 @@ from apps.connectors.models import Connector
 from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.pipelines import definition, versions
+from apps.pipelines import definition
 from apps.pipelines.definition import Definition
+from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 
 

@@ -2,8 +2,10 @@
 
 from django.urls import path
 
-from apps.pipelines import trial_views, version_views, views
+from apps.pipelines import views
+from apps.pipelines.history import views as history_views
 from apps.pipelines.schedules import views as schedule_views
+from apps.pipelines.trials import views as trial_views
 
 urlpatterns = [
     path("pipelines", views.Pipelines.as_view()),
@@ -14,10 +16,10 @@ urlpatterns = [
     path("pipelines/<uuid:pk>/enable", views.Enable.as_view()),
     path("pipelines/<uuid:pk>/disable", views.Disable.as_view()),
     path("pipelines/<uuid:pk>/preview", trial_views.PreviewSaved.as_view()),
-    path("pipelines/<uuid:pk>/versions", version_views.Versions.as_view()),
-    path("pipelines/<uuid:pk>/versions/<int:number>", version_views.VersionByNumber.as_view()),
-    path("pipelines/<uuid:pk>/versions/<int:number>/diff", version_views.Diff.as_view()),
-    path("pipelines/<uuid:pk>/versions/<int:number>/restore", version_views.Restore.as_view()),
+    path("pipelines/<uuid:pk>/versions", history_views.Versions.as_view()),
+    path("pipelines/<uuid:pk>/versions/<int:number>", history_views.VersionByNumber.as_view()),
+    path("pipelines/<uuid:pk>/versions/<int:number>/diff", history_views.Diff.as_view()),
+    path("pipelines/<uuid:pk>/versions/<int:number>/restore", history_views.Restore.as_view()),
     path("pipelines/<uuid:pk>/schedule/pause", schedule_views.Pause.as_view()),
     path("pipelines/<uuid:pk>/schedule/resume", schedule_views.Resume.as_view()),
     path("pipelines/<uuid:pk>/schedule/preview", schedule_views.PipelineTimes.as_view()),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
-from apps.orgs.http.views import OrgView, one
-from apps.orgs.placement import placed, visible
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.pipelines import examples, listing, rendering, services
-from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines import examples, listing, rendering, services, visibility
+from apps.pipelines.models import Pipeline
 from apps.pipelines.serializers import (
     DuplicateRequest,
     PipelineCreate,
@@ -22,43 +24,31 @@ from apps.pipelines.serializers import (
     PipelineRow,
     PipelineUpdate,
 )
+from apps.pipelines.transforms import CheckedCode, CodeUnchecked
 from apps.web.paging import Cursor, limit_of
 from apps.web.problems import Problem
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.views import data_of, etag, query_of, require_match
+from apps.web.slow import Slowly
+from apps.web.views import data_of, etag, match_of, query_of
 
 
 class PipelineView(OrgView):
-    """What the views of pipelines share: which ones this principal may see and change."""
-
-    def pipelines(self) -> Any:
-        return visible(Pipeline.objects.for_org(self.org), self.principal)
-
-    def readable(self, pk: UUID) -> Pipeline:
-        found: Pipeline = one(self.pipelines().select_related("domain"), pk)
-        return found
-
-    def changeable(self, pk: UUID, permission: Permission = Permission.PIPELINES_EDIT) -> Pipeline:
-        """The pipeline, locked, if the principal holds `permission` on it.
-
-        Its schedule is locked first, as the scheduler does, so that neither waits for the other.
-        """
-        list(Schedule.objects.for_org(self.org).filter(pipeline_id=pk).select_for_update())
-        found: Pipeline = one(self.pipelines().select_related("domain"), pk, lock=True)
-        self.principal.require(permission, domain_id=found.domain_id)
-        return found
+    """What the views of pipelines share."""
 
     def answer(self, pipeline: Pipeline, status: int = 200) -> Response:
         body = rendering.detail(self.org, pipeline)
         return Response(body, status=status, headers={"ETag": etag(pipeline.etag)})
 
-    def place(self, domain_id: UUID | None) -> None:
-        placed(
-            org=self.org,
-            principal=self.principal,
-            permission=Permission.PIPELINES_EDIT,
-            domain_id=domain_id,
-        )
+
+def after_check(
+    change: Callable[[CheckedCode | None], Response], *, once: bool = True
+) -> Response | Slowly:
+    """The answer of `change`, asked a second time if the code of its transform has to be checked first."""
+    try:
+        with transaction.atomic():
+            return change(None)
+    except CodeUnchecked as unchecked:
+        return Slowly(unchecked.check, then=change, once=once)
 
 
 class Pipelines(PipelineView):
@@ -74,11 +64,16 @@ class Pipelines(PipelineView):
     )
     def get(self, request: Request) -> Response:
         filters = listed_filters(query_of(PipelineFilter, request))
-        if self.principal.only_domain is not None:
-            filters["only_domain"] = self.principal.only_domain
         limit = limit_of(request)
         cursor, order = place_of(request)
-        found = listing.find(self.org.pk, filters, order=order, cursor=cursor, limit=limit)
+        found = listing.find(
+            org=self.org,
+            by=self.principal,
+            filters=filters,
+            order=order,
+            cursor=cursor,
+            limit=limit,
+        )
         return Response(listing.page_of(found, order=order, cursor=cursor))
 
     @operation(
@@ -92,10 +87,11 @@ class Pipelines(PipelineView):
         example=examples.DETAIL,
         request_example=examples.CREATE,
     )
-    def post(self, request: Request) -> Response:
-        data = data_of(PipelineCreate, request)
-        self.place(data["domain_id"])
-        made = services.create(org=self.org, by=self.principal, **data)
+    def post(self, request: Request) -> Response | Slowly:
+        return after_check(partial(self.create, data_of(PipelineCreate, request)))
+
+    def create(self, data: dict[str, Any], checked: CheckedCode | None) -> Response:
+        made = services.create(org=self.org, by=self.principal, checked=checked, **data)
         return self.answer(made, 201)
 
 
@@ -115,7 +111,8 @@ class PipelineById(PipelineView):
         example=examples.DETAIL,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.answer(self.readable(pk))
+        found = visibility.readable(org=self.org, by=self.principal, pipeline_id=pk)
+        return self.answer(found)
 
     @operation(
         "pipelines_update",
@@ -128,7 +125,7 @@ class PipelineById(PipelineView):
         example=examples.DETAIL,
         request_example={"tags": ["daily"], "schedule": {"timezone": "Europe/Paris"}},
     )
-    def patch(self, request: Request, pk: UUID) -> Response:
+    def patch(self, request: Request, pk: UUID) -> Response | Slowly:
         return self.change(request, pk, data_of(PipelineUpdate, request), patch=True)
 
     @operation(
@@ -142,7 +139,7 @@ class PipelineById(PipelineView):
         example=examples.DETAIL,
         request_example=examples.CREATE,
     )
-    def put(self, request: Request, pk: UUID) -> Response:
+    def put(self, request: Request, pk: UUID) -> Response | Slowly:
         return self.change(request, pk, data_of(PipelineCreate, request), patch=False)
 
     @operation(
@@ -154,22 +151,25 @@ class PipelineById(PipelineView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        pipeline = self.changeable(pk, Permission.PIPELINES_DELETE)
-        require_match(request, pipeline.etag)
-        services.delete(org=self.org, by=self.principal, pipeline=pipeline)
+        services.delete(org=self.org, by=self.principal, pipeline_id=pk, match=match_of(request))
         return Response(status=204)
 
     def change(
         self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
-    ) -> Response:
-        pipeline = self.changeable(pk)
-        require_match(request, pipeline.etag)
-        if changes.get("domain_id", pipeline.domain_id) != pipeline.domain_id:
-            self.place(changes["domain_id"])
-        services.update(
-            org=self.org, by=self.principal, pipeline=pipeline, changes=changes, patch=patch
-        )
-        return self.answer(pipeline)
+    ) -> Response | Slowly:
+        def change(checked: CheckedCode | None) -> Response:
+            changed = services.update(
+                org=self.org,
+                by=self.principal,
+                pipeline_id=pk,
+                changes=changes,
+                patch=patch,
+                match=match_of(request),
+                checked=checked,
+            )
+            return self.answer(changed)
+
+        return after_check(change)
 
 
 class Duplicate(PipelineView):
@@ -188,10 +188,8 @@ class Duplicate(PipelineView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         data = data_of(DuplicateRequest, request)
-        pipeline = self.readable(pk)
-        self.place(pipeline.domain_id)
         copy = services.duplicate(
-            org=self.org, by=self.principal, pipeline=pipeline, name=data.get("name")
+            org=self.org, by=self.principal, pipeline_id=pk, name=data.get("name")
         )
         return self.answer(copy, 201)
 
@@ -209,9 +207,10 @@ class Enable(PipelineView):
         example=examples.DETAIL,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        pipeline = self.changeable(pk)
-        services.set_enabled(org=self.org, by=self.principal, pipeline=pipeline, enabled=True)
-        return self.answer(pipeline)
+        changed = services.set_enabled(
+            org=self.org, by=self.principal, pipeline_id=pk, enabled=True
+        )
+        return self.answer(changed)
 
 
 class Disable(PipelineView):
@@ -227,9 +226,10 @@ class Disable(PipelineView):
         example={**examples.DETAIL, "enabled": False, "next_run_at": None},
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        pipeline = self.changeable(pk)
-        services.set_enabled(org=self.org, by=self.principal, pipeline=pipeline, enabled=False)
-        return self.answer(pipeline)
+        changed = services.set_enabled(
+            org=self.org, by=self.principal, pipeline_id=pk, enabled=False
+        )
+        return self.answer(changed)
 
 
 def listed_filters(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -6,16 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from apps.orgs.models import Org
-from apps.orgs.placement import one, visible
+from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.models import Pipeline
+from apps.pipelines.visibility import pipelines
 from apps.runs.models import Run
-
-
-def pipelines(org: Org | UUID, by: Principal) -> Any:
-    """The pipelines of the org that the principal can see."""
-    return visible(Pipeline.objects.for_org(org), by)
 
 
 def runs(org: Org | UUID, by: Principal) -> Any:

@@ -21,7 +21,7 @@ TRIED = {
     "an idempotency key": ["apps/orgs/http/idempotency.py:OrgStore.hold"],
     "the org": ["apps/orgs/members/views.py:Organization.patch"],
     "a pipeline": [
-        "apps/pipelines/views.py:PipelineView.changeable",
+        "apps/pipelines/visibility.py:locked",
         "apps/orgs/placement.py:one",
     ],
     "a connector": ["apps/connectors/services.py:_editable"],
@@ -60,7 +60,7 @@ ROWS = {
         "apps/orgs/members/views.py:OneDomain.delete",
         "apps/orgs/members/views.py:OneDomain.patch",
         "apps/orgs/members/views.py:Transfer.post",
-        "apps/pipelines/versions.py:usable_connectors",
+        "apps/pipelines/history/versions.py:usable_connectors",
         "apps/runs/demo/pipelines.py:_ensure_connector",
     ],
     "A row of one org's directory: as `a connector`.": [

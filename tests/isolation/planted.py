@@ -33,7 +33,6 @@ from apps.orgs.models import (
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
 from apps.orgs.sign_in import sso
-from apps.pipelines.models import Schedule
 from apps.runs.models import LogPart, Output, Run
 from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
@@ -244,6 +243,7 @@ def _repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, U
 
 def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     from apps.pipelines import services as pipelines
+    from apps.pipelines.schedules import services as schedules
 
     schedule = {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}
     pipeline = make_pipeline(
@@ -256,11 +256,12 @@ def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     )
     with world.scope():
         change = {"source": {"config": {"rows": 11}}}
-        pipelines.update(org=world.org, by=SYSTEM, pipeline=pipeline, changes={"config": change})
+        pipelines.update(
+            org=world.org, by=SYSTEM, pipeline_id=pipeline.pk, changes={"config": change}
+        )
     paused = make_pipeline(world, name=f"{canary} paused", schedule=schedule)
     with world.scope():
-        row = Schedule.objects.for_org(world.org).get(pipeline=paused)
-        pipelines.pause(org=world.org, by=SYSTEM, pipeline=paused, row=row, note=canary)
+        schedules.pause(org=world.org, by=SYSTEM, pipeline_id=paused.pk, note=canary)
     busy = make_pipeline(world, name=f"{canary} busy")
     return {"pipeline": pipeline.pk, "paused": paused.pk, "busy": busy.pk}
 

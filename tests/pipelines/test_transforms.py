@@ -7,7 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from apps.connectors import engine
 from apps.orgs.models import AuditEvent
+from apps.orgs.tenancy import current_org_id
 from tests.pipelines.test_pipelines import URL, create, fields
 from tests.pipelines.test_previews import _supervisor as _supervisor
 from tests.pipelines.test_previews import stored_files
@@ -129,3 +131,95 @@ def test_a_viewer_may_not_try_code_and_a_stranger_finds_nothing(world: World) ->
     assert stranger.patch(f"{URL}/{made['id']}", change).status_code == 404
     assert stranger.post(f"{URL}/{made['id']}/preview", {}).status_code == 404
     assert stranger.post(f"{URL}/{uuid4()}/preview", {}).status_code == 404
+
+
+def test_no_transaction_is_open_while_code_is_checked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scope of an org is its transaction, so none is open where no scope is."""
+    scopes: list[Any] = []
+    ask = engine.validate_transform
+
+    def watched(**asked: Any) -> Any:
+        scopes.append(current_org_id())
+        return ask(**asked)
+
+    monkeypatch.setattr(engine, "validate_transform", watched)
+    made = create(world, config=transformed())
+    other = {"kind": "python", "code": DOUBLE.replace("* 2", "* 3")}
+    one, client = f"{URL}/{made['id']}", world.client()
+    put = {"name": "x", "config": transformed()}
+    for answer in (
+        client.patch(one, {"config": {"transforms": [other]}}),
+        client.put(one, put),
+        client.post(f"{one}/preview", {"transforms": [other]}),
+        client.post(f"{URL}/preview", {"config": transformed()}),
+        client.post(f"{URL}/validate", put),
+    ):
+        assert answer.status_code == 200, answer.content
+    assert scopes == [None] * 6
+
+
+def change_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, world: World, pk: str, changes: dict[str, Any]
+) -> None:
+    """Somebody else changes the pipeline while the code of the next request is checked."""
+    ask = engine.validate_transform
+
+    def changing(**asked: Any) -> Any:
+        monkeypatch.setattr(engine, "validate_transform", ask)
+        assert world.client().patch(f"{URL}/{pk}", changes).status_code == 200
+        return ask(**asked)
+
+    monkeypatch.setattr(engine, "validate_transform", changing)
+
+
+def test_a_change_is_refused_when_its_version_is_gone_after_the_check(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(world, config=CONFIG)
+    one, client = f"{URL}/{made['id']}", world.client()
+    tag = client.get(one)["ETag"]
+    change_meanwhile(monkeypatch, world, made["id"], {"name": "Faster"})
+    change = {"config": {"transforms": [PYTHON]}}
+    answer = client.patch(one, change, headers={"If-Match": tag})
+    assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    shown = client.get(one).json()
+    assert shown["name"] == "Faster"
+    assert "transforms" not in shown["config"]
+
+
+def test_a_patch_is_settled_against_what_is_stored_after_the_check(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(world, config=CONFIG)
+    rows = {"config": {"source": {"config": {"rows": 9}}}}
+    change_meanwhile(monkeypatch, world, made["id"], rows)
+    one, client = f"{URL}/{made['id']}", world.client()
+    answer = client.patch(one, {"config": {"transforms": [PYTHON]}}).json()
+    assert answer["config"]["transforms"] == [PYTHON]
+    assert answer["config"]["source"]["config"]["rows"] == 9
+    assert answer["version"] == 3
+
+
+def test_a_pipeline_with_code_is_made_once_for_an_idempotency_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {"name": "Flights", "config": transformed()}
+    twins: list[Any] = []
+    ask = engine.validate_transform
+
+    def post() -> Any:
+        return world.client().post(URL, sent, headers={"Idempotency-Key": "k"})
+
+    def checked(**asked: Any) -> Any:
+        twins.append(post())
+        return ask(**asked)
+
+    monkeypatch.setattr(engine, "validate_transform", checked)
+    first, again = post(), post()
+    (twin,) = twins
+    assert (twin.status_code, twin.json()["code"]) == (409, "idempotency_key_in_use")
+    assert first.status_code == 201
+    assert again.content == first.content
+    assert world.client().get(URL).json()["count"] == 1

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.orgs.roles import Role
-from apps.pipelines import diffs
+from apps.pipelines.history import diffs
 from apps.pipelines.models import PipelineVersion
 from tests.pipelines.test_pipelines import PASSWORD, URL, config, create, database, plain_source
 from tests.world import World, make_connector, make_pipeline

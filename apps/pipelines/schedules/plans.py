@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.connectors.schemas import Error, joined, unknown_fields
+from apps.orgs.exceptions import Invalid
 from apps.pipelines.models import Misfire, Overlap, Schedule
 from apps.pipelines.schedules.cron import CronError, parse
 from apps.pipelines.schedules.times import (
@@ -58,6 +59,14 @@ def read(
     reading = _Reading(path)
     plan = reading.plan(sent, before or Plan())
     return plan, reading.errors
+
+
+def required(sent: Any) -> Plan:
+    """The plan, for whoever needs one. Raises Invalid."""
+    plan, errors = read(sent)
+    if errors or plan is None:
+        raise Invalid(errors or [("schedule", "This field is required.", "required")])
+    return plan
 
 
 class _Reading:

@@ -9,13 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
-from apps.orgs.exceptions import Invalid
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.pipelines import examples, services
-from apps.pipelines.exceptions import NoSchedule
-from apps.pipelines.models import Pipeline, Schedule
-from apps.pipelines.schedules import plans
+from apps.pipelines import examples
+from apps.pipelines.schedules import plans, services
 from apps.pipelines.schedules.times import ScheduleLike, next_times
 from apps.pipelines.serializers import (
     PauseRequest,
@@ -40,20 +37,9 @@ PAUSED = {
 }
 
 
-class ScheduleView(PipelineView):
-    """What the views of a pipeline's schedule share."""
-
+class Pause(PipelineView):
     permissions = {"post": Permission.PIPELINES_EDIT}
 
-    def schedule(self, pipeline: Pipeline) -> Schedule:
-        """Raises NoSchedule."""
-        found = services.schedule_of(self.org, pipeline)
-        if found is None:
-            raise NoSchedule
-        return found
-
-
-class Pause(ScheduleView):
     @operation(
         "pipelines_schedule_pause",
         tag="pipelines",
@@ -66,13 +52,13 @@ class Pause(ScheduleView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         note = data_of(PauseRequest, request)["note"]
-        pipeline = self.changeable(pk)
-        row = self.schedule(pipeline)
-        services.pause(org=self.org, by=self.principal, pipeline=pipeline, row=row, note=note)
-        return self.answer(pipeline)
+        paused = services.pause(org=self.org, by=self.principal, pipeline_id=pk, note=note)
+        return self.answer(paused)
 
 
-class Resume(ScheduleView):
+class Resume(PipelineView):
+    permissions = {"post": Permission.PIPELINES_EDIT}
+
     @operation(
         "pipelines_schedule_resume",
         tag="pipelines",
@@ -83,13 +69,11 @@ class Resume(ScheduleView):
         example=examples.DETAIL,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        pipeline = self.changeable(pk)
-        row = self.schedule(pipeline)
-        services.resume(org=self.org, by=self.principal, pipeline=pipeline, row=row)
-        return self.answer(pipeline)
+        resumed = services.resume(org=self.org, by=self.principal, pipeline_id=pk)
+        return self.answer(resumed)
 
 
-class PipelineTimes(ScheduleView):
+class PipelineTimes(PipelineView):
     @operation(
         "pipelines_schedule_preview",
         tag="pipelines",
@@ -101,7 +85,8 @@ class PipelineTimes(ScheduleView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         count = query_of(TimesQuery, request)["count"]
-        return times(self.schedule(self.readable(pk)), count)
+        found = services.schedule(org=self.org, by=self.principal, pipeline_id=pk)
+        return times(found, count)
 
 
 class Times(OrgView):
@@ -122,10 +107,7 @@ class Times(OrgView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(TimesRequest, request)
-        plan, errors = plans.read(data["schedule"])
-        if errors or plan is None:
-            raise Invalid(errors or [("schedule", "This field is required.", "required")])
-        return times(plan, data["count"])
+        return times(plans.required(data["schedule"]), data["count"])
 
 
 def times(schedule: ScheduleLike, count: int) -> Response:

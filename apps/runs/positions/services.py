@@ -17,11 +17,11 @@ from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs import audit
 from apps.orgs.models import Org
-from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Pipeline
+from apps.pipelines.visibility import readable
 from apps.runs import visibility
 from apps.runs.exceptions import NoPosition
 from apps.runs.models import LIVE, Run
@@ -33,7 +33,7 @@ UNFINISHED = frozenset({"started", "running"})
 
 def shown(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
     """Each stream's position; none before the first run. Raises NotFound."""
-    one(visibility.pipelines(org, by), pipeline_id)
+    readable(org=org, by=by, pipeline_id=pipeline_id)
     return {"streams": _streams(org.pk, pipeline_id)}
 
 

@@ -9,10 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
-from apps.orgs.exceptions import NotFound
 from apps.orgs.roles import Permission
-from apps.pipelines import diffs, examples, rendering, services, versions
-from apps.pipelines.models import Pipeline, PipelineVersion
+from apps.pipelines import examples, rendering
+from apps.pipelines import services as pipelines
+from apps.pipelines.history import services, versions
 from apps.pipelines.serializers import (
     DiffQuery,
     PipelineDetail,
@@ -23,9 +23,7 @@ from apps.pipelines.serializers import (
 from apps.pipelines.views import PipelineView
 from apps.web.paging import Order, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.views import query_of, require_match
-
-HIGHEST = 2**31 - 1  # the column's; a number beyond it names no version
+from apps.web.views import match_of, query_of
 
 ROW_EXAMPLE = {
     "number": 2,
@@ -37,7 +35,7 @@ ROW_EXAMPLE = {
 
 def _number(text: str) -> int:
     number = int(text)
-    if not 0 <= number <= HIGHEST:
+    if not 0 <= number <= versions.HIGHEST:
         raise ValueError("no version has this number")
     return number
 
@@ -48,23 +46,7 @@ ORDERS = {
 }
 
 
-class VersionView(PipelineView):
-    """What the views of versions share."""
-
-    def versions(self, pipeline: Pipeline) -> Any:
-        rows = PipelineVersion.objects.for_org(self.org)
-        return rows.filter(pipeline=pipeline).select_related("created_by")
-
-    def version(self, pipeline: Pipeline, number: int) -> PipelineVersion:
-        found: PipelineVersion | None = (
-            self.versions(pipeline).filter(number=min(number, HIGHEST)).first()
-        )
-        if found is None:
-            raise NotFound
-        return found
-
-
-class Versions(VersionView):
+class Versions(PipelineView):
     @operation(
         "pipelines_versions_list",
         tag="pipelines",
@@ -75,14 +57,15 @@ class Versions(VersionView):
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = self.versions(self.readable(pk)).values(
+        found = services.listed(org=self.org, by=self.principal, pipeline_id=pk)
+        rows = found.values(
             "id", "number", "note", "created_at", "created_by", "created_by__name",
             "created_by__email",
         )  # fmt: skip
         return page(request, rows, orders=ORDERS, default="newest", render=_row)
 
 
-class VersionByNumber(VersionView):
+class VersionByNumber(PipelineView):
     @operation(
         "pipelines_versions_retrieve",
         tag="pipelines",
@@ -92,12 +75,12 @@ class VersionByNumber(VersionView):
         example={**ROW_EXAMPLE, "config": examples.CONFIG},
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        version = self.version(self.readable(pk), number)
+        version = services.version(org=self.org, by=self.principal, pipeline_id=pk, number=number)
         body = rendering.version_row(version)
         return Response({**body, "config": rendering.config_of(version)})
 
 
-class Diff(VersionView):
+class Diff(PipelineView):
     @operation(
         "pipelines_versions_diff",
         tag="pipelines",
@@ -119,27 +102,14 @@ class Diff(VersionView):
         },
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        pipeline = self.readable(pk)
-        after = self.version(pipeline, number)
-        against = query_of(DiffQuery, request).get("against", number - 1)
-        if against == 0:
-            return Response({"before": 0, "after": number, "changes": self._since_nothing(after)})
-        before = self.version(pipeline, against)
-        return Response({"before": against, "after": number, "changes": self._diff(before, after)})
-
-    def _diff(self, before: PipelineVersion, after: PipelineVersion) -> list[diffs.Change]:
-        old, new = versions.opened(self.org, before), versions.opened(self.org, after)
-        return diffs.diff(
-            rendering.config_of(before),
-            rendering.config_of(after),
-            secrets_changed=diffs.changed_secrets(old.secrets, new.secrets),
+        before = query_of(DiffQuery, request).get("against", number - 1)
+        changes = services.changes(
+            org=self.org, by=self.principal, pipeline_id=pk, before=before, after=number
         )
-
-    def _since_nothing(self, after: PipelineVersion) -> list[diffs.Change]:
-        return diffs.diff({}, rendering.config_of(after))
+        return Response({"before": before, "after": number, "changes": changes})
 
 
-class Restore(VersionView):
+class Restore(PipelineView):
     permissions = {"post": Permission.PIPELINES_EDIT}
 
     @operation(
@@ -153,11 +123,14 @@ class Restore(VersionView):
         example={**examples.DETAIL, "version": 3},
     )
     def post(self, request: Request, pk: UUID, number: int) -> Response:
-        pipeline = self.changeable(pk)
-        require_match(request, pipeline.etag)
-        version = self.version(pipeline, number)
-        services.restore(org=self.org, by=self.principal, pipeline=pipeline, version=version)
-        return self.answer(pipeline)
+        restored = pipelines.restore(
+            org=self.org,
+            by=self.principal,
+            pipeline_id=pk,
+            number=number,
+            match=match_of(request),
+        )
+        return self.answer(restored)
 
 
 def _row(values: dict[str, Any]) -> dict[str, Any]:

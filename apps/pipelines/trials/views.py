@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors import engine
+from apps.connectors.schemas import Error
 from apps.orgs.exceptions import Invalid
+from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
-from apps.pipelines import examples, services, specs, versions
-from apps.pipelines.definition import Definition
+from apps.pipelines import examples
 from apps.pipelines.serializers import (
     PipelineCreate,
     PreviewAnswer,
@@ -22,7 +21,9 @@ from apps.pipelines.serializers import (
     PreviewUnsaved,
     ValidateAnswer,
 )
-from apps.pipelines.views import PipelineView
+from apps.pipelines.transforms import CheckedCode
+from apps.pipelines.trials import services
+from apps.pipelines.views import after_check
 from apps.web.problems import Problem, as_problem
 from apps.web.schema import operation
 from apps.web.slow import Slowly
@@ -40,7 +41,7 @@ PREVIEW_EXAMPLE = {
 }
 
 
-class Validate(PipelineView):
+class Validate(OrgView):
     permissions = {"post": Permission.PIPELINES_EDIT}
 
     @operation(
@@ -61,18 +62,25 @@ class Validate(PipelineView):
         },
         request_example=examples.CREATE,
     )
-    def post(self, request: Request) -> Response:
-        errors = self._errors(request)
+    def post(self, request: Request) -> Response | Slowly:
+        return after_check(partial(self._validate, request), once=False)
+
+    def _validate(self, request: Request, checked: CheckedCode | None) -> Response:
+        errors = self._errors(request, checked)
         shown = [{"field": f, "message": m, "code": c} for f, m, c in errors]
         return Response({"valid": not errors, "errors": shown})
 
-    def _errors(self, request: Request) -> list[tuple[str, str, str]]:
+    def _errors(self, request: Request, checked: CheckedCode | None) -> list[Error]:
         """What creating it would answer with 422, as a list."""
         try:
             data = data_of(PipelineCreate, request)
-            self.place(data["domain_id"])
-            services.read(
-                org=self.org, by=self.principal, config=data["config"], schedule=data["schedule"]
+            services.validate(
+                org=self.org,
+                by=self.principal,
+                config=data["config"],
+                schedule=data["schedule"],
+                domain_id=data["domain_id"],
+                checked=checked,
             )
         except (Invalid, ValidationError, Problem) as error:
             problem = as_problem(error)
@@ -82,7 +90,7 @@ class Validate(PipelineView):
         return []
 
 
-class PreviewSaved(PipelineView):
+class PreviewSaved(OrgView):
     permissions = {"post": Permission.PIPELINES_EDIT}
 
     @operation(
@@ -97,23 +105,13 @@ class PreviewSaved(PipelineView):
     )
     def post(self, request: Request, pk: UUID) -> Slowly:
         data = data_of(PreviewRequest, request)
-        pipeline = self.readable(pk)
-        self.principal.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
-        settled = versions.current(self.org, pipeline)
-        if "transforms" in data:
-            settled = services.with_transforms(self.org, settled, data["transforms"])
-        return self.slowly(settled, data["max_records"])
-
-    def slowly(self, settled: Definition, limit: int) -> Slowly:
-        source = specs.source_spec(self.org, settled)
-        transform = specs.transform(settled)
-        ask = partial(
-            engine.preview, org_id=self.org.pk, source=source, limit=limit, transform=transform
-        )
+        ask = services.preview(org=self.org, by=self.principal, pipeline_id=pk, **data)
         return Slowly(ask, then=Response)
 
 
-class PreviewDraft(PreviewSaved):
+class PreviewDraft(OrgView):
+    permissions = {"post": Permission.PIPELINES_EDIT}
+
     @operation(
         "pipelines_preview_unsaved",
         tag="pipelines",
@@ -124,7 +122,7 @@ class PreviewDraft(PreviewSaved):
         example=PREVIEW_EXAMPLE,
         request_example={"config": {"source": examples.CREATE["config"]["source"]}},
     )
-    def post(self, request: Request) -> Slowly:  # type: ignore[override]
-        data: dict[str, Any] = data_of(PreviewUnsaved, request)
-        settled = services.read_source(org=self.org, by=self.principal, config=data["config"])
-        return self.slowly(settled, data["max_records"])
+    def post(self, request: Request) -> Slowly:
+        data = data_of(PreviewUnsaved, request)
+        ask = services.preview_unsaved(org=self.org, by=self.principal, **data)
+        return Slowly(ask, then=Response)

@@ -10,6 +10,7 @@ from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.models import Connector
 from apps.orgs import vault
+from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.placement import visible
 from apps.orgs.principals import Principal
@@ -18,6 +19,7 @@ from apps.pipelines.definition import Connectors, Definition, connector_ids
 from apps.pipelines.models import Pipeline, PipelineVersion
 
 SEALED_FOR = "pipeline_version"
+HIGHEST = 2**31 - 1  # the column's; a number beyond it names no version
 
 
 def add(
@@ -50,6 +52,23 @@ def numbered(org: Org, pipeline: Pipeline, number: int) -> PipelineVersion:
         pipeline=pipeline, number=number
     )
     return found
+
+
+def of_pipeline(org: Org, pipeline: Pipeline) -> Any:
+    """Its versions, with who made them."""
+    return (
+        PipelineVersion.objects.for_org(org).filter(pipeline=pipeline).select_related("created_by")
+    )
+
+
+def found(org: Org, pipeline: Pipeline, number: int) -> PipelineVersion:
+    """The version with this number, which somebody asked for. Raises NotFound."""
+    version: PipelineVersion | None = (
+        of_pipeline(org, pipeline).filter(number=min(number, HIGHEST)).first()
+    )
+    if version is None:
+        raise NotFound
+    return version
 
 
 def current(org: Org, pipeline: Pipeline) -> Definition:

@@ -1,0 +1,99 @@
+"""The verbs of schedules, and what a change of a pipeline does to its schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.orgs import audit
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.pipelines.exceptions import NoSchedule
+from apps.pipelines.models import Pipeline, Schedule
+from apps.pipelines.schedules import plans
+from apps.pipelines.schedules.plans import Plan
+from apps.pipelines.schedules.times import next_run_at
+from apps.pipelines.visibility import locked, readable
+
+
+def pause(*, org: Org, by: Principal, pipeline_id: UUID, note: str = "") -> Pipeline:
+    """Stop the schedule, saying who and why. Pausing again changes the note. Raises NoSchedule."""
+    pipeline, row = _changeable(org, by, pipeline_id)
+    before = row.paused_note if row.paused_at else None
+    row.paused_at = row.paused_at or timezone.now()
+    row.paused_note, row.paused_by_id = note, by.user_id
+    replan(pipeline, row)
+    _record(org, by, "schedule.pause", pipeline, {"schedule.paused_note": [before, note]})
+    return pipeline
+
+
+def resume(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+    """Go on from now: times that passed meanwhile are not made up for. Raises NoSchedule."""
+    pipeline, row = _changeable(org, by, pipeline_id)
+    if row.paused_at is not None:
+        row.paused_at, row.paused_note, row.paused_by = None, "", None
+        replan(pipeline, row)
+        _record(org, by, "schedule.resume", pipeline, {})
+    return pipeline
+
+
+def schedule(*, org: Org, by: Principal, pipeline_id: UUID) -> Schedule:
+    """The schedule of a pipeline. Raises NotFound, and NoSchedule when it has none."""
+    return _existing(schedule_of(org, readable(org=org, by=by, pipeline_id=pipeline_id)))
+
+
+def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
+    found: Schedule | None = (
+        Schedule.objects.for_org(org).filter(pipeline=pipeline).select_related("paused_by").first()
+    )
+    return found
+
+
+def plan_schedule(
+    *, org: Org, pipeline: Pipeline, plan: Plan | None, row: Schedule | None = None
+) -> None:
+    """Make the pipeline's Schedule row what `plan` says. A pause outlives a changed plan."""
+    if plan is None:
+        if row:
+            row.delete()
+        return
+    row = row or Schedule(org=org, pipeline=pipeline)
+    for name in plans.FIELDS:
+        setattr(row, name, getattr(plan, name))
+    row.next_run_at = None
+    replan(pipeline, row)
+
+
+def replan(pipeline: Pipeline, row: Schedule) -> None:
+    """Set when it runs next: never while disabled or paused."""
+    runs = pipeline.enabled and row.paused_at is None
+    row.next_run_at = next_run_at(row, timezone.now()) if runs else None
+    row.save()
+
+
+def _changeable(org: Org, by: Principal, pipeline_id: UUID) -> tuple[Pipeline, Schedule]:
+    pipeline = locked(Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id)
+    return pipeline, _existing(schedule_of(org, pipeline))
+
+
+def _existing(row: Schedule | None) -> Schedule:
+    if row is None:
+        raise NoSchedule
+    return row
+
+
+def _record(
+    org: Org, by: Principal, action: str, pipeline: Pipeline, changes: dict[str, Any]
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="pipeline",
+        object_id=pipeline.pk,
+        object_label=pipeline.name,
+        changes=changes,
+    )

@@ -1,0 +1,45 @@
+"""Which pipelines a principal can see, and the one way to lock a pipeline for a change."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apps.orgs.models import Org
+from apps.orgs.placement import one, placed, visible
+from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
+from apps.orgs.versions import Match, require_match
+from apps.pipelines.models import Pipeline, Schedule
+
+
+def pipelines(org: Org | UUID, by: Principal) -> Any:
+    """The pipelines of the org that the principal can see."""
+    return visible(Pipeline.objects.for_org(org), by)
+
+
+def readable(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+    """The pipeline with its domain. Raises NotFound."""
+    found: Pipeline = one(pipelines(org, by).select_related("domain"), pipeline_id)
+    return found
+
+
+def locked(
+    permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, match: Match = None
+) -> Pipeline:
+    """The pipeline with its domain, locked, if the principal holds the permission in that domain.
+
+    Its schedule is locked first, as the scheduler does, so that neither waits for the other.
+    Raises NotFound, PermissionMissing, and ChangedMeanwhile for a version that `match` does not name.
+    """
+    list(Schedule.objects.for_org(org).filter(pipeline_id=pipeline_id).select_for_update())
+    rows = pipelines(org, by).select_related("domain")
+    found: Pipeline = one(rows, pipeline_id, lock=True)
+    by.require(permission, domain_id=found.domain_id)
+    require_match(match, found.etag)
+    return found
+
+
+def place(org: Org, by: Principal, domain_id: UUID | None) -> None:
+    """Refuse a domain in which the principal may not have pipelines. Raises Invalid and PermissionMissing."""
+    placed(org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id)
