@@ -3385,8 +3385,8 @@ export interface components {
             class: components["schemas"]["ClassEnum"];
             message: string;
             evidence: string[];
-            /** @description Whether trying again unchanged can help. */
-            retryable: boolean;
+            /** @description Whether trying again unchanged can help; null for attempts of a release that did not keep it. */
+            retryable: boolean | null;
             next_step: string;
         };
         FieldChange: {
