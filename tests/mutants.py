@@ -559,6 +559,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
         tree = copy_to(Path(folder) / "tree")
         Path(folder).chmod(0o711)  # as root PostgreSQL runs as another user, who must pass
+        (ROOT / ".tools").mkdir(exist_ok=True)
+        (tree / ".tools").symlink_to(ROOT / ".tools")  # migrated clusters, named after what made them
         for mutant in chosen:
             killed, last = meet(mutant, tree)
             print(f"{'red ' if killed else 'LIVES'}  {mutant.name}: {last}", flush=True)
