@@ -421,6 +421,38 @@ def test_each_failure_of_the_code_has_its_class(
         assert outcome.retry_after == 7
 
 
+@pytest.mark.parametrize(
+    ("line", "says", "retryable"),
+    [
+        ("os.kill(os.getpid(), 9)", "The code raised PermissionError", False),
+        ("raise ConnectionResetError(104, 'reset')", "The source could not be reached", True),
+    ],
+)
+def test_only_a_failed_connection_is_told_as_one(
+    tmp_path: Path, line: str, says: str, retryable: bool
+) -> None:
+    text = (
+        "import os\nimport drover\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
+        f"    def get(self, pagination=None):\n        {line}\n"
+    )
+    with pytest.raises(EngineError, match=says) as failed:
+        connect.preview(asked_of(text, tmp_path))
+    assert failed.value.retryable is retryable
+    assert f"source.py, line 8, in get: {line}" in failed.value.evidence
+
+
+def asked_of(text: str, home: Path) -> dict[str, Any]:
+    """A preview of that code."""
+    return {
+        "role": "source",
+        "kind": "custom-1",
+        "config": {},
+        "stream": "numbers",
+        "code": {"text": text, "hosts": []},
+        "sandbox": {"home": str(home)},
+    }
+
+
 DEEP = """
 from drover import Page, Source
 import gc, time
