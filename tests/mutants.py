@@ -560,7 +560,8 @@ def main() -> int:
         tree = copy_to(Path(folder) / "tree")
         Path(folder).chmod(0o711)  # as root PostgreSQL runs as another user, who must pass
         (ROOT / ".tools").mkdir(exist_ok=True)
-        (tree / ".tools").symlink_to(ROOT / ".tools")  # migrated clusters, named after what made them
+        # The migrated clusters in it are named after what they were made from.
+        (tree / ".tools").symlink_to(ROOT / ".tools")
         for mutant in chosen:
             killed, last = meet(mutant, tree)
             print(f"{'red ' if killed else 'LIVES'}  {mutant.name}: {last}", flush=True)
