@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from apps.engine.sandbox import roots
 from apps.runs import workers
 from config import connections, health, private
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
         private.tighten(settings.DROVER_HOME)
+        roots.sweep(settings.SANDBOX_HOME)
         with workers.this_process() as worker:
             workers.release_dead()
             connection.close()
