@@ -31,6 +31,7 @@ from config.slow import Slowly
 PREVIEW_EXAMPLE = {
     "ok": True,
     "records": [{"id": 1, "carrier": "UA"}],
+    "rejected": 0,
     "columns": [
         {"name": "id", "type": "integer", "nullable": True},
         {"name": "carrier", "type": "string", "nullable": True},

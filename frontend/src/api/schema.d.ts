@@ -4170,6 +4170,8 @@ export interface components {
             records: {
                 [key: string]: unknown;
             }[];
+            /** @description Records that were read and left out, because a run would reject them: empty ones, for example. */
+            rejected: number;
             columns: components["schemas"]["StreamField"][];
             /** Format: double */
             ms: number;
@@ -4843,6 +4845,8 @@ export interface components {
             records: {
                 [key: string]: unknown;
             }[];
+            /** @description Records that were read and left out, because a run would reject them: empty ones, for example. */
+            rejected: number;
             columns: components["schemas"]["TryColumn"][];
             /** Format: double */
             ms: number;

@@ -17,6 +17,7 @@ import pytest
 
 from apps.connectors import cookbook
 from apps.engine import connect
+from apps.engine.authoring import calls
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import (
     CodeSpec,
@@ -439,6 +440,19 @@ def test_only_a_failed_connection_is_told_as_one(
         connect.preview(asked_of(text, tmp_path))
     assert failed.value.retryable is retryable
     assert f"source.py, line 8, in get: {line}" in failed.value.evidence
+
+
+def test_a_preview_counts_what_a_run_would_reject(tmp_path: Path) -> None:
+    text = (
+        "import drover\n\nclass Empty(drover.Source):\n    streams = ['numbers']\n\n"
+        "    def get(self, pagination=None):\n        return drover.Page([{}, {'n': 1}, {}, {}])\n"
+    )
+    for answer in (
+        connect.preview(asked_of(text, tmp_path)),
+        calls.try_source(asked_of(text, tmp_path)),
+    ):
+        assert list(answer["records"]) == [{"n": 1}]
+        assert answer["rejected"] == 3
 
 
 def asked_of(text: str, home: Path) -> dict[str, Any]:
