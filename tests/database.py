@@ -121,10 +121,6 @@ def create_worker_database() -> None:
         connection.execute(f"DROP DATABASE IF EXISTS {worker_database()} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {worker_database()} TEMPLATE {TEMPLATE}")
     prepare_database(url_of(worker_database()), os.environ["SECRET_KEY"])
-    with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
-        connection.execute(  # a test is one transaction, and idle while it waits for other processes
-            f"ALTER ROLE app_user IN DATABASE {worker_database()} SET idle_in_transaction_session_timeout = '10min'"
-        )
 
 
 def _manage(url: str, *arguments: str) -> None:
