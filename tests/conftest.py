@@ -44,6 +44,9 @@ def cheap_bcrypt() -> Iterator[None]:
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Instead of pytest-django's: the template was built by app_owner, tests run as app_user."""
     database.create_worker_database()
+    for settings_of_one in connections.settings.values():
+        # A test is one transaction, and idle while it computes or waits for other processes.
+        settings_of_one["OPTIONS"]["options"] = "-c idle_in_transaction_session_timeout=10min"
     yield
     with django_db_blocker.unblock():
         close_connections()

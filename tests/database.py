@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
@@ -25,7 +26,7 @@ from local.toolbox import TOOLS, fingerprint
 TEMPLATE = "drover_template"
 ADMIN = "DROVER_TEST_ADMIN_URL"  # of the server; set by the controller, read by its workers
 CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what it was made from
-KEPT_CLUSTERS = 4  # of 50 MB each; other checkouts may share the folder
+UNUSED_DAYS = 2  # after which a cluster, of 50 MB, is removed
 MADE_FROM = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/**/*.sql"),
     *("apps/orgs/rls.py", "apps/orgs/sql_functions.py"),
@@ -61,6 +62,7 @@ def start_migrated(server: EmbeddedPostgres) -> None:
     cached = CLUSTERS / fingerprint(sources)[:16]
     may_copy = server.account.reaches(server.data_dir.parent)
     if may_copy and cached.is_dir():
+        os.utime(cached)
         _copy(cached / "data", server.data_dir)
         _copy(cached / "password", server.password_file)
     else:
@@ -87,8 +89,9 @@ def _keep(server: EmbeddedPostgres, cached: Path) -> None:
         draft.rename(cached)
     except OSError:  # another session was first
         shutil.rmtree(draft)
-    for old in sorted(CLUSTERS.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT_CLUSTERS]:
-        shutil.rmtree(old)
+    for old in CLUSTERS.iterdir():
+        if time.time() - old.stat().st_mtime > UNUSED_DAYS * 86_400:
+            shutil.rmtree(old)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -119,10 +122,6 @@ def create_worker_database() -> None:
         connection.execute(f"DROP DATABASE IF EXISTS {worker_database()} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {worker_database()} TEMPLATE {TEMPLATE}")
     prepare_database(url_of(worker_database()), os.environ["SECRET_KEY"])
-    with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
-        connection.execute(  # a test is one transaction, and idle while it waits for other processes
-            f"ALTER ROLE app_user IN DATABASE {worker_database()} SET idle_in_transaction_session_timeout = '10min'"
-        )
 
 
 def migrate(url: str, *target: str) -> None:

@@ -575,6 +575,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
         tree = copy_to(Path(folder) / "tree")
         Path(folder).chmod(0o711)  # as root PostgreSQL runs as another user, who must pass
+        (ROOT / ".tools").mkdir(exist_ok=True)
+        # The migrated clusters in it are named after what they were made from.
+        (tree / ".tools").symlink_to(ROOT / ".tools")
         for mutant in chosen:
             killed, last = meet(mutant, tree)
             print(f"{'red ' if killed else 'LIVES'}  {mutant.name}: {last}", flush=True)

@@ -9,5 +9,9 @@ HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
 def first_line(error: BaseException) -> str:
-    """What happened, without the row: PostgreSQL's second line quotes values."""
-    return str(error).partition("\n")[0]
+    """What happened, without the row: PostgreSQL's second line quotes values.
+
+    Django and Procrastinate wrap the error of the driver, the latter without its words.
+    """
+    said = str(error.__cause__ or error).strip() or type(error).__name__
+    return said.partition("\n")[0]

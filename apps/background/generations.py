@@ -14,6 +14,7 @@ import psycopg
 import structlog
 from procrastinate import App
 from procrastinate.exceptions import ProcrastinateException
+from procrastinate.job_context import JobContext
 from procrastinate.jobs import Notification
 from procrastinate.worker import Worker as QueueWorker
 
@@ -129,6 +130,14 @@ class Generation(QueueWorker):
     def stop(self) -> None:
         super().stop()  # type: ignore[no-untyped-call]
         self.stopping.set()
+
+    async def _process_job(self, context: JobContext) -> None:
+        """When its end cannot be written we stop: the job of a worker that is gone is done again."""
+        try:
+            await super()._process_job(context)
+        except DATABASE_ERRORS as error:
+            logger.warning("job's end not written", job=context.job.id, error=first_line(error))
+            self.stop()
 
     async def _shutdown(self, side_tasks: list[asyncio.Task[Any]]) -> None:
         """Nothing is fetched any more: the next one may start. The jobs at work still have a living worker."""

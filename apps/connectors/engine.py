@@ -95,7 +95,7 @@ def discover(
 def preview(
     *, org_id: UUID, source: SourceSpec, limit: int, transform: CodeSpec | None = None
 ) -> Answer:
-    """`{ok, records, columns, ms, failure}` with at most `limit` records. Writes nothing anywhere."""
+    """`{ok, records, rejected, columns, ms, failure}` with at most `limit` records. Writes nothing anywhere."""
     payload = {
         "role": "source",
         **asdict(source),
@@ -108,10 +108,18 @@ def preview(
     except Unavailable:
         raise
     except EngineError as error:
-        return {"ok": False, "records": [], "columns": [], "ms": 0.0, "failure": _failure(error)}
+        return {
+            "ok": False,
+            "records": [],
+            "rejected": 0,
+            "columns": [],
+            "ms": 0.0,
+            "failure": _failure(error),
+        }
     return {
         "ok": True,
         "records": found["records"],
+        "rejected": found["rejected"],
         "columns": found["fields"],
         "ms": found["ms"],
         "failure": None,
@@ -162,6 +170,7 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
         return {
             "ok": False,
             "records": [],
+            "rejected": 0,
             "columns": [],
             "ms": 0.0,
             "requests": [],

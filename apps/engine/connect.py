@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
@@ -28,7 +28,7 @@ from apps.engine.contract import (
 )
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
-from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.decoding import Decoded, StreamSchema
 from apps.engine.frames.shown import shown_rows
 from apps.engine.reporting.redaction import redactor_of_payload
 from apps.engine.sources.base import FrameIteration, RowsIteration
@@ -69,30 +69,40 @@ def preview(payload: Payload) -> dict[str, Any]:
     with opened_source(payload) as source, ExitStack() as stack:
         source.page_limit = limit
         transform = stack.enter_context(_transform(payload)) if payload.get("transform") else None
-        frame, schema = first_records(source, limit, transform)
+        first = first_records(source, limit, transform)
         if transform:
             transform.conclude()
-    fields = tuple(FieldInfo(name, column.field_type) for name, column in schema.columns.items())
+    columns = first.schema.columns.items()
+    fields = tuple(FieldInfo(name, column.field_type) for name, column in columns)
     ms = round((time.perf_counter() - started) * 1000, 1)
-    return asdict(PreviewResult(tuple(shown_rows(frame)), fields, ms))
+    return asdict(PreviewResult(tuple(shown_rows(first.frame)), first.rejected, fields, ms))
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first records of a stream, and how many of those read a run would reject, such as empty ones."""
+
+    frame: pl.DataFrame
+    schema: StreamSchema
+    rejected: int
 
 
 def first_records(
     source: ConnectorSource[Any], limit: int, transform: Transform | None = None
-) -> tuple[pl.DataFrame, StreamSchema]:
+) -> First:
     """At most `limit` records of the first pages, as they would be written."""
     schema = StreamSchema()
-    frames: list[pl.DataFrame] = []
+    pages: list[Decoded] = []
     token: dict[str, Any] = {}
     for _ in range(MAX_PREVIEW_PAGES):
         page = source.get(token)
         token = page.next_pagination
         page = transform.apply(_shortened(page, limit)) if transform else page
-        frames.append(_typed(page, schema, limit))
-        if not token or sum(frame.height for frame in frames) >= limit:
+        pages.append(_typed(page, schema, limit))
+        if not token or sum(one.frame.height for one in pages) >= limit:
             break
-    whole = pl.concat([schema.conform(frame) for frame in frames]).head(limit)
-    return whole, schema
+    whole = pl.concat([schema.conform(one.frame) for one in pages]).head(limit)
+    return First(whole, schema, sum(len(one.rejected) for one in pages))
 
 
 def _shortened(page: Any, limit: int) -> SourceIteration:
@@ -108,11 +118,11 @@ def _transform(payload: Payload) -> Transform:
     return Transform(CodeSpec.from_json(payload["transform"]), sandbox)
 
 
-def _typed(page: Any, schema: StreamSchema, limit: int) -> pl.DataFrame:
+def _typed(page: Any, schema: StreamSchema, limit: int) -> Decoded:
     if isinstance(page, FrameIteration):
-        return schema.conform(page.frame.head(limit))
+        return Decoded(schema.conform(page.frame.head(limit)), [])
     rows = page.rows if isinstance(page, RowsIteration) else page.records
-    return schema.decode(rows[:limit]).frame
+    return schema.decode(rows[:limit])
 
 
 @contextmanager

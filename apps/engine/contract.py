@@ -285,8 +285,9 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """At most 100 records as JSON-able rows; nothing was written anywhere."""
+    """At most 100 records as JSON-able rows; nothing was written anywhere. `rejected` counts those that are left out."""
 
     records: tuple[Mapping[str, Any], ...]
+    rejected: int
     fields: tuple[FieldInfo, ...]
     ms: float

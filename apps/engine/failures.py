@@ -22,6 +22,12 @@ class FailureClass(StrEnum):
     INTERNAL = "internal"
 
 
+# The words by which a `timeout` tells which limit it was; the next step depends on it.
+RUN_WAS_SILENT = "The run showed no sign of work for too long"
+CODE_WAS_SILENT = "The code said nothing for"
+CODE_USED_CPU = "seconds of CPU time"
+
+
 class EngineError(Exception):
     """Base of everything the engine raises on purpose.
 

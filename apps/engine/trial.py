@@ -26,12 +26,12 @@ SLICE = 2_000  # characters of a log line
 def try_source(payload: Payload) -> Answer:
     """A preview for the author: records, and what happened on the way, also when it failed.
 
-    `{"ok", "records", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
+    `{"ok", "records", "rejected", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
     """
     started = time.perf_counter()
     redactor = redactor_of_payload(payload)
     limit = max(1, min(int(payload.get("limit") or connect.MAX_PREVIEW), connect.MAX_PREVIEW))
-    answer: Answer = {"ok": False, "records": [], "columns": [], "failure": None}
+    answer: Answer = {"ok": False, "records": [], "rejected": 0, "columns": [], "failure": None}
     happened: Answer = {"requests": [], "log": [], "isolation": ""}
     try:
         with connect.opened_source(payload) as source:
@@ -40,13 +40,14 @@ def try_source(payload: Payload) -> Answer:
             happened["isolation"] = source.isolation
             try:
                 source.page_limit = limit
-                frame, schema = connect.first_records(source, limit)
+                first = connect.first_records(source, limit)
             finally:
                 happened |= _happened(source, redactor)
         answer |= {
             "ok": True,
-            "records": shown_rows(frame),
-            "columns": [asdict(one) for one in schema.fields()],
+            "records": shown_rows(first.frame),
+            "rejected": first.rejected,
+            "columns": [asdict(one) for one in first.schema.fields()],
         }
     except Exception as error:  # the edge of the call: its author wants to see it with the log
         failed = classify(error, side="source", redactor=redactor)

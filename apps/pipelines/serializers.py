@@ -292,6 +292,9 @@ class PreviewUnsaved(PreviewSize):
 class PreviewAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     records = serializers.ListField(child=serializers.DictField())
+    rejected = serializers.IntegerField(
+        help_text="Records that were read and left out, because a run would reject them: empty ones, for example."
+    )
     columns = StreamField(many=True)
     ms = serializers.FloatField()
     failure = ConnectionFailure(allow_null=True)

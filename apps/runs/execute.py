@@ -252,6 +252,7 @@ class End:
             outcome=outcome,
             failure_class=why["failure_class"],
             failure_message=why["failure_message"],
+            failure_retryable=why["failure_retryable"],
             records_read=reached.read if read is None else read,
             records_written=reached.written if written is None else written,
         )

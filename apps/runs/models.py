@@ -139,6 +139,7 @@ class Attempt(OrgOwned):
     outcome = models.CharField(max_length=10, blank=True)
     failure_class = models.CharField(max_length=20, blank=True)
     failure_message = models.CharField(max_length=2000, blank=True)
+    failure_retryable = models.BooleanField(null=True)
     records_read = models.BigIntegerField(default=0)
     records_written = models.BigIntegerField(default=0)
     network = models.JSONField(null=True)  # the hosts it reached for, see apps.egress.log

@@ -144,6 +144,7 @@ def _close_attempt(run: Run, outcome: str = "failed") -> None:
         outcome=outcome,
         failure_class=FailureClass.CRASHED if outcome == "failed" else "",
         failure_message="The worker stopped answering." if outcome == "failed" else "",
+        failure_retryable=True if outcome == "failed" else None,
         records_read=run.records_read,
         records_written=run.records_written,
     )

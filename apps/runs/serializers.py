@@ -73,7 +73,10 @@ class ProgressSerializer(serializers.Serializer[Any]):
 class FailureSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
     evidence = serializers.ListField(child=serializers.CharField())
-    retryable = serializers.BooleanField(help_text="Whether trying again unchanged can help.")
+    retryable = serializers.BooleanField(
+        allow_null=True,
+        help_text="Whether trying again unchanged can help; null for attempts of a release that did not keep it.",
+    )
     next_step = serializers.CharField()
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.engine.contract import Failed
-from apps.engine.failures import FailureClass
+from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, RUN_WAS_SILENT, FailureClass
 from apps.runs import admission
 from apps.runs.models import Attempt, Run, Status
 
@@ -60,6 +60,14 @@ NEXT_STEPS: dict[FailureClass, str] = {
     "(DROVER_CHILD_MEMORY_MB).",
     FailureClass.CRASHED: "Retry once; if it crashes again, look at the log's last lines and the memory it needs.",
     FailureClass.INTERNAL: "This is a fault of Drover: report it with the evidence below.",
+}
+
+TIMEOUT_STEPS: dict[str, str] = {  # by words of the message
+    RUN_WAS_SILENT: "See whether the source or the destination hangs, then retry: it continues from the last "
+    "checkpoint. Where such pauses are normal, have whoever runs Drover raise DROVER_RUN_SILENCE_SECONDS.",
+    CODE_WAS_SILENT: "Let the code answer smaller pages, and set a time limit on what it waits for; or have whoever "
+    "runs Drover raise DROVER_SANDBOX_SILENCE_SECONDS.",
+    CODE_USED_CPU: "Let the code do less in one run; or have whoever runs Drover raise DROVER_SANDBOX_CPU_SECONDS.",
 }
 
 
@@ -152,14 +160,23 @@ def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> dict[st
 
 
 def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a run, or of an attempt, which keeps less."""
+    """Of a run, or of an attempt, which keeps no evidence."""
     return {
         "class": row["failure_class"],
         "message": row["failure_message"],
         "evidence": row.get("failure_evidence", []),
-        "retryable": bool(row.get("failure_retryable")),
-        "next_step": NEXT_STEPS[FailureClass(row["failure_class"])],
+        "retryable": row["failure_retryable"],
+        "next_step": next_step(FailureClass(row["failure_class"]), row["failure_message"]),
     }
+
+
+def next_step(failure: FailureClass, message: str) -> str:
+    """What its reader can do; a `timeout` tells by its message which limit it was."""
+    if failure is FailureClass.TIMEOUT:
+        for words, step in TIMEOUT_STEPS.items():
+            if words in message:
+                return step
+    return NEXT_STEPS[failure]
 
 
 def failure_columns(failed: Failed) -> dict[str, Any]:

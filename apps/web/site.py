@@ -39,6 +39,13 @@ def unknown_route(request: HttpRequest) -> HttpResponse:
     return _problem(request, Problem(404, "There is no such route; see /api/v1/docs.", "not_found"))
 
 
+@csrf_exempt
+def probe_elsewhere(request: HttpRequest) -> HttpResponse:
+    """A probe that got the dashboard's page here would take it for health."""
+    message = "Ask /api/v1/health/live, /api/v1/health/ready or /api/v1/metrics."
+    return _problem(request, Problem(404, f"There is nothing here. {message}", "not_found"))
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _problem(request, Problem(400, "The request is malformed.", "malformed"))
 

@@ -118,6 +118,17 @@ def test_a_database_that_goes_away_in_the_middle_is_not_told_to_strangers(
     assert ready() == (503, {"ready": False})
 
 
+@pytest.mark.parametrize(
+    "path", ["/health/ready", "/health/live", "/health", "/health/ready/", "/metrics", "/metrics/"]
+)
+def test_a_probe_at_the_wrong_path_hears_the_right_one(path: str) -> None:
+    answer = new_client().get(path)
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
+    assert "/api/v1/health/ready" in answer.json()["detail"]
+    assert "/api/v1/metrics" in answer.json()["detail"]
+
+
 def test_the_gauges_need_the_operators_token(db: None, settings: Any) -> None:
     client = new_client()
     assert client.get("/api/v1/metrics").status_code == 401

@@ -17,6 +17,7 @@ NEITHER = {
     "api/v1/openapi.json": "the document is public",
     "api/v1/docs": "the document is public",
     "^api/": "answers 404 for routes that do not exist",
+    "^(?:health|metrics)(?:/|$)": "answers 404 to a probe without the API's prefix",
     "^(?!static/).*$": "the dashboard's shell, which asks the API",
 }
 

@@ -36,6 +36,7 @@ def test_a_preview_shows_at_most_what_was_asked_and_writes_nothing(world: World)
     answer = world.client().post(f"{URL}/{made['id']}/preview", {"max_records": 7}).json()
     assert answer["ok"] is True, answer
     assert [record["id"] for record in answer["records"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert answer["rejected"] == 0
     assert {"name": "id", "type": "integer", "nullable": True} in answer["columns"]
     assert stored_files(world) == []
 

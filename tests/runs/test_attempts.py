@@ -19,10 +19,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.engine.contract import Progress
+from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, FailureClass
 from apps.engine.process import conversation, silence, supervisor
 from apps.engine.process.protocol import Message
 from apps.orgs.principals import SYSTEM
-from apps.runs import execute, retries, services
+from apps.runs import execute, retries, services, snapshots
 from apps.runs.execute import Worker
 from apps.runs.models import Run
 from tests.runs.conftest import make_pipeline
@@ -105,6 +106,8 @@ def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
     run = shown(acme, run_id)
     assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "timeout", 1)
     assert run["failure"]["retryable"]
+    assert run["attempts"][0]["failure"]["retryable"] is True
+    assert "time limit" in run["failure"]["next_step"]
 
 
 class SilentFromNow(silence.Watch):
@@ -126,6 +129,8 @@ def test_a_silent_run_is_tried_again(
     run = shown(acme, run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")
     assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["message"]
+    assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["next_step"]
+    assert "time limit" not in run["failure"]["next_step"]
     assert [attempt["records_read"] for attempt in run["attempts"]] == [300, 300]
 
 
@@ -156,6 +161,21 @@ def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
     assert len(moved) == 3  # one got ahead, then two did not
 
 
+@pytest.mark.parametrize(
+    ("message", "setting"),
+    [
+        (f"{CODE_WAS_SILENT} 300 seconds.", "DROVER_SANDBOX_SILENCE_SECONDS"),
+        (f"The code used more than 3,600 {CODE_USED_CPU}.", "DROVER_SANDBOX_CPU_SECONDS"),
+    ],
+)
+def test_code_that_took_too_long_is_not_told_of_the_pipelines_time_limit(
+    message: str, setting: str
+) -> None:
+    step = snapshots.next_step(FailureClass.TIMEOUT, message)
+    assert setting in step
+    assert "time limit," not in step
+
+
 def test_what_trying_again_cannot_help_is_not_tried_again(acme: World, this_worker: Worker) -> None:
     source = {"rows": 10, "fail_after": 0, "failure": "authentication"}
     run_id = start(acme, make_pipeline(acme, source=source))
@@ -166,6 +186,7 @@ def test_what_trying_again_cannot_help_is_not_tried_again(acme: World, this_work
     assert (run["status"], run["attempt"]) == ("failed", 1)
     assert run["failure"]["class"] == "authentication"
     assert run["failure"]["next_step"]
+    assert [attempt["failure"]["retryable"] for attempt in run["attempts"]] == [False]
 
 
 def test_retry_after_is_honoured(acme: World, this_worker: Worker) -> None:

@@ -84,7 +84,8 @@ def test_a_killed_worker_loses_nothing_and_its_successor_frees_the_run_at_once(
 
     assert_everything_arrived_once(acme, run_id, run)
     assert [attempt["status"] for attempt in run["attempts"]] == ["failed", "succeeded"]
-    assert run["attempts"][0]["failure"]["class"] == "crashed"
+    failure = run["attempts"][0]["failure"]
+    assert (failure["class"], failure["retryable"]) == ("crashed", True)
 
 
 def test_another_worker_takes_over_when_the_lease_runs_out(acme: World, api: HeldApi) -> None:

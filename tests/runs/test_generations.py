@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import ConnectorException
 from procrastinate.manager import JobManager
+from procrastinate.sync_psycopg_connector import wrap_exceptions
+from structlog.testing import capture_logs
 
 from apps.background import generations, registry, workers
+from apps.background.database_errors import first_line
 from apps.runs import execute, queue
 from apps.runs import workers as run_workers
 
@@ -83,6 +89,77 @@ def test_after_a_failed_fetch_others_run_while_the_long_one_goes_on(
 
     asyncio.run(go())
     assert jobs.most <= PLACES
+
+
+def test_a_job_whose_end_cannot_be_written_is_let_go_and_that_is_said_once(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.long_may_end.set()
+    failed, unhandled = asyncio.Event(), list[Any]()
+    plain = JobManager.finish_job
+
+    async def finish(manager: JobManager, *args: Any, **options: Any) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectorException
+        await plain(manager, *args, **options)
+
+    monkeypatch.setattr(JobManager, "finish_job", finish)
+
+    async def go() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: unhandled.append(told))
+        stop = asyncio.Event()
+        with app.replace_connector(workers._connector()) as opened:
+            async with opened.open_async():
+                work = generations.work(opened, stop, {queue.RUNS: PLACES}, "tests")
+                task = asyncio.create_task(work)
+                await ask(1)
+                await asyncio.wait_for(failed.wait(), 30)
+                await until_released()
+                gc.collect()  # asyncio tells of a lost exception when its task goes
+                stop.set()
+                await asyncio.wait_for(task, 30)
+
+    with capture_logs() as logs:
+        asyncio.run(go())
+    assert unhandled == []
+    assert [one["event"] for one in logs if "error" in one] == ["job's end not written"]
+    assert queue.remove_zombies(timedelta(minutes=1)) == 1
+
+
+async def until_released() -> None:
+    """Until the job's worker is gone, so that nothing alive holds the job any more."""
+
+    def held() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM procrastinate_jobs WHERE worker_id IS NOT NULL")
+            (found,) = cursor.fetchone()
+        connection.close()
+        return int(found)
+
+    for _ in range(600):
+        if not await asyncio.to_thread(held):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("its worker holds it still")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (psycopg.OperationalError("gone\nDETAIL: a row"), "gone"),
+        (ConnectorException(), "Database error."),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_an_error_of_the_database_never_says_nothing(error: Exception, line: str) -> None:
+    assert first_line(error) == line
+
+
+def test_procrastinates_error_says_what_the_driver_said() -> None:
+    with pytest.raises(ConnectorException) as raised, wrap_exceptions():
+        raise psycopg.OperationalError("the server closed the connection\nunexpectedly")
+    assert first_line(raised.value) == "the server closed the connection"
 
 
 async def ask(count: int) -> None:

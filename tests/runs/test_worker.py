@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
+from apps.engine.sandbox import roots, workdirs
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import ended, start, wait_for, worker
 from tests.world import World
@@ -9,10 +12,13 @@ from tests.world import World
 
 def test_a_run_ends_with_its_rows_its_log_and_its_outputs(acme: World) -> None:
     run_id = start(acme, make_pipeline(acme, source={"rows": 5000, "page_size": 1000}))
+    left = settings.SANDBOX_HOME / roots.WORK / f"{workdirs.WORK}left"
+    left.mkdir(parents=True)
 
     with worker():
         run = wait_for(acme, run_id, ended)
 
+    assert not left.exists(), "a worker begins by removing what killed code left"
     assert run["status"] == "succeeded", run
     assert run["failure"] is None
     progress = run["progress"]

@@ -261,7 +261,8 @@ class Stage:
 
     def _remember(self) -> None:
         pids = [pid for worker in self.workers for pid in below(worker.pid)]
-        self._seen.update((pid, began(pid)) for pid in pids if began(pid))
+        begun = {pid: began(pid) for pid in pids}  # asked once: it may end between two looks
+        self._seen.update((pid, at) for pid, at in begun.items() if at)
 
     # keeping it up
 

@@ -59,6 +59,7 @@ DETAIL = {**ROW, "version": VERSION}
 TRY = {
     "ok": True,
     "records": [{"id": 1}],
+    "rejected": 0,
     "columns": [{"name": "id", "type": "integer", "nullable": True}],
     "ms": 310.5,
     "requests": [

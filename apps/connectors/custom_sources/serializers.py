@@ -203,6 +203,9 @@ class TryFailure(serializers.Serializer[Any]):
 class TryAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     records = serializers.ListField(child=serializers.DictField())
+    rejected = serializers.IntegerField(
+        help_text="Records that were read and left out, because a run would reject them: empty ones, for example."
+    )
     columns = TryColumn(many=True)
     ms = serializers.FloatField()
     requests = TryCall(many=True)

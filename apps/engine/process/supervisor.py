@@ -46,7 +46,7 @@ _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "limit": (FailureClass.CONFIGURATION, "The run reached a limit of its organization.", False),
     "silent": (
         FailureClass.TIMEOUT,
-        "The run showed no sign of work for too long (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"
+        f"{failures.RUN_WAS_SILENT} (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"
         " line of the log. It is ended and tried again; see whether the source or the destination hangs.",
         True,
     ),

@@ -45,6 +45,13 @@ def prepared(home: Path, readable: Readable) -> Path:
     return root
 
 
+def sweep(home: Path) -> None:
+    """Remove what dead processes left, in the roots of every state of the packages. Never raises for what it finds."""
+    for base in (home, home / WORK, *(root / WORK for root in home.glob("root-*"))):
+        if base.is_dir():
+            workdirs.sweep(base)
+
+
 def _remove_old(home: Path, kept: Path) -> None:
     """Roots of other packages in which nothing has begun for a day: an upgrade leaves one behind."""
     for old in home.glob("root-*"):

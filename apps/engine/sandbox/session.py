@@ -294,7 +294,7 @@ class Sandbox:
             message = f"The code was not done after {limits.wall_seconds:g} seconds."
             raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
         if now - self._last_sign > limits.silence_seconds:
-            message = f"The code said nothing for {limits.silence_seconds:g} seconds."
+            message = f"{failures.CODE_WAS_SILENT} {limits.silence_seconds:g} seconds."
             raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
         self._look_at_network()
         self._look_at_disk()
@@ -347,7 +347,9 @@ class Sandbox:
         if not self._ready and not number:  # what it says later comes from the code itself
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
         if number == signal.SIGXCPU or self._cpu >= self._limits.cpu_seconds:
-            message = f"The code used more than {self._limits.cpu_seconds:,} seconds of CPU time."
+            message = (
+                f"The code used more than {self._limits.cpu_seconds:,} {failures.CODE_USED_CPU}."
+            )
             return TookTooLong(message, evidence=evidence)
         if number == signal.SIGXFSZ:
             return _too_much("files", self._limits.disk)

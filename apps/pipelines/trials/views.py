@@ -32,6 +32,7 @@ from apps.web.views import data_of
 PREVIEW_EXAMPLE = {
     "ok": True,
     "records": [{"id": 1, "carrier": "UA"}],
+    "rejected": 0,
     "columns": [
         {"name": "id", "type": "integer", "nullable": True},
         {"name": "carrier", "type": "string", "nullable": True},

@@ -3394,8 +3394,8 @@ export interface components {
             class: components["schemas"]["ClassEnum"];
             message: string;
             evidence: string[];
-            /** @description Whether trying again unchanged can help. */
-            retryable: boolean;
+            /** @description Whether trying again unchanged can help; null for attempts of a release that did not keep it. */
+            retryable: boolean | null;
             next_step: string;
         };
         FieldChange: {
@@ -4179,6 +4179,8 @@ export interface components {
             records: {
                 [key: string]: unknown;
             }[];
+            /** @description Records that were read and left out, because a run would reject them: empty ones, for example. */
+            rejected: number;
             columns: components["schemas"]["StreamField"][];
             /** Format: double */
             ms: number;
@@ -4852,6 +4854,8 @@ export interface components {
             records: {
                 [key: string]: unknown;
             }[];
+            /** @description Records that were read and left out, because a run would reject them: empty ones, for example. */
+            rejected: number;
             columns: components["schemas"]["TryColumn"][];
             /** Format: double */
             ms: number;

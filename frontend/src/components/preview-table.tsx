@@ -1,9 +1,24 @@
 import type { Preview } from "@/api/types";
+import { plural } from "@/format/number";
 
 /** Real records of the stream, read now; nothing was written. */
 export function PreviewTable({ preview }: { preview: Preview }) {
-  const { columns, records } = preview;
-  if (records.length === 0) return <p className="text-soft">The stream has no records now.</p>;
+  const { records, rejected } = preview;
+  return (
+    <>
+      {rejected > 0 && (
+        <p className="text-soft">
+          {plural(rejected, "record")} left out, as a run would reject them: they are empty or cannot be a
+          row.
+        </p>
+      )}
+      {rejected + records.length === 0 && <p className="text-soft">The stream has no records now.</p>}
+      {records.length > 0 && <Records {...preview} />}
+    </>
+  );
+}
+
+function Records({ columns, records }: Preview) {
   return (
     <div
       role="region"

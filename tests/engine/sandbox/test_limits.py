@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.engine.failures import EngineError, SourceError
+from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, EngineError, SourceError
 from apps.engine.sandbox import claims, process, roots
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
 from apps.engine.sandbox.process import Ground, TooWeak
@@ -39,13 +39,13 @@ GREEDY = {
     "spins and ignores SIGXCPU": Greedy(
         "import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
         TookTooLong,
-        "CPU",
+        CODE_USED_CPU,
         replace(SMALL, cpu_seconds=1),
     ),
     "sleeps": Greedy(
         "import time; time.sleep(60)",
         TookTooLong,
-        "said nothing",
+        CODE_WAS_SILENT,
         replace(SMALL, silence_seconds=0.6),
     ),
     "runs past the clock while it talks": Greedy(
@@ -59,7 +59,7 @@ GREEDY = {
         "for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
         "time.sleep(60)",
         TookTooLong,
-        "said nothing",
+        CODE_WAS_SILENT,
         replace(SMALL, silence_seconds=0.6),
     ),
     "allocates": Greedy(

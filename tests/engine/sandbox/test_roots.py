@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.engine.sandbox import paths, roots
+from apps.engine.sandbox import paths, roots, workdirs
 
 
 def planted(home: Path, name: str, *, idle: float) -> Path:
@@ -37,6 +37,19 @@ def test_a_new_root_is_made_once_and_old_ones_go(tmp_path: Path) -> None:
     again = roots.prepared(tmp_path, paths.readable())
     assert again == made
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([made.name, used.name])
+
+
+def test_a_sweep_looks_into_every_root_and_leaves_what_is_in_use(tmp_path: Path) -> None:
+    roots.sweep(tmp_path / "never made")
+    bases = [tmp_path / roots.WORK, tmp_path / "root-0123456789abcdef" / roots.WORK]
+    for base in bases:
+        (base / f"{workdirs.WORK}left").mkdir(parents=True)
+    used = workdirs.create(bases[1], None)
+    (bases[1] / f"{workdirs.WORK}left").mkdir()
+    roots.sweep(tmp_path)
+    left = {path.name for base in bases for path in base.iterdir() if path.is_dir()}
+    assert left == {used.name}
+    workdirs.remove(used)
 
 
 @pytest.mark.parametrize("kept", [True, False])

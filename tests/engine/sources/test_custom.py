@@ -17,6 +17,7 @@ import pytest
 
 from apps.connectors.custom_sources import cookbook
 from apps.engine import connect
+from apps.engine.authoring import calls
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import (
     CodeSpec,
@@ -419,6 +420,51 @@ def test_each_failure_of_the_code_has_its_class(
     assert outcome.retryable is retryable
     if "retry_after" in line:
         assert outcome.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "says", "retryable"),
+    [
+        ("os.kill(os.getpid(), 9)", "The code raised PermissionError", False),
+        ("raise ConnectionResetError(104, 'reset')", "The source could not be reached", True),
+    ],
+)
+def test_only_a_failed_connection_is_told_as_one(
+    tmp_path: Path, line: str, says: str, retryable: bool
+) -> None:
+    text = (
+        "import os\nimport drover\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
+        f"    def get(self, pagination=None):\n        {line}\n"
+    )
+    with pytest.raises(EngineError, match=says) as failed:
+        connect.preview(asked_of(text, tmp_path))
+    assert failed.value.retryable is retryable
+    assert f"source.py, line 8, in get: {line}" in failed.value.evidence
+
+
+def test_a_preview_counts_what_a_run_would_reject(tmp_path: Path) -> None:
+    text = (
+        "import drover\n\nclass Empty(drover.Source):\n    streams = ['numbers']\n\n"
+        "    def get(self, pagination=None):\n        return drover.Page([{}, {'n': 1}, {}, {}])\n"
+    )
+    for answer in (
+        connect.preview(asked_of(text, tmp_path)),
+        calls.try_source(asked_of(text, tmp_path)),
+    ):
+        assert list(answer["records"]) == [{"n": 1}]
+        assert answer["rejected"] == 3
+
+
+def asked_of(text: str, home: Path) -> dict[str, Any]:
+    """A preview of that code."""
+    return {
+        "role": "source",
+        "kind": "custom-1",
+        "config": {},
+        "stream": "numbers",
+        "code": {"text": text, "hosts": []},
+        "sandbox": {"home": str(home)},
+    }
 
 
 DEEP = """

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from apps.background import connections, health, private, workers
+from apps.engine.sandbox import roots
 
 logger = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
         private.tighten(settings.DROVER_HOME)
+        roots.sweep(settings.SANDBOX_HOME)
         connections.warn()
         logger.info("custom code runs isolated", level=health.isolation().seen)
         workers.work(concurrency=concurrency)

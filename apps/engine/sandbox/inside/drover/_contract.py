@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
+import errno
 import inspect
 import sys
 import types
@@ -27,6 +28,8 @@ from drover._source import Page, Settings, Source, StreamSettings
 Json = dict[str, Any]
 MESSAGE = 500  # characters
 EVIDENCE = 12  # lines
+OF_NETWORK = frozenset({"httpcore", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"})
+UNREACHABLE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
 
 
 def source_class(module: types.ModuleType) -> type[Any]:
@@ -187,14 +190,22 @@ def _explained(
         return answered
     name = type(error).__name__
     said = " ".join(str(error).split())
-    root = type(error).__module__.partition(".")[0]
-    if root in {"requests", "httpx", "httpcore", "urllib3", "socket"} or isinstance(error, OSError):
+    if _is_of_network(error):
         inner = refusal(error) or error
         why = " ".join(str(inner).split()).removeprefix("[Errno 111] ")
         if isinstance(inner, EgressRefused):
             return "configuration", f"The connection to {why}.", (), None, False
         return "source", f"The source could not be reached: {why}", (f"{name}: {said}",), None, True
     return "source", f"The code raised {name}: {said}", (), None, False
+
+
+def _is_of_network(error: BaseException) -> bool:
+    """Whether a connection failed. Other errors of the system, of files or processes, are the code's own."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, OSError) and error.errno in UNREACHABLE:
+        return True
+    return type(error).__module__.partition(".")[0] in OF_NETWORK
 
 
 def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | None, bool] | None:

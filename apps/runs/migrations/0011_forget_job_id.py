@@ -5,7 +5,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0009_sql_functions")]
+    dependencies = [("runs", "0010_sql_functions")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

@@ -4,7 +4,7 @@ from apps.orgs.sql_functions import InstallFunctions
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0008_retention")]
+    dependencies = [("runs", "0009_attempt_retryable")]
 
     operations = [
         InstallFunctions(
