@@ -115,9 +115,9 @@ MUTANTS = [
     ),
     Mutant(
         "a read goes around for_org",
-        "apps/orgs/members/views.py",
-        "rows = Domain.objects.for_org(self.org).rows()",
-        "rows = Domain.unscoped.values('id', 'name', 'created_at', 'updated_at')",
+        "apps/orgs/members/visibility.py",
+        "found: DomainQuerySet = Domain.objects.for_org(org)",
+        "found: Any = Domain.unscoped.all()",
         WALLS,
     ),
     Mutant(
