@@ -90,7 +90,7 @@ class ContractError(EngineError):
     failure_class = FailureClass.CONTRACT
 
 
-class LeaseLost(EngineError):
+class StreamTakenOver(EngineError):
     """Another attempt owns this stream now; this one must stop and write nothing more."""
 
     failure_class = FailureClass.CRASHED

@@ -205,7 +205,7 @@ class RunLogsView(OrgView):
         note = retention.note(self.org, run)
         complete = run.status in ENDED
 
-        def answer(page: logs.Page) -> Response:
+        def answer(page: logs.LogPage) -> Response:
             more = page.next_offset < run.log_lines
             return Response(
                 {

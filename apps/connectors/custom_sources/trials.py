@@ -9,7 +9,7 @@ from uuid import UUID
 
 from apps.connectors import engine
 from apps.connectors import services as connectors
-from apps.connectors.configuration import EMPTY, Settings
+from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import edits, kinds, services, texts
 from apps.connectors.engine import Answer
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
@@ -75,7 +75,7 @@ def _require_approved(version: CustomSourceVersion) -> None:
 
 def _stored_settings(
     org: Org, by: Principal, connector_id: UUID, source_id: UUID | None
-) -> Settings:
+) -> StoredSettings:
     """The settings of a connector that the principal may edit and that belongs to this source. Raises Invalid."""
     found: Connector = one(connectors.connectors(org, by), connector_id)
     by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
@@ -91,7 +91,7 @@ def _source(
     label: str,
     stream: str,
     config: Mapping[str, Any],
-    before: Settings,
+    before: StoredSettings,
 ) -> SourceSpec:
     """What the engine runs; the settings are checked against what the code asks for. Raises Invalid."""
     kind = kinds.kind_of(CustomSource(name="draft"), report)

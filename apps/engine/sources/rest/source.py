@@ -18,7 +18,13 @@ from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
 from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError, SourceError
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sources.connector import ConnectorSource, Page, Pagination, checked, rows_page
+from apps.engine.sources.connector import (
+    ConnectorSource,
+    Pagination,
+    SourcePage,
+    checked,
+    rows_page,
+)
 from apps.engine.sources.http import reach
 from apps.engine.sources.http.answers import Answer, Asker, Patience, UnhelpfulSourceError
 from apps.engine.sources.http.session import SourceSession
@@ -70,12 +76,12 @@ class RestSource(ConnectorSource[Config]):
     def discover(self) -> list[StreamInfo]:
         return [self._described(stream) for stream in self.settings.streams]
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         return self._page(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         return self._page(pagination or {}, source_state.state)
 
     def get_session(self) -> SourceSession:
@@ -118,7 +124,7 @@ class RestSource(ConnectorSource[Config]):
             ),
         )
 
-    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> Page:
+    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         cursor = self._cursor_field()
         since = self._since(state)
         read = self._read(self.stream, token, since)
