@@ -360,7 +360,7 @@ MUTANTS = [
     Mutant(
         "a key for one domain sees the others' runs",
         "apps/runs/visibility.py",
-        "    return rows.filter(pipeline__domain_id=principal.only_domain)",
+        "    return rows.filter(pipeline__domain_id=by.only_domain)",
         "    return rows",
         MATRIX,
     ),
@@ -368,7 +368,7 @@ MUTANTS = [
     Mutant(
         "a stream of a run nobody may see",
         "apps/runs/followed.py",
-        "    if not visibility.runs(principal).filter(pk=run_id).exists():\n        raise NotFound\n",
+        "    if not visibility.runs(org_id, principal).filter(pk=run_id).exists():\n        raise NotFound\n",
         "",
         STREAMS,
     ),
