@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
-from apps.engine.failures import EngineError
+from apps.engine.failures import EXPECTED, explained
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
 
@@ -114,20 +114,13 @@ def rows_page(
 
 
 def checked(steps: Sequence[tuple[str, Callable[[], str]]]) -> Iterator[CheckStep]:
-    """Run named steps in order until one fails. A step answers its message or raises EngineError."""
+    """Run named steps in order until one fails. A step answers its message or raises what is EXPECTED."""
     for name, action in steps:
         started = time.perf_counter()
         try:
             ok, message = True, action()
-        except EngineError as error:
+        except EXPECTED as error:
             ok, message = False, explained(error)
         yield CheckStep(name, ok, message, round((time.perf_counter() - started) * 1000, 1))
         if not ok:
             return
-
-
-def explained(error: EngineError) -> str:
-    """The message with its first line of evidence."""
-    if not error.evidence:
-        return error.message
-    return f"{error.message} ({error.evidence[0]})"

@@ -13,7 +13,7 @@ from loguru import logger
 from pydantic import ValidationError
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import ConfigurationError, EngineError, SourceError
+from apps.engine.failures import EXPECTED, ConfigurationError, EngineError, SourceError
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.bizon.guard import Watch, answer_of, under_policy
 from apps.engine.sources.connector import (
@@ -122,7 +122,7 @@ class BizonSource(ConnectorSource[SettingsT]):
         self.watch.begin()
         try:
             answer = ask()
-        except EngineError:
+        except EXPECTED:
             raise
         except requests.exceptions.JSONDecodeError as error:
             raise self._misunderstood("the source did not answer with complete JSON") from error

@@ -15,7 +15,7 @@ from loguru import logger
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError, SourceError
+from apps.engine.failures import EXPECTED, AuthenticationError, ConfigurationError, SourceError
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import (
@@ -211,7 +211,7 @@ class RestSource(ConnectorSource[Config]):
             )
         except AuthenticationError:
             raise
-        except EngineError as error:
+        except EXPECTED as error:
             logger.warning("The fields of {} are not known: {}", stream.name, error.message)
         return StreamInfo(
             stream.name,
@@ -228,7 +228,7 @@ class RestSource(ConnectorSource[Config]):
             self._first_page()
         except AuthenticationError:
             raise
-        except EngineError as error:
+        except EXPECTED as error:
             logger.debug("Not a matter of credentials: {}", error.message)
         kind = self.settings.auth.type
         return "no credentials are sent" if kind == "none" else f"the API accepts the {kind} login"
