@@ -145,6 +145,12 @@ def connectors(org: Org, by: Principal) -> Any:
     return visible(Connector.objects.for_org(org), by)
 
 
+def readable(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
+    """The connector with its domain. Raises NotFound."""
+    found: Connector = one(connectors(org, by).select_related("domain"), connector_id)
+    return found
+
+
 def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
     """Remember how a check of these very settings ended; nothing if they changed meanwhile."""
     Connector.objects.for_org(org).filter(pk=connector_id, version=version).update(

@@ -213,10 +213,13 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
         by = principal(world, Role.OWNER)
         text = Text(code, validate(code).to_json())
         source = custom_sources.create(
-            org=world.org, by=by, name=f"{canary} code", text=text, approve=True
+            org=world.org, by=by, name=f"{canary} code", code=code, checked=text, approve=True
         )
-        text = Text(f"{code}\n", validate(code).to_json(), note=canary)
-        custom_sources.update(org=world.org, by=by, source_id=source.pk, changes={}, text=text)
+        text = Text(f"{code}\n", validate(code).to_json())
+        newer = {"code": text.code, "note": canary}
+        custom_sources.update(
+            org=world.org, by=by, source_id=source.pk, changes=newer, checked=text
+        )
     connector = make_connector(
         world, name=f"{canary} coded", kind=source.kind, config={"token": f"{canary} token"}
     )
