@@ -31,7 +31,7 @@ def planted(db: None) -> Planted:
 
 def on_an_object(org: Org, by: Principal, ids: dict[str, UUID]) -> dict[str, Callable[..., Any]]:
     """Each verb that takes an id, ready to be called; `match` is added by those that compare versions."""
-    on = partial(partial, org=org, by=by)
+    on: Any = partial(partial, org=org, by=by)
     connector = {"connector_id": ids["connector"]}
     source = {"source_id": ids["custom_source"]}
     repository = {"repository_id": ids["repository"]}
@@ -53,7 +53,7 @@ def on_an_object(org: Org, by: Principal, ids: dict[str, UUID]) -> dict[str, Cal
 
 def making(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
     """Each verb that makes something."""
-    on = partial(partial, org=org, by=by)
+    on: Any = partial(partial, org=org, by=by)
     dummy = {"role": "source", "kind": "dummy", "config": {}}
     return {
         "make a connector": on(connectors.create, name="new", **dummy),
@@ -65,9 +65,10 @@ def making(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
 
 
 def test_a_viewer_may_do_none_of_it(planted: Planted) -> None:
-    by = principal(planted.world, Role.VIEWER)
-    verbs = {**on_an_object(planted.world.org, by, planted.ids), **making(planted.world.org, by)}
+    org = planted.world.org
     with planted.world.scope():
+        by = principal(planted.world, Role.VIEWER)
+        verbs = {**on_an_object(org, by, planted.ids), **making(org, by)}
         for name, verb in verbs.items():
             with pytest.raises(PermissionMissing):
                 pytest.fail(f"{name}: {verb()}")
@@ -75,8 +76,8 @@ def test_a_viewer_may_do_none_of_it(planted: Planted) -> None:
 
 def test_what_is_of_another_org_is_not_there(planted: Planted) -> None:
     other = plant()
-    by = principal(planted.world, Role.OWNER)
     with planted.world.scope():
+        by = principal(planted.world, Role.OWNER)
         for name, verb in on_an_object(planted.world.org, by, other.ids).items():
             with pytest.raises(NotFound):
                 pytest.fail(f"{name}: {verb()}")
@@ -98,6 +99,10 @@ def test_code_is_stored_only_once_it_was_validated(planted: Planted) -> None:
     new = making(planted.world.org, SYSTEM)["make a source"]
     with planted.world.scope(), pytest.raises(CodeUnchecked):
         new()
-    change = partial(sources.update, org=planted.world.org, by=SYSTEM)
     with planted.world.scope(), pytest.raises(CodeUnchecked):
-        change(source_id=planted.ids["custom_source"], changes={"code": "x = 1"})
+        sources.update(
+            org=planted.world.org,
+            by=SYSTEM,
+            source_id=planted.ids["custom_source"],
+            changes={"code": "x = 1"},
+        )

@@ -25,7 +25,7 @@ from tests.world import World
 def verbs_of(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
     pipeline = make_pipeline(world)
     run_id = start(world, pipeline)
-    on = partial(partial, org=world.org, by=by)
+    on: Any = partial(partial, org=world.org, by=by)
     return {
         "start": on(services.start, pipeline_id=pipeline.pk),
         "cancel": on(services.cancel, run_id=run_id),
@@ -38,18 +38,19 @@ def verbs_of(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
 @pytest.mark.parametrize("domain_key", [False, True])
 def test_who_may_not_is_refused(acme: World, domain_key: bool) -> None:
     """A viewer lacks the permission; a key for one domain does not see what lies outside of it."""
-    by = principal(acme, Role.MEMBER if domain_key else Role.VIEWER)
-    if domain_key:
-        by = replace(by, only_domain=uuid4())
-    verbs = verbs_of(acme, by)
     with acme.scope():
+        by = principal(acme, Role.MEMBER if domain_key else Role.VIEWER)
+        if domain_key:
+            by = replace(by, only_domain=uuid4())
+        verbs = verbs_of(acme, by)
         for name, verb in verbs.items():
             with pytest.raises(NotFound if domain_key else PermissionMissing):
                 pytest.fail(f"{name}: {verb()}")
 
 
 def test_a_run_says_who_started_it(acme: World) -> None:
-    member = principal(acme, Role.MEMBER)
+    with acme.scope():
+        member = principal(acme, Role.MEMBER)
     key = replace(member, actor=replace(member.actor, kind="api_key"))
     triggers = []
     for by in (member, key, SYSTEM):
