@@ -11,7 +11,13 @@ from typing import ClassVar
 import polars as pl
 
 from apps.engine.sources import SOURCES
-from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, frame_page
+from apps.engine.sources.connector import (
+    ConnectorSource,
+    Pagination,
+    SourcePage,
+    SourceSettings,
+    frame_page,
+)
 
 KIND = "bench_flights"
 _CARRIERS = ("9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX")
@@ -53,7 +59,7 @@ def _chosen(names: tuple[str, ...], ids: pl.Series) -> pl.Series:
     return pl.Series(names).gather((ids % len(names)).cast(pl.UInt32))
 
 
-class Config(Settings):
+class Config(SourceSettings):
     rows: int
     page_size: int
 
@@ -61,7 +67,7 @@ class Config(Settings):
 class FlightsSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         after = int((pagination or {}).get("after", 0))
         count = min(self.settings.page_size, self.settings.rows - after)
         reached = after + count

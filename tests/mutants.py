@@ -115,9 +115,9 @@ MUTANTS = [
     ),
     Mutant(
         "a read goes around for_org",
-        "apps/orgs/members/views.py",
-        "rows = Domain.objects.for_org(self.org).rows()",
-        "rows = Domain.unscoped.values('id', 'name', 'created_at', 'updated_at')",
+        "apps/orgs/members/visibility.py",
+        "found: DomainQuerySet = Domain.objects.for_org(org)",
+        "found: Any = Domain.unscoped.all()",
         WALLS,
     ),
     Mutant(
@@ -360,7 +360,7 @@ MUTANTS = [
     Mutant(
         "a key for one domain sees the others' runs",
         "apps/runs/visibility.py",
-        "    return rows.filter(pipeline__domain_id=principal.only_domain)",
+        "    return rows.filter(pipeline__domain_id=by.only_domain)",
         "    return rows",
         MATRIX,
     ),
@@ -368,7 +368,7 @@ MUTANTS = [
     Mutant(
         "a stream of a run nobody may see",
         "apps/runs/followed.py",
-        "    if not visibility.runs(principal).filter(pk=run_id).exists():\n        raise NotFound\n",
+        "    if not visibility.runs(org_id, principal).filter(pk=run_id).exists():\n        raise NotFound\n",
         "",
         STREAMS,
     ),

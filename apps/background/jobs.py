@@ -26,8 +26,8 @@ def defer(
     at: datetime | None = None,
     seconds: float = 0.0,
     lock: str | None = None,
-) -> int:
-    """One job, which begins when this transaction is committed, from `at` on or in `seconds`. Answers its id.
+) -> None:
+    """One job, which begins when this transaction is committed, from `at` on or in `seconds`.
 
     With a `lock` one such job waits and one runs at a time; raises AlreadyEnqueued when one waits already.
     """
@@ -36,7 +36,7 @@ def defer(
     job = configure_task(
         name=task, job_manager=_jobs, queue=queue, schedule_at=at, lock=lock, queueing_lock=lock
     )
-    return job.defer(**about)
+    job.defer(**about)
 
 
 def defer_many(task: str, *, queue: str, about: JSONDict, count: int) -> None:

@@ -80,7 +80,7 @@ class Destinations(CatalogueView):
         return self.cached(request, _list("destination"))
 
 
-class Source(CatalogueView):
+class SourceKind(CatalogueView):
     @operation(
         "catalog_sources_retrieve",
         tag="catalog",
@@ -101,7 +101,7 @@ class Source(CatalogueView):
         return JSONRenderer().render(kind.shown) if kind else None
 
 
-class Destination(CatalogueView):
+class DestinationKind(CatalogueView):
     @operation(
         "catalog_destinations_retrieve",
         tag="catalog",

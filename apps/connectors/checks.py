@@ -16,9 +16,8 @@ from apps.connectors import engine, services
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.engine import Answer
 from apps.connectors.exceptions import NotASource
-from apps.connectors.models import Connector, ConnectorRole
+from apps.connectors.models import ConnectorRole
 from apps.orgs.models import Org
-from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 
@@ -33,7 +32,7 @@ class Question:
 
 def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question:
     """Does this connector work? The connector remembers the answer. Raises NotFound and PermissionMissing."""
-    connector: Connector = one(services.connectors(org, by), connector_id)
+    connector = services.readable(org=org, by=by, connector_id=connector_id)
     by.require(Permission.CONNECTORS_EDIT, domain_id=connector.domain_id)
     kind, config = services.resolve(org, connector)
 
@@ -57,7 +56,7 @@ def check_unsaved(
 
 def streams(*, org: Org, by: Principal, connector_id: UUID) -> Callable[[], Answer]:
     """Which streams does this source offer? Raises NotFound and NotASource."""
-    connector: Connector = one(services.connectors(org, by), connector_id)
+    connector = services.readable(org=org, by=by, connector_id=connector_id)
     if connector.role != ConnectorRole.SOURCE:
         raise NotASource
     kind, config = services.resolve(org, connector)

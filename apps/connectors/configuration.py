@@ -13,7 +13,7 @@ from apps.connectors.schemas import Error, joined
 
 
 @dataclass(frozen=True)
-class Settings:
+class StoredSettings:
     """Settings as stored: what may be shown, and apart from it the secrets by path."""
 
     shown: dict[str, Any] = field(default_factory=dict)
@@ -28,17 +28,17 @@ class Settings:
         return secrets.hints(self.secrets)
 
 
-EMPTY = Settings()
+EMPTY = StoredSettings()
 
 
 def settle(
     kind: Kind,
     sent: Mapping[str, Any],
     *,
-    before: Settings = EMPTY,
+    before: StoredSettings = EMPTY,
     patch: bool = False,
     path: str = "",
-) -> tuple[Settings, list[Error]]:
+) -> tuple[StoredSettings, list[Error]]:
     """The new settings, and what is wrong with them (fields named below `path`).
 
     With `patch` what was not sent stays as it was (RFC 7396: null removes, lists are replaced whole);
@@ -50,7 +50,7 @@ def settle(
     shown, plain_secrets = secrets.split(merged.config, kind.secrets)
     found += merged.errors
     found += _sent_elsewhere(kind, before, shown, merged.kept & plain_secrets.keys())
-    settled = Settings(shown, plain_secrets)
+    settled = StoredSettings(shown, plain_secrets)
     return settled, [(joined(path, name), message, code) for name, message, code in found]
 
 
@@ -95,7 +95,7 @@ def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
 
 
 def _sent_elsewhere(
-    kind: Kind, before: Settings, shown: Mapping[str, Any], kept: set[str]
+    kind: Kind, before: StoredSettings, shown: Mapping[str, Any], kept: set[str]
 ) -> list[Error]:
     if not kept:
         return []

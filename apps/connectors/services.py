@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.connectors import catalogue, configuration, secrets
 from apps.connectors.catalogue import Kind
-from apps.connectors.configuration import EMPTY, Settings
+from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
 from apps.connectors.models import Connector
@@ -145,6 +145,12 @@ def connectors(org: Org, by: Principal) -> Any:
     return visible(Connector.objects.for_org(org), by)
 
 
+def readable(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
+    """The connector with its domain. Raises NotFound."""
+    found: Connector = one(connectors(org, by).select_related("domain"), connector_id)
+    return found
+
+
 def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
     """Remember how a check of these very settings ended; nothing if they changed meanwhile."""
     Connector.objects.for_org(org).filter(pk=connector_id, version=version).update(
@@ -157,11 +163,11 @@ def resolve(org: Org, connector: Connector) -> tuple[str, dict[str, Any]]:
     return connector.kind, stored_settings(org, connector).plain
 
 
-def stored_settings(org: Org, connector: Connector) -> Settings:
+def stored_settings(org: Org, connector: Connector) -> StoredSettings:
     if not connector.sealed:
-        return Settings(dict(connector.config))
+        return StoredSettings(dict(connector.config))
     opened = vault.unseal(org, SEALED_FOR, connector.pk, connector.sealed)
-    return Settings(dict(connector.config), opened)
+    return StoredSettings(dict(connector.config), opened)
 
 
 def shown_config(connector: Connector) -> dict[str, Any]:
@@ -179,8 +185,8 @@ def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
 
 
 def checked(
-    kind: Kind, config: Mapping[str, Any], *, before: Settings = EMPTY, patch: bool = False
-) -> Settings:
+    kind: Kind, config: Mapping[str, Any], *, before: StoredSettings = EMPTY, patch: bool = False
+) -> StoredSettings:
     settled, errors = configuration.settle(kind, config, before=before, patch=patch, path="config")
     if errors:
         raise Invalid(errors)
@@ -200,7 +206,7 @@ def _place(org: Org, by: Principal, domain_id: UUID | None) -> None:
     placed(org=org, principal=by, permission=Permission.CONNECTORS_EDIT, domain_id=domain_id)
 
 
-def _hold(org: Org, connector: Connector, settled: Settings) -> None:
+def _hold(org: Org, connector: Connector, settled: StoredSettings) -> None:
     connector.config = settled.shown
     connector.secret_hints = settled.hints
     connector.sealed = (

@@ -10,8 +10,8 @@ from apps.connectors.repositories import views as repository_views
 urlpatterns = [
     path("catalog/sources", catalogue_views.Sources.as_view()),
     path("catalog/destinations", catalogue_views.Destinations.as_view()),
-    path("catalog/sources/<slug:kind>", catalogue_views.Source.as_view()),
-    path("catalog/destinations/<slug:kind>", catalogue_views.Destination.as_view()),
+    path("catalog/sources/<slug:kind>", catalogue_views.SourceKind.as_view()),
+    path("catalog/destinations/<slug:kind>", catalogue_views.DestinationKind.as_view()),
     path("connectors", views.Connectors.as_view()),
     path("connectors/check", check_views.CheckUnsaved.as_view()),
     path("connectors/<uuid:pk>", views.ConnectorById.as_view()),

@@ -19,7 +19,6 @@ from apps.connectors.serializers import (
     ConnectorUpdate,
 )
 from apps.orgs.http.views import OrgView
-from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
@@ -130,8 +129,7 @@ class ConnectorById(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = services.connectors(self.org, self.principal).select_related("domain")
-        return answer(one(rows, pk))
+        return answer(services.readable(org=self.org, by=self.principal, connector_id=pk))
 
     @operation(
         "connectors_update",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from apps.engine.failures import ConfigurationError
+from apps.egress.exceptions import NotAHost
 
 USUAL_PORTS = frozenset({80, 443})
 ANY = "*"
@@ -44,7 +44,7 @@ def problem(entry: str) -> str | None:
 
 
 def settled(entries: Iterable[str], config: Mapping[str, Any]) -> AllowList:
-    """The list with each `{setting}` replaced by the host that setting names. Raises ConfigurationError."""
+    """The list with each `{setting}` replaced by the host that setting names. Raises NotAHost."""
     return AllowList(tuple(_settled(entry, config) for entry in entries))
 
 
@@ -68,7 +68,7 @@ def _settled(entry: str, config: Mapping[str, Any]) -> str:
     value = config.get(setting[1])
     host = host_of(value) if isinstance(value, str) and value else None
     if host is None or "*" in host or problem(host) is not None:
-        raise ConfigurationError(f"the setting {setting[1]!r} does not name a host")
+        raise NotAHost(f"the setting {setting[1]!r} does not name a host")
     return host
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from apps.egress.allowlist import AllowList
+from apps.egress.exceptions import EgressError
 from apps.egress.policy import judge
-from apps.engine.failures import EngineError
-from apps.engine.process.signs import signs
+from apps.egress.traffic import traffic
 
 CONNECT_SECONDS = 10.0
 RESOLVE_SECONDS = 10.0
@@ -162,7 +162,7 @@ class Broker:
             return "this host is not on the source's allow-list"
         try:
             addresses = await self._addresses(passage)
-        except EngineError as error:
+        except EgressError as error:
             passage.verdict = "unreachable" if error.retryable else "refused"
             return error.message
         except TimeoutError:
@@ -223,7 +223,7 @@ class Broker:
             writer.transport.abort()
 
     def _count(self, passage: Passage, size: int, *, outward: bool) -> None:
-        signs.moved()
+        traffic.moved()
         if outward:
             passage.sent += size
         else:

@@ -15,9 +15,9 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 from urllib3.util.timeout import _TYPE_DEFAULT, Timeout
 
+from apps.egress.exceptions import ProxyRefused
 from apps.egress.policy import check_host
-from apps.engine.failures import ConfigurationError
-from apps.engine.process.signs import signs
+from apps.egress.traffic import traffic
 
 MAX_REDIRECTS = 5
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -116,14 +116,14 @@ class PolicyAdapter(HTTPAdapter):
         )
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        raise ConfigurationError("proxies are not used")
+        raise ProxyRefused("proxies are not used")
 
 
 class PolicySession(requests.Session):
     """A `requests.Session` under the egress policy, blind to proxies, netrc and the environment.
 
     Redirects are followed at most five times; to another host they carry no credentials. Refused
-    hosts raise ConfigurationError. Requests without a timeout get (connect, read) seconds.
+    hosts raise EgressError. Requests without a timeout get (connect, read) seconds.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
     size = 0
     for chunk in response.iter_content(CHUNK):
         size += len(chunk)
-        signs.moved()
+        traffic.moved()
         if size > limit:
             response.close()
             raise BodyTooLargeError(limit)

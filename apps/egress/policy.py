@@ -10,8 +10,8 @@ import ipaddress
 import re
 import socket
 
+from apps.egress.exceptions import EgressError, HostNotFound, HostRefused, NotAHost
 from apps.egress.log import log
-from apps.engine.failures import ConfigurationError
 
 IPv4Address = ipaddress.IPv4Address
 IPv6Address = ipaddress.IPv6Address
@@ -58,17 +58,11 @@ NUMBER_LABEL = re.compile(r"^(0x[0-9a-f]*|[0-9]+)$", re.IGNORECASE)
 HOST_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
 
 
-class UnresolvedHostError(ConfigurationError):
-    """The host name has no address right now; DNS may answer later."""
-
-    retryable: bool = True
-
-
 def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
     """As `judge`, and written into this process's egress log."""
     try:
         addresses = judge(host, port, allow_private=allow_private)
-    except ConfigurationError as error:
+    except EgressError as error:
         log.refused(host, port, error.message)
         raise
     log.passed(host, port, addresses[0])
@@ -78,11 +72,11 @@ def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
 def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
     """The addresses `host` resolves to, each fit to connect to.
 
-    Raises ConfigurationError naming why the host is refused, UnresolvedHostError when it has no address.
+    Raises HostRefused and NotAHost, which say why, and HostNotFound when it has no address.
     With `allow_private` addresses of private networks are fine; metadata addresses never are.
     """
     if not 1 <= port <= 65535:
-        raise ConfigurationError(f"port {port} is not between 1 and 65535")
+        raise NotAHost(f"port {port} is not between 1 and 65535")
     name = host.strip().removeprefix("[").removesuffix("]")
     literal = _literal(name)
     if literal is not None:
@@ -96,14 +90,12 @@ def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def resolve(name: str, port: int) -> list[str]:
-    """Every address of the name, without scopes, in the resolver's order. Raises UnresolvedHostError."""
+    """Every address of the name, without scopes, in the resolver's order. Raises HostNotFound."""
     try:
         answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a valid name"
-        raise UnresolvedHostError(
-            f"host {name!r} cannot be found", evidence=(str(reason),)
-        ) from error
+        raise HostNotFound(f"host {name!r} cannot be found", evidence=(str(reason),)) from error
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
@@ -167,17 +159,17 @@ def _require_fit(host: str, address: Address, *, allow_private: bool) -> None:
     if why is None:
         return
     shown = host if str(address) == host.strip("[] ") else f"{host} ({address})"
-    raise ConfigurationError(f"host {shown} is refused: {why}")
+    raise HostRefused(f"host {shown} is refused: {why}")
 
 
 def _require_name(host: str, name: str) -> None:
     if len(name) > 253 or not HOST_NAME.match(name):
-        raise ConfigurationError(f"host {host[:100]!r} is not a host name or address")
+        raise NotAHost(f"host {host[:100]!r} is not a host name or address")
     labels = name.rstrip(".").split(".")
     if all(NUMBER_LABEL.match(label) for label in labels):
         # 2130706433, 0x7f.1 and 0177.0.0.1 are spellings of 127.0.0.1 to the C library.
-        raise ConfigurationError(
+        raise HostRefused(
             f"host {host[:100]!r} is refused: write the address in its usual dotted form"
         )
     if name.rstrip(".").lower() in METADATA_NAMES:
-        raise ConfigurationError(f"host {host} is refused: a cloud metadata address")
+        raise HostRefused(f"host {host} is refused: a cloud metadata address")

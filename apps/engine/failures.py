@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from apps.egress.exceptions import EgressError
+
 
 class FailureClass(StrEnum):
     """What kind of thing went wrong; shown to users, so the words are part of the API."""
@@ -45,6 +47,12 @@ class EngineError(Exception):
         self.message = message
         self.evidence = evidence
         self.retry_after = retry_after  # seconds, when the other side said so
+
+
+EXPECTED = (
+    EngineError,
+    EgressError,
+)  # what the engine, and what it reaches others by, raise on purpose
 
 
 class Unavailable(EngineError):
@@ -96,7 +104,7 @@ class ContractError(EngineError):
     failure_class = FailureClass.CONTRACT
 
 
-class LeaseLost(EngineError):
+class StreamTakenOver(EngineError):
     """Another attempt owns this stream now; this one must stop and write nothing more."""
 
     failure_class = FailureClass.CRASHED
@@ -135,3 +143,8 @@ def too_much_memory(what: str) -> str:
         f"The process has not enough memory for {what}: ask for smaller pages or files, or let whoever runs"
         " Drover raise DROVER_CHILD_MEMORY_MB."
     )
+
+
+def explained(error: EngineError | EgressError) -> str:
+    """The message with its first line of evidence."""
+    return f"{error.message} ({error.evidence[0]})" if error.evidence else error.message

@@ -27,7 +27,7 @@ class Missed:
     ended: bool = False
 
 
-class Source(ABC):
+class EventFeed(ABC):
     """One numbered stream. Its reads are short units of synchronous work, each in its own scope."""
 
     def __init__(self, org_id: UUID, key: UUID) -> None:
@@ -64,7 +64,7 @@ class Source(ABC):
         return False
 
 
-class OrgSource(Source):
+class OrgFeed(EventFeed):
     """What the subjects of an org tell it, such as the states of its runs; other kinds pass by, without a number."""
 
     def begin(self) -> Missed:

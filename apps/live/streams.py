@@ -26,7 +26,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 
 from apps.live import subjects, tickets
-from apps.live.feeds import Missed, OrgSource, Source, is_next
+from apps.live.feeds import EventFeed, Missed, OrgFeed, is_next
 from apps.live.hub import BEAT, Hub, Notice, Subscription
 from apps.live.places import Places
 from apps.live.subjects import Subject
@@ -64,7 +64,7 @@ _HEADERS = (
 class Opening:
     """A client that may listen: to what, from where, and in whose name."""
 
-    source: Source
+    feed: EventFeed
     last_seen: int | None
     credential: credentials.Credential
     request: HttpRequest
@@ -119,11 +119,11 @@ def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
     """Read the credential, check the permission, find what is asked for. Raises what becomes a problem answer."""
     credential = tickets.read_credential(request)
     with org_scope(credentials.org_of(credential)):
-        source = source_for(_check(credential), asked)
-    return Opening(source, last_event_id(request), credential, request)
+        feed = feed_for(_check(credential), asked)
+    return Opening(feed, last_event_id(request), credential, request)
 
 
-def source_for(principal: Principal, asked: Wanted) -> Source:
+def feed_for(principal: Principal, asked: Wanted) -> EventFeed:
     """The stream of a subject, or of the org. Raises NotFound, and 403 for what is wider than the principal's
     domain. Call it inside the org's scope."""
     if asked.subject is None or asked.key is None:
@@ -131,9 +131,9 @@ def source_for(principal: Principal, asked: Wanted) -> Source:
             message = "This key is limited to one domain: follow its runs one by one."
             raise Problem(403, message, "domain_only")
         org_id = principal.require_org()
-        return OrgSource(org_id, org_id)
-    source: Source = asked.subject.source(principal, asked.key)
-    return source
+        return OrgFeed(org_id, org_id)
+    feed: EventFeed = asked.subject.feed(principal, asked.key)
+    return feed
 
 
 def last_event_id(request: HttpRequest) -> int | None:
@@ -151,8 +151,8 @@ def last_event_id(request: HttpRequest) -> int | None:
     return int(text)
 
 
-def missed(source: Source, last_seen: int | None) -> Missed:
-    return source.begin() if last_seen is None else source.after(last_seen)
+def missed(feed: EventFeed, last_seen: int | None) -> Missed:
+    return feed.begin() if last_seen is None else feed.after(last_seen)
 
 
 class Streams:
@@ -191,13 +191,13 @@ class Streams:
         self._threads.shutdown(wait=False)
 
     async def _stream(self, opening: Opening, receive: Receive, send: Send) -> None:
-        with self.hub.follow(opening.source.key, opening.names) as inbox:
+        with self.hub.follow(opening.feed.key, opening.names) as inbox:
             watch = asyncio.create_task(_until_gone(receive, inbox))
             try:
                 await _first_of(self.hub.listening(), watch)
                 if inbox.closed:  # the client did not wait for the database
                     return
-                first = await self._all_missed(opening.source, opening.last_seen)
+                first = await self._all_missed(opening.feed, opening.last_seen)
                 if first.ended and not first.frames:
                     await _answer_nothing_more(send)
                     return
@@ -208,7 +208,7 @@ class Streams:
             except asyncio.CancelledError:
                 if not inbox.too_slow:
                     raise
-                logger.info("stream closed: client too slow", stream=str(opening.source.key))
+                logger.info("stream closed: client too slow", stream=str(opening.feed.key))
             finally:
                 watch.cancel()
                 with suppress(asyncio.CancelledError):
@@ -219,7 +219,7 @@ class Streams:
         every = settings.STREAM_RECHECK.total_seconds()
         check_at = time.monotonic() + every
         while (notices := await inbox.take()) is not None:
-            frames, seen, ended = await self._unseen(opening.source, notices, seen)
+            frames, seen, ended = await self._unseen(opening.feed, notices, seen)
             if frames:
                 body = b"".join(frames)
                 await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -232,7 +232,7 @@ class Streams:
                     return
 
     async def _unseen(
-        self, source: Source, notices: Iterable[Notice], seen: int
+        self, feed: EventFeed, notices: Iterable[Notice], seen: int
     ) -> tuple[list[bytes], int, bool]:
         frames: list[bytes] = []
         ended = False
@@ -243,21 +243,21 @@ class Streams:
                 frames.append(notice.frame)
                 seen, ended = notice.number, notice.kind == "end"
             elif notice.number == 0 or notice.number > seen:
-                found = await self._all_missed(source, seen)
+                found = await self._all_missed(feed, seen)
                 frames += found.frames
                 seen, ended = found.last, found.ended
         return frames, seen, ended
 
-    async def _all_missed(self, source: Source, seen: int | None) -> Missed:
+    async def _all_missed(self, feed: EventFeed, seen: int | None) -> Missed:
         """What came after `seen`, in as many reads as it takes; after too much of it, how things are now."""
         frames: list[bytes] = []
         held = 0
         while True:
-            found = await self._unit(partial(missed, source, seen))
+            found = await self._unit(partial(missed, feed, seen))
             frames += found.frames
             held += sum(map(len, found.frames))
             if held > MOST_CAUGHT_UP:
-                return await self._unit(source.begin)
+                return await self._unit(feed.begin)
             if seen is None or found.ended or found.last <= seen:
                 return Missed(tuple(frames), found.last, found.ended)
             seen = found.last

@@ -26,7 +26,9 @@ class Subject:
     of_org: frozenset[str]  # kinds that the org's stream keeps, numbered a second time
     passing: frozenset[str]  # kinds that pass by in the org's stream, without a number
     path: re.Pattern[str]  # of its stream; the group `key` is the id
-    source: Callable[[Principal, UUID], Any]  # a `feeds.Source` for this principal; raises NotFound
+    feed: Callable[
+        [Principal, UUID], Any
+    ]  # a `feeds.EventFeed` for this principal; raises NotFound
 
 
 _registered: list[Subject] = []

@@ -15,8 +15,8 @@ from rest_framework.response import Response
 
 from apps.auth import tokens
 from apps.live import tickets
-from apps.live.feeds import Source
-from apps.live.streams import RETRY, Wanted, last_event_id, missed, source_for
+from apps.live.feeds import EventFeed
+from apps.live.streams import RETRY, Wanted, feed_for, last_event_id, missed
 from apps.orgs.http.views import OrgView
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission
@@ -67,12 +67,12 @@ class OrgEventsView(OrgView):
         """`hello` tells the present number to who comes without one; `run` is a run as `GET /runs/{id}` shows
         it, whenever its state changes. Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
         """
-        return answer_once(request, source_for(self.principal, Wanted()))
+        return answer_once(request, feed_for(self.principal, Wanted()))
 
 
-def answer_once(request: Request, source: Source) -> Response:
+def answer_once(request: Request, feed: EventFeed) -> Response:
     """The frames there are now; without ASGI nothing can be waited for."""
-    found = missed(source, last_event_id(request._request))
+    found = missed(feed, last_event_id(request._request))
     if found.ended and not found.frames:
         return Response(status=204)
     return Response(b"".join((RETRY, *found.frames)), content_type="text/event-stream")

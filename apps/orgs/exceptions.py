@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apps.orgs.roles import Permission
 
 
@@ -52,6 +54,18 @@ class OrgReadOnly(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class CheckFirst(Exception):
+    """Something must be checked outside every transaction before this can be done.
+
+    A verb raises it before it changes anything. Its caller leaves the transaction, calls `check`, and calls the verb
+    again with the answer; the verb then does all its work anew, on what is stored by then.
+    """
+
+    def check(self) -> Any:
+        """Wait for the check. Answers what the verb takes as `checked`."""
+        raise NotImplementedError
 
 
 class ChangedMeanwhile(Exception):

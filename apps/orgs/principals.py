@@ -23,6 +23,12 @@ class Actor:
     ip: str | None = None
     on_behalf_of: Actor | None = None  # the person for whom a program acts
 
+    @property
+    def is_key(self) -> bool:
+        """Whether an API key acts, by itself or through a program."""
+        asked_by = self.on_behalf_of
+        return self.kind == "api_key" or (asked_by is not None and asked_by.is_key)
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -70,6 +76,11 @@ class Principal:
         if self.user_id is None:
             raise SessionNeeded
         return self.user_id
+
+    def require_person(self) -> None:
+        """Raise SessionNeeded for an API key: what it makes or ends must not outlive its limits."""
+        if self.actor.is_key:
+            raise SessionNeeded
 
     def require_session(self) -> UUID:
         """The session's id; raises SessionNeeded for an API key."""

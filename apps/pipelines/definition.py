@@ -18,7 +18,7 @@ from uuid import UUID
 
 from apps.connectors import catalogue, configuration, schemas, secrets
 from apps.connectors.catalogue import Kind
-from apps.connectors.configuration import Settings
+from apps.connectors.configuration import StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.models import Connector
@@ -314,7 +314,9 @@ class _Side:
             self.fail("config", "Must be an object.", "type")
             return {}
         same = self._same_kind({"kind": kind.name})
-        before = Settings(self.before["config"], self.secrets) if same else configuration.EMPTY
+        before = (
+            StoredSettings(self.before["config"], self.secrets) if same else configuration.EMPTY
+        )
         settled, found = configuration.settle(
             kind, sent, before=before, patch=self.patch and same, path=joined(self.side, "config")
         )

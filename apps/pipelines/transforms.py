@@ -12,7 +12,7 @@ from uuid import UUID
 
 from apps.connectors import engine
 from apps.connectors.schemas import Error
-from apps.orgs.exceptions import Invalid
+from apps.orgs.exceptions import CheckFirst, Invalid
 from apps.pipelines import definition
 from apps.pipelines.definition import Definition
 
@@ -27,7 +27,7 @@ class CheckedCode:
     errors: tuple[Error, ...] = ()
 
 
-class CodeUnchecked(Exception):
+class CodeUnchecked(CheckFirst):
     """The code of this transform must be checked first, outside the transaction."""
 
     def __init__(self, org_id: UUID, code: str) -> None:

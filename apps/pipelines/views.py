@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.serializers import Empty
-from apps.orgs.http.views import OrgView
+from apps.orgs.http.views import OrgView, after_check
 from apps.orgs.roles import Permission
 from apps.pipelines import examples, listing, rendering, services, visibility
 from apps.pipelines.models import Pipeline
@@ -24,7 +22,7 @@ from apps.pipelines.serializers import (
     PipelineRow,
     PipelineUpdate,
 )
-from apps.pipelines.transforms import CheckedCode, CodeUnchecked
+from apps.pipelines.transforms import CheckedCode
 from apps.web.paging import Cursor, limit_of
 from apps.web.problems import Problem
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
@@ -38,17 +36,6 @@ class PipelineView(OrgView):
     def answer(self, pipeline: Pipeline, status: int = 200) -> Response:
         body = rendering.detail(self.org, pipeline)
         return Response(body, status=status, headers={"ETag": etag(pipeline.etag)})
-
-
-def after_check(
-    change: Callable[[CheckedCode | None], Response], *, once: bool = True
-) -> Response | Slowly:
-    """The answer of `change`, asked a second time if the code of its transform has to be checked first."""
-    try:
-        with transaction.atomic():
-            return change(None)
-    except CodeUnchecked as unchecked:
-        return Slowly(unchecked.check, then=change, once=once)
 
 
 class Pipelines(PipelineView):

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from apps.live.views import PARAMETERS, EventStreamRenderer, answer_once
 from apps.orgs.http.views import OrgView
-from apps.runs.followed import source_for
+from apps.runs.followed import feed_for
 from apps.web.schema import operation
 from apps.web.wire import JSONRenderer
 
@@ -46,4 +46,4 @@ class RunEventsView(OrgView):
 
         Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
         """
-        return answer_once(request, source_for(self.principal, pk))
+        return answer_once(request, feed_for(self.principal, pk))

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.live.events import dumps
-from apps.live.feeds import ROWS_AT_ONCE, Missed, Source, rows_of
+from apps.live.feeds import ROWS_AT_ONCE, EventFeed, Missed, rows_of
 from apps.live.hub import frame
 from apps.live.subjects import Subject
 from apps.orgs.exceptions import NotFound
@@ -18,7 +18,7 @@ from apps.runs import snapshots, visibility
 from apps.runs.models import ENDED, Run
 
 
-class RunSource(Source):
+class RunFeed(EventFeed):
     """Snapshots, progress, log and end of one run."""
 
     def begin(self) -> Missed:
@@ -48,12 +48,12 @@ class RunSource(Source):
         return Run.objects.for_org(self.org_id).filter(pk=self.key)
 
 
-def source_for(principal: Principal, run_id: UUID) -> RunSource:
+def feed_for(principal: Principal, run_id: UUID) -> RunFeed:
     """The stream of a run that the principal can see; raises NotFound. Call it inside the org's scope."""
     org_id = principal.require_org()
     if not visibility.runs(org_id, principal).filter(pk=run_id).exists():
         raise NotFound
-    return RunSource(org_id, run_id)
+    return RunFeed(org_id, run_id)
 
 
 RUN = Subject(
@@ -63,5 +63,5 @@ RUN = Subject(
     of_org=frozenset({"run"}),
     passing=frozenset({"progress"}),
     path=re.compile(r"/api/v1/runs/(?P<key>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events"),
-    source=source_for,
+    feed=feed_for,
 )

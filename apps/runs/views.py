@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
-from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.runs import queries, services, snapshots, visibility
 from apps.runs.keeping import retention
@@ -128,7 +127,7 @@ class RunView(OrgView):
         example=EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        one(visibility.runs(self.org, self.principal), pk)
+        visibility.readable_run(org=self.org, by=self.principal, run_id=pk)
         return _shown(self, pk)
 
 
@@ -195,7 +194,7 @@ class RunLogsView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Slowly:
-        run = one(visibility.runs(self.org, self.principal), pk)
+        run = visibility.readable_run(org=self.org, by=self.principal, run_id=pk)
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
         offset, level = wanted["offset"], wanted["level"]
         found = logs.parts(org_id=self.org.pk, run_id=pk, offset=offset, level=level)
@@ -205,7 +204,7 @@ class RunLogsView(OrgView):
         note = retention.note(self.org, run)
         complete = run.status in ENDED
 
-        def answer(page: logs.Page) -> Response:
+        def answer(page: logs.LogPage) -> Response:
             more = page.next_offset < run.log_lines
             return Response(
                 {

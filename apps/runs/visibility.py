@@ -22,6 +22,12 @@ def runs(org: Org | UUID, by: Principal) -> Any:
     return rows.filter(pipeline__domain_id=by.only_domain)
 
 
+def readable_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
+    """Raises NotFound."""
+    found: Run = one(runs(org, by), run_id)
+    return found
+
+
 def pipeline_for(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, lock: bool = False
 ) -> Pipeline:

@@ -368,7 +368,7 @@ def test_our_mistake_is_a_problem_without_a_trace(
     def broken(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(views, "version", broken)
+    monkeypatch.setattr(views, "of_time", broken)
     client = world.client(Role.OWNER)
     client.raise_request_exception = False
     answer = client.get("/api/v1/org")

@@ -14,10 +14,16 @@ from loguru import logger
 
 from apps.engine.failures import PositionGone
 from apps.engine.process.signs import signs
-from apps.engine.sources.connector import ConnectorSource, Page, Pagination, Settings, rows_page
+from apps.engine.sources.connector import (
+    ConnectorSource,
+    Pagination,
+    SourcePage,
+    SourceSettings,
+    rows_page,
+)
 
 
-class Config(Settings):
+class Config(SourceSettings):
     rows: int = 1000
     page_size: int = 100
     delay: float = 0
@@ -60,7 +66,7 @@ class UnrulySource(ConnectorSource[Config]):
             return False
         return self.settings.answer != "rows" and after >= self.settings.after
 
-    def _rows(self, after: int) -> Page:
+    def _rows(self, after: int) -> SourcePage:
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
         rows = [{"id": n, "name": f"row {n}"} for n in range(after + 1, after + count + 1)]
         reached = after + count
@@ -83,12 +89,12 @@ def _hang(source: UnrulySource, after: int) -> Any:
         time.sleep(60)
 
 
-def _slow(source: UnrulySource, after: int) -> Page:
+def _slow(source: UnrulySource, after: int) -> SourcePage:
     time.sleep(0.1)
     return source._rows(after)
 
 
-def _drip(source: UnrulySource, after: int) -> Page:
+def _drip(source: UnrulySource, after: int) -> SourcePage:
     """A page that takes long and moves all the while."""
     for _ in range(8):
         time.sleep(0.12)  # longer than `signs.EVERY` of a rehearsal

@@ -10,7 +10,14 @@ import pytest
 
 from tests.guards.source import ROOT, called, compare, files
 
-ROOMS = ("apps/pipelines",)  # a room joins with one line once its verbs hold its rules
+# A room joins with one line once its verbs hold its rules.
+ROOMS = (
+    "apps/connectors",
+    "apps/orgs/keys",
+    "apps/orgs/members",
+    "apps/pipelines",
+    "apps/runs",
+)
 CHANGING = {"post", "put", "patch", "delete"}
 # What finds, locks, allows, writes or records. A verb of that name is called with `by=`.
 RULES = {
@@ -18,6 +25,9 @@ RULES = {
 }  # fmt: skip
 MANAGERS = {"objects", "unscoped"}
 WITHOUT_A_VERB = {
+    "apps/orgs/members/invitation_views.py:ShownInvitation.post": "Reads; the secret of the link belongs in no URL.",
+    "apps/connectors/custom_sources/views.py:Validate.post": "What is wrong with code that is in the body itself.",
+    "apps/connectors/repositories/views.py:Hook.post": "A Git server has no principal: its signature is checked.",
     "apps/pipelines/schedules/views.py:Times.post": "The next times of a plan that is in the body itself.",
 }
 

@@ -19,10 +19,9 @@ from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
 from apps.orgs.keys import services as api_keys
-from apps.orgs.members import service_accounts, services
+from apps.orgs.members import domains, service_accounts
 from apps.orgs.models import (
     ApiKey,
-    Domain,
     Invitation,
     Membership,
     ScimGroup,
@@ -156,10 +155,12 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
 
 def _domain(world: World, canary: str) -> dict[str, UUID]:
     owner = principal(world, Role.OWNER)
-    domain = services.create_domain(org=world.org, by=owner, name=f"{canary} domain")
+    domain = domains.create(org=world.org, by=owner, name=f"{canary} domain")
     raised = membership(world, world.users[Role.MEMBER])
-    services.set_domain_role(org=world.org, by=owner, domain=domain, member=raised, role=Role.ADMIN)
-    elsewhere = services.create_domain(org=world.org, by=owner, name=f"{canary} elsewhere")
+    domains.set_role(
+        org=world.org, by=owner, domain_id=domain.pk, member_id=raised.pk, role=Role.ADMIN
+    )
+    elsewhere = domains.create(org=world.org, by=owner, name=f"{canary} elsewhere")
     return {"domain": domain.pk, "raised_member": raised.pk, "elsewhere": elsewhere.pk}
 
 
@@ -170,9 +171,7 @@ def _keys(world: World, canary: str, texts: dict[str, str], elsewhere: UUID) -> 
         return api_keys.create(org=world.org, by=owner, name=f"{canary} {name}", role=role, **more)
 
     full, reader = key("full", Role.ADMIN), key("reader", Role.ADMIN, scopes=[Permission.READ])
-    limited = key(
-        "elsewhere", Role.ADMIN, domain=Domain.objects.for_org(world.org).get(pk=elsewhere)
-    )
+    limited = key("elsewhere", Role.ADMIN, domain_id=elsewhere)
     texts |= {"key": full.text, "reading_key": reader.text, "elsewhere_key": limited.text}
     own = api_keys.create(
         org=world.org, by=principal(world, Role.MEMBER), name=f"{canary} own", role=Role.VIEWER
@@ -214,10 +213,13 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
         by = principal(world, Role.OWNER)
         text = Text(code, validate(code).to_json())
         source = custom_sources.create(
-            org=world.org, by=by, name=f"{canary} code", text=text, approve=True
+            org=world.org, by=by, name=f"{canary} code", code=code, checked=text, approve=True
         )
-        text = Text(f"{code}\n", validate(code).to_json(), note=canary)
-        custom_sources.update(org=world.org, by=by, source_id=source.pk, changes={}, text=text)
+        text = Text(f"{code}\n", validate(code).to_json())
+        newer = {"code": text.code, "note": canary}
+        custom_sources.update(
+            org=world.org, by=by, source_id=source.pk, changes=newer, checked=text
+        )
     connector = make_connector(
         world, name=f"{canary} coded", kind=source.kind, config={"token": f"{canary} token"}
     )
@@ -362,7 +364,7 @@ def fill(planted: Planted, count: int) -> None:
         make_connector(world, name=f"{canary} {number}", domain_id=domain_id)
         pipeline = make_pipeline(world, name=f"{canary} {number}", domain_id=domain_id)
         with world.scope():
-            services.create_domain(
+            domains.create(
                 org=world.org, by=principal(world, Role.OWNER), name=f"{canary} {number}"
             )
             member = make_user("many")

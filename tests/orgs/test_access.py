@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.orgs.members import services
+from apps.orgs.members import domains
 from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
 from tests.isolation.planted import principal
@@ -31,9 +31,9 @@ def test_a_raised_role_is_the_reason_in_its_domain_only(world: World) -> None:
     viewer = member(world, Role.VIEWER)
     with world.scope():
         owner = principal(world, Role.OWNER)
-        domain = services.create_domain(org=world.org, by=owner, name="Marketing")
-        services.set_domain_role(
-            org=world.org, by=owner, domain=domain, member=viewer, role=Role.ADMIN
+        domain = domains.create(org=world.org, by=owner, name="Marketing")
+        domains.set_role(
+            org=world.org, by=owner, domain_id=domain.pk, member_id=viewer.pk, role=Role.ADMIN
         )
     there = ask(world, viewer, domain=str(domain.pk))
     reasons = {row["permission"]: row for row in there["permissions"]}
@@ -53,10 +53,10 @@ def test_the_answer_is_what_the_server_decides(
     domain_id = None
     with world.scope():
         owner = principal(world, Role.OWNER)
-        domain = services.create_domain(org=world.org, by=owner, name="Marketing")
+        domain = domains.create(org=world.org, by=owner, name="Marketing")
         if raised is not None and role in (Role.VIEWER, Role.MEMBER) and raised != role:
-            services.set_domain_role(
-                org=world.org, by=owner, domain=domain, member=whose, role=raised
+            domains.set_role(
+                org=world.org, by=owner, domain_id=domain.pk, member_id=whose.pk, role=raised
             )
         domain_id = str(domain.pk)
     me = client_for(world.users[role], world.org).get("/api/v1/auth/me").json()["organization"]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from apps.orgs.members import audit_views, services
+from apps.orgs.members import domains, exports
 from apps.orgs.models import AuditEvent
 from apps.orgs.principals import Actor
 from apps.orgs.roles import Role
@@ -51,7 +51,7 @@ def test_what_a_program_does_for_a_person_names_both(world: World) -> None:
         admin = principal(world, Role.ADMIN)
         program = admin.through(Actor("system", None, "Agent"))
         assert program.permissions() == admin.permissions()
-        services.create_domain(org=world.org, by=program, name="Of both")
+        domains.create(org=world.org, by=program, name="Of both")
     make_domain(world, "Of one")
     email = world.users[Role.ADMIN].email
     alone, both = trail(world, action="domain.create")
@@ -126,7 +126,7 @@ def test_a_spreadsheet_runs_nothing_of_an_export(world: World, name: str) -> Non
 def test_an_export_is_whole_and_is_itself_in_the_trail(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_views, "EXPORT_CHUNK", 3)
+    monkeypatch.setattr(exports, "CHUNK", 3)
     for number in range(10):
         make_domain(world, f"Domain {number}")
     lines = [orjson.loads(line) for line in export(world, format="jsonl").splitlines()]

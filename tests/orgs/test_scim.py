@@ -41,7 +41,11 @@ def key_of(world: World) -> str:
         by = principal(world, Role.OWNER)
         account = service_accounts.create(org=world.org, by=by, name="Okta", role=Role.ADMIN)
         key = service_accounts.create_key(
-            org=world.org, by=by, member=account, name="scim", scopes=[Permission.MEMBERS_MANAGE]
+            org=world.org,
+            by=by,
+            member_id=account.pk,
+            name="scim",
+            scopes=[Permission.MEMBERS_MANAGE],
         )
     return key.text
 

@@ -11,7 +11,7 @@ import pytest
 from apps.auth import sessions
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import services
-from apps.orgs.models import Membership, Org
+from apps.orgs.models import Membership
 from apps.orgs.roles import Role
 from tests.isolation.planted import principal
 from tests.runs.conftest import make_pipeline
@@ -59,12 +59,11 @@ def close_network(world: World, session: UUID, token: str) -> None:
     """A rule that keeps everyone here out, set from an address of the network."""
     with world.scope():
         by = principal(world, Role.OWNER)
-        org = Org.objects.select_for_update().get(pk=world.org.pk)
         actor = by.actor.__class__("user", by.user_id, "owner", "192.0.2.7")
         inside = by.__class__(
             org_id=by.org_id, user_id=by.user_id, role=by.role, actor=actor, session_id=session
         )
-        services.update_org(org=org, by=inside, changes={"networks": ["192.0.2.0/24"]})
+        services.update_org(org=world.org, by=inside, changes={"networks": ["192.0.2.0/24"]})
 
 
 WAYS = [end_one, end_all, remove_member, close_network]

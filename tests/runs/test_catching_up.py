@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.live import streams
-from apps.live.feeds import ROWS_AT_ONCE, Missed, OrgSource
+from apps.live.feeds import ROWS_AT_ONCE, Missed, OrgFeed
 from apps.live.hub import frame
 from apps.orgs.exceptions import NotFound
 from apps.runs.models import Feed
@@ -16,7 +16,7 @@ from tests.world import make_world
 LARGE = "x" * 7000
 
 
-class Busy(OrgSource):
+class Busy(OrgFeed):
     """The stream of an org whose kept events never seem to end."""
 
     def __init__(self, org_id: UUID) -> None:

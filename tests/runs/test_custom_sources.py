@@ -45,7 +45,8 @@ class Shop(RestSource):
                 org=acme.org,
                 by=SYSTEM,
                 name="Shop",
-                text=Text(code, validate(code).to_json()),
+                code=code,
+                checked=Text(code, validate(code).to_json()),
                 approve=True,
             )
         pipeline = make_pipeline(
@@ -107,7 +108,7 @@ class Shop(Source):
         with acme.scope():
             text = Text(code, validate(code).to_json())
             source = custom_sources.create(
-                org=acme.org, by=SYSTEM, name=name, text=text, approve=True
+                org=acme.org, by=SYSTEM, name=name, code=code, checked=text, approve=True
             )
         pipeline = make_pipeline(
             acme, source_kind=source.kind, source={"shop": "a"}, stream="orders"

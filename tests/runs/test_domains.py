@@ -134,7 +134,7 @@ def test_the_stream_of_the_whole_organization_is_refused(split: Split) -> None:
 
 def test_a_stream_of_a_run_elsewhere_is_not_opened(split: Split) -> None:
     opening = open_stream(asking(split.key), Wanted(RUN, split.runs["ours"].pk))
-    assert opening.source.key == split.runs["ours"].pk
+    assert opening.feed.key == split.runs["ours"].pk
     with pytest.raises(NotFound):
         open_stream(asking(split.key), Wanted(RUN, split.runs["theirs"].pk))
 

@@ -178,7 +178,7 @@ def test_events_of_the_orgs_stream_go_after_its_days_and_the_others_after_one(
     assert kinds(acme, old) == kinds(acme, young) == {"run"}
     assert retention.apply().events > 0
     assert (kinds(acme, old), kinds(acme, young)) == (set(), {"run"})
-    source = followed.RunSource(acme.org.pk, young)
+    source = followed.RunFeed(acme.org.pk, young)
     assert source.after(0) == source.begin()  # some are missing: the state instead, and no gap
     connection.close()
 

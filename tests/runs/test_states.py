@@ -175,7 +175,7 @@ class Lives(RuleBasedStateMachine):
             if run is None:
                 return
             with suppress(*refusal):
-                verb(org=self.world.org, run=run, by=SYSTEM)
+                verb(org=self.world.org, by=SYSTEM, run_id=run.pk)
 
     def _runs(self) -> list[Run]:
         if not hasattr(self, "world"):

@@ -14,7 +14,7 @@ import pytest
 from django.db import OperationalError
 
 from apps.live import hub
-from apps.live.feeds import OrgSource
+from apps.live.feeds import OrgFeed
 from apps.live.places import Places
 from apps.live.streams import Streams, Wanted
 from apps.orgs.keys import services as api_keys
@@ -167,11 +167,11 @@ def test_a_place_is_given_back_when_the_first_read_fails(monkeypatch: pytest.Mon
     async def run() -> None:
         streams = Streams()
 
-        def fails(_: OrgSource) -> Any:
+        def fails(_: OrgFeed) -> Any:
             seen.append(streams.places.count)
             raise OperationalError("gone")
 
-        monkeypatch.setattr(OrgSource, "begin", fails)
+        monkeypatch.setattr(OrgFeed, "begin", fails)
         with pytest.raises(OperationalError):
             await asyncio.wait_for(stream(streams, token, stays), 30)
         assert streams.places.count == 0

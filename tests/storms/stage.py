@@ -115,7 +115,7 @@ class Stage:
         name = f"c{self.chance.randrange(16**12):012x}"
         with self.world.scope():
             made = custom_sources.create(
-                org=self.world.org, by=SYSTEM, name=name, text=text, approve=True
+                org=self.world.org, by=SYSTEM, name=name, code=code, checked=text, approve=True
             )
         return made.kind
 

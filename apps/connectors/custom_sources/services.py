@@ -1,7 +1,7 @@
 """The verbs of custom sources: each one transaction.
 
-Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do. Code is
-validated by a child process, which no transaction may wait for: the verbs take a `Text` that was validated before.
+Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do. Those that
+take `checked` raise CodeUnchecked for code that was not validated yet (`texts`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from apps.connectors.custom_sources import edits
-from apps.connectors.custom_sources.texts import Text
+from apps.connectors.custom_sources.texts import Text, require_checked
 from apps.connectors.exceptions import ComesFromRepository, CustomSourceInUse
 from apps.connectors.models import CustomSource
 from apps.orgs.models import Org
@@ -30,17 +30,26 @@ def sources(org: Org, by: Principal) -> Any:
     return rows.none() if by.only_domain else rows
 
 
+def readable(*, org: Org, by: Principal, source_id: UUID) -> CustomSource:
+    """Raises NotFound."""
+    found: CustomSource = one(sources(org, by), source_id)
+    return found
+
+
 def create(
     *,
     org: Org,
     by: Principal,
     name: str,
-    text: Text,
+    code: str,
+    note: str = "",
     description: str = "",
     approve: bool = False,
+    checked: Text | None = None,
 ) -> CustomSource:
     """A source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
     by.require(Permission.CUSTOM_SOURCES_EDIT)
+    text = require_checked(org.pk, code, note, checked)
     return edits.add(org=org, by=by, name=name, text=text, description=description, approve=approve)
 
 
@@ -50,18 +59,23 @@ def update(
     by: Principal,
     source_id: UUID,
     changes: Mapping[str, Any],
-    text: Text | None = None,
     approve: bool = False,
     match: Match = None,
+    checked: Text | None = None,
 ) -> CustomSource:
-    """Change what `changes` names (name, description, archived), and add a version if the text differs from the latest.
+    """Change what `changes` names (name, description, archived, code with its note).
+
+    Code that differs from the latest version's becomes a new version, which `approve` lets pipelines run.
 
     Raises ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and OpenHostsNeedAnAdmin.
     """
     with transaction.atomic():
         source = _editable(org, by, source_id, match)
-        if text is not None:
+        text = None
+        if "code" in changes:
             _require_own_code(source)
+            note = changes.get("note", "")
+            text = require_checked(org.pk, changes["code"], note, checked)
         if "archived" in changes:
             edits.set_archived(org=org, by=by, source=source, archived=changes["archived"])
         edits.change(org=org, by=by, source=source, changes=changes, text=text, approve=approve)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from apps.connectors import engine
-from apps.orgs.exceptions import Invalid
+from apps.orgs.exceptions import CheckFirst, Invalid
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,26 @@ class Text:
         return hashlib.sha256(self.code.encode()).hexdigest()
 
 
-def validated(*, org_id: UUID, code: str, note: str = "") -> Text:
+class CodeUnchecked(CheckFirst):
+    """This code must be validated first, outside the transaction."""
+
+    def __init__(self, org_id: UUID, code: str) -> None:
+        super().__init__(self.__doc__)
+        self.org_id, self.code = org_id, code
+
+    def check(self) -> Text:
+        """As `validated`."""
+        return validated(org_id=self.org_id, code=self.code)
+
+
+def require_checked(org_id: UUID, code: str, note: str, checked: Text | None) -> Text:
+    """The validated text of this code, with a note. Raises CodeUnchecked."""
+    if checked is None or checked.code != code:
+        raise CodeUnchecked(org_id, code)
+    return replace(checked, note=note)
+
+
+def validated(*, org_id: UUID, code: str) -> Text:
     """The code with its report. It asks a child process: call it outside every transaction.
 
     Raises Invalid with the messages of code that is not valid, and Unavailable.
@@ -40,4 +59,4 @@ def validated(*, org_id: UUID, code: str, note: str = "") -> Text:
                 for one in report["errors"]
             ]
         )
-    return Text(code, report, note=note)
+    return Text(code, report)

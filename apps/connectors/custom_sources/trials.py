@@ -9,14 +9,13 @@ from uuid import UUID
 
 from apps.connectors import engine
 from apps.connectors import services as connectors
-from apps.connectors.configuration import EMPTY, Settings
+from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import edits, kinds, services, texts
 from apps.connectors.engine import Answer
-from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
+from apps.connectors.models import CustomSource, CustomSourceVersion
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 
@@ -45,7 +44,7 @@ def prepare(
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
         return partial(_try_text, org.pk, by, code or "", stream, config, limit)
-    saved: CustomSource = one(services.sources(org, by), source_id)
+    saved = services.readable(org=org, by=by, source_id=source_id)
     version = edits.version(org, saved, number or saved.latest)
     if version.approved_at is None:
         edits.require_open_hosts(by, version.report["hosts"])
@@ -75,9 +74,9 @@ def _require_approved(version: CustomSourceVersion) -> None:
 
 def _stored_settings(
     org: Org, by: Principal, connector_id: UUID, source_id: UUID | None
-) -> Settings:
+) -> StoredSettings:
     """The settings of a connector that the principal may edit and that belongs to this source. Raises Invalid."""
-    found: Connector = one(connectors.connectors(org, by), connector_id)
+    found = connectors.readable(org=org, by=by, connector_id=connector_id)
     by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
     if source_id is None or found.custom_source_id != source_id:
         message = "Its settings are only for the saved source it belongs to."
@@ -91,7 +90,7 @@ def _source(
     label: str,
     stream: str,
     config: Mapping[str, Any],
-    before: Settings,
+    before: StoredSettings,
 ) -> SourceSpec:
     """What the engine runs; the settings are checked against what the code asks for. Raises Invalid."""
     kind = kinds.kind_of(CustomSource(name="draft"), report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -38,11 +37,10 @@ from apps.connectors.custom_sources.serializers import (
     TryAnswer,
     TryRequest,
 )
-from apps.connectors.custom_sources.texts import Text, validated
+from apps.connectors.custom_sources.texts import Text
 from apps.connectors.models import CustomSource
 from apps.connectors.serializers import Empty
-from apps.orgs.http.views import OrgView
-from apps.orgs.placement import one
+from apps.orgs.http.views import OrgView, after_check
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
@@ -59,10 +57,8 @@ class CustomSourceView(OrgView):
     def sources(self) -> Any:
         return custom_sources.sources(self.org, self.principal)
 
-    def validation(self, data: dict[str, Any]) -> Callable[[], Text]:
-        """The code that was sent, to be validated outside the transaction."""
-        note = data.get("note", "")
-        return partial(validated, org_id=self.org.pk, code=data["code"], note=note)
+    def readable(self, pk: UUID) -> CustomSource:
+        return custom_sources.readable(org=self.org, by=self.principal, source_id=pk)
 
     def answer(self, source: CustomSource, status: int = 200) -> Response:
         body = rendering.detail(self.org, source)
@@ -96,15 +92,14 @@ class CustomSources(CustomSourceView):
         example=DETAIL,
         request_example={"name": "Shop", "code": CODE, "approve": True},
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> Response | Slowly:
         data = data_of(CustomSourceCreate, request)
-        named = {name: data[name] for name in ("name", "description", "approve")}
 
-        def create(text: Text) -> Response:
-            made = custom_sources.create(org=self.org, by=self.principal, text=text, **named)
+        def create(checked: Text | None) -> Response:
+            made = custom_sources.create(org=self.org, by=self.principal, checked=checked, **data)
             return self.answer(made, 201)
 
-        return Slowly(self.validation(data), then=create, once=True)
+        return after_check(create)
 
 
 class CustomSourceById(CustomSourceView):
@@ -122,7 +117,7 @@ class CustomSourceById(CustomSourceView):
         example=DETAIL,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.answer(one(self.sources(), pk))
+        return self.answer(self.readable(pk))
 
     @operation(
         "custom_sources_update",
@@ -136,24 +131,21 @@ class CustomSourceById(CustomSourceView):
         request_example={"code": CODE, "note": "Orders by date"},
     )
     def patch(self, request: Request, pk: UUID) -> Response | Slowly:
-        one(self.sources(), pk)  # a stranger learns nothing of the code's faults
         data = data_of(CustomSourceUpdate, request)
 
-        def update(text: Text | None) -> Response:
+        def update(checked: Text | None) -> Response:
             changed = custom_sources.update(
                 org=self.org,
                 by=self.principal,
                 source_id=pk,
                 changes=data,
-                text=text,
                 approve=data.get("approve", False),
                 match=match_of(request),
+                checked=checked,
             )
             return self.answer(changed)
 
-        if "code" not in data:
-            return update(None)
-        return Slowly(self.validation(data), then=update, once=True)
+        return after_check(update)
 
     @operation(
         "custom_sources_delete",
@@ -180,7 +172,7 @@ class Versions(CustomSourceView):
         example={"results": [VERSION_ROW], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        rows = rendering.version_rows(self.org, one(self.sources(), pk))
+        rows = rendering.version_rows(self.org, self.readable(pk))
         return page(request, rows, orders=BY_NUMBER, default="newest", render=rendering.version_row)
 
 
@@ -194,7 +186,7 @@ class VersionByNumber(CustomSourceView):
         example=VERSION,
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        return Response(rendering.version_detail(self.org, one(self.sources(), pk), number))
+        return Response(rendering.version_detail(self.org, self.readable(pk), number))
 
 
 class Diff(CustomSourceView):
@@ -214,7 +206,7 @@ class Diff(CustomSourceView):
         },
     )
     def get(self, request: Request, pk: UUID, number: int) -> Response:
-        source = one(self.sources(), pk)
+        source = self.readable(pk)
         against = query_of(CustomSourceDiffQuery, request).get("against", number - 1)
         return Response(diffs.diff(org=self.org, source=source, before=against, after=number))
 

@@ -37,6 +37,12 @@ def repositories(org: Org, by: Principal) -> Any:
     return rows.none() if by.only_domain else rows
 
 
+def readable(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
+    """Raises NotFound."""
+    found: Repository = one(repositories(org, by), repository_id)
+    return found
+
+
 def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repository, str]:
     """The repository, and the secret its webhook signs with, which is shown once. Raises RepositoryConnected."""
     by.require(Permission.CUSTOM_SOURCES_EDIT)

@@ -22,7 +22,6 @@ from apps.connectors.repositories.serializers import (
 )
 from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView
-from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.web.paging import newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, page_of
@@ -131,7 +130,8 @@ class RepositoryById(RepositoryView):
         example=ROW,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return self.answer(one(self.repositories(), pk))
+        found = services.readable(org=self.org, by=self.principal, repository_id=pk)
+        return self.answer(found)
 
     @operation(
         "repositories_update",

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 
 from apps.egress.policy import check_host
 from apps.engine.contract import CheckStep
-from apps.engine.failures import DestinationError, EngineError
+from apps.engine.failures import EXPECTED, DestinationError, explained
 
 Step = tuple[str, Callable[[], str]]
 
 
 def run_steps(steps: Iterable[Step]) -> Iterator[CheckStep]:
-    """Yield each step's result; an action answers what it found, or raises an EngineError."""
+    """Yield each step's result; an action answers what it found, or raises what is EXPECTED."""
     for name, action in steps:
         began = time.perf_counter()
         try:
             message, ok = action(), True
-        except EngineError as error:
-            message, ok = _told(error), False
+        except EXPECTED as error:
+            message, ok = explained(error), False
         yield CheckStep(name, ok, message, round((time.perf_counter() - began) * 1000, 1))
         if not ok:
             return
@@ -43,7 +43,3 @@ def connect(host: str, port: int, *, allow_private: bool, seconds: float = 10.0)
         else:
             return f"{host}:{port} accepts connections"
     raise DestinationError(f"{host}:{port} does not accept connections", evidence=(reason,))
-
-
-def _told(error: EngineError) -> str:
-    return f"{error.message} ({error.evidence[0]})" if error.evidence else error.message

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from loguru import logger
 
+from apps.egress.traffic import traffic
 from apps.engine.contract import ChildLimits, Event, Failed, LogLevel, LogLine, RunSpec, Started
 from apps.engine.failures import FailureClass
 from apps.engine.process import confinement
@@ -107,6 +108,7 @@ def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
     _log_to(channel, redactor, spec.log_level)
     channel.send(Started(os.getpid()))
     signs.tell = channel.send
+    traffic.moved = signs.moved
 
     def emit(event: Event) -> None:
         channel.send(event)

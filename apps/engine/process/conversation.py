@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import selectors
 import signal
 import time
 from collections import deque
@@ -16,13 +15,12 @@ from typing import Self
 from apps.engine.contract import Failed, LogLine, Outcome, Succeeded
 from apps.engine.failures import FailureClass, too_much_memory
 from apps.engine.process.forks import Child, ForkServerProcess
+from apps.engine.process.pipes import TAIL, Pipes, PrintedLines, signal_name
 from apps.engine.process.protocol import LineReader, Message, ProtocolError, Result, decode
 from apps.engine.reporting.redaction import Redactor
 
 GRACE = 5.0  # seconds between the request to stop and the kill
 UNKILLABLE = 3.0  # seconds after the kill before a process stuck in the kernel is given up
-STANDARD_LINE = 8_000  # bytes of one line of standard output
-TAIL = 8  # lines kept as evidence
 _NO_MEMORY = re.compile(
     r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
 )
@@ -34,23 +32,18 @@ class Conversation:
     def __init__(self, server: ForkServerProcess, request: bytes, redactor: Redactor) -> None:
         self._redactor = redactor
         self._server = server
-        self._request = memoryview(request)
         self._reader = LineReader()
         self._tail: deque[str] = deque(maxlen=TAIL)
-        self._standard = b""
+        self._printed = PrintedLines()
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
         self.last_word: Outcome | Result | None = None
         self._garbled = False
-        self._selector = selectors.DefaultSelector()
         request_read, self._request_fd = os.pipe2(os.O_CLOEXEC)
         self._events_fd, events_write = os.pipe2(os.O_CLOEXEC)
         self._stderr_fd, stderr_write = os.pipe2(os.O_CLOEXEC)
-        for fd in (self._request_fd, self._events_fd, self._stderr_fd):
-            os.set_blocking(fd, False)
-        self._selector.register(self._request_fd, selectors.EVENT_WRITE)
-        self._selector.register(self._events_fd, selectors.EVENT_READ)
-        self._selector.register(self._stderr_fd, selectors.EVENT_READ)
+        self._pipes = Pipes(self._events_fd, self._stderr_fd)
+        self._pipes.tell(self._request_fd, request, then_close=True)
         theirs = (request_read, events_write, stderr_write)
         try:
             self._child: Child = server.fork(*theirs)
@@ -80,7 +73,7 @@ class Conversation:
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
             return True
         ended = self.last_word is not None or self._child.ended.is_set()
-        return ended and not self._is_open(self._events_fd)
+        return ended and not self._pipes.is_open(self._events_fd)
 
     def stop(self) -> None:
         """Ask it to stop at its next checkpoint; it is killed when it does not."""
@@ -97,13 +90,11 @@ class Conversation:
         """What it says within `seconds`, as it says it. Garbage kills it and is its last word."""
         self._enforce_grace()
         was_over = self._child.ended.is_set()
-        if not self._selector.get_map():
+        if self._pipes.are_all_forgotten:
             self._child.ended.wait(seconds)
             return
-        for key, _ in self._selector.select(0 if was_over else seconds):
-            if key.fd == self._request_fd:
-                self._write_request()
-            elif key.fd == self._events_fd:
+        for fd in self._pipes.ready(0 if was_over else seconds):
+            if fd == self._events_fd:
                 yield from self._hear_events()
             else:
                 yield from self._hear_standard()
@@ -130,7 +121,7 @@ class Conversation:
     # hearing
 
     def _hear_events(self) -> Iterator[Message]:
-        data = self._read(self._events_fd)
+        data = self._pipes.read(self._events_fd)
         if data == b"":
             yield from self._hear_standard()  # what it printed before
         if not data:
@@ -148,77 +139,38 @@ class Conversation:
             self.last_word = _crashed(error.message, error.evidence)
             self._garbled = True
             self.kill()
-            self._forget(self._events_fd)
+            self._pipes.forget(self._events_fd)
 
     def _hear_standard(self) -> Iterator[Message]:
-        data = self._read(self._stderr_fd) if self._is_open(self._stderr_fd) else None
+        data = self._pipes.read(self._stderr_fd) if self._pipes.is_open(self._stderr_fd) else None
         if data is None:
             return
-        *lines, self._standard = (self._standard + data).split(b"\n")
-        if len(self._standard) > STANDARD_LINE or not data:
-            lines, self._standard = [*lines, self._standard], b""
-        for line in lines:
-            text = self._redactor.text(line[:STANDARD_LINE].decode(errors="replace")).rstrip()
-            if text:
+        for line in self._printed.feed(data):
+            if text := self._redactor.text(line).rstrip():
                 self._tail.append(text)
                 now = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
                 yield LogLine(now.replace("+00:00", "Z"), "info", text, {"stream": "output"})
 
     def _hear_rest(self) -> Iterator[Message]:
         """After the exit: what is left in the pipes, without waiting for a grandchild to close them."""
-        while self._is_open(self._events_fd):
-            before = self._selector.get_map().get(self._events_fd)
+        while self._pipes.is_open(self._events_fd):
             yield from self._hear_events()
-            if before is not None and not self._pending(self._events_fd):
-                self._forget(self._events_fd)
-        if self._is_open(self._stderr_fd):
+            if not self._pipes.can_be_read(self._events_fd):
+                self._pipes.forget(self._events_fd)
+        if self._pipes.is_open(self._stderr_fd):
             yield from self._hear_standard()
-
-    def _read(self, fd: int) -> bytes | None:
-        """None when there is nothing now; empty, and forgotten, at the end."""
-        try:
-            data = os.read(fd, 1 << 18)
-        except BlockingIOError:
-            return None
-        if not data:
-            self._forget(fd)
-        return data
-
-    def _pending(self, fd: int) -> bool:
-        return any(key.fd == fd for key, _ in self._selector.select(0))
-
-    # telling
-
-    def _write_request(self) -> None:
-        try:
-            written = os.write(self._request_fd, self._request)
-        except BlockingIOError:
-            return
-        except BrokenPipeError:
-            written = len(self._request)
-        self._request = self._request[written:]
-        if not self._request:
-            self._forget(self._request_fd)
 
     def _enforce_grace(self) -> None:
         now = time.monotonic()
         if self._kill_at is not None and now > self._kill_at and self._give_up_at is None:
             self.kill()
 
-    # descriptors
-
-    def _is_open(self, fd: int) -> bool:
-        return fd in self._selector.get_map()
-
-    def _forget(self, fd: int) -> None:
-        if self._is_open(fd):
-            self._selector.unregister(fd)
-            os.close(fd)
-
     def _close_all(self) -> None:
-        for fd in (self._request_fd, self._events_fd, self._stderr_fd):
-            self._forget(fd)
-        self._selector.close()
+        if self._pipes.is_open(self._request_fd):  # otherwise it was closed after the request
+            os.close(self._request_fd)
+        self._pipes.close()
+        os.close(self._events_fd)
+        os.close(self._stderr_fd)
 
 
 def _ended(child: Child, tail: tuple[str, ...]) -> Failed:
@@ -234,7 +186,7 @@ def _ended(child: Child, tail: tuple[str, ...]) -> Failed:
         how = f"The process ended without a last word (exit code {code})."
         return _out_of_memory(tail) or _crashed(how, (f"exit code {code}", *tail))
     number = os.WTERMSIG(child.status)
-    name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+    name = signal_name(number)
     tail = (f"signal {number} ({name})", *tail)
     if number == signal.SIGXCPU:
         message = "The process used all the CPU time it may have."

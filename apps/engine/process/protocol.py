@@ -26,6 +26,7 @@ from apps.engine.contract import (
     Working,
 )
 from apps.engine.failures import EngineError, FailureClass
+from apps.engine.process.pipes import Lines
 
 VERSION = 1
 MAX_LINE = 4 * 1024 * 1024  # bytes, without the newline
@@ -120,31 +121,15 @@ def decode(line: bytes) -> Message:
 
 
 class LineReader:
-    """Cuts a byte stream into lines, holding at most one unfinished line of `limit` bytes."""
+    """Cuts what a child says into lines of at most `limit` bytes."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:
-        self._limit = limit
-        self._pending = bytearray()
+        why = f"a line longer than {limit} bytes"
+        self._lines = Lines(limit, lambda line: _garbage(why, line))
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the complete lines; empty ones are skipped. Raises `ProtocolError` on a line too long."""
-        self._pending += data
-        *lines, rest = self._pending.split(b"\n")
-        self._pending = bytearray(rest)
-        for line in lines:
-            self._check(line)
-            if line:
-                yield bytes(line)
-        self._check(rest)
-
-    @property
-    def unfinished(self) -> bytes:
-        """What came after the last newline: of a child that died in mid-sentence."""
-        return bytes(self._pending)
-
-    def _check(self, line: bytearray) -> None:
-        if len(line) > self._limit:
-            raise _garbage(f"a line longer than {self._limit} bytes", bytes(line[:200]))
+        """The complete lines without the empty ones. Raises `ProtocolError` on a line too long."""
+        return filter(None, self._lines.feed(data))
 
 
 def _check_shape(body: Mapping[str, Any], shape: Shape, line: bytes) -> None:

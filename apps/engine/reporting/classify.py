@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from apps.egress.exceptions import EgressError
 from apps.engine.contract import Failed
 from apps.engine.failures import EngineError, FailureClass, too_much_memory
 from apps.engine.reporting.redaction import Redactor
@@ -95,6 +96,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _ours(error: BaseException, _side: Side) -> Finding | None:
+    if isinstance(error, EgressError):
+        return Finding(FailureClass.CONFIGURATION, error.message, error.evidence, error.retryable)
     if not isinstance(error, EngineError):
         return None
     return Finding(

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from apps.engine.frames import json_values
+from apps.engine.process.pipes import Lines
 from apps.engine.sandbox import typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many
 
@@ -37,27 +38,14 @@ class BoundedReader:
     """Cuts bytes into lines, holding at most one unfinished line of `limit` bytes, none of more than `values`."""
 
     def __init__(self, limit: int, values: int = json_values.MOST) -> None:
-        self._limit = limit
         self._values = values
-        self._held = bytearray()
-        self._searched = 0  # no newline before here
+        why = f"a line longer than {limit:,} bytes"
+        self._lines = Lines(limit, lambda line: _broken(why, line))
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """The messages that are complete now. Raises BrokenOutput."""
-        self._held += data
-        while (end := self._held.find(b"\n", self._searched)) >= 0:
-            line = bytes(self._held[:end])
-            del self._held[: end + 1]
-            self._searched = 0
-            yield self._decoded(line)
-        self._searched = len(self._held)
-        if len(self._held) > self._limit:
-            raise _broken(f"a line longer than {self._limit:,} bytes", self._held)
-
-    def _decoded(self, line: bytes) -> Line:
-        if len(line) > self._limit:
-            raise _broken(f"a line longer than {self._limit:,} bytes", line)
-        return decoded(line, self._values)
+        for line in self._lines.feed(data):
+            yield decoded(line, self._values)
 
 
 def decoded(line: bytes, most: int = json_values.MOST) -> Line:
@@ -150,7 +138,7 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _broken(why: str, line: bytes | bytearray) -> BrokenOutput:
+def _broken(why: str, line: bytes) -> BrokenOutput:
     return BrokenOutput(
-        f"The code wrote {why} where its answers belong.", evidence=(repr(bytes(line[:SHOWN])),)
+        f"The code wrote {why} where its answers belong.", evidence=(repr(line[:SHOWN]),)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import selectors
 import signal
 import subprocess
 import threading
@@ -20,6 +19,7 @@ import orjson
 from apps.egress.broker import Broker, Door, Passage
 from apps.engine import failures
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
+from apps.engine.process.pipes import TAIL, Pipes, PrintedLines, signal_name
 from apps.engine.process.signs import signs
 from apps.engine.sandbox import process, syscalls, typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong, too_many
@@ -27,10 +27,7 @@ from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
 
 LOOK_EVERY = 0.25  # seconds between looks at disk and clock
-READ = 1 << 18  # bytes
 LOG_FLOOD = 64 << 20  # bytes after which printing ends the code
-STANDARD_LINE = 8_000  # bytes
-TAIL = 8  # lines kept as evidence
 DEATH_SECONDS = 2.0
 
 _ERRORS: dict[str, type[EngineError]] = {
@@ -99,8 +96,8 @@ class Sandbox:
         self._last_sign = self._started
         self._reader = BoundedReader(limits.line, limits.values)
         self._tail: deque[str] = deque(maxlen=TAIL)
-        self._standard = b""
-        self._logged = self._printed = self._output = 0
+        self._printed = PrintedLines()
+        self._logged = self._printed_bytes = self._output = 0
         self._cpu = 0.0  # seconds, when last looked at
         self._broker = Broker(door, self._heard.passage) if door is not None else None
         try:
@@ -114,14 +111,10 @@ class Sandbox:
         self._process = self._confined.process
         self._watch = self._confined.watched(limits.disk)
         self.isolation = self._confined.isolation
-        self._selector = selectors.DefaultSelector()
         self._output_fd = self._confined.output_fd
         self._standard_fd = _fd(self._process.stdout)
         self._request_fd = _fd(self._process.stdin)
-        for fd in (self._output_fd, self._standard_fd, self._request_fd):
-            os.set_blocking(fd, False)
-        for fd in (self._output_fd, self._standard_fd):
-            self._selector.register(fd, selectors.EVENT_READ)
+        self._pipes = Pipes(self._output_fd, self._standard_fd)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -180,7 +173,7 @@ class Sandbox:
             self._closed = True
         self._kill()
         self._watch.stop()
-        self._selector.close()
+        self._pipes.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -193,17 +186,14 @@ class Sandbox:
 
     def _lines(self, question: bytes) -> Iterator[Line]:
         """What it says while the question is written and until it ends."""
-        pending = memoryview(question)
-        if pending:
+        if question:
             self._last_sign = time.monotonic()
-            self._selector.register(self._request_fd, selectors.EVENT_WRITE)
+            self._pipes.tell(self._request_fd, question)
         next_look = time.monotonic() + LOOK_EVERY
         try:
-            while self._is_open(self._output_fd):
-                for key, _ in self._selector.select(LOOK_EVERY):
-                    if key.fd == self._request_fd:
-                        pending = self._write(pending)
-                    elif key.fd == self._standard_fd:
+            while self._pipes.is_open(self._output_fd):
+                for fd in self._pipes.ready(LOOK_EVERY):
+                    if fd == self._standard_fd:
                         self._hear_standard()
                     else:
                         yield from self._hear_output()
@@ -213,10 +203,10 @@ class Sandbox:
         except (BrokenOutput, LimitExceeded) as error:
             raise self._end(error) from None
         finally:
-            self._forget(self._request_fd)
+            self._pipes.forget(self._request_fd)
 
     def _hear_output(self) -> Iterator[Line]:
-        data = self._read(self._output_fd)
+        data = self._pipes.read(self._output_fd)
         if not data:
             return
         self._last_sign = time.monotonic()
@@ -229,18 +219,14 @@ class Sandbox:
             yield line
 
     def _hear_standard(self) -> None:
-        data = self._read(self._standard_fd)
+        data = self._pipes.read(self._standard_fd)
         if data is None:
             return
-        self._printed += len(data)
-        if self._printed > LOG_FLOOD:
+        self._printed_bytes += len(data)
+        if self._printed_bytes > LOG_FLOOD:
             raise self._end(_too_much("standard output", LOG_FLOOD))
-        *lines, self._standard = (self._standard + data).split(b"\n")
-        if len(self._standard) > STANDARD_LINE or not data:
-            lines, self._standard = [*lines, self._standard], b""
-        for line in lines:
-            text = line[:STANDARD_LINE].decode(errors="replace").rstrip()
-            if text:
+        for line in self._printed.feed(data):
+            if text := line.rstrip():
                 self._log("info", text)
 
     def _aside(self, line: Line) -> None:
@@ -262,27 +248,6 @@ class Sandbox:
             self._heard.log(level, message)
         elif before <= self._limits.log:
             self._heard.log("warning", "The code has logged too much; what follows is left out.")
-
-    def _read(self, fd: int) -> bytes | None:
-        """None when there is nothing now; empty, and forgotten, at the end."""
-        try:
-            data = os.read(fd, READ)
-        except BlockingIOError:
-            return None
-        if not data:
-            self._forget(fd)
-        return data
-
-    def _write(self, pending: memoryview) -> memoryview:
-        try:
-            pending = pending[os.write(self._request_fd, pending) :]
-        except BlockingIOError:
-            return pending
-        except BrokenPipeError:
-            pending = pending[len(pending) :]
-        if not pending:
-            self._forget(self._request_fd)
-        return pending
 
     # limits
 
@@ -338,7 +303,7 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._kill()
             return LimitExceeded("The code closed its output and went on.")
-        if self._is_open(self._standard_fd):
+        if self._pipes.is_open(self._standard_fd):
             self._hear_standard()
         evidence = tuple(self._tail)
         if self._watch.over:
@@ -361,9 +326,8 @@ class Sandbox:
         if not number:
             message = f"The code ended its process with exit status {code}."
             return CodeFailed(message, evidence=evidence)
-        known = number in set(signal.Signals)
-        how = signal.Signals(number).name if known else f"signal {number}"
-        return CodeFailed(f"The code ended without an answer ({how}).", evidence=evidence)
+        how = f"The code ended without an answer ({signal_name(number)})."
+        return CodeFailed(how, evidence=evidence)
 
     def _signal(self, code: int) -> int:
         """Which signal ended the process, 0 if none. The filter keeps the code from choosing what bubblewrap says."""
@@ -372,15 +336,6 @@ class Sandbox:
         if "bwrap" in self.isolation.layers and code > syscalls.RELAYED_SIGNAL:
             return code - syscalls.RELAYED_SIGNAL
         return 0
-
-    # descriptors
-
-    def _is_open(self, fd: int) -> bool:
-        return fd in self._selector.get_map()
-
-    def _forget(self, fd: int) -> None:
-        if not self._closed and self._is_open(fd):
-            self._selector.unregister(fd)
 
     def _close_broker(self) -> None:
         if self._broker is not None:

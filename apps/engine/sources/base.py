@@ -27,7 +27,7 @@ class RowsIteration(SourceIteration):
     rows: list[dict[str, Any]]
 
 
-class Source(AbstractSource):
+class StreamSource(AbstractSource):
     """One source kind, bound to one stream.
 
     `get(pagination)` answers the page at `pagination` (None or {} is the first) as a `FrameIteration`,

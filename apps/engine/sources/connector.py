@@ -12,15 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SerializeAsAny
 from requests.auth import AuthBase
 
 from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
-from apps.engine.failures import EngineError
-from apps.engine.sources.base import FrameIteration, RowsIteration, Source
+from apps.engine.failures import EXPECTED, explained
+from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
 
-Page = FrameIteration | RowsIteration
+SourcePage = FrameIteration | RowsIteration
 Pagination = dict[str, Any] | None
 
 
-class Settings(BaseModel):
+class SourceSettings(BaseModel):
     """Base of the settings of a connector, as a person writes them. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -36,13 +36,13 @@ def Secret(description: str, **options: Any) -> Any:  # noqa: N802 - reads like 
 class BoundConfig(SourceConfig):
     """What bizon's producer reads (name, stream, sync mode) around the connector's own settings."""
 
-    settings: SerializeAsAny[Settings]
+    settings: SerializeAsAny[SourceSettings]
 
 
-SettingsT = TypeVar("SettingsT", bound=Settings)
+SettingsT = TypeVar("SettingsT", bound=SourceSettings)
 
 
-class ConnectorSource(Source, Generic[SettingsT]):
+class ConnectorSource(StreamSource, Generic[SettingsT]):
     """A source that says only what is particular to it: `check`, `discover`, `get`."""
 
     incremental: ClassVar[bool] = False
@@ -114,20 +114,13 @@ def rows_page(
 
 
 def checked(steps: Sequence[tuple[str, Callable[[], str]]]) -> Iterator[CheckStep]:
-    """Run named steps in order until one fails. A step answers its message or raises EngineError."""
+    """Run named steps in order until one fails. A step answers its message or raises what is EXPECTED."""
     for name, action in steps:
         started = time.perf_counter()
         try:
             ok, message = True, action()
-        except EngineError as error:
+        except EXPECTED as error:
             ok, message = False, explained(error)
         yield CheckStep(name, ok, message, round((time.perf_counter() - started) * 1000, 1))
         if not ok:
             return
-
-
-def explained(error: EngineError) -> str:
-    """The message with its first line of evidence."""
-    if not error.evidence:
-        return error.message
-    return f"{error.message} ({error.evidence[0]})"

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from apps.engine.frames.decoding import Rejected, StreamSchema
-from apps.engine.sync.pages import OBJECT_FACTOR, Page
+from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
 MAX_OBJECTS = 10_000  # rows held as Python objects; then they are typed
 FLUSH_ROWS = 200_000  # of frames
@@ -61,7 +61,7 @@ class _Raw(_Span):
     frames: list[pl.DataFrame] = field(default_factory=list)
     fullness: float = 0.0
 
-    def add(self, page: Page) -> None:
+    def add(self, page: QueuedPage) -> None:
         self.reach(page.iteration, page.iteration, page.next, page.next_state)
         self.fullness += _fullness(page)
         if page.frame is None:
@@ -69,7 +69,7 @@ class _Raw(_Span):
         elif page.frame.width:
             self.frames.append(page.frame)
 
-    def accepts(self, page: Page) -> bool:
+    def accepts(self, page: QueuedPage) -> bool:
         """Frames and rows do not mix, nor do frames of different schemas."""
         if page.frame is None:
             return not self.frames
@@ -106,7 +106,7 @@ class Gathering:
         self._raw = _Raw()
         self._batch = _Batch()
 
-    def add(self, page: Page) -> Iterator[Gathered]:
+    def add(self, page: QueuedPage) -> Iterator[Gathered]:
         """Take a page; gives out the batch so far when the page's columns do not fit into it."""
         if not self._raw.accepts(page):
             yield from self._settle()
@@ -161,7 +161,7 @@ class Gathering:
         return self._schema.conform(pl.concat(raw.frames)), []
 
 
-def _fullness(page: Page) -> float:
+def _fullness(page: QueuedPage) -> float:
     """The part of a batch that the page makes up."""
     if page.frame is None:
         return max(page.count / FLUSH_RECORDS, page.size / OBJECT_FACTOR / FLUSH_BYTES)

@@ -12,7 +12,7 @@ from apps.engine import destinations, sources
 from apps.engine.contract import DestinationSpec, SandboxSpec, SourceSpec, StorageRoot
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import ConfigurationError
-from apps.engine.sources.connector import BoundConfig, ConnectorSource, Settings
+from apps.engine.sources.connector import BoundConfig, ConnectorSource, SourceSettings
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -30,7 +30,7 @@ def build_source(
     if spec.kind not in sources.SOURCES:
         raise ConfigurationError(f"there is no source of kind {spec.kind!r}")
     made = cast("type[ConnectorSource[Any]]", sources.load(spec.kind).Source)
-    settings = parsed(cast("type[Settings]", made.Config), spec.config)
+    settings = parsed(cast("type[SourceSettings]", made.Config), spec.config)
     return made(
         bound(spec, settings), spec=spec, files=files, allow_private_networks=allow_private_networks
     )
@@ -42,7 +42,7 @@ def _sandboxed(
     from apps.engine.sources.custom import CustomSource
 
     return CustomSource(
-        bound(spec, Settings()),
+        bound(spec, SourceSettings()),
         spec=spec,
         files=files,
         allow_private_networks=allow_private,
@@ -70,7 +70,7 @@ def build_destination(
     )
 
 
-def bound(spec: SourceSpec, settings: Settings) -> BoundConfig:
+def bound(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
     """The settings with what bizon's producer wants to know about the stream."""
     return BoundConfig(
         name=spec.kind,

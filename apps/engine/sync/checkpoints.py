@@ -2,7 +2,7 @@
 
 One connection carries everything: the stream's advisory lock lives exactly as long as the session
 that commits its checkpoints, so losing one means losing the other. Every write first locks the
-row of `engine_stream` where the lease is still ours; no such row is `LeaseLost`. The statements are
+row of `engine_stream` where the lease is still ours; no such row is `StreamTakenOver`. The statements are
 ours, because bizon's backend commits after each of its own; what they write its backend can read.
 """
 
@@ -24,7 +24,7 @@ from bizon.source.models import SourceIncrementalState
 from psycopg.rows import namedtuple_row
 
 from apps.engine.destinations.base import Batch
-from apps.engine.failures import LeaseLost
+from apps.engine.failures import StreamTakenOver
 from apps.engine.sync import statements
 from apps.engine.sync.state import engine_conninfo
 
@@ -108,16 +108,18 @@ class StateBackend:
     def take_stream(self, identity: StreamIdentity, lease: Lease) -> None:
         """Become the stream's only writer; whoever was before is fenced and disconnected.
 
-        Raises `LeaseLost` when a later attempt of the same run was faster.
+        Raises `StreamTakenOver` when a later attempt of the same run was faster.
         """
         self._identity, self._lease = identity, lease
         with self._connection.transaction():
             if self._one(statements.TAKE, attempt=lease.attempt) is None:
-                raise LeaseLost("A later attempt of this run owns this stream already.")
+                raise StreamTakenOver("A later attempt of this run owns this stream already.")
         deadline = time.monotonic() + _LOCK_WAIT
         while not self._try_lock():
             if time.monotonic() > deadline:
-                raise LeaseLost("Another process holds the stream's lock and does not let go.")
+                raise StreamTakenOver(
+                    "Another process holds the stream's lock and does not let go."
+                )
             time.sleep(0.05)
 
     def _try_lock(self) -> bool:
@@ -128,7 +130,7 @@ class StateBackend:
         return False
 
     def check_lease(self) -> None:
-        """Raises `LeaseLost` unless this attempt still owns the stream."""
+        """Raises `StreamTakenOver` unless this attempt still owns the stream."""
         with self._fenced():
             pass
 
@@ -147,7 +149,7 @@ class StateBackend:
     def _fenced(self) -> Iterator[None]:
         with self._connection.transaction():
             if self._one(statements.HOLD) is None:
-                raise LeaseLost("Another attempt owns this stream now.")
+                raise StreamTakenOver("Another attempt owns this stream now.")
             yield
 
     # jobs
@@ -230,7 +232,7 @@ class StateBackend:
     # checkpoints
 
     def commit(self, job: Job, checkpoint: Checkpoint) -> None:
-        """Batch and cursor in one statement, if the stream is still ours. Raises `LeaseLost`."""
+        """Batch and cursor in one statement, if the stream is still ours. Raises `StreamTakenOver`."""
         batch = checkpoint.batch
         with self._connection.transaction():
             committed = self._one(
@@ -250,7 +252,7 @@ class StateBackend:
                 pagination=_json(checkpoint.pagination),
             )
             if committed is None:
-                raise LeaseLost("Another attempt owns this stream now.")
+                raise StreamTakenOver("Another attempt owns this stream now.")
 
     def succeed(self, job: Job) -> None:
         """Close the published job and hand its state to the next one, in one transaction."""
@@ -274,7 +276,7 @@ class StateBackend:
     @property
     def _mine(self) -> StreamIdentity:
         if self._identity is None:
-            raise LeaseLost("The stream was not taken.")
+            raise StreamTakenOver("The stream was not taken.")
         return self._identity
 
     def _one(self, statement: LiteralString, **values: Any) -> Any:

@@ -17,7 +17,7 @@ from bizon.source.models import SourceIncrementalState, SourceIteration
 
 from apps.engine.failures import SourceError
 from apps.engine.process.signs import signs
-from apps.engine.sources.base import FrameIteration, RowsIteration, Source
+from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sync.transforms import Transform
 
 MAX_ROWS = 200_000
@@ -34,7 +34,7 @@ class BrokenSource(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class QueuedPage:
     """One answer of the source: a frame or rows, and where the next one is (empty: nowhere)."""
 
     iteration: int
@@ -63,13 +63,13 @@ class PageQueue:
     """A bounded number of rows and bytes of pages; one page always fits, however large."""
 
     def __init__(self) -> None:
-        self._pages: deque[Page] = deque()
+        self._pages: deque[QueuedPage] = deque()
         self._taken_up = 0.0  # 1 is full
         self._changed = threading.Condition()
         self._closed = self._finished = False
         self.error: BaseException | None = None
 
-    def put(self, page: Page) -> None:
+    def put(self, page: QueuedPage) -> None:
         """Wait for room. Raises `Closed` when the writer is gone."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._has_room(page))
@@ -79,7 +79,7 @@ class PageQueue:
             self._taken_up += page.room
             self._changed.notify_all()
 
-    def get(self, timeout: float) -> Page | None:
+    def get(self, timeout: float) -> QueuedPage | None:
         """The next page, or None after `timeout` seconds without one and once `ended`."""
         with self._changed:
             self._changed.wait_for(lambda: self._pages or self._finished or self._closed, timeout)
@@ -104,10 +104,10 @@ class PageQueue:
             self._pages.clear()
             self._changed.notify_all()
 
-    def _has_room(self, page: Page) -> bool:
+    def _has_room(self, page: QueuedPage) -> bool:
         return not self._pages or self._taken_up + page.room <= 1
 
-    def _taken(self) -> Page:
+    def _taken(self) -> QueuedPage:
         page = self._pages.popleft()
         self._taken_up = self._taken_up - page.room if self._pages else 0.0
         self._changed.notify_all()
@@ -119,7 +119,7 @@ class PageReader:
 
     def __init__(
         self,
-        source: Source,
+        source: StreamSource,
         queue: PageQueue,
         *,
         since: SourceIncrementalState | None,
@@ -179,7 +179,7 @@ class PageReader:
         if self._transform is not None:
             self._transform.conclude()
 
-    def _page(self, answer: object) -> Page:
+    def _page(self, answer: object) -> QueuedPage:
         page = _page(answer, self._iteration)
         if self._transform is None or not isinstance(answer, SourceIteration):
             return page
@@ -195,14 +195,14 @@ def _count(total: object) -> int | None:
     return total if isinstance(total, int) and not isinstance(total, bool) and total > 0 else None
 
 
-def _page(answer: object, iteration: int) -> Page:
+def _page(answer: object, iteration: int) -> QueuedPage:
     if not isinstance(answer, SourceIteration):
         raise BrokenSource(
             f"The source answered {_described(answer)} instead of a page.",
             evidence=(f"iteration={iteration}",),
         )
     rows, frame = _content(answer)
-    return Page(
+    return QueuedPage(
         iteration=iteration,
         frame=frame,
         rows=rows,

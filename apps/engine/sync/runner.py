@@ -27,11 +27,11 @@ from apps.engine.contract import (
     Withdrawn,
 )
 from apps.engine.destinations.base import Destination
-from apps.engine.failures import ConfigurationError, Crashed, LeaseLost, PositionGone
+from apps.engine.failures import ConfigurationError, Crashed, PositionGone, StreamTakenOver
 from apps.engine.process.signs import signs
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor
-from apps.engine.sources.base import Source
+from apps.engine.sources.base import StreamSource
 from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.checkpoints import Job, Lease, StateBackend
 from apps.engine.sync.identity import identity_of
@@ -79,11 +79,11 @@ class Runner:
             if self._backend is not None:
                 self._backend.close()
 
-    def _taken_over(self) -> LeaseLost | None:
+    def _taken_over(self) -> StreamTakenOver | None:
         """A new owner removes our staging and our connection: whatever that broke, it is the reason."""
         if self._backend is None or not self._backend.was_taken_over():
             return None
-        return LeaseLost("Another attempt owns this stream now.")
+        return StreamTakenOver("Another attempt owns this stream now.")
 
     def _run(self) -> Succeeded:
         spec = self._spec
@@ -98,7 +98,7 @@ class Runner:
             self._blame.side = "state"
             return self._sync(self._source(), backend, backend.restart(job))
 
-    def _source(self) -> Source:
+    def _source(self) -> StreamSource:
         spec = self._spec
         with self._blame.on("source"):
             source = build_source(
@@ -114,7 +114,7 @@ class Runner:
                 )
             return source
 
-    def _sync(self, source: Source, backend: StateBackend, job: Job) -> Succeeded:
+    def _sync(self, source: StreamSource, backend: StateBackend, job: Job) -> Succeeded:
         spec = self._spec
         self._sweep(backend)
         with self._blame.on("destination"):
@@ -161,7 +161,7 @@ class Runner:
 
     # reading and writing
 
-    def _transfer(self, source: Source, writer: Writer, job: Job) -> None:
+    def _transfer(self, source: StreamSource, writer: Writer, job: Job) -> None:
         since = job.since
         if since is not None:
             since = since.model_copy(update={"cursor_field": self._spec.source.cursor_field})

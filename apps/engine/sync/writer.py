@@ -16,7 +16,7 @@ from apps.engine.frames.decoding import StreamSchema
 from apps.engine.reporting.classify import Side
 from apps.engine.sync.batches import Gathered, Gathering
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
-from apps.engine.sync.pages import Page
+from apps.engine.sync.pages import QueuedPage
 
 SHOWN_REJECTS = 5  # samples logged per batch
 SAY_EVERY = 5.0  # seconds between lines about how far it is
@@ -70,7 +70,7 @@ class Writer:
         self._gathering = Gathering(self._schema)
         self._said = time.monotonic()
 
-    def take(self, page: Page) -> None:
+    def take(self, page: QueuedPage) -> None:
         """Gather a page, and write what it cannot be gathered with."""
         self._write_all(self._gathering.add(page))
 
@@ -79,7 +79,7 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Stage what was gathered and commit it. Raises `LeaseLost` when the stream is another's."""
+        """Stage what was gathered and commit it. Raises `StreamTakenOver` when the stream is another's."""
         self._write_all(self._gathering.take())
 
     def _write_all(self, batches: Iterator[Gathered]) -> None:

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.orgs import credentials
-from apps.orgs.exceptions import SessionLimited, SessionNeeded
+from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
 from apps.orgs.placement import one as one
@@ -133,6 +133,15 @@ class OrgView(APIView):
         if method == "get":
             return Permission.READ
         raise LookupError(f"{cls.__name__}.{method} names no permission")
+
+
+def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Response | Slowly:
+    """The answer of `change(None)`, or of `change` with what a check found, if its verb asks for one first."""
+    try:
+        with transaction.atomic():
+            return change(None)
+    except CheckFirst as first:
+        return Slowly(first.check, then=change, once=once)
 
 
 def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:

@@ -16,7 +16,9 @@ from apps.auth.models import User
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import ApiKey, Domain, Org
+from apps.orgs.placement import one
 from apps.orgs.principals import Principal
+from apps.orgs.queries import ApiKeyQuerySet
 from apps.orgs.roles import RANK, Permission, Role, allows
 
 
@@ -35,18 +37,21 @@ def create(
     name: str,
     role: Role,
     scopes: Sequence[Permission] = (),
-    domain: Domain | None = None,
+    domain_id: UUID | None = None,
     expires_at: datetime | None = None,
     holder: User | None = None,
 ) -> MadeKey:
     """A new key of the member behind `by`, or of the service account `holder`; takes one bcrypt.
 
-    Raises Invalid beyond the maker's role.
+    Raises SessionNeeded for a key that would make another, and Invalid beyond the maker's role.
     """
+    by.require_person()
+    by.require(Permission.API_KEYS_OWN)
     _refuse_excess(by, role, scopes)
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid([("expires_at", "This time has passed.", "past")])
-    row = ApiKey(name=name, role=role, scopes=list(scopes), domain=domain)
+    _require_domain(org, domain_id)
+    row = ApiKey(name=name, role=role, scopes=list(scopes), domain_id=domain_id)
     made = _make(org, row, expires_at, holder.pk if holder else by.require_user())
     changes = {
         "role": [None, role],
@@ -57,11 +62,13 @@ def create(
     return made
 
 
-def rotate(*, org: Org, by: Principal, key: ApiKey, grace: timedelta) -> MadeKey:
-    """A new key like `key`, at most as strong as its maker; the old one works until `grace` is over.
+def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> MadeKey:
+    """A new key like this one, at most as strong as its maker; the old one works until `grace` is over.
 
-    A service account's stays its own; another member's becomes that of whoever rotates it.
+    A service account's stays its own; another member's becomes that of whoever rotates it. Raises NotFound.
     """
+    by.require_person()
+    key = _active(org, by, key_id)
     role = min(Role(key.role), by.role, key=RANK.__getitem__)
     copy = ApiKey(name=key.name, role=role, scopes=key.scopes, domain_id=key.domain_id)
     service = key.created_by.kind == User.Kind.SERVICE
@@ -82,12 +89,36 @@ def rotate(*, org: Org, by: Principal, key: ApiKey, grace: timedelta) -> MadeKey
     return made
 
 
-def revoke(*, org: Org, by: Principal, key: ApiKey) -> None:
-    """The key stops working with this transaction; its row stays for the record."""
+def revoke(*, org: Org, by: Principal, key_id: UUID) -> None:
+    """The key stops working with this transaction; its row stays for the record. Raises NotFound."""
+    key = _active(org, by, key_id)
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
     access.changed(key.pk)
     _record(org, by, "api_key.revoke", key, {"prefix": [key.prefix, None]})
+
+
+def seen(org: Org, by: Principal) -> ApiKeyQuerySet:
+    """The keys that the principal can see."""
+    keys_here: ApiKeyQuerySet = ApiKey.objects.for_org(org)
+    return keys_here.seen_by(by)
+
+
+def row(key: ApiKey) -> dict[str, Any]:
+    """What lists show of a key."""
+    found: dict[str, Any] = ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
+    return found
+
+
+def _active(org: Org, by: Principal, key_id: UUID) -> ApiKey:
+    by.require(Permission.API_KEYS_OWN)
+    key: ApiKey = one(seen(org, by).active().select_related("created_by"), key_id, lock=True)
+    return key
+
+
+def _require_domain(org: Org, domain_id: UUID | None) -> None:
+    if domain_id is not None and not Domain.objects.for_org(org).filter(pk=domain_id).exists():
+        raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
 
 
 def _refuse_excess(by: Principal, role: Role, scopes: Sequence[Permission]) -> None:

@@ -9,11 +9,9 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.exceptions import Invalid
-from apps.orgs.http.views import OrgView, one
+from apps.orgs.http.views import OrgView
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import serializers as forms
-from apps.orgs.models import ApiKey, Domain
 from apps.orgs.roles import Permission, Role
 from apps.web.paging import Order, newest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
@@ -42,23 +40,8 @@ def key_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class KeyView(OrgView):
-    def keys(self) -> Any:
-        return ApiKey.objects.for_org(self.org).seen_by(self.principal)
-
-    def active_key(self, pk: UUID) -> ApiKey:
-        key: ApiKey = one(self.keys().active().select_related("created_by"), pk, lock=True)
-        return key
-
-    def domain(self, pk: UUID | None) -> Domain | None:
-        if pk is None:
-            return None
-        domain: Domain | None = Domain.objects.for_org(self.org).filter(pk=pk).first()
-        if domain is None:
-            raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
-        return domain
-
     def made(self, made: api_keys.MadeKey) -> Response:
-        row = ApiKey.objects.for_org(self.org).rows().get(pk=made.row.pk)
+        row = api_keys.row(made.row)
         return Response({**key_row(row), "key": made.text}, status=201)
 
 
@@ -76,7 +59,7 @@ class ApiKeys(KeyView):
     )
     def get(self, request: Request) -> Response:
         wanted = query_of(forms.ApiKeyFilter, request)
-        rows = self.keys().rows()
+        rows = api_keys.seen(self.org, self.principal).rows()
         if "revoked" in wanted:
             rows = rows.filter(revoked_at__isnull=not wanted["revoked"])
         return page(request, rows, orders=ORDERS, default="newest", render=key_row)
@@ -99,7 +82,7 @@ class ApiKeys(KeyView):
             name=data["name"],
             role=Role(data["role"]),
             scopes=[Permission(scope) for scope in data["scopes"]],
-            domain=self.domain(data["domain_id"]),
+            domain_id=data["domain_id"],
             expires_at=data["expires_at"],
         )
         return self.made(made)
@@ -116,7 +99,7 @@ class OneApiKey(KeyView):
         errors=(404,),
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        api_keys.revoke(org=self.org, by=self.principal, key=self.active_key(pk))
+        api_keys.revoke(org=self.org, by=self.principal, key_id=pk)
         return Response(status=204)
 
 
@@ -137,6 +120,5 @@ class Rotation(KeyView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         grace = timedelta(seconds=data_of(forms.Rotation, request)["grace_seconds"])
-        key = self.active_key(pk)
-        made = api_keys.rotate(org=self.org, by=self.principal, key=key, grace=grace)
+        made = api_keys.rotate(org=self.org, by=self.principal, key_id=pk, grace=grace)
         return self.made(made)

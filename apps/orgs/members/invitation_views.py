@@ -8,8 +8,8 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http.views import AccountView, OrgView, one
-from apps.orgs.members import invitations
+from apps.orgs.http.views import AccountView, OrgView
+from apps.orgs.members import invitations, visibility
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
 from apps.orgs.roles import Permission, Role
@@ -48,12 +48,8 @@ def row_of(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class InvitationView(OrgView):
-    def invitation(self, pk: UUID) -> Invitation:
-        found: Invitation = one(Invitation.objects.for_org(self.org).open(), pk, lock=True)
-        return found
-
     def answer(self, invitation: Invitation, status: int) -> Response:
-        row = Invitation.objects.for_org(self.org).rows().get(pk=invitation.pk)
+        row = visibility.open_invitations(self.org).rows().get(pk=invitation.pk)
         return Response(row_of(row), status=status)
 
 
@@ -69,7 +65,7 @@ class Invitations(InvitationView):
         example={"results": [INVITATION_EXAMPLE], "next": None, "previous": None, "count": 1},
     )
     def get(self, request: Request) -> Response:
-        rows = Invitation.objects.for_org(self.org).open().rows()
+        rows = visibility.open_invitations(self.org).rows()
         return page(request, rows, orders=ORDERS, default="newest", render=row_of)
 
     @operation(
@@ -102,7 +98,7 @@ class OneInvitation(InvitationView):
         errors=(404,),
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        invitations.withdraw(org=self.org, by=self.principal, invitation=self.invitation(pk))
+        invitations.withdraw(org=self.org, by=self.principal, invitation_id=pk)
         return Response(status=204)
 
 
@@ -118,10 +114,8 @@ class Resend(InvitationView):
         example=INVITATION_EXAMPLE,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        found = self.invitation(pk)
-        return self.answer(
-            invitations.resend(org=self.org, by=self.principal, invitation=found), 200
-        )
+        sent = invitations.resend(org=self.org, by=self.principal, invitation_id=pk)
+        return self.answer(sent, 200)
 
 
 class ShownInvitation(PublicView):

@@ -20,8 +20,9 @@ from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAd
 from apps.orgs.members import limits
 from apps.orgs.members.services import require_reach
 from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
+from apps.orgs.placement import one
 from apps.orgs.principals import Principal
-from apps.orgs.roles import RANK, Role
+from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
 
 LIFETIME = timedelta(days=7)
@@ -43,6 +44,17 @@ class Shown:
 def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
     """Ask an address to join. Raises Invalid for one outside the org's e-mail domains, AlreadyMember,
     AlreadyInvited, LimitReached, TooManyAttempts, and PermissionMissing beyond one's own role."""
+    by.require(Permission.INVITATIONS_MANAGE)
+    return _invite(org, by, email, role)
+
+
+def invite_provisioned(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
+    """`invite` for the org's directory, whose key may manage members: as its groups say, so at most as its own role."""
+    by.require(Permission.MEMBERS_MANAGE)
+    return _invite(org, by, email, role)
+
+
+def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
     require_reach(by, role)
     _refuse_other_domains(org, email)
     members = Membership.objects.for_org(org)
@@ -75,8 +87,10 @@ def alive_for(org: Org, email: str) -> Invitation | None:
     return found
 
 
-def resend(*, org: Org, by: Principal, invitation: Invitation) -> Invitation:
-    """A new link, good for the whole time again; the old one stops working. Raises TooManyAttempts."""
+def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
+    """A new link, good for the whole time again; the old one stops working. Raises NotFound and TooManyAttempts."""
+    by.require(Permission.INVITATIONS_MANAGE)
+    invitation = _open(org, invitation_id)
     require_reach(by, Role(invitation.role))
     invitation.expires_at = timezone.now() + LIFETIME
     invitation.digest = None
@@ -86,8 +100,25 @@ def resend(*, org: Org, by: Principal, invitation: Invitation) -> Invitation:
     return invitation
 
 
-def withdraw(*, org: Org, by: Principal, invitation: Invitation) -> None:
-    """The link stops working."""
+def withdraw(*, org: Org, by: Principal, invitation_id: UUID) -> None:
+    """The link stops working. Raises NotFound."""
+    by.require(Permission.INVITATIONS_MANAGE)
+    _withdraw(org, by, _open(org, invitation_id))
+
+
+def withdraw_all_of(*, org: Org, by: Principal, email: str) -> None:
+    """Withdraw whatever an address was sent: the org's directory has put its owner out."""
+    by.require(Permission.MEMBERS_MANAGE)
+    for invitation in Invitation.objects.for_org(org).open().filter(email=email):
+        _withdraw(org, by, invitation)
+
+
+def _open(org: Org, invitation_id: UUID) -> Invitation:
+    found: Invitation = one(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
+    return found
+
+
+def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:
     _record(org, by, "invitation.withdraw", invitation, {"role": [invitation.role, None]})
     invitation.delete()
 

@@ -7,19 +7,18 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth.models import User
-from apps.orgs.http.views import OrgView, one
+from apps.orgs.http.views import OrgView
 from apps.orgs.keys.views import MADE_EXAMPLE, KeyView
 from apps.orgs.members import serializers as forms
-from apps.orgs.members import service_accounts
+from apps.orgs.members import service_accounts, visibility
 from apps.orgs.members.views import (
     MEMBER_EXAMPLE,
     MEMBER_ORDERS,
     MEMBER_PAGE,
+    member_answer,
     member_row,
     page_example,
 )
-from apps.orgs.models import Membership
 from apps.orgs.roles import Permission, Role
 from apps.web.paging import page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of
@@ -46,10 +45,8 @@ class ServiceAccounts(OrgView):
         example=page_example(SERVICE_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        members = Membership.objects.for_org(self.org).filter(user__kind=User.Kind.SERVICE)
-        return page(
-            request, members.rows(), orders=MEMBER_ORDERS, default="oldest", render=member_row
-        )
+        rows = visibility.service_accounts(self.org).rows()
+        return page(request, rows, orders=MEMBER_ORDERS, default="oldest", render=member_row)
 
     @operation(
         "service_accounts_create",
@@ -66,8 +63,7 @@ class ServiceAccounts(OrgView):
         made = service_accounts.create(
             org=self.org, by=self.principal, name=data["name"], role=Role(data["role"])
         )
-        rows = Membership.objects.for_org(self.org).rows()
-        return Response(member_row(rows.get(pk=made.pk)), status=201)
+        return member_answer(made, status=201)
 
 
 class ServiceAccountKeys(KeyView):
@@ -87,14 +83,13 @@ class ServiceAccountKeys(KeyView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         data = data_of(forms.NewServiceAccountKey, request)
-        members = Membership.objects.for_org(self.org).select_related("user")
         made = service_accounts.create_key(
             org=self.org,
             by=self.principal,
-            member=one(members.filter(user__kind=User.Kind.SERVICE), pk),
+            member_id=pk,
             name=data["name"],
             scopes=[Permission(scope) for scope in data["scopes"]],
-            domain=self.domain(data["domain_id"]),
+            domain_id=data["domain_id"],
             expires_at=data["expires_at"],
         )
         return self.made(made)

@@ -1,4 +1,4 @@
-"""The verbs of orgs, members and domains: each one transaction, one audit event.
+"""The verbs of orgs and their members: each one transaction, one audit event.
 
 All but `create_org` are called inside the org's scope. What changes who owns an org first locks its row, so
 that two owners cannot remove each other at the same moment.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.conf import settings
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -19,11 +19,13 @@ from apps.auth import access_notices as access
 from apps.auth import mail
 from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
-from apps.orgs.exceptions import Invalid, LastOwner, NameTaken
-from apps.orgs.models import ApiKey, Domain, DomainRole, IdentityProvider, Membership, Org
+from apps.orgs.exceptions import Invalid, LastOwner, NotFound
+from apps.orgs.models import ApiKey, IdentityProvider, Membership, Org
+from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
+from apps.orgs.versions import Match, of_time, require_match
 
 RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_domains"})
 
@@ -41,14 +43,16 @@ def create_org(*, name: str, owner: User, by: Principal) -> Org:
     return org
 
 
-def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any]) -> Org:
-    """Change a locked org's name, limits or rules. Raises Invalid for a rule that would shut out whoever sets
-    it, and SessionNeeded: rules are set by people."""
+def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Match = None) -> Org:
+    """Change the org's name, limits or rules. Raises ChangedMeanwhile, Invalid for a rule that would shut out whoever
+    sets it, and SessionNeeded: rules are set by people."""
+    by.require(Permission.ORG_UPDATE)
+    org = _locked(org, match)
     before = {field: getattr(org, field) for field in changes}
     for field, value in changes.items():
         setattr(org, field, value)
     if RULES.intersection(changes):
-        by.require_session()
+        by.require_person()
         _refuse_locking_out(org, by)
         access.changed(org.pk)  # a stream may be open to somebody whom the new rule keeps out
     org.save(update_fields=[*changes, "updated_at"])
@@ -61,12 +65,15 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any]) -> Org:
     return org
 
 
-def transfer(*, org: Org, by: Principal, member: Membership) -> None:
-    """Make another member an owner and oneself an admin, at once. Raises Invalid for oneself."""
-    _lock(org)
-    if member.pk == by.membership_id:
+def transfer(*, org: Org, by: Principal, member_id: UUID) -> None:
+    """Make another person an owner and oneself an admin, at once. Raises NotFound, and Invalid for oneself."""
+    by.require_person()
+    by.require(Permission.ORG_TRANSFER)
+    _locked(org)
+    mine = _mine(org, by)
+    member: Membership = one(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
+    if member.pk == mine.pk:
         raise Invalid([("member_id", "You are an owner already.", "self")])
-    mine = Membership.objects.for_org(org).select_related("user").get(pk=by.membership_id)
     before = member.role
     member.role, mine.role = Role.OWNER, Role.ADMIN
     member.save(update_fields=["role"])
@@ -75,10 +82,16 @@ def transfer(*, org: Org, by: Principal, member: Membership) -> None:
     _record_member(org, by, "member.change_role", mine, {"role": [Role.OWNER, Role.ADMIN]})
 
 
-def delete_org(*, org: Org, by: Principal, grace: timedelta) -> Org:
-    """Have a locked org erased when `grace` is over. Until then it can be read, exported and restored."""
+def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
+    """Have the org erased when ORG_DELETION_GRACE is over. Until then it can be read, exported and restored.
+
+    Raises ChangedMeanwhile.
+    """
+    by.require_person()
+    by.require(Permission.ORG_DELETE)
+    org = _locked(org, match)
     if org.deletion_at is None:
-        org.deletion_at = timezone.now() + grace
+        org.deletion_at = timezone.now() + settings.ORG_DELETION_GRACE
         org.save(update_fields=["deletion_at", "updated_at"])
         _record_org(org, by, "org.delete", {"deletion_at": [None, org.deletion_at.isoformat()]})
         _tell_owners(org)
@@ -87,6 +100,9 @@ def delete_org(*, org: Org, by: Principal, grace: timedelta) -> Org:
 
 def restore_org(*, org: Org, by: Principal) -> Org:
     """Call a deletion off."""
+    by.require_person()
+    by.require(Permission.ORG_DELETE)
+    org = _locked(org)
     if org.deletion_at is not None:
         before, org.deletion_at = org.deletion_at.isoformat(), None
         org.save(update_fields=["deletion_at", "updated_at"])
@@ -94,10 +110,11 @@ def restore_org(*, org: Org, by: Principal) -> Org:
     return org
 
 
-def change_role(*, org: Org, by: Principal, member: Membership, role: Role) -> Membership:
-    """Give a member another role. Raises PermissionMissing beyond one's own role, and LastOwner."""
-    _lock(org)
-    member.refresh_from_db(fields=["role"])
+def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Membership:
+    """Give a member another role. Raises NotFound, PermissionMissing beyond one's own role, and LastOwner."""
+    by.require(Permission.MEMBERS_MANAGE)
+    _locked(org)
+    member: Membership = one(_members(org), member_id)
     before = Role(member.role)
     require_reach(by, before, role)
     if role is Role.OWNER and member.user.kind == User.Kind.SERVICE:
@@ -110,69 +127,38 @@ def change_role(*, org: Org, by: Principal, member: Membership, role: Role) -> M
     return member
 
 
-def remove_member(*, org: Org, by: Principal, member: Membership) -> None:
-    """End a membership and the API keys made under it. Raises PermissionMissing and LastOwner."""
-    _lock(org)
-    member.refresh_from_db(fields=["role"])
+def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
+    """End a membership and the API keys made under it. Raises NotFound, PermissionMissing and LastOwner."""
+    by.require(Permission.MEMBERS_MANAGE)
+    _locked(org)
+    member: Membership = one(_members(org), member_id)
     require_reach(by, Role(member.role))
     _end(org, by, member, "member.remove")
 
 
-def leave(*, org: Org, by: Principal, member: Membership) -> None:
+def leave(*, org: Org, by: Principal) -> None:
     """End one's own membership. Raises LastOwner."""
-    _lock(org)
-    member.refresh_from_db(fields=["role"])
-    _end(org, by, member, "member.leave")
+    by.require_person()
+    _locked(org)
+    _end(org, by, _mine(org, by), "member.leave")
 
 
-def create_domain(*, org: Org, by: Principal, name: str) -> Domain:
-    """A new domain. Raises NameTaken."""
-    domain = Domain(org=org, name=name)
-    _save_domain(domain)
-    _record_domain(org, by, "domain.create", domain, {"name": [None, name]})
-    return domain
+def _locked(org: Org, match: Match = None) -> Org:
+    found = Org.objects.select_for_update().get(pk=org.pk)
+    require_match(match, of_time(found.updated_at))
+    return found
 
 
-def rename_domain(*, org: Org, by: Principal, domain: Domain, name: str) -> Domain:
-    """Rename a locked domain. Raises NameTaken."""
-    before, domain.name = domain.name, name
-    _save_domain(domain)
-    _record_domain(org, by, "domain.rename", domain, {"name": [before, name]})
-    return domain
+def _members(org: Org) -> Any:
+    return Membership.objects.for_org(org).select_related("user")
 
 
-def delete_domain(*, org: Org, by: Principal, domain: Domain) -> None:
-    """Delete a domain: its objects stay in the org, keys limited to it go with it."""
-    _record_domain(org, by, "domain.delete", domain, {"name": [domain.name, None]})
-    domain.delete()
-
-
-def set_domain_role(
-    *, org: Org, by: Principal, domain: Domain, member: Membership, role: Role
-) -> DomainRole:
-    """Raise a member's role for one domain. Raises Invalid when the role would not raise it."""
-    if RANK[role] <= RANK[Role(member.role)]:
-        message = f"An override only raises; this member is {member.role} everywhere."
-        raise Invalid([("role", message, "not_higher")])
-    mine = DomainRole.objects.for_org(org).filter(domain=domain, membership=member)
-    before = mine.values_list("role", flat=True).first()
-    override: DomainRole
-    override, _ = DomainRole.unscoped.update_or_create(
-        org=org, domain=domain, membership=member, defaults={"role": role}
-    )
-    _record_domain(org, by, "domain.set_role", domain, {_address(member): [before, role]})
-    return override
-
-
-def clear_domain_role(*, org: Org, by: Principal, domain: Domain, override: DomainRole) -> None:
-    """Take an override back: the member's own role counts again."""
-    changes = {_address(override.membership): [override.role, None]}
-    override.delete()
-    _record_domain(org, by, "domain.clear_role", domain, changes)
-
-
-def _lock(org: Org) -> None:
-    Org.objects.select_for_update().get(pk=org.pk)
+def _mine(org: Org, by: Principal) -> Membership:
+    """The membership behind a principal; raises NotFound where there is none."""
+    found: Membership | None = _members(org).filter(pk=by.membership_id).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def require_reach(by: Principal, *roles: Role) -> None:
@@ -234,15 +220,7 @@ def _end(org: Org, by: Principal, member: Membership, action: str) -> None:
     access.changed(user.pk)
 
 
-def _save_domain(domain: Domain) -> None:
-    try:
-        with transaction.atomic():
-            domain.save()
-    except IntegrityError:
-        raise NameTaken from None
-
-
-def _address(member: Membership) -> str:
+def address(member: Membership) -> str:
     """What the trail calls a member."""
     service = member.user.kind == User.Kind.SERVICE
     return member.user.name if service else member.user.email
@@ -257,20 +235,6 @@ def _record_member(
         action=action,
         object_kind="member",
         object_id=member.pk,
-        object_label=_address(member),
-        changes=changes,
-    )
-
-
-def _record_domain(
-    org: Org, by: Principal, action: str, domain: Domain, changes: dict[str, Any]
-) -> None:
-    audit.record(
-        org=org,
-        by=by,
-        action=action,
-        object_kind="domain",
-        object_id=domain.pk,
-        object_label=domain.name,
+        object_label=address(member),
         changes=changes,
     )

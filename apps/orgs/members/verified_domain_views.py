@@ -9,9 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import attempts
-from apps.orgs.http.views import OrgView, one
-from apps.orgs.members import dns_records, verified_domains
+from apps.orgs.http.views import OrgView
+from apps.orgs.members import dns_records, verified_domains, visibility
 from apps.orgs.models import VerifiedDomain
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
@@ -84,13 +83,7 @@ def row_of(row: VerifiedDomain) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in ROW_EXAMPLE if name not in shown}, **shown}
 
 
-class VerifiedDomainView(OrgView):
-    def row(self, pk: UUID, *, lock: bool = False) -> VerifiedDomain:
-        found: VerifiedDomain = one(VerifiedDomain.objects.for_org(self.org), pk, lock=lock)
-        return found
-
-
-class VerifiedDomains(VerifiedDomainView):
+class VerifiedDomains(OrgView):
     permissions = {"get": Permission.ORG_UPDATE, "post": Permission.ORG_UPDATE}
     session_methods = frozenset({"post"})
 
@@ -102,7 +95,7 @@ class VerifiedDomains(VerifiedDomainView):
         example={"domains": [ROW_EXAMPLE]},
     )
     def get(self, request: Request) -> Response:
-        rows = VerifiedDomain.objects.for_org(self.org).order_by("domain")
+        rows = visibility.verified_domains(self.org)
         return Response({"domains": [row_of(row) for row in rows]})
 
     @operation(
@@ -122,7 +115,7 @@ class VerifiedDomains(VerifiedDomainView):
         return Response(row_of(made), status=201)
 
 
-class OneVerifiedDomain(VerifiedDomainView):
+class OneVerifiedDomain(OrgView):
     permissions = {"delete": Permission.ORG_UPDATE}
     session_methods = frozenset({"delete"})
 
@@ -134,12 +127,11 @@ class OneVerifiedDomain(VerifiedDomainView):
         errors=(404,),
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        row = self.row(pk, lock=True)
-        verified_domains.remove(org=self.org, by=self.principal, row=row)
+        verified_domains.remove(org=self.org, by=self.principal, domain_id=pk)
         return Response(status=204)
 
 
-class VerifiedDomainCheck(VerifiedDomainView):
+class VerifiedDomainCheck(OrgView):
     permissions = {"post": Permission.ORG_UPDATE}
 
     @operation(
@@ -151,13 +143,10 @@ class VerifiedDomainCheck(VerifiedDomainView):
         example=CHECKED_EXAMPLE,
     )
     def post(self, request: Request, pk: UUID) -> Slowly:
-        domain = self.row(pk).domain
-        attempts.begin_domain_check(self.org.pk)
+        domain = verified_domains.to_check(self.org, self.principal, pk)
 
         def then(seen: Any) -> Response:
-            row = self.row(pk, lock=True)  # it may have been removed meanwhile
-            by = self.principal
-            done = verified_domains.settle(org=self.org, by=by, row=row, seen=seen)
+            done = verified_domains.settle(org=self.org, by=self.principal, domain_id=pk, seen=seen)
             return Response({"ok": done.ok, "message": done.message, "domain": row_of(done.row)})
 
         return Slowly(lambda: verified_domains.look_up(domain), then=then)

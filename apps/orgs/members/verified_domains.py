@@ -13,13 +13,15 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.auth import links, mail
+from apps.auth import attempts, links, mail
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
 from apps.orgs.members import dns_records
 from apps.orgs.members.dns_records import LookUpFailed
 from apps.orgs.models import Org, VerifiedDomain
+from apps.orgs.placement import one
 from apps.orgs.principals import SYSTEM, Principal
+from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 
 PREFIX = "drover-domain-verification="
@@ -96,6 +98,8 @@ def proves(org: Org, email: str) -> bool:
 
 def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
     """A domain that is yet to be proven. Raises Invalid, NameTaken and LimitReached."""
+    by.require_person()
+    by.require(Permission.ORG_UPDATE)
     if domain in SHARED:
         message = (
             f"{domain} gives addresses to everybody. Name a domain of your organization's own."
@@ -114,10 +118,19 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
     return row
 
 
-def remove(*, org: Org, by: Principal, row: VerifiedDomain) -> None:
-    """The org speaks for these addresses no longer; who is a member stays one."""
+def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
+    """The org speaks for these addresses no longer; who is a member stays one. Raises NotFound."""
+    by.require_person()
+    row = _row(org, by, domain_id, lock=True)
     _record(org, by, "verified_domain.remove", row, {"domain": [row.domain, None]})
     row.delete()
+
+
+def to_check(org: Org, by: Principal, domain_id: UUID) -> str:
+    """The domain to `look_up` and then to `settle`. Raises NotFound and TooManyAttempts."""
+    row = _row(org, by, domain_id)
+    attempts.begin_domain_check(org.pk)
+    return row.domain
 
 
 def look_up(domain: str) -> frozenset[str] | LookUpFailed:
@@ -129,10 +142,22 @@ def look_up(domain: str) -> frozenset[str] | LookUpFailed:
 
 
 def settle(
-    *, org: Org, by: Principal, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
+    *, org: Org, by: Principal, domain_id: UUID, seen: frozenset[str] | LookUpFailed
 ) -> Checked:
-    """Write down what a look at DNS showed about a locked row. A record that is missing for longer than GRACE loses
-    the domain, and so do name servers that give no answer for longer than UNANSWERED_GRACE."""
+    """Write down what a look at DNS showed. A record that is missing for longer than GRACE loses the domain, and so
+    do name servers that give no answer for longer than UNANSWERED_GRACE. Raises NotFound."""
+    return _settle(org, by, _row(org, by, domain_id, lock=True), seen)
+
+
+def _row(org: Org, by: Principal, domain_id: UUID, *, lock: bool = False) -> VerifiedDomain:
+    by.require(Permission.ORG_UPDATE)
+    found: VerifiedDomain = one(VerifiedDomain.objects.for_org(org), domain_id, lock=lock)
+    return found
+
+
+def _settle(
+    org: Org, by: Principal, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
+) -> Checked:
     row.checked_at = timezone.now()
     if isinstance(seen, LookUpFailed):
         outcome = _unanswered(org, by, row, seen)
@@ -226,7 +251,7 @@ def recheck(*, org_id: UUID, domain_id: UUID) -> None:
     with org_scope(org_id):
         again = verified.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
         if (row := again.first()) is not None:
-            settle(org=row.org, by=SYSTEM, row=row, seen=seen)
+            _settle(row.org, SYSTEM, row, seen)
 
 
 def _record(

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth.models import User
-from apps.orgs.http.views import OrgView, one
+from apps.orgs.http.views import OrgView
+from apps.orgs.members import domains, services, visibility
 from apps.orgs.members import serializers as forms
-from apps.orgs.members import services
-from apps.orgs.models import Domain, DomainRole, Membership, Org
-from apps.orgs.roles import RANK, Permission, Role, explain
+from apps.orgs.models import Domain, Membership, Org
+from apps.orgs.roles import Permission, Role
+from apps.orgs.versions import of_time
 from apps.web.paging import Order, newest, oldest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.views import data_of, etag, query_of, require_match
+from apps.web.views import data_of, etag, match_of, query_of
 
 ORG_EXAMPLE = {
     "id": "01936c5e-8d10-7b11-8f0e-2f6a4c5d6e7f",
@@ -83,11 +82,6 @@ def page_example(row: dict[str, Any]) -> dict[str, Any]:
     return {"results": [row], "next": None, "previous": None, "count": 1}
 
 
-def version(row: Org | Domain) -> str:
-    """What an ETag names: the microsecond of the last change."""
-    return f"{row.updated_at.timestamp():.6f}"
-
-
 class Organization(OrgView):
     permissions = {"patch": Permission.ORG_UPDATE, "delete": Permission.ORG_DELETE}
     session_methods = frozenset({"delete"})
@@ -116,9 +110,9 @@ class Organization(OrgView):
     )
     def patch(self, request: Request) -> Response:
         data = data_of(forms.OrganizationChange, request)
-        org = Org.objects.select_for_update().get(pk=self.org.pk)
-        require_match(request, version(org))
-        return org_answer(services.update_org(org=org, by=self.principal, changes=data))
+        match = match_of(request)
+        changed = services.update_org(org=self.org, by=self.principal, changes=data, match=match)
+        return org_answer(changed)
 
     @operation(
         "org_delete",
@@ -133,16 +127,14 @@ class Organization(OrgView):
     def delete(self, request: Request) -> Response:
         """From now on nothing can be changed or run there; everything can be read and exported. An owner can
         call it off with `org_restore` until the time the answer names."""
-        org = Org.objects.select_for_update().get(pk=self.org.pk)
-        require_match(request, version(org))
-        grace = settings.ORG_DELETION_GRACE
-        return org_answer(services.delete_org(org=org, by=self.principal, grace=grace), 202)
+        match = match_of(request)
+        return org_answer(services.delete_org(org=self.org, by=self.principal, match=match), 202)
 
 
 def org_answer(org: Org, status: int = 200) -> Response:
     body = {name: getattr(org, name) for name in ORG_EXAMPLE}
     body["id"] = org.pk
-    return Response(body, status=status, headers={"ETag": etag(version(org))})
+    return Response(body, status=status, headers={"ETag": etag(of_time(org.updated_at))})
 
 
 class Restoration(OrgView):
@@ -158,8 +150,7 @@ class Restoration(OrgView):
         example=ORG_EXAMPLE,
     )
     def post(self, request: Request) -> Response:
-        org = Org.objects.select_for_update().get(pk=self.org.pk)
-        return org_answer(services.restore_org(org=org, by=self.principal))
+        return org_answer(services.restore_org(org=self.org, by=self.principal))
 
 
 class Transfer(OrgView):
@@ -177,9 +168,7 @@ class Transfer(OrgView):
     )
     def post(self, request: Request) -> Response:
         wanted = data_of(forms.Transfer, request)["member_id"]
-        members = Membership.objects.for_org(self.org).select_related("user")
-        people = members.filter(user__kind=User.Kind.PERSON)
-        services.transfer(org=self.org, by=self.principal, member=one(people, wanted, lock=True))
+        services.transfer(org=self.org, by=self.principal, member_id=wanted)
         return Response(status=204)
 
 
@@ -193,7 +182,7 @@ class Members(OrgView):
         example=page_example(MEMBER_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        rows = Membership.objects.for_org(self.org).rows()
+        rows = visibility.members(self.org).rows()
         return page(request, rows, orders=MEMBER_ORDERS, default="oldest", render=member_row)
 
 
@@ -202,12 +191,13 @@ def member_row(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "email": email, "name": name, "kind": kind}
 
 
+def member_answer(member: Membership, status: int = 200) -> Response:
+    rows = visibility.members(member.org).rows()
+    return Response(member_row(rows.get(pk=member.pk)), status=status)
+
+
 class Member(OrgView):
     permissions = {"patch": Permission.MEMBERS_MANAGE, "delete": Permission.MEMBERS_MANAGE}
-
-    def member(self, pk: UUID) -> Membership:
-        found: Membership = one(Membership.objects.for_org(self.org).select_related("user"), pk)
-        return found
 
     @operation(
         "members_update",
@@ -222,9 +212,9 @@ class Member(OrgView):
     def patch(self, request: Request, pk: UUID) -> Response:
         data = data_of(forms.RoleChange, request)
         member = services.change_role(
-            org=self.org, by=self.principal, member=self.member(pk), role=Role(data["role"])
+            org=self.org, by=self.principal, member_id=pk, role=Role(data["role"])
         )
-        return Response(member_row(Membership.objects.for_org(self.org).rows().get(pk=member.pk)))
+        return member_answer(member)
 
     @operation(
         "members_remove",
@@ -234,7 +224,7 @@ class Member(OrgView):
         errors=(404, 409),
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        services.remove_member(org=self.org, by=self.principal, member=self.member(pk))
+        services.remove_member(org=self.org, by=self.principal, member_id=pk)
         return Response(status=204)
 
 
@@ -250,20 +240,11 @@ class MemberAccess(OrgView):
     )
     def get(self, request: Request, pk: UUID) -> Response:
         """For objects of a domain, or of none: "why may this member run this pipeline?"."""
-        member = one(Membership.objects.for_org(self.org), pk)
         wanted = query_of(forms.AccessQuery, request).get("domain")
-        domain = one(Domain.objects.for_org(self.org), wanted) if wanted else None
-        overrides = DomainRole.objects.for_org(self.org).filter(domain=domain, membership=member)
-        raised = overrides.values_list("role", flat=True).first() if domain else None
-        role, higher = Role(member.role), Role(raised) if raised else None
-        rows = []
-        for permission in Permission:
-            allowed, because = explain(
-                permission, role=role, raised=higher, domain=domain.name if domain else ""
-            )
-            rows.append({"permission": permission, "allowed": allowed, "because": because})
-        here = higher if higher and RANK[higher] > RANK[role] else role
-        return Response({"role": role, "role_here": here, "permissions": rows})
+        found = visibility.access(self.org, pk, wanted)
+        return Response(
+            {"role": found.role, "role_here": found.role_here, "permissions": found.permissions}
+        )
 
 
 class Leave(OrgView):
@@ -279,9 +260,7 @@ class Leave(OrgView):
         errors=(409,),
     )
     def post(self, request: Request) -> Response:
-        mine = Membership.objects.for_org(self.org).select_related("user")
-        member = mine.get(pk=self.principal.membership_id)
-        services.leave(org=self.org, by=self.principal, member=member)
+        services.leave(org=self.org, by=self.principal)
         return Response(status=204)
 
 
@@ -297,7 +276,7 @@ class Domains(OrgView):
         example=page_example(DOMAIN_EXAMPLE),
     )
     def get(self, request: Request) -> Response:
-        rows = Domain.objects.for_org(self.org).rows()
+        rows = visibility.domains(self.org).rows()
         return page(request, rows, orders=DOMAIN_ORDERS, default="name")
 
     @operation(
@@ -313,34 +292,22 @@ class Domains(OrgView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.DomainChange, request)
-        domain = services.create_domain(org=self.org, by=self.principal, name=data["name"])
+        domain = domains.create(org=self.org, by=self.principal, name=data["name"])
         return domain_answer(domain, status=201)
 
 
 def domain_answer(domain: Domain, status: int = 200) -> Response:
-    overrides = DomainRole.objects.for_org(domain.org_id).filter(domain=domain)
     body = {
         "id": domain.pk,
         "name": domain.name,
         "created_at": domain.created_at,
         "updated_at": domain.updated_at,
-        "members": [
-            {"member_id": member_id, "email": email, "role": role}
-            for member_id, email, role in overrides.order_by("membership__user__email").values_list(
-                "membership_id", "membership__user__email", "role"
-            )
-        ],
+        "members": visibility.raised_in(domain),
     }
-    return Response(body, status=status, headers={"ETag": etag(version(domain))})
+    return Response(body, status=status, headers={"ETag": etag(of_time(domain.updated_at))})
 
 
-class DomainView(OrgView):
-    def domain(self, pk: UUID, *, lock: bool = False) -> Domain:
-        found: Domain = one(Domain.objects.for_org(self.org), pk, lock=lock)
-        return found
-
-
-class OneDomain(DomainView):
+class OneDomain(OrgView):
     permissions = {"patch": Permission.DOMAINS_MANAGE, "delete": Permission.DOMAINS_MANAGE}
 
     @operation(
@@ -352,7 +319,7 @@ class OneDomain(DomainView):
         example=DOMAIN_DETAIL_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return domain_answer(self.domain(pk))
+        return domain_answer(visibility.domain(self.org, pk))
 
     @operation(
         "domains_update",
@@ -367,10 +334,11 @@ class OneDomain(DomainView):
     )
     def patch(self, request: Request, pk: UUID) -> Response:
         data = data_of(forms.DomainChange, request)
-        domain = self.domain(pk, lock=True)
-        require_match(request, version(domain))
-        services.rename_domain(org=self.org, by=self.principal, domain=domain, name=data["name"])
-        return domain_answer(domain)
+        match = match_of(request)
+        renamed = domains.rename(
+            org=self.org, by=self.principal, domain_id=pk, name=data["name"], match=match
+        )
+        return domain_answer(renamed)
 
     @operation(
         "domains_delete",
@@ -381,13 +349,12 @@ class OneDomain(DomainView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        domain = self.domain(pk, lock=True)
-        require_match(request, version(domain))
-        services.delete_domain(org=self.org, by=self.principal, domain=domain)
+        match = match_of(request)
+        domains.delete(org=self.org, by=self.principal, domain_id=pk, match=match)
         return Response(status=204)
 
 
-class DomainMember(DomainView):
+class DomainMember(OrgView):
     permissions = {"put": Permission.DOMAINS_MANAGE, "delete": Permission.DOMAINS_MANAGE}
 
     @operation(
@@ -402,17 +369,15 @@ class DomainMember(DomainView):
     )
     def put(self, request: Request, pk: UUID, member_id: UUID) -> Response:
         data = data_of(forms.DomainRoleChange, request)
-        domain = self.domain(pk)
-        member = one(Membership.objects.for_org(self.org).select_related("user"), member_id)
-        override = services.set_domain_role(
+        override = domains.set_role(
             org=self.org,
             by=self.principal,
-            domain=domain,
-            member=member,
+            domain_id=pk,
+            member_id=member_id,
             role=Role(data["role"]),
         )
-        body = {"member_id": member.pk, "email": member.user.email, "role": override.role}
-        return Response(body)
+        email = override.membership.user.email
+        return Response({"member_id": member_id, "email": email, "role": override.role})
 
     @operation(
         "domains_members_clear",
@@ -422,16 +387,5 @@ class DomainMember(DomainView):
         errors=(404,),
     )
     def delete(self, request: Request, pk: UUID, member_id: UUID) -> Response:
-        domain = self.domain(pk)
-        overrides = DomainRole.objects.for_org(self.org).select_related("membership__user")
-        mine = overrides.filter(domain=domain, membership_id=member_id)
-        services.clear_domain_role(
-            org=self.org, by=self.principal, domain=domain, override=found(mine)
-        )
+        domains.clear_role(org=self.org, by=self.principal, domain_id=pk, member_id=member_id)
         return Response(status=204)
-
-
-def found(queryset: Any) -> DomainRole:
-    """The one row a filter by its natural key leaves, or NotFound."""
-    override: DomainRole = one(queryset, queryset.values_list("pk", flat=True).first())
-    return override

@@ -71,7 +71,7 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
     if member is None:
         _invite(org, by, row)
     elif (role := row.given or (before and Role.VIEWER)) and member.role not in (role, Role.OWNER):
-        services.change_role(org=org, by=by, member=member, role=Role(role))
+        services.change_role(org=org, by=by, member_id=member.pk, role=Role(role))
 
 
 def provisioned(org: Org, email: str) -> ScimUser | None:
@@ -109,7 +109,7 @@ def _invite(org: Org, by: Principal, row: ScimUser) -> None:
     opened = Invitation.objects.for_org(org).open().filter(email=row.email)
     invitation = opened.filter(expires_at__gt=timezone.now()).first()
     if invitation is None:
-        invitations.invite(org=org, by=by, email=row.email, role=role)
+        invitations.invite_provisioned(org=org, by=by, email=row.email, role=role)
     elif invitation.role != role:
         opened.filter(pk=invitation.pk).update(role=role)
 
@@ -169,10 +169,9 @@ def _settle_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
 def _put_out(org: Org, by: Principal, row: ScimUser) -> None:
     if not row.email:
         return
-    for invitation in Invitation.objects.for_org(org).open().filter(email=row.email):
-        invitations.withdraw(org=org, by=by, invitation=invitation)
+    invitations.withdraw_all_of(org=org, by=by, email=row.email)
     if (member := _member(org, row)) is not None:
-        services.remove_member(org=org, by=by, member=member)
+        services.remove_member(org=org, by=by, member_id=member.pk)
 
 
 def _member(org: Org, row: ScimUser) -> Membership | None:

@@ -29,8 +29,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from apps.auth import names
+from apps.egress.exceptions import EgressError
 from apps.egress.http import BodyTooLargeError, BodyTooSlowError, PolicySession, read_body
-from apps.engine.failures import EngineError
 from apps.orgs import vault
 from apps.orgs.models import IdentityProvider, Org
 from apps.orgs.tenancy import org_scope
@@ -255,7 +255,7 @@ def _keep(answer: HttpResponseBase, state: str) -> None:
 # `requests`, our policy, and what allauth trips over in a document that is not what it should be.
 BROKEN = (
     requests.RequestException,
-    EngineError,
+    EgressError,
     BodyTooLargeError,
     BodyTooSlowError,
     ValueError,

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from apps.connectors.schemas import Error
 from apps.orgs.exceptions import Invalid
-from apps.orgs.http.views import OrgView
+from apps.orgs.http.views import OrgView, after_check
 from apps.orgs.roles import Permission
 from apps.pipelines import examples
 from apps.pipelines.serializers import (
@@ -23,7 +23,6 @@ from apps.pipelines.serializers import (
 )
 from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.trials import services
-from apps.pipelines.views import after_check
 from apps.web.problems import Problem, as_problem
 from apps.web.schema import operation
 from apps.web.slow import Slowly

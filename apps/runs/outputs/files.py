@@ -9,7 +9,6 @@ from django.core.files.storage import default_storage
 
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
-from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.runs import visibility
 from apps.runs.models import Output
@@ -18,7 +17,7 @@ from apps.runs.outputs import storage
 
 def of_run(*, org: Org, by: Principal, run_id: UUID) -> Any:
     """The run's files as a QuerySet, by name. Raises NotFound."""
-    one(visibility.runs(org, by), run_id)
+    visibility.readable_run(org=org, by=by, run_id=run_id)
     return Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
 
 

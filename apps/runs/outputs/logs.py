@@ -29,7 +29,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LogPage:
     """Lines from `offset` on. `next_offset` is where the next page begins."""
 
     lines: list[dict[str, Any]]
@@ -118,7 +118,9 @@ def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list
     ]
 
 
-def page(found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int) -> Page:
+def page(
+    found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
+) -> LogPage:
     """Read the lines. Touches storage, not the database."""
     wanted = frozenset(_from(level)) if level else frozenset(LEVELS)
     lines: list[dict[str, Any]] = []
@@ -127,10 +129,10 @@ def page(found: Sequence[Part], *, offset: int, limit: int, level: str | None, t
             if line["level"] in wanted:
                 lines.append(line)
             if len(lines) == limit:
-                return Page(lines, line["line"] + 1)
+                return LogPage(lines, line["line"] + 1)
     if len(found) > MOST_PARTS:
-        return Page(lines, found[MOST_PARTS].first_line)
-    return Page(lines, total)
+        return LogPage(lines, found[MOST_PARTS].first_line)
+    return LogPage(lines, total)
 
 
 def reader(
@@ -141,16 +143,16 @@ def reader(
     level: str | None,
     total: int,
     removed: Callable[[], bool],
-) -> Callable[[], Page]:
+) -> Callable[[], LogPage]:
     """`page`, to be called later. `removed` is asked when a part is missing: was it removed meanwhile?"""
 
-    def read() -> Page:
+    def read() -> LogPage:
         try:
             return page(found, offset=offset, limit=limit, level=level, total=total)
         except FileNotFoundError:
             if not removed():
                 raise
-            return Page([], total)
+            return LogPage([], total)
 
     return read
 

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
+from apps.egress.exceptions import HostRefused
 from apps.egress.http import (
     BodyTooLargeError,
     BodyTooSlowError,
@@ -17,7 +18,6 @@ from apps.egress.http import (
     read_body,
     shown_url,
 )
-from apps.engine.failures import ConfigurationError
 
 
 class Server(ThreadingHTTPServer):
@@ -84,7 +84,7 @@ def test_a_private_server_is_reached_only_when_allowed(
     server: Server, private: PolicySession
 ) -> None:
     assert private.get(server.url).text == "ok"
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1 is refused"):
+    with pytest.raises(HostRefused, match=r"127\.0\.0\.1 is refused"):
         PolicySession(allow_private=False).get(server.url)
     assert len(server.seen) == 1
 
@@ -92,7 +92,7 @@ def test_a_private_server_is_reached_only_when_allowed(
 def test_a_redirect_to_a_metadata_address_is_refused_at_that_hop(
     server: Server, private: PolicySession
 ) -> None:
-    with pytest.raises(ConfigurationError, match="metadata"):
+    with pytest.raises(HostRefused, match="metadata"):
         private.get(f"{server.url}/to?http://169.254.169.254/latest/meta-data")
     assert server.seen[0][0].startswith("/to?")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.egress.exceptions import EgressError, HostNotFound, HostRefused, NotAHost
 from apps.egress.policy import METADATA_ADDRESSES, check_host, refusal
-from apps.engine.failures import ConfigurationError
 
 NEVER_PUBLIC = [
     "127.0.0.1",
@@ -87,7 +87,7 @@ PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700:4700::1111", "::ffff
 
 @pytest.mark.parametrize("host", NEVER_PUBLIC)
 def test_an_address_that_is_not_public_is_refused_by_name(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="is refused"):
+    with pytest.raises(HostRefused, match="is refused"):
         check_host(host, 443, allow_private=False)
 
 
@@ -96,13 +96,13 @@ def test_an_address_that_is_not_public_is_refused_by_name(host: str) -> None:
 def test_other_spellings_of_an_address_never_reach_the_resolver(
     host: str, allow_private: bool
 ) -> None:
-    with pytest.raises(ConfigurationError, match="is refused: write the address"):
+    with pytest.raises(HostRefused, match="is refused: write the address"):
         check_host(host, 443, allow_private=allow_private)
 
 
 @pytest.mark.parametrize("host", NOT_NAMES)
 def test_what_is_not_a_host_name_is_refused(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="not a host name"):
+    with pytest.raises(NotAHost, match="not a host name"):
         check_host(host, 443, allow_private=True)
 
 
@@ -118,7 +118,7 @@ def test_brackets_around_an_ipv6_address_are_understood() -> None:
 
 
 def test_a_name_of_this_machine_is_refused_unless_private_networks_are_allowed() -> None:
-    with pytest.raises(ConfigurationError, match=r"localhost \(.*\) is refused: not a public"):
+    with pytest.raises(HostRefused, match=r"localhost \(.*\) is refused: not a public"):
         check_host("localhost", 80, allow_private=False)
     answers = check_host("localhost", 80, allow_private=True)
     assert answers
@@ -148,7 +148,7 @@ def test_private_addresses_are_fine_when_allowed(host: str) -> None:
     ],
 )
 def test_metadata_and_no_host_addresses_are_refused_even_when_private_is_allowed(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="is refused"):
+    with pytest.raises(HostRefused, match="is refused"):
         check_host(host, 80, allow_private=True)
 
 
@@ -162,12 +162,12 @@ def test_one_private_answer_among_public_ones_refuses_the_name(
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", answers)
-    with pytest.raises(ConfigurationError, match=r"mixed\.test \(127\.0\.0\.1\) is refused"):
+    with pytest.raises(HostRefused, match=r"mixed\.test \(127\.0\.0\.1\) is refused"):
         check_host("mixed.test", 80, allow_private=False)
 
 
 def test_a_name_that_does_not_exist_says_so_and_may_be_retried() -> None:
-    with pytest.raises(ConfigurationError, match="cannot be found") as caught:
+    with pytest.raises(HostNotFound, match="cannot be found") as caught:
         check_host("no-such-host.invalid", 443, allow_private=False)
     assert caught.value.retryable
     assert caught.value.evidence
@@ -175,7 +175,7 @@ def test_a_name_that_does_not_exist_says_so_and_may_be_retried() -> None:
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**26])
 def test_a_port_out_of_range_is_refused(port: int) -> None:
-    with pytest.raises(ConfigurationError, match="port"):
+    with pytest.raises(NotAHost, match="port"):
         check_host("1.1.1.1", port, allow_private=False)
 
 
@@ -218,6 +218,6 @@ def test_no_text_reaches_the_resolver_unless_it_is_a_plain_name(host: str, priva
         patch.setattr(socket, "getaddrinfo", resolver)
         try:
             check_host(host, 80, allow_private=private)
-        except ConfigurationError:
+        except EgressError:
             assert not asked
     assert all(name.isascii() and not set(name) & set(" /\\@%\0#?:") for name in asked)

@@ -38,8 +38,8 @@ sys.path[:0] = [{library!r}]
 world = json.load(sys.stdin)
 module = type(sys)("source")
 exec(compile(world["code"], "source.py", "exec"), module.__dict__)
-from drover._source import Settings, StreamSettings
-source = module.Hostile(Settings(None, {{"world": world}}), StreamSettings("attack"))
+from drover._source import SettingValues, StreamSettings
+source = module.Hostile(SettingValues(None, {{"world": world}}), StreamSettings("attack"))
 print(json.dumps(list(source.get().rows)[0]))
 """
 

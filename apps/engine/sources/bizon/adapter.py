@@ -13,14 +13,14 @@ from loguru import logger
 from pydantic import ValidationError
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import ConfigurationError, EngineError, SourceError
+from apps.engine.failures import EXPECTED, ConfigurationError, EngineError, SourceError
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.bizon.guard import Watch, answer_of, under_policy
 from apps.engine.sources.connector import (
     ConnectorSource,
-    Page,
     Pagination,
     SettingsT,
+    SourcePage,
     checked,
     rows_page,
 )
@@ -56,12 +56,12 @@ class BizonSource(ConnectorSource[SettingsT]):
     def get_total_records_count(self) -> int | None:
         return self._asking(lambda: self.inner.get_total_records_count())
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         return self._page(lambda: self.inner.get(pagination=pagination or {}))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         return self._page(
             lambda: self.inner.get_records_after(source_state, pagination=pagination or {})
         )
@@ -108,7 +108,7 @@ class BizonSource(ConnectorSource[SettingsT]):
             lines = tuple(f"{'.'.join(map(str, i['loc']))}: {i['msg']}" for i in issues[:10])
             raise ConfigurationError("the settings are not valid", evidence=lines) from None
 
-    def _page(self, ask: Callable[[], Any]) -> Page:
+    def _page(self, ask: Callable[[], Any]) -> SourcePage:
         answer = self._asking(ask)
         if isinstance(answer, tuple) and len(answer) == 2:  # an older shape that 0.6.4 still has
             return rows_page(list(answer[1]), answer[0])
@@ -122,7 +122,7 @@ class BizonSource(ConnectorSource[SettingsT]):
         self.watch.begin()
         try:
             answer = ask()
-        except EngineError:
+        except EXPECTED:
             raise
         except requests.exceptions.JSONDecodeError as error:
             raise self._misunderstood("the source did not answer with complete JSON") from error

@@ -6,32 +6,32 @@ from typing import Literal
 
 from pydantic import Field
 
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
-class TokenParams(Settings):
+class TokenParams(SourceSettings):
     """A token sent with each request."""
 
     token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE)
 
 
-class ApiKey(Settings):
+class ApiKey(SourceSettings):
     """A private key of the account."""
 
     type: Literal["api_key"]
     params: TokenParams = Field(description="The key")
 
 
-class Bearer(Settings):
+class Bearer(SourceSettings):
     """A token of a user or an integration."""
 
     type: Literal["bearer"]
     params: TokenParams = Field(description="The token")
 
 
-class OAuthParams(Settings):
+class OAuthParams(SourceSettings):
     """What a new access token is asked for with."""
 
     client_id: str = Field(min_length=1, max_length=1000, description="Client ID")
@@ -39,7 +39,7 @@ class OAuthParams(Settings):
     refresh_token: str = Secret("Refresh token", min_length=1, max_length=10_000)
 
 
-class OAuth(Settings):
+class OAuth(SourceSettings):
     """An OAuth 2.0 app that was granted access."""
 
     type: Literal["oauth"]

@@ -30,9 +30,9 @@ from apps.engine.sandbox.session import Heard, Request, Sandbox
 from apps.engine.sources.connector import (
     BoundConfig,
     ConnectorSource,
-    Page,
     Pagination,
-    Settings,
+    SourcePage,
+    SourceSettings,
     checked,
     rows_page,
 )
@@ -43,7 +43,7 @@ SHOWN_FIELDS = 100  # rows looked at to say a stream's fields
 SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
 
 
-class CustomSource(ConnectorSource[Settings]):
+class CustomSource(ConnectorSource[SourceSettings]):
     """One sandbox from the first question to `close`; it is started by the thread that makes this object."""
 
     def __init__(
@@ -95,12 +95,12 @@ class CustomSource(ConnectorSource[Settings]):
         total = self._sandbox.ask("total", bound=self._bound).values.get("total")
         return total if type(total) is int else None
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         return self._page(pagination, None)
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         return self._page(pagination, source_state.model_dump(mode="json"))
 
     def conclude(self) -> None:
@@ -120,7 +120,7 @@ class CustomSource(ConnectorSource[Settings]):
             "cursor": spec.cursor_field,
         }
 
-    def _page(self, pagination: Pagination, since: Mapping[str, Any] | None) -> Page:
+    def _page(self, pagination: Pagination, since: Mapping[str, Any] | None) -> SourcePage:
         answer = self._sandbox.ask(
             "page",
             bound=self._bound,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey
-from apps.engine.sources.connector import Settings
+from apps.engine.sources.connector import SourceSettings
 from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 KIND = "cycle"
@@ -19,7 +19,7 @@ DOCS_URL = "https://docs.cycle.app"
 ICON = "refresh"
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Whose customers to read."""
 
     slug: str = Field(

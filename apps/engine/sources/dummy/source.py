@@ -22,9 +22,9 @@ from apps.engine.failures import (
 )
 from apps.engine.sources.connector import (
     ConnectorSource,
-    Page,
     Pagination,
-    Settings,
+    SourcePage,
+    SourceSettings,
     checked,
     frame_page,
     rows_page,
@@ -43,7 +43,7 @@ RAISED: dict[str, type[EngineError]] = {
 }
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """What to make up."""
 
     rows: int = Field(
@@ -115,25 +115,25 @@ class DummySource(ConnectorSource[Config]):
             return 5
         return self.settings.rows or None
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         if self.spec.stream in TALES:
             return self._tale(pagination)
         return self._generate(int((pagination or {}).get("after", 0)))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         start = (pagination or source_state.state).get("after", 0)
         return self._generate(int(start))
 
-    def _tale(self, pagination: Pagination) -> Page:
+    def _tale(self, pagination: Pagination) -> SourcePage:
         self._misbehave(0 if not pagination else 2)
         url = f"https://api.dummy.com/v1/{self.spec.stream}"
         answer = fake_api_call(url, cursor=(pagination or {}).get("cursor", ""))
         following = answer["next"]["cursor"]
         return rows_page(answer["results"], {"cursor": following} if following else {})
 
-    def _generate(self, after: int) -> Page:
+    def _generate(self, after: int) -> SourcePage:
         self._misbehave(after)
         count = max(0, min(self.settings.page_size, self.settings.rows - after))
         reached = after + count

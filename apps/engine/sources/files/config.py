@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from apps.engine.sources.connector import Settings
+from apps.engine.sources.connector import SourceSettings
 from apps.engine.sources.files.patterns import check_path
 
 Format = Literal["csv", "jsonl", "parquet"]
 
 
-class CsvOptions(Settings):
+class CsvOptions(SourceSettings):
     """How to read CSV."""
 
     delimiter: str = Field(",", min_length=1, max_length=1, description="What separates fields")
@@ -34,7 +34,7 @@ class CsvOptions(Settings):
     )
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Which files to read, and as what."""
 
     path: str = Field(

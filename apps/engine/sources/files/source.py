@@ -16,8 +16,8 @@ from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sources.connector import (
     ConnectorSource,
-    Page,
     Pagination,
+    SourcePage,
     checked,
     frame_page,
     rows_page,
@@ -66,7 +66,7 @@ class FilesSource(ConnectorSource[Config]):
             return None
         return sum(total or 0 for total in totals) or None
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         self._require_stream()
         found, place = self._at(pagination or {})
         rows = min(self.settings.page_size, self.page_limit or self.settings.page_size)

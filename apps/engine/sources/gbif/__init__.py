@@ -8,7 +8,7 @@ from bizon.connectors.sources.gbif.src.source import GBIF_MAX_OFFSET, GBIFSource
 from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.connector import Settings
+from apps.engine.sources.connector import SourceSettings
 
 KIND = "gbif"
 TITLE = "GBIF"
@@ -17,7 +17,7 @@ DOCS_URL = "https://techdocs.gbif.org/en/openapi/v1/occurrence"
 ICON = "leaf"
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """How much to read."""
 
     page_limit: int = Field(300, ge=1, le=300, description="Records in a page")

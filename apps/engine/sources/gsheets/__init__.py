@@ -16,7 +16,7 @@ from apps.egress.http import PolicySession, obey_policy
 from apps.engine.failures import AuthenticationError, ConfigurationError, SourceError
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.guard import explained
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 
 KIND = "gsheets"
 TITLE = "Google Sheets"
@@ -28,7 +28,7 @@ TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Which worksheet to read, and as whom."""
 
     spreadsheet_url: str = Field(

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey, OAuth
-from apps.engine.sources.connector import Settings
+from apps.engine.sources.connector import SourceSettings
 
 KIND = "hubspot"
 TITLE = "HubSpot"
@@ -22,7 +22,7 @@ DOCS_URL = "https://developers.hubspot.com/docs/api/crm/understanding-the-crm"
 ICON = "users"
 
 
-class Properties(Settings):
+class Properties(SourceSettings):
     """Which properties of an object to read."""
 
     strategy: Literal["all", "selected"] = Field(
@@ -33,7 +33,7 @@ class Properties(Settings):
     )
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Whose account to read, and how much of each object."""
 
     authentication: Annotated[ApiKey | OAuth, Field(discriminator="type")] = Field(

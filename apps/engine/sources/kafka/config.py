@@ -9,19 +9,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 
 SERVER = r"[A-Za-z0-9.-]+:[0-9]{1,5}"
 
 
-class Login(Settings):
+class Login(SourceSettings):
     """User and password."""
 
     username: str = Field(min_length=1, max_length=1000, description="User name")
     password: str = Secret("Password", min_length=1, max_length=10_000)
 
 
-class Sasl(Settings):
+class Sasl(SourceSettings):
     """Login by SASL."""
 
     type: Literal["basic"]
@@ -31,7 +31,7 @@ class Sasl(Settings):
     )
 
 
-class SchemaRegistry(Settings):
+class SchemaRegistry(SourceSettings):
     """An Apicurio registry with the Avro schemas of the messages."""
 
     url: str = Field(
@@ -44,7 +44,7 @@ class SchemaRegistry(Settings):
     password: str = Secret("Password", default="", max_length=10_000)
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Which cluster to read, and how its messages are written."""
 
     bootstrap_servers: str = Field(

@@ -24,7 +24,7 @@ from apps.engine.failures import (
     SourceError,
 )
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.connector import Page, Pagination, checked, rows_page
+from apps.engine.sources.connector import Pagination, SourcePage, checked, rows_page
 from apps.engine.sources.http import reach
 from apps.engine.sources.http.answers import UnhelpfulSourceError
 from apps.engine.sources.kafka.config import Config
@@ -109,12 +109,12 @@ class KafkaTopicSource(BizonSource[Config]):
         first, last = self._bounds()
         return sum(last.values()) - sum(first.values()) or None
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         return self._read(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         return self._read(pagination or {}, source_state.state.get("offsets", {}))
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class KafkaTopicSource(BizonSource[Config]):
             check_host(host, port, allow_private=self.allow_private_networks)
         return super()._bizon_config()
 
-    def _read(self, token: Mapping[str, Any], since: Mapping[str, int]) -> Page:
+    def _read(self, token: Mapping[str, Any], since: Mapping[str, int]) -> SourcePage:
         if token:
             reached, last = dict(token["reached"]), dict(token["last"])
         else:

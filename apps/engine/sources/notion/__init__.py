@@ -11,7 +11,7 @@ from pydantic import Field
 from apps.engine.contract import SyncMode
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey, Bearer
-from apps.engine.sources.connector import Settings
+from apps.engine.sources.connector import SourceSettings
 
 KIND = "notion"
 TITLE = "Notion"
@@ -25,7 +25,7 @@ WHOLE = frozenset({NotionStreams.USERS, NotionStreams.DATA_SOURCES, NotionStream
 Id = Annotated[str, Field(pattern=r"^[0-9a-fA-F-]{32,36}$")]
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """What of the workspace to read."""
 
     authentication: Annotated[ApiKey | Bearer, Field(discriminator="type")] = Field(

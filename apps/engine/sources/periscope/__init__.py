@@ -8,7 +8,7 @@ from bizon.connectors.sources.periscope.src.source import PeriscopeSource
 from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 
 KIND = "periscope"
 TITLE = "Periscope"
@@ -19,7 +19,7 @@ DOCS_URL = "https://dtdocs.sisense.com"
 ICON = "chart"
 
 
-class Cookies(Settings):
+class Cookies(SourceSettings):
     """Cookies of a logged-in browser."""
 
     cf_bm: str = Secret("Value of the cookie `__cf_bm`", min_length=1, max_length=10_000)
@@ -28,20 +28,20 @@ class Cookies(Settings):
     )
 
 
-class CookieParams(Settings):
+class CookieParams(SourceSettings):
     """Cookies to send."""
 
     cookies: Cookies = Field(description="The cookies")
 
 
-class CookieAuth(Settings):
+class CookieAuth(SourceSettings):
     """The session of a logged-in browser."""
 
     type: Literal["cookies"]
     params: CookieParams = Field(description="What the browser holds")
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Which workspace to read, as whom."""
 
     workspace_name: str = Field(min_length=1, max_length=200, description="Name of the workspace")

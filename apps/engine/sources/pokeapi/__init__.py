@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from bizon.connectors.sources.pokeapi.src import source as upstream
 
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.connector import Settings
+from apps.engine.sources.connector import SourceSettings
 
 KIND = "pokeapi"
 TITLE = "PokéAPI"
@@ -16,7 +16,7 @@ DOCS_URL = "https://pokeapi.co/docs/v2"
 ICON = "sparkles"
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Nothing to set."""
 
 

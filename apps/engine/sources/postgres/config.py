@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Where the database is and who reads it. A user that may only SELECT is enough."""
 
     host: str = Field(

@@ -16,8 +16,8 @@ from apps.engine.failures import SourceError
 from apps.engine.postgres import Connection
 from apps.engine.sources.connector import (
     ConnectorSource,
-    Page,
     Pagination,
+    SourcePage,
     checked,
     frame_page,
 )
@@ -82,12 +82,12 @@ class PostgresSource(ConnectorSource[Config]):
         with reading(self._connected(), self.settings) as cursor:
             return row_estimate(cursor, self._table(cursor))
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         return self._page(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         return self._page(pagination or {}, source_state.state)
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class PostgresSource(ConnectorSource[Config]):
             self._connection = None
         super().close()
 
-    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> Page:
+    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         limit = min(self.settings.page_size, self.page_limit or self.settings.page_size)
         with reading(self._connected(), self.settings) as cursor:
             table = self._table(cursor)

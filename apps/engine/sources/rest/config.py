@@ -8,20 +8,20 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 
 Scalar = str | int | float | bool
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
-class NoAuth(Settings):
+class NoAuth(SourceSettings):
     """The API is open."""
 
     type: Literal["none"]
 
 
-class ApiKeyAuth(Settings):
+class ApiKeyAuth(SourceSettings):
     """A key in a header or in the query."""
 
     type: Literal["api_key"]
@@ -35,14 +35,14 @@ class ApiKeyAuth(Settings):
     location: Literal["header", "query"] = Field("header", description="Where the key goes")
 
 
-class BearerAuth(Settings):
+class BearerAuth(SourceSettings):
     """A token in the `Authorization` header."""
 
     type: Literal["bearer"]
     token: str = Secret("The token", min_length=1, max_length=10_000, pattern=ONE_LINE)
 
 
-class BasicAuth(Settings):
+class BasicAuth(SourceSettings):
     """User name and password."""
 
     type: Literal["basic"]
@@ -53,13 +53,13 @@ class BasicAuth(Settings):
 Auth = Annotated[NoAuth | ApiKeyAuth | BearerAuth | BasicAuth, Field(discriminator="type")]
 
 
-class NoPagination(Settings):
+class NoPagination(SourceSettings):
     """One answer holds everything."""
 
     type: Literal["none"]
 
 
-class PageNumber(Settings):
+class PageNumber(SourceSettings):
     """Pages are numbered; the first empty one ends the stream."""
 
     type: Literal["page"]
@@ -74,7 +74,7 @@ class PageNumber(Settings):
     )
 
 
-class OffsetLimit(Settings):
+class OffsetLimit(SourceSettings):
     """Records are counted; the first empty answer ends the stream."""
 
     type: Literal["offset"]
@@ -86,7 +86,7 @@ class OffsetLimit(Settings):
     )
 
 
-class CursorToken(Settings):
+class CursorToken(SourceSettings):
     """Each answer holds a token that asks for the next one."""
 
     type: Literal["cursor"]
@@ -101,7 +101,7 @@ class CursorToken(Settings):
     )
 
 
-class NextLink(Settings):
+class NextLink(SourceSettings):
     """Each answer names the address of the next one, in its body or its `Link` header."""
 
     type: Literal["next_link"]
@@ -117,7 +117,7 @@ Pagination = Annotated[
 ]
 
 
-class Stream(Settings):
+class Stream(SourceSettings):
     """One kind of record that the API offers."""
 
     name: str = Field(min_length=1, max_length=200, description="Name", examples=["weather"])
@@ -149,7 +149,7 @@ class Stream(Settings):
     pagination: Pagination | None = Field(None, description="Pagination, if not the common one")
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """An API: where it is, how to log in, how pages follow, and what it offers."""
 
     base_url: str = Field(

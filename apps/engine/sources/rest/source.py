@@ -15,10 +15,16 @@ from loguru import logger
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from apps.engine.contract import CheckStep, FieldInfo, StreamInfo
-from apps.engine.failures import AuthenticationError, ConfigurationError, EngineError, SourceError
+from apps.engine.failures import EXPECTED, AuthenticationError, ConfigurationError, SourceError
 from apps.engine.frames import json_values
 from apps.engine.frames.decoding import StreamSchema
-from apps.engine.sources.connector import ConnectorSource, Page, Pagination, checked, rows_page
+from apps.engine.sources.connector import (
+    ConnectorSource,
+    Pagination,
+    SourcePage,
+    checked,
+    rows_page,
+)
 from apps.engine.sources.http import reach
 from apps.engine.sources.http.answers import Answer, Asker, Patience, UnhelpfulSourceError
 from apps.engine.sources.http.session import SourceSession
@@ -70,12 +76,12 @@ class RestSource(ConnectorSource[Config]):
     def discover(self) -> list[StreamInfo]:
         return [self._described(stream) for stream in self.settings.streams]
 
-    def get(self, pagination: Pagination = None) -> Page:
+    def get(self, pagination: Pagination = None) -> SourcePage:
         return self._page(pagination or {}, {})
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
-    ) -> Page:
+    ) -> SourcePage:
         return self._page(pagination or {}, source_state.state)
 
     def get_session(self) -> SourceSession:
@@ -118,7 +124,7 @@ class RestSource(ConnectorSource[Config]):
             ),
         )
 
-    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> Page:
+    def _page(self, token: Mapping[str, Any], state: Mapping[str, Any]) -> SourcePage:
         cursor = self._cursor_field()
         since = self._since(state)
         read = self._read(self.stream, token, since)
@@ -205,7 +211,7 @@ class RestSource(ConnectorSource[Config]):
             )
         except AuthenticationError:
             raise
-        except EngineError as error:
+        except EXPECTED as error:
             logger.warning("The fields of {} are not known: {}", stream.name, error.message)
         return StreamInfo(
             stream.name,
@@ -222,7 +228,7 @@ class RestSource(ConnectorSource[Config]):
             self._first_page()
         except AuthenticationError:
             raise
-        except EngineError as error:
+        except EXPECTED as error:
             logger.debug("Not a matter of credentials: {}", error.message)
         kind = self.settings.auth.type
         return "no credentials are sent" if kind == "none" else f"the API accepts the {kind} login"

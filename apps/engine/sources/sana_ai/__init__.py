@@ -8,7 +8,7 @@ from bizon.connectors.sources.sana_ai.src.source import SanaSource
 from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
-from apps.engine.sources.connector import Secret, Settings
+from apps.engine.sources.connector import Secret, SourceSettings
 from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 KIND = "sana_ai"
@@ -20,7 +20,7 @@ ICON = "graduation-cap"
 ENDED_BADLY = frozenset({"failed", "error", "cancelled", "canceled", "expired"})
 
 
-class TokenParams(Settings):
+class TokenParams(SourceSettings):
     """What an access token is asked for with."""
 
     token_refresh_endpoint: str = Field(
@@ -42,14 +42,14 @@ class TokenParams(Settings):
     )
 
 
-class OAuth(Settings):
+class OAuth(SourceSettings):
     """An app with access to reports."""
 
     type: Literal["oauth"]
     params: TokenParams = Field(description="The app's credentials")
 
 
-class Config(Settings):
+class Config(SourceSettings):
     """Which report to run, and where."""
 
     domain: str = Field(

@@ -23,7 +23,7 @@ from drover._failures import (
     SourceFailure,
     refusal,
 )
-from drover._source import Page, Settings, Source, StreamSettings
+from drover._source import Page, SettingValues, Source, StreamSettings
 
 Json = dict[str, Any]
 MESSAGE = 500  # characters
@@ -254,7 +254,7 @@ def _settings(made: type[Source], config: Json) -> Any:
     declared = getattr(made, "Config", None)
     if declared is not None and hasattr(declared, "model_validate"):
         return declared.model_validate(config)
-    return Settings(declared, config)
+    return SettingValues(declared, config)
 
 
 def _state(source: Any, since: Json) -> Any:

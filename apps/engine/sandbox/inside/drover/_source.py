@@ -82,7 +82,7 @@ def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - re
     return Declared(description, default, secret=True)
 
 
-class Settings:
+class SettingValues:
     """The settings of one connector as attributes: `self.config.api_key`."""
 
     def __init__(self, declared: type[Any] | None, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,86 @@
+"""What an org may take along: its audit trail, and everything but its secrets. An export is itself in the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.background import registry
+from apps.background.registry import Export
+from apps.orgs import audit
+from apps.orgs.models import AuditEvent, Org
+from apps.orgs.principals import Principal
+from apps.orgs.queries import AuditEventQuerySet
+from apps.orgs.roles import Permission
+from apps.orgs.tenancy import org_scope
+
+CHUNK = 1000  # rows a transaction
+
+Row = dict[str, Any]
+
+
+def events(org: Org) -> AuditEventQuerySet:
+    """The audit trail of the org."""
+    found: AuditEventQuerySet = AuditEvent.objects.for_org(org)
+    return found
+
+
+def trail(*, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]) -> Iterator[Row]:
+    """The events that `wanted` describes up to now, the oldest first. They are read after the transaction of this call."""
+    by.require(Permission.AUDIT_VIEW)
+    audit.record(
+        org=org,
+        by=by,
+        action="audit.export",
+        object_kind="audit",
+        object_id=None,
+        changes={"format": [None, kind]},
+    )
+    until: datetime = wanted.get("until") or timezone.now()
+    return _in_chunks(org.pk, events(org).matching(**{**wanted, "until": until}).rows())
+
+
+def everything(*, org: Org, by: Principal) -> Iterator[Row]:
+    """One record after the other: the org, then what each app has registered. Read after the transaction of this call."""
+    by.require_person()
+    by.require(Permission.AUDIT_VIEW)
+    audit.record(
+        org=org,
+        by=by,
+        action="org.export",
+        object_kind="org",
+        object_id=org.pk,
+        object_label=org.name,
+    )
+    head = {"record": "organization", "id": org.pk, "name": org.name, "at": timezone.now()}
+    return _records(org.pk, head)
+
+
+def _records(org_id: UUID, head: Row) -> Iterator[Row]:
+    yield head
+    for export in registry.exports():
+        for row in _in_chunks(org_id, _rows(org_id, export)):
+            yield {"record": export.record, **row}
+
+
+def _rows(org_id: UUID, export: Export) -> QuerySet[Any, Row]:
+    found: QuerySet[Any, Row] = export.model.objects.for_org(org_id).values(*export.columns)
+    return found
+
+
+def _in_chunks(org_id: UUID, rows: QuerySet[Any, Row]) -> Iterator[Row]:
+    """By keyset, one short transaction a chunk: a slow reader holds nothing."""
+    last: UUID | None = None
+    while True:
+        with org_scope(org_id):
+            following = rows.filter(id__gt=last) if last else rows
+            chunk = list(following.order_by("id")[:CHUNK])
+        yield from chunk
+        if len(chunk) < CHUNK:
+            return
+        last = chunk[-1]["id"]

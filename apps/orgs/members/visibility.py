@@ -1,0 +1,85 @@
+"""What everybody in an org may read of it, and what a member may do there and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.auth.models import User
+from apps.orgs.models import Domain, DomainRole, Invitation, Membership, Org, VerifiedDomain
+from apps.orgs.placement import one
+from apps.orgs.queries import DomainQuerySet, InvitationQuerySet, MembershipQuerySet
+from apps.orgs.roles import RANK, Permission, Role, explain
+
+
+def members(org: Org) -> MembershipQuerySet:
+    """Its people and its service accounts."""
+    found: MembershipQuerySet = Membership.objects.for_org(org)
+    return found
+
+
+def service_accounts(org: Org) -> MembershipQuerySet:
+    """Its members that are programs."""
+    return members(org).filter(user__kind=User.Kind.SERVICE)
+
+
+def domains(org: Org) -> DomainQuerySet:
+    """Its domains."""
+    found: DomainQuerySet = Domain.objects.for_org(org)
+    return found
+
+
+def domain(org: Org, domain_id: UUID) -> Domain:
+    """One of its domains. Raises NotFound."""
+    found: Domain = one(domains(org), domain_id)
+    return found
+
+
+def raised_in(domain: Domain) -> list[dict[str, Any]]:
+    """Whose role the domain raises, and to which, by address."""
+    overrides = DomainRole.objects.for_org(domain.org_id).filter(domain=domain)
+    columns = ("membership_id", "membership__user__email", "role")
+    return [
+        {"member_id": member_id, "email": email, "role": role}
+        for member_id, email, role in overrides.order_by(columns[1]).values_list(*columns)
+    ]
+
+
+def open_invitations(org: Org) -> InvitationQuerySet:
+    """Those that nobody has accepted yet."""
+    found: InvitationQuerySet = Invitation.objects.for_org(org)
+    return found.open()
+
+
+def verified_domains(org: Org) -> QuerySet[VerifiedDomain]:
+    """The e-mail domains it has proven or is about to, by name."""
+    found: QuerySet[VerifiedDomain] = VerifiedDomain.objects.for_org(org)
+    return found.order_by("domain")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a member may do. `role_here` is the role that counts for the objects asked about."""
+
+    role: Role
+    role_here: Role
+    permissions: list[dict[str, Any]]  # permission, allowed, because
+
+
+def access(org: Org, member_id: UUID, domain_id: UUID | None) -> Access:
+    """What a member may do with the objects of a domain, or with those of none. Raises NotFound."""
+    member: Membership = one(members(org), member_id)
+    there = domain(org, domain_id) if domain_id else None
+    overrides = DomainRole.objects.for_org(org).filter(domain=there, membership=member)
+    raised = overrides.values_list("role", flat=True).first() if there else None
+    role, higher = Role(member.role), Role(raised) if raised else None
+    rows = []
+    for permission in Permission:
+        name = there.name if there else ""
+        allowed, because = explain(permission, role=role, raised=higher, domain=name)
+        rows.append({"permission": permission, "allowed": allowed, "because": because})
+    here = higher if higher and RANK[higher] > RANK[role] else role
+    return Access(role, here, rows)
