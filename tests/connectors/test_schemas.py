@@ -51,7 +51,7 @@ def judged(role: str, kind: str, config: Any) -> dict[str, str]:
             "config.streams.0.pagination.page_size",
             "at least 1",
         ),
-        ("rest", {**REST, "headers": {"A b": SECRET}}, "apps.web.headers.A b", "Unknown field"),
+        ("rest", {**REST, "headers": {"A b": SECRET}}, "config.headers.A b", "Unknown field"),
         ("files", {"path": "", "csv": {}}, "config.path", "empty"),
         ("dummy", {"rows": 10**26}, "config.rows", "at most"),
         ("dummy", [SECRET], "config", "an object"),

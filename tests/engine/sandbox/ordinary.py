@@ -79,7 +79,7 @@ def installed() -> Iterator[Installation]:
         root = roots.prepared(home / "root", found)
         (home / "root").chmod(0o755)
         code = home / "code"
-        for part in ("apps/engine", "tests/engine/sandbox"):
+        for part in ("apps/egress", "apps/engine", "tests/engine/sandbox"):
             shutil.copytree(ROOT / part, code / part)
         for part in ("apps", "tests", "tests/engine"):
             (code / part / "__init__.py").touch()
