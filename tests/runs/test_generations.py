@@ -19,6 +19,7 @@ from procrastinate.sync_psycopg_connector import wrap_exceptions
 from structlog.testing import capture_logs
 
 from apps.background import generations, registry, workers
+from apps.background import jobs as background_jobs
 from apps.background.database_errors import first_line
 from apps.runs import execute, queue
 from apps.runs import workers as run_workers
@@ -124,7 +125,7 @@ def test_a_job_whose_end_cannot_be_written_is_let_go_and_that_is_said_once(
         asyncio.run(go())
     assert unhandled == []
     assert [one["event"] for one in logs if "error" in one] == ["job's end not written"]
-    assert queue.remove_zombies(timedelta(minutes=1)) == 1
+    assert background_jobs.remove_zombies(timedelta(minutes=1)) == 1
 
 
 async def until_released() -> None:

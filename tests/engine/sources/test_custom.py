@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from apps.connectors.custom_sources import cookbook
-from apps.engine import connect
-from apps.engine.authoring import calls
+from apps.engine import connect, trial
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import (
     CodeSpec,
@@ -449,7 +448,7 @@ def test_a_preview_counts_what_a_run_would_reject(tmp_path: Path) -> None:
     )
     for answer in (
         connect.preview(asked_of(text, tmp_path)),
-        calls.try_source(asked_of(text, tmp_path)),
+        trial.try_source(asked_of(text, tmp_path)),
     ):
         assert list(answer["records"]) == [{"n": 1}]
         assert answer["rejected"] == 3
