@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from uuid import UUID
 
 from django.db import models
@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from apps.auth import names
 from apps.auth.models import User
 from apps.orgs.models import Domain
-from apps.orgs.tenancy import OrgManager, OrgOwned, OrgQuerySet
+from apps.orgs.tenancy import OrgManager, OrgOwned, OrgQuerySet, Rows
 
 
 class ConnectorRole(models.TextChoices):
@@ -90,12 +90,16 @@ class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
             found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
         return found
 
-    def rows(self) -> Any:
+    def rows(self) -> Rows[CustomSource]:
         """What a list shows: never the code."""
-        return self.values(
+        return self.columns(
             "id", "name", "description", "origin", "repository_id", "repository_path", "latest",
             "approved", "archived_at", "created_at", "updated_at",
         )  # fmt: skip
+
+
+class CustomSourceManager(OrgManager["CustomSource", CustomSourceQuerySet]):
+    queryset_class = CustomSourceQuerySet
 
 
 class CustomSource(OrgOwned):
@@ -116,7 +120,7 @@ class CustomSource(OrgOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(CustomSourceQuerySet)
+    objects: ClassVar[CustomSourceManager] = CustomSourceManager()
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -185,12 +189,16 @@ class ConnectorQuerySet(OrgQuerySet["Connector"]):
             found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
         return found
 
-    def rows(self) -> Any:
+    def rows(self) -> Rows[Connector]:
         """What a list shows: never the settings."""
-        return self.values(
+        return self.columns(
             "id", "name", "role", "kind", "description", "domain_id", "domain__name",
             "check_ok", "checked_at", "created_at", "updated_at",
         )  # fmt: skip
+
+
+class ConnectorManager(OrgManager["Connector", ConnectorQuerySet]):
+    queryset_class = ConnectorQuerySet
 
 
 class Connector(OrgOwned):
@@ -216,7 +224,7 @@ class Connector(OrgOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(ConnectorQuerySet)
+    objects: ClassVar[ConnectorManager] = ConnectorManager()
 
     class Meta(OrgOwned.Meta):
         constraints = [

@@ -18,7 +18,7 @@ from apps.connectors.catalogue import Kind
 from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
-from apps.connectors.models import Connector
+from apps.connectors.models import Connector, ConnectorQuerySet
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -140,7 +140,7 @@ def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) 
     )
 
 
-def connectors(org: Org, by: Principal) -> Any:
+def connectors(org: Org, by: Principal) -> ConnectorQuerySet:
     """The connectors of the org that the principal can see."""
     return visible(Connector.objects.for_org(org), by)
 
@@ -196,7 +196,7 @@ def checked(
 def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
     """The connector, locked, if the principal may edit it and it has not changed since the caller read it."""
     rows = connectors(org, by).select_related("domain")
-    found: Connector = one(rows, connector_id, lock=True)
+    found = one(rows, connector_id, lock=True)
     by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
     require_match(match, found.version)
     return found

@@ -102,7 +102,7 @@ class StreamTicket(OrgView):
             user_id=self.principal.require_user(),
             org_id=self.principal.require_org(),
             session_id=self.principal.require_session(),
-            token_version=members.get(pk=self.principal.membership_id).user.token_version,
+            token_version=members.get(user_id=self.principal.require_user()).user.token_version,
         )
         expires_in = int(tickets.LIFETIME.total_seconds())
         return Response({"ticket": tickets.issue(claims), "expires_in": expires_in}, status=201)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -12,14 +12,14 @@ from django.utils import timezone
 from apps.auth import names
 from apps.auth.models import User, new_id
 from apps.orgs.queries import (
-    ApiKeyQuerySet,
-    AuditEventQuerySet,
-    DomainQuerySet,
-    InvitationQuerySet,
-    MembershipQuerySet,
+    ApiKeyManager,
+    AuditEventManager,
+    DomainManager,
+    InvitationManager,
+    MembershipManager,
 )
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import OrgManager, OrgOwned
+from apps.orgs.tenancy import OrgOwned
 
 
 class Org(models.Model):
@@ -77,7 +77,7 @@ class Membership(OrgOwned):
     role = models.CharField(max_length=10, choices=Role.choices)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(MembershipQuerySet)
+    objects: ClassVar[MembershipManager] = MembershipManager()
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -95,7 +95,7 @@ class Domain(OrgOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(DomainQuerySet)
+    objects: ClassVar[DomainManager] = DomainManager()
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -142,7 +142,7 @@ class Invitation(OrgOwned):
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(InvitationQuerySet)
+    objects: ClassVar[InvitationManager] = InvitationManager()
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -315,7 +315,7 @@ class ApiKey(OrgOwned):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(ApiKeyQuerySet)
+    objects: ClassVar[ApiKeyManager] = ApiKeyManager()
 
     class Meta(OrgOwned.Meta):
         verbose_name = "API key"
@@ -356,7 +356,7 @@ class AuditEvent(OrgOwned):
     changes = models.JSONField(default=dict)  # {field: [before, after]}
     ip = models.GenericIPAddressField(null=True)
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager.of(AuditEventQuerySet)
+    objects: ClassVar[AuditEventManager] = AuditEventManager()
 
     class Meta(OrgOwned.Meta):
         indexes = [models.Index(fields=["org", "-at", "-id"], name="orgs_audit_newest")]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from apps.orgs.exceptions import Invalid, NotFound
 from apps.orgs.models import Domain, Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 
+M = TypeVar("M", bound=Model)
+Q = TypeVar("Q", bound=QuerySet[Any])
 
-def visible(queryset: QuerySet[Any], principal: Principal) -> Any:
+
+def visible(queryset: Q, principal: Principal) -> Q:
     """An API key limited to a domain sees that domain's objects only; everyone else the org's."""
     if principal.only_domain is None:
         return queryset
     return queryset.filter(domain_id=principal.only_domain)
 
 
-def one(queryset: QuerySet[Any], pk: UUID, *, lock: bool = False) -> Any:
+def one(queryset: QuerySet[M], pk: UUID, *, lock: bool = False) -> M:
     """The object with this id in an org's QuerySet, or NotFound: foreign and unknown look the same."""
     rows = queryset.select_for_update(of=("self",)) if lock else queryset
     found = rows.filter(pk=pk).first()

@@ -8,37 +8,50 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.orgs.roles import Permission
-from apps.orgs.tenancy import OrgQuerySet
+from apps.orgs.tenancy import OrgManager, OrgQuerySet, Rows
 
 if TYPE_CHECKING:
+    from apps.orgs.models import ApiKey, AuditEvent, Domain, Invitation, Membership
     from apps.orgs.principals import Principal
 
 
-class MembershipQuerySet(OrgQuerySet[Any]):
-    def rows(self) -> Any:
+class MembershipQuerySet(OrgQuerySet["Membership"]):
+    def rows(self) -> Rows[Membership]:
         """What the list of members shows."""
-        return self.values(
+        return self.columns(
             "id", "user_id", "user__email", "user__name", "user__kind", "role", "created_at"
         )
 
 
-class DomainQuerySet(OrgQuerySet[Any]):
-    def rows(self) -> Any:
-        return self.values("id", "name", "created_at", "updated_at")
+class MembershipManager(OrgManager["Membership", MembershipQuerySet]):
+    queryset_class = MembershipQuerySet
 
 
-class InvitationQuerySet(OrgQuerySet[Any]):
+class DomainQuerySet(OrgQuerySet["Domain"]):
+    def rows(self) -> Rows[Domain]:
+        return self.columns("id", "name", "created_at", "updated_at")
+
+
+class DomainManager(OrgManager["Domain", DomainQuerySet]):
+    queryset_class = DomainQuerySet
+
+
+class InvitationQuerySet(OrgQuerySet["Invitation"]):
     def open(self) -> InvitationQuerySet:
         """Those nobody has accepted yet, expired ones included: they can be sent again."""
         return self.filter(accepted_at__isnull=True)
 
-    def rows(self) -> Any:
-        return self.values(
+    def rows(self) -> Rows[Invitation]:
+        return self.columns(
             "id", "email", "role", "invited_by__email", "created_at", "sent_at", "expires_at"
         )
 
 
-class ApiKeyQuerySet(OrgQuerySet[Any]):
+class InvitationManager(OrgManager["Invitation", InvitationQuerySet]):
+    queryset_class = InvitationQuerySet
+
+
+class ApiKeyQuerySet(OrgQuerySet["ApiKey"]):
     def seen_by(self, principal: Principal) -> ApiKeyQuerySet:
         """Everyone's for who manages keys, else one's own."""
         if principal.may(Permission.API_KEYS_MANAGE):
@@ -49,8 +62,8 @@ class ApiKeyQuerySet(OrgQuerySet[Any]):
         unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
         return self.filter(unexpired, revoked_at__isnull=True)
 
-    def rows(self) -> Any:
-        return self.values(
+    def rows(self) -> Rows[ApiKey]:
+        return self.columns(
             "id",
             "name",
             "prefix",
@@ -66,7 +79,11 @@ class ApiKeyQuerySet(OrgQuerySet[Any]):
         )
 
 
-class AuditEventQuerySet(OrgQuerySet[Any]):
+class ApiKeyManager(OrgManager["ApiKey", ApiKeyQuerySet]):
+    queryset_class = ApiKeyQuerySet
+
+
+class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
     def matching(self, **wanted: Any) -> AuditEventQuerySet:
         """Filters of the trail: actor and object by id, action by name, `since` <= at < `until`."""
         columns = {
@@ -79,8 +96,8 @@ class AuditEventQuerySet(OrgQuerySet[Any]):
         }
         return self.filter(**{columns[name]: value for name, value in wanted.items()})
 
-    def rows(self) -> Any:
-        return self.values(
+    def rows(self) -> Rows[AuditEvent]:
+        return self.columns(
             "id",
             "at",
             "actor_kind",
@@ -94,3 +111,7 @@ class AuditEventQuerySet(OrgQuerySet[Any]):
             "changes",
             "ip",
         )
+
+
+class AuditEventManager(OrgManager["AuditEvent", AuditEventQuerySet]):
+    queryset_class = AuditEventQuerySet

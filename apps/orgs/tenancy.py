@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 from uuid import UUID
 
 from django.db import connection, models, transaction
@@ -94,27 +94,30 @@ def _refuse_event_loop() -> None:
 
 
 M = TypeVar("M", bound=models.Model, covariant=True)
+Rows = models.QuerySet[M, dict[str, Any]]  # of `.values()`
 
 
 class OrgQuerySet(models.QuerySet[M, M], Generic[M]):
     """Base of the QuerySets of org-owned models; their reads are its methods."""
 
+    def columns(self, *names: str) -> Rows[M]:
+        """`.values()` with rows of one type, however many columns there are."""
+        found: Rows[M] = self.values(*names)
+        return found
 
-class OrgManager(models.Manager[M], Generic[M]):
-    """A manager whose only door is `for_org`."""
+
+Q = TypeVar("Q", bound=OrgQuerySet[Any], covariant=True)
+
+
+class OrgManager(models.Manager[M], Generic[M, Q]):
+    """A manager whose only door is `for_org`. A model whose QuerySet has methods has a subclass that names it."""
 
     queryset_class: type[OrgQuerySet[Any]] = OrgQuerySet
 
-    @classmethod
-    def of(cls, queryset_class: type[OrgQuerySet[Any]]) -> Any:
-        """A manager whose `for_org` answers `queryset_class`."""
-        manager = cls()
-        manager.queryset_class = queryset_class
-        return manager
-
-    def for_org(self, org: Org | UUID) -> Any:
+    def for_org(self, org: Org | UUID) -> Q:
         org_id = org if isinstance(org, UUID) else org.pk
-        return self.queryset_class(self.model, using=self._db).filter(org_id=org_id)
+        rows = self.queryset_class(self.model, using=self._db).filter(org_id=org_id)
+        return cast(Q, rows)
 
     def get_queryset(self) -> Any:
         raise OrgScopeMissing(f"{self.model.__name__}.objects needs for_org(org)")
@@ -130,8 +133,8 @@ class OrgOwned(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     org = models.ForeignKey("orgs.Org", models.CASCADE, related_name="+")
 
-    objects: ClassVar[OrgManager[Any]] = OrgManager()
-    unscoped: ClassVar[models.Manager[Any]] = models.Manager()
+    objects: ClassVar[OrgManager[Self, OrgQuerySet[Self]]] = OrgManager()
+    unscoped: ClassVar[models.Manager[Self]] = models.Manager()
 
     class Meta:
         abstract = True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from apps.orgs.models import Org
 from apps.orgs.placement import one, placed, visible
@@ -13,15 +14,14 @@ from apps.orgs.versions import Match, require_match
 from apps.pipelines.models import Pipeline, Schedule
 
 
-def pipelines(org: Org | UUID, by: Principal) -> Any:
+def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
     """The pipelines of the org that the principal can see."""
     return visible(Pipeline.objects.for_org(org), by)
 
 
 def readable(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """The pipeline with its domain. Raises NotFound."""
-    found: Pipeline = one(pipelines(org, by).select_related("domain"), pipeline_id)
-    return found
+    return one(pipelines(org, by).select_related("domain"), pipeline_id)
 
 
 def locked(
@@ -34,7 +34,7 @@ def locked(
     """
     list(Schedule.objects.for_org(org).filter(pipeline_id=pipeline_id).select_for_update())
     rows = pipelines(org, by).select_related("domain")
-    found: Pipeline = one(rows, pipeline_id, lock=True)
+    found = one(rows, pipeline_id, lock=True)
     by.require(permission, domain_id=found.domain_id)
     require_match(match, found.etag)
     return found

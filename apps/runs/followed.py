@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from apps.live.events import dumps
 from apps.live.feeds import ROWS_AT_ONCE, EventFeed, Missed, rows_of
@@ -44,7 +45,7 @@ class RunFeed(EventFeed):
             [self.org_id, self.key, after, ROWS_AT_ONCE],
         )
 
-    def _run(self) -> Any:
+    def _run(self) -> QuerySet[Run]:
         return Run.objects.for_org(self.org_id).filter(pk=self.key)
 
 

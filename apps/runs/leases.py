@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -207,7 +207,7 @@ class KeptLease:
 def cancel_wanted(claim: Claim) -> bool:
     """Whether somebody asked to cancel the run. Raises LeaseLost."""
     with org_scope(claim.org_id):
-        rows: Sequence[Any] = (
+        rows = (
             Run.objects.for_org(claim.org_id)
             .filter(pk=claim.run_id, lease=claim.lease, status=Status.RUNNING)
             .values_list("cancel_requested_at", flat=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from apps.orgs.models import Org
 from apps.orgs.placement import one
@@ -14,7 +15,7 @@ from apps.pipelines.visibility import pipelines
 from apps.runs.models import Run
 
 
-def runs(org: Org | UUID, by: Principal) -> Any:
+def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
     """The runs of those pipelines."""
     rows = Run.objects.for_org(org)
     if by.only_domain is None:
@@ -32,13 +33,13 @@ def pipeline_for(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, lock: bool = False
 ) -> Pipeline:
     """The pipeline, if the principal holds the permission in its domain. Raises NotFound and PermissionMissing."""
-    found: Pipeline = one(pipelines(org, by), pipeline_id, lock=lock)
+    found = one(pipelines(org, by), pipeline_id, lock=lock)
     by.require(permission, domain_id=found.domain_id)
     return found
 
 
 def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) -> Run:
     """The run, if the principal holds the permission in its pipeline's domain. Raises as `pipeline_for` does."""
-    found: Run = one(runs(org, by).select_related("pipeline"), run_id)
+    found = one(runs(org, by).select_related("pipeline"), run_id)
     by.require(permission, domain_id=found.pipeline.domain_id)
     return found

@@ -218,6 +218,7 @@ def test_rotation_with_grace_lets_both_keys_work_for_a_while(world: World) -> No
     assert new["role"] == "member"
     with world.scope():
         row = ApiKey.unscoped.get(pk=old["id"])
+        assert row.expires_at is not None
         assert timedelta(seconds=50) < row.expires_at - timezone.now() <= timedelta(seconds=60)
         ApiKey.unscoped.filter(pk=old["id"]).update(expires_at=timezone.now())
     assert with_key(old["key"]).get("/api/v1/org").status_code == 401

@@ -60,7 +60,9 @@ def test_its_schedules_wait_and_go_on_when_it_is_resumed(acme: World) -> None:
     close(acme, suspended_at=now)
     assert scheduling.tick() == 0
     with acme.scope():
-        assert Schedule.objects.for_org(acme.org).get().next_run_at > now
+        following = Schedule.objects.for_org(acme.org).get().next_run_at
+        assert following is not None
+        assert following > now
         Schedule.objects.for_org(acme.org).filter(pk=schedule.pk).update(next_run_at=now)
     close(acme, suspended_at=None)
     assert scheduling.tick() == 1

@@ -37,7 +37,8 @@ def runs(world: World, pipeline: Pipeline) -> list[Run]:
 
 def next_of(world: World, one: Schedule) -> datetime:
     with world.scope():
-        found: datetime = Schedule.objects.for_org(world.org).get(pk=one.pk).next_run_at
+        found = Schedule.objects.for_org(world.org).get(pk=one.pk).next_run_at
+    assert found is not None
     return found
 
 

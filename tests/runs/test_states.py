@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -160,9 +161,9 @@ class Lives(RuleBasedStateMachine):
         else:
             assert before["lease"] == claim.lease
 
-    def _row(self, claim: Claim) -> dict[str, Any]:
+    def _row(self, claim: Claim) -> Mapping[str, Any]:
         with self.world.scope():
-            row: dict[str, Any] = (
+            row: Mapping[str, Any] = (
                 Run.objects.for_org(self.world.org)
                 .values("status", "lease", "attempt", "event_sequence")
                 .get(pk=claim.run_id)

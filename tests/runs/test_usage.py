@@ -35,7 +35,8 @@ def used(world: World) -> tuple[int, int]:
 
 def run_of(world: World) -> Run:
     with world.scope():
-        found: Run = Run.objects.for_org(world.org).order_by("-created_at").first()
+        found = Run.objects.for_org(world.org).order_by("-created_at").first()
+    assert found is not None
     return found
 
 

@@ -16,7 +16,7 @@ from django.db.models import ProtectedError
 from apps.connectors.custom_sources import edits
 from apps.connectors.custom_sources.texts import Text, require_checked
 from apps.connectors.exceptions import ComesFromRepository, CustomSourceInUse
-from apps.connectors.models import CustomSource
+from apps.connectors.models import CustomSource, CustomSourceQuerySet
 from apps.orgs.models import Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
@@ -24,7 +24,7 @@ from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
 
-def sources(org: Org, by: Principal) -> Any:
+def sources(org: Org, by: Principal) -> CustomSourceQuerySet:
     """The custom sources that the principal can see. They belong to the whole org: a key for one domain sees none."""
     rows = CustomSource.objects.for_org(org)
     return rows.none() if by.only_domain else rows
@@ -119,7 +119,7 @@ def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> 
 
 def _editable(org: Org, by: Principal, source_id: UUID, match: Match) -> CustomSource:
     """The source, locked, if the principal may edit it and it has not changed since the caller read it."""
-    found: CustomSource = one(sources(org, by), source_id, lock=True)
+    found = one(sources(org, by), source_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     require_match(match, found.etag)
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from procrastinate.exceptions import AlreadyEnqueued
 
 from apps.background import jobs
@@ -31,7 +32,7 @@ QUEUE = "repositories"  # reading one may take two minutes
 SETTINGS = (*PLACE, "approves")
 
 
-def repositories(org: Org, by: Principal) -> Any:
+def repositories(org: Org, by: Principal) -> QuerySet[Repository]:
     """The repositories that the principal can see. They belong to the whole org: a key for one domain sees none."""
     rows = Repository.objects.for_org(org)
     return rows.none() if by.only_domain else rows
@@ -138,7 +139,7 @@ def ask(*, org: Org, by: Principal, repository: Repository) -> None:
 
 def _editable(org: Org, by: Principal, repository_id: UUID, match: Match = None) -> Repository:
     """The repository, locked, if the principal may edit it and it has not changed since the caller read it."""
-    found: Repository = one(repositories(org, by), repository_id, lock=True)
+    found = one(repositories(org, by), repository_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     require_match(match, found.etag)
     return found

@@ -29,7 +29,7 @@ def pushed(*, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], bod
         org = Org.objects.filter(pk=org_id).first()
         if org is None:
             raise NotFound
-        repository: Repository = one(Repository.objects.for_org(org), repository_id)
+        repository = one(Repository.objects.for_org(org), repository_id)
         if not _is_signed(org, repository, headers, body):
             raise NotFound
         if org.suspended_at or org.deletion_at or not _concerns(repository.branch, body):

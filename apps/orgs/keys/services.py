@@ -100,20 +100,17 @@ def revoke(*, org: Org, by: Principal, key_id: UUID) -> None:
 
 def seen(org: Org, by: Principal) -> ApiKeyQuerySet:
     """The keys that the principal can see."""
-    keys_here: ApiKeyQuerySet = ApiKey.objects.for_org(org)
-    return keys_here.seen_by(by)
+    return ApiKey.objects.for_org(org).seen_by(by)
 
 
 def row(key: ApiKey) -> dict[str, Any]:
     """What lists show of a key."""
-    found: dict[str, Any] = ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
-    return found
+    return ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
 
 
 def _active(org: Org, by: Principal, key_id: UUID) -> ApiKey:
     by.require(Permission.API_KEYS_OWN)
-    key: ApiKey = one(seen(org, by).active().select_related("created_by"), key_id, lock=True)
-    return key
+    return one(seen(org, by).active().select_related("created_by"), key_id, lock=True)
 
 
 def _require_domain(org: Org, domain_id: UUID | None) -> None:

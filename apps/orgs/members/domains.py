@@ -50,8 +50,8 @@ def set_role(
 ) -> DomainRole:
     """Raise a member's role for one domain. Raises NotFound, and Invalid when the role would not raise it."""
     by.require(Permission.DOMAINS_MANAGE)
-    domain: Domain = one(Domain.objects.for_org(org), domain_id)
-    member: Membership = one(Membership.objects.for_org(org).select_related("user"), member_id)
+    domain = one(Domain.objects.for_org(org), domain_id)
+    member = one(Membership.objects.for_org(org).select_related("user"), member_id)
     if RANK[role] <= RANK[Role(member.role)]:
         message = f"An override only raises; this member is {member.role} everywhere."
         raise Invalid([("role", message, "not_higher")])
@@ -82,7 +82,7 @@ def clear_role(*, org: Org, by: Principal, domain_id: UUID, member_id: UUID) -> 
 
 def _locked(org: Org, by: Principal, domain_id: UUID, match: Match) -> Domain:
     by.require(Permission.DOMAINS_MANAGE)
-    domain: Domain = one(Domain.objects.for_org(org), domain_id, lock=True)
+    domain = one(Domain.objects.for_org(org), domain_id, lock=True)
     require_match(match, of_time(domain.updated_at))
     return domain
 

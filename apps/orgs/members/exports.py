@@ -26,8 +26,7 @@ Row = dict[str, Any]
 
 def events(org: Org) -> AuditEventQuerySet:
     """The audit trail of the org."""
-    found: AuditEventQuerySet = AuditEvent.objects.for_org(org)
-    return found
+    return AuditEvent.objects.for_org(org)
 
 
 def trail(*, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]) -> Iterator[Row]:

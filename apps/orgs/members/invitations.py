@@ -114,8 +114,7 @@ def withdraw_all_of(*, org: Org, by: Principal, email: str) -> None:
 
 
 def _open(org: Org, invitation_id: UUID) -> Invitation:
-    found: Invitation = one(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
-    return found
+    return one(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
 
 
 def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:

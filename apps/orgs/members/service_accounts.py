@@ -61,7 +61,7 @@ def create_key(
     and what making a key raises."""
     by.require(Permission.API_KEYS_MANAGE)
     programs = Membership.objects.for_org(org).filter(user__kind=User.Kind.SERVICE)
-    member: Membership = one(programs.select_related("user"), member_id)
+    member = one(programs.select_related("user"), member_id)
     require_reach(by, Role(member.role))
     return api_keys.create(
         org=org,

@@ -23,6 +23,7 @@ from apps.orgs.exceptions import Invalid, LastOwner, NotFound
 from apps.orgs.models import ApiKey, IdentityProvider, Membership, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
+from apps.orgs.queries import MembershipQuerySet
 from apps.orgs.roles import RANK, Permission, Role
 from apps.orgs.tenancy import org_scope
 from apps.orgs.versions import Match, of_time, require_match
@@ -71,7 +72,7 @@ def transfer(*, org: Org, by: Principal, member_id: UUID) -> None:
     by.require(Permission.ORG_TRANSFER)
     _locked(org)
     mine = _mine(org, by)
-    member: Membership = one(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
+    member = one(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
     if member.pk == mine.pk:
         raise Invalid([("member_id", "You are an owner already.", "self")])
     before = member.role
@@ -114,7 +115,7 @@ def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Memb
     """Give a member another role. Raises NotFound, PermissionMissing beyond one's own role, and LastOwner."""
     by.require(Permission.MEMBERS_MANAGE)
     _locked(org)
-    member: Membership = one(_members(org), member_id)
+    member = one(_members(org), member_id)
     before = Role(member.role)
     require_reach(by, before, role)
     if role is Role.OWNER and member.user.kind == User.Kind.SERVICE:
@@ -131,7 +132,7 @@ def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
     """End a membership and the API keys made under it. Raises NotFound, PermissionMissing and LastOwner."""
     by.require(Permission.MEMBERS_MANAGE)
     _locked(org)
-    member: Membership = one(_members(org), member_id)
+    member = one(_members(org), member_id)
     require_reach(by, Role(member.role))
     _end(org, by, member, "member.remove")
 
@@ -149,16 +150,15 @@ def _locked(org: Org, match: Match = None) -> Org:
     return found
 
 
-def _members(org: Org) -> Any:
+def _members(org: Org) -> MembershipQuerySet:
     return Membership.objects.for_org(org).select_related("user")
 
 
 def _mine(org: Org, by: Principal) -> Membership:
     """The membership behind a principal; raises NotFound where there is none."""
-    found: Membership | None = _members(org).filter(pk=by.membership_id).first()
-    if found is None:
+    if by.membership_id is None:
         raise NotFound
-    return found
+    return one(_members(org), by.membership_id)
 
 
 def require_reach(by: Principal, *roles: Role) -> None:

@@ -151,8 +151,7 @@ def settle(
 
 def _row(org: Org, by: Principal, domain_id: UUID, *, lock: bool = False) -> VerifiedDomain:
     by.require(Permission.ORG_UPDATE)
-    found: VerifiedDomain = one(VerifiedDomain.objects.for_org(org), domain_id, lock=lock)
-    return found
+    return one(VerifiedDomain.objects.for_org(org), domain_id, lock=lock)
 
 
 def _settle(

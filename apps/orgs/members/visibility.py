@@ -17,8 +17,7 @@ from apps.orgs.roles import RANK, Permission, Role, explain
 
 def members(org: Org) -> MembershipQuerySet:
     """Its people and its service accounts."""
-    found: MembershipQuerySet = Membership.objects.for_org(org)
-    return found
+    return Membership.objects.for_org(org)
 
 
 def service_accounts(org: Org) -> MembershipQuerySet:
@@ -28,14 +27,12 @@ def service_accounts(org: Org) -> MembershipQuerySet:
 
 def domains(org: Org) -> DomainQuerySet:
     """Its domains."""
-    found: DomainQuerySet = Domain.objects.for_org(org)
-    return found
+    return Domain.objects.for_org(org)
 
 
 def domain(org: Org, domain_id: UUID) -> Domain:
     """One of its domains. Raises NotFound."""
-    found: Domain = one(domains(org), domain_id)
-    return found
+    return one(domains(org), domain_id)
 
 
 def raised_in(domain: Domain) -> list[dict[str, Any]]:
@@ -50,8 +47,7 @@ def raised_in(domain: Domain) -> list[dict[str, Any]]:
 
 def open_invitations(org: Org) -> InvitationQuerySet:
     """Those that nobody has accepted yet."""
-    found: InvitationQuerySet = Invitation.objects.for_org(org)
-    return found.open()
+    return Invitation.objects.for_org(org).open()
 
 
 def verified_domains(org: Org) -> QuerySet[VerifiedDomain]:
@@ -71,7 +67,7 @@ class Access:
 
 def access(org: Org, member_id: UUID, domain_id: UUID | None) -> Access:
     """What a member may do with the objects of a domain, or with those of none. Raises NotFound."""
-    member: Membership = one(members(org), member_id)
+    member = one(members(org), member_id)
     there = domain(org, domain_id) if domain_id else None
     overrides = DomainRole.objects.for_org(org).filter(domain=there, membership=member)
     raised = overrides.values_list("role", flat=True).first() if there else None

@@ -76,8 +76,7 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
 
 def provisioned(org: Org, email: str) -> ScimUser | None:
     """What the directory says of whoever has this address."""
-    found: ScimUser | None = ScimUser.objects.for_org(org).filter(email=email).first()
-    return found
+    return ScimUser.objects.for_org(org).filter(email=email).first()
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -175,13 +174,12 @@ def _put_out(org: Org, by: Principal, row: ScimUser) -> None:
 
 
 def _member(org: Org, row: ScimUser) -> Membership | None:
-    found: Membership | None = (
+    return (
         Membership.objects.for_org(org)
         .select_related("user")
         .filter(user__email=row.email, user__kind=User.Kind.PERSON)
         .first()
     )
-    return found
 
 
 def _store(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -146,8 +146,7 @@ class People(Store):
     joined = "groups"
 
     def rows(self) -> QuerySet[ScimUser]:
-        found: QuerySet[ScimUser] = ScimUser.objects.for_org(self.org)
-        return found
+        return ScimUser.objects.for_org(self.org)
 
     def new(self) -> ScimUser:
         return ScimUser(org=self.org)
@@ -199,8 +198,7 @@ class Groups(Store):
     joined = "members"
 
     def rows(self) -> QuerySet[ScimGroup]:
-        found: QuerySet[ScimGroup] = ScimGroup.objects.for_org(self.org)
-        return found
+        return ScimGroup.objects.for_org(self.org)
 
     def new(self) -> ScimGroup:
         return ScimGroup(org=self.org)

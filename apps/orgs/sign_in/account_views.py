@@ -82,7 +82,7 @@ class Me(AccountView):
         with org_scope(credential.org_id):
             org, principal = credentials.load(credential)
             members = Membership.objects.for_org(org).select_related("org", "user")
-            here = members.get(pk=principal.membership_id)
+            here = members.get(user_id=credential.user_id)
             shown = {**sign_in.organization(here, principal), "closed": None}
             told = {**sign_in.person(here.user), **sign_in.UNTOLD}
             person = {**told, "limited": True, "second_factor": False}

@@ -16,8 +16,9 @@ from rest_framework.response import Response
 from apps.auth import attempts, factors
 from apps.auth.exceptions import LinkSpent, TooManyAttempts
 from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
-from apps.orgs.http.views import AccountView, OrgView, one
+from apps.orgs.http.views import AccountView, OrgView
 from apps.orgs.models import IdentityProvider
+from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import answers as sign_in
 from apps.orgs.sign_in import provider_serializers as forms
@@ -233,8 +234,10 @@ class OwnProvider(OrgView):
 
     def row(self, *, lock: bool = False) -> IdentityProvider:
         rows = IdentityProvider.objects.for_org(self.org)
-        found: IdentityProvider = one(rows, rows.values_list("pk", flat=True).first(), lock=lock)
-        return found
+        pk = rows.values_list("pk", flat=True).first()
+        if pk is None:
+            raise NotFound
+        return one(rows, pk, lock=lock)
 
     @operation(
         "identity_provider_get",

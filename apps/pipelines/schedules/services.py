@@ -46,10 +46,9 @@ def schedule(*, org: Org, by: Principal, pipeline_id: UUID) -> Schedule:
 
 
 def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
-    found: Schedule | None = (
+    return (
         Schedule.objects.for_org(org).filter(pipeline=pipeline).select_related("paused_by").first()
     )
-    return found
 
 
 def plan_schedule(

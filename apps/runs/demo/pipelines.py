@@ -127,7 +127,7 @@ def _airports() -> Demo:
 def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
     source = _ensure_connector(org, by, demo.source)
     destination = _ensure_connector(org, by, demo.destination)
-    found: Pipeline | None = Pipeline.objects.for_org(org).filter(name__iexact=demo.name).first()
+    found = Pipeline.objects.for_org(org).filter(name__iexact=demo.name).first()
     if found is not None:
         return found
     return pipelines.create(

@@ -41,10 +41,7 @@ def run_where_needed(
 
 
 def _newest(org: Org, pipeline: Pipeline) -> Run | None:
-    found: Run | None = (
-        Run.objects.for_org(org).filter(pipeline=pipeline).order_by("-created_at", "-id").first()
-    )
-    return found
+    return Run.objects.for_org(org).filter(pipeline=pipeline).order_by("-created_at", "-id").first()
 
 
 def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -58,11 +59,11 @@ def measures(org: Org) -> list[Measure]:
 
 def of_month(org_id: UUID) -> Usage:
     """This month's row, or an empty one that is not saved."""
-    found: Usage | None = Usage.objects.for_org(org_id).filter(month=this_month()).first()
+    found = Usage.objects.for_org(org_id).filter(month=this_month()).first()
     return found or Usage(org_id=org_id, month=this_month())
 
 
-def months(org: Org) -> list[dict[str, Any]]:
+def months(org: Org) -> list[Mapping[str, Any]]:
     """What was used in each of the last months, the newest first."""
     rows = Usage.objects.for_org(org).order_by("-month")[:MONTHS]
     return list(rows.values("month", "rows", "bytes", "runs"))
