@@ -3,7 +3,7 @@ import type { Preview } from "@/api/types";
 /** Real records of the stream, read now; nothing was written. */
 export function PreviewTable({ preview }: { preview: Preview }) {
   const { columns, records } = preview;
-  if (records.length === 0) return <p className="text-soft">The stream has no records now.</p>;
+  if (records.length === 0) return <p className="text-soft">The stream has no records at the moment.</p>;
   return (
     <div
       role="region"
