@@ -3,7 +3,7 @@ import { ProblemError } from "@/api/problem";
 
 const TRIES = 3;
 
-/** Trying again helps against a lost network and a busy server, not against a refusal. */
+/** Retry when the network failed or the server is busy. A refused request would be refused again. */
 export function worthRetrying(failures: number, error: unknown): boolean {
   if (failures >= TRIES) return false;
   return !(error instanceof ProblemError) || error.status >= 500 || error.status === 429;

@@ -96,8 +96,9 @@ async function requireSession({ location }: { location: { href: string } }) {
   }
 }
 
-/** One's own settings stay open to whom the organization is closed to: a second factor is set up there. */
-const ONES_OWN = ["/settings/account", "/settings/security"];
+/** Pages of the person's own account. They stay open when the rules of the organization keep the person out,
+ * because a second factor is set up there. */
+const OWN_ACCOUNT = ["/settings/account", "/settings/security"];
 
 const signup = createRoute({
   getParentRoute: () => root,
@@ -114,7 +115,7 @@ const app = createRoute({
     const state = currentSession();
     const organization = state.status === "known" ? state.session.organization : null;
     const shut = !organization || organization.closed !== null;
-    if (shut && !ONES_OWN.includes(location.pathname)) throw redirect({ to: "/threshold" });
+    if (shut && !OWN_ACCOUNT.includes(location.pathname)) throw redirect({ to: "/threshold" });
   },
   component: Shell,
   errorComponent: PageError,
@@ -292,7 +293,7 @@ export const router = createRouter({
   scrollRestoration: true,
 });
 
-// A session that ends in the middle of a page (expired, logged out in another tab) leads to the log-in.
+// When the session ends while a page is open (expired, or logged out in another tab), the log-in page is shown.
 onSessionChange(() => {
   if (currentSession().status !== "anonymous") return;
   queryClient.clear();

@@ -65,27 +65,27 @@ def test_someone_logs_in_watches_a_run_succeed_and_writes_a_source(
 
 def write_a_source(page: Page, shots: Path) -> None:
     """See an example, paste another, see what the server says of it, read its records, save it."""
-    page.get_by_role("link", name="Sources").click()
-    page.get_by_role("link", name="Write the first").click()
-    editor = page.get_by_role("textbox", name="Code of the source")
+    page.get_by_role("link", name="Custom sources").click()
+    page.get_by_role("link", name="Create a source").click()
+    editor = page.get_by_role("textbox", name="Source code")
     expect(page.get_by_text("Valid:")).to_be_visible()
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.press("Delete")
     editor.evaluate(PASTE, SOURCE)
     expect(page.get_by_text("Valid: 1 stream")).to_be_visible()
-    page.get_by_role("button", name="Read 20 records").click()
+    page.get_by_role("button", name="Preview 20 records").click()
     expect(page.get_by_text("3 records in")).to_be_visible()
     assert grave_violations(page) == []
     page.screenshot(path=shots / "source.png")
     page.get_by_label("Name").fill("Three")
     page.get_by_role("button", name="Save and approve").click()
-    expect(page.get_by_text("Pipelines run this, version 1.")).to_be_visible()
+    expect(page.get_by_text("Pipelines run this version (version 1).")).to_be_visible()
     assert grave_violations(page) == []
 
 
 def look_at_repositories(page: Page) -> None:
-    page.get_by_role("link", name="Sources").click()
+    page.get_by_role("link", name="Custom sources").click()
     page.get_by_role("link", name="Git repositories").click()
     page.get_by_role("button", name="Connect a repository").click()
     expect(page.get_by_label("Branch")).to_have_value("main")

@@ -85,8 +85,8 @@ def mail_to(site: Site, address: str, subject: str) -> str:
 def set_up_an_app(page: Page, shots: Path) -> list[str]:
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Security").click()
-    factors = page.get_by_role("region", name="Second factors")
-    factors.get_by_label("Your password").fill(PASSWORD)
+    factors = page.get_by_role("region", name="Two-factor authentication")
+    factors.get_by_label("Current password").fill(PASSWORD)
     factors.get_by_role("button", name="Set up").click()
     expect(page.get_by_alt_text("QR code of the secret")).to_be_visible()
     secret = page.locator("code", has_text=re.compile("^[A-Z2-7]{32}$")).inner_text()
@@ -129,10 +129,10 @@ def log_in_with_a_code(page: Page, address: str, code: str) -> None:
     page.get_by_label("E-mail").fill(address)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    expect(page.get_by_role("heading", name="Two-factor authentication")).to_be_visible()
     assert grave_violations(page) == []
     page.get_by_label("Code").fill(code)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
 
 
@@ -143,10 +143,10 @@ def invite(page: Page, colleague: str, shots: Path) -> None:
         page.get_by_role("heading", name="Invitations")
     ).to_be_visible()  # the page before it has an address too
     page.get_by_role("textbox", name="E-mail").fill(colleague)
-    page.get_by_label("Role of the invited").select_option("viewer")
+    page.get_by_label("Role of the invited person").select_option("viewer")
     page.get_by_role("button", name="Invite").click()
     expect(page.get_by_text(f"{colleague} as viewer")).to_be_visible()
-    page.get_by_role("button", name=re.compile("Why")).first.click()
+    page.get_by_role("button", name=re.compile("View permissions")).first.click()
     expect(page.get_by_text("Every owner may.").first).to_be_visible()
     page.screenshot(path=shots / "members.png", full_page=True)
     assert grave_violations(page) == []
@@ -161,7 +161,7 @@ def accept(browser: Browser, link: str, shots: Path) -> None:
     page.screenshot(path=shots / "invitation.png")
     page.get_by_label("Your name").fill("Grace Hopper")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Create my account and join").click()
+    page.get_by_role("button", name="Create account and join").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
     page.screenshot(path=shots / "joined.png")
     page.context.close()
@@ -170,9 +170,9 @@ def accept(browser: Browser, link: str, shots: Path) -> None:
 def set_up_single_sign_on(page: Page, issuer: str, shots: Path) -> str:
     page.get_by_role("link", name="Single sign-on").click()
     page.get_by_label("Issuer", exact=True).fill(issuer)
-    page.get_by_label("Client id").fill("drover")
+    page.get_by_label("Client ID").fill("drover")
     page.get_by_label("Client secret").fill("a secret of the issuer")
-    page.get_by_role("button", name="Check the issuer").click()
+    page.get_by_role("button", name="Test issuer").click()
     expect(page.get_by_text("It names this issuer.")).to_be_visible()
     page.get_by_role("button", name="Save").click()
     start = page.get_by_text(re.compile("/sso/start"))
@@ -185,9 +185,9 @@ def set_up_single_sign_on(page: Page, issuer: str, shots: Path) -> str:
 def enter_through(browser: Browser, site: Site, short_name: str, shots: Path) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.goto(site.url)
-    page.get_by_role("button", name="Single sign-on of your organization").click()
+    page.get_by_role("button", name="Log in with single sign-on").click()
     page.get_by_label("Organization's short name").fill(short_name)
-    page.get_by_role("button", name="Go to its log-in").click()
+    page.get_by_role("button", name="Continue").click()
     page.locator("input[name=sub]").fill("grace")
     page.locator("input[name=sub]").press("Enter")
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()

@@ -19,8 +19,8 @@ export async function answer<T>(call: Promise<Result<T>>): Promise<T> {
   return data as T;
 }
 
-/** For the Idempotency-Key header: one key per intention, so that a repeated send acts once. */
-export function intention(): string {
+/** A new value for the Idempotency-Key header: one per action of a person, so that a repeated request acts once. */
+export function idempotencyKey(): string {
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
   // randomUUID exists only on https and localhost
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -21,7 +21,7 @@ group("problem answers", () => {
     "a body that is no problem (%j) still gives a sentence",
     (body) => {
       const error = new ProblemError(502, body);
-      expect(error.message).toBe("The server could not answer.");
+      expect(error.message).toBe("The server could not process the request.");
       expect(error.next).toContain("Try again");
       expect(fieldMessages(error)).toEqual({});
     },
@@ -30,13 +30,13 @@ group("problem answers", () => {
   it("says how long to wait when the server does", () => {
     expect(new ProblemError(429, null, "12").next).toBe("Try again in 12 seconds.");
     expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").next).toBe(
-      "Wait a little, then try again.",
+      "Wait a moment, then try again.",
     );
   });
 
   it("anything else thrown is described without its inner words", () => {
     expect(describe(new OfflineError()).title).toBe("The server cannot be reached.");
-    expect(describe(new TypeError("x is undefined")).title).toBe("Something went wrong in this page.");
+    expect(describe(new TypeError("x is undefined")).title).toBe("Something went wrong on this page.");
   });
 
   it("messages are handed to the part of the form they belong to", () => {

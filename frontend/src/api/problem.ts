@@ -31,12 +31,14 @@ export class ProblemError extends Error {
   get next(): string | null {
     if (this.status === 429) {
       return this.retryAfter === null
-        ? "Wait a little, then try again."
+        ? "Wait a moment, then try again."
         : `Try again in ${this.retryAfter} seconds.`;
     }
-    if (this.status === 403) return "Ask an admin of the organization for the permission.";
-    if (this.status === 412) return "Someone changed it meanwhile: reload and try again.";
-    if (this.status >= 500) return "Try again; if it stays, ask whoever runs this installation.";
+    if (this.status === 401) return "Log in again.";
+    if (this.status === 403) return "Ask an admin of your organization for this permission.";
+    if (this.status === 412) return "Someone else changed it in the meantime. Reload the page and try again.";
+    if (this.status >= 500)
+      return "Try again. If the error persists, contact the operator of this Drover installation.";
     return null;
   }
 }
@@ -54,7 +56,7 @@ interface Described {
   next: string | null;
 }
 
-/** The message when a name is already another's, which belongs to the name's field. */
+/** The message of a refused name that is already in use. It is shown at the field of the name. */
 export function nameTaken(error: unknown): string | null {
   return error instanceof ProblemError && error.code === "name_taken" ? error.message : null;
 }
@@ -63,9 +65,9 @@ export function nameTaken(error: unknown): string | null {
 export function describe(error: unknown): Described {
   if (error instanceof ProblemError) return { title: error.message, next: error.next };
   if (error instanceof OfflineError) {
-    return { title: error.message, next: "Check your connection; this page tries again by itself." };
+    return { title: error.message, next: "Check your network connection, then try again." };
   }
-  return { title: "Something went wrong in this page.", next: "Reload it and try again." };
+  return { title: "Something went wrong on this page.", next: "Reload the page and try again." };
 }
 
 /** Messages by field name; the names are the server's paths, such as `source.config.port`. */
@@ -86,10 +88,10 @@ export function messagesBelow(messages: Record<string, string>, path: string): R
 
 function statusTitle(status: number): string {
   if (status === 401) return "You are not logged in.";
-  if (status === 403) return "You may not do this.";
-  if (status === 404) return "This does not exist.";
+  if (status === 403) return "You don't have permission to do this.";
+  if (status === 404) return "This does not exist or belongs to another organization.";
   if (status === 429) return "Too many requests.";
-  if (status >= 500) return "The server could not answer.";
+  if (status >= 500) return "The server could not process the request.";
   return "The request was refused.";
 }
 

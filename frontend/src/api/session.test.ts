@@ -90,7 +90,7 @@ describe("the session", () => {
   it("survives a server that is away: nobody is logged out by a 503", async () => {
     const { module } = await fresh(() => json({}, 503));
     module.begin(session("old"));
-    await expect(module.refresh()).rejects.toThrow("could not answer");
+    await expect(module.refresh()).rejects.toThrow("could not process");
     expect(module.currentSession().status).toBe("known");
   });
 

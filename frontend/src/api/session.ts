@@ -8,7 +8,7 @@ import { OfflineError, ProblemError } from "./problem";
 type SessionState = { status: "unknown" } | { status: "anonymous" } | { status: "known"; session: Session };
 
 const ORG_KEY = "drover.org"; // an id, so that each tab comes back to its own organization
-const HINT_KEY = "drover.remembered"; // that a refresh cookie may be there; says nothing about whom
+const HINT_KEY = "drover.remembered"; // a hint that there may be a refresh cookie; it does not say whose
 const EARLY = 20_000; // refresh this many milliseconds before the token expires
 
 let state: SessionState = { status: "unknown" };
@@ -34,7 +34,7 @@ export function begin(session: Session): void {
   change({ status: "known", session });
 }
 
-/** Logged out on purpose: the other tabs share the cookie, so they are out too. */
+/** Log out. The other tabs share the cookie, so they are logged out too. */
 export function end(): void {
   otherTabs?.postMessage("ended");
   forget();
@@ -53,7 +53,7 @@ export function rememberOrganization(id: string | null): void {
   else sessionStorage.removeItem(ORG_KEY);
 }
 
-/** Find out who this browser is, when a page is opened; without a sign of a session nothing is asked. */
+/** Ask the server for the session of this browser when a page is opened. Without a hint that there is one, do not ask. */
 export async function resume(): Promise<void> {
   if (localStorage.getItem(HINT_KEY)) await refresh();
   else forget();
@@ -67,7 +67,7 @@ function change(next: SessionState): void {
 /**
  * Ask for a new access token by cookie. One call at a time in this tab, and one at a time over
  * all tabs, because the cookie rotates and a reused one closes the whole session.
- * Answers false when nobody is logged in; throws when the server did not say.
+ * Returns false when nobody is logged in. Throws when the server did not answer.
  */
 export function refresh(): Promise<boolean> {
   refreshing ??= exclusively(refreshOnce).finally(() => {
@@ -77,7 +77,7 @@ export function refresh(): Promise<boolean> {
 }
 
 async function exclusively(task: () => Promise<boolean>): Promise<boolean> {
-  // Web Locks exist only on https and localhost; without them the server's leeway has to do.
+  // Web Locks exist only on https and localhost. Elsewhere the server's leeway of 10 seconds must be enough.
   if (!("locks" in navigator)) return task();
   return navigator.locks.request("drover-refresh", task);
 }

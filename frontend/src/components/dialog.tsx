@@ -12,8 +12,8 @@ interface Props {
 }
 
 /**
- * A question before something that cannot be taken back. The browser's own modal dialog traps
- * focus, answers Escape and needs no injected styles, which a strict content policy would block.
+ * Asks for confirmation before something that cannot be undone. The browser's own modal dialog keeps
+ * the focus inside, closes with Escape and needs no injected styles, which the content policy would block.
  */
 export function ConfirmDialog({ open, title, children, confirm, danger, onConfirm, onClose }: Props) {
   const titleId = useId();

@@ -20,14 +20,14 @@ export function PageProblem({ error, retry }: { error: unknown; retry: () => voi
 function NothingHere() {
   return (
     <EmptyState
-      title="Nothing is here"
+      title="Page not found"
       action={
         <Link to="/pipelines" className={buttonLook("primary")}>
-          Go to the pipelines
+          Go to pipelines
         </Link>
       }
     >
-      The address may be mistyped, or what it named was removed or belongs to another organization.
+      The address may be wrong, or the item was deleted or belongs to another organization.
     </EmptyState>
   );
 }

@@ -15,7 +15,7 @@ export function NetworkTable({ places }: { places: NetworkPlace[] }) {
           ) : (
             <span className="text-faint">
               {plural(connections, "connection")}
-              {sent + received > 0 && `, ${bytes(sent)} out, ${bytes(received)} in`}
+              {sent + received > 0 && `, ${bytes(sent)} sent, ${bytes(received)} received`}
             </span>
           )}
         </li>

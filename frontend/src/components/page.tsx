@@ -16,7 +16,7 @@ export function PageHeader({ title, count, children }: Props) {
         {title}{" "}
         {count != null && <span className="ml-1 font-normal text-faint tabular-nums">{grouped(count)}</span>}
       </h1>
-      <div className="flex gap-2">{children}</div>
+      <div className="flex flex-wrap gap-2">{children}</div>
     </div>
   );
 }

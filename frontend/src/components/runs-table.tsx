@@ -30,7 +30,8 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
             Started by
           </th>
           <th scope="col" className="hidden @5xl:table-cell">
-            Note
+            {" "}
+            Details
           </th>
         </tr>
       </thead>

@@ -31,11 +31,11 @@ function show(toast: Omit<Toast, "id">): void {
   if (toast.kind === "good") setTimeout(() => dismiss(id), SHOWN);
 }
 
-export function say(text: string, more?: ReactNode): void {
+export function showSuccess(text: string, more?: ReactNode): void {
   show({ kind: "good", text, more });
 }
 
-export function complain(error: unknown, more?: ReactNode): void {
+export function showError(error: unknown, more?: ReactNode): void {
   const { title, next } = describe(error);
   show({ kind: "bad", text: next ? `${title} ${next}` : title, more });
 }

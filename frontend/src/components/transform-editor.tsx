@@ -3,7 +3,7 @@ import { Button } from "./button";
 import { CodeEditor } from "./code-editor";
 
 const EXAMPLE = `def transform(record):
-    """Called for each record: return it changed, a list of records, or None to drop it."""
+    """Called for each record. Return the record, a list of records, or None to drop it."""
     return record
 `;
 const NOTHING: CodeMessage[] = [];
@@ -20,17 +20,17 @@ export function TransformEditor({ code, onChange, error }: Props) {
   return (
     <div className="grid gap-2">
       <p className="text-soft">
-        A function <code className="font-mono">transform(record)</code> is called for each record, in a
-        sandbox without a network. It returns the record, a list of records, or None to drop it. A preview
-        shows what it makes.
+        Drover calls your function <code className="font-mono">transform(record)</code> for each record, in a
+        sandbox without network access. Return the record, a list of records, or None to drop the record. Use
+        the preview to see the result.
       </p>
       {code === "" ? (
         <div>
-          <Button onClick={() => onChange(EXAMPLE)}>Begin with an example</Button>
+          <Button onClick={() => onChange(EXAMPLE)}>Start from an example</Button>
         </div>
       ) : (
         <CodeEditor
-          label="Code of the transform"
+          label="Transform code"
           value={code}
           onChange={onChange}
           messages={error ? placed(error) : NOTHING}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { duration, secondsBetween } from "./duration";
+import { nameInWords } from "./name";
 import { bytes, count, plural, shortCount } from "./number";
 import { cronInWords, scheduleInWords } from "./schedule";
 import { absoluteTime, relativeTime } from "./time";
@@ -42,7 +43,7 @@ describe("relative times", () => {
   const now = Date.parse("2026-11-22T10:00:00Z");
   it.each([
     ["2026-11-22T09:59:55Z", "just now"],
-    ["2026-11-22T10:00:05Z", "any moment"],
+    ["2026-11-22T10:00:05Z", "in a few seconds"],
     ["2026-11-22T09:59:15Z", "45 sec. ago"],
     ["2026-11-22T09:01:01Z", "58 min. ago"],
     ["2026-11-22T12:30:00Z", "in 2 hr."],
@@ -95,7 +96,7 @@ describe("schedules", () => {
     expect(scheduleInWords({ cron: "0 9 * * *", timezone: "America/New_York" })).toBe(
       "Daily at 09:00, America/New York",
     );
-    expect(scheduleInWords(null)).toBe("On demand");
+    expect(scheduleInWords(null)).toBe("Manual");
   });
 });
 
@@ -110,4 +111,8 @@ describe("numbers", () => {
     expect(bytes(4_100_000)).toBe("4.1\u00a0MB");
     expect(bytes(999_600)).toBe("1.0\u00a0MB");
   });
+});
+
+it("a field's name reads as words, with the usual capitals", () => {
+  expect(["accessKeyId", "base_url", "role"].map(nameInWords)).toEqual(["Access key ID", "Base URL", "Role"]);
 });

@@ -21,11 +21,11 @@ const MONTHS = [
 ];
 const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/** A schedule as one would say it; a cron pattern too odd for words is shown as it is. */
+/** A schedule in words. A cron expression that has no short wording is shown as it is. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
-  if (!schedule) return "On demand";
+  if (!schedule) return "Manual";
   if (schedule.interval_seconds) return `Every ${interval(schedule.interval_seconds)}`;
-  if (!schedule.cron) return "On demand";
+  if (!schedule.cron) return "Manual";
   return cronInWords(schedule.cron, schedule.timezone ?? "UTC");
 }
 
@@ -77,7 +77,7 @@ function hoursInWords(minute: number, hour: string): string | null {
   return minute === 0 ? words : `${words} at :${pad(minute)}`;
 }
 
-/** The step of a field such as "every 15th of 60"; a step that leaves a shorter last gap (7 of 60) has no honest short phrase. */
+/** The step of a field such as "every 15th of 60"; a step that leaves a shorter last gap (7 of 60) has no short wording. */
 function evenStep(field: string, cycle: number): number | null {
   const step = Number(/^(?:\*|0)\/(\d+)$/.exec(field)?.[1]);
   return step > 0 && cycle % step === 0 ? step : null;
@@ -95,7 +95,7 @@ function daysInWords(day: string, month: string, weekday: string): string | null
   if (inMonth === null) return null;
   if (day === "*" && weekday === "*") return inMonth ? `Every day in ${inMonth}` : "Daily";
   if (weekday === "*") return dayOfMonth(day, inMonth);
-  if (day !== "*") return null; // cron means "either", which no short phrase says
+  if (day !== "*") return null; // cron runs on either of them, which has no short wording
   const names = weekdayInWords(weekday);
   return names && (inMonth ? `${names} in ${inMonth}` : names);
 }

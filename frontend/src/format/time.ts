@@ -17,7 +17,7 @@ export function relativeTime(at: string, now: number): string {
   const seconds = (Date.parse(at) - now) / 1000;
   if (Number.isNaN(seconds)) return "–";
   const size = Math.abs(seconds);
-  if (size < 10) return seconds > SKEW ? "any moment" : "just now";
+  if (size < 10) return seconds > SKEW ? "in a few seconds" : "just now";
   const step = STEPS.find(([limit]) => size < limit)!;
   const [, unitSize, unit] = step;
   return relative.format(Math.trunc(seconds / unitSize), unit);

@@ -15,7 +15,7 @@ interface FollowOptions {
   backOff?: (attempt: number) => number;
 }
 
-/** The server answered in a way that trying again will not change (gone, forbidden). */
+/** The server refused the stream for good, for example with 403 or 404. Another request would be refused too. */
 export class StreamRefused extends Error {
   constructor(readonly status: number) {
     super(`The live view was refused (${status}).`);
@@ -113,14 +113,14 @@ class Watchdog {
 
   constructor(
     private readonly silence: number,
-    private readonly bark: () => void,
+    private readonly onSilence: () => void,
   ) {
     this.feed();
   }
 
   feed(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(this.bark, this.silence);
+    this.timer = setTimeout(this.onSilence, this.silence);
   }
 
   stop(): void {

@@ -27,7 +27,7 @@ export function useOrgEvents(): void {
       onEvent: ({ event }) => {
         if (event === "run") timer ??= setTimeout(refresh, PAUSE);
       },
-    }).catch(() => undefined); // refused: the lists still look by themselves now and then
+    }).catch(() => undefined); // refused: the lists are still polled
     return () => {
       abort.abort();
       clearTimeout(timer);

@@ -6,8 +6,8 @@ function subscribe(listener: () => void): () => void {
 }
 
 /**
- * Whether someone can see this tab. Streams stop in tabs nobody sees: a browser opens at most six
- * connections to one HTTP/1 server, and forgotten tabs would take them all.
+ * Whether this tab is visible. Streams stop in hidden tabs: a browser opens at most six connections to one
+ * HTTP/1 server, and forgotten tabs would use them all.
  */
 export function useTabVisible(): boolean {
   return useSyncExternalStore(subscribe, () => !document.hidden);

@@ -1,11 +1,11 @@
-/** The browser's half of a passkey ceremony; the server's options and answers are WebAuthn's own JSON. */
+/** The browser's part of a passkey log-in. Options and answers are the JSON of the WebAuthn standard. */
 
 interface Begun {
   challenge: string;
   options: Record<string, unknown>;
 }
 
-/** Whether this browser can do it here: it needs https, or localhost. */
+/** Whether passkeys can be used here: they need a browser that knows them, and https or localhost. */
 export function passkeysWork(): boolean {
   return (
     "PublicKeyCredential" in globalThis &&
@@ -33,7 +33,7 @@ function plain(credential: Credential | null): Record<string, unknown> {
   return (credential as PublicKeyCredential).toJSON() as unknown as Record<string, unknown>;
 }
 
-/** Said when the person, or the browser, gave the ceremony up. */
-export function gaveUp(error: unknown): boolean {
+/** Whether the person or the browser cancelled. */
+export function wasCancelled(error: unknown): boolean {
   return error instanceof DOMException && ["NotAllowedError", "AbortError"].includes(error.name);
 }

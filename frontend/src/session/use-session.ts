@@ -2,7 +2,7 @@ import { useSyncExternalStore } from "react";
 import { currentSession, onSessionChange } from "@/api/session";
 import type { Permission, Session } from "@/api/types";
 
-/** The session of a logged-in page; the router lets nobody else in. */
+/** The session of a page for which the router requires a log-in. */
 export function useSession(): Session | null {
   const state = useSyncExternalStore(onSessionChange, currentSession);
   return state.status === "known" ? state.session : null;
@@ -10,7 +10,7 @@ export function useSession(): Session | null {
 
 type Organization = NonNullable<Session["organization"]>;
 
-/** What someone may do with an object of this domain, or of none. */
+/** Whether the person has the permission for an object in this domain, or in no domain. */
 export function allows(
   organization: Organization,
   permission: Permission,
@@ -29,8 +29,8 @@ export function useMay(): (permission: Permission, domainId?: string | null) => 
 /** Why nothing can be changed or run in the organization now; null when it can. */
 export function useReadOnly(): string | null {
   const organization = useSession()?.organization;
-  if (organization?.suspended_at) return "The organization is suspended";
-  if (organization?.deletion_at) return "The organization is about to be deleted";
+  if (organization?.suspended_at) return "The organization is suspended.";
+  if (organization?.deletion_at) return "The organization is scheduled for deletion.";
   return null;
 }
 

@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from apps.egress.exceptions import EgressError
 from apps.engine.contract import DestinationSpec, StorageRoot
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
@@ -89,8 +90,9 @@ def made(config: dict[str, Any], *, allow_private: bool = True) -> Destination:
     )
 
 
-def failure(destination: Destination) -> EngineError:
-    with pytest.raises(EngineError) as caught:
+def failure(destination: Destination) -> EngineError | EgressError:
+    expected: Any = (EngineError, EgressError)
+    with pytest.raises(expected) as caught:
         destination.open(())
     told = " ".join([str(caught.value), *caught.value.evidence])
     assert SECRET not in told
@@ -171,7 +173,7 @@ def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: 
         else {"bucket_url": f"gs://{BUCKET}/x", "endpoint_url": servers.gcs}
     )
     error = failure(made(config, allow_private=False))
-    assert isinstance(error, ConfigurationError)
+    assert isinstance(error, EgressError)
     assert "refused" in error.message
     steps = list(made(config, allow_private=False).check())
     assert [(step.step, step.ok) for step in steps] == [("resolve", False)]

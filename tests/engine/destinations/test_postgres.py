@@ -15,6 +15,7 @@ import pytest
 from loguru import logger
 from psycopg import sql
 
+from apps.egress.exceptions import EgressError
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
     AuthenticationError,
@@ -380,8 +381,8 @@ def made(target: PostgresTarget, *, allow_private: bool = True, **settings: Any)
         ({"database": "nowhere"}, ConfigurationError, "authenticate"),
         ({"sslmode": "require"}, ConfigurationError, "authenticate"),
         ({"port": 1}, DestinationError, "connect"),
-        ({"host": "no-such-host.invalid"}, ConfigurationError, "resolve"),
-        ({"host": "/var/run"}, ConfigurationError, "resolve"),
+        ({"host": "no-such-host.invalid"}, EgressError, "resolve"),
+        ({"host": "/var/run"}, EgressError, "resolve"),
     ],
 )
 def test_refusals_have_a_class_a_step_and_no_secret(
@@ -399,7 +400,7 @@ def test_refusals_have_a_class_a_step_and_no_secret(
 
 def test_private_addresses_are_refused_unless_allowed(target: PostgresTarget) -> None:
     destination = made(target, allow_private=False)
-    with pytest.raises(ConfigurationError, match="refused"):
+    with pytest.raises(EgressError, match="refused"):
         destination.open(())
     steps = list(destination.check())
     assert [(step.step, step.ok) for step in steps] == [("resolve", False)]

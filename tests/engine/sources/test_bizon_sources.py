@@ -13,6 +13,7 @@ from bizon.connectors.sources.notion.src import source as notion
 from bizon.connectors.sources.periscope.src import source as periscope
 from bizon.connectors.sources.pokeapi.src import source as pokeapi
 
+from apps.egress.exceptions import EgressError
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
@@ -102,7 +103,7 @@ def test_hubspot_renews_its_login_under_the_egress_policy(hubspot: Point) -> Non
     with serving(hubspot_api) as api:
         hubspot(api)
         assert read(build("hubspot", config, "contacts")).rows == PEOPLE
-        with pytest.raises(ConfigurationError, match="is refused"):
+        with pytest.raises(EgressError, match="is refused"):
             build("hubspot", config, "contacts", private=False).get()
 
 
@@ -398,6 +399,6 @@ def test_private_addresses_are_refused_without_asking(
 ) -> None:
     with serving(always(Reply({}))) as api:
         point(api, module, "BASE_URL")
-        with pytest.raises(ConfigurationError, match="is refused"):
+        with pytest.raises(EgressError, match="is refused"):
             build(kind, config, stream, private=False).get()
         assert api.asked == []

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
+from apps.egress.exceptions import EgressError
 from apps.engine.contract import StorageRoot
 from apps.engine.failures import (
     AuthenticationError,
@@ -398,9 +399,7 @@ def test_another_orgs_files_are_not_there(root: StorageRoot, folder: Path) -> No
         source(other, "**", "files", format="csv").get()
 
 
-def failure(
-    reader: Any, kind: type[EngineError], token: dict[str, Any] | None = None
-) -> EngineError:
+def failure(reader: Any, kind: Any, token: dict[str, Any] | None = None) -> Any:
     with pytest.raises(kind) as caught:
         reader.get(token or {})
     return caught.value
@@ -527,7 +526,7 @@ def test_a_web_file_that_changed_is_not_read_on(monkeypatch: pytest.MonkeyPatch)
         (Reply(b"no", 500), SourceError),
         (Reply(b"a,b\n", declared=999), SourceError),
         (Reply(b"x" * (2 << 20)), SourceError),
-        (Reply(b"", 302, {"Location": "http://169.254.169.254/"}), ConfigurationError),
+        (Reply(b"", 302, {"Location": "http://169.254.169.254/"}), EgressError),
     ],
 )
 def test_a_download_that_fails_says_why(reply: Reply, kind: type[EngineError]) -> None:
@@ -541,7 +540,7 @@ def test_a_download_that_fails_says_why(reply: Reply, kind: type[EngineError]) -
 def test_a_private_web_address_is_refused() -> None:
     with serving(always(Reply(b"a\n1\n"))) as api:
         reader = build("files", {"path": f"{api.url}/a.csv"}, "a", private=False)
-        failure(reader, ConfigurationError)
+        failure(reader, EgressError)
         assert api.asked == []
 
 

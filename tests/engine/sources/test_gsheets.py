@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from apps.egress.exceptions import EgressError
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
@@ -143,6 +144,6 @@ def test_a_broken_key_is_refused_without_repeating_it(text: str, key: dict[str, 
 def test_private_addresses_are_refused(key: dict[str, str], pointed: Any) -> None:
     with serving(google) as api:
         pointed(api)
-        with pytest.raises(EngineError, match="refused"):
+        with pytest.raises(EgressError, match="refused"):
             source(key, private=False).get()
         assert api.asked == []

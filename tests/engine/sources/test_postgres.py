@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.egress.exceptions import EgressError
 from apps.engine.failures import (
     AuthenticationError,
     ConfigurationError,
-    EngineError,
     PositionGone,
     SourceError,
 )
@@ -459,8 +459,11 @@ def test_reading_leaves_no_transaction_open(database: SourceDatabase) -> None:
 
 
 def failing(
-    where: SourceDatabase, kind: type[EngineError], stream: str = "numbers", **changes: Any
-) -> EngineError:
+    where: SourceDatabase,
+    kind: Any,
+    stream: str = "numbers",
+    **changes: Any,
+) -> Any:
     source = build("postgres", {**where.config, **changes}, stream)
     with pytest.raises(kind) as caught:
         source.get()
@@ -562,9 +565,9 @@ def test_a_lost_connection_fails_the_page_and_the_next_try_reads_on(
 
 def test_a_private_address_is_refused_without_connecting(database: SourceDatabase) -> None:
     source = build("postgres", database.config, "numbers", private=False)
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1 is refused"):
+    with pytest.raises(EgressError, match=r"127\.0\.0\.1 is refused"):
         source.get()
 
 
 def test_a_socket_path_is_not_a_host(database: SourceDatabase) -> None:
-    failing(database, ConfigurationError, host="/var/run/postgresql")
+    failing(database, EgressError, host="/var/run/postgresql")

@@ -86,14 +86,14 @@ describe("the settings form", () => {
     const user = userEvent.setup();
     const stored = { set: true, last4: "1234" };
     render(<Harness start={{ host: "h", password: stored }} />);
-    expect(screen.getByText("Set, ends with 1234")).toBeTruthy();
+    expect(screen.getByText("Set, ends in 1234")).toBeTruthy();
     expect(screen.getByLabelText("Password").tagName).toBe("BUTTON");
     await user.click(screen.getByRole("button", { name: "Replace" }));
     const input = screen.getByLabelText("Password");
     expect(input.getAttribute("type")).toBe("password");
     await user.type(input, "new");
     expect(current.password).toBe("new");
-    await user.click(screen.getByRole("button", { name: "Keep" }));
+    await user.click(screen.getByRole("button", { name: "Keep current" }));
     expect(current.password).toEqual(stored);
   });
 
@@ -102,7 +102,9 @@ describe("the settings form", () => {
     const input = screen.getByLabelText<HTMLTextAreaElement>(/^Filter/);
     fireEvent.change(input, { target: { value: '{"a": 2' } });
     expect(input.getAttribute("aria-invalid")).toBe("true");
-    expect(document.getElementById(input.getAttribute("aria-describedby")!)!.textContent).toMatch(/not JSON/);
+    expect(document.getElementById(input.getAttribute("aria-describedby")!)!.textContent).toMatch(
+      /not valid JSON/,
+    );
     expect(missing(SCHEMA, SCHEMA, current)).toEqual(["filter"]);
     fireEvent.change(input, { target: { value: '{"a": 2}' } });
     expect(input.getAttribute("aria-invalid")).toBeNull();

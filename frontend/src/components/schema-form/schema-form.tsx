@@ -25,9 +25,9 @@ interface FormProps {
   path?: string;
 }
 
-/** Settings as a form: what is required first, the rest folded away unless it has an error. */
+/** Settings as a form: required ones first, the others folded away unless one of them has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
-  const [open, setOpen] = useState(false); // what an error unfolded stays so while it is corrected
+  const [open, setOpen] = useState(false); // settings that an error opened stay open while the error is corrected
   const fields = fieldsOf(schema, root);
   const foldable = fields.filter((field) => !field.required && !isLogin(field, root));
   const folded = foldable.length > 2 ? foldable : [];
@@ -55,7 +55,7 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
           className="rounded-card border border-line"
         >
           <summary className="rounded-card px-3 py-2 text-soft hover:bg-hover">
-            {shown.length > 0 ? "More settings" : "Settings, all optional"}{" "}
+            {shown.length > 0 ? "More settings" : "Optional settings"}{" "}
             <span className="text-faint">{folded.length}</span>
           </summary>
           <div className="grid gap-4 border-t border-line p-3">{folded.map(render)}</div>

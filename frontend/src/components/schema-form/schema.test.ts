@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   constantsOf,
   fieldsOf,
-  inWords,
   isSetMarker,
   missing,
   optionOf,
@@ -105,7 +104,6 @@ describe("a settings schema as a form", () => {
       fallback: 100,
       nullable: false,
     });
-    expect(inWords("accessKeyId")).toBe("Access key ID");
   });
 
   it("a union's option is known by its constant", () => {

@@ -1,4 +1,5 @@
 /** Reads the JSON Schema of a connector's settings as the fields of a form. */
+import { nameInWords } from "@/format/name";
 
 export interface Schema {
   [keyword: string]: unknown;
@@ -100,7 +101,7 @@ function beyond(title: string, description: string | null): string | null {
   return description?.replace(/\.$/, "").toLowerCase() === title.toLowerCase() ? null : description;
 }
 
-/** What a property says of itself outranks what its only alternative says. */
+/** The property's own title and description, which replace those of its only alternative. */
 function kept(schema: Schema): Schema {
   const words = ["title", "description", "writeOnly", "examples"];
   return Object.fromEntries(
@@ -113,7 +114,7 @@ function titleOf(name: string, schema: Schema): string {
   const own = text(schema.title);
   const generated =
     own === null || own.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
-  return generated ? inWords(name) : own;
+  return generated ? nameInWords(name) : own;
 }
 
 function exampleOf(node: Schema): string | null {
@@ -180,7 +181,7 @@ function unionOption(option: Schema, root: Schema): UnionOption {
   const constant = Object.entries(constantsOf(option, root))[0];
   const marker = constant ? { name: constant[0], value: constant[1] } : null;
   const title = text(option.title);
-  const named = title?.includes(" ") ? title : inWords(String(marker?.value ?? title ?? "Option"));
+  const named = title?.includes(" ") ? title : nameInWords(String(marker?.value ?? title ?? "Option"));
   return { title: named, schema: option, marker };
 }
 
@@ -190,7 +191,7 @@ export function optionOf(value: unknown, options: UnionOption[]): number {
   return options.findIndex(({ marker }) => marker === null || value[marker.name] === marker.value);
 }
 
-/** What an object must say that nobody is asked for. */
+/** The properties of an object that have a constant value, which nobody is asked for. */
 export function constantsOf(schema: Schema, root: Schema): Config {
   const properties = isObject(schema.properties) ? schema.properties : {};
   const constants = Object.entries(properties)
@@ -227,7 +228,7 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === "" || (isObject(value) && Object.keys(value).length === 0);
 }
 
-/** What somebody is typing where JSON is wanted, and is not JSON yet. It blocks the form; it is never sent. */
+/** Text in a JSON field that is not valid JSON yet. It blocks the form and is never sent. */
 export class Unfinished {
   constructor(readonly text: string) {}
 }
@@ -254,36 +255,6 @@ export function missing(schema: Schema, root: Schema, value: Config, path = ""):
     const empty = given === undefined || given === "" || (given === null && !shape.nullable);
     return required && empty && shape.fallback === undefined ? [here] : [];
   });
-}
-
-const CAPITALS = new Set([
-  "api",
-  "csv",
-  "gb",
-  "http",
-  "id",
-  "ip",
-  "json",
-  "kb",
-  "mb",
-  "sql",
-  "ssl",
-  "tls",
-  "uri",
-  "url",
-  "utf",
-]);
-
-/** `base_url` and `pageSize` as `Base URL` and `Page size`. */
-export function inWords(name: string): string {
-  const words = name
-    .replace(/([a-z\d])([A-Z])/g, "$1 $2")
-    .replace(/[_-]+/g, " ")
-    .trim()
-    .toLowerCase()
-    .split(" ");
-  const text = words.map((word) => (CAPITALS.has(word) ? word.toUpperCase() : word)).join(" ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function allTexts(options: Schema[]): boolean {

@@ -3,7 +3,7 @@ import { Button } from "@/components/button";
 import { CrossIcon, LockIcon, PlusIcon } from "@/components/icons";
 import { isSetMarker, Unfinished, type Config, type FieldShape } from "./schema";
 
-/** What descriptions put between backticks. */
+/** Text whose parts between backticks are shown as code. */
 export function WithCode({ text }: { text: string }) {
   return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
@@ -68,7 +68,7 @@ export function Control({ shape, control, value, onChange }: ControlProps) {
 
 function placeholderOf({ fallback, example }: FieldShape): string | undefined {
   if (fallback !== undefined && fallback !== null && fallback !== "") return String(fallback);
-  return example === null ? undefined : `Such as ${example}`;
+  return example === null ? undefined : `Example: ${example}`;
 }
 
 function asText(value: unknown): string {
@@ -105,7 +105,7 @@ interface InputProps {
   onChange: (value: unknown) => void;
 }
 
-/** Write-only: what is stored is never shown, only that it is there and how it ends. */
+/** A stored secret is never shown, only whether it is set and its last four characters. */
 function SecretInput({ control, value, onChange }: InputProps) {
   const [stored] = useState(() => (isSetMarker(value) && value.set ? value : null));
   if (isSetMarker(value) && value.set) {
@@ -113,7 +113,7 @@ function SecretInput({ control, value, onChange }: InputProps) {
       <div className="flex items-center gap-2">
         <span className="control flex items-center gap-2 bg-hover! text-soft!">
           <LockIcon className="shrink-0 text-faint" />
-          {value.last4 ? `Set, ends with ${value.last4}` : "Set"}
+          {value.last4 ? `Set, ends in ${value.last4}` : "Set"}
         </span>
         <Button {...control} aria-invalid={undefined} aria-label="Replace" onClick={() => onChange("")}>
           Replace
@@ -131,7 +131,7 @@ function SecretInput({ control, value, onChange }: InputProps) {
         value={typeof value === "string" ? value : ""}
         onChange={({ target }) => onChange(target.value)}
       />
-      {stored && <Button onClick={() => onChange(stored)}>Keep</Button>}
+      {stored && <Button onClick={() => onChange(stored)}>Keep current</Button>}
     </div>
   );
 }
@@ -145,7 +145,7 @@ function TextsInput({ control, value, fallback, onChange }: InputProps & { fallb
       rows={Math.min(6, Math.max(2, raw.split("\n").length))}
       {...control}
       value={raw}
-      placeholder={Array.isArray(fallback) && fallback.length > 0 ? fallback.join("\n") : "One a line"}
+      placeholder={Array.isArray(fallback) && fallback.length > 0 ? fallback.join("\n") : "One per line"}
       onChange={({ target }) => {
         setRaw(target.value);
         const entries = target.value
@@ -180,7 +180,7 @@ function JsonInput({ control, value, onChange }: InputProps) {
       />
       {wrong && (
         <p id={id} className="text-xs text-bad">
-          This is not JSON yet.
+          This is not valid JSON.
         </p>
       )}
     </>

@@ -1,20 +1,20 @@
 import type { CheckStep } from "@/api/types";
 import { CheckIcon, CrossIcon } from "@/components/icons";
 import { duration } from "@/format/duration";
-import { inWords } from "@/components/schema-form/schema";
+import { nameInWords } from "@/format/name";
 
 /** What a connection check did, step by step, up to the first that failed. */
 export function CheckSteps({ steps }: { steps: CheckStep[] }) {
   return (
     <ol
-      aria-label="Connection check"
+      aria-label="Connection test"
       className="grid gap-1 rounded-card border border-line p-3 text-[0.8125rem]"
     >
       {steps.map(({ step, ok, message, ms }) => (
         <li key={step} className="grid grid-cols-[1.25rem_6.5rem_1fr_auto] items-start gap-x-2">
           {ok ? <CheckIcon className="mt-0.5 text-good" /> : <CrossIcon className="mt-0.5 text-bad" />}
           <span className="font-medium">
-            {inWords(step)}
+            {nameInWords(step)}
             <span className="sr-only">{ok ? " succeeded" : " failed"}</span>
           </span>
           <span className={ok ? "min-w-0 break-words text-soft" : "min-w-0 break-words text-bad"}>

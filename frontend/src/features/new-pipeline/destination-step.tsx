@@ -15,6 +15,12 @@ import { StepActions } from "./step";
 
 type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
 
+const MODE_HINTS: Record<WriteMode, string> = {
+  replace: "Each successful run replaces the whole table in one step.",
+  append: "Each run adds its records to the table.",
+  merge: "Records whose primary key is in the table already replace the old ones; others are added.",
+};
+
 interface Props {
   draft: Draft;
   /** What the server found wrong with the destination when the pipeline was saved. */
@@ -23,9 +29,9 @@ interface Props {
 }
 
 const MODE_WORDS: Record<WriteMode, string> = {
-  replace: "Replace what is there, all at once",
-  append: "Add to what is there",
-  merge: "Update by key, add what is new",
+  replace: "Overwrite table",
+  append: "Append",
+  merge: "Merge on primary key",
 };
 
 export function DestinationStep({ draft, errors, onDone }: Props) {
@@ -83,13 +89,13 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
           )}
           <div className="grid gap-4 sm:grid-cols-2">
             <TextField
-              label="Table or data set"
+              label="Destination table"
               value={table}
               onChange={({ target }) => setTable(target.value)}
-              error={errors.table ?? (tried && !table.trim() ? "This is needed." : null)}
+              error={errors.table ?? (tried && !table.trim() ? "This field is required." : null)}
               maxLength={200}
             />
-            <Field label="Each run writes" error={errors.write_mode}>
+            <Field label="Write mode" hint={mode && MODE_HINTS[mode]} error={errors.write_mode}>
               {(control) => (
                 <select
                   className="control"
@@ -110,7 +116,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
           {check.error && <ErrorNotice error={check.error} />}
           <StepActions
             next="Continue"
-            blocked={mode ? null : "This destination cannot take what the stream gives"}
+            blocked={mode ? null : "This destination supports none of the write modes of this stream"}
             onNext={() =>
               attempt(
                 () =>
@@ -119,12 +125,12 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
             }
           >
             <Button
-              blocked={check.isPending ? "Checking" : null}
+              blocked={check.isPending ? "Testing" : null}
               onClick={() =>
                 attempt(() => (end.connectorId ? checkSaved.mutate(end.connectorId) : checkNew.mutate(end)))
               }
             >
-              {check.isPending ? "Checking…" : "Check connection"}
+              {check.isPending ? "Testing…" : "Test connection"}
             </Button>
           </StepActions>
         </>

@@ -10,7 +10,7 @@ export interface End {
   connectorId: string | null;
   kind: string;
   config: Config;
-  /** What a person calls it. */
+  /** The name shown for it. */
   label: string;
 }
 

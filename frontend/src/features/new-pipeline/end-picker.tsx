@@ -73,7 +73,11 @@ export function EndPicker({ role, connectorId, kind, onConnector, onKind }: Prop
           ))}
         </Choices>
       )}
-      {connectors.length + kinds.length === 0 && <p className="text-soft">Nothing matches “{text}”.</p>}
+      {connectors.length + kinds.length === 0 && (
+        <p className="text-soft">
+          No {role} matches “{text}”.
+        </p>
+      )}
     </div>
   );
 }

@@ -2,7 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { fieldMessages, messagesBelow } from "@/api/problem";
 import { PageHeader } from "@/components/page";
-import { say } from "@/components/toast";
+import { showSuccess } from "@/components/toast";
 import { scheduleInWords } from "@/format/schedule";
 import { DestinationStep } from "./destination-step";
 import { EMPTY_DRAFT, type Draft } from "./draft";
@@ -27,7 +27,7 @@ export function NewPipelinePage() {
     setDraft((before) => ({ ...before, ...change }));
     const next = step + 1;
     setOpen(next);
-    // another source has other streams, so what came after is asked again
+    // another source has other streams, so the later steps are filled in again
     setReached(step === 0 ? next : Math.max(reached, next));
     create.reset();
   }
@@ -37,7 +37,7 @@ export function NewPipelinePage() {
     setDraft(whole);
     create.mutate(whole, {
       onSuccess: (pipeline) => {
-        say(`${pipeline.name} was created.`);
+        showSuccess(`${pipeline.name} was created.`);
         void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
       },
       onError: (error) => setOpen(stepOf(Object.keys(fieldMessages(error)))),

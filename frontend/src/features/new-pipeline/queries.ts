@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { answer, api, intention } from "@/api/client";
+import { answer, api, idempotencyKey } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector, ConnectorRow, Pipeline } from "@/api/types";
 import type { Schedule } from "@/format/schedule";
@@ -74,7 +74,7 @@ export function useSaveConnector(role: Role) {
     mutationFn: (connector: { name: string; kind: string; config: Config }): Promise<Connector> =>
       answer(
         api.POST("/api/v1/connectors", {
-          params: { header: { "Idempotency-Key": intention() } },
+          params: { header: { "Idempotency-Key": idempotencyKey() } },
           body: { role, name: connector.name, kind: connector.kind, config: pruned(connector.config) },
         }),
       ),
@@ -111,7 +111,7 @@ export function useCreatePipeline() {
     mutationFn: (draft: Draft): Promise<Pipeline> =>
       answer(
         api.POST("/api/v1/pipelines", {
-          params: { header: { "Idempotency-Key": intention() } },
+          params: { header: { "Idempotency-Key": idempotencyKey() } },
           body: {
             name: draft.name.trim(),
             tags: draft.tags,

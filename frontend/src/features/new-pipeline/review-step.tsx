@@ -33,13 +33,13 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           value={name}
           maxLength={120}
           required
-          error={errors.name ?? nameTaken(error) ?? (name.trim() === "" ? "This is needed." : null)}
+          error={errors.name ?? nameTaken(error) ?? (name.trim() === "" ? "This field is required." : null)}
           onChange={({ target }) => setName(target.value)}
         />
         <TextField
           label="Tags"
           optional
-          hint="Separated by commas."
+          hint="Separate tags with commas."
           value={tags}
           error={errors.tags}
           onChange={({ target }) => setTags(target.value)}
@@ -47,7 +47,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
       </div>
       <details open={transform !== ""} className="rounded-card border border-line">
         <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">
-          Change records with Python <span className="font-normal text-faint">(optional)</span>
+          Transform records with Python <span className="font-normal text-faint">(optional)</span>
         </summary>
         <div className="border-t border-line p-3">
           <TransformEditor code={transform} onChange={setTransform} error={wrong} />
@@ -59,7 +59,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
       {preview.data?.ok && (
         <div className="grid gap-1.5">
           <p className="text-soft">
-            {plural(preview.data.records.length, "record")} read now. Nothing was written.
+            Read {plural(preview.data.records.length, "record")} from the source. Nothing was written.
           </p>
           <PreviewTable preview={preview.data} />
         </div>
@@ -67,11 +67,11 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
       {error != null && !nameTaken(error) && !wrong && <ErrorNotice error={error} />}
       <StepActions
         next={saving ? "Creating…" : "Create pipeline"}
-        blocked={saving ? "Creating" : name.trim() === "" ? "It needs a name" : null}
+        blocked={saving ? "Creating" : name.trim() === "" ? "Enter a name first" : null}
         onNext={() => onDone({ name, tags: tagsOf(tags), transform })}
       >
         <Button blocked={preview.isPending ? "Reading" : null} onClick={read}>
-          Preview ten records
+          Preview 10 records
         </Button>
       </StepActions>
     </div>

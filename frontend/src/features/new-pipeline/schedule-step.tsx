@@ -7,7 +7,7 @@ import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
 import { timesQuery } from "./queries";
 import { StepActions } from "./step";
 
-type Manner = "never" | "interval" | "daily" | "cron";
+type Timing = "manual" | "interval" | "daily" | "cron";
 
 const INTERVALS = [300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600];
 
@@ -18,35 +18,35 @@ interface Props {
 }
 
 export function ScheduleStep({ schedule, errors, onDone }: Props) {
-  const [manner, setManner] = useState<Manner>(mannerOf(schedule));
+  const [timing, setTiming] = useState<Timing>(timingOf(schedule));
   const [seconds, setSeconds] = useState(schedule?.interval_seconds ?? 3600);
   const [time, setTime] = useState("06:00");
   const [cron, setCron] = useState(schedule?.cron ?? "0 6 * * 1-5");
   const [zone, setZone] = useState(schedule?.timezone ?? viewersZone());
-  const result = build(manner, seconds, time, cron, zone);
-  const bad = manner === "cron" && cron.trim().split(/\s+/).length !== 5;
+  const result = build(timing, seconds, time, cron, zone);
+  const bad = timing === "cron" && cron.trim().split(/\s+/).length !== 5;
   const times = useQuery(timesQuery(bad ? null : result));
   const messages = { ...messagesBelow(fieldMessages(times.error), "schedule"), ...errors };
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label="It runs">
+        <Field label="Schedule">
           {(control) => (
             <select
               className="control"
               {...control}
-              value={manner}
-              onChange={({ target }) => setManner(target.value as Manner)}
+              value={timing}
+              onChange={({ target }) => setTiming(target.value as Timing)}
             >
-              <option value="never">Only when someone starts it</option>
-              <option value="interval">Again and again</option>
-              <option value="daily">Once a day</option>
-              <option value="cron">By a cron pattern</option>
+              <option value="manual">Manual</option>
+              <option value="interval">Every…</option>
+              <option value="daily">Daily</option>
+              <option value="cron">Custom (cron)</option>
             </select>
           )}
         </Field>
-        {manner === "interval" && (
-          <Field label="How often" error={messages.interval_seconds}>
+        {timing === "interval" && (
+          <Field label="Interval" error={messages.interval_seconds}>
             {(control) => (
               <select
                 className="control"
@@ -63,20 +63,22 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
             )}
           </Field>
         )}
-        {manner === "daily" && (
+        {timing === "daily" && (
           <TextField
-            label="At"
+            label="Time"
             type="time"
             required
             value={time}
             onChange={({ target }) => setTime(target.value)}
           />
         )}
-        {manner === "cron" && (
+        {timing === "cron" && (
           <TextField
-            label="Cron pattern"
+            label="Cron expression"
             hint={
-              bad ? "Five fields: minute, hour, day of month, month, day of week." : cronInWords(cron, zone)
+              bad
+                ? "Enter five fields: minute, hour, day of month, month, day of week."
+                : cronInWords(cron, zone)
             }
             error={messages.cron}
             value={cron}
@@ -84,7 +86,7 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
             onChange={({ target }) => setCron(target.value)}
           />
         )}
-        {(manner === "daily" || manner === "cron") && (
+        {(timing === "daily" || timing === "cron") && (
           <Field label="Time zone" error={messages.timezone}>
             {(control) => (
               <select
@@ -104,37 +106,37 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
       {result && !bad && <NextTimes times={times.data?.times ?? []} />}
       <StepActions
         next="Continue"
-        blocked={bad ? "The pattern needs five fields" : null}
+        blocked={bad ? "The cron expression needs five fields" : null}
         onNext={() => onDone(result)}
       />
     </div>
   );
 }
 
-/** Room is kept for the line, so that nothing moves when it comes. */
+/** The line keeps its height while it is empty, so that nothing moves when the times arrive. */
 function NextTimes({ times }: { times: string[] }) {
   return (
     <p className="min-h-5 text-[0.8125rem] text-soft" aria-live="polite">
-      {times.length > 0 && `Next, in your time: ${times.map((at) => shortTime(at)).join(" · ")}`}
+      {times.length > 0 && `Next runs, in your time zone: ${times.map((at) => shortTime(at)).join(" · ")}`}
     </p>
   );
 }
 
-function mannerOf(schedule: Schedule | null): Manner {
-  if (!schedule) return "never";
+function timingOf(schedule: Schedule | null): Timing {
+  if (!schedule) return "manual";
   return schedule.interval_seconds ? "interval" : "cron";
 }
 
 function build(
-  manner: Manner,
+  timing: Timing,
   seconds: number,
   time: string,
   cron: string,
   timezone: string,
 ): Schedule | null {
-  if (manner === "never") return null;
-  if (manner === "interval") return { interval_seconds: seconds, timezone };
-  if (manner === "cron") return { cron: cron.trim(), timezone };
+  if (timing === "manual") return null;
+  if (timing === "interval") return { interval_seconds: seconds, timezone };
+  if (timing === "cron") return { cron: cron.trim(), timezone };
   const [hour = "6", minute = "0"] = time.split(":");
   return { cron: `${Number(minute)} ${Number(hour)} * * *`, timezone };
 }

@@ -8,8 +8,9 @@ import { CheckSteps } from "./check-steps";
 import type { End } from "./draft";
 import { EndPicker } from "./end-picker";
 import { useCheckConnector, useCheckSettings, useSaveConnector } from "./queries";
-import { inWords, missing, type Config, type Schema } from "@/components/schema-form/schema";
+import { missing, type Config, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
+import { nameInWords } from "@/format/name";
 import { StepActions } from "./step";
 
 interface Props {
@@ -17,7 +18,7 @@ interface Props {
   onDone: (source: End) => void;
 }
 
-/** A new source is saved as a connector, because finding its streams needs somewhere to ask. */
+/** A new source is saved as a connector, because its streams are listed from a saved connector. */
 export function SourceStep({ source, onDone }: Props) {
   const [connectorId, setConnectorId] = useState(source?.connectorId ?? null);
   const [entry, setEntry] = useState<CatalogueEntry | null>(null);
@@ -60,8 +61,8 @@ function SavedSource({ id, onDone }: { id: string; onDone: () => void }) {
       {check.data && <CheckSteps steps={check.data.steps} />}
       {check.error && <ErrorNotice error={check.error} />}
       <StepActions next="Continue" onNext={onDone}>
-        <Button blocked={check.isPending ? "Checking" : null} onClick={() => check.mutate(id)}>
-          {check.isPending ? "Checking…" : "Check connection"}
+        <Button blocked={check.isPending ? "Testing" : null} onClick={() => check.mutate(id)}>
+          {check.isPending ? "Testing…" : "Test connection"}
         </Button>
       </StepActions>
     </div>
@@ -92,7 +93,7 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
       <SchemaForm schema={schema} value={config} onChange={setConfig} errors={errors} />
       <TextField
         label="Save as"
-        hint="The connector can be used by other pipelines too."
+        hint="Saved as a connector that other pipelines can use too."
         value={name}
         onChange={({ target }) => setName(target.value)}
         error={messages.name ?? nameTaken(save.error)}
@@ -103,7 +104,7 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
       {general && !nameTaken(general) && <ErrorNotice error={general} />}
       {tried && empty.length > 0 && (
         <p role="alert" className="text-bad">
-          Still needed: {empty.map((path) => inWords(path.split(".").at(-1)!)).join(", ")}.
+          Fill in the required fields: {empty.map((path) => nameInWords(path.split(".").at(-1)!)).join(", ")}.
         </p>
       )}
       <StepActions
@@ -122,10 +123,10 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
         }
       >
         <Button
-          blocked={check.isPending ? "Checking" : null}
+          blocked={check.isPending ? "Testing" : null}
           onClick={() => attempt(() => check.mutate(settings))}
         >
-          {check.isPending ? "Checking…" : "Check connection"}
+          {check.isPending ? "Testing…" : "Test connection"}
         </Button>
       </StepActions>
     </div>
@@ -133,5 +134,5 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
 }
 
 export function asRequired(paths: string[]): Record<string, string> {
-  return Object.fromEntries(paths.map((path) => [path, "This is needed."]));
+  return Object.fromEntries(paths.map((path) => [path, "This field is required."]));
 }

@@ -12,7 +12,7 @@ interface StepProps {
   children: ReactNode;
 }
 
-/** One part of a form that opens when its turn comes and folds to a summary after. */
+/** One step of a form. It opens when the steps before it are done, and shows a summary once it is done itself. */
 export function Step({ number, title, summary, state, onOpen, children }: StepProps) {
   return (
     <li className="card">

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { StreamInfo } from "@/api/types";
+import { Button } from "@/components/button";
 import { Field } from "@/components/field";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { count, plural } from "@/format/number";
@@ -12,6 +13,11 @@ import { StepActions } from "./step";
 type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
 
 const MOST_SHOWN = 60;
+
+const MODE_HINTS: Record<SyncMode, string> = {
+  full_refresh: "Each run reads all records.",
+  incremental: "Each run reads only the records that are new since the last run.",
+};
 
 export function StreamStep({
   connectorId,
@@ -28,8 +34,8 @@ export function StreamStep({
   if (data.failure) return <FailureNotice {...data.failure} retry={() => void refetch()} />;
   if (data.streams.length === 0) {
     return (
-      <EmptyState title="No stream was found">
-        The source answered but offers nothing this user may read. Check its permissions, then look again.
+      <EmptyState title="No streams found" action={<Button onClick={() => void refetch()}>Try again</Button>}>
+        The connection works, but the user cannot read any stream. Grant the user read access, then try again.
       </EmptyState>
     );
   }
@@ -63,7 +69,7 @@ export function StreamStep({
         </div>
       </fieldset>
       {found.length > MOST_SHOWN && (
-        <p className="text-soft">{count(found.length - MOST_SHOWN)} more: search to narrow them down.</p>
+        <p className="text-soft">{count(found.length - MOST_SHOWN)} more streams. Search to find them.</p>
       )}
       {chosen && <HowToRead key={chosen.name} stream={chosen} onDone={onDone} />}
     </div>
@@ -71,7 +77,7 @@ export function StreamStep({
 }
 
 function fieldsInWords({ fields }: StreamInfo): string {
-  if (fields.length === 0) return "Fields are known once it is read";
+  if (fields.length === 0) return "The fields are known after the first run";
   const names = fields.map(({ name }) => name);
   return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
 }
@@ -84,7 +90,10 @@ function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: St
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
-        <Field label="Each run reads" hint={incremental ? null : "This stream can only be read in full."}>
+        <Field
+          label="Sync mode"
+          hint={incremental ? MODE_HINTS[syncMode] : "This stream supports full refresh only."}
+        >
           {(control) => (
             <select
               className="control"
@@ -93,13 +102,16 @@ function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: St
               disabled={!incremental}
               onChange={({ target }) => setSyncMode(target.value as SyncMode)}
             >
-              <option value="full_refresh">Everything</option>
-              {incremental && <option value="incremental">What is new since the last run</option>}
+              <option value="full_refresh">Full refresh</option>
+              {incremental && <option value="incremental">Incremental</option>}
             </select>
           )}
         </Field>
         {syncMode === "incremental" && cursors.length > 0 && (
-          <Field label="New means a higher" hint="A field that only grows, such as a time of change.">
+          <Field
+            label="Cursor column"
+            hint="A column whose values only increase, such as the time of the last change."
+          >
             {(control) => (
               <select
                 className="control"

@@ -5,7 +5,7 @@ import { Button } from "@/components/button";
 import { SearchIcon } from "@/components/icons";
 import type { PipelineFilter } from "./filter";
 
-const TYPING = 250; // milliseconds of rest before what is typed becomes the address
+const TYPING = 250; // milliseconds without typing before the text is put into the address
 
 export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: string[] }) {
   const navigate = useNavigate({ from: "/pipelines" });
@@ -42,14 +42,15 @@ export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: stri
       </select>
       {filtered && (
         <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
-          Clear
+          {" "}
+          Clear filters{" "}
         </Button>
       )}
     </div>
   );
 }
 
-/** An absent key is better in an address than an empty one. */
+/** Empty values are left out of the address. */
 function clean(filter: PipelineFilter): PipelineFilter {
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
 }
@@ -58,14 +59,14 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
   const [text, setText] = useState(value);
   const [shown, setShown] = useState(value);
   if (shown !== value) {
-    setShown(value); // the address changed under us: back button, Clear
+    setShown(value); // the address changed elsewhere: the back button, Clear filters
     setText(value);
   }
   useEffect(() => {
     if (text.trim() === value) return;
     const timer = setTimeout(() => onChange(text.trim()), TYPING);
     return () => clearTimeout(timer);
-  }); // the newest onChange each time
+  }); // runs after each render, so that the timer calls the current onChange
   return (
     <div className="relative w-full sm:w-64">
       <SearchIcon className="absolute top-2.5 left-2.5 text-faint" />

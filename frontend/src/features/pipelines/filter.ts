@@ -1,7 +1,7 @@
 import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
 
-/** What the address of the list may say; anything else in it is dropped. */
+/** The filter that the address of the list can hold. Anything else in the address is ignored. */
 export interface PipelineFilter {
   q?: string;
   status?: RunStatus;

@@ -5,7 +5,7 @@ import { runsQuery } from "@/api/runs";
 import type { Pipeline } from "@/api/types";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { When } from "@/components/when";
 import { RunsTable } from "@/components/runs-table";
 import { useMay } from "@/session/use-session";
@@ -90,7 +90,7 @@ function EnabledSwitch({ pipeline }: { pipeline: Pipeline }) {
     <label className="flex items-center gap-2 text-soft">
       <Switch.Root
         checked={pipeline.enabled}
-        onCheckedChange={(enabled) => setEnabled.mutate(enabled, { onError: (error) => complain(error) })}
+        onCheckedChange={(enabled) => setEnabled.mutate(enabled, { onError: (error) => showError(error) })}
         className="h-5 w-9 rounded-full bg-line-strong p-0.5 transition-colors data-[state=checked]:bg-good"
       >
         <Switch.Thumb className="block size-4 rounded-full bg-white transition-transform data-[state=checked]:translate-x-4" />
@@ -114,9 +114,8 @@ function RecentRuns({ pipelineId }: { pipelineId: string }) {
       )}
       {runs.length > 0 && <RunsTable runs={runs} />}
       {query.isSuccess && runs.length === 0 && (
-        <EmptyState title="It has not run yet">
-          Start it with Run, or wait for its schedule. Its runs, with what they moved and how long they took,
-          will be listed here.
+        <EmptyState title="No runs yet">
+          Click Run, or wait for the schedule. Each run will be listed here with its records and its duration.
         </EmptyState>
       )}
     </section>

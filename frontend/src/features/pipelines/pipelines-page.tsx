@@ -68,7 +68,7 @@ function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
       action={
         mayEdit && (
           <Link to="/pipelines/new" className={buttonLook("primary")}>
-            Make the first one
+            Create your first pipeline
           </Link>
         )
       }
@@ -79,8 +79,8 @@ function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
       </p>
       <p className="mt-2">
         {mayEdit
-          ? "You need the address and the credentials of a source. Preview ten records before anything is written."
-          : "You may look but not change things here; a member of the organization can make one."}
+          ? "You need the address and the credentials of a source. You can preview 10 records before anything is written."
+          : "Your role is read-only. Ask a member of the organization to create a pipeline."}
       </p>
     </EmptyState>
   );
@@ -90,8 +90,8 @@ function NoMatch() {
   const navigate = useNavigate({ from: "/pipelines" });
   return (
     <EmptyState
-      title="No pipeline matches"
-      action={<Button onClick={() => void navigate({ search: {} })}>Clear the filter</Button>}
+      title="No pipelines match"
+      action={<Button onClick={() => void navigate({ search: {} })}>Clear filters</Button>}
     >
       Try fewer words, or another status or tag.
     </EmptyState>

@@ -106,7 +106,7 @@ function DisabledMark() {
   return (
     <span
       className="ml-2 rounded border border-line px-1.5 text-xs font-normal text-soft"
-      title="It is not run on schedule and cannot be started until it is enabled"
+      title="It does not run on schedule and cannot be started until you enable it."
     >
       Disabled
     </span>

@@ -5,14 +5,14 @@ import {
   useQueryClient,
   type InfiniteData,
 } from "@tanstack/react-query";
-import { answer, api, intention } from "@/api/client";
+import { answer, api, idempotencyKey } from "@/api/client";
 import { transformsOf } from "@/api/definition";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
 import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import type { PipelineFilter } from "./filter";
 
-const LIVE_POLL = 5_000; // milliseconds between looks while something in the list runs, should its stream fail
+const LIVE_POLL = 5_000; // milliseconds between requests while a run in the list is live, in case its stream fails
 const CALM_POLL = 30_000;
 
 export function pipelinesQuery(filter: PipelineFilter) {
@@ -49,14 +49,14 @@ export function versionsQuery(id: string) {
   });
 }
 
-/** Starts a run; the list shows it as waiting at once and takes it back if the server refuses. */
+/** Starts a run. The list shows it as waiting immediately, and undoes this if the server refuses. */
 export function useStartRun() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (id: string): Promise<Run> =>
       answer(
         api.POST("/api/v1/pipelines/{id}/run", {
-          params: { path: { id }, header: { "Idempotency-Key": intention() } },
+          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
           body: {},
         }),
       ),
@@ -117,7 +117,7 @@ export function useSetEnabled(id: string) {
   });
 }
 
-/** Ten records of a saved pipeline as another transform would make them. */
+/** Ten records of a saved pipeline, changed by a transform that is not saved yet. */
 export function usePreviewTransform(id: string) {
   return useMutation({
     mutationFn: (code: string) =>

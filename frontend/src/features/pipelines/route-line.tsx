@@ -43,7 +43,7 @@ export function PausedMark({ schedule }: Pick<PipelineRow, "schedule">) {
   return (
     <span
       className="ml-2 rounded border border-line px-1.5 text-xs text-wait"
-      title={schedule.paused_note || "No note was left"}
+      title={schedule.paused_note || "No note"}
     >
       Paused
     </span>

@@ -4,7 +4,7 @@ import { isLive } from "@/api/run-status";
 import { Button } from "@/components/button";
 import { Hint } from "@/components/hint";
 import { PlayIcon } from "@/components/icons";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import type { PipelineRow } from "@/api/types";
 import { useReadOnly } from "@/session/use-session";
 import { useStartRun } from "./queries";
@@ -13,8 +13,8 @@ type Runnable = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 
 /** Why a pipeline cannot be started now; null when it can. */
 function whyNotRun(pipeline: Runnable): string | null {
-  if (!pipeline.enabled) return "Disabled: enable the pipeline to run it";
-  if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is going on";
+  if (!pipeline.enabled) return "The pipeline is disabled. Enable it to run it.";
+  if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is in progress.";
   return null;
 }
 
@@ -31,9 +31,9 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
     start.mutate(pipeline.id, {
       onSuccess: (run) => {
         if (onStarted) return onStarted(run.id);
-        return say(`${pipeline.name} has started.`, <RunLink id={run.id}>Watch it</RunLink>);
+        return showSuccess(`${pipeline.name} has started.`, <RunLink id={run.id}>View run</RunLink>);
       },
-      onError: (error) => complain(error, <LiveRun error={error} />),
+      onError: (error) => showError(error, <LiveRun error={error} />),
     });
   }
   const reason = start.isPending ? "Starting" : (readOnly ?? whyNotRun(pipeline));
@@ -53,11 +53,11 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
   );
 }
 
-/** A refused start names the run that is in the way. */
+/** When a live run is the reason for the refusal, the answer has its id. */
 function LiveRun({ error }: { error: unknown }) {
   if (!(error instanceof ProblemError) || error.status !== 409) return null;
   const id = error.extra.run_id;
-  return typeof id === "string" ? <RunLink id={id}>See that run</RunLink> : null;
+  return typeof id === "string" ? <RunLink id={id}>View that run</RunLink> : null;
 }
 
 function RunLink({ id, children }: { id: string; children: string }) {

@@ -4,7 +4,7 @@ import type { Pipeline } from "@/api/types";
 import { Button } from "@/components/button";
 import { CodeEditor } from "@/components/code-editor";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
-import { say } from "@/components/toast";
+import { showSuccess } from "@/components/toast";
 import { PreviewTable } from "@/components/preview-table";
 import { TransformEditor, transformError } from "@/components/transform-editor";
 import { usePreviewTransform, useSaveTransform } from "./queries";
@@ -25,17 +25,17 @@ export function TransformCard({ pipeline, edits }: { pipeline: Pipeline; edits: 
         </h2>
         {edits && !editing && (
           <Button size="small" onClick={() => setEditing(true)}>
-            {saved === "" ? "Change records with Python" : "Edit"}
+            {saved === "" ? "Add a Python transform" : "Edit"}
           </Button>
         )}
       </div>
       {editing ? (
         <Editing pipeline={pipeline} saved={saved} onClose={() => setEditing(false)} />
       ) : saved === "" ? (
-        <p className="text-soft">Records arrive as the source gives them.</p>
+        <p className="text-soft">No transform</p>
       ) : (
         <CodeEditor
-          label="Code of the transform"
+          label="Transform code"
           value={saved}
           onChange={unchanged}
           messages={NONE}
@@ -62,7 +62,7 @@ function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: stri
           onClick={() =>
             save.mutate(code, {
               onSuccess: ({ version }) => {
-                say(`Saved as version ${version}: the next run uses it.`);
+                showSuccess(`Saved as version ${version}. The next run uses it.`);
                 onClose();
               },
             })
@@ -71,7 +71,7 @@ function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: stri
           Save
         </Button>
         <Button blocked={preview.isPending ? "Reading" : null} onClick={() => preview.mutate(code)}>
-          Preview ten records
+          Preview 10 records
         </Button>
         <Button look="quiet" onClick={onClose}>
           Cancel

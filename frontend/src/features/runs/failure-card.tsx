@@ -26,12 +26,12 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
           <h2 id="failure-title" className="font-semibold">
             {CLASS_WORDS[failure.class] ?? failure.class}
             {!failure.retryable && (
-              <span className="ml-2 font-normal text-soft">trying again unchanged will not help</span>
+              <span className="ml-2 font-normal text-soft">Retrying won't fix this</span>
             )}
           </h2>
           <p className="mt-0.5 break-words first-letter:uppercase">{failure.message}</p>
           <p className="mt-2 text-soft">
-            <span className="font-medium text-ink">Next: </span>
+            <span className="font-medium text-ink">Next step: </span>
             {failure.next_step}
           </p>
         </div>

@@ -23,7 +23,7 @@ export class LiveLog {
 
   constructor(private readonly runId: string) {}
 
-  /** Fetches what there is; the answer stops it. */
+  /** Start fetching the log. Returns the function that stops it. */
   readonly start = () => {
     this.abort = new AbortController();
     this.fetching = false;
@@ -87,7 +87,10 @@ export class LiveLog {
   }
 }
 
-/** Loads the log of the run and keeps run, progress and log current while the run is live. Mount it anew for another run. */
+/**
+ * Loads the log of the run and keeps run, progress and log current while the run is live.
+ * A component must be mounted anew for another run.
+ */
 export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream: StreamState } {
   const client = useQueryClient();
   const [log] = useState(() => new LiveLog(runId));
@@ -116,7 +119,7 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
     }
     const url = `/api/v1/runs/${runId}/events`;
     void follow({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStream })
-      .catch(() => undefined) // refused for good: what the run is, the query below says
+      .catch(() => undefined) // refused for good: the query below still shows the run
       .then(() => {
         if (abort.signal.aborted) return;
         void client.invalidateQueries({ queryKey: key });

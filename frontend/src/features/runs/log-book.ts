@@ -24,12 +24,12 @@ export class LogBook {
     return this.start + this.lines.length;
   }
 
-  /** Lines before this number were removed; said before the first lines are added. */
+  /** Lines before this number were removed. To be called before the first lines are added. */
   begin(start: number): void {
     if (this.lines.length === 0) this.start = start;
   }
 
-  /** Answers whether lines are missing before what was added; fetch from `end` on. */
+  /** Returns whether lines are missing before the added ones. If so, fetch from `end` on. */
   add(first: number, lines: LogLine[]): boolean {
     if (first > this.end) this.ahead.set(first, lines);
     else this.join(first, lines);

@@ -16,7 +16,7 @@ const NEAR_END = 2 * LINE;
 
 const LEVELS: { value: LogLine["level"]; label: string }[] = [
   { value: "debug", label: "All levels" },
-  { value: "info", label: "Info and up" },
+  { value: "info", label: "Info and above" },
   { value: "warning", label: "Warnings and errors" },
   { value: "error", label: "Errors only" },
 ];
@@ -146,8 +146,7 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
             className="absolute right-5 bottom-3 shadow-float"
             onClick={() => setPinned(true)}
           >
-            <DownIcon className="-ml-0.5" />
-            Follow
+            <DownIcon className="-ml-0.5" /> Follow log{" "}
           </Button>
         )}
       </div>
@@ -209,6 +208,6 @@ function linesWord(shown: number, all: number): string {
 }
 
 function nothing(all: number, live: boolean): string {
-  if (all > 0) return "No line matches.";
-  return live ? "The first lines will appear here." : "This run wrote no log.";
+  if (all > 0) return "No log lines match.";
+  return live ? "Log lines will appear here." : "This run has no log lines.";
 }

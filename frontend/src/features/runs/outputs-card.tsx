@@ -4,7 +4,7 @@ import { downloadFile } from "@/api/download";
 import type { Output } from "@/api/types";
 import { Button } from "@/components/button";
 import { DownloadIcon } from "@/components/icons";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { bytes, plural } from "@/format/number";
 import { outputsQuery } from "./queries";
 
@@ -24,7 +24,7 @@ export function OutputsCard({ runId }: { runId: string }) {
                 {output.name}
               </p>
               <p className="text-xs text-faint">
-                {plural(output.rows, "row")}, {bytes(output.bytes)}
+                {plural(output.rows, "record")}, {bytes(output.bytes)}
               </p>
             </div>
             <Download runId={runId} output={output} />
@@ -45,7 +45,7 @@ function Download({ runId, output }: { runId: string; output: Output }) {
         output.name.split("/").pop()!,
       );
     } catch (error) {
-      complain(error);
+      showError(error);
     } finally {
       setBusy(false);
     }

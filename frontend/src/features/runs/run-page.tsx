@@ -11,7 +11,7 @@ import { NetworkTable } from "@/components/network-table";
 import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { StatusBadge } from "@/components/status";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { When } from "@/components/when";
 import { useMaySomewhere } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
@@ -118,11 +118,11 @@ function CancelButton({ run }: { run: Run }) {
         onClose={() => setAsking(false)}
         onConfirm={() => {
           setAsking(false);
-          cancel.mutate(undefined, { onError: (error) => complain(error) });
+          cancel.mutate(undefined, { onError: (error) => showError(error) });
         }}
       >
-        It stops within ten seconds and publishes nothing. What was read so far is kept, so that a retry goes
-        on from there.
+        The run stops within 10 seconds and publishes nothing. Its progress is kept, so a retry continues from
+        there.
       </ConfirmDialog>
     </>
   );
@@ -138,7 +138,7 @@ function RetryButton({ run }: { run: Run }) {
       onClick={() =>
         retry.mutate(undefined, {
           onSuccess: ({ id }) => void navigate({ to: "/runs/$runId", params: { runId: id } }),
-          onError: (error) => complain(error),
+          onError: (error) => showError(error),
         })
       }
     >
@@ -152,7 +152,7 @@ function WaitingCard({ run }: { run: Run }) {
   const last = run.attempts?.at(-1);
   return (
     <section
-      aria-label="Why it waits"
+      aria-label="Why the run is waiting"
       className="flex gap-3 rounded-card border border-line bg-wait-wash px-4 py-3"
     >
       <ClockIcon className="mt-0.5 shrink-0 text-wait" />
@@ -160,14 +160,14 @@ function WaitingCard({ run }: { run: Run }) {
         <p className="font-medium first-letter:uppercase">
           {run.not_before && run.attempt > 0 ? (
             <>
-              Next try <When at={run.not_before} />
+              Next attempt <When at={run.not_before} />
             </>
           ) : (
             run.waiting_reason || "Waiting for a free worker"
           )}
         </p>
         {!run.not_before && run.place_in_line != null && (
-          <p className="text-soft">Place in line: {count(run.place_in_line)}</p>
+          <p className="text-soft">Position in the queue: {count(run.place_in_line)}</p>
         )}
         {last?.failure && (
           <p className="text-soft">
@@ -183,7 +183,7 @@ function StreamNotice({ stream }: { stream: StreamState }) {
   if (stream !== "waiting") return null;
   return (
     <p role="status" className="rounded-card border border-line bg-wait-wash px-4 py-2">
-      The live view was interrupted. It reconnects by itself; nothing is lost.
+      The live connection was lost. It reconnects automatically, and no log lines are lost.
     </p>
   );
 }
@@ -205,13 +205,13 @@ function Facts({ run }: { run: Run }) {
         <dd>
           <When at={run.started_at} />
         </dd>
-        <dt className="text-faint">Ended</dt>
+        <dt className="text-faint">Finished</dt>
         <dd>
           <When at={run.finished_at} />
         </dd>
         <dt className="text-faint">Attempt</dt>
         <dd>{run.attempt || "–"}</dd>
-        <dt className="text-faint">Id</dt>
+        <dt className="text-faint">ID</dt>
         <dd className="truncate font-mono text-xs leading-5" title={run.id}>
           {run.id}
         </dd>

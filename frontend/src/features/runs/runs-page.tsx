@@ -45,10 +45,10 @@ export function RunsPage() {
         )}
         {runs.length > 0 && <RunsTable runs={runs} withPipeline />}
         {query.isSuccess && runs.length === 0 && (
-          <EmptyState title={filter.status ? "No run with this status" : "No runs yet"}>
+          <EmptyState title={filter.status ? "No runs with this status" : "No runs yet"}>
             {filter.status
-              ? "Choose another status to see the others."
-              : "Start a pipeline, or give it a schedule; each time it runs, you can follow it here."}
+              ? "Choose another status to see other runs."
+              : "Run a pipeline or give it a schedule. Each run will be listed here."}
           </EmptyState>
         )}
       </div>

@@ -8,7 +8,7 @@ import { refresh } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { When } from "@/components/when";
 import { useSession } from "@/session/use-session";
 import { Loaded, Section } from "./parts";
@@ -23,7 +23,7 @@ export function AccountPage() {
     return (
       <Section
         title="Your account"
-        about="You logged in through this organization's identity provider. To change your account, log in with its own password or passkey."
+        about="You logged in through this organization's identity provider. To change your account, log in with your own password or passkey instead."
       >
         <p>{user.email}</p>
       </Section>
@@ -48,11 +48,11 @@ function Name({ name }: { name: string }) {
     mutationFn: (next: string) => answer(api.PATCH("/api/v1/auth/me", { body: { name: next } })),
     onSuccess: async () => {
       await refresh();
-      say("Your name is saved.");
+      showSuccess("Your name is saved.");
     },
   });
   return (
-    <Section title="Name" about="What others see beside what you did.">
+    <Section title="Name" about="Shown to other members next to what you did.">
       <form
         className="max-w-md"
         onSubmit={(event) => {
@@ -85,7 +85,7 @@ function CurrentPassword({ has, error, action }: { has: boolean; error?: string;
   }
   return (
     <TextField
-      label="Your password"
+      label="Current password"
       name="current_password"
       type="password"
       autoComplete="current-password"
@@ -103,8 +103,8 @@ function Email({ email, verified, hasPassword }: { email: string; verified: bool
   });
   const confirm = useMutation({
     mutationFn: () => answer(api.POST("/api/v1/auth/email/send")),
-    onSuccess: () => say("A mail with a link is on its way."),
-    onError: (error) => complain(error),
+    onSuccess: () => showSuccess("We sent you an e-mail with a link."),
+    onError: (error) => showError(error),
   });
   const messages = fieldMessages(change.error);
   return (
@@ -112,14 +112,14 @@ function Email({ email, verified, hasPassword }: { email: string; verified: bool
       title="E-mail address"
       about={
         <>
-          {email}, {verified ? "confirmed" : "not confirmed yet"}. A new address counts once you have followed
-          the link we send to it; every session ends then.
+          {email} ({verified ? "confirmed" : "not confirmed yet"}). To change the address, follow the link
+          that we send to the new one. All your sessions then end.
         </>
       }
-      action={!verified && <Button onClick={() => confirm.mutate()}>Send the link again</Button>}
+      action={!verified && <Button onClick={() => confirm.mutate()}>Resend confirmation e-mail</Button>}
     >
       {change.isSuccess ? (
-        <p role="status">If the address is free, a mail with a link is on its way to it.</p>
+        <p role="status">If the address is available, we sent it an e-mail with a link.</p>
       ) : (
         <form
           className="grid max-w-md gap-3"
@@ -135,7 +135,7 @@ function Email({ email, verified, hasPassword }: { email: string; verified: bool
           <TextField label="New address" name="email" type="email" required error={messages.email} />
           <CurrentPassword has={hasPassword} error={messages.current_password} />
           <Button type="submit" className="justify-self-start">
-            Change the address
+            Change address
           </Button>
         </form>
       )}
@@ -149,7 +149,7 @@ function Password({ hasPassword }: { hasPassword: boolean }) {
       answer(api.POST("/api/v1/auth/password/change", { body })),
     onSuccess: async () => {
       await refresh();
-      say("Your password is set. Other sessions were ended.");
+      showSuccess("Your password was changed. Your other sessions were ended.");
     },
   });
   const messages = fieldMessages(change.error);
@@ -158,8 +158,8 @@ function Password({ hasPassword }: { hasPassword: boolean }) {
       title="Password"
       about={
         hasPassword
-          ? "A new one ends every other session."
-          : "You log in through a provider. Set a password to have another way in."
+          ? "Changing your password ends all your other sessions."
+          : "You log in through an identity provider. Set a password to be able to log in without it."
       }
     >
       <form
@@ -189,7 +189,7 @@ function Password({ hasPassword }: { hasPassword: boolean }) {
           error={messages.new_password}
         />
         <Button type="submit" className="justify-self-start">
-          Set the password
+          Set password
         </Button>
       </form>
     </Section>
@@ -222,7 +222,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
   const failed = link.error ?? unlink.error;
   const messages = fieldMessages(failed);
   return (
-    <Section title="Identity providers" about="Log in through them without the password.">
+    <Section title="Identity providers" about="Link an identity provider to log in without your password.">
       {failed && !messages.current_password && <ErrorNotice error={failed} />}
       <Loaded query={links}>
         {(data) => (
@@ -245,7 +245,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
                       <span className="text-faint">
                         {mine ? (
                           <>
-                            since <When at={mine.linked_at} />
+                            linked <When at={mine.linked_at} />
                           </>
                         ) : (
                           "not linked"
@@ -255,7 +255,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
                     <CurrentPassword
                       has={hasPassword}
                       error={messages.current_password}
-                      action={<Button type="submit">{mine ? "Remove" : "Link"}</Button>}
+                      action={<Button type="submit">{mine ? "Unlink" : "Link"}</Button>}
                     />
                   </form>
                 </li>

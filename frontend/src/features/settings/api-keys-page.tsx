@@ -1,13 +1,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api, intention } from "@/api/client";
+import { answer, api, idempotencyKey } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { ShownOnce } from "@/components/shown-once";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { When } from "@/components/when";
 import { useMay, useSession } from "@/session/use-session";
 import { Loaded, RoleSelect, Section, type Role } from "./parts";
@@ -19,7 +19,7 @@ export function ApiKeysPage() {
   const [made, setMade] = useState<{ name: string; key: string } | null>(null);
   return (
     <>
-      {made && <ShownOnce label={`The key ${made.name}, shown this once`}>{made.key}</ShownOnce>}
+      {made && <ShownOnce label={`Key ${made.name} (shown only once)`}>{made.key}</ShownOnce>}
       <Keys onMade={setMade} />
       {manages && <ServiceAccounts onMade={setMade} />}
     </>
@@ -40,7 +40,10 @@ function Keys({ onMade }: { onMade: OnMade }) {
   const create = useMutation({
     mutationFn: (body: { name: string; role: Role; expires_at: string | null }) =>
       answer(
-        api.POST("/api/v1/org/api-keys", { body, params: { header: { "Idempotency-Key": intention() } } }),
+        api.POST("/api/v1/org/api-keys", {
+          body,
+          params: { header: { "Idempotency-Key": idempotencyKey() } },
+        }),
       ),
     onSuccess: async (made) => {
       onMade(made);
@@ -51,7 +54,7 @@ function Keys({ onMade }: { onMade: OnMade }) {
     mutationFn: (id: string) =>
       answer(
         api.POST("/api/v1/org/api-keys/{id}/rotate", {
-          params: { path: { id }, header: { "Idempotency-Key": intention() } },
+          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
           body: { grace_seconds: 3600 },
         }),
       ),
@@ -59,12 +62,12 @@ function Keys({ onMade }: { onMade: OnMade }) {
       onMade(made);
       await again();
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const revoke = useMutation({
     mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/api-keys/{id}", { params: { path: { id } } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const messages = fieldMessages(create.error);
 
@@ -86,7 +89,7 @@ function Keys({ onMade }: { onMade: OnMade }) {
   return (
     <Section
       title="API keys"
-      about="For programs that act as you: at most as strong as you, and they end with your membership."
+      about="For programs that act on your behalf. A key never has more permissions than you, and stops working when you leave the organization."
     >
       {create.error && Object.keys(messages).length === 0 && <ErrorNotice error={create.error} />}
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
@@ -95,14 +98,14 @@ function Keys({ onMade }: { onMade: OnMade }) {
           {() => <RoleSelect label="Role of the key" name="role" most={role} />}
         </Field>
         <TextField
-          label="Ends on"
+          label="Expires on"
           name="expires"
           type="date"
           optional
           error={messages.expires_at}
           action={
             <Button type="submit" look="primary">
-              {create.isPending ? "Making…" : "Make a key"}
+              {create.isPending ? "Creating…" : "Create key"}
             </Button>
           }
         />
@@ -110,8 +113,8 @@ function Keys({ onMade }: { onMade: OnMade }) {
       <Loaded query={keys}>
         {({ results }) =>
           results.length === 0 ? (
-            <EmptyState title="No keys yet">
-              Make one to call the API from a script, a scheduler or CI.
+            <EmptyState title="No API keys yet">
+              Create a key to call the API from a script, a scheduler or CI.
             </EmptyState>
           ) : (
             <ul className="grid gap-3">
@@ -122,13 +125,14 @@ function Keys({ onMade }: { onMade: OnMade }) {
                       {key.name} <code className="text-[0.8125rem] text-faint">drv_{key.prefix}_…</code>
                     </p>
                     <p className="text-[0.8125rem] text-faint">
-                      {key.role}, used <When at={key.last_used_at} none="never" />
+                      {key.role}, last used <When at={key.last_used_at} none="never" />
                       {key.expires_at && (
                         <>
-                          , ends <When at={key.expires_at} />
+                          , expires <When at={key.expires_at} />
                         </>
                       )}
-                      {!key.created_by.email.endsWith("@service.invalid") && `, of ${key.created_by.email}`}
+                      {!key.created_by.email.endsWith("@service.invalid") &&
+                        `, created by ${key.created_by.email}`}
                     </p>
                   </div>
                   <Button size="small" onClick={() => rotate.mutate(key.id)}>
@@ -163,7 +167,7 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
     mutationFn: ({ id, name }: { id: string; name: string }) =>
       answer(
         api.POST("/api/v1/org/service-accounts/{id}/keys", {
-          params: { path: { id }, header: { "Idempotency-Key": intention() } },
+          params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
           body: { name },
         }),
       ),
@@ -171,12 +175,12 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
       onMade(made);
       await client.invalidateQueries({ queryKey: queryKeys.apiKeys });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const remove = useMutation({
     mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const messages = fieldMessages(create.error);
 
@@ -189,10 +193,7 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
   }
 
   return (
-    <Section
-      title="Service accounts"
-      about="Members that are programs: their keys go on when whoever made them leaves."
-    >
+    <Section title="Service accounts" about="Not tied to a person, so their keys outlive their creator.">
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
         <Field label="Role" error={messages.role} action={<Button type="submit">Add</Button>}>
@@ -202,14 +203,14 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
       <Loaded query={accounts}>
         {({ results }) => (
           <ul className="grid gap-3">
-            {results.length === 0 && <li className="text-faint">None yet.</li>}
+            {results.length === 0 && <li className="text-faint">No service accounts yet.</li>}
             {results.map(({ id, name, role }) => (
               <li key={id} className="flex flex-wrap items-center gap-3">
                 <span className="flex-1">
                   {name} <span className="text-faint">{role}</span>
                 </span>
                 <Button size="small" onClick={() => addKey.mutate({ id, name })}>
-                  Make a key<span className="sr-only"> for {name}</span>
+                  Create key<span className="sr-only"> for {name}</span>
                 </Button>
                 <Button size="small" look="danger" onClick={() => remove.mutate(id)}>
                   Remove<span className="sr-only"> {name}</span>

@@ -6,9 +6,10 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { When } from "@/components/when";
 import { membersQuery } from "./members-page";
+import { changeInWords } from "./change";
 import { Section } from "./parts";
 
 interface Filter {
@@ -18,7 +19,7 @@ interface Filter {
   until?: string;
 }
 
-/** What the form says, with the days of this reader's zone as moments; `until` is the end of its day. */
+/** The filter in the form. Days count in the reader's time zone; `until` is the end of its day. */
 function filterOf(form: HTMLFormElement): Filter {
   const data = new FormData(form);
   const text = (name: string) => String(data.get(name) ?? "").trim();
@@ -53,17 +54,17 @@ export function AuditPage() {
 
   function download(format: "csv" | "jsonl") {
     const wanted = new URLSearchParams({ ...filter, format });
-    void downloadFile(`/api/v1/org/audit/export?${wanted}`, `audit.${format}`).catch(complain);
+    void downloadFile(`/api/v1/org/audit/export?${wanted}`, `audit.${format}`).catch(showError);
   }
 
   return (
     <Section
-      title="Audit"
-      about="Who did what, operators of this installation included. Nobody can change or remove it."
+      title="Audit log"
+      about="Who did what, including the operators of this installation. Nobody can change or delete an entry before its retention period ends."
       action={
         <div className="flex flex-wrap gap-2">
           <Button onClick={() => download("csv")}>Download CSV</Button>
-          <Button onClick={() => download("jsonl")}>JSON lines</Button>
+          <Button onClick={() => download("jsonl")}>Download JSON Lines</Button>
         </div>
       }
     >
@@ -101,7 +102,7 @@ export function AuditPage() {
       {query.isPending && <Skeletons />}
       {query.isError && <ErrorNotice error={query.error} retry={() => void query.refetch()} />}
       {query.isSuccess && events.length === 0 && (
-        <EmptyState title="No such events">Clear the filter to see the others.</EmptyState>
+        <EmptyState title="No matching events">Clear the filters to see other events.</EmptyState>
       )}
       <ul className="grid gap-3 wrap-anywhere">
         {events.map((event) => (
@@ -133,18 +134,8 @@ function Changes({ changes }: { changes: Record<string, unknown> }) {
   return (
     <ul className="mt-1 grid gap-0.5 text-[0.8125rem] text-soft">
       {rows.map(([field, change]) => (
-        <li key={field}>
-          {field}: {wordsOf(change)}
-        </li>
+        <li key={field}>{changeInWords(field, change)}</li>
       ))}
     </ul>
   );
-}
-
-/** [before, after] in words. */
-function wordsOf(change: unknown): string {
-  const shown = (value: unknown) =>
-    value === null || value === "" ? "nothing" : typeof value === "string" ? value : JSON.stringify(value);
-  if (!Array.isArray(change) || change.length !== 2) return shown(change);
-  return `${shown(change[0])} → ${shown(change[1])}`;
 }

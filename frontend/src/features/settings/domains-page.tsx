@@ -7,7 +7,7 @@ import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { EmptyState } from "@/components/notice";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { useMay } from "@/session/use-session";
 import { membersQuery } from "./members-page";
 import { Loaded, Section } from "./parts";
@@ -31,7 +31,7 @@ export function DomainsPage() {
   const remove = useMutation({
     mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id } } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -43,7 +43,7 @@ export function DomainsPage() {
   return (
     <Section
       title="Domains"
-      about="Groups that pipelines and connectors may belong to. A member's role can be raised in one."
+      about="Domains group pipelines and connectors. A member can have a higher role in a domain than in the organization."
     >
       {manages && (
         <form onSubmit={submit} className="mb-4 max-w-md">
@@ -61,7 +61,7 @@ export function DomainsPage() {
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No domains yet">
-              With domains, a team works on its own pipelines without being admin of everything.
+              With domains, a team can manage its own pipelines without being admin of the whole organization.
             </EmptyState>
           ) : (
             <ul className="grid gap-3">
@@ -74,7 +74,7 @@ export function DomainsPage() {
                       aria-expanded={open === id}
                       onClick={() => setOpen(open === id ? null : id)}
                     >
-                      Raised roles<span className="sr-only"> in {name}</span>
+                      Domain roles<span className="sr-only"> in {name}</span>
                     </Button>
                     {manages && (
                       <Button size="small" look="danger" onClick={() => setRemoving({ id, name })}>
@@ -100,7 +100,7 @@ export function DomainsPage() {
           setRemoving(null);
         }}
       >
-        Its pipelines and connectors stay, without a domain. API keys limited to it end.
+        Its pipelines and connectors are kept, without a domain. API keys limited to the domain stop working.
       </ConfirmDialog>
     </Section>
   );
@@ -120,13 +120,13 @@ function Raised({ domain, manages }: { domain: string; manages: boolean }) {
     mutationFn: ({ member, role }: { member: string; role: "member" | "admin" }) =>
       answer(api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...path(member), body: { role } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const clear = useMutation({
     mutationFn: (member: string) =>
       answer(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", path(member))),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -144,15 +144,15 @@ function Raised({ domain, manages }: { domain: string; manages: boolean }) {
       <Loaded query={one}>
         {(data) => (
           <ul className="grid gap-2">
-            {data.members.length === 0 && <li className="text-faint">Nobody's role is raised here.</li>}
+            {data.members.length === 0 && <li className="text-faint">No domain roles yet.</li>}
             {data.members.map(({ member_id, email, role }) => (
               <li key={member_id} className="flex items-center gap-2">
                 <span className="flex-1">
-                  {email} <span className="text-faint">is {role} here</span>
+                  {email} <span className="text-faint">{role}</span>
                 </span>
                 {manages && (
                   <Button size="small" onClick={() => clear.mutate(member_id)}>
-                    Take back<span className="sr-only"> from {email}</span>
+                    Remove<span className="sr-only"> from {email}</span>
                   </Button>
                 )}
               </li>
@@ -169,11 +169,11 @@ function Raised({ domain, manages }: { domain: string; manages: boolean }) {
               </option>
             ))}
           </select>
-          <select aria-label="Raised role" name="role" className="control w-auto!">
+          <select aria-label="Domain role" name="role" className="control w-auto!">
             <option>member</option>
             <option>admin</option>
           </select>
-          <Button type="submit">Raise</Button>
+          <Button type="submit">Grant role</Button>
         </form>
       )}
     </div>

@@ -7,10 +7,10 @@ import type { VerifiedDomain } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { Loaded, Section } from "./parts";
 
-/** E-mail domains that the organization proves by a TXT record, so that its people need not be asked by mail. */
+/** E-mail domains that the organization proves with a TXT record. People in them join without confirming by e-mail. */
 export function EmailDomains() {
   const client = useQueryClient();
   const refetch = () => client.invalidateQueries({ queryKey: queryKeys.emailDomains });
@@ -26,14 +26,14 @@ export function EmailDomains() {
     mutationFn: (id: string) =>
       answer(api.POST("/api/v1/org/verified-domains/{id}/check", { params: { path: { id } } })),
     onSettled: refetch,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const remove = useMutation({
     mutationFn: (id: string) =>
       answer(api.DELETE("/api/v1/org/verified-domains/{id}", { params: { path: { id } } })),
-    onSuccess: () => say("Removed. Members stay members."),
+    onSuccess: () => showSuccess("Domain removed. Existing members keep their access."),
     onSettled: refetch,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const messages = fieldMessages(add.error);
 
@@ -46,13 +46,13 @@ export function EmailDomains() {
   return (
     <Section
       title="Verified e-mail domains"
-      about="People with an address of a verified domain join through single sign-on without being asked by mail. You verify a domain by a TXT record, which has to stay."
+      about="People with an address in a verified domain join through single sign-on without confirming by e-mail first. Verify a domain with a DNS TXT record, and keep the record in place."
     >
       <Loaded query={domains}>
         {({ domains: found }) =>
           found.length === 0 ? (
             <EmptyState title="No verified domains yet">
-              Everybody is asked by mail before they join.
+              Everyone confirms by e-mail before joining.
             </EmptyState>
           ) : (
             <ul className="mb-4 grid gap-4">
@@ -63,8 +63,8 @@ export function EmailDomains() {
                     <span className={stateOf(row) === "Verified" ? "text-good" : "text-bad"}>
                       {stateOf(row)}
                     </span>
-                    <Button onClick={() => check.mutate(id)} aria-label={`Check ${domain}`}>
-                      {check.isPending && check.variables === id ? "Checking…" : "Check"}
+                    <Button onClick={() => check.mutate(id)} aria-label={`Verify ${domain}`}>
+                      {check.isPending && check.variables === id ? "Verifying…" : "Verify"}
                     </Button>
                     <Button look="danger" onClick={() => remove.mutate(id)} aria-label={`Remove ${domain}`}>
                       Remove
@@ -72,7 +72,7 @@ export function EmailDomains() {
                   </div>
                   <dl className="grid gap-1 text-[0.8125rem]">
                     <div>
-                      <dt className="text-faint">TXT record at</dt>
+                      <dt className="text-faint">TXT record name</dt>
                       <dd className="font-mono break-all select-all">{record_name}</dd>
                     </div>
                     <div>
@@ -110,7 +110,7 @@ type Proof = Pick<VerifiedDomain, "verified_at" | "missing_since" | "unanswered_
 
 function stateOf({ verified_at, missing_since, unanswered_since }: Proof): string {
   if (!verified_at) return "Not verified";
-  if (missing_since) return "Verified, but its record is gone";
-  if (unanswered_since) return "Verified, but its name servers give no answer";
+  if (missing_since) return "Verified, but the TXT record is missing";
+  if (unanswered_since) return "Verified, but the name servers do not respond";
   return "Verified";
 }

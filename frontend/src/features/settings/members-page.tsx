@@ -8,7 +8,7 @@ import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { When } from "@/components/when";
 import { useMay, useSession } from "@/session/use-session";
 import { domainsQuery } from "./domains-page";
@@ -43,17 +43,17 @@ function Members() {
     mutationFn: ({ id, role }: { id: string; role: Role }) =>
       answer(api.PATCH("/api/v1/org/members/{id}", { params: { path: { id } }, body: { role } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const remove = useMutation({
     mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const manages = may("members.manage");
   const mine = session?.organization?.role ?? "viewer";
   return (
-    <Section title="Members" about="A role counts everywhere; a domain may raise it for its own objects.">
+    <Section title="Members" about="Roles apply to the whole organization; domains can grant higher ones.">
       <Loaded query={members}>
         {({ results }) => (
           <div className="relative overflow-x-auto">
@@ -63,7 +63,8 @@ function Members() {
                   <th scope="col">Member</th>
                   <th scope="col">Role</th>
                   <th scope="col" className="max-sm:hidden">
-                    Since
+                    {" "}
+                    Joined{" "}
                   </th>
                   <th scope="col">
                     <span className="sr-only">Actions</span>
@@ -97,7 +98,7 @@ function Members() {
                     <td>
                       <div className="flex justify-end gap-2">
                         <Button size="small" look="quiet" onClick={() => setAsked(member)}>
-                          Why?<span className="sr-only"> What {member.name || member.email} may do</span>
+                          View permissions<span className="sr-only"> of {member.name || member.email}</span>
                         </Button>
                         {manages && member.user_id !== session?.user.id && (
                           <Button size="small" look="danger" onClick={() => setRemoving(member)}>
@@ -125,13 +126,14 @@ function Members() {
           setRemoving(null);
         }}
       >
-        Their access ends at once, and the API keys they made with it. What they made stays.
+        Their access ends immediately, and the API keys they created stop working. Everything else they
+        created is kept.
       </ConfirmDialog>
     </Section>
   );
 }
 
-/** Why may this member do this here? */
+/** The permissions of a member in a domain, each with its reason. */
 function Access({ member, onClose }: { member: Member; onClose: () => void }) {
   const [domain, setDomain] = useState("");
   const domains = useQuery(domainsQuery);
@@ -147,14 +149,14 @@ function Access({ member, onClose }: { member: Member; onClose: () => void }) {
   return (
     <div className="mt-4 rounded-card border border-line p-4">
       <div className="mb-3 flex flex-wrap items-center gap-3">
-        <h3 className="mr-auto font-semibold">What {member.name || member.email} may do, and why</h3>
+        <h3 className="mr-auto font-semibold">Permissions of {member.name || member.email}</h3>
         <select
           aria-label="Domain"
           className="control w-auto!"
           value={domain}
           onChange={({ target }) => setDomain(target.value)}
         >
-          <option value="">Objects of no domain</option>
+          <option value="">Outside domains</option>
           {domains.data?.results.map(({ id, name }) => (
             <option key={id} value={id}>
               In {name}
@@ -195,7 +197,7 @@ function Invitations() {
       answer(api.POST("/api/v1/org/invitations", { body })),
     onSuccess: async ({ email }) => {
       await again();
-      say(`A mail to ${email} is on its way.`);
+      showSuccess(`The invitation to ${email} is being sent.`);
     },
   });
   const resend = useMutation({
@@ -203,15 +205,15 @@ function Invitations() {
       answer(api.POST("/api/v1/org/invitations/{id}/resend", { params: { path: { id } } })),
     onSuccess: async ({ email }) => {
       await again();
-      say(`A new link for ${email} is on its way; the old one stops working.`);
+      showSuccess(`A new link is being sent to ${email}. The old link no longer works.`);
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const withdraw = useMutation({
     mutationFn: (id: string) =>
       answer(api.DELETE("/api/v1/org/invitations/{id}", { params: { path: { id } } })),
     onSettled: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const messages = fieldMessages(invite.error);
 
@@ -224,7 +226,10 @@ function Invitations() {
   }
 
   return (
-    <Section title="Invitations" about="By mail; a link works once, for that address, for seven days.">
+    <Section
+      title="Invitations"
+      about="Sent by e-mail. A link works once, only for the invited address, and expires after seven days."
+    >
       {invite.error && Object.keys(messages).length === 0 && <ErrorNotice error={invite.error} />}
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <div className="w-full max-w-sm">
@@ -239,14 +244,14 @@ function Invitations() {
             </Button>
           }
         >
-          {() => <RoleSelect label="Role of the invited" name="role" most={mine} />}
+          {() => <RoleSelect label="Role of the invited person" name="role" most={mine} />}
         </Field>
       </form>
       <Loaded query={invitations}>
         {({ results }) =>
           results.length === 0 ? (
-            <EmptyState title="Nobody is invited now">
-              Invite the people you work with; each gets a link by mail.
+            <EmptyState title="No open invitations">
+              Invite the people you work with. Each gets a link by e-mail.
             </EmptyState>
           ) : (
             <ul className="grid gap-3">
@@ -262,16 +267,16 @@ function Invitations() {
                           sent <When at={row.sent_at} />
                         </>
                       ) : (
-                        "mail is on its way"
+                        "being sent"
                       )}
-                      , ends <When at={row.expires_at} />
+                      , expires <When at={row.expires_at} />
                     </p>
                   </div>
                   <Button size="small" onClick={() => resend.mutate(row.id)}>
-                    Send again<span className="sr-only"> to {row.email}</span>
+                    Resend<span className="sr-only"> to {row.email}</span>
                   </Button>
                   <Button size="small" look="danger" onClick={() => withdraw.mutate(row.id)}>
-                    Withdraw<span className="sr-only"> the invitation of {row.email}</span>
+                    Withdraw<span className="sr-only"> the invitation to {row.email}</span>
                   </Button>
                 </li>
               ))}

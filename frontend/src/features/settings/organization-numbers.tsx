@@ -19,25 +19,28 @@ interface Numbered {
 }
 
 const LIMITS: Numbered[] = [
-  { name: "max_running", label: "Runs at once", min: 1, required: true },
+  { name: "max_running", label: "Concurrent runs", min: 1, required: true },
   { name: "max_pipelines", label: "Pipelines", min: 0 },
-  { name: "max_members", label: "Members, invited ones included", min: 0 },
-  { name: "max_rows_month", label: "Rows a month", min: 0 },
-  { name: "max_bytes_month", label: "Bytes a month", min: 0 },
+  { name: "max_members", label: "Members, including invited ones", min: 0 },
+  { name: "max_rows_month", label: "Records per month", min: 0 },
+  { name: "max_bytes_month", label: "Bytes per month", min: 0 },
 ];
 
 const LONGEST = 36500; // days
 const RETENTION: Numbered[] = [
-  { name: "keep_logs_days", label: "Logs of runs", min: 1, max: LONGEST },
-  { name: "keep_events_days", label: "Events of the organization's stream", min: 1, max: LONGEST },
+  { name: "keep_logs_days", label: "Run logs", min: 1, max: LONGEST },
+  { name: "keep_events_days", label: "Live events", min: 1, max: LONGEST },
   { name: "keep_runs_days", label: "Runs", min: 1, max: LONGEST },
-  { name: "keep_audit_days", label: "Audit trail, a year at least", min: 365, max: LONGEST },
+  { name: "keep_audit_days", label: "Audit log (at least 365 days)", min: 365, max: LONGEST },
 ];
 
 export function Limits({ org }: { org: Organization }) {
   return (
-    <Section title="Limits" about="A warning at 80 %, a stop at 100 % that loses nothing. Empty: no limit.">
-      <NumbersForm org={org} fields={LIMITS} action="Save the limits" />
+    <Section
+      title="Limits"
+      about="Warns at 80%; pauses runs at 100%, no data is lost. Leave blank for no limit."
+    >
+      <NumbersForm org={org} fields={LIMITS} action="Save limits" />
     </Section>
   );
 }
@@ -45,10 +48,10 @@ export function Limits({ org }: { org: Organization }) {
 export function Retention({ org }: { org: Organization }) {
   return (
     <Section
-      title="How long things are kept"
-      about="In days; empty: for ever. Sizes are under Usage. Files stay, and so do their runs and each pipeline's newest run."
+      title="Retention"
+      about="In days. Leave blank to keep forever. The sizes are shown under Usage. Output files are always kept, as are their runs and the latest run of each pipeline."
     >
-      <NumbersForm org={org} fields={RETENTION} action="Save the days" />
+      <NumbersForm org={org} fields={RETENTION} action="Save retention" />
     </Section>
   );
 }

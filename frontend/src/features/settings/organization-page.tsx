@@ -10,7 +10,7 @@ import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { useEntering } from "@/session/use-entering";
 import { useMay, useSession } from "@/session/use-session";
 import { absoluteTime } from "@/format/time";
@@ -31,7 +31,7 @@ export function OrganizationPage() {
           <Rules org={org} />
           <Limits org={org} />
           <Retention org={org} />
-          {may("org.transfer") && !org.deletion_at && <HandingOver org={org} />}
+          {may("org.transfer") && !org.deletion_at && <Transfer org={org} />}
           <Ending org={org} />
           <Another />
         </>
@@ -72,7 +72,7 @@ const lines = (text: FormDataEntryValue | null) =>
     .split(/[\s,]+/)
     .filter(Boolean);
 
-/** Messages of a list's items stand at the list. */
+/** The message for a list or for one of its items. */
 function atList(messages: Record<string, string>, name: string): string | undefined {
   const found = Object.entries(messages).find(([field]) => field === name || field.startsWith(`${name}.`));
   return found?.[1];
@@ -95,19 +95,19 @@ function Rules({ org }: { org: Organization }) {
   }
 
   return (
-    <Section title="Who gets in" about="A rule that would shut you out is refused.">
+    <Section title="Access rules" about="A rule that would lock you out is rejected.">
       <form className="grid max-w-xl gap-4" onSubmit={submit}>
         {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
         <Check
           name="require_second_factor"
-          label="Members need a second factor"
+          label="Require two-factor authentication"
           on={org.require_second_factor}
           error={messages.require_second_factor}
           disabled={!may}
         />
         <Check
           name="require_sso"
-          label="Members log in through the organization's identity provider (owners may log in otherwise)"
+          label="Require single sign-on (owners can still log in with their own password or passkey)"
           on={org.require_sso}
           error={messages.require_sso}
           disabled={!may}
@@ -115,7 +115,7 @@ function Rules({ org }: { org: Organization }) {
         <Field
           label="E-mail domains"
           optional
-          hint="Invitations go to addresses of these only, one a line. Empty: to anyone."
+          hint="Only addresses in these domains can be invited. One per line. Blank = any address."
           error={atList(messages, "email_domains")}
         >
           {(control) => (
@@ -132,7 +132,7 @@ function Rules({ org }: { org: Organization }) {
         <Field
           label="Networks"
           optional
-          hint="Requests come from these addresses or blocks only, one a line, your own among them. Empty: from anywhere."
+          hint="Only these IP addresses or CIDR blocks have access. One per line, including your own. Blank = from anywhere."
           error={atList(messages, "networks")}
         >
           {(control) => (
@@ -148,7 +148,7 @@ function Rules({ org }: { org: Organization }) {
         </Field>
         {may && (
           <Button type="submit" className="justify-self-start">
-            Save the rules
+            Save rules
           </Button>
         )}
       </form>
@@ -180,8 +180,8 @@ function Check({
   );
 }
 
-/** For owners: make somebody else the owner and oneself an admin. */
-function HandingOver({ org }: { org: Organization }) {
+/** An owner makes another member the owner and becomes an admin. */
+function Transfer({ org }: { org: Organization }) {
   const mine = useSession()?.user.id;
   const client = useQueryClient();
   const [member, setMember] = useState<Member | null>(null);
@@ -190,17 +190,17 @@ function HandingOver({ org }: { org: Organization }) {
     mutationFn: (id: string) => answer(api.POST("/api/v1/org/transfer", { body: { member_id: id } })),
     onSuccess: async () => {
       await Promise.all([refresh(), client.invalidateQueries({ queryKey: membersQuery.queryKey })]);
-      say("Handed over. You are an admin now.");
+      showSuccess("Ownership transferred. You are now an admin.");
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const others = (members.data?.results ?? []).filter(
     ({ kind, user_id }) => kind === "person" && user_id !== mine,
   );
   return (
-    <Section title="Handing over" about="Another member becomes an owner, and you an admin.">
+    <Section title="Transfer ownership" about="Another member becomes an owner, and you become an admin.">
       {others.length === 0 ? (
-        <p className="text-soft">You are the only member: invite somebody first.</p>
+        <p className="text-soft">You are the only member. Invite someone first.</p>
       ) : (
         <form
           onSubmit={(event) => {
@@ -209,7 +209,7 @@ function HandingOver({ org }: { org: Organization }) {
             setMember(others.find((each) => each.id === id) ?? null);
           }}
         >
-          <Field label="To" action={<Button type="submit">Hand over</Button>}>
+          <Field label="To" action={<Button type="submit">Transfer</Button>}>
             {(control) => (
               <select {...control} name="member" className="control w-auto! min-w-0">
                 {others.map(({ id, name, email }) => (
@@ -224,8 +224,8 @@ function HandingOver({ org }: { org: Organization }) {
       )}
       <ConfirmDialog
         open={member !== null}
-        title={`Hand ${org.name} over to ${member?.name || member?.email}?`}
-        confirm="Hand over"
+        title={`Transfer ${org.name} to ${member?.name || member?.email}?`}
+        confirm="Transfer ownership"
         danger
         onClose={() => setMember(null)}
         onConfirm={() => {
@@ -233,7 +233,7 @@ function HandingOver({ org }: { org: Organization }) {
           setMember(null);
         }}
       >
-        Only an owner can make you one again.
+        Only an owner can make you an owner again.
       </ConfirmDialog>
     </Section>
   );
@@ -251,12 +251,12 @@ function Ending({ org }: { org: Organization }) {
   const remove = useMutation({
     mutationFn: () => answer(api.DELETE("/api/v1/org")),
     onSuccess: remember,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const restore = useMutation({
     mutationFn: () => answer(api.POST("/api/v1/org/restore")),
     onSuccess: remember,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const leave = useMutation({
     mutationFn: () => answer(api.POST("/api/v1/org/leave")),
@@ -266,22 +266,22 @@ function Ending({ org }: { org: Organization }) {
       queryClient.clear();
       void router.navigate({ to: "/" });
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const [typed, setTyped] = useState("");
   return (
     <Section
-      title="Leaving and deleting"
-      about="A deleted organization can be read, exported and restored until it is erased."
+      title="Leave or delete"
+      about="A deleted organization can be viewed, exported and restored until it is permanently erased."
     >
       <div className="flex flex-wrap gap-2">
-        {may("audit.view") && <Button onClick={() => void download(org)}>Export everything</Button>}
+        {may("audit.view") && <Button onClick={() => void download(org)}>Export all data</Button>}
         {leaving ? (
           <Button look="danger" onClick={() => leave.mutate()}>
             Yes, leave {org.name}
           </Button>
         ) : (
-          <Button onClick={() => setLeaving(true)}>Leave</Button>
+          <Button onClick={() => setLeaving(true)}>Leave organization</Button>
         )}
         {org.deletion_at && may("org.delete") && (
           <Button look="primary" onClick={() => restore.mutate()}>
@@ -291,7 +291,7 @@ function Ending({ org }: { org: Organization }) {
       </div>
       {org.deletion_at ? (
         <p role="status" className="mt-4 text-bad">
-          It will be erased on {absoluteTime(org.deletion_at)}.
+          It will be permanently erased on {absoluteTime(org.deletion_at)}.
         </p>
       ) : (
         may("org.delete") && (
@@ -303,7 +303,7 @@ function Ending({ org }: { org: Organization }) {
             }}
           >
             <TextField
-              label={`To delete it, type its name: ${org.name}`}
+              label={`To delete the organization, type its name: ${org.name}`}
               autoComplete="off"
               value={typed}
               onChange={({ target }) => setTyped(target.value)}
@@ -328,7 +328,7 @@ async function download(org: Organization) {
   try {
     await downloadFile("/api/v1/org/export", `${org.slug}.jsonl`);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -341,7 +341,10 @@ function Another() {
   });
   if (limited) return null;
   return (
-    <Section title="Another organization" about="Yours too, and apart from this one in everything.">
+    <Section
+      title="Create another organization"
+      about="You will be its owner. It shares nothing with this organization."
+    >
       <form
         className="max-w-md"
         onSubmit={(event) => {
@@ -350,7 +353,7 @@ function Another() {
         }}
       >
         <TextField
-          label="Its name"
+          label="Name"
           name="name"
           maxLength={120}
           required

@@ -3,7 +3,7 @@ import { answer, api } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import { refresh } from "@/api/session";
 import type { Organization } from "@/api/types";
-import { say } from "@/components/toast";
+import { showSuccess } from "@/components/toast";
 
 export const organizationQuery = {
   queryKey: queryKeys.organization,
@@ -17,7 +17,7 @@ export function useSaveOrganization() {
     onSuccess: async (saved) => {
       client.setQueryData(organizationQuery.queryKey, saved);
       await refresh();
-      say("Saved.");
+      showSuccess("Saved.");
     },
   });
 }

@@ -1,7 +1,7 @@
 import { useId, type ReactNode } from "react";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 
-/** One matter of a settings page. */
+/** A titled section of a settings page. */
 export function Section({
   title,
   about,
@@ -55,7 +55,7 @@ export function RoleSelect({
 }: {
   label: string;
   value?: Role;
-  /** The highest role to offer: nobody gives more than they have. */
+  /** The highest role to offer: nobody can grant a higher role than their own. */
   most: Role;
   onChange?: (role: Role) => void;
   name?: string;

@@ -8,9 +8,9 @@ import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { ShownOnce } from "@/components/shown-once";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { When } from "@/components/when";
-import { gaveUp, makePasskey, passkeysWork } from "@/session/passkey";
+import { wasCancelled, makePasskey, passkeysWork } from "@/session/passkey";
 import { useSession } from "@/session/use-session";
 import { plural } from "@/format/number";
 import { Loaded, Section } from "./parts";
@@ -21,8 +21,8 @@ export function SecurityPage() {
   if (user.limited) {
     return (
       <Section
-        title="Second factors and sessions"
-        about="You logged in through this organization's identity provider, which looks after them."
+        title="Two-factor authentication and sessions"
+        about="You logged in through this organization's identity provider, which manages them."
       >
         <p>{user.email}</p>
       </Section>
@@ -92,29 +92,27 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
   });
   const error = [beginApp, removeApp, renew, addPasskey, removePasskey]
     .map((mutation) => mutation.error)
-    .find((each) => each && !gaveUp(each));
+    .find((each) => each && !wasCancelled(each));
   const wrongPassword = fieldMessages(error).current_password;
   const needsFactor = error instanceof ProblemError && error.code === "second_factor_needed";
 
   return (
     <Section
-      title="Second factors"
-      about="With one, your password alone opens nothing. Changing them takes your password, and ends your other sessions."
+      title="Two-factor authentication"
+      about="Requires a code as well as your password. Changing these settings requires your password and ends your other sessions."
     >
       {codes.length > 0 && (
-        <ShownOnce label="Keep these recovery codes: each lets you in once, and they are shown this once.">
+        <ShownOnce label="Save these recovery codes. Each works once, and they are shown only now.">
           {codes.join("\n")}
         </ShownOnce>
       )}
       {error && !wrongPassword && !needsFactor && <ErrorNotice error={error} />}
       {needsFactor && (
         <CodeLine
-          label="First show a factor you have"
+          label="Enter a code from your authenticator app, or a recovery code"
           error={show.error}
-          button="Show it"
-          onCode={(code) =>
-            show.mutate(code, { onSuccess: () => say("Shown. Repeat what you wanted to do.") })
-          }
+          button="Verify"
+          onCode={(code) => show.mutate(code, { onSuccess: () => showSuccess("Verified. Try again.") })}
         />
       )}
       <Loaded query={factors}>
@@ -123,13 +121,13 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
             {hasPassword && (
               <div className="max-w-md">
                 <TextField
-                  label="Your password"
+                  label="Current password"
                   type="password"
                   autoComplete="current-password"
                   value={password}
                   onChange={({ target }) => setPassword(target.value)}
                   error={wrongPassword}
-                  hint="For each change below."
+                  hint="Required for each change below."
                 />
               </div>
             )}
@@ -154,7 +152,10 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
             </Line>
             {setUp && (
               <div className="grid max-w-md gap-3 rounded-card border border-line p-4">
-                <p>Scan this with the app, or type the secret into it. Then type the code it shows.</p>
+                <p>
+                  Scan this QR code with your authenticator app, or enter the secret in it. Then enter the
+                  code that the app shows.
+                </p>
                 <img
                   alt="QR code of the secret"
                   width="180"
@@ -201,11 +202,11 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
             )}
             {(mine.totp_since || mine.passkeys.length > 0) && (
               <Line title="Recovery codes" state={`${mine.recovery_codes} left`}>
-                <Button onClick={() => renew.mutate()}>Make new ones</Button>
+                <Button onClick={() => renew.mutate()}>Create new codes</Button>
               </Line>
             )}
             {(mine.totp_since || mine.passkeys.length > 0) && !shown && !needsFactor && (
-              <p className="text-soft">This session has not shown a second factor.</p>
+              <p className="text-soft">You logged in to this session without a second factor.</p>
             )}
           </div>
         )}
@@ -274,17 +275,17 @@ function Sessions() {
     mutationFn: (id: string) =>
       answer(api.DELETE("/api/v1/auth/sessions/{id}", { params: { path: { id } } })),
     onSuccess: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const endOthers = useMutation({
     mutationFn: () => answer(api.DELETE("/api/v1/auth/sessions")),
     onSuccess: again,
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <Section
       title="Sessions"
-      about="Where you are logged in. A session that is ended stops working at once."
+      about="Where you are logged in. Ending a session logs that device out immediately."
       action={<Button onClick={() => endOthers.mutate()}>Log out everywhere else</Button>}
     >
       <Loaded query={sessions}>
@@ -295,11 +296,11 @@ function Sessions() {
                 <div className="flex-1">
                   <p>
                     {nameOfDevice(session.user_agent)}{" "}
-                    {session.current && <span className="text-good">this one</span>}
+                    {session.current && <span className="text-good">this device</span>}
                   </p>
                   <p className="text-[0.8125rem] text-faint">
-                    {session.ip ?? "unknown address"}, used <When at={session.last_used_at} />, by{" "}
-                    {session.method}
+                    {session.ip ?? "unknown address"}, last used <When at={session.last_used_at} />, logged in
+                    with {session.method}
                     {session.second_factor && " and a second factor"}
                   </p>
                 </div>

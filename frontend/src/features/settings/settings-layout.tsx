@@ -18,7 +18,7 @@ interface Tab {
   needs?: Permission;
 }
 
-const ONES_OWN: Tab[] = [
+const OWN_ACCOUNT: Tab[] = [
   { to: "/settings/account", label: "Account" },
   { to: "/settings/security", label: "Security" },
 ];
@@ -29,7 +29,7 @@ const ORGANIZATION: Tab[] = [
   { to: "/settings/api-keys", label: "API keys", needs: "api_keys.own" },
   { to: "/settings/sso", label: "Single sign-on", needs: "settings.edit" },
   { to: "/settings/usage", label: "Usage" },
-  { to: "/settings/audit", label: "Audit", needs: "audit.view" },
+  { to: "/settings/audit", label: "Audit log", needs: "audit.view" },
 ];
 
 export function SettingsLayout() {
@@ -41,7 +41,7 @@ export function SettingsLayout() {
     <div className="mx-auto max-w-[64rem] px-4 py-5 md:px-6">
       <PageHeader title="Settings" />
       <nav aria-label="Settings" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
-        {[...ONES_OWN, ...theirs].map(({ to, label }) => (
+        {[...OWN_ACCOUNT, ...theirs].map(({ to, label }) => (
           <Link
             key={to}
             to={to}

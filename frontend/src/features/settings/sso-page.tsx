@@ -6,7 +6,7 @@ import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { useMay, useSession } from "@/session/use-session";
 import { EmailDomains } from "./email-domains";
 import { Loaded, Section } from "./parts";
@@ -29,7 +29,7 @@ export function SsoPage() {
 
 const GIVEN = ["viewer", "member", "admin"] as const;
 
-/** What a directory provisions by SCIM, and the role each of its groups gives. */
+/** Provisioning by SCIM: the address for the directory, and the role that each of its groups grants. */
 function Directory() {
   const client = useQueryClient();
   const groups = useQuery({
@@ -39,24 +39,24 @@ function Directory() {
   const give = useMutation({
     mutationFn: ({ id, role }: { id: string; role: (typeof GIVEN)[number] | null }) =>
       answer(api.PUT("/api/v1/org/scim/groups/{id}", { params: { path: { id } }, body: { role } })),
-    onSuccess: () => say("Saved. It counts for everyone in the group now."),
+    onSuccess: () => showSuccess("Saved. The role now applies to everyone in the group."),
     onSettled: () => client.invalidateQueries({ queryKey: queryKeys.scimGroups }),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   return (
     <Section
       title="Directory (SCIM)"
-      about="Okta, Entra ID and others can add people, take them out and put them in groups. Whoever they add is invited; whoever they deactivate is out at once. Owners are your own business."
+      about="Okta, Entra ID and others can add and remove people and put them in groups. People they add are invited; people they deactivate lose access immediately. Owners aren't managed by SCIM."
     >
       <dl className="mb-4 grid gap-2 text-[0.8125rem]">
         <div>
-          <dt className="text-faint">Address for the directory</dt>
+          <dt className="text-faint">SCIM base URL</dt>
           <dd className="font-mono break-all select-all">{`${globalThis.location.origin}/api/v1/scim/v2`}</dd>
         </div>
         <div>
-          <dt className="text-faint">Its token</dt>
+          <dt className="text-faint">Token</dt>
           <dd>
-            The key of a service account with the role admin and the scope <code>members.manage</code>: make
+            The key of a service account with the role admin and the scope <code>members.manage</code>. Create
             one under API keys.
           </dd>
         </div>
@@ -65,7 +65,7 @@ function Directory() {
         {({ groups: found }) =>
           found.length === 0 ? (
             <EmptyState title="No groups yet">
-              They appear here when your directory sends them; then you say which role each gives.
+              Groups appear here when your directory sends them. Then choose the role that each one grants.
             </EmptyState>
           ) : (
             <table className="table w-full border-collapse">
@@ -73,7 +73,7 @@ function Directory() {
                 <tr>
                   <th scope="col">Group</th>
                   <th scope="col">People</th>
-                  <th scope="col">Role it gives</th>
+                  <th scope="col">Role granted</th>
                 </tr>
               </thead>
               <tbody>
@@ -90,7 +90,7 @@ function Directory() {
                           give.mutate({ id, role: GIVEN.find((each) => each === target.value) ?? null })
                         }
                       >
-                        <option value="">none of its own</option>
+                        <option value="">No role</option>
                         {GIVEN.map((each) => (
                           <option key={each}>{each}</option>
                         ))}
@@ -123,18 +123,18 @@ function OwnIssuer() {
     }) => answer(api.PUT("/api/v1/org/identity-provider", { body })),
     onSuccess: (saved) => {
       client.setQueryData(queryKeys.identityProvider, saved);
-      say("Saved.");
+      showSuccess("Saved.");
     },
   });
   const check = useMutation({
     mutationFn: (issuer: string) =>
       answer(api.POST("/api/v1/org/identity-provider/check", { body: { issuer } })),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const remove = useMutation({
     mutationFn: () => answer(api.DELETE("/api/v1/org/identity-provider")),
     onSuccess: () => client.setQueryData(queryKeys.identityProvider, null),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   const messages = fieldMessages(save.error);
 
@@ -155,7 +155,7 @@ function OwnIssuer() {
   return (
     <Section
       title="Single sign-on"
-      about="Your own OpenID Connect issuer. Whoever it vouches for gets into this organization only, and cannot change their account with it."
+      about="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
     >
       <Loaded query={provider}>
         {(own) => (
@@ -172,7 +172,7 @@ function OwnIssuer() {
               error={messages.issuer}
             />
             <TextField
-              label="Client id"
+              label="Client ID"
               name="client_id"
               required
               defaultValue={own?.client_id}
@@ -184,13 +184,13 @@ function OwnIssuer() {
               name="client_secret"
               type="password"
               autoComplete="off"
-              placeholder={own ? `kept, ends in ${own.client_secret.last4 || "…"}` : undefined}
+              placeholder={own ? `Set, ends in ${own.client_secret.last4 || "…"}` : undefined}
               readOnly={!chooses}
               error={messages.client_secret}
             />
             <Field
-              label="People the issuer knows and nobody invited"
-              hint="They are asked by mail first, unless their address is of a verified e-mail domain."
+              label="Uninvited users"
+              hint="Users who may join confirm by e-mail first, unless their address is in a verified e-mail domain."
               error={messages.join_role}
             >
               {(control) => (
@@ -201,9 +201,9 @@ function OwnIssuer() {
                   defaultValue={own?.join_role ?? ""}
                   disabled={!chooses}
                 >
-                  <option value="">stay out</option>
-                  <option value="viewer">join as viewer</option>
-                  <option value="member">join as member</option>
+                  <option value="">Deny</option>
+                  <option value="viewer">Join as viewer</option>
+                  <option value="member">Join as member</option>
                 </select>
               )}
             </Field>
@@ -214,7 +214,7 @@ function OwnIssuer() {
                 defaultChecked={own?.enabled ?? true}
                 disabled={!chooses}
               />
-              Switched on
+              Enabled
             </label>
             {chooses && (
               <div className="flex flex-wrap gap-2">
@@ -224,7 +224,7 @@ function OwnIssuer() {
                 <Button
                   onClick={() => check.mutate(String(new FormData(form.current!).get("issuer")).trim())}
                 >
-                  {check.isPending ? "Checking…" : "Check the issuer"}
+                  {check.isPending ? "Testing…" : "Test issuer"}
                 </Button>
                 {own && (
                   <Button look="danger" onClick={() => remove.mutate()}>
@@ -238,7 +238,7 @@ function OwnIssuer() {
                 <ul className="grid gap-1">
                   {check.data.steps.map(({ step, ok, message }) => (
                     <li key={step} className={ok ? "text-good" : "text-bad"}>
-                      {ok ? "Good" : "Bad"}: {message}
+                      {ok ? "Passed" : "Failed"}: {message}
                     </li>
                   ))}
                 </ul>
@@ -247,12 +247,12 @@ function OwnIssuer() {
             {own && (
               <dl className="grid gap-2 text-[0.8125rem]">
                 <div>
-                  <dt className="text-faint">Register this address at the issuer</dt>
+                  <dt className="text-faint">Redirect URI to register at the issuer</dt>
                   <dd className="font-mono break-all select-all">{own.callback_url}</dd>
                 </div>
                 <div>
                   <dt className="text-faint">
-                    Members log in here, or with the short name {organization?.slug}
+                    Members log in at this address, or with the short name {organization?.slug}
                   </dt>
                   <dd className="font-mono break-all select-all">{own.start_url}</dd>
                 </div>

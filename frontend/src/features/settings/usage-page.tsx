@@ -3,15 +3,15 @@ import { answer, api } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { useMay } from "@/session/use-session";
 import { bytes, count, plural } from "@/format/number";
 import { Loaded, Section } from "./parts";
 
 const NAMES = {
-  rows_month: "Rows this month",
+  rows_month: "Records this month",
   bytes_month: "Bytes this month",
-  running: "Runs at once",
+  running: "Concurrent runs",
   pipelines: "Pipelines",
   members: "Members",
 };
@@ -20,7 +20,7 @@ const KEPT = {
   outputs: "Output files",
   events: "Events",
   runs: "Runs",
-  audit: "Audit trail",
+  audit: "Audit log",
 };
 const TONES = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
 
@@ -34,7 +34,7 @@ export function UsagePage() {
     <Loaded query={usage}>
       {({ limits, months, kept }) => (
         <>
-          <Section title="Limits" about="An admin sets them under Organization.">
+          <Section title="Limits" about="Admins set these under Organization.">
             <ul className="grid gap-4 sm:grid-cols-2">
               {limits.map(({ name, used, limit, state }) => {
                 const shown = name === "bytes_month" ? bytes : count;
@@ -78,12 +78,12 @@ export function UsagePage() {
               })}
             </ul>
           </Section>
-          <Section title="Kept" about="An admin sets how long under Organization.">
+          <Section title="Retention" about="Admins set this under Organization.">
             <table className="table w-full border-collapse">
               <thead>
                 <tr>
-                  <th scope="col">What</th>
-                  <th scope="col">For</th>
+                  <th scope="col">Data</th>
+                  <th scope="col">Kept for</th>
                   <th scope="col" className="text-right!">
                     Count
                   </th>
@@ -96,7 +96,7 @@ export function UsagePage() {
                 {kept.map((row) => (
                   <tr key={row.name}>
                     <td>{KEPT[row.name]}</td>
-                    <td>{row.days === null ? "ever" : plural(row.days, "day")}</td>
+                    <td>{row.days === null ? "forever" : plural(row.days, "day")}</td>
                     <td className="text-right tabular-nums">{count(row.rows)}</td>
                     <td className="text-right tabular-nums">{row.bytes === null ? "" : bytes(row.bytes)}</td>
                   </tr>
@@ -106,11 +106,11 @@ export function UsagePage() {
           </Section>
           <Section
             title="By month"
-            about="Counted as runs move records; deleting a pipeline takes nothing off."
+            about="Counted while runs move records. Deleting a pipeline does not reduce these numbers."
             action={
               exports && (
                 <Button
-                  onClick={() => void downloadFile("/api/v1/org/usage/export", "usage.csv").catch(complain)}
+                  onClick={() => void downloadFile("/api/v1/org/usage/export", "usage.csv").catch(showError)}
                 >
                   Download CSV
                 </Button>
@@ -118,7 +118,7 @@ export function UsagePage() {
             }
           >
             {months.length === 0 ? (
-              <p className="text-faint">Nothing has run yet.</p>
+              <p className="text-faint">No runs yet.</p>
             ) : (
               <table className="table w-full border-collapse">
                 <thead>
@@ -128,7 +128,8 @@ export function UsagePage() {
                       Runs
                     </th>
                     <th scope="col" className="text-right!">
-                      Rows
+                      {" "}
+                      Records{" "}
                     </th>
                     <th scope="col" className="text-right!">
                       Bytes

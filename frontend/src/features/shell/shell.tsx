@@ -17,7 +17,7 @@ import {
   UserIcon,
 } from "@/components/icons";
 import { Menu, MenuChoice, MenuItem, MenuLine } from "@/components/menu";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import logo from "@/logo.svg";
 import { absoluteTime } from "@/format/time";
 import { useEntering } from "@/session/use-entering";
@@ -37,7 +37,7 @@ export function Shell() {
           "absolute top-2 left-2 z-50 -translate-y-20 focus:translate-y-0",
         )}
       >
-        Skip to the content
+        Skip to content
       </a>
       <header className="sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-side px-3 py-2 lg:h-dvh lg:flex-col lg:items-stretch lg:gap-4 lg:border-r lg:border-b-0 lg:p-3">
         <div className="flex items-center gap-2 max-sm:gap-1 lg:min-w-0 lg:px-1">
@@ -54,7 +54,10 @@ export function Shell() {
             Runs
           </NavLink>
           <NavLink to="/sources" keys="g c" icon={<CodeIcon />}>
-            Sources
+            <span>
+              <span className="max-lg:sr-only">Custom </span>
+              <span className="inline-block max-lg:first-letter:uppercase">sources</span>
+            </span>
           </NavLink>
           <NavLink to="/settings" keys="g s" icon={<UserIcon />}>
             Settings
@@ -80,8 +83,8 @@ function OrganizationState() {
   return (
     <p role="status" className="border-b border-line bg-wait-wash px-4 py-2 text-wait md:px-6">
       {organization.suspended_at
-        ? `${organization.name} is suspended by the operators of this installation: everything can be read, nothing changed or run.`
-        : `${organization.name} will be deleted on ${absoluteTime(organization.deletion_at!)}: nothing can be changed or run. An owner can restore it under Settings.`}
+        ? `${organization.name} was suspended by an operator of this installation. You can view everything, but not change or run anything.`
+        : `${organization.name} will be deleted on ${absoluteTime(organization.deletion_at!)}. Until then you can view everything, but not change or run anything. An owner can restore it under Settings, Organization.`}
     </p>
   );
 }
@@ -100,7 +103,7 @@ function NavLink({
   return (
     <Link
       to={to}
-      title={`Keys: ${keys}`}
+      title={`Keyboard shortcut: ${keys}`}
       className="flex h-8 items-center gap-2.5 rounded-control px-2 text-soft max-sm:px-1.5 hover:bg-hover hover:text-ink lg:px-2.5 data-[status=active]:bg-picked data-[status=active]:font-medium data-[status=active]:text-ink"
       activeProps={{ "aria-current": "page" }}
     >
@@ -115,7 +118,7 @@ function OrganizationMenu() {
   const change = useMutation({
     mutationFn: (org: string) => answer(api.POST("/api/v1/auth/switch", { body: { org } })),
     onSuccess: useEntering(),
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   if (!session?.organization) return null;
   const { organization, organizations = [] } = session;
@@ -163,13 +166,13 @@ function UserMenu() {
       await router.navigate({ to: "/login", search: {} }); // first: who logs out wants no way back
       end();
     },
-    onError: (error) => complain(error),
+    onError: (error) => showError(error),
   });
   if (!session) return null;
   const { user, organization } = session;
   return (
     <Menu
-      label="You"
+      label="Your account"
       trigger={
         <button type="button" className={classNames(buttonLook("quiet"), "w-full gap-2.5!")}>
           <span
@@ -192,7 +195,7 @@ function UserMenu() {
       </div>
       <MenuLine />
       <MenuChoice<Theme>
-        label="Colours"
+        label="Theme"
         value={theme}
         onChange={(chosen) => {
           chooseTheme(chosen);
@@ -203,7 +206,7 @@ function UserMenu() {
             value: "system",
             label: (
               <>
-                <ScreenIcon className="text-faint" /> Like the system
+                <ScreenIcon className="text-faint" /> System
               </>
             ),
           },

@@ -11,10 +11,10 @@ import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { useEntering } from "@/session/use-entering";
 import { useSession } from "@/session/use-session";
-import { Entrance } from "./entrance";
+import { SignInLayout } from "./sign-in-layout";
 import { Providers } from "./providers";
 
-const KEPT = "drover.invitation"; // over a log-in on the way; for this tab only
+const KEPT = "drover.invitation"; // kept in this tab while its holder logs in
 
 /** The secret behind `#`, or the one kept while its holder logged in. */
 function takeSecret(): string {
@@ -56,9 +56,9 @@ export function InvitationPage() {
 
   if (!shown.data) {
     return (
-      <Entrance title="Invitation" footer={null}>
+      <SignInLayout title="Invitation" footer={null}>
         {shown.error ? <ErrorNotice error={shown.error} /> : <Skeletons rows={3} />}
-      </Entrance>
+      </SignInLayout>
     );
   }
   const { organization, email, role, invited_by, single_sign_on } = shown.data;
@@ -73,12 +73,12 @@ export function InvitationPage() {
   }
 
   return (
-    <Entrance
+    <SignInLayout
       title={`Join ${organization}`}
       footer={
         session ? null : (
           <>
-            Have an account?{" "}
+            Already have an account?{" "}
             <Link to="/login" search={{ next: "/invitation" }} className="link">
               Log in to accept
             </Link>
@@ -87,7 +87,7 @@ export function InvitationPage() {
       }
     >
       <p className="mb-4 text-soft">
-        {invited_by ?? "Somebody"} invites <strong className="text-ink">{email}</strong> as {role}.
+        {invited_by ?? "Someone"} invited <strong className="text-ink">{email}</strong> to join as {role}.
       </p>
       {session ? (
         <div className="grid gap-4">
@@ -108,16 +108,16 @@ export function InvitationPage() {
               autoComplete="new-password"
               required
               minLength={8}
-              hint="At least 8 characters. Long beats complicated: a few words are fine."
+              hint="At least 8 characters. Longer is better: use a few words."
               error={messages.password}
             />
             <Button type="submit" look="primary" className="justify-center">
-              {register.isPending ? "Creating…" : "Create my account and join"}
+              {register.isPending ? "Creating…" : "Create account and join"}
             </Button>
           </form>
           <Providers invitation={token} inviting={single_sign_on} />
         </>
       )}
-    </Entrance>
+    </SignInLayout>
   );
 }

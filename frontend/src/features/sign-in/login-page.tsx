@@ -8,9 +8,9 @@ import type { Session } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
-import { Entrance } from "./entrance";
+import { SignInLayout } from "./sign-in-layout";
 import { takeHash } from "./link-secret";
-import { gaveUp, passkeysWork, showPasskey } from "@/session/passkey";
+import { wasCancelled, passkeysWork, showPasskey } from "@/session/passkey";
 import { providerProblem } from "./problems";
 import { Providers } from "./providers";
 
@@ -23,9 +23,9 @@ interface Credentials {
 export function LoginPage() {
   const { next, problem } = useSearch({ from: "/login" });
   const router = useRouter();
-  // a provider has vouched already and only the second factor is owed
-  const [owed] = useState(() => takeHash().get("second_factor"));
-  const [known, setKnown] = useState<Credentials | null>(null);
+  // after a log-in through a provider that still needs the second factor
+  const [challenge] = useState(() => takeHash().get("second_factor"));
+  const [credentials, setCredentials] = useState<Credentials | null>(null);
 
   function enter(session: Session) {
     begin(session);
@@ -36,14 +36,14 @@ export function LoginPage() {
     mutationFn: (body: Credentials) => answer(api.POST("/api/v1/auth/login", { body, fetch: plainFetch })),
     onSuccess: enter,
     onError: (error, body) => {
-      if (error instanceof ProblemError && error.code === "second_factor_needed") setKnown(body);
+      if (error instanceof ProblemError && error.code === "second_factor_needed") setCredentials(body);
     },
   });
-  const goOn = useMutation({
+  const continueLogin = useMutation({
     mutationFn: (mfa_code: string) =>
       answer(
         api.POST("/api/v1/auth/login/continue", {
-          body: { challenge: owed ?? "", mfa_code },
+          body: { challenge: challenge ?? "", mfa_code },
           fetch: plainFetch,
         }),
       ),
@@ -72,17 +72,19 @@ export function LoginPage() {
     </Button>
   );
 
-  if (owed || known) {
-    const failed = owed ? goOn.error : secondTry(login.error);
+  if (challenge || credentials) {
+    const failed = challenge ? continueLogin.error : secondTry(login.error);
     return (
-      <Entrance title="Second factor" footer={signup}>
+      <SignInLayout title="Two-factor authentication" footer={signup}>
         <CodeForm
           error={failed}
-          pending={login.isPending || goOn.isPending}
-          onCode={(code) => (owed ? goOn.mutate(code) : login.mutate({ ...known!, mfa_code: code }))}
+          pending={login.isPending || continueLogin.isPending}
+          onCode={(code) =>
+            challenge ? continueLogin.mutate(code) : login.mutate({ ...credentials!, mfa_code: code })
+          }
         />
         {withPasskey && <div className="mt-3 grid">{withPasskey}</div>}
-      </Entrance>
+      </SignInLayout>
     );
   }
 
@@ -92,13 +94,13 @@ export function LoginPage() {
     login.mutate({ email: String(form.get("email")).trim(), password: String(form.get("password")) });
   }
 
-  const told = providerProblem(problem);
+  const problemText = providerProblem(problem);
   return (
-    <Entrance title="Log in" footer={signup}>
+    <SignInLayout title="Log in" footer={signup}>
       <form onSubmit={submit} className="grid gap-4">
-        {told && !login.error && <Told>{told}</Told>}
+        {problemText && !login.error && <Alert>{problemText}</Alert>}
         {login.error && <LoginProblem error={login.error} />}
-        {passkey.error && !gaveUp(passkey.error) && <LoginProblem error={passkey.error} />}
+        {passkey.error && !wasCancelled(passkey.error) && <LoginProblem error={passkey.error} />}
         <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
         <TextField
           label="Password"
@@ -117,11 +119,11 @@ export function LoginPage() {
         </Button>
         {withPasskey}
         <Link to="/forgot-password" className="link justify-self-center text-[0.8125rem]">
-          Forgot the password?
+          Forgot your password?
         </Link>
       </form>
       <Providers next={next} />
-    </Entrance>
+    </SignInLayout>
   );
 }
 
@@ -149,22 +151,22 @@ export function CodeForm({
         autoComplete="one-time-code"
         required
         autoFocus
-        hint="Of your authenticator app, or one of your recovery codes."
+        hint="From your authenticator app, or one of your recovery codes."
         error={wrong}
       />
       <Button type="submit" look="primary" className="justify-center" blocked={pending ? "Checking" : null}>
-        {pending ? "Checking…" : "Go on"}
+        {pending ? "Checking…" : "Continue"}
       </Button>
     </form>
   );
 }
 
-/** The first answer only said that a code is needed, which is no mistake of theirs. */
+/** The first answer only asks for a code, so it is not shown as an error. */
 function secondTry(error: unknown): unknown {
   return error instanceof ProblemError && error.code === "second_factor_needed" ? null : error;
 }
 
-function Told({ children }: { children: string }) {
+function Alert({ children }: { children: string }) {
   return (
     <div role="alert" className="rounded-card border border-line bg-bad-wash px-4 py-3">
       {children}
@@ -172,9 +174,9 @@ function Told({ children }: { children: string }) {
   );
 }
 
-/** One sentence for a wrong address and a wrong password alike. */
+/** The same sentence for a wrong address and a wrong password: it must not say whether the account exists. */
 function LoginProblem({ error }: { error: unknown }) {
   const usual = error instanceof ProblemError && [400, 401, 422].includes(error.status);
   if (!usual) return <ErrorNotice error={error} />;
-  return <Told>E-mail and password do not match. Check both and try again.</Told>;
+  return <Alert>The e-mail address or the password is incorrect. Check both and try again.</Alert>;
 }

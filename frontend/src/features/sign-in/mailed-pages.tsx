@@ -8,12 +8,12 @@ import { Button, buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
-import { Entrance } from "./entrance";
+import { SignInLayout } from "./sign-in-layout";
 import { useLinkSecret } from "./link-secret";
 
 const back = (
   <Link to="/login" search={{}} className="link">
-    Back to the log-in
+    Back to login
   </Link>
 );
 
@@ -29,10 +29,10 @@ export function ForgotPasswordPage() {
   }
 
   return (
-    <Entrance title="Forgot the password?" footer={back}>
+    <SignInLayout title="Forgot your password?" footer={back}>
       {ask.isSuccess ? (
         <p role="status">
-          If there is an account with this address, a mail with a link is on its way. The link works for an
+          If an account with this address exists, we sent it an e-mail with a link. The link works for one
           hour.
         </p>
       ) : (
@@ -40,11 +40,11 @@ export function ForgotPasswordPage() {
           {ask.error && <ErrorNotice error={ask.error} />}
           <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
           <Button type="submit" look="primary" className="justify-center">
-            {ask.isPending ? "Sending…" : "Send me a link"}
+            {ask.isPending ? "Sending…" : "Send reset link"}
           </Button>
         </form>
       )}
-    </Entrance>
+    </SignInLayout>
   );
 }
 
@@ -62,9 +62,9 @@ export function ResetPasswordPage() {
   }
 
   return (
-    <Entrance title="Set a new password" footer={back}>
+    <SignInLayout title="Set a new password" footer={back}>
       {reset.isSuccess ? (
-        <Done>Your password is set, and every session was ended. Log in with it now.</Done>
+        <Done>Your password was changed and all your sessions were ended. Log in with the new password.</Done>
       ) : (
         <form onSubmit={submit} className="grid gap-4">
           {reset.error && !weak && <ErrorNotice error={reset.error} />}
@@ -77,15 +77,15 @@ export function ResetPasswordPage() {
             autoFocus
             minLength={8}
             maxLength={1024}
-            hint="At least 8 characters. Long beats complicated: a few words are fine."
+            hint="At least 8 characters. Longer is better: use a few words."
             error={weak}
           />
           <Button type="submit" look="primary" className="justify-center">
-            {reset.isPending ? "Setting…" : "Set the password"}
+            {reset.isPending ? "Saving…" : "Set password"}
           </Button>
         </form>
       )}
-    </Entrance>
+    </SignInLayout>
   );
 }
 
@@ -96,11 +96,11 @@ export function VerifyEmailPage() {
   });
   useEffect(() => mutate(), [mutate]);
   return (
-    <Entrance title="Your e-mail address" footer={back}>
+    <SignInLayout title="Confirm your e-mail address" footer={back}>
       {error && <ErrorNotice error={error} />}
-      {isSuccess && <Done>The address is confirmed.</Done>}
+      {isSuccess && <Done>Your e-mail address is confirmed.</Done>}
       {!error && !isSuccess && <p role="status">Confirming…</p>}
-    </Entrance>
+    </SignInLayout>
   );
 }
 

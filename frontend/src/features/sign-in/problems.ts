@@ -1,29 +1,37 @@
 /** What a log-in through an identity provider may end with, by the code in `/login?problem=`. */
 const PROBLEMS: Record<string, string> = {
-  provider_unknown: "There is no such identity provider here. Check the organization's short name.",
-  provider_failed: "The identity provider could not be used. Try again; if it stays, ask your admin.",
-  cancelled: "You were not logged in: the identity provider says you gave up.",
-  email_missing: "The identity provider did not say which e-mail address is yours.",
-  email_not_verified: "The identity provider has not confirmed your e-mail address.",
+  provider_unknown: "This identity provider does not exist. Check the organization's short name.",
+  provider_failed:
+    "The identity provider did not respond correctly. Try again. If the error persists, ask your admin.",
+  cancelled: "The log-in was cancelled at the identity provider. Try again.",
+  email_missing:
+    "The identity provider did not send your e-mail address. Allow it to share the address, or log in another way.",
+  email_not_verified:
+    "The identity provider has not confirmed your e-mail address. Confirm it there, then try again.",
   link_first:
-    "There is an account with your address. Log in with its password, then link the provider under Settings.",
-  account_disabled: "This account is switched off. Ask whoever runs this installation.",
+    "An account with your e-mail address already exists. Log in with its password, then link the identity provider under Settings, Account.",
+  account_disabled: "This account is disabled. Contact the operator of this Drover installation.",
   consent_needed:
-    "The organization wants you in, and asks you first: open the link in the mail we have sent to your address. If none comes, ask one of its admins to invite you again.",
+    "Confirm that you want to join the organization: open the link in the e-mail we sent you. If no e-mail arrives, ask one of its admins to invite you again.",
   confirm_first:
-    "Somebody made an account with your address and never confirmed it. Set a new password for it with “Forgot password”, then open the invitation again.",
-  too_many_attempts: "Too much was tried. Wait a while, then try again.",
+    "An account with your e-mail address exists, but the address was never confirmed. Set a new password with “Forgot your password?”, then open the invitation again.",
+  too_many_attempts: "Too many attempts. Wait a few minutes, then try again.",
   not_a_member: "You are not a member of this organization. Ask one of its admins for an invitation.",
-  address_not_allowed: "This organization takes only addresses of its own domains.",
-  linked_elsewhere: "This identity belongs to another account.",
-  link_spent: "The invitation was used already or has expired. Ask for a new one.",
-  other_address: "The invitation is for another address.",
-  limit_reached: "The organization has as many members as it may. Ask one of its admins.",
-  org_suspended: "This organization is suspended.",
-  org_deleting: "This organization is about to be deleted.",
+  address_not_allowed:
+    "This organization accepts only e-mail addresses in its own domains. Log in with one of them.",
+  linked_elsewhere:
+    "This identity is linked to another account. Log in to that account, or unlink the identity there first.",
+  link_spent: "The invitation has already been used or has expired. Ask for a new one.",
+  other_address:
+    "The invitation is for another e-mail address. Log in with that address, or ask for a new invitation.",
+  limit_reached: "The organization has reached its limit of members. Ask one of its admins to raise it.",
+  org_suspended: "This organization is suspended. Contact the operator of this Drover installation.",
+  org_deleting: "This organization is scheduled for deletion. One of its owners can restore it.",
 };
 
 export function providerProblem(code: string | undefined): string | null {
   if (!code) return null;
-  return PROBLEMS[code] ?? "You could not be logged in through the identity provider.";
+  return (
+    PROBLEMS[code] ?? "The log-in through the identity provider failed. Try again, or log in another way."
+  );
 }

@@ -48,12 +48,12 @@ export function Providers({
           href={startAddress("sso", { org: inviting, invitation })}
           className={classNames(buttonLook("plain"), "justify-center")}
         >
-          Accept with the organization’s single sign-on
+          Join with single sign-on
         </a>
       )}
       {!invitation && !asking && (
         <Button look="quiet" className="justify-center" onClick={() => setAsking(true)}>
-          Single sign-on of your organization
+          Log in with single sign-on
         </Button>
       )}
       {asking && (
@@ -64,10 +64,10 @@ export function Providers({
             required
             autoFocus
             placeholder="analytics-3f9a1c"
-            hint="Your admin finds it under Settings, Single sign-on."
+            hint="Your admin can find it under Settings, Single sign-on."
           />
           <Button type="submit" className="justify-center">
-            Go to its log-in
+            Continue
           </Button>
         </form>
       )}

@@ -8,7 +8,7 @@ import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import type { Session } from "@/api/types";
-import { Entrance } from "./entrance";
+import { SignInLayout } from "./sign-in-layout";
 import { Providers } from "./providers";
 
 interface Registration {
@@ -33,15 +33,15 @@ export function SignupPage() {
   });
   if (signup.isSuccess && !signup.data) {
     return (
-      <Entrance title="Check your mail" footer={null}>
+      <SignInLayout title="Check your e-mail" footer={null}>
         <p role="status">
-          We have sent a mail to {signup.variables.email}. Follow its link, then{" "}
+          We sent an e-mail to {signup.variables.email}. Follow the link in it, then{" "}
           <Link to="/login" search={{ next }} className="link">
             log in
           </Link>
           .
         </p>
-      </Entrance>
+      </SignInLayout>
     );
   }
   const messages = fieldMessages(signup.error);
@@ -60,11 +60,11 @@ export function SignupPage() {
   }
 
   return (
-    <Entrance
+    <SignInLayout
       title="Create an organization"
       footer={
         <>
-          Have an account?{" "}
+          Already have an account?{" "}
           <Link to="/login" search={{ next }} className="link">
             Log in
           </Link>
@@ -86,7 +86,7 @@ export function SignupPage() {
           name="organization_name"
           autoComplete="organization"
           required
-          hint="Your team or company. Everything you make belongs to it."
+          hint="Your team or company. Everything you create belongs to it."
           error={messages.organization_name}
         />
         <TextField
@@ -105,7 +105,7 @@ export function SignupPage() {
           required
           minLength={8}
           maxLength={1024}
-          hint="At least 8 characters. Long beats complicated: a few words are fine."
+          hint="At least 8 characters. Longer is better: use a few words."
           error={messages.password}
         />
         <Button
@@ -118,6 +118,6 @@ export function SignupPage() {
         </Button>
       </form>
       <Providers next={next} />
-    </Entrance>
+    </SignInLayout>
   );
 }

@@ -11,11 +11,11 @@ import { ErrorNotice, Skeletons } from "@/components/notice";
 import { isOwnPath } from "@/session/own-path";
 import { useEntering } from "@/session/use-entering";
 import { useSession } from "@/session/use-session";
-import { Entrance } from "./entrance";
+import { SignInLayout } from "./sign-in-layout";
 import { takeHash } from "./link-secret";
 import { CodeForm } from "./login-page";
 
-/** Where a log-in through an identity provider arrives: the cookie is there, the token is not yet. */
+/** The page that an identity provider leads back to. The cookie is set; the token must still be fetched. */
 export function WelcomePage() {
   const router = useRouter();
   useEffect(() => {
@@ -26,13 +26,13 @@ export function WelcomePage() {
     void refresh().then((known) => router.history.replace(known ? next : "/login"));
   }, [router]);
   return (
-    <Entrance title="Welcome" footer={null}>
+    <SignInLayout title="Welcome" footer={null}>
       <Skeletons rows={3} />
-    </Entrance>
+    </SignInLayout>
   );
 }
 
-/** For someone who belongs to no organization, or whom their organization's rules keep out. */
+/** For someone who is in no organization, or whom the rules of their organization keep out. */
 export function ThresholdPage() {
   const session = useSession();
   if (!session) return null;
@@ -67,9 +67,10 @@ function NoOrganization({ session }: { session: Session }) {
   }
 
   return (
-    <Entrance title="Create an organization" footer={logout}>
+    <SignInLayout title="Create an organization" footer={logout}>
       <p className="mb-4 text-soft">
-        {session.user.email} belongs to no organization. Make one, or open the link of an invitation.
+        {session.user.email} is not a member of any organization. Create one, or open the link in an
+        invitation.
       </p>
       <form onSubmit={submit} className="grid gap-4">
         {create.error && <ErrorNotice error={create.error} />}
@@ -78,14 +79,14 @@ function NoOrganization({ session }: { session: Session }) {
           {create.isPending ? "Creating…" : "Create organization"}
         </Button>
       </form>
-    </Entrance>
+    </SignInLayout>
   );
 }
 
 const REASONS = {
-  network_not_allowed: "does not accept requests from your address. Use its network, or ask an admin.",
-  sso_required: "asks its members to log in through its own identity provider.",
-  second_factor_required: "asks its members for a second factor.",
+  network_not_allowed: "allows access only from certain networks. Connect from one of them, or ask an admin.",
+  sso_required: "requires single sign-on. Log in through its identity provider.",
+  second_factor_required: "requires two-factor authentication. Enter a code, or set it up first.",
 };
 
 function ClosedOrganization({
@@ -111,7 +112,7 @@ function ClosedOrganization({
   });
   const reason = organization.closed;
   return (
-    <Entrance title={organization.name} footer={logout}>
+    <SignInLayout title={organization.name} footer={logout}>
       <div className="grid gap-4">
         <p>
           {organization.name} {reason && REASONS[reason]}
@@ -121,23 +122,23 @@ function ClosedOrganization({
             href={`/api/v1/auth/sso/start?org=${encodeURIComponent(organization.slug)}`}
             className={classNames(buttonLook("primary"), "justify-center")}
           >
-            Go to its log-in
+            Log in with single sign-on
           </a>
         )}
         {reason === "second_factor_required" && (
           <>
             <CodeForm error={show.error} pending={show.isPending} onCode={(code) => show.mutate(code)} />
             <Link to="/settings/security" className={classNames(buttonLook(), "justify-center")}>
-              Set a second factor up
+              Set up two-factor authentication
             </Link>
           </>
         )}
         {others.map(({ id, name }) => (
           <Button key={id} className="justify-center" onClick={() => change.mutate(id)}>
-            Go to {name}
+            Switch to {name}
           </Button>
         ))}
       </div>
-    </Entrance>
+    </SignInLayout>
   );
 }

@@ -9,7 +9,7 @@ import { reportQuery } from "./queries";
 import { TrialPanel } from "./trial-panel";
 import { useSettled } from "./use-settled";
 
-const TYPING = 400; // milliseconds of silence before the server looks at the text
+const TYPING = 400; // milliseconds without typing before the server validates the text
 const NOTHING: CodeReport["errors"] = [];
 
 interface Props {
@@ -17,14 +17,14 @@ interface Props {
   onChange: (code: string) => void;
   onSave?: () => void;
   edits: boolean;
-  /** Whether the code may be tried; who may edit may. */
+  /** Whether this person may run the code. By default whoever may edit it. */
   tries?: boolean;
   /** More tabs beside the preview. */
   tabs?: { title: string; content: ReactNode }[];
   children?: (report: CodeReport | undefined) => ReactNode;
 }
 
-/** The code on one side; what it says of itself, and what it reads, on the other. */
+/** The code on one side; its validation and a preview of its records on the other. */
 export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [], children }: Props) {
   const [goTo, setGoTo] = useState<{ line: number; column: number } | null>(null);
   const [tab, setTab] = useState("Preview");
@@ -40,7 +40,7 @@ export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [
     <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_26rem]">
       <div className="grid min-w-0 content-start gap-3">
         <CodeEditor
-          label="Code of the source"
+          label="Source code"
           value={code}
           onChange={onChange}
           onSave={onSave}
@@ -54,8 +54,8 @@ export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [
       <div className="grid min-w-0 content-start gap-4">
         {children?.(report)}
         {report && (
-          <section aria-label="What it may reach" className="card p-4">
-            <h2 className="mb-2 font-semibold">May reach</h2>
+          <section aria-label="Allowed hosts" className="card p-4">
+            <h2 className="mb-2 font-semibold">Allowed hosts</h2>
             <Hosts hosts={report.hosts} />
           </section>
         )}
@@ -86,7 +86,8 @@ export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [
 }
 
 function preview(report: CodeReport | undefined, code: string, edits: boolean): ReactNode {
-  if (!edits) return <p className="text-soft">Trying code takes the permission to edit custom sources.</p>;
-  if (!report) return <p className="text-soft">Write a source, then read its first records here.</p>;
+  if (!edits)
+    return <p className="text-soft">You need the permission to edit custom sources to run this code.</p>;
+  if (!report) return <p className="text-soft">Write the code, then preview its first records here.</p>;
   return <TrialPanel code={code} report={report} />;
 }

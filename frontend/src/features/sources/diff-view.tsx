@@ -2,8 +2,8 @@ import { classNames } from "@/components/class-names";
 
 /** A unified diff, its lines told apart by sign as well as colour. */
 export function DiffView({ label, diff }: { label: string; diff: string }) {
-  const lines = diff.split("\n").slice(2, -1); // the two names in front say nothing here
-  if (lines.length === 0) return <p className="text-soft">The code is the same.</p>;
+  const lines = diff.split("\n").slice(2, -1); // without the two file names at the top
+  if (lines.length === 0) return <p className="text-soft">The code did not change.</p>;
   return (
     <pre
       role="region"

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
 
-/** What code may reach, in words people approve. */
+/** The hosts that a version of the code may connect to, which a person approves. */
 export function Hosts({ hosts, children }: { hosts: string[]; children?: ReactNode }) {
-  if (hosts.length === 0) return <p className="text-soft">It reaches no host at all.</p>;
+  if (hosts.length === 0) return <p className="text-soft">No network access.</p>;
   return (
     <ul className="flex flex-wrap gap-1.5">
       {hosts.map((host) => (
@@ -25,5 +25,5 @@ export function Hosts({ hosts, children }: { hosts: string[]; children?: ReactNo
 function inWords(host: string): string {
   if (host === "*") return "any host";
   const setting = /^\{(\w+)\}$/.exec(host);
-  return setting ? `the host of the setting ${setting[1]}` : host;
+  return setting ? `the host in the setting ${setting[1]}` : host;
 }

@@ -2,7 +2,7 @@ import type { CodeMessage, CodeReport } from "@/api/types";
 import { CheckIcon, WarningIcon } from "@/components/icons";
 import { plural } from "@/format/number";
 
-/** What the server makes of the text, each message a way to its place. */
+/** The result of the validation. Each message is a button that leads to its place in the code. */
 export function Messages({
   report,
   onGo,
@@ -12,7 +12,7 @@ export function Messages({
 }) {
   const all = [...report.errors, ...report.warnings];
   return (
-    <section aria-label="What is wrong with the code" className="grid gap-2">
+    <section aria-label="Code check" className="grid gap-2">
       <p role="status" className={report.valid ? "text-good" : "text-bad"}>
         {report.valid ? <CheckIcon className="mr-1.5 inline" /> : <WarningIcon className="mr-1.5 inline" />}
         {report.valid

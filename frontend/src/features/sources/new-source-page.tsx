@@ -15,7 +15,7 @@ export function NewSourcePage() {
   const { data, error, refetch } = useQuery(cookbookQuery);
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
-      <PageHeader title="New source" />
+      <PageHeader title="New custom source" />
       {error && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && <Form recipes={data.results} packages={data.packages} />}
@@ -49,9 +49,9 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
   if (!edits) {
     return (
       <p className="text-soft">
-        Writing a source takes the permission to edit custom sources.{" "}
+        You need the permission to edit custom sources to create one.{" "}
         <Link to="/sources" className="link">
-          Back to the sources
+          Back to custom sources
         </Link>
       </p>
     );
@@ -60,7 +60,7 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
     <Builder code={code} onChange={setCode} onSave={() => save(false)} edits>
       {(report) => (
         <section aria-label="Save" className="card grid gap-3 p-4">
-          <Field label="Start from" hint={untouched ? null : "Choosing another replaces what you wrote."}>
+          <Field label="Template" hint={untouched ? null : "Choosing another template replaces your code."}>
             {(control) => (
               <select
                 {...control}
@@ -90,21 +90,22 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
           <div className="flex flex-wrap gap-2">
             <Button
               look="primary"
-              blocked={name.trim() ? (report?.valid ? null : "Correct the errors first.") : "Give it a name."}
+              blocked={name.trim() ? (report?.valid ? null : "Fix the errors first.") : "Enter a name first."}
               onClick={() => save(true)}
             >
               Save and approve
             </Button>
-            <Button blocked={name.trim() ? null : "Give it a name."} onClick={() => save(false)}>
+            <Button blocked={name.trim() ? null : "Enter a name first."} onClick={() => save(false)}>
               Save draft
             </Button>
           </div>
           <p className="text-faint">
-            Pipelines run approved versions only. Approving lets the code reach the hosts named below.
+            Pipelines run only approved versions. Approving a version allows its code to connect to the hosts
+            listed below.
           </p>
           {create.error && !nameTaken(create.error) && <ErrorNotice error={create.error} />}
           <details className="text-soft">
-            <summary>What it can import</summary>
+            <summary>Packages the code can import</summary>
             <p className="mt-1 font-mono text-[0.78rem]">{packages.join(", ")}, and the standard library.</p>
           </details>
         </section>

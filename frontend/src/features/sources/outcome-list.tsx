@@ -10,7 +10,7 @@ const LOOK: Record<FileOutcome["outcome"], string> = {
   failed: "text-bad",
 };
 
-/** What became of each file. */
+/** The outcome of each file of an upload or a sync. */
 export function OutcomeList({ outcomes }: { outcomes: FileOutcome[] }) {
   return (
     <ul className="grid gap-1.5 text-[0.8125rem]">

@@ -5,7 +5,7 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import { answer, api, intention } from "@/api/client";
+import { answer, api, idempotencyKey } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
 import { pruned, type Config } from "@/components/schema-form/schema";
@@ -71,7 +71,7 @@ export const cookbookQuery = queryOptions({
   staleTime: HOUR,
 });
 
-/** What the server reads from the text; the last answer stays while the next is asked for. */
+/** The validation of the code. The last result stays on the page until the next one arrives. */
 export function reportQuery(code: string) {
   return queryOptions({
     queryKey: queryKeys.sources.report(code),
@@ -106,7 +106,7 @@ export function useCreateSource() {
     mutationFn: (source: { name: string; code: string; approve: boolean }): Promise<CustomSource> =>
       answer(
         api.POST("/api/v1/custom-sources", {
-          params: { header: { "Idempotency-Key": intention() } },
+          params: { header: { "Idempotency-Key": idempotencyKey() } },
           body: source,
         }),
       ),

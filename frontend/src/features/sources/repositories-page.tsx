@@ -9,7 +9,7 @@ import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { ShownOnce } from "@/components/shown-once";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { When } from "@/components/when";
 import { useMay } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
@@ -59,9 +59,10 @@ export function RepositoriesPage() {
       {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data?.results.length === 0 && !connecting && (
-        <EmptyState title="No repository is connected">
-          Keep custom sources where the rest of your code is: each Python file of a folder becomes a source,
-          each push a new version with its commit and author. Nothing of it runs before somebody approves it.
+        <EmptyState title="No repositories connected">
+          Keep custom sources in Git with the rest of your code. Each Python file in a folder becomes a custom
+          source, and each push creates a new version with its commit and author. Pipelines run a version only
+          after someone approves it.
         </EmptyState>
       )}
       <ul className="grid gap-4">
@@ -79,14 +80,14 @@ function WebhookNotice({ webhook, onClose }: { webhook: Webhook; onClose: () => 
   return (
     <div className="card mb-4 grid gap-3 p-4">
       <p className="text-soft">
-        To sync with every push, give your Git server this webhook: content type <code>application/json</code>
-        , event push. GitLab calls the secret &ldquo;secret token&rdquo;.
+        To sync after every push, add this webhook to your Git server. Content type:{" "}
+        <code>application/json</code>. Event: push. GitLab calls the secret &ldquo;secret token&rdquo;.
       </p>
-      <ShownOnce label="Webhook address">{webhook.url}</ShownOnce>
-      <ShownOnce label="Its secret, shown this once">{webhook.secret}</ShownOnce>
+      <ShownOnce label="Webhook URL">{webhook.url}</ShownOnce>
+      <ShownOnce label="Webhook secret (shown only once)">{webhook.secret}</ShownOnce>
       <div>
         <Button size="small" look="quiet" onClick={onClose}>
-          I have copied it
+          Done
         </Button>
       </div>
     </div>
@@ -129,7 +130,7 @@ function Fields({ messages, repository }: { messages: Record<string, string>; re
   return (
     <>
       <TextField
-        label="Address"
+        label="Repository URL"
         name="url"
         required
         maxLength={500}
@@ -151,16 +152,16 @@ function Fields({ messages, repository }: { messages: Record<string, string>; re
           name="path"
           optional
           maxLength={300}
-          hint="Its Python files become sources, those named _… or test_… apart."
+          hint="Each Python file in it becomes a custom source, except files named _… or test_…."
           defaultValue={repository?.path}
           error={messages.path}
         />
         <TextField
-          label="User"
+          label="Username"
           name="username"
           optional
           maxLength={100}
-          hint="What goes with the token; most servers take any."
+          hint="Sent with the token. Most servers accept any name."
           defaultValue={repository?.username ?? "git"}
           error={messages.username}
         />
@@ -173,8 +174,8 @@ function Fields({ messages, repository }: { messages: Record<string, string>; re
           maxLength={1000}
           hint={
             repository?.token.set
-              ? `One ending with ${repository.token.last4 || "…"} is kept unless you write another.`
-              : "One that may read this repository and nothing else."
+              ? `Set, ends in ${repository.token.last4 || "…"}. Leave blank to keep it.`
+              : "Use a token that can read this repository and nothing else."
           }
           error={messages.token}
         />
@@ -182,10 +183,10 @@ function Fields({ messages, repository }: { messages: Record<string, string>; re
       <label className="flex items-start gap-2">
         <input type="checkbox" name="approves" className="mt-1" defaultChecked={repository?.approves} />
         <span>
-          Approve new versions that reach no new host
+          Automatically approve versions that connect to no new host
           <span className="block text-soft">
-            Whoever may push then decides what pipelines run. The first version of each source is approved
-            here.
+            Anyone who can push then decides what pipelines run. The first version of each custom source must
+            still be approved here.
           </span>
         </span>
       </label>
@@ -231,15 +232,15 @@ function RepositoryCard({
         {edits && (
           <Button
             size="small"
-            blocked={isUnderWay(repository) ? "A sync is under way" : null}
-            onClick={() => sync.mutate(undefined, { onError: (error) => complain(error) })}
+            blocked={isUnderWay(repository) ? "A sync is in progress" : null}
+            onClick={() => sync.mutate(undefined, { onError: (error) => showError(error) })}
           >
             Sync now<span className="sr-only"> {url}</span>
           </Button>
         )}
         {edits && !editing && (
           <Button size="small" onClick={() => setEditing(true)}>
-            Change<span className="sr-only"> {url}</span>
+            Edit<span className="sr-only"> {url}</span>
           </Button>
         )}
       </div>
@@ -268,13 +269,12 @@ function RepositoryCard({
 
 function State({ repository: { status, synced_at } }: { repository: Repository }) {
   const when = <When at={synced_at} />;
-  if (status === "waiting") return <span className="text-wait">Waits for a worker</span>;
-  if (status === "running") return <span className="text-live">Is being read…</span>;
-  if (status === "failed") return <span className="text-bad">The sync failed {when}</span>;
-  if (status === "partly")
-    return <span className="text-wait">Synced {when}; some files could not be used</span>;
+  if (status === "waiting") return <span className="text-wait">Waiting for a worker</span>;
+  if (status === "running") return <span className="text-live">Syncing…</span>;
+  if (status === "failed") return <span className="text-bad">Sync failed {when}</span>;
+  if (status === "partly") return <span className="text-wait">Synced {when}; some files failed</span>;
   if (status === "succeeded") return <span className="text-good">Synced {when}</span>;
-  return <span className="text-faint">Not read yet</span>;
+  return <span className="text-faint">Not synced yet</span>;
 }
 
 function EditForm({
@@ -296,17 +296,13 @@ function EditForm({
     const { token, ...rest } = readForm(event.currentTarget);
     change.mutate(token ? { ...rest, token } : rest, {
       onSuccess: () => {
-        say("Saved; it is read again.");
+        showSuccess("Saved. Syncing again.");
         onClose();
       },
     });
   }
   return (
-    <form
-      onSubmit={submit}
-      aria-label="Change the repository"
-      className="grid gap-4 border-t border-line pt-4"
-    >
+    <form onSubmit={submit} aria-label="Edit repository" className="grid gap-4 border-t border-line pt-4">
       <Fields messages={messages} repository={repository} />
       {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
       <p className="text-soft">
@@ -325,7 +321,7 @@ function EditForm({
             renew.mutate(undefined, {
               onSuccess: ({ webhook_secret }) =>
                 onSecret({ url: repository.webhook_url, secret: webhook_secret }),
-              onError: (error) => complain(error),
+              onError: (error) => showError(error),
             })
           }
         >
@@ -343,10 +339,11 @@ function EditForm({
         onClose={() => setAsking(false)}
         onConfirm={() => {
           setAsking(false);
-          disconnect.mutate(undefined, { onError: (error) => complain(error) });
+          disconnect.mutate(undefined, { onError: (error) => showError(error) });
         }}
       >
-        Its sources stay, with their versions, and can be edited here from then on. Its webhook stops working.
+        Its custom sources and their versions are kept, and can then be edited here. The webhook stops
+        working.
       </ConfirmDialog>
     </form>
   );

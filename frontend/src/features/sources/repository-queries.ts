@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { answer, api, intention } from "@/api/client";
+import { answer, api, idempotencyKey } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
 
@@ -30,7 +30,7 @@ export function useConnect() {
   return useChanging((connection: Connection) =>
     answer(
       api.POST("/api/v1/repositories", {
-        params: { header: { "Idempotency-Key": intention() } },
+        params: { header: { "Idempotency-Key": idempotencyKey() } },
         body: connection,
       }),
     ),
@@ -61,7 +61,7 @@ export function useUpload() {
   return useChanging(async (file: File) =>
     answer(
       api.POST("/api/v1/custom-sources/upload", {
-        params: { header: { "Idempotency-Key": intention() } },
+        params: { header: { "Idempotency-Key": idempotencyKey() } },
         body: { filename: file.name, content: await base64(file), approve: false },
       }),
     ),

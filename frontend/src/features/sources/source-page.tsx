@@ -7,7 +7,7 @@ import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { complain, say } from "@/components/toast";
+import { showError, showSuccess } from "@/components/toast";
 import { useMay } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { Builder } from "./builder";
@@ -28,7 +28,7 @@ export function SourcePage() {
 
 function Editing({ source }: { source: CustomSource }) {
   const may = useMay()("custom_sources.edit");
-  const edits = may && source.repository_id === null; // else the next sync would undo it
+  const edits = may && source.repository_id === null; // otherwise the next sync would undo the edit
   const change = useChangeSource(source.id);
   const [code, setCode] = useState(source.version.code);
   const [note, setNote] = useState("");
@@ -40,10 +40,10 @@ function Editing({ source }: { source: CustomSource }) {
       { code, note, approve },
       {
         onSuccess: ({ latest_version, approved_version }) =>
-          say(
+          showSuccess(
             approved_version === latest_version
-              ? `Version ${latest_version} is what pipelines run now.`
-              : `Version ${latest_version} is saved; pipelines run version ${approved_version ?? "none yet"}.`,
+              ? `Saved and approved. Pipelines now run version ${latest_version}.`
+              : `Saved as version ${latest_version}. ${approved_version === null ? "No version is approved yet." : `Pipelines still run version ${approved_version}.`}`,
           ),
       },
     );
@@ -72,17 +72,17 @@ function Editing({ source }: { source: CustomSource }) {
             <p className="text-soft">{inWords(source)}</p>
             {source.repository_id !== null && (
               <p className="text-soft">
-                Its code comes from {source.repository_path} of a{" "}
+                The code comes from {source.repository_path} in a{" "}
                 <Link to="/sources/repositories" className="underline">
                   Git repository
                 </Link>
-                , and is changed there.
+                . Edit it there.
               </p>
             )}
             {edits && changed && (
               <>
                 <TextField
-                  label="What you changed"
+                  label="Change note"
                   optional
                   value={note}
                   maxLength={200}
@@ -91,13 +91,13 @@ function Editing({ source }: { source: CustomSource }) {
                 <div className="flex flex-wrap gap-2">
                   <Button
                     look="primary"
-                    blocked={report?.valid ? null : "Correct the errors first."}
+                    blocked={report?.valid ? null : "Fix the errors first."}
                     onClick={() => save(true)}
                   >
                     Save and approve
                   </Button>
                   <Button
-                    blocked={report?.valid ? null : "Correct the errors first."}
+                    blocked={report?.valid ? null : "Fix the errors first."}
                     onClick={() => save(false)}
                   >
                     Save draft
@@ -114,10 +114,10 @@ function Editing({ source }: { source: CustomSource }) {
 }
 
 function inWords({ latest_version, approved_version, archived }: CustomSource): string {
-  if (archived) return "Archived: new pipelines cannot choose it, those that use it go on.";
-  if (approved_version === null) return "No version is approved yet, so no pipeline can run it.";
-  if (approved_version === latest_version) return `Pipelines run this, version ${latest_version}.`;
-  return `This is version ${latest_version}; pipelines run version ${approved_version}.`;
+  if (archived) return "Archived. New pipelines cannot use it; existing pipelines keep running.";
+  if (approved_version === null) return "No version is approved yet, so pipelines cannot run it.";
+  if (approved_version === latest_version) return `Pipelines run this version (version ${latest_version}).`;
+  return `This is version ${latest_version}. Pipelines run version ${approved_version}.`;
 }
 
 function More({ source }: { source: CustomSource }) {
@@ -128,9 +128,11 @@ function More({ source }: { source: CustomSource }) {
   return (
     <>
       <Button
-        onClick={() => change.mutate({ archived: !source.archived }, { onError: (error) => complain(error) })}
+        onClick={() =>
+          change.mutate({ archived: !source.archived }, { onError: (error) => showError(error) })
+        }
       >
-        {source.archived ? "Take out of the archive" : "Archive"}
+        {source.archived ? "Unarchive" : "Archive"}
       </Button>
       <Button look="danger" onClick={() => setAsking(true)}>
         Delete
@@ -145,11 +147,11 @@ function More({ source }: { source: CustomSource }) {
           setAsking(false);
           remove.mutate(undefined, {
             onSuccess: () => void navigate({ to: "/sources" }),
-            onError: (error) => complain(error),
+            onError: (error) => showError(error),
           });
         }}
       >
-        All its versions go with it. It is refused while a connector or a pipeline uses it.
+        All its versions are deleted too. You cannot delete it while a connector or a pipeline uses it.
       </ConfirmDialog>
     </>
   );

@@ -28,8 +28,7 @@ export function SourcesPage() {
         {edits && <UploadButton upload={upload} />}
         {edits && (
           <Link to="/sources/new" className={buttonLook("primary")}>
-            <PlusIcon />
-            New source
+            <PlusIcon /> New custom source{" "}
           </Link>
         )}
       </PageHeader>
@@ -53,8 +52,8 @@ export function SourcesPage() {
             onChange={({ target }) =>
               void navigate({ search: { ...filter, archived: target.checked || undefined }, replace: true })
             }
-          />
-          Archived
+          />{" "}
+          Archived only{" "}
         </label>
       </div>
       {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
@@ -65,7 +64,7 @@ export function SourcesPage() {
       {rows.length > 0 && <Table rows={rows} />}
       {hasNextPage && (
         <Button className="mt-4" onClick={() => void fetchNextPage()}>
-          Show more
+          Load more
         </Button>
       )}
     </div>
@@ -74,20 +73,20 @@ export function SourcesPage() {
 
 function Nothing({ edits, filtered }: { edits: boolean; filtered: boolean }) {
   if (filtered)
-    return <EmptyState title="Nothing matches">Change the search, or look outside the archive.</EmptyState>;
+    return <EmptyState title="No custom sources match">Change the search or the archive filter.</EmptyState>;
   return (
     <EmptyState
       title="No custom sources yet"
       action={
         edits && (
           <Link to="/sources/new" className={buttonLook("primary")}>
-            Write the first
+            Create a source
           </Link>
         )
       }
     >
-      An API that no connector knows takes ten lines of Python: its address, how to log in, its pages. The
-      code runs in a sandbox that reaches only the hosts you approve.
+      For an API without a connector, write about ten lines of Python: its address, its authentication and its
+      pagination. The code runs in a sandbox that can connect only to the hosts you approve.
     </EmptyState>
   );
 }
@@ -99,10 +98,11 @@ function Table({ rows }: { rows: CustomSourceRow[] }) {
         <thead>
           <tr>
             <th scope="col">Name</th>
-            <th scope="col">Pipelines run</th>
-            <th scope="col">Newest</th>
+            <th scope="col">Approved version</th>
+            <th scope="col">Latest version</th>
             <th scope="col" className="max-sm:hidden">
-              Changed
+              {" "}
+              Updated{" "}
             </th>
           </tr>
         </thead>
@@ -122,7 +122,7 @@ function Table({ rows }: { rows: CustomSourceRow[] }) {
               </td>
               <td>
                 {row.approved_version === null ? (
-                  <span className="rounded-control bg-wait-wash px-1.5 text-wait">nothing approved</span>
+                  <span className="rounded-control bg-wait-wash px-1.5 text-wait">none</span>
                 ) : (
                   `version ${row.approved_version}`
                 )}

@@ -12,7 +12,7 @@ import { SchemaForm } from "@/components/schema-form/schema-form";
 import { plural, withUnit } from "@/format/number";
 import { useTry } from "./queries";
 
-/** Run what is in the editor for a few real records. Settings typed here are sent once and kept nowhere. */
+/** Runs the code in the editor for a few real records. The settings typed here are sent once and not saved. */
 export function TrialPanel({ code, report }: { code: string; report: CodeReport }) {
   const attempt = useTry();
   const [config, setConfig] = useState<Config>({});
@@ -49,7 +49,7 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
           onClick={() => attempt.mutate({ code, stream, config })}
         >
           <PlayIcon />
-          {attempt.isPending ? "Reading…" : "Read 20 records"}
+          {attempt.isPending ? "Reading…" : "Preview 20 records"}
         </Button>
       </div>
       {attempt.isPending && <Skeletons rows={3} />}
@@ -60,9 +60,9 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
 }
 
 function blockedBy(report: CodeReport, stream: string, pending: boolean): string | null {
-  if (pending) return "It is being read.";
-  if (!report.valid) return "Correct the errors first.";
-  return stream ? null : "The code says no stream.";
+  if (pending) return "Reading";
+  if (!report.valid) return "Fix the errors first.";
+  return stream ? null : "The code defines no stream.";
 }
 
 function Result({ trial }: { trial: Trial }) {
@@ -76,7 +76,7 @@ function Result({ trial }: { trial: Trial }) {
       <p role="status" className="text-soft">
         {plural(trial.records.length, "record")} in {withUnit((trial.ms / 1000).toFixed(2), "s")} with{" "}
         {plural(trial.requests.length, "request")}
-        {trial.isolation && `; isolation ${trial.isolation}`}
+        {trial.isolation && `; isolation: ${trial.isolation}`}
       </p>
       {trial.requests.length > 0 && (
         <Part title="Requests" open={Boolean(trial.failure)}>

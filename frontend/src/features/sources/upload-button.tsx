@@ -6,7 +6,7 @@ import { useUpload } from "./repository-queries";
 
 type Upload = ReturnType<typeof useUpload>;
 
-/** Choose a .py or a .zip; what became of it is shown by `UploadResult`. */
+/** Choose a .py or a .zip; the result is shown by `UploadResult`. */
 export function UploadButton({ upload }: { upload: Upload }) {
   const input = useRef<HTMLInputElement>(null);
   return (
@@ -23,9 +23,9 @@ export function UploadButton({ upload }: { upload: Upload }) {
           if (file) upload.mutate(file);
         }}
       />
-      <Button blocked={upload.isPending ? "It is being read." : null} onClick={() => input.current?.click()}>
+      <Button blocked={upload.isPending ? "Uploading" : null} onClick={() => input.current?.click()}>
         {upload.isPending ? "Uploading…" : "Upload"}
-        <span className="sr-only"> a .py file or a .zip of some</span>
+        <span className="sr-only"> a .py file, or a .zip of .py files</span>
       </Button>
     </>
   );
@@ -35,7 +35,7 @@ export function UploadResult({ upload }: { upload: Upload }) {
   if (upload.error) return <ErrorNotice error={upload.error} />;
   if (!upload.data) return null;
   return (
-    <section aria-label="What became of the upload" role="status" className="card mb-4 grid gap-3 p-4">
+    <section aria-label="Upload result" role="status" className="card mb-4 grid gap-3 p-4">
       <OutcomeList outcomes={upload.data.results} />
       <div>
         <Button size="small" look="quiet" onClick={() => upload.reset()}>

@@ -3,13 +3,13 @@ import { useState } from "react";
 import type { CustomSource, SourceVersionRow } from "@/api/types";
 import { Button } from "@/components/button";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { complain } from "@/components/toast";
+import { showError } from "@/components/toast";
 import { When } from "@/components/when";
 import { DiffView } from "./diff-view";
 import { Hosts } from "./hosts";
 import { diffQuery, useVersionVerb, versionsQuery } from "./queries";
 
-/** Every version: what it changed, who approved it, and the ways back. */
+/** Every version: its changes, who approved it, and buttons to approve or restore it. */
 export function VersionsPanel({ source, edits }: { source: CustomSource; edits: boolean }) {
   const { data, error, refetch } = useQuery(versionsQuery(source.id));
   const [open, setOpen] = useState<number | null>(null);
@@ -53,7 +53,7 @@ function Version({
     <>
       <div className="flex flex-wrap items-baseline gap-x-2 gap-y-1">
         <h3 className="font-medium">Version {number}</h3>
-        {current && <span className="rounded-control bg-good-wash px-1.5 text-good">pipelines run this</span>}
+        {current && <span className="rounded-control bg-good-wash px-1.5 text-good">used by pipelines</span>}
         {!version.approved_at && (
           <span className="rounded-control bg-wait-wash px-1.5 text-wait">not approved</span>
         )}
@@ -68,19 +68,19 @@ function Version({
       </p>
       {version.approved_at && (
         <p className="text-faint">
-          Approved by {version.approved_by?.name ?? "somebody who left"} <When at={version.approved_at} />
+          Approved by {version.approved_by?.name ?? "a former member"} <When at={version.approved_at} />
         </p>
       )}
       <div className="mt-2 flex flex-wrap gap-2">
         <Button size="small" aria-expanded={open} onClick={onOpen}>
-          {number === 1 ? "Code" : "What changed"}
+          {number === 1 ? "Code" : "Changes"}
           <span className="sr-only"> in version {number}</span>
         </Button>
         {edits && !current && (
           <Button
             size="small"
-            blocked={approve.isPending ? "It is being approved." : null}
-            onClick={() => approve.mutate(number, { onError: (error) => complain(error) })}
+            blocked={approve.isPending ? "Approving" : null}
+            onClick={() => approve.mutate(number, { onError: (error) => showError(error) })}
           >
             Approve<span className="sr-only"> version {number}</span>
           </Button>
@@ -88,8 +88,8 @@ function Version({
         {edits && source.repository_id === null && number !== source.latest_version && (
           <Button
             size="small"
-            blocked={restore.isPending ? "It is being restored." : null}
-            onClick={() => restore.mutate(number, { onError: (error) => complain(error) })}
+            blocked={restore.isPending ? "Restoring" : null}
+            onClick={() => restore.mutate(number, { onError: (error) => showError(error) })}
           >
             Restore<span className="sr-only"> version {number}</span>
           </Button>
@@ -107,18 +107,18 @@ function Changes({ id, number, hosts }: { id: string; number: number; hosts: str
   return (
     <div className="mt-3 grid gap-3">
       <div>
-        <h4 className="mb-1 font-medium">May reach</h4>
+        <h4 className="mb-1 font-medium">Allowed hosts</h4>
         <Hosts hosts={hosts} />
         {data.hosts_added.length > 0 && number > 1 && (
-          <p className="mt-1 text-wait">New: {data.hosts_added.join(", ")}</p>
+          <p className="mt-1 text-wait">Added: {data.hosts_added.join(", ")}</p>
         )}
         {data.hosts_removed.length > 0 && (
-          <p className="mt-1 text-soft">No longer: {data.hosts_removed.join(", ")}</p>
+          <p className="mt-1 text-soft">Removed: {data.hosts_removed.join(", ")}</p>
         )}
       </div>
       {data.diff === null ? (
         <p className="text-wait">
-          This version or the one before is too long to be compared. Read its code before you approve it.
+          This version or the previous one is too long to compare. Read the code before you approve it.
         </p>
       ) : (
         <DiffView label={`Changes of version ${number}`} diff={data.diff} />

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import logo from "@/logo.svg";
 
 /** The frame of the pages before one is logged in. */
-export function Entrance({
+export function SignInLayout({
   title,
   children,
   footer,

@@ -1,0 +1,12 @@
+import { expect, it } from "vitest";
+import { changeInWords } from "./change";
+
+it.each([
+  ["role", [null, "viewer"], "Role set to viewer"],
+  ["role", ["viewer", "admin"], "Role changed from viewer to admin"],
+  ["last_name", ["Hopper", ""], "Last name removed (was Hopper)"],
+  ["tags", [[], ["a"]], 'Tags changed from [] to ["a"]'],
+  ["email", "ada@example.com", "Email: ada@example.com"],
+])("the change of %s %j reads: %s", (field, change, words) => {
+  expect(changeInWords(field, change)).toBe(words);
+});
