@@ -45,14 +45,14 @@ def gcs() -> Iterator[dict[str, str]]:
         }
 
 
-def keys_in(environment: dict[str, str]) -> list[str]:
-    """Everything in the bucket."""
+def keys_in(environment: dict[str, str], folder: str) -> list[str]:
+    """Everything below the folder; the emulator's buckets are shared by all tests of this process."""
     if environment["DROVER_STORAGE"] == "s3":
         client = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
-        found = client.list_objects_v2(Bucket=BUCKET).get("Contents", ())
+        found = client.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", ())
         return [item["Key"] for item in found]
     address = environment["DROVER_GCS_ENDPOINT_URL"]
-    listed = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o").json()
+    listed = httpx.get(f"{address}/storage/v1/b/{BUCKET}/o", params={"prefix": folder}).json()
     return [item["name"] for item in listed.get("items", ())]
 
 
@@ -100,10 +100,11 @@ def test_a_run_whose_log_and_files_live_in_an_object_store_until_its_pipeline_is
                 stranger = {"Authorization": f"Bearer {token_of(make_world())}"}
                 foreign = client.get(path, headers=stranger)
                 assert (foreign.status_code, foreign.headers.get("location")) == (404, None)
-        assert keys_in(environment)
+        folder = f"org/{acme.org.pk}/"
+        assert keys_in(environment, folder)
         assert acme.client().delete(f"/api/v1/pipelines/{pipeline.pk}").status_code == 204
         deadline = time.monotonic() + 120
-        while keys_in(environment):
+        while keys_in(environment, folder):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert not list((Path(os.environ["DROVER_HOME"]) / "storage").glob(f"org/{acme.org.pk}/**/*"))
