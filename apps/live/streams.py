@@ -31,7 +31,7 @@ from apps.live.hub import BEAT, Hub, Notice, Subscription
 from apps.live.places import Places
 from apps.live.subjects import Subject
 from apps.orgs import credentials
-from apps.orgs.exceptions import OrgClosed, PermissionMissing
+from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
@@ -68,6 +68,7 @@ class Opening:
     last_seen: int | None
     credential: credentials.Credential
     request: HttpRequest
+    asked: Wanted
 
     @property
     def org_id(self) -> UUID:
@@ -81,13 +82,14 @@ class Opening:
         return frozenset({self.org_id, mine.user_id, own})
 
     def still_allowed(self) -> bool:
-        """Whether the member, session or key still has access. A key is read anew: it may be revoked."""
+        """Whether the member, session or key still has access, also to what is followed, which may have moved to
+        another domain. A key is read anew: it may be revoked."""
         try:
             if isinstance(self.credential, credentials.KeyCredential):
                 credentials.read(self.request)
             with org_scope(self.org_id):
-                _check(self.credential)
-        except (APIException, PermissionMissing, OrgClosed):
+                feed_for(_check(self.credential), self.asked)
+        except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):
             return False
         except OperationalError:
             return True  # nothing can be heard while the database is away; asked again later
@@ -120,7 +122,7 @@ def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
     credential = tickets.read_credential(request)
     with org_scope(credentials.org_of(credential)):
         feed = feed_for(_check(credential), asked)
-    return Opening(feed, last_event_id(request), credential, request)
+    return Opening(feed, last_event_id(request), credential, request, asked)
 
 
 def feed_for(principal: Principal, asked: Wanted) -> EventFeed:

@@ -148,10 +148,15 @@ class SlowDomains(OrgView):
 
 
 def create_slowly(
-    world: World, work: Callable[[], Any] = lambda: None, *, name: str = "Slow", once: bool = True
+    world: World,
+    work: Callable[[], Any] = lambda: None,
+    *,
+    name: str = "Slow",
+    once: bool = True,
+    credential: str | None = None,
 ) -> Any:
     """The rendered answer of SlowDomains to a request with the key "k"."""
-    token = token_for(world.users[Role.ADMIN], world.org)
+    token = credential or token_for(world.users[Role.ADMIN], world.org)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
     request = APIRequestFactory().post("/slow", {"name": name}, headers=headers)
     return SlowDomains.as_view(work=work, once=once)(request).render()
@@ -234,6 +239,17 @@ def test_who_loses_access_during_the_slow_part_changes_nothing(world: World) -> 
     assert domains(world) == 0
     with world.scope():
         assert not IdempotencyRecord.unscoped.exists()
+
+
+def test_an_api_key_that_is_revoked_during_the_slow_part_changes_nothing(world: World) -> None:
+    admin = world.client(Role.ADMIN)
+    made = admin.post("/api/v1/org/api-keys", {"name": "loader", "role": "admin"}).json()
+
+    def revoke() -> None:
+        assert admin.delete(f"/api/v1/org/api-keys/{made['id']}").status_code == 204
+
+    assert create_slowly(world, revoke, credential=made["key"]).status_code == 401
+    assert domains(world) == 0
 
 
 def test_a_slow_request_that_makes_nothing_is_answered_anew(world: World) -> None:

@@ -10,9 +10,13 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from apps.orgs import credentials
+from apps.orgs.exceptions import NotFound, PermissionMissing
+from apps.orgs.members import services
 from apps.orgs.models import AuditEvent, Membership
+from apps.orgs.principals import Principal
 from apps.orgs.roles import Role
-from tests.world import World, client_for, make_user, make_world
+from tests.world import World, claims_for, client_for, make_user, make_world
 
 
 def member_id(world: World, role: Role) -> Any:
@@ -36,6 +40,36 @@ def test_everyone_sees_who_belongs(world: World) -> None:
     }
     assert {row["role"] for row in body["results"]} == {"owner", "admin", "member", "viewer"}
     assert {row["email"] for row in body["results"]} == {u.email for u in world.users.values()}
+
+
+def principal(world: World, role: Role) -> Principal:
+    """Whoever has this role, as a request that begins now sees them."""
+    claims = claims_for(world.users[role], world.org)
+    with world.scope():
+        return credentials.load(credentials.of_claims(claims, None))[1]
+
+
+def test_who_is_demoted_while_waiting_for_the_org_changes_nothing(world: World) -> None:
+    by, victim = principal(world, Role.OWNER), member_id(world, Role.ADMIN)
+    mine = member_id(world, Role.OWNER)
+    with world.scope():
+        Membership.objects.for_org(world.org).filter(pk=mine).update(role=Role.VIEWER)
+        with pytest.raises(PermissionMissing):
+            services.transfer(org=world.org, by=by, member_id=victim)
+        with pytest.raises(PermissionMissing):
+            services.change_role(org=world.org, by=by, member_id=victim, role=Role.OWNER)
+        roles = dict(Membership.objects.for_org(world.org).values_list("pk", "role"))
+    assert (roles[mine], roles[victim]) == (Role.VIEWER, Role.ADMIN)
+
+
+def test_who_is_removed_while_waiting_for_the_org_changes_nothing(world: World) -> None:
+    by, victim = principal(world, Role.ADMIN), member_id(world, Role.VIEWER)
+    mine = member_id(world, Role.ADMIN)
+    with world.scope():
+        Membership.objects.for_org(world.org).filter(pk=mine).delete()
+        with pytest.raises(NotFound):
+            services.remove_member(org=world.org, by=by, member_id=victim)
+        assert Membership.objects.for_org(world.org).filter(pk=victim).exists()
 
 
 def test_an_admin_changes_a_role_and_the_trail_says_so(world: World) -> None:

@@ -15,6 +15,8 @@ from apps.live.streams import Wanted, open_stream
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
+from apps.orgs.tenancy import org_scope
+from apps.pipelines.models import Pipeline
 from apps.runs.followed import RUN
 from apps.runs.models import Output, Run
 from apps.runs.outputs import logs, storage
@@ -137,6 +139,15 @@ def test_a_stream_of_a_run_elsewhere_is_not_opened(split: Split) -> None:
     assert opening.feed.key == split.runs["ours"].pk
     with pytest.raises(NotFound):
         open_stream(asking(split.key), Wanted(RUN, split.runs["theirs"].pk))
+
+
+def test_a_stream_ends_when_its_pipeline_moves_out_of_the_keys_domain(split: Split) -> None:
+    run = split.runs["ours"]
+    opening = open_stream(asking(split.key), Wanted(RUN, run.pk))
+    assert opening.still_allowed()
+    with org_scope(run.org_id):
+        Pipeline.objects.for_org(run.org_id).filter(pk=run.pipeline_id).update(domain=None)
+    assert not opening.still_allowed()
 
 
 def asking(key: str) -> HttpRequest:

@@ -88,11 +88,11 @@ class OrgView(APIView):
         self.request = drf_request
         self.headers = self.default_response_headers
         try:
-            scope = partial(self._scope, request, credentials.read(request))
-            with scope():
+            credential = credentials.read(request)
+            with self._scope(request, credential):
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._answer(drf_request)
-            response = slow.finish(answer, scope)
+            response = slow.finish(answer, partial(self._scope_again, request, credential))
         except Exception as error:  # the outermost edge: becomes a problem or is raised again
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
@@ -100,10 +100,20 @@ class OrgView(APIView):
 
     @contextmanager
     def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:
-        """The org's scope, for a credential that gives access now: a slow answer asks a second time."""
+        """The org's scope, for a credential that gives access now."""
         changing = (request.method or "").lower() not in self.always_methods
         with org_scope(credentials.org_of(credential)):
             self.org, self.principal = credentials.load(credential, changing=changing)
+            yield
+
+    @contextmanager
+    def _scope_again(
+        self, request: HttpRequest, credential: credentials.Credential
+    ) -> Iterator[None]:
+        """The same after a wait. A key is read anew: it may have been revoked meanwhile."""
+        if isinstance(credential, credentials.KeyCredential):
+            credential = credentials.read(request)
+        with self._scope(request, credential):
             yield
 
     def _answer(self, request: Request) -> Response | Slowly:

@@ -19,7 +19,7 @@ from apps.auth import access_notices as access
 from apps.auth import mail
 from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
-from apps.orgs.exceptions import Invalid, LastOwner, NotFound
+from apps.orgs.exceptions import Invalid, LastOwner, NotFound, PermissionMissing
 from apps.orgs.models import ApiKey, IdentityProvider, Membership, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
@@ -48,7 +48,7 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Ma
     """Change the org's name, limits or rules. Raises ChangedMeanwhile, Invalid for a rule that would shut out whoever
     sets it, and SessionNeeded: rules are set by people."""
     by.require(Permission.ORG_UPDATE)
-    org = _locked(org, match)
+    org = _locked(org, by, Permission.ORG_UPDATE, match)
     before = {field: getattr(org, field) for field in changes}
     for field, value in changes.items():
         setattr(org, field, value)
@@ -70,7 +70,7 @@ def transfer(*, org: Org, by: Principal, member_id: UUID) -> None:
     """Make another person an owner and oneself an admin, at once. Raises NotFound, and Invalid for oneself."""
     by.require_person()
     by.require(Permission.ORG_TRANSFER)
-    _locked(org)
+    _locked(org, by, Permission.ORG_TRANSFER)
     mine = _mine(org, by)
     member = one(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
     if member.pk == mine.pk:
@@ -90,7 +90,7 @@ def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
     """
     by.require_person()
     by.require(Permission.ORG_DELETE)
-    org = _locked(org, match)
+    org = _locked(org, by, Permission.ORG_DELETE, match)
     if org.deletion_at is None:
         org.deletion_at = timezone.now() + settings.ORG_DELETION_GRACE
         org.save(update_fields=["deletion_at", "updated_at"])
@@ -103,7 +103,7 @@ def restore_org(*, org: Org, by: Principal) -> Org:
     """Call a deletion off."""
     by.require_person()
     by.require(Permission.ORG_DELETE)
-    org = _locked(org)
+    org = _locked(org, by, Permission.ORG_DELETE)
     if org.deletion_at is not None:
         before, org.deletion_at = org.deletion_at.isoformat(), None
         org.save(update_fields=["deletion_at", "updated_at"])
@@ -114,7 +114,7 @@ def restore_org(*, org: Org, by: Principal) -> Org:
 def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Membership:
     """Give a member another role. Raises NotFound, PermissionMissing beyond one's own role, and LastOwner."""
     by.require(Permission.MEMBERS_MANAGE)
-    _locked(org)
+    _locked(org, by, Permission.MEMBERS_MANAGE)
     member = one(_members(org), member_id)
     before = Role(member.role)
     require_reach(by, before, role)
@@ -131,7 +131,7 @@ def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Memb
 def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
     """End a membership and the API keys made under it. Raises NotFound, PermissionMissing and LastOwner."""
     by.require(Permission.MEMBERS_MANAGE)
-    _locked(org)
+    _locked(org, by, Permission.MEMBERS_MANAGE)
     member = one(_members(org), member_id)
     require_reach(by, Role(member.role))
     _end(org, by, member, "member.remove")
@@ -140,13 +140,17 @@ def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
 def leave(*, org: Org, by: Principal) -> None:
     """End one's own membership. Raises LastOwner."""
     by.require_person()
-    _locked(org)
+    _locked(org, by, Permission.READ)
     _end(org, by, _mine(org, by), "member.leave")
 
 
-def _locked(org: Org, match: Match = None) -> Org:
+def _locked(org: Org, by: Principal, permission: Permission, match: Match = None) -> Org:
+    """The org, locked. Raises ChangedMeanwhile; and NotFound or PermissionMissing where another owner removed or
+    demoted whoever acts while the lock was waited for."""
     found = Org.objects.select_for_update().get(pk=org.pk)
     require_match(match, of_time(found.updated_at))
+    if by.membership_id is not None and RANK[Role(_mine(org, by).role)] < RANK[by.role]:
+        raise PermissionMissing(permission)
     return found
 
 

@@ -12,7 +12,9 @@ export function PreviewTable({ preview }: { preview: Preview }) {
           row.
         </p>
       )}
-      {rejected + records.length === 0 && <p className="text-soft">The stream has no records at the moment.</p>}
+      {rejected + records.length === 0 && (
+        <p className="text-soft">The stream has no records at the moment.</p>
+      )}
       {records.length > 0 && <Records {...preview} />}
     </>
   );
