@@ -98,6 +98,12 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
+class DeletionBegun(Conflict):
+    """The time to call the deletion off is over: the organization is being erased."""
+
+    code = "deletion_begun"
+
+
 class NameTaken(Conflict):
     """That name is already used here."""
 

@@ -166,6 +166,14 @@ class TestDeleting:
         assert world.client("owner").post("/api/v1/org/restore").json()["deletion_at"] is None
         assert world.client("owner").post("/api/v1/org/domains", {"name": "M"}).status_code == 201
 
+    def test_once_its_time_has_come_it_cannot_be_called_off(self, world: World) -> None:
+        """Its files may be gone already."""
+        self.delete(world)
+        with world.scope():
+            assert Org.objects.filter(pk=world.org.pk).update(deletion_at=timezone.now()) == 1
+        refused = world.client("owner").post("/api/v1/org/restore")
+        assert (refused.status_code, refused.json()["code"]) == (409, "deletion_begun")
+
     def test_it_takes_an_owner_and_the_version_they_saw(self, world: World) -> None:
         stale = world.client("owner").delete("/api/v1/org", HTTP_IF_MATCH='"0"')
         assert stale.status_code == 412

@@ -19,7 +19,7 @@ from apps.auth import access_notices as access
 from apps.auth import mail
 from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
-from apps.orgs.exceptions import Invalid, LastOwner, NotFound, PermissionMissing
+from apps.orgs.exceptions import DeletionBegun, Invalid, LastOwner, NotFound, PermissionMissing
 from apps.orgs.models import ApiKey, IdentityProvider, Membership, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
@@ -100,11 +100,13 @@ def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
 
 
 def restore_org(*, org: Org, by: Principal) -> Org:
-    """Call a deletion off."""
+    """Call a deletion off. Raises DeletionBegun when its time has come: files may be gone already."""
     by.require_person()
     by.require(Permission.ORG_DELETE)
     org = _locked(org, by, Permission.ORG_DELETE)
     if org.deletion_at is not None:
+        if org.deletion_at <= timezone.now():
+            raise DeletionBegun
         before, org.deletion_at = org.deletion_at.isoformat(), None
         org.save(update_fields=["deletion_at", "updated_at"])
         _record_org(org, by, "org.restore", {"deletion_at": [before, None]})

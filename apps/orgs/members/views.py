@@ -147,6 +147,7 @@ class Restoration(OrgView):
         tag="organization",
         summary="Call the organization's deletion off",
         answer=forms.Organization,
+        errors=(409,),
         example=ORG_EXAMPLE,
     )
     def post(self, request: Request) -> Response:
