@@ -1,4 +1,4 @@
-"""What can go wrong when someone says who they are. `apps.web.problems` maps each to one HTTP status."""
+"""What can go wrong when someone says who they are. `apps.auth.problems` says what each becomes over HTTP."""
 
 from __future__ import annotations
 

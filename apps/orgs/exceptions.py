@@ -1,4 +1,4 @@
-"""What can go wrong in orgs. The docstring is the message; `apps.web.problems` maps each to one HTTP status."""
+"""What can go wrong in orgs. The docstring is the message; `apps.orgs.problems` says what each becomes over HTTP."""
 
 from __future__ import annotations
 

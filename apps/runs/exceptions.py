@@ -1,4 +1,4 @@
-"""What can go wrong with runs. The docstring is the message; `apps.web.problems` maps each to one HTTP status."""
+"""What can go wrong with runs. The docstring is the message; `apps.orgs.problems` says what its base classes become over HTTP."""
 
 from __future__ import annotations
 

@@ -84,13 +84,3 @@ def match_of(request: Request) -> frozenset[str] | None:
         return None
     tags = [tag.strip() for tag in wanted.split(",")]
     return frozenset(tag[1:-1] for tag in tags if len(tag) > 1 and tag[0] == tag[-1] == '"')
-
-
-def require_match(request: Request, version: int | str) -> None:
-    """Raise 412 when If-Match names another version than the present one."""
-    wanted = request.headers.get("If-Match", "*").strip()
-    if wanted == "*" or etag(version) in [tag.strip() for tag in wanted.split(",")]:
-        return
-    raise Problem(
-        412, "The object changed since you read it; read it again.", "precondition_failed"
-    )

@@ -23,7 +23,6 @@ from apps.orgs import credentials
 from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
-from apps.orgs.placement import one as one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope

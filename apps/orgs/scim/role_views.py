@@ -9,8 +9,9 @@ from django.db.models import Count
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http.views import OrgView, one
+from apps.orgs.http.views import OrgView
 from apps.orgs.models import ScimGroup, ScimMembership
+from apps.orgs.placement import one
 from apps.orgs.roles import Permission
 from apps.orgs.scim import provisioning
 from apps.orgs.scim import serializers as forms

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from scim2_models import Context
 
 from apps.auth import names
-from apps.orgs.http.views import one
 from apps.orgs.models import Org, ScimGroup, ScimMembership, ScimUser
+from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.scim import group_patches, provisioning
 from apps.orgs.scim.errors import BASE

@@ -26,10 +26,11 @@ from apps.orgs.sign_in import providers, sso
 from apps.orgs.sign_in.account_views import ReauthenticatingView
 from apps.orgs.sign_in.providers import ProviderFailed
 from apps.orgs.sign_in.views import SIGNED_IN, begin, ip_of, keep, signed_in
+from apps.orgs.versions import require_match
 from apps.web.origin import refuse_cross_site
 from apps.web.schema import IF_MATCH, operation
 from apps.web.slow import Slowly
-from apps.web.views import PublicView, data_of, etag, query_of, require_match
+from apps.web.views import PublicView, data_of, etag, match_of, query_of
 
 PROVIDERS_EXAMPLE = {"providers": [{"id": "google", "name": "Google"}]}
 LINKS_EXAMPLE = {"links": [{"provider": "google", "linked_at": "2026-11-22T09:00:00Z"}]}
@@ -279,7 +280,7 @@ class OwnProvider(OrgView):
     )
     def delete(self, request: Request) -> Response:
         row = self.row(lock=True)
-        require_match(request, version(row))
+        require_match(match_of(request), version(row))
         sso.remove_provider(org=self.org, by=self.principal, row=row)
         return Response(status=204)
 
