@@ -74,6 +74,12 @@ def change_password(*, user: User, password: str, keep_session: UUID | None) -> 
         mail.ask_for_notice(user.email, "password-changed")
 
 
+def note_changed_password(*, email: str) -> None:
+    """Somebody set the password of whoever has this address without showing the old one: every session ends."""
+    user = User.objects.get_by_natural_key(email)
+    sessions.end_all(user.pk, reason="password change")
+
+
 def ask_to_reset(email: str, ip: str | None) -> None:
     """Mail a link that sets a new password, if there is such an account; takes the same work if not.
 
@@ -86,9 +92,14 @@ def ask_to_reset(email: str, ip: str | None) -> None:
     mail.ask_for_link(None if spared else user, Purpose.RESET, email)
 
 
+def reset_password(*, token: str, password: str, ip: str | None) -> None:
+    """Spend a reset link. Every session ends; the address is proven. Raises LinkSpent, WeakPassword, TooManyAttempts."""
+    attempts.begin_mail(ip)
+    _reset_password(token, password)
+
+
 @transaction.atomic
-def reset_password(*, token: str, password: str) -> None:
-    """Spend a reset link. Every session ends; the address is proven. Raises LinkSpent, WeakPassword."""
+def _reset_password(token: str, password: str) -> None:
     proof = links.spend(token, Purpose.RESET)
     user = proof.user
     if faults := password_faults(password, email=user.email, name=user.name):
@@ -111,6 +122,13 @@ def ask_to_verify(user: User) -> None:
     """Mail a link that proves the address of this account, unless one was sent often enough."""
     if not attempts.mailed_enough(user.email):
         mail.ask_for_link(user, Purpose.VERIFY, user.email)
+
+
+def ask_to_verify_again(*, user: User, ip: str | None) -> None:
+    """The same for somebody who asks for it; nothing for an address that is proven. Raises TooManyAttempts."""
+    attempts.begin_mail(ip)
+    if user.email_verified_at is None:
+        ask_to_verify(user)
 
 
 def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
@@ -144,6 +162,7 @@ def verify_email(token: str) -> str | None:
     return before
 
 
-def rename(*, user_id: UUID, name: str) -> None:
+def rename(*, user: User, name: str) -> None:
     """Change what a user is called."""
-    User.objects.filter(pk=user_id).update(name=name)
+    User.objects.filter(pk=user.pk).update(name=name)
+    user.name = name

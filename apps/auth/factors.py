@@ -7,12 +7,12 @@ here a single-use challenge takes its place, because the API keeps no web sessio
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -29,6 +29,7 @@ from apps.auth import attempts, links, mail, proofs, sessions
 from apps.auth.exceptions import BadCredentials, LinkSpent, TooManyPasskeys, WrongCode
 from apps.auth.models import Challenge, RefreshFamily, User, new_id
 from apps.auth.sealing import platform
+from apps.json import JsonObject
 
 LIFETIME = timedelta(minutes=10)
 TOTP, PASSKEY, RECOVERY = (
@@ -39,6 +40,24 @@ TOTP, PASSKEY, RECOVERY = (
 SET_UP_TOTP, ADD_PASSKEY, SHOW_PASSKEY = "totp", "passkey", "show passkey"
 OWES_FACTOR = "owes factor"
 MOST_PASSKEYS = 20
+
+Credential: TypeAlias = JsonObject  # what a browser answers of a passkey, as WebAuthn defines it
+
+
+class TotpBegun(TypedDict):
+    """What somebody puts into an authenticator app, as text, as an address and as its QR code (SVG)."""
+
+    challenge: str
+    secret: str
+    uri: str
+    qr_svg: str
+
+
+class PasskeyBegun(TypedDict):
+    """A challenge of ours, and the options the browser takes, as WebAuthn defines them."""
+
+    challenge: str
+    options: JsonObject
 
 
 class Adapter(DefaultMFAAdapter):
@@ -122,8 +141,8 @@ def check_code(*, user: User, code: str, ip: str | None) -> None:
     attempts.forgive_codes(user.pk)
 
 
-def begin_totp(user: User) -> dict[str, str]:
-    """A new secret to put into an authenticator app: its challenge, the secret, its address and QR code (SVG)."""
+def begin_totp(user: User) -> TotpBegun:
+    """A new secret to put into an authenticator app."""
     from allauth.mfa.totp.internal.auth import generate_totp_secret
 
     secret, adapter = generate_totp_secret(), Adapter()
@@ -179,8 +198,8 @@ def require_room_for_passkey(user: User) -> None:
         raise TooManyPasskeys
 
 
-def begin_passkey(user: User) -> dict[str, Any]:
-    """What the browser needs to make a passkey: a challenge of ours, and its own options."""
+def begin_passkey(user: User) -> PasskeyBegun:
+    """What the browser needs to make a passkey."""
     from allauth.mfa.webauthn.internal.auth import begin_registration
 
     with _ceremony({}) as state:
@@ -190,7 +209,7 @@ def begin_passkey(user: User) -> dict[str, Any]:
 
 @transaction.atomic
 def add_passkey(
-    *, user: User, challenge: str, name: str, credential: Mapping[str, Any], session: RefreshFamily
+    *, user: User, challenge: str, name: str, credential: Credential, session: RefreshFamily
 ) -> list[str]:
     """Keep a passkey the browser made. Answers new recovery codes when it is the first factor. Raises WrongCode
     for an answer that does not fit, LinkSpent for an old challenge."""
@@ -216,17 +235,18 @@ def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool
     return True
 
 
-def begin_showing_passkey() -> dict[str, Any]:
-    """Options for any passkey of this place: which one, and whose, the browser answers."""
+def begin_showing_passkey(*, ip: str | None) -> PasskeyBegun:
+    """Options for any passkey of this place: which one, and whose, the browser answers. Raises TooManyAttempts."""
     from allauth.mfa.webauthn.internal.auth import begin_authentication
 
+    attempts.begin_passkey(ip)
     with _ceremony({}) as state:
         options = begin_authentication()
     return {"challenge": _remember(SHOW_PASSKEY, None, state), "options": _plain(options)}
 
 
 @transaction.atomic
-def show_passkey(*, challenge: str, credential: Mapping[str, Any]) -> User:
+def show_passkey(*, challenge: str, credential: Credential) -> User:
     """Whose passkey this is. Raises BadCredentials."""
     from allauth.mfa.webauthn.internal.auth import (
         complete_authentication,
@@ -356,9 +376,9 @@ def _wrong_code() -> Iterator[None]:
         raise WrongCode from error
 
 
-def _plain(options: Any) -> dict[str, Any]:
+def _plain(options: Any) -> JsonObject:
     """WebAuthn options as JSON has them."""
-    plain: dict[str, Any] = orjson.loads(orjson.dumps(options, default=dict))
+    plain: JsonObject = orjson.loads(orjson.dumps(options, default=dict))
     return plain
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from apps.auth import proofs
+from apps.auth import mail, proofs
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import MailedLink, User
 
@@ -19,6 +19,12 @@ LIFETIMES = {
     Purpose.VERIFY: timedelta(days=3),
     Purpose.RESET: timedelta(hours=1),
     Purpose.CHANGE: timedelta(hours=1),
+}
+
+PAGES = {
+    Purpose.VERIFY: "verify-email",
+    Purpose.CHANGE: "verify-email",
+    Purpose.RESET: "reset-password",
 }
 
 
@@ -47,6 +53,21 @@ def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
         expires_at=timezone.now() + LIFETIMES[purpose],
     )
     return text
+
+
+def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: int) -> None:
+    """Mail a new link to this user; nothing when there is none, or what it would prove has changed since it was
+    asked for."""
+    alive = User.objects.filter(is_active=True, proof_version=version)
+    user = alive.filter(pk=user_id).first() if user_id else None
+    if user is None or (purpose is Purpose.VERIFY and user.email_verified_at is not None):
+        return
+    try:
+        link = mail.page(PAGES[purpose], issue(user, purpose, email))
+    except LinkSpent:
+        return
+    hours = int(LIFETIMES[purpose].total_seconds() // 3600)
+    mail.send(email, purpose.value, link=link, hours=hours)
 
 
 def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:

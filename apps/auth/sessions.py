@@ -108,6 +108,14 @@ def end(session_id: UUID, *, reason: str) -> None:
     access.changed(session_id)
 
 
+def end_own(user_id: UUID, session_id: UUID) -> bool:
+    """End a session of this user. Whether they have such a session."""
+    if not alive_of(user_id).filter(pk=session_id).exists():
+        return False
+    end(session_id, reason="ended by its owner")
+    return True
+
+
 def end_all(user_id: UUID, *, reason: str, but: UUID | None = None) -> None:
     """End every session of a user, except `but`, as `end` does, and all that is on its way to them."""
     proofs.forget(user_id)

@@ -44,6 +44,33 @@ class Queue:
     tick_age: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is in all orgs; `runs` are those that have not ended, by status."""
+
+    orgs: int
+    enabled: int
+    runs: dict[str, int]
+
+
+def counts() -> Counts:
+    """Over all orgs, so by the operators' role."""
+    try:
+        with connections["ops"].cursor() as cursor:
+            cursor.execute(
+                """SELECT (SELECT count(*) FROM orgs_org),
+                          (SELECT count(*) FROM pipelines_pipeline WHERE enabled)"""
+            )
+            orgs, enabled = cursor.fetchone()
+            cursor.execute(
+                """SELECT s.status, count(r.id) FROM (VALUES ('pending'), ('running')) s (status)
+                   LEFT JOIN runs_run r ON r.status = s.status GROUP BY 1"""
+            )
+            return Counts(orgs, enabled, dict(cursor.fetchall()))
+    finally:
+        connections["ops"].close()
+
+
 def ready() -> list[Finding]:
     """What a node needs to serve: each part, well or not. Stops at a database that is away."""
     found = [database()]

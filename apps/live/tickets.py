@@ -15,12 +15,27 @@ from rest_framework.exceptions import AuthenticationFailed
 from apps.auth.models import StreamTicket
 from apps.auth.tokens import Claims
 from apps.orgs import credentials
+from apps.orgs.models import Membership
+from apps.orgs.principals import Principal
 from apps.web.addresses import client_ip
 
 LIFETIME = timedelta(seconds=30)
 
 
-def issue(claims: Claims) -> str:
+def issue(*, by: Principal) -> str:
+    """A ticket that stands once for the session of whoever asks. Raises SessionNeeded for an API key."""
+    members = Membership.objects.for_org(by.require_org()).select_related("user")
+    return issue_for(
+        Claims(
+            user_id=by.require_user(),
+            org_id=by.require_org(),
+            session_id=by.require_session(),
+            token_version=members.get(user_id=by.require_user()).user.token_version,
+        )
+    )
+
+
+def issue_for(claims: Claims) -> str:
     """A ticket that stands once for these claims."""
     text = secrets.token_urlsafe(24)
     stored = {

@@ -149,3 +149,10 @@ class Invalid(Exception):
     def __init__(self, errors: list[tuple[str, str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {message}" for field, message, _ in errors))
         self.errors = errors
+
+
+class WrongPassword(Invalid):
+    """The password of somebody who is logged in, asked for again, is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([("current_password", message, "invalid")])

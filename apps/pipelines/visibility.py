@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.placement import one, placed, visible
 from apps.orgs.principals import Principal
@@ -22,6 +23,14 @@ def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
 def readable(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     """The pipeline with its domain. Raises NotFound."""
     return one(pipelines(org, by).select_related("domain"), pipeline_id)
+
+
+def named(org: Org, by: Principal, name: str) -> Pipeline:
+    """The pipeline with this name, whatever its capitals. Raises NotFound."""
+    found = pipelines(org, by).filter(name__iexact=name).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def locked(

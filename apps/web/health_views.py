@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import NotAuthenticated
@@ -147,29 +147,13 @@ def _lines() -> Iterator[str]:
         yield from _gauge(
             "drover_scheduler_tick_age_seconds", "Since the last tick.", queue.tick_age
         )
-    try:
-        yield from _counted()
-    finally:
-        connections["ops"].close()
-
-
-def _counted() -> Iterator[str]:
-    """Over all orgs, so by the operators' role."""
-    with connections["ops"].cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM orgs_org")
-        yield from _gauge("drover_organizations", "Organizations.", cursor.fetchone()[0])
-        cursor.execute("SELECT count(*) FROM pipelines_pipeline WHERE enabled")
-        yield from _gauge(
-            "drover_pipelines_enabled", "Pipelines switched on.", cursor.fetchone()[0]
-        )
-        cursor.execute(
-            """SELECT s.status, count(r.id) FROM (VALUES ('pending'), ('running')) s (status)
-               LEFT JOIN runs_run r ON r.status = s.status GROUP BY 1 ORDER BY 1"""
-        )
-        yield "# HELP drover_runs Runs that have not ended."
-        yield "# TYPE drover_runs gauge"
-        for status, count in cursor.fetchall():
-            yield f'drover_runs{{status="{status}"}} {count}'
+    counts = health.counts()
+    yield from _gauge("drover_organizations", "Organizations.", counts.orgs)
+    yield from _gauge("drover_pipelines_enabled", "Pipelines switched on.", counts.enabled)
+    yield "# HELP drover_runs Runs that have not ended."
+    yield "# TYPE drover_runs gauge"
+    for status, count in sorted(counts.runs.items()):
+        yield f'drover_runs{{status="{status}"}} {count}'
 
 
 def _gauge(name: str, meaning: str, value: float) -> Iterator[str]:

@@ -29,7 +29,6 @@ CURSORS = {
     "apps/orgs/tenancy.py": "SET LOCAL has no ORM form.",
     "apps/orgs/credentials.py": "Asks the functions that find a key, and note its use, before an org is known.",
     "apps/background/health.py": "Asks about the installation: version, queue, roles; no row of an org.",
-    "apps/web/health_views.py": "Counts over all orgs, by the operators' role.",
     "apps/orgs/members/verified_domains.py": "Which domains are looked at again is asked of a function that answers ids.",
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",

@@ -49,8 +49,8 @@ ROWS = {
         "apps/orgs/members/invitations.py:_alive",
         "apps/orgs/members/invitations.py:accept",
         "apps/orgs/members/invitations.py:alive_for",
-        "apps/orgs/sign_in/provider_views.py:OwnProvider.delete",
-        "apps/orgs/sign_in/sso.py:save_provider",
+        "apps/orgs/sign_in/own_provider.py:save",
+        "apps/orgs/sign_in/own_provider.py:remove",
         "apps/orgs/members/verified_domains.py:remove",
         "apps/orgs/members/verified_domains.py:settle",
         "apps/orgs/members/verified_domains.py:recheck",
@@ -60,7 +60,7 @@ ROWS = {
     ],
     "A row of one org's directory: as `a connector`.": [
         "apps/orgs/scim/provisioning.py:settle",
-        "apps/orgs/scim/role_views.py:GroupRole.put",
+        "apps/orgs/scim/group_roles.py:give",
         "apps/orgs/scim/store.py:Store.locked",
     ],
     "A row of one person: as `a refresh token`.": [

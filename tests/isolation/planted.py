@@ -31,7 +31,7 @@ from apps.orgs.models import (
 )
 from apps.orgs.principals import SYSTEM, Actor, Principal
 from apps.orgs.roles import Permission, Role
-from apps.orgs.sign_in import sso
+from apps.orgs.sign_in import own_provider
 from apps.runs.models import LogPart, Output, Run
 from apps.runs.outputs import logs, storage
 from tests.world import World, claims_for, make_connector, make_pipeline, make_user, make_world
@@ -103,7 +103,7 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
     spare = make_user("spare")
     member = Membership.unscoped.create(org=world.org, user=spare, role=Role.VIEWER)
     session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
-    sso.save_provider(
+    own_provider.save(
         org=world.org,
         by=principal(world, Role.OWNER),
         fields={

@@ -18,7 +18,7 @@ from apps.auth import accounts, factors, sessions
 from apps.auth.models import RefreshFamily, User
 from apps.orgs.models import AuditEvent, FederatedIdentity, IdentityProvider, Membership
 from apps.orgs.roles import Role
-from apps.orgs.sign_in import sso
+from apps.orgs.sign_in import own_provider
 from tests import mailbox
 from tests.isolation.planted import principal
 from tests.orgs import issuer as oidc
@@ -260,7 +260,7 @@ def set_up_app(user: User) -> list[str]:
 def own_issuer(world: World, issuer: Issuer) -> None:
     """The org's own identity provider."""
     with world.scope():
-        sso.save_provider(
+        own_provider.save(
             org=world.org,
             by=principal(world, Role.OWNER),
             fields={

@@ -182,7 +182,7 @@ def test_a_stranger_a_viewer_and_nobody(server: str, acme: World) -> None:
 
 def test_a_ticket_opens_one_stream_and_no_second(server: str, acme: World) -> None:
     run_id = start(acme, make_pipeline(acme))
-    address = f"{server}/api/v1/runs/{run_id}/events?ticket={tickets.issue(claims_of(acme))}"
+    address = f"{server}/api/v1/runs/{run_id}/events?ticket={tickets.issue_for(claims_of(acme))}"
 
     with httpx.stream("GET", address, timeout=10) as response:
         assert Listener(response).next()[1] == "run"

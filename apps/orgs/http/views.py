@@ -19,8 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.auth.exceptions import WrongCode
 from apps.orgs import credentials
-from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded
+from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded, WrongPassword
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -60,7 +61,10 @@ class AccountView(APIView):
         self.initial(request, *self.args, **self.kwargs)
         if self.account.session.only_org is not None and method not in self.limited_methods:
             raise SessionLimited
-        answer: Response = handler(request, *self.args, **self.kwargs)
+        try:
+            answer: Response = handler(request, *self.args, **self.kwargs)
+        except (WrongPassword, WrongCode) as wrong:
+            return self.handle_exception(wrong)  # and commit: the try stays written down
         return answer
 
     def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:

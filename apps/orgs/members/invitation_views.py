@@ -13,7 +13,7 @@ from apps.orgs.members import invitations, visibility
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
 from apps.orgs.roles import Permission, Role
-from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import own_account
 from apps.orgs.sign_in.serializers import SignedIn
 from apps.orgs.sign_in.views import SIGNED_IN
 from apps.web.origin import refuse_cross_site
@@ -152,6 +152,4 @@ class Acceptance(AccountView):
     )
     def post(self, request: Request) -> Response:
         token = data_of(forms.InvitationToken, request)["token"]
-        user = self.account.user
-        member = invitations.accept(token=token, user=user, by=self.account.principal)
-        return Response(sign_in.answer(sign_in.session_of(self.account), member.org_id))
+        return Response(own_account.accept_invitation(account=self.account, token=token))

@@ -33,6 +33,11 @@ def orgs_open_to(operator: User) -> list[UUID]:
     return list(rows.values_list("org_id", flat=True).distinct())
 
 
+def org_of_page(pk: UUID) -> Org | None:
+    """The org an operator's page is about."""
+    return Org.objects.using("ops").filter(pk=pk).first()
+
+
 def suspend(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
     """From now on the org can be read only; its runs are ended by the next reconciling, within seconds."""
     with org_scope(org_id):

@@ -14,11 +14,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
-from apps.auth import factors, names
+from apps.auth import names
 from apps.auth.exceptions import LinkSpent, TooManyAttempts, WrongCode
 from apps.auth.models import User
-from apps.orgs.models import Org
-from apps.orgs.operators import support
+from apps.orgs.operators import second_factors, support
 from apps.web.addresses import client_ip
 
 SHOWN = "operator_second_factor"  # in the web session, once this log-in has shown one
@@ -55,34 +54,15 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     if not (user.is_authenticated and user.is_active and user.is_staff):
         return HttpResponseRedirect(reverse("admin:login"))
-    known = factors.of(user).any
     form = CodeForm(request.POST or None)
-    codes: list[str] = []
     if request.method == "POST" and form.is_valid():
         try:
-            if known:
-                code = form.cleaned_data["code"]
-                factors.check_code(user=user, code=code, ip=client_ip(request))
-            else:
-                codes = factors.confirm_totp(
-                    user=user,
-                    challenge=form.cleaned_data["challenge"],
-                    code=form.cleaned_data["code"].replace(" ", ""),
-                    session=None,
-                )
-                user.refresh_from_db()
-                update_session_auth_hash(request, user)  # every session ended, but not this log-in
+            return _shown(request, user, form.cleaned_data)
         except (WrongCode, TooManyAttempts, LinkSpent) as error:
             form.add_error("code", str(error))
-        else:
-            request.session[SHOWN] = True
-            request.session.cycle_key()
-            if not codes:
-                return HttpResponseRedirect(reverse("admin:index"))
-            return _page(request, "operators/recovery_codes.html", codes=codes)
-    begun: dict[str, str] = {}
-    if not known and request.method == "GET":  # a wrong first code can be tried again
-        begun = factors.begin_totp(user)
+    # A wrong first code can be tried again, with the same secret.
+    begun = second_factors.begin(operator=user) if request.method == "GET" else None
+    if begun:
         form.initial["challenge"] = begun["challenge"]
     svg = mark_safe(begun["qr_svg"].partition("?>")[2]) if begun else ""  # noqa: S308 - made by us
     return _page(
@@ -91,9 +71,23 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         form=form,
         begun=begun,
         svg=svg,
-        known=known,
+        known=second_factors.has_one(user),
         title="Second factor",
     )
+
+
+def _shown(request: HttpRequest, user: User, data: dict[str, str]) -> HttpResponse:
+    """The site, or new recovery codes. Raises WrongCode, TooManyAttempts and LinkSpent."""
+    codes = second_factors.show(
+        operator=user, code=data["code"], challenge=data["challenge"], ip=client_ip(request)
+    )
+    if codes:
+        update_session_auth_hash(request, user)  # every session ended, but not this log-in
+    request.session[SHOWN] = True
+    request.session.cycle_key()
+    if not codes:
+        return HttpResponseRedirect(reverse("admin:index"))
+    return _page(request, "operators/recovery_codes.html", codes=codes)
 
 
 def open_access(request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -130,7 +124,7 @@ def resume(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _with_reason(
     request: HttpRequest, pk: UUID, *, title: str, act: Callable[..., Any], done: str
 ) -> HttpResponse:
-    org = Org.objects.using("ops").filter(pk=pk).first()
+    org = support.org_of_page(pk)
     if org is None:
         raise Http404
     form = ReasonForm(request.POST or None)

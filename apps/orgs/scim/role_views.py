@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
 from uuid import UUID
 
-from django.db.models import Count
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
-from apps.orgs.models import ScimGroup, ScimMembership
-from apps.orgs.placement import one
 from apps.orgs.roles import Permission
-from apps.orgs.scim import provisioning
+from apps.orgs.scim import group_roles
 from apps.orgs.scim import serializers as forms
 from apps.web.schema import operation
 from apps.web.views import data_of
@@ -41,22 +38,7 @@ class GroupRoles(OrgView):
         example=GROUPS_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        rows = ScimGroup.objects.for_org(self.org).order_by("display_name")
-        counted = dict(
-            ScimMembership.objects.for_org(self.org)
-            .values_list("group_id")
-            .annotate(people=Count("id"))
-        )
-        return Response({"groups": [role_row(row, counted.get(row.pk, 0)) for row in rows]})
-
-
-def role_row(row: ScimGroup, people: int) -> dict[str, Any]:
-    return {
-        "id": row.pk,
-        "display_name": row.display_name,
-        "people": people,
-        "role": row.role or None,
-    }
+        return Response({"groups": [asdict(group) for group in group_roles.of(self.org)]})
 
 
 class GroupRole(OrgView):
@@ -75,12 +57,6 @@ class GroupRole(OrgView):
     )
     def put(self, request: Request, pk: UUID) -> Response:
         """By a person: a directory's key cannot make its own groups stronger."""
-        role = data_of(forms.ScimGroupRole, request)["role"] or ""
-        row = provisioning.save_group(
-            org=self.org,
-            by=self.principal,
-            row=one(ScimGroup.objects.for_org(self.org), pk, lock=True),
-            fields={"role": role},
-            action="scim_group.set_role",
-        )
-        return Response(role_row(row, len(provisioning.people_of(self.org, row))))
+        role = data_of(forms.ScimGroupRole, request)["role"]
+        group = group_roles.give(org=self.org, by=self.principal, group_id=pk, role=role)
+        return Response(asdict(group))

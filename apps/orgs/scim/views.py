@@ -61,7 +61,7 @@ class ScimView(OrgView):
         from apps.orgs.scim import store
 
         found = {"Users": store.People, "Groups": store.Groups}
-        return [found[kind](self.org, self.principal) for kind in self.kinds]
+        return [found[kind](org=self.org, by=self.principal) for kind in self.kinds]
 
     def found(self, asked: Mapping[str, Any]) -> Response:
         from apps.orgs.scim import search

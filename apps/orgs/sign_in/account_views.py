@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import accounts, attempts, sessions
+from apps.auth import accounts, sessions
 from apps.orgs import credentials
-from apps.orgs.exceptions import Invalid, NotFound
+from apps.orgs.exceptions import NotFound
 from apps.orgs.http.views import AccountView
-from apps.orgs.members import invitations, services
-from apps.orgs.models import Membership
-from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import answers, own_account
 from apps.orgs.sign_in import serializers as forms
 from apps.orgs.sign_in.views import PROFILE, SIGNED_IN, ip_of
-from apps.orgs.tenancy import org_scope
 from apps.web.origin import refuse_cross_site
 from apps.web.paging import newest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
@@ -49,7 +45,7 @@ class Me(AccountView):
         account=True,
     )
     def get(self, request: Request) -> Response:
-        return Response(self.profile())
+        return Response(answers.profile_of(self.account))
 
     @operation(
         "auth_me_update",
@@ -65,47 +61,17 @@ class Me(AccountView):
     def patch(self, request: Request) -> Response:
         data = data_of(forms.ProfileChange, request)
         if "name" in data:
-            accounts.rename(user_id=self.account.user.pk, name=data["name"])
-            self.account.user.name = data["name"]
-        return Response(self.profile())
-
-    def profile(self) -> dict[str, Any]:
-        session = sign_in.session_of(self.account)
-        mine = sign_in.memberships_of(self.account.user.pk, only=session.only_org)
-        here = next((each for each in mine if each.org_id == self.account.org_id), None)
-        return sign_in.profile(session, here, mine)
+            accounts.rename(user=self.account.user, name=data["name"])
+        return Response(answers.profile_of(self.account))
 
     def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
         """A key knows its own organization only."""
         if request.method != "GET":
             return super().answer_key(request, credential)
-        with org_scope(credential.org_id):
-            org, principal = credentials.load(credential)
-            members = Membership.objects.for_org(org).select_related("org", "user")
-            here = members.get(user_id=credential.user_id)
-            shown = {**sign_in.organization(here, principal), "closed": None}
-            told = {**sign_in.person(here.user), **sign_in.UNTOLD}
-            person = {**told, "limited": True, "second_factor": False}
-            summary = {**sign_in.summary(here), "role": principal.role}
-            return Response({"user": person, "organization": shown, "organizations": [summary]})
+        return Response(answers.profile_of_key(credential))
 
 
-class ReauthenticatingView(AccountView):
-    """Asks for the password again, because a session left open is not its owner."""
-
-    def wrong_password(self, data: dict[str, Any]) -> Response | None:
-        """An answer when the password is wrong: returned, not raised, so that the try stays written down."""
-        user, password = self.account.user, data["current_password"]
-        began = self.account.session.created_at
-        if accounts.reauthenticate(user=user, password=password, began=began, ip=self.account.ip):
-            return None
-        message = "This is not your password."
-        if not user.has_usable_password():
-            message = "You have no password here: log in again, then repeat this within 10 minutes."
-        return self.handle_exception(Invalid([("current_password", message, "invalid")]))
-
-
-class Password(ReauthenticatingView):
+class Password(AccountView):
     @operation(
         "auth_password_change",
         tag="auth",
@@ -118,14 +84,9 @@ class Password(ReauthenticatingView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.PasswordChange, request)
-        if refused := self.wrong_password(data):
-            return refused
-        user = self.account.user
-        faults = accounts.password_faults(data["new_password"], email=user.email, name=user.name)
-        if faults:
-            raise Invalid([("new_password", fault, "weak") for fault in faults])
-        keep = self.account.session.pk
-        accounts.change_password(user=user, password=data["new_password"], keep_session=keep)
+        own_account.change_password(
+            account=self.account, current=data["current_password"], new=data["new_password"]
+        )
         return Response(status=204)
 
 
@@ -166,8 +127,7 @@ class PasswordReset(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.PasswordReset, request)
-        attempts.begin_mail(ip_of(request))
-        accounts.reset_password(token=data["token"], password=data["password"])
+        accounts.reset_password(token=data["token"], password=data["password"], ip=ip_of(request))
         return Response(status=204)
 
 
@@ -187,10 +147,7 @@ class EmailProof(PublicView):
     def post(self, request: Request) -> Response:
         """A new address takes the place of the old one with this, and every session ends."""
         refuse_cross_site(request, cookie=False)
-        token = data_of(forms.EmailProof, request)["token"]
-        with transaction.atomic():
-            if given_up := accounts.verify_email(token):
-                invitations.forget_links_to(given_up)
+        own_account.prove_email(data_of(forms.EmailProof, request)["token"])
         return Response(status=204)
 
 
@@ -203,13 +160,11 @@ class EmailVerification(AccountView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        attempts.begin_mail(self.account.ip)
-        if self.account.user.email_verified_at is None:
-            accounts.ask_to_verify(self.account.user)
+        accounts.ask_to_verify_again(user=self.account.user, ip=self.account.ip)
         return Response(status=202)
 
 
-class EmailChange(ReauthenticatingView):
+class EmailChange(AccountView):
     @operation(
         "auth_email_change",
         tag="auth",
@@ -222,10 +177,8 @@ class EmailChange(ReauthenticatingView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.EmailChange, request)
-        if refused := self.wrong_password(data):
-            return refused
-        accounts.ask_to_change_email(
-            user=self.account.user, email=data["email"], ip=self.account.ip
+        own_account.ask_to_change_email(
+            account=self.account, password=data["current_password"], email=data["email"]
         )
         return Response(status=202)
 
@@ -275,9 +228,8 @@ class OneSession(AccountView):
         account=True,
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        if not sessions.alive_of(self.account.user.pk).filter(pk=pk).exists():
+        if not sessions.end_own(self.account.user.pk, pk):
             raise NotFound
-        sessions.end(pk, reason="ended by its owner")
         return Response(status=204)
 
 
@@ -295,7 +247,5 @@ class Organizations(AccountView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.NewOrganization, request)
-        attempts.begin_registration(self.account.ip)
-        user = self.account.user
-        org = services.create_org(name=data["name"], owner=user, by=self.account.principal)
-        return Response(sign_in.answer(sign_in.session_of(self.account), org.pk), status=201)
+        made = own_account.create_org(account=self.account, name=data["name"])
+        return Response(made, status=201)

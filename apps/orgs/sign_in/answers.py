@@ -2,89 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
-from apps.auth import accounts, attempts, mail, sessions, tokens
-from apps.auth.accounts import ask_to_verify, create_account
-from apps.auth.exceptions import RegistrationRefused
+from apps.auth import sessions, tokens
 from apps.auth.models import User
 from apps.auth.sessions import Session
-from apps.orgs import principals, rules
-from apps.orgs.credentials import Account
+from apps.orgs import credentials, rules
+from apps.orgs.credentials import Account, KeyCredential
 from apps.orgs.exceptions import NotFound
-from apps.orgs.members import invitations
-from apps.orgs.members.services import create_org
 from apps.orgs.models import DomainRole, FederatedIdentity, Membership
 from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Role
 from apps.orgs.tenancy import org_scope, user_scope
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Somebody new: the user and the org they work in."""
-
-    user: User
-    org_id: UUID
-
-
-def register(
-    *,
-    email: str,
-    password: str,
-    name: str,
-    organization_name: str,
-    invitation: str = "",
-    ip: str | None,
-) -> Registered | None:
-    """A user and their org, or their place in the org that invited them, all or none.
-
-    None where addresses must be verified first: then a mail is on its way, to a taken address too, so that the
-    answer tells nobody who has an account. None too for an account that awaits its owner, who sets its password by
-    the mailed link. Raises RegistrationRefused for a taken address otherwise, LinkSpent for a bad invitation and
-    TooManyAttempts.
-    """
-    attempts.begin_registration(ip)
-    verify = settings.REQUIRE_VERIFIED_EMAIL and not invitation
-    try:
-        with transaction.atomic():
-            user = create_account(email=email, password=password, name=name)
-            by = principals.person(user.pk, user.email, ip)
-            if invitation:
-                org = invitations.accept(token=invitation, user=user, by=by).org_id
-            else:
-                org = create_org(name=organization_name, owner=user, by=by).pk
-    except RegistrationRefused:
-        awaits = accounts.awaits_owner(email)
-        if not (verify or awaits):
-            raise
-        _rehearse(organization_name)
-        if awaits:
-            accounts.ask_to_reset(email, ip)
-        elif not attempts.mailed_enough(email):
-            mail.ask_for_notice(email, "account-exists")
-        return None
-    if user.email_verified_at is None:
-        ask_to_verify(user)
-    return None if verify else Registered(user, org)
-
-
-def _rehearse(organization_name: str) -> None:
-    """Make an org and take it back: a taken address must not be told by its quicker answer."""
-    with transaction.atomic():
-        nobody = create_account(email=f"{uuid4().hex}@nobody.invalid", password="", name="")
-        create_org(name=organization_name, owner=nobody, by=SYSTEM)
-        transaction.set_rollback(True)
-
-
 def session_of(account: Account) -> Session:
     """The session of a request, as it stands: from where it was asked now, not from where it began."""
     return replace(sessions.of(account.session), ip=account.ip)
+
+
+def profile_of(account: Account) -> dict[str, Any]:
+    """What `GET /auth/me` answers a session."""
+    session = session_of(account)
+    mine = memberships_of(account.user.pk, only=session.only_org)
+    here = next((each for each in mine if each.org_id == account.org_id), None)
+    return profile(session, here, mine)
+
+
+def profile_of_key(key: KeyCredential) -> dict[str, Any]:
+    """What it answers an API key, which knows its own org only."""
+    with org_scope(key.org_id):
+        org, principal = credentials.load(key)
+        members = Membership.objects.for_org(org).select_related("org", "user")
+        here = members.get(user_id=key.user_id)
+        told = {**person(here.user), **UNTOLD}
+        return {
+            "user": {**told, "limited": True, "second_factor": False},
+            "organization": {**organization(here, principal), "closed": None},
+            "organizations": [{**summary(here), "role": principal.role}],
+        }
 
 
 def memberships_of(user_id: UUID, *, only: UUID | None = None) -> list[Membership]:

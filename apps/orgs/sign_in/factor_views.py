@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.auth import factors
-from apps.auth.exceptions import BadCredentials, SecondFactorNeeded, WrongCode
-from apps.orgs.exceptions import NotFound
 from apps.orgs.http.views import AccountView
+from apps.orgs.sign_in import own_factors
 from apps.orgs.sign_in import serializers as forms
-from apps.orgs.sign_in.account_views import ReauthenticatingView
 from apps.orgs.sign_in.views import PASSKEY_BEGUN
 from apps.web.schema import operation
 from apps.web.views import data_of
@@ -39,19 +36,6 @@ TOTP_EXAMPLE = {
 }
 CODES_EXAMPLE = {"recovery_codes": ["123456789012", "210987654321"]}
 PASSWORD_EXAMPLE = {"current_password": "correct horse battery"}
-
-
-class FactorView(ReauthenticatingView):
-    """Changing factors takes the password and, from someone who has factors, a session that showed one."""
-
-    def refusal(self, data: dict[str, Any]) -> Response | None:
-        """An answer when this session may not change factors."""
-        if refused := self.wrong_password(data):
-            return refused
-        mine = factors.of(self.account.user)
-        if mine.any and self.account.session.second_factor_at is None:
-            raise SecondFactorNeeded(mine.methods())
-        return None
 
 
 class Factors(AccountView):
@@ -80,11 +64,7 @@ class Showing(AccountView):
     )
     def post(self, request: Request) -> Response:
         code = data_of(forms.Code, request)["code"]
-        try:
-            factors.check_code(user=self.account.user, code=code, ip=self.account.ip)
-        except WrongCode as wrong:  # answered, not raised, so that the try stays written down
-            return self.handle_exception(wrong)
-        factors.mark_shown(self.account.session)
+        own_factors.show_code(account=self.account, code=code)
         return Response(status=204)
 
 
@@ -101,14 +81,13 @@ class ShowingPasskey(AccountView):
     def post(self, request: Request) -> Response:
         """Begin with `auth_passkey_begin`."""
         data = data_of(forms.PasskeyShown, request)
-        user = factors.show_passkey(challenge=data["challenge"], credential=data["credential"])
-        if user.pk != self.account.user.pk:
-            raise BadCredentials
-        factors.mark_shown(self.account.session)
+        own_factors.show_passkey(
+            account=self.account, challenge=data["challenge"], credential=data["credential"]
+        )
         return Response(status=204)
 
 
-class Totp(FactorView):
+class Totp(AccountView):
     @operation(
         "auth_totp_begin",
         tag="second factors",
@@ -120,12 +99,11 @@ class Totp(FactorView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        if refused := self.refusal(data_of(forms.Reauthentication, request)):
-            return refused
-        return Response(factors.begin_totp(self.account.user))
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        return Response(own_factors.begin_totp(account=self.account, password=password))
 
 
-class TotpRemoval(FactorView):
+class TotpRemoval(AccountView):
     @operation(
         "auth_totp_remove",
         tag="second factors",
@@ -136,9 +114,8 @@ class TotpRemoval(FactorView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        if refused := self.refusal(data_of(forms.Reauthentication, request)):
-            return refused
-        factors.remove_totp(user=self.account.user, session=self.account.session)
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        own_factors.remove_totp(account=self.account, password=password)
         return Response(status=204)
 
 
@@ -165,7 +142,7 @@ class TotpConfirmation(AccountView):
         return Response({"recovery_codes": codes})
 
 
-class RecoveryCodes(FactorView):
+class RecoveryCodes(AccountView):
     @operation(
         "auth_recovery_codes_renew",
         tag="second factors",
@@ -178,15 +155,12 @@ class RecoveryCodes(FactorView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        if refused := self.refusal(data_of(forms.Reauthentication, request)):
-            return refused
-        if not factors.of(self.account.user).any:
-            raise NotFound
-        user, session = self.account.user, self.account.session
-        return Response({"recovery_codes": factors.new_recovery_codes(user=user, session=session)})
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        codes = own_factors.new_recovery_codes(account=self.account, password=password)
+        return Response({"recovery_codes": codes})
 
 
-class Passkeys(FactorView):
+class Passkeys(AccountView):
     @operation(
         "auth_passkeys_begin",
         tag="second factors",
@@ -199,10 +173,8 @@ class Passkeys(FactorView):
         account=True,
     )
     def post(self, request: Request) -> Response:
-        if refused := self.refusal(data_of(forms.Reauthentication, request)):
-            return refused
-        factors.require_room_for_passkey(self.account.user)
-        return Response(factors.begin_passkey(self.account.user))
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        return Response(own_factors.begin_passkey(account=self.account, password=password))
 
 
 class PasskeyConfirmation(AccountView):
@@ -234,7 +206,7 @@ class PasskeyConfirmation(AccountView):
         return Response({"recovery_codes": codes}, status=201)
 
 
-class PasskeyRemoval(FactorView):
+class PasskeyRemoval(AccountView):
     @operation(
         "auth_passkeys_remove",
         tag="second factors",
@@ -246,9 +218,6 @@ class PasskeyRemoval(FactorView):
         account=True,
     )
     def post(self, request: Request, pk: UUID) -> Response:
-        if refused := self.refusal(data_of(forms.Reauthentication, request)):
-            return refused
-        user, session = self.account.user, self.account.session
-        if not factors.remove_passkey(user=user, passkey=pk, session=session):
-            raise NotFound
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        own_factors.remove_passkey(account=self.account, password=password, passkey_id=pk)
         return Response(status=204)

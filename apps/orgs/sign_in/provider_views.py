@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import attempts, factors
 from apps.auth.exceptions import LinkSpent, TooManyAttempts
 from apps.orgs.exceptions import LimitReached, NotFound, OrgReadOnly, OtherAddress
 from apps.orgs.http.views import AccountView, OrgView
 from apps.orgs.models import IdentityProvider
-from apps.orgs.placement import one
 from apps.orgs.roles import Permission
-from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import entry, own_provider, providers, sso
 from apps.orgs.sign_in import provider_serializers as forms
-from apps.orgs.sign_in import providers, sso
-from apps.orgs.sign_in.account_views import ReauthenticatingView
+from apps.orgs.sign_in.entry import Arrival
 from apps.orgs.sign_in.providers import ProviderFailed
-from apps.orgs.sign_in.views import SIGNED_IN, begin, ip_of, keep, signed_in
-from apps.orgs.versions import require_match
+from apps.orgs.sign_in.views import SIGNED_IN, client_of, keep, signed_in
+from apps.orgs.versions import of_time
 from apps.web.origin import refuse_cross_site
 from apps.web.schema import IF_MATCH, operation
 from apps.web.slow import Slowly
@@ -79,12 +74,11 @@ class Start(PublicView):
     def get(self, request: Request, provider: str) -> HttpResponseBase:
         """`sso` with `org` goes to that organization's own issuer. What goes wrong is told at /login?problem=."""
         wanted = query_of(forms.Start, request)
-        attempts.begin_passkey(ip_of(request))
-        chosen = providers.by_slug(wanted["org"]) if provider == "sso" else provider
         state = {"next": own_path(wanted["next"]), "invitation": wanted["invitation"]}
         try:
-            if chosen is None:
-                raise ProviderFailed("provider_unknown")
+            chosen = entry.choose_provider(
+                named=provider, org_slug=wanted["org"], client=client_of(request)
+            )
             return providers.begin(request._request, chosen, state)
         except ProviderFailed as failure:
             return problem_page(failure.code)
@@ -106,7 +100,8 @@ class Callback(PublicView):
     def get(self, request: Request, provider: str) -> HttpResponseBase:
         try:
             identity = providers.come_back(request._request, provider)
-            answer = self.enter(request, identity)
+            arrival = entry.arrive(identity=identity, client=client_of(request))
+            answer = page_after(arrival, next_page=str(identity.state.get("next") or "/"))
         except (ProviderFailed, sso.SignInRefused, sso.LinkedElsewhere, OrgReadOnly) as failure:
             answer = problem_page(failure.code)
         except LinkSpent:
@@ -118,23 +113,6 @@ class Callback(PublicView):
         except TooManyAttempts:
             answer = problem_page("too_many_attempts")
         providers.forget(answer)
-        return answer
-
-    def enter(self, request: Request, identity: providers.Identity) -> HttpResponseBase:
-        """A session and the page to go to, or the page that asks for a second factor."""
-        if "link" in identity.state:
-            sso.link(identity)
-            return page("/settings/account")
-        welcome = sso.sign_in(identity, ip_of(request))
-        if welcome.only_org is None and factors.of(welcome.user).any:
-            return page("/login", second_factor=factors.hold(welcome.user, welcome.method))
-        with transaction.atomic():
-            session = begin(request, welcome.user, method=welcome.method, only_org=welcome.only_org)
-        where: dict[str, str] = {"next": str(identity.state.get("next") or "/")}
-        if welcome.org_id is not None:
-            where["org"] = str(welcome.org_id)
-        answer = page("/welcome", **where)
-        keep(session, answer)
         return answer
 
 
@@ -157,12 +135,13 @@ class GoOn(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.GoOn, request)
-        user, method = factors.go_on(
-            challenge=data["challenge"], code=data["mfa_code"], ip=ip_of(request)
+        entered = entry.show_second_factor(
+            challenge=data["challenge"],
+            code=data["mfa_code"],
+            org_id=data.get("org"),
+            client=client_of(request),
         )
-        with transaction.atomic():
-            session = begin(request, user, method=method, second_factor=True)
-            return signed_in(session, sign_in.answer(session, data.get("org")))
+        return signed_in(entered)
 
 
 class Links(AccountView):
@@ -178,7 +157,7 @@ class Links(AccountView):
         return Response({"links": sso.links_of(self.account.user)})
 
 
-class OneLink(ReauthenticatingView):
+class OneLink(AccountView):
     @operation(
         "auth_links_add",
         tag="auth",
@@ -191,12 +170,10 @@ class OneLink(ReauthenticatingView):
         account=True,
     )
     def post(self, request: Request, provider: str) -> Response:
-        if refused := self.wrong_password(data_of(forms.Reauthentication, request)):
-            return refused
-        if provider not in providers.installed():
-            raise NotFound
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        state = sso.begin_link(account=self.account, password=password, provider=provider)
         try:
-            leading = providers.begin(request._request, provider, sso.link_state(self.account))
+            leading = providers.begin(request._request, provider, state)
         except ProviderFailed:
             raise NotFound from None
         answer = Response({"location": leading["Location"]})
@@ -204,7 +181,7 @@ class OneLink(ReauthenticatingView):
         return answer
 
 
-class LinkRemoval(ReauthenticatingView):
+class LinkRemoval(AccountView):
     @operation(
         "auth_links_remove",
         tag="auth",
@@ -216,10 +193,8 @@ class LinkRemoval(ReauthenticatingView):
         account=True,
     )
     def post(self, request: Request, provider: str) -> Response:
-        if refused := self.wrong_password(data_of(forms.Reauthentication, request)):
-            return refused
-        if not sso.unlink(self.account.user, provider):
-            raise NotFound
+        password = data_of(forms.Reauthentication, request)["current_password"]
+        sso.unlink(account=self.account, password=password, provider=provider)
         return Response(status=204)
 
 
@@ -233,13 +208,6 @@ class OwnProvider(OrgView):
     }
     session_methods = frozenset({"put", "delete"})
 
-    def row(self, *, lock: bool = False) -> IdentityProvider:
-        rows = IdentityProvider.objects.for_org(self.org)
-        pk = rows.values_list("pk", flat=True).first()
-        if pk is None:
-            raise NotFound
-        return one(rows, pk, lock=lock)
-
     @operation(
         "identity_provider_get",
         tag="single sign-on",
@@ -249,7 +217,7 @@ class OwnProvider(OrgView):
         example=OWN_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
-        row = IdentityProvider.objects.for_org(self.org).first()
+        row = own_provider.of(self.org)
         return self.answer(row) if row else Response(status=204)
 
     @operation(
@@ -268,7 +236,7 @@ class OwnProvider(OrgView):
     )
     def put(self, request: Request) -> Response:
         data = data_of(forms.OwnProviderChange, request)
-        return self.answer(sso.save_provider(org=self.org, by=self.principal, fields=data))
+        return self.answer(own_provider.save(org=self.org, by=self.principal, fields=data))
 
     @operation(
         "identity_provider_remove",
@@ -279,9 +247,7 @@ class OwnProvider(OrgView):
         parameters=[IF_MATCH],
     )
     def delete(self, request: Request) -> Response:
-        row = self.row(lock=True)
-        require_match(match_of(request), version(row))
-        sso.remove_provider(org=self.org, by=self.principal, row=row)
+        own_provider.remove(org=self.org, by=self.principal, match=match_of(request))
         return Response(status=204)
 
     def answer(self, row: IdentityProvider) -> Response:
@@ -296,7 +262,7 @@ class OwnProvider(OrgView):
             "start_url": f"{start}?{urlencode({'org': self.org.slug})}",
             "updated_at": row.updated_at,
         }
-        return Response(body, headers={"ETag": etag(version(row))})
+        return Response(body, headers={"ETag": etag(of_time(row.updated_at))})
 
 
 class OwnProviderCheck(OrgView):
@@ -313,43 +279,26 @@ class OwnProviderCheck(OrgView):
     )
     def post(self, request: Request) -> Slowly:
         issuer = data_of(forms.IssuerCheck, request)["issuer"]
-        return Slowly(lambda: check(issuer), then=Response)
-
-
-def check(issuer: str) -> dict[str, Any]:
-    """Steps: the discovery document is there, names this issuer, and has what a log-in needs."""
-    try:
-        found = providers.look_up(issuer)
-    except ProviderFailed:
-        message = f"No document at {issuer.rstrip('/')}/.well-known/openid-configuration."
-        return {"ok": False, "steps": [{"step": "discovery", "ok": False, "message": message}]}
-    named = str(found.get("issuer", ""))[:500]
-    same = named.rstrip("/") == issuer.rstrip("/")
-    needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-    missing = [name for name in needed if not isinstance(found.get(name), str)]
-    steps = [
-        {"step": "discovery", "ok": True, "message": "The document was found."},
-        {
-            "step": "issuer",
-            "ok": same,
-            "message": "It names this issuer." if same else f"It names another issuer: {named}",
-        },
-        {
-            "step": "endpoints",
-            "ok": not missing,
-            "message": f"Missing: {', '.join(missing)}" if missing else "All are there.",
-        },
-    ]
-    return {"ok": same and not missing, "steps": steps}
-
-
-def version(row: IdentityProvider) -> str:
-    return f"{row.updated_at.timestamp():.6f}"
+        return Slowly(lambda: own_provider.check(issuer), then=Response)
 
 
 def own_path(path: str) -> str:
     """A path of our own pages, or none: a full address would let a link send people elsewhere."""
     return path if OWN_PATH.fullmatch(path) else ""
+
+
+def page_after(arrival: Arrival, *, next_page: str) -> HttpResponseBase:
+    """Where somebody goes who came back from a provider."""
+    if arrival.challenge is not None:
+        return page("/login", second_factor=arrival.challenge)
+    if arrival.session is None:
+        return page("/settings/account")
+    where = {"next": next_page}
+    if arrival.org_id is not None:
+        where["org"] = str(arrival.org_id)
+    answer = page("/welcome", **where)
+    keep(arrival.session, answer)
+    return answer
 
 
 def page(path: str, **query: str) -> HttpResponseRedirect:

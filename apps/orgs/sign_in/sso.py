@@ -19,20 +19,19 @@ from apps.auth import factors, mail, proofs, sessions
 from apps.auth.accounts import create_account
 from apps.auth.exceptions import LinkSpent
 from apps.auth.models import User
-from apps.orgs import audit, rules, vault
+from apps.orgs import audit, rules
 from apps.orgs.credentials import Account
-from apps.orgs.exceptions import Conflict, Invalid
+from apps.orgs.exceptions import Conflict, NotFound
 from apps.orgs.members import invitations, limits, verified_domains
 from apps.orgs.members.services import create_org
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Invitation, Membership, Org
-from apps.orgs.principals import Principal, person, system
+from apps.orgs.principals import person, system
 from apps.orgs.roles import Role
 from apps.orgs.scim import provisioning
 from apps.orgs.sign_in import providers
 from apps.orgs.sign_in.providers import Identity
+from apps.orgs.sign_in.reauthentication import require_password
 from apps.orgs.tenancy import org_scope
-
-KIND = "identity_provider"
 
 
 class SignInRefused(Exception):
@@ -89,8 +88,11 @@ def _into_account(identity: Identity, ip: str | None) -> Welcome:
     return _newcomer(identity, ip)
 
 
-def link_state(account: Account) -> dict[str, Any]:
-    """What the browser takes along to a provider that is to vouch for this account."""
+def begin_link(*, account: Account, password: str, provider: str) -> dict[str, Any]:
+    """What the browser takes along to a provider that is to vouch for this account. Raises WrongPassword and NotFound."""
+    require_password(account, password)
+    if provider not in providers.installed():
+        raise NotFound
     user = account.user
     about = {"session": str(account.session.pk), "version": user.proof_version}
     return {"link": {"user": str(user.pk), **about}}
@@ -98,7 +100,7 @@ def link_state(account: Account) -> dict[str, Any]:
 
 @transaction.atomic
 def link(identity: Identity) -> None:
-    """Let an installation's provider vouch from now on for the account that went there with `link_state`.
+    """Let an installation's provider vouch from now on for the account that went there with what `begin_link` answered.
 
     Raises LinkedElsewhere, and LinkSpent when the session that asked has ended or the account has changed.
     """
@@ -125,72 +127,25 @@ def links_of(user: User) -> list[dict[str, Any]]:
     return [{"provider": row.provider, "linked_at": row.date_joined} for row in rows]
 
 
+def unlink(*, account: Account, password: str, provider: str) -> None:
+    """This provider vouches no longer; who is half way in by it does not get further.
+
+    Raises WrongPassword, NotFound, and LastWayIn when nothing else would let them in.
+    """
+    require_password(account, password)
+    _unlink(account.user, provider)
+
+
 @transaction.atomic
-def unlink(user: User, provider: str) -> bool:
-    """Whether there was such a link; who is half way in by it does not get further. Raises LastWayIn when nothing
-    else would let them in."""
+def _unlink(user: User, provider: str) -> None:
     mine = SocialAccount.objects.filter(user=user)
     if not mine.filter(provider=provider).exists():
-        return False
+        raise NotFound
     others = mine.exclude(provider=provider).exists()
     if not (others or user.has_usable_password() or factors.of(user).passkeys):
         raise LastWayIn
     mine.filter(provider=provider).delete()
     proofs.forget(user.pk)
-    return True
-
-
-def save_provider(*, org: Org, by: Principal, fields: dict[str, Any]) -> IdentityProvider:
-    """Set the org's own issuer. `client_secret` may be left out to keep the one there is.
-
-    Another issuer's subjects are other people: those of the one before are forgotten. Its sessions end then, and
-    when it is switched off.
-    """
-    secret = fields.pop("client_secret", None)
-    row = IdentityProvider.objects.for_org(org).select_for_update().first()
-    before = {name: getattr(row, name) for name in fields} if row else dict.fromkeys(fields)
-    if row is None:
-        row = IdentityProvider(org=org)
-    if secret is None and not row.sealed:
-        raise Invalid([("client_secret", "This field is required.", "required")])
-    if row.sealed and secret is None and before.get("issuer") != fields["issuer"]:
-        message = "Give the secret again: it is not sent to another issuer unasked."
-        raise Invalid([("client_secret", message, "required")])
-    for name, value in fields.items():
-        setattr(row, name, value)
-    if secret is not None:
-        row.sealed = vault.seal(org, KIND, row.pk, secret)
-        row.secret_last4 = secret[-4:] if len(secret) >= 12 else ""
-    row.save()
-    if before.get("issuer") not in (None, row.issuer):
-        FederatedIdentity.objects.for_org(org).delete()
-    if before.get("issuer") not in (None, row.issuer) or not row.enabled:
-        sessions.end_of_org(org.pk, reason="identity provider changed")
-    changes = {
-        name: [before[name], value] for name, value in fields.items() if before[name] != value
-    }
-    if secret is not None:
-        changes["client_secret"] = ["set" if before.get("issuer") else None, "set"]
-    _record(org, by, "identity_provider.save", row.pk, changes)
-    found: IdentityProvider = row
-    return found
-
-
-def remove_provider(*, org: Org, by: Principal, row: IdentityProvider) -> None:
-    """Members log in otherwise from now on; whom the issuer knew is forgotten, and its sessions end. Raises
-    SsoRequired."""
-    if org.require_sso:
-        raise SsoRequired
-    _record(org, by, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
-    FederatedIdentity.objects.for_org(org).delete()
-    sessions.end_of_org(org.pk, reason="identity provider removed")
-    row.delete()
-
-
-class SsoRequired(Conflict):
-    """The organization requires its identity provider: lift that rule first."""
-
-    code = "sso_required"
 
 
 def _newcomer(identity: Identity, ip: str | None) -> Welcome:
@@ -328,17 +283,3 @@ def _owner_of(email: str, name: str, *, agreed: bool) -> User:
         user.email_verified_at = timezone.now()
         user.save(update_fields=["email_verified_at"])
     return user
-
-
-def _record(
-    org: Org, by: Principal, action: str, object_id: UUID, changes: dict[str, list[Any]]
-) -> None:
-    audit.record(
-        org=org,
-        by=by,
-        action=action,
-        object_kind="identity_provider",
-        object_id=object_id,
-        object_label="single sign-on",
-        changes=changes,
-    )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.auth import accounts, attempts, factors, sessions
-from apps.auth.exceptions import NotVerified, SecondFactorNeeded, SessionEnded
-from apps.auth.models import User
+from apps.auth import factors, sessions
+from apps.auth.exceptions import SessionEnded
 from apps.orgs.http.views import AccountView
-from apps.orgs.sign_in import answers as sign_in
+from apps.orgs.sign_in import entry, own_account
 from apps.orgs.sign_in import serializers as forms
+from apps.orgs.sign_in.entry import Client, Entry
 from apps.web.addresses import client_ip
 from apps.web.origin import HEADER, HEADER_VALUE, refuse_cross_site
 from apps.web.schema import header, operation
@@ -91,12 +88,8 @@ class Register(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Registration, request)
-        made = sign_in.register(**data, ip=ip_of(request))
-        if made is None:
-            return Response(status=202)
-        with transaction.atomic():
-            session = begin(request, made.user)
-            return signed_in(session, sign_in.answer(session, made.org_id), status=201)
+        made = entry.register(**data, client=client_of(request))
+        return signed_in(made, status=201) if made else Response(status=202)
 
 
 class Login(PublicView):
@@ -116,18 +109,14 @@ class Login(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Login, request)
-        user = accounts.recognise(email=data["email"], password=data["password"], ip=ip_of(request))
-        if settings.REQUIRE_VERIFIED_EMAIL and user.email_verified_at is None:
-            accounts.ask_to_verify(user)
-            raise NotVerified
-        mine = factors.of(user)
-        if mine.any:
-            if "mfa_code" not in data:
-                raise SecondFactorNeeded(mine.methods())
-            factors.check_code(user=user, code=data["mfa_code"], ip=ip_of(request))
-        with transaction.atomic():
-            session = begin(request, user, second_factor=mine.any)
-            return signed_in(session, sign_in.answer(session, data.get("org")))
+        entered = entry.log_in(
+            email=data["email"],
+            password=data["password"],
+            code=data.get("mfa_code"),
+            org_id=data.get("org"),
+            client=client_of(request),
+        )
+        return signed_in(entered)
 
 
 class PasskeyBegin(PublicView):
@@ -144,8 +133,7 @@ class PasskeyBegin(PublicView):
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
-        attempts.begin_passkey(ip_of(request))
-        return Response(factors.begin_showing_passkey())
+        return Response(factors.begin_showing_passkey(ip=ip_of(request)))
 
 
 class PasskeyLogin(PublicView):
@@ -165,10 +153,13 @@ class PasskeyLogin(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.PasskeyLogin, request)
-        user = factors.show_passkey(challenge=data["challenge"], credential=data["credential"])
-        with transaction.atomic():
-            session = begin(request, user, method="passkey", second_factor=True)
-            return signed_in(session, sign_in.answer(session, data.get("org")))
+        entered = entry.log_in_with_passkey(
+            challenge=data["challenge"],
+            credential=data["credential"],
+            org_id=data.get("org"),
+            client=client_of(request),
+        )
+        return signed_in(entered)
 
 
 class Refresh(PublicView):
@@ -189,10 +180,10 @@ class Refresh(PublicView):
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=True)
         data = data_of(forms.Refresh, request)
-        with transaction.atomic():
-            session = sessions.refresh(request.COOKIES.get(COOKIE, ""), ip=ip_of(request))
-            if session is not None:
-                return signed_in(session, sign_in.answer(session, data.get("org")))
+        token = request.COOKIES.get(COOKIE, "")
+        entered = entry.refresh(token=token, org_id=data.get("org"), client=client_of(request))
+        if entered is not None:
+            return signed_in(entered)
         response = self.handle_exception(SessionEnded())
         response.delete_cookie(COOKIE, path=COOKIE_PATH, samesite="Strict")
         return response
@@ -234,22 +225,20 @@ class Switch(AccountView):
     )
     def post(self, request: Request) -> Response:
         data = data_of(forms.Switch, request)
-        return Response(sign_in.answer(sign_in.session_of(self.account), data["org"]))
+        return Response(own_account.switch(account=self.account, org_id=data["org"]))
 
 
-def begin(request: HttpRequest | Request, user: User, **how: Any) -> sessions.Session:
-    """A session for whoever sent this request; `how` as in `sessions.begin`."""
-    agent = request.headers.get("User-Agent", "")
-    return sessions.begin(user=user, ip=ip_of(request), user_agent=agent, **how)
+def client_of(request: Request) -> Client:
+    return Client(ip_of(request), request.headers.get("User-Agent", ""))
 
 
 def ip_of(request: HttpRequest | Request) -> str | None:
     return client_ip(request._request if isinstance(request, Request) else request)
 
 
-def signed_in(session: sessions.Session, body: dict[str, Any], status: int = 200) -> Response:
-    response = Response(body, status=status)
-    keep(session, response)
+def signed_in(entered: Entry, status: int = 200) -> Response:
+    response = Response(entered.answer, status=status)
+    keep(entered.session, response)
     return response
 
 

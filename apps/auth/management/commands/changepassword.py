@@ -4,8 +4,7 @@ from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
 
-from apps.auth import sessions
-from apps.auth.models import User
+from apps.auth import accounts
 
 
 class Command(changepassword.Command):
@@ -15,6 +14,5 @@ class Command(changepassword.Command):
 
     def handle(self, *args: Any, **options: Any) -> str:
         said = str(super().handle(*args, **options))  # raises when no password was set
-        user = User.objects.get_by_natural_key(options["username"])
-        sessions.end_all(user.pk, reason="password change")
+        accounts.note_changed_password(email=options["username"])
         return said

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
-from apps.auth.models import User
+from apps.orgs.operators.accounts import AccountExists, make_operator
 from apps.orgs.sign_in.passwords import new_password
 
 
@@ -26,10 +26,13 @@ class Command(BaseCommand):
             validate_email(email)
         except ValidationError:
             raise CommandError(f"{email!r} is not an e-mail address.") from None
-        if User.objects.filter(email=email).exists():
-            raise CommandError(f"{email} has an account already: operators need one of their own.")
         password = new_password(options["password_file"], email)
-        User.objects.create_user(email=email, password=password, is_staff=True)
+        try:
+            make_operator(email=email, password=password)
+        except AccountExists:
+            raise CommandError(
+                f"{email} has an account already: operators need one of their own."
+            ) from None
         self.stdout.write(
             f"Operator {email}; log in at {settings.PUBLIC_URL}{settings.OPERATORS_PATH}"
         )

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
-from django.db import transaction
 
 from apps.auth import names
-from apps.auth.models import User
-from apps.orgs.members.services import create_org
+from apps.orgs.operators.accounts import make_org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.sign_in.passwords import new_password
 
@@ -38,13 +37,12 @@ class Command(BaseCommand):
             validate_email(email)
         except ValidationError:
             raise CommandError(f"{email!r} is not an e-mail address.") from None
-        with transaction.atomic():
-            owner = User.objects.filter(email=email).first()
-            password = None
-            if owner is None:
-                password = new_password(options["password_file"], email)
-                owner = User.objects.create_user(email=email, password=password)
-            org = create_org(name=name, owner=owner, by=SYSTEM)
+        org, password = make_org(
+            name=name,
+            owner=email,
+            new_password=partial(new_password, options["password_file"], email),
+            by=SYSTEM,
+        )
         self.stdout.write(f"Organization {org.name} ({org.slug}), owner {email}.")
         if password and not options["password_file"]:
             self.stdout.write(f"Password, shown this once: {password}")

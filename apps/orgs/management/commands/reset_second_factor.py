@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.auth import factors
-from apps.auth.models import User
+from apps.orgs.exceptions import NotFound
+from apps.orgs.operators.accounts import reset_second_factor
 
 
 class Command(BaseCommand):
@@ -18,9 +18,10 @@ class Command(BaseCommand):
         parser.add_argument("email", help="of a member or an operator")
 
     def handle(self, *args: Any, email: str, **options: Any) -> None:
-        user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
-        if user is None:
-            raise CommandError(f"Nobody here has the address {email!r}.")
-        if not factors.reset(user):
-            raise CommandError(f"{user.email} has no second factor.")
-        self.stdout.write(f"{user.email} has no second factor now; all their sessions have ended.")
+        try:
+            removed = reset_second_factor(email=email)
+        except NotFound:
+            raise CommandError(f"Nobody here has the address {email!r}.") from None
+        if not removed:
+            raise CommandError(f"{email} has no second factor.")
+        self.stdout.write(f"{email} has no second factor now; all their sessions have ended.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -15,18 +13,18 @@ from django.db import connection
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from apps.orgs.exceptions import Conflict, Disabled
+from apps.orgs.exceptions import Conflict, Disabled, NotFound
 from apps.orgs.models import Org
+from apps.orgs.operators.lookup import NotOneOrg, org_named
 from apps.orgs.principals import operator
 from apps.orgs.tenancy import org_scope
-from apps.pipelines.models import Pipeline
+from apps.pipelines import visibility
 from apps.runs import services, snapshots
 from apps.runs.models import ENDED
 
 EXIT_CODES = {"succeeded": 0, "failed": 1, "cancelled": 3}
 UNKNOWN, TIMED_OUT = 2, 4
 LOOK_EVERY = 0.3  # seconds
-SLUGS_SHOWN = 10
 OPERATOR = operator("manage.py run_pipeline")
 
 
@@ -55,7 +53,10 @@ class Command(BaseCommand):
         force: bool,
         **options: Any,
     ) -> None:
-        owner = _org(org)
+        try:
+            owner = org_named(org)
+        except NotOneOrg as error:
+            raise CommandError(str(error), returncode=UNKNOWN) from error
         run_id = _start(owner, name, force=force)
         if not wait:
             self.stdout.write(str(run_id))
@@ -68,39 +69,14 @@ class Command(BaseCommand):
         sys.exit(EXIT_CODES[run["status"]])
 
 
-def _org(named: str) -> Org:
-    """The org with this slug or, if it is the only one, this name; operators may look across orgs."""
-    every = Org.objects.using("ops")
-    found = list(every.filter(slug=named)) or list(every.filter(name__iexact=named))
-    if not found:
-        raise CommandError(
-            f"There is no organization {named!r}. {_slugs(every.order_by('name'))}",
-            returncode=UNKNOWN,
-        )
-    if len(found) > 1:
-        raise CommandError(
-            f"{len(found)} organizations are named {named!r}: say which by its slug. "
-            f"{_slugs(found)}",
-            returncode=UNKNOWN,
-        )
-    with org_scope(found[0].pk):
-        return Org.objects.get(pk=found[0].pk)
-
-
-def _slugs(orgs: Iterable[Org]) -> str:
-    """The first few slugs, so that one can be copied."""
-    known = [org.slug for org in islice(orgs, SLUGS_SHOWN + 1)]
-    more = ", …" if len(known) > SLUGS_SHOWN else ""
-    return f"Slugs: {', '.join(known[:SLUGS_SHOWN]) or 'none yet'}{more}."
-
-
 def _start(org: Org, name: str, *, force: bool) -> UUID:
     with org_scope(org.pk):
-        pipeline = Pipeline.objects.for_org(org).filter(name__iexact=name).first()
-        if pipeline is None:
-            raise CommandError(f"{org.slug} has no pipeline named {name!r}.", returncode=UNKNOWN)
         try:
+            pipeline = visibility.named(org, OPERATOR, name)
             run = services.start(org=org, by=OPERATOR, pipeline_id=pipeline.pk, force=force)
+        except NotFound:
+            message = f"{org.slug} has no pipeline named {name!r}."
+            raise CommandError(message, returncode=UNKNOWN) from None
         except (Conflict, Disabled) as error:
             raise CommandError(str(error), returncode=UNKNOWN) from error
     return run.pk

@@ -1,0 +1,50 @@
+"""The verbs of operators' commands: make an operator, an org with its owner, and help somebody who is locked out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import transaction
+
+from apps.auth import factors
+from apps.auth.models import User
+from apps.orgs.exceptions import Conflict, NotFound
+from apps.orgs.members.services import create_org
+from apps.orgs.models import Org
+from apps.orgs.principals import Principal
+
+
+class AccountExists(Conflict):
+    """There is an account with this address already: operators need one of their own."""
+
+    code = "account_exists"
+
+
+def make_operator(*, email: str, password: str) -> User:
+    """Raises AccountExists."""
+    if User.objects.filter(email=email).exists():
+        raise AccountExists
+    return User.objects.create_user(email=email, password=password, is_staff=True)
+
+
+@transaction.atomic
+def make_org(
+    *, name: str, owner: str, new_password: Callable[[], str], by: Principal
+) -> tuple[Org, str | None]:
+    """The org, and the password of its owner if their account is made too. `new_password` is asked then only."""
+    user, password = User.objects.filter(email=owner).first(), None
+    if user is None:
+        password = new_password()
+        user = User.objects.create_user(email=owner, password=password)
+    return create_org(name=name, owner=user, by=by), password
+
+
+def reset_second_factor(*, email: str) -> int:
+    """Take the second factors of whoever has this address, and end their sessions. How many there were.
+
+    Raises NotFound.
+    """
+    user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
+    if user is None:
+        raise NotFound
+    return factors.reset(user)

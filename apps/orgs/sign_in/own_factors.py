@@ -1,0 +1,60 @@
+"""The verbs of one's own second factors. Whoever changes them shows the password, and a factor they have."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from apps.auth import factors
+from apps.auth.exceptions import BadCredentials
+from apps.auth.factors import Credential, PasskeyBegun, TotpBegun
+from apps.orgs.credentials import Account
+from apps.orgs.exceptions import NotFound
+from apps.orgs.sign_in.reauthentication import require_factor
+
+
+def show_code(*, account: Account, code: str) -> None:
+    """This session has shown a second factor. Raises WrongCode and TooManyAttempts."""
+    factors.check_code(user=account.user, code=code, ip=account.ip)
+    factors.mark_shown(account.session)
+
+
+def show_passkey(*, account: Account, challenge: str, credential: Credential) -> None:
+    """The same with a passkey. Raises BadCredentials, also for the passkey of somebody else."""
+    user = factors.show_passkey(challenge=challenge, credential=credential)
+    if user.pk != account.user.pk:
+        raise BadCredentials
+    factors.mark_shown(account.session)
+
+
+def begin_totp(*, account: Account, password: str) -> TotpBegun:
+    """A new secret for an authenticator app; nothing changes before its first code."""
+    require_factor(account, password)
+    return factors.begin_totp(account.user)
+
+
+def remove_totp(*, account: Account, password: str) -> None:
+    require_factor(account, password)
+    factors.remove_totp(user=account.user, session=account.session)
+
+
+def new_recovery_codes(*, account: Account, password: str) -> list[str]:
+    """Fresh codes in place of the old ones. Raises NotFound without a second factor."""
+    require_factor(account, password)
+    if not factors.of(account.user).any:
+        raise NotFound
+    return factors.new_recovery_codes(user=account.user, session=account.session)
+
+
+def begin_passkey(*, account: Account, password: str) -> PasskeyBegun:
+    """What the browser needs to make a passkey. Raises TooManyPasskeys."""
+    require_factor(account, password)
+    factors.require_room_for_passkey(account.user)
+    return factors.begin_passkey(account.user)
+
+
+def remove_passkey(*, account: Account, password: str, passkey_id: UUID) -> None:
+    """Raises NotFound for one that is not theirs."""
+    require_factor(account, password)
+    user, session = account.user, account.session
+    if not factors.remove_passkey(user=user, passkey=passkey_id, session=session):
+        raise NotFound

@@ -1,0 +1,121 @@
+"""An org's own identity provider: set, checked, removed. What it may vouch for is in `sso`."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from apps.auth import sessions
+from apps.orgs import audit, vault
+from apps.orgs.exceptions import Conflict, Invalid, NotFound
+from apps.orgs.models import FederatedIdentity, IdentityProvider, Org
+from apps.orgs.principals import Principal
+from apps.orgs.sign_in import providers
+from apps.orgs.sign_in.providers import ProviderFailed
+from apps.orgs.versions import Match, of_time, require_match
+
+KIND = "identity_provider"
+
+
+class SsoRequired(Conflict):
+    """The organization requires its identity provider: lift that rule first."""
+
+    code = "sso_required"
+
+
+def of(org: Org) -> IdentityProvider | None:
+    return IdentityProvider.objects.for_org(org).first()
+
+
+def save(*, org: Org, by: Principal, fields: dict[str, Any]) -> IdentityProvider:
+    """Set the org's own issuer. `client_secret` may be left out to keep the one there is.
+
+    Another issuer's subjects are other people: those of the one before are forgotten. Its sessions end then, and
+    when it is switched off.
+    """
+    secret = fields.pop("client_secret", None)
+    row = IdentityProvider.objects.for_org(org).select_for_update().first()
+    before = {name: getattr(row, name) for name in fields} if row else dict.fromkeys(fields)
+    if row is None:
+        row = IdentityProvider(org=org)
+    if secret is None and not row.sealed:
+        raise Invalid([("client_secret", "This field is required.", "required")])
+    if row.sealed and secret is None and before.get("issuer") != fields["issuer"]:
+        message = "Give the secret again: it is not sent to another issuer unasked."
+        raise Invalid([("client_secret", message, "required")])
+    for name, value in fields.items():
+        setattr(row, name, value)
+    if secret is not None:
+        row.sealed = vault.seal(org, KIND, row.pk, secret)
+        row.secret_last4 = secret[-4:] if len(secret) >= 12 else ""
+    row.save()
+    if before.get("issuer") not in (None, row.issuer):
+        FederatedIdentity.objects.for_org(org).delete()
+    if before.get("issuer") not in (None, row.issuer) or not row.enabled:
+        sessions.end_of_org(org.pk, reason="identity provider changed")
+    changes = {
+        name: [before[name], value] for name, value in fields.items() if before[name] != value
+    }
+    if secret is not None:
+        changes["client_secret"] = ["set" if before.get("issuer") else None, "set"]
+    _record(org, by, "identity_provider.save", row.pk, changes)
+    found: IdentityProvider = row
+    return found
+
+
+def remove(*, org: Org, by: Principal, match: Match) -> None:
+    """Members log in otherwise from now on; whom the issuer knew is forgotten, and its sessions end.
+
+    Raises NotFound, ChangedMeanwhile and SsoRequired.
+    """
+    row = IdentityProvider.objects.for_org(org).select_for_update().first()
+    if row is None:
+        raise NotFound
+    require_match(match, of_time(row.updated_at))
+    if org.require_sso:
+        raise SsoRequired
+    _record(org, by, "identity_provider.remove", row.pk, {"issuer": [row.issuer, None]})
+    FederatedIdentity.objects.for_org(org).delete()
+    sessions.end_of_org(org.pk, reason="identity provider removed")
+    row.delete()
+
+
+def check(issuer: str) -> dict[str, Any]:
+    """Steps: the discovery document is there, names this issuer, and has what a log-in needs."""
+    try:
+        found = providers.look_up(issuer)
+    except ProviderFailed:
+        message = f"No document at {issuer.rstrip('/')}/.well-known/openid-configuration."
+        return {"ok": False, "steps": [{"step": "discovery", "ok": False, "message": message}]}
+    named = str(found.get("issuer", ""))[:500]
+    same = named.rstrip("/") == issuer.rstrip("/")
+    needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+    missing = [name for name in needed if not isinstance(found.get(name), str)]
+    steps = [
+        {"step": "discovery", "ok": True, "message": "The document was found."},
+        {
+            "step": "issuer",
+            "ok": same,
+            "message": "It names this issuer." if same else f"It names another issuer: {named}",
+        },
+        {
+            "step": "endpoints",
+            "ok": not missing,
+            "message": f"Missing: {', '.join(missing)}" if missing else "All are there.",
+        },
+    ]
+    return {"ok": same and not missing, "steps": steps}
+
+
+def _record(
+    org: Org, by: Principal, action: str, object_id: UUID, changes: dict[str, list[Any]]
+) -> None:
+    audit.record(
+        org=org,
+        by=by,
+        action=action,
+        object_kind="identity_provider",
+        object_id=object_id,
+        object_label="single sign-on",
+        changes=changes,
+    )
