@@ -3,6 +3,7 @@ import type { components } from "./schema";
 
 type Schemas = components["schemas"];
 
+export type AuditEvent = Schemas["AuditRow"];
 export type Session = Schemas["SignedIn"];
 export type Permission = Schemas["PermissionEnum"];
 export type PipelineRow = Schemas["PipelineRow"];

@@ -9,7 +9,7 @@ import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
 import { When } from "@/components/when";
 import { membersQuery } from "./members-page";
-import { changeInWords } from "./change";
+import { actorInWords, changeInWords } from "./change";
 import { Section } from "./parts";
 
 interface Filter {
@@ -108,7 +108,7 @@ export function AuditPage() {
         {events.map((event) => (
           <li key={event.id} className="border-b border-line pb-3">
             <p>
-              <span className="font-medium">{event.actor_label}</span>{" "}
+              <span className="font-medium">{actorInWords(event)}</span>{" "}
               <code className="text-[0.8125rem]">{event.action}</code> {event.object_label}{" "}
               <span className="text-faint">
                 <When at={event.at} />

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { changeInWords } from "./change";
+import { actorInWords, changeInWords } from "./change";
 
 it.each([
   ["role", [null, "viewer"], "Role set to viewer"],
@@ -9,4 +9,10 @@ it.each([
   ["email", "ada@example.com", "Email: ada@example.com"],
 ])("the change of %s %j reads: %s", (field, change, words) => {
   expect(changeInWords(field, change)).toBe(words);
+});
+
+it("names the person for whom a program acted", () => {
+  const person = { kind: "user", id: null, name: "ada@example.com" };
+  expect(actorInWords({ actor_label: "Agent", on_behalf_of: person })).toBe("Agent for ada@example.com");
+  expect(actorInWords({ actor_label: "ada@example.com" })).toBe("ada@example.com");
 });

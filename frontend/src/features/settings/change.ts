@@ -1,4 +1,11 @@
+import type { AuditEvent } from "@/api/types";
 import { nameInWords } from "@/format/name";
+
+/** Who did it: a person, or a program and the person it acted for. */
+export function actorInWords(event: Pick<AuditEvent, "actor_label" | "on_behalf_of">): string {
+  const person = event.on_behalf_of;
+  return person ? `${event.actor_label} for ${person.name}` : event.actor_label;
+}
 
 /** One entry of an audit event's changes: `[before, after]`, or a plain value. */
 export function changeInWords(field: string, change: unknown): string {
