@@ -22,7 +22,7 @@ from apps.connectors.models import Connector, ConnectorQuerySet
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
-from apps.orgs.placement import one, placed, visible
+from apps.orgs.placement import one, placed, sees, visible
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
@@ -119,16 +119,13 @@ def update(
 
 
 def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) -> None:
-    """Remove it for good. Raises ChangedMeanwhile, and ConnectorInUse naming the pipelines that use it."""
+    """Remove it for good. Raises ChangedMeanwhile, and ConnectorInUse naming the pipelines that `by` can see."""
     connector = _editable(org, by, connector_id, match)
     shown = shown_config(connector)
     try:
         connector.delete()
     except ProtectedError as error:
-        users = [{"id": str(row.pk), "name": str(row.name)} for row in error.protected_objects]  # type: ignore[attr-defined]
-        users.sort(key=lambda user: user["name"])
-        names = ", ".join(user["name"] for user in users[:5])
-        raise ConnectorInUse(f"Pipelines use this connector: {names}.", pipelines=users) from None
+        raise _in_use(by, error) from None
     audit.record(
         org=org,
         by=by,
@@ -200,6 +197,19 @@ def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Conn
     by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
     require_match(match, found.version)
     return found
+
+
+def _in_use(by: Principal, error: ProtectedError) -> ConnectorInUse:
+    """Names the pipelines that the principal can see, and counts the others."""
+    pipelines: list[Any] = list(error.protected_objects)
+    seen = [
+        {"id": str(row.pk), "name": str(row.name)} for row in pipelines if sees(by, row.domain_id)
+    ]
+    seen.sort(key=lambda row: row["name"])
+    users = [", ".join(row["name"] for row in seen[:5])] if seen else []
+    if hidden := len(pipelines) - len(seen):
+        users.append(f"{hidden} {'more ' if seen else ''}that you cannot see")
+    return ConnectorInUse(f"Pipelines use this connector: {' and '.join(users)}.", pipelines=seen)
 
 
 def _place(org: Org, by: Principal, domain_id: UUID | None) -> None:

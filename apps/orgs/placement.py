@@ -23,6 +23,11 @@ def visible(queryset: Q, principal: Principal) -> Q:
     return queryset.filter(domain_id=principal.only_domain)
 
 
+def sees(principal: Principal, domain_id: UUID | None) -> bool:
+    """Whether an object of this domain is visible to the principal."""
+    return principal.only_domain in (None, domain_id)
+
+
 def one(queryset: QuerySet[M], pk: UUID, *, lock: bool = False) -> M:
     """The object with this id in an org's QuerySet, or NotFound: foreign and unknown look the same."""
     rows = queryset.select_for_update(of=("self",)) if lock else queryset

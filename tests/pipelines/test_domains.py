@@ -108,6 +108,21 @@ def test_a_key_of_a_domain_uses_only_its_connectors(split: Split, name: str, sta
     assert client.post("/api/v1/pipelines", body).status_code == status
 
 
+def test_a_key_is_not_told_which_pipelines_elsewhere_use_its_connector(split: Split) -> None:
+    ours = split.connectors["ours"]
+    source = {"connector_id": str(ours.pk), "config": None, "kind": None}
+    for name, domain_id in [("Seen", split.ours.pk), ("Secret", split.theirs.pk), ("Alone", None)]:
+        make_pipeline(split.world, name=name, domain_id=domain_id, config=config(**source))
+    path = f"/api/v1/connectors/{ours.pk}"
+    refused = key_client(split).delete(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "in_use")
+    assert [row["name"] for row in refused.json()["pipelines"]] == ["Seen"]
+    assert "Seen and 2 more that you cannot see." in refused.json()["detail"]
+    assert b"Secret" not in refused.content
+    told = split.world.client(Role.MEMBER).delete(path).json()
+    assert [row["name"] for row in told["pipelines"]] == ["Alone", "Secret", "Seen"]
+
+
 @pytest.mark.parametrize("room", ["connectors", "pipelines"])
 def test_a_viewer_raised_in_a_domain_reads_all_and_edits_there(split: Split, room: str) -> None:
     client = raised_viewer(split)
