@@ -29,7 +29,7 @@ CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what i
 UNUSED_DAYS = 2  # after which a cluster, of 50 MB, is removed
 MADE_FROM = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/**/*.sql"),
-    *("apps/orgs/rls.py", "apps/orgs/sql_functions.py"),
+    *("apps/orgs/walls/rls.py", "apps/orgs/walls/sql_functions.py"),
     *("apps/engine/sync/state.py", "local/database/roles.py", "local/database/postgres.py"),
     *("tests/database.py", "requirements-dev.lock"),
 )

@@ -9,7 +9,7 @@ from django.db import connection
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from apps.auth.mail import QUEUE
+from apps.auth.mailing.mail import QUEUE
 
 LINK = re.compile(r"https?://\S+/(?P<page>[\w-]+)#(?P<secret>\S+)")
 

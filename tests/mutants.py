@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.orgs.sql_functions import digest
+from apps.orgs.walls.sql_functions import digest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,14 +38,14 @@ KEYS = "tests/orgs/test_api_keys.py"
 INVITATIONS = "tests/orgs/test_invitations.py"
 OPERATORS = "tests/orgs/test_operators.py"
 CREDENTIALS = "tests/orgs/test_credentials.py"
-RETENTION = "tests/runs/test_retention.py"
+RETENTION = "tests/runs/keeping/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
 CUSTOM = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
-SSO = "tests/orgs/test_sso.py"
-FROZEN = "tests/runs/test_frozen.py"
+SSO = "tests/orgs/sign_in/test_sso.py"
+FROZEN = "tests/runs/claiming/test_frozen.py"
 ROLES = "tests/local/test_roles.py"
-VERIFIED = "tests/orgs/test_verified_domains.py"
+VERIFIED = "tests/orgs/sign_in/test_verified_domains.py"
 MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
@@ -63,17 +63,17 @@ MUTANTS = [
     ),
     Mutant(
         "an org whose rows are held keeps the turn",
-        "apps/runs/leases.py",
+        "apps/runs/claiming/leases.py",
         "passed_over.add(chosen[0])",
         "raise",
         FROZEN,
     ),
     Mutant(
         "a claim is not looked for after a lost commit",
-        "apps/runs/leases.py",
+        "apps/runs/claiming/leases.py",
         "if self._chosen is None:",
         "if self._worker:",
-        "tests/runs/test_turns.py",
+        "tests/runs/claiming/test_turns.py",
     ),
     Mutant(
         "a worker that stops fetching says nothing",
@@ -81,7 +81,7 @@ MUTANTS = [
         """still have a living worker.\"\"\"
         self.stopping.set()""",
         """still have a living worker.\"\"\"""",
-        "tests/runs/test_generations.py",
+        "tests/runs/claiming/test_generations.py",
     ),
     # The only ways to remove what an org has: its own days, and nothing that is live.
     Mutant(
@@ -137,28 +137,28 @@ MUTANTS = [
     # The second wall: policies of the database.
     Mutant(
         "tables have no row-level security",
-        "apps/orgs/rls.py",
+        "apps/orgs/walls/rls.py",
         "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;",
         "",
         WALLS,
     ),
     Mutant(
         "the policy shows every row",
-        "apps/orgs/rls.py",
+        "apps/orgs/walls/rls.py",
         "USING (org_id = (SELECT app_current_org())) WITH",
         "USING (true) WITH",
         WALLS,
     ),
     Mutant(
         "the policy takes every row",
-        "apps/orgs/rls.py",
+        "apps/orgs/walls/rls.py",
         "WITH CHECK (org_id = (SELECT app_current_org()))",
         "WITH CHECK (true)",
         WALLS,
     ),
     Mutant(
         "no org in scope is no error",
-        "apps/orgs/rls.py",
+        "apps/orgs/walls/rls.py",
         "RAISE EXCEPTION 'no organization is in scope' USING ERRCODE = 'insufficient_privilege';",
         "RETURN NULL;",
         WALLS,
@@ -172,7 +172,7 @@ MUTANTS = [
     ),
     Mutant(
         "the trail can be rewritten",
-        "apps/orgs/rls.py",
+        "apps/orgs/walls/rls.py",
         "REVOKE UPDATE, DELETE ON {table} FROM app_user;",
         "SELECT 1;",
         WALLS,
@@ -367,7 +367,7 @@ MUTANTS = [
     # Streams, files, kept answers.
     Mutant(
         "a stream of a run nobody may see",
-        "apps/runs/followed.py",
+        "apps/runs/following/feed.py",
         "    if not visibility.runs(org_id, principal).filter(pk=run_id).exists():\n        raise NotFound\n",
         "",
         STREAMS,
@@ -406,14 +406,14 @@ MUTANTS = [
         "apps/orgs/scim/role_views.py",
         '    session_methods = frozenset({"put"})\n',
         "",
-        f"tests/orgs/test_scim.py {MATRIX}",
+        f"tests/orgs/scim/test_scim.py {MATRIX}",
     ),
     Mutant(
         "whom the directory calls by another address stays in",
         "apps/orgs/scim/provisioning.py",
         '    if row.email and row.email != fields["email"]:\n',
         "    if False:\n",
-        "tests/orgs/test_scim.py",
+        "tests/orgs/scim/test_scim.py",
     ),
     Mutant(
         "operators need no reason",
@@ -554,7 +554,7 @@ MUTANTS = [
     ),
     Mutant(
         "a link proves another address than its own",
-        "apps/auth/links.py",
+        "apps/auth/mailing/links.py",
         "if link.purpose != Purpose.CHANGE and link.email != user.email:",
         "if False:",
         MAILED,

@@ -10,8 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.auth import attempts, links, mail, sessions
+from apps.auth import attempts, sessions
 from apps.auth.exceptions import BadCredentials, LinkSpent, RegistrationRefused, WeakPassword
+from apps.auth.mailing import links, mail
 from apps.auth.models import MailedLink, User
 
 Purpose = MailedLink.Purpose

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from apps.auth import expiry, mail
+from apps.auth import expiry
+from apps.auth.mailing import mail
 from apps.background.registry import Queue, add_queue, swept
 
 add_queue(Queue(mail.QUEUE, places=2, handed_on=True))

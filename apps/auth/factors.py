@@ -25,8 +25,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from apps.auth import attempts, links, mail, proofs, sessions
+from apps.auth import attempts, proofs, sessions
 from apps.auth.exceptions import BadCredentials, LinkSpent, TooManyPasskeys, WrongCode
+from apps.auth.mailing import links, mail
 from apps.auth.models import Challenge, RefreshFamily, User, new_id
 from apps.auth.sealing import platform
 from apps.json import JsonObject

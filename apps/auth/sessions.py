@@ -17,9 +17,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from apps.auth import access_notices as access
 from apps.auth import names, proofs
 from apps.auth.exceptions import SessionEnded
+from apps.auth.mailing import access_notices as access
 from apps.auth.models import RefreshFamily, RefreshToken, User
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from apps.auth import links, mail
-from apps.auth.links import Purpose
+from apps.auth.mailing import links, mail
+from apps.auth.mailing.links import Purpose
 
 PATIENTLY = RetryStrategy(max_attempts=12, exponential_wait=2)  # seconds: 2, 4 ... over an hour
 

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from apps.connectors import catalogue_views, check_views, views
-from apps.connectors.custom_sources import upload_views
+from apps.connectors import catalogue_views, views
+from apps.connectors.checks import views as check_views
 from apps.connectors.custom_sources import views as custom
+from apps.connectors.repositories import upload_views
 from apps.connectors.repositories import views as repository_views
 
 urlpatterns = [

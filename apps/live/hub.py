@@ -21,7 +21,7 @@ import structlog
 from django.db import connections
 from procrastinate.contrib.django.utils import connector_params
 
-from apps.auth import access_notices as access
+from apps.auth.mailing import access_notices as access
 from apps.background.database_errors import first_line
 from apps.live import subjects
 from apps.live.events import CHANNEL

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from procrastinate.contrib.django import app
 
-from apps.auth import mail
+from apps.auth.mailing import mail
 from apps.auth.tasks import PATIENTLY
 from apps.orgs.members import invitations, verified_domains
 

@@ -1,6 +1,6 @@
 """The first wall between orgs: models that cannot be read without naming the org, and the scope the second wall checks.
 
-The second wall is row-level security (`apps.orgs.rls`), which asks `app.current_org`. The scope sets it with
+The second wall is row-level security (`apps.orgs.walls.rls`), which asks `app.current_org`. The scope sets it with
 `SET LOCAL` inside one transaction inside ONE synchronous function; never hold it across `await`: two tasks
 may share a connection, and one would read the other's org.
 """

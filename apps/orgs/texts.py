@@ -1,4 +1,4 @@
-"""Texts that people write about things: the one field for names, and the one for texts of several lines."""
+"""What people write about things and each other: the fields for names, for texts of several lines, for addresses."""
 
 from __future__ import annotations
 
@@ -34,3 +34,16 @@ class ProseField(NameField):
     """A description: the same characters, on several lines."""
 
     lines = True
+
+
+class AsciiEmailField(serializers.EmailField):
+    """An address in ASCII; an international domain is written in its xn-- form."""
+
+    def to_internal_value(self, data: Any) -> str:
+        address = str(super().to_internal_value(data)).strip().lower()
+        if not address.isascii():
+            raise serializers.ValidationError("Write the address in ASCII.", code="invalid")
+        if not names.is_plain_address(address):
+            message = "Addresses with quotes or control characters are not taken."
+            raise serializers.ValidationError(message, code="invalid")
+        return address

@@ -1,11 +1,11 @@
 from django.urls import path
 
+from apps.orgs.keys import service_account_views
 from apps.orgs.keys import views as api_key_views
 from apps.orgs.members import (
     audit_views,
     export_views,
     invitation_views,
-    service_account_views,
     verified_domain_views,
     views,
 )
@@ -13,6 +13,7 @@ from apps.orgs.scim import discovery_views as scim_discovery_views
 from apps.orgs.scim import role_views as scim_role_views
 from apps.orgs.scim import views as scim_views
 from apps.orgs.sign_in import account_views, factor_views, provider_views
+from apps.orgs.sign_in import invitation_views as mailed_invitation_views
 from apps.orgs.sign_in import views as sign_in_views
 
 urlpatterns = [
@@ -52,8 +53,8 @@ urlpatterns = [
     path("auth/sessions", account_views.Sessions.as_view()),
     path("auth/sessions/<uuid:pk>", account_views.OneSession.as_view()),
     path("organizations", account_views.Organizations.as_view()),
-    path("invitations/show", invitation_views.ShownInvitation.as_view()),
-    path("invitations/accept", invitation_views.Acceptance.as_view()),
+    path("invitations/show", mailed_invitation_views.ShownInvitation.as_view()),
+    path("invitations/accept", mailed_invitation_views.Acceptance.as_view()),
     path("org", views.Organization.as_view()),
     path("org/export", export_views.OrgExportView.as_view()),
     path("org/restore", views.Restoration.as_view()),

@@ -6,6 +6,6 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.live import subjects
-        from apps.runs import followed
+        from apps.runs.following import feed as followed
 
         subjects.register(followed.RUN)

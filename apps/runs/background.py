@@ -11,7 +11,7 @@ from apps.background.registry import (
     lives_in_worker,
     swept,
 )
-from apps.runs import queue, reconciler, workers
+from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import closing
 from apps.runs.models import Run, Usage
 

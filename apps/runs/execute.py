@@ -24,11 +24,12 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
-from apps.runs import admission, leases, queue, retries, states
+from apps.runs import states
 from apps.runs.attempts.recorder import Recorder
 from apps.runs.attempts.rows import columns_of
+from apps.runs.claiming import admission, leases, queue, retries
+from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
-from apps.runs.leases import Claim
 from apps.runs.models import Attempt, Run, Status
 from apps.runs.outputs import remains, storage
 from apps.runs.positions import services as positions

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from apps.runs import admission
+from apps.runs.claiming import admission
 from apps.runs.models import Run, Status
 from apps.runs.snapshots import COLUMNS
 

@@ -18,7 +18,8 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Schedule
-from apps.runs import queue, states
+from apps.runs import states
+from apps.runs.claiming import queue
 from apps.runs.exceptions import AlreadyEnded, NotRetryable, PipelineDisabled
 from apps.runs.models import LIVE, Run, Status, Trigger
 from apps.runs.usage import counting as usage

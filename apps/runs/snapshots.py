@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.engine.contract import Failed
 from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, RUN_WAS_SILENT, FailureClass
-from apps.runs import admission
+from apps.runs.claiming import admission
 from apps.runs.models import Attempt, Run, Status
 
 COLUMNS = (

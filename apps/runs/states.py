@@ -14,8 +14,9 @@ from uuid import UUID
 
 from apps.live import events
 from apps.pipelines.models import Pipeline
-from apps.runs import followed, snapshots
+from apps.runs import snapshots
 from apps.runs.exceptions import MoveNotAllowed
+from apps.runs.following import feed as followed
 from apps.runs.models import ENDED, Run, Status
 
 MOVES = frozenset(

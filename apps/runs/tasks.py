@@ -13,7 +13,8 @@ from procrastinate.contrib.django import app
 from apps.background.registry import SYSTEM
 from apps.pipelines import removal
 from apps.runs import execute as attempts
-from apps.runs import queue, reconciler, scheduling, workers
+from apps.runs import scheduling
+from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import retention
 from apps.runs.outputs import remains
 

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from apps.runs import event_views, views
+from apps.runs import views
+from apps.runs.following import views as event_views
 from apps.runs.outputs import views as output_views
 from apps.runs.positions import views as position_views
 from apps.runs.usage import views as usage_views

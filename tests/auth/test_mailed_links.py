@@ -17,9 +17,10 @@ from procrastinate.contrib.django import app
 from pytest_django.fixtures import Settings as SettingsWrapper
 from rest_framework.test import APIClient
 
-from apps.auth import factors, links, sessions
+from apps.auth import factors, sessions
 from apps.auth.exceptions import SessionEnded
-from apps.auth.mail import LINK
+from apps.auth.mailing import links
+from apps.auth.mailing.mail import LINK
 from apps.auth.models import Challenge, MailedLink, RefreshFamily, StreamTicket, User
 from apps.orgs.models import Membership, Org
 from apps.orgs.roles import Role

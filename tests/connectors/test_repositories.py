@@ -21,7 +21,7 @@ from apps.connectors.repositories import services as repositories
 from apps.connectors.repositories import syncs
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
-from apps.runs import reconciler
+from apps.runs.claiming import reconciler
 from tests.git_server import GitServer, git_server
 from tests.world import World, make_world
 

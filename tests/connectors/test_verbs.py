@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from apps.connectors import checks
 from apps.connectors import services as connectors
+from apps.connectors.checks import services as checks
 from apps.connectors.custom_sources import services as sources
 from apps.connectors.custom_sources import trials, uploads
 from apps.connectors.custom_sources.texts import CodeUnchecked

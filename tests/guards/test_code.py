@@ -22,7 +22,7 @@ UNSCOPED = {
 RAW = ("cursor", "raw", "RawSQL", "extra")
 # By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
 CURSORS = {
-    "apps/auth/access_notices.py": "NOTIFY has no ORM form.",
+    "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration over all orgs, by the owner of the tables.",
     "apps/orgs/members/invitations.py": "Asks the function that finds an invitation before its org is known.",
     "apps/orgs/sign_in/providers.py": "Asks the function that finds an org's provider before the org is known.",
@@ -33,15 +33,15 @@ CURSORS = {
     "apps/pipelines/listing.py": "The hot list is one query that builds its JSON in the database.",
     "apps/pipelines/services.py": "A delete that cascades in the database instead of loading every run.",
     "apps/runs/keeping/retention.py": "Asks functions that see all orgs for ids; sizes of one org in one statement.",
-    "apps/runs/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
+    "apps/runs/claiming/admission.py": "Turns between orgs are asked of functions that answer ids and counts.",
     "apps/orgs/members/erasure.py": "Which orgs end is asked of functions that answer ids; their last rows go in one.",
     "apps/runs/keeping/closing.py": "Which orgs end is asked of a function that answers ids.",
     "apps/background/sweeping.py": "Calls functions that remove what is old and answer how many there were.",
     "apps/live/events.py": "A number, a row and its NOTIFY in as few round trips as there can be.",
     "apps/background/jobs.py": "Procrastinate's own tables, which belong to no org.",
-    "apps/runs/reconciler.py": "Which runs need help is asked of functions that answer ids.",
+    "apps/runs/claiming/reconciler.py": "Which runs need help is asked of functions that answer ids.",
     "apps/runs/scheduling.py": "Which schedules are due is asked of a function that answers ids.",
-    "apps/runs/workers.py": "Which runs this machine holds is asked of a function that answers ids.",
+    "apps/runs/claiming/workers.py": "Which runs this machine holds is asked of a function that answers ids.",
     "apps/live/feeds.py": "Bodies of events go through as text, without being parsed and written again.",
 }
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from apps.orgs.sql_functions import APPS, InstallFunctions, digest, text
+from apps.orgs.walls.sql_functions import APPS, InstallFunctions, digest, text
 from local.database.roles import prepare_database
 from tests import database
 
@@ -25,7 +25,7 @@ IN_RLS = {
     "app_current_org",
     "app_org_or_null",
     "app_user_or_null",
-}  # the walls, in apps/orgs/rls.py
+}  # the walls, in apps/orgs/walls/rls.py
 OLD = "functions_of_an_old_installation"
 
 

@@ -1,4 +1,4 @@
-"""Whoever takes a lock is known: a process that freezes there is tried in tests/runs/test_frozen.py, or why not."""
+"""Whoever takes a lock is known: a process that freezes there is tried in tests/runs/claiming/test_frozen.py, or why not."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import ast
 import re
 
 from tests.guards.source import Mention, called, compare, mentions
-from tests.runs.locks import LOCKS
+from tests.runs.claiming.locks import LOCKS
 
 WORDS = ("select_for_update", "lock=True", "advisory_", "FOR UPDATE", "for update", "LOCK TABLE")
 IN_SQL = re.compile(r"advisory_(xact_)?lock|for (no key )?update\b|\block table\b", re.IGNORECASE)
 
-# `tried: NAME` is a process of tests/runs/locks.py that freezes there. The other rows are one org's or one person's:
+# `tried: NAME` is a process of tests/runs/claiming/locks.py that freezes there. The other rows are one org's or one person's:
 # whoever needs the same row is told to come again after the same wait, which those processes prove.
 TRIED = {
-    "the claim": ["apps/runs/admission.py:try_lock"],
-    "an expired run": ["apps/runs/reconciler.py:recover"],
-    "a run to be cancelled": ["apps/runs/reconciler.py:enforce_cancel"],
+    "the claim": ["apps/runs/claiming/admission.py:try_lock"],
+    "an expired run": ["apps/runs/claiming/reconciler.py:recover"],
+    "a run to be cancelled": ["apps/runs/claiming/reconciler.py:enforce_cancel"],
     "a due schedule": ["apps/runs/scheduling.py:fire"],
     "an idempotency key": ["apps/orgs/http/idempotency.py:OrgStore.hold"],
     "the org": ["apps/orgs/members/services.py:_locked"],
@@ -66,7 +66,7 @@ ROWS = {
     "A row of one person: as `a refresh token`.": [
         "apps/auth/factors.py:_recall",
         "apps/auth/factors.py:check_code",
-        "apps/auth/links.py:spend",
+        "apps/auth/mailing/links.py:spend",
         "apps/auth/proofs.py:hold",
         "apps/orgs/keys/rotation.py:_rotate_factors",
     ],
@@ -75,7 +75,7 @@ ROWS = {
         "apps/engine/destinations/postgres/publications.py:Publications.make",
         "apps/engine/destinations/postgres/staging.py:Staging.lock",
     ],
-    "A backup: checkpoints wait until its files are linked; one that freezes is tried in tests/runs/test_backup.py.": [
+    "A backup: checkpoints wait until its files are linked; one that freezes is tried in tests/runs/keeping/test_backup.py.": [
         "local/backups/databases.py:Moment.__init__",
     ],
     "While an installation is prepared; nothing else takes this lock.": [

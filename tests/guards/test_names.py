@@ -13,8 +13,7 @@ from django.db import models
 from rest_framework import serializers
 
 from apps.auth import names
-from apps.orgs.sign_in.serializers import AsciiEmailField
-from apps.orgs.texts import NameField
+from apps.orgs.texts import AsciiEmailField, NameField
 from apps.web import openapi
 from apps.web.reader import METHODS
 from tests.guards.test_models import ours
@@ -140,7 +139,7 @@ def test_a_mail_shows_nothing_of_somebodys_choosing_but_what_is_listed() -> None
         "hours": "a number",
         "days": "a number",
         "role": "one of four words",
-        "organization": "quoted by apps.auth.mail.quoted",
+        "organization": "quoted by apps.auth.mailing.mail.quoted",
         "invited_by.email": "an address without quotes or spaces",
     }
     folder = settings.BASE_DIR / "templates" / "mail"

@@ -25,7 +25,7 @@ WITH_RULES = {
     "apps/orgs/management/commands/migrate.py": "Django's own command, with one transaction around each migration.",
 }
 WITHOUT_A_VERB = {
-    "apps/orgs/members/invitation_views.py:ShownInvitation.post": "Reads; the secret of the link belongs in no URL.",
+    "apps/orgs/sign_in/invitation_views.py:ShownInvitation.post": "Reads; the secret of the link belongs in no URL.",
     "apps/orgs/sign_in/account_views.py:EmailProof.post": "The secret of the mailed link says all there is to say.",
     "apps/orgs/sign_in/provider_views.py:OwnProviderCheck.post": "Asks the issuer that is in the body itself.",
     "apps/connectors/custom_sources/views.py:Validate.post": "What is wrong with code that is in the body itself.",

@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
-from apps.auth import links, sessions
+from apps.auth import sessions
+from apps.auth.mailing import links
 from apps.auth.models import RefreshFamily, User
 from apps.auth.tokens import Claims
 from apps.connectors.custom_sources import services as custom_sources
@@ -18,8 +19,9 @@ from apps.connectors.custom_sources.texts import Text
 from apps.connectors.repositories import services as repositories
 from apps.engine.authoring.validation import validate
 from apps.engine.contract import LogLine
+from apps.orgs.keys import service_accounts
 from apps.orgs.keys import services as api_keys
-from apps.orgs.members import domains, service_accounts
+from apps.orgs.members import domains
 from apps.orgs.models import (
     ApiKey,
     Invitation,

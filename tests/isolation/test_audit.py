@@ -20,7 +20,7 @@ from tests.world import new_client
 CHANGES_NOTHING = {
     "auth_stream_ticket": "A pass of 30 s for a stream one may read anyway.",
     "identity_provider_check": "Asks an issuer who it is.",
-    "verified_domains_check": "Here the record is missing. Its events: tests/orgs/test_verified_domains.py.",
+    "verified_domains_check": "Here the record is missing. Its events: tests/orgs/sign_in/test_verified_domains.py.",
     "connectors_check": "Tries a connection.",
     "connectors_check_unsaved": "Tries a connection.",
     "custom_sources_validate": "Says what is wrong with code.",
@@ -34,7 +34,7 @@ CHANGES_NOTHING = {
     "scim_groups_search": "A search.",
     "scim_search": "A search.",
     "scim_users_search": "A search.",
-    "pipelines_state_put": "Here nothing was synced yet: 409. Its event: tests/runs/test_attempts.py.",
+    "pipelines_state_put": "Here nothing was synced yet: 409. Its event: tests/runs/claiming/test_attempts.py.",
 }
 # Cases that ask for what is so already get another start: a request of the owner's, (operation, body).
 FIRST: dict[str, tuple[str, Any]] = {

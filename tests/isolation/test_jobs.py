@@ -16,7 +16,7 @@ from apps.connectors.models import Repository
 from apps.orgs.models import Invitation, VerifiedDomain
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
-from apps.runs import leases
+from apps.runs.claiming import leases
 from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
 from tests.isolation.planted import Planted, plant

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.journeys.accessibility import grave_violations
 from tests.journeys.conftest import PATIENCE, Site, Visitor
-from tests.orgs import issuer as oidc
+from tests.orgs.sign_in import issuer as oidc
 
 PASSWORD = "correct horse battery staple"
 LINK = re.compile(r"https?://\S+#\S+")

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from apps.auth import accounts, mail, names
+from apps.auth import accounts, names
+from apps.auth.mailing import mail
 from apps.auth.models import User
 from apps.auth.name_cleaning import clean, clean_json, clean_lists, clean_texts
 from apps.orgs.models import Domain, Org

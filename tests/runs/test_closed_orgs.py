@@ -14,18 +14,20 @@ from django.db import connection, utils
 from django.utils import timezone
 
 from apps.auth.models import User
-from apps.orgs.members import erasure, service_accounts
+from apps.orgs.keys import service_accounts
+from apps.orgs.members import erasure
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.roles import Role
 from apps.pipelines.models import Schedule
-from apps.runs import reconciler, scheduling
+from apps.runs import scheduling
+from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status
 from tests import database
 from tests.isolation.planted import plant, principal
+from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start
-from tests.runs.test_attempts import work_until_idle
 from tests.world import World, make_world
 
 

@@ -15,10 +15,12 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from apps.runs import execute, reconciler
+from apps.runs import execute
+from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import Output, Run
 from tests.conftest import close_connections
+from tests.runs.claiming.test_attempts import children_of, in_background, quick_retries
 from tests.runs.conftest import make_pipeline
 from tests.runs.held_api import ROWS, HeldApi, held_api
 from tests.runs.own_server import OwnServer
@@ -31,7 +33,6 @@ from tests.runs.processes import (
     wait_for_workers,
     worker,
 )
-from tests.runs.test_attempts import children_of, in_background, quick_retries
 from tests.world import World, make_world
 
 __all__ = ["quick_retries"]  # a fixture

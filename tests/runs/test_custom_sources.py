@@ -8,9 +8,9 @@ from apps.engine.authoring.validation import validate
 from apps.orgs.principals import SYSTEM
 from apps.runs.execute import Worker
 from tests.engine.sources.api import Asked, Reply, serving
+from tests.runs.claiming.test_attempts import work_until_idle
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import shown, start
-from tests.runs.test_attempts import work_until_idle
 from tests.world import World
 
 SECRET = "canary-of-a-run-5t9w"

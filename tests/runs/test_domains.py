@@ -17,7 +17,7 @@ from apps.orgs.models import Domain
 from apps.orgs.roles import Role
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
-from apps.runs.followed import RUN
+from apps.runs.following.feed import RUN
 from apps.runs.models import Output, Run
 from apps.runs.outputs import logs, storage
 from apps.web.problems import Problem

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from apps.engine.contract import LogLine
-from apps.runs import execute, reconciler
+from apps.runs import execute
+from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import LogPart
 from apps.runs.outputs import logs, storage

@@ -23,14 +23,15 @@ from hypothesis.stateful import (
 from apps.engine import Failed, FailureClass, Progress, Succeeded
 from apps.orgs.principals import SYSTEM
 from apps.pipelines.exceptions import RunInProgress
-from apps.runs import execute, leases, reconciler, services, states
+from apps.runs import execute, services, states
+from apps.runs.claiming import leases, reconciler
+from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import (
     AlreadyEnded,
     LeaseLost,
     MoveNotAllowed,
     NotRetryable,
 )
-from apps.runs.leases import Claim
 from apps.runs.models import ENDED, LIVE, Attempt, Event, Run, Status
 from tests.runs.conftest import make_pipeline
 from tests.world import World, make_world

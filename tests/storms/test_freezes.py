@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.runs.freezer import wait_until_frozen
+from tests.runs.claiming.freezer import wait_until_frozen
 from tests.runs.processes import shown
 from tests.storms.stage import Stage, a_worker
 

@@ -9,7 +9,6 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.connectors.custom_sources.upload_views import OUTCOME
 from apps.connectors.models import Repository
 from apps.connectors.repositories import services, webhooks
 from apps.connectors.repositories.serializers import (
@@ -20,6 +19,7 @@ from apps.connectors.repositories.serializers import (
     RepositoryUpdate,
     WebhookSecret,
 )
+from apps.connectors.repositories.upload_views import OUTCOME
 from apps.connectors.serializers import Empty
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission

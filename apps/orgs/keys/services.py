@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.auth import access_notices as access
 from apps.auth import keys
+from apps.auth.mailing import access_notices as access
 from apps.auth.models import User
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid

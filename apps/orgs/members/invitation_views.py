@@ -1,4 +1,4 @@
-"""Invitations over HTTP: sent and withdrawn inside an org, shown and accepted by whoever holds the link."""
+"""Invitations inside an org over HTTP. Whoever holds a link opens it in `apps.orgs.sign_in.invitation_views`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.orgs.http.views import AccountView, OrgView
+from apps.orgs.http.views import OrgView
 from apps.orgs.members import invitations, visibility
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
 from apps.orgs.roles import Permission, Role
-from apps.orgs.sign_in import own_account
-from apps.orgs.sign_in.serializers import SignedIn
-from apps.orgs.sign_in.views import SIGNED_IN
-from apps.web.origin import refuse_cross_site
 from apps.web.paging import Order, newest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.views import PublicView, data_of
+from apps.web.views import data_of
 
 INVITATION_EXAMPLE = {
     "id": "01936c64-6f70-7152-8a41-3d4e5f607182",
@@ -30,15 +26,6 @@ INVITATION_EXAMPLE = {
     "sent_at": "2026-11-22T09:00:01Z",
     "expires_at": "2026-11-29T09:00:00Z",
 }
-SHOWN_EXAMPLE = {
-    "organization": "Analytics",
-    "email": "grace@example.com",
-    "role": "member",
-    "invited_by": "ada@example.com",
-    "expires_at": "2026-11-29T09:00:00Z",
-    "single_sign_on": None,
-}
-TOKEN_EXAMPLE = {"token": "Q2hhbmdlIG1lIG9uY2UgdXNlZA"}
 ORDERS = {"newest": newest(), "email": Order("email")}
 
 
@@ -116,40 +103,3 @@ class Resend(InvitationView):
     def post(self, request: Request, pk: UUID) -> Response:
         sent = invitations.resend(org=self.org, by=self.principal, invitation_id=pk)
         return self.answer(sent, 200)
-
-
-class ShownInvitation(PublicView):
-    public_because = "The secret of the mailed link is the credential."
-
-    @operation(
-        "invitations_show",
-        tag="members",
-        summary="What an invitation says, to whoever holds its link",
-        request=forms.InvitationToken,
-        answer=forms.ShownInvitation,
-        errors=(403, 410, 422),
-        example=SHOWN_EXAMPLE,
-        request_example=TOKEN_EXAMPLE,
-        public=True,
-    )
-    def post(self, request: Request) -> Response:
-        refuse_cross_site(request, cookie=False)
-        shown = invitations.show(data_of(forms.InvitationToken, request)["token"])
-        return Response({name: getattr(shown, name) for name in SHOWN_EXAMPLE})
-
-
-class Acceptance(AccountView):
-    @operation(
-        "invitations_accept",
-        tag="members",
-        summary="Join the organization that invited one's own address, and get an access token for it",
-        request=forms.InvitationToken,
-        answer=SignedIn,
-        errors=(409, 410, 422, 423),
-        example=SIGNED_IN,
-        request_example=TOKEN_EXAMPLE,
-        account=True,
-    )
-    def post(self, request: Request) -> Response:
-        token = data_of(forms.InvitationToken, request)["token"]
-        return Response(own_account.accept_invitation(account=self.account, token=token))

@@ -12,8 +12,9 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from apps.auth import attempts, links, mail
+from apps.auth import attempts
 from apps.auth.exceptions import LinkSpent
+from apps.auth.mailing import links, mail
 from apps.auth.models import User
 from apps.orgs import audit, rules
 from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAddress

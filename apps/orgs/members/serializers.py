@@ -9,8 +9,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
-from apps.orgs.sign_in.serializers import AsciiEmailField
-from apps.orgs.texts import NameField
+from apps.orgs.texts import AsciiEmailField, NameField
 
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.text import slugify
 
-from apps.auth import access_notices as access
-from apps.auth import mail
+from apps.auth.mailing import access_notices as access
+from apps.auth.mailing import mail
 from apps.auth.models import User, new_id
 from apps.orgs import audit, rules, vault
 from apps.orgs.exceptions import DeletionBegun, Invalid, LastOwner, NotFound, PermissionMissing

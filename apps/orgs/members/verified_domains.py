@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.auth import attempts, links, mail
+from apps.auth import attempts
+from apps.auth.mailing import links, mail
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
 from apps.orgs.members import dns_records

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 # Memberships and orgs are read before an org is chosen (log in, switch): a user sees their own, writes need the org.
 MEMBERSHIP = """

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 # As 0003, and what the session was begun with: the org's own rules ask for it.
 ACCESS = """

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 # Whoever types an org's short name to log in belongs to none yet: one id, where there is something to go to.
 BY_SLUG = """

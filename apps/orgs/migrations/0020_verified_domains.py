@@ -3,7 +3,7 @@ import django.db.models.manager
 from django.db import migrations, models
 
 import apps.auth.models
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 # The round over all orgs knows none of them: ids alone.
 DUE = """

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs.sql_functions import InstallFunctions
+from apps.orgs.walls.sql_functions import InstallFunctions
 
 
 class Migration(migrations.Migration):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.auth import access_notices as access
+from apps.auth.mailing import access_notices as access
 from apps.auth.models import User
 from apps.orgs import audit, principals
 from apps.orgs.models import Org, SupportAccess

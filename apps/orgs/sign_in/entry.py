@@ -9,9 +9,10 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 
-from apps.auth import accounts, attempts, factors, mail, sessions
+from apps.auth import accounts, attempts, factors, sessions
 from apps.auth.exceptions import NotVerified, RegistrationRefused, SecondFactorNeeded
 from apps.auth.factors import Credential
+from apps.auth.mailing import mail
 from apps.auth.models import User
 from apps.auth.sessions import Session
 from apps.orgs import principals

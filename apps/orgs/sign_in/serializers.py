@@ -7,25 +7,11 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.auth.accounts import password_faults
-from apps.auth.names import is_plain_address
 from apps.orgs.roles import Permission, Role
 from apps.orgs.rules import Closed
-from apps.orgs.texts import NameField
+from apps.orgs.texts import AsciiEmailField, NameField
 
 PASSWORD_MAX = 1024  # a longer one only costs time
-
-
-class AsciiEmailField(serializers.EmailField):
-    """An address in ASCII; an international domain is written in its xn-- form."""
-
-    def to_internal_value(self, data: Any) -> str:
-        address = str(super().to_internal_value(data)).strip().lower()
-        if not address.isascii():
-            raise serializers.ValidationError("Write the address in ASCII.", code="invalid")
-        if not is_plain_address(address):
-            message = "Addresses with quotes or control characters are not taken."
-            raise serializers.ValidationError(message, code="invalid")
-        return address
 
 
 class Registration(serializers.Serializer[Any]):

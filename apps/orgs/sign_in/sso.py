@@ -15,9 +15,10 @@ from allauth.socialaccount.models import SocialAccount
 from django.db import transaction
 from django.utils import timezone
 
-from apps.auth import factors, mail, proofs, sessions
+from apps.auth import factors, proofs, sessions
 from apps.auth.accounts import create_account
 from apps.auth.exceptions import LinkSpent
+from apps.auth.mailing import mail
 from apps.auth.models import User
 from apps.orgs import audit, rules
 from apps.orgs.credentials import Account

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 
 class Migration(migrations.Migration):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from apps.engine.contract import LogLine
-from apps.runs.leases import Claim
+from apps.runs.claiming.leases import Claim
 from apps.runs.models import LogPart
 from apps.runs.outputs import logs
 

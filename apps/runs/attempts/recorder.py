@@ -16,14 +16,14 @@ from django.db import connection
 from apps.background.database_errors import first_line
 from apps.background.patience import DATABASE_AWAY, patiently
 from apps.engine.contract import Event, LogLine, Progress, Started, StopReason
-from apps.runs import leases
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogParts
 from apps.runs.attempts.reported import Reported
 from apps.runs.attempts.rows import AttemptRows
 from apps.runs.attempts.stop_reasons import StopReasons
+from apps.runs.claiming import leases
+from apps.runs.claiming.leases import Claim, KeptLease
 from apps.runs.exceptions import LeaseLost
-from apps.runs.leases import Claim, KeptLease
 from apps.runs.usage.counting import Measure
 
 logger = structlog.get_logger(__name__)

@@ -10,10 +10,11 @@ from django.db.models.functions import Now
 
 from apps.engine.contract import Network, OutputFile, Progress, Withdrawn
 from apps.live import events
-from apps.runs import followed, snapshots, states
+from apps.runs import snapshots, states
 from apps.runs.attempts.log_parts import StoredPart
 from apps.runs.attempts.reported import News
-from apps.runs.leases import Claim
+from apps.runs.claiming.leases import Claim
+from apps.runs.following import feed as followed
 from apps.runs.models import Attempt, Output
 from apps.runs.outputs import logs
 

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 RUN = "runs_run"
 PARTS = ("runs_attempt", "runs_event", "runs_logpart", "runs_output")

@@ -6,7 +6,7 @@ import django.db.models.manager
 from django.conf import settings
 from django.db import migrations, models
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 # Reads across orgs for workers, answering ids and numbers only. They belong to app_owner, who sees
 # every row; the caller then works inside the scope of each org. The search path is pinned.

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs import rls
+from apps.orgs.walls import rls
 
 # Adds what a run moved to its org's month, whoever changed the counters. Runs as the caller, in its org's scope.
 USAGE = """

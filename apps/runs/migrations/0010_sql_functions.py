@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from apps.orgs.sql_functions import InstallFunctions
+from apps.orgs.walls.sql_functions import InstallFunctions
 
 
 class Migration(migrations.Migration):
@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
     operations = [
         InstallFunctions(
             {
-                "runs/admission.sql": "d4e18fd32922",
-                "runs/reconciler.sql": "6c767af87c45",
+                "runs/claiming/admission.sql": "d4e18fd32922",
+                "runs/claiming/reconciler.sql": "6c767af87c45",
                 "runs/scheduling.sql": "bd5d701c2714",
                 "runs/keeping/closing.sql": "99ae0a8b87c3",
                 "runs/keeping/retention.sql": "330f5bb0d70f",

@@ -17,7 +17,7 @@ from apps.engine.sync import state
 from apps.orgs.tenancy import org_scope
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
-from apps.runs.leases import Claim
+from apps.runs.claiming.leases import Claim
 from apps.runs.models import Run
 from apps.runs.outputs import storage
 

@@ -1,0 +1,103 @@
+"""Single-use links sent by mail: they prove that whoever follows them reads that mailbox."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.auth import proofs
+from apps.auth.exceptions import LinkSpent
+from apps.auth.mailing import mail
+from apps.auth.models import MailedLink, User
+
+Purpose = MailedLink.Purpose
+LIFETIMES = {
+    Purpose.VERIFY: timedelta(days=3),
+    Purpose.RESET: timedelta(hours=1),
+    Purpose.CHANGE: timedelta(hours=1),
+}
+
+PAGES = {
+    Purpose.VERIFY: "verify-email",
+    Purpose.CHANGE: "verify-email",
+    Purpose.RESET: "reset-password",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a spent link proved: this user asked, and reads mail at this address."""
+
+    user: User
+    purpose: MailedLink.Purpose
+    email: str
+
+
+@transaction.atomic
+def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
+    """The secret of a new link; earlier ones of the same purpose stop working. Raises LinkSpent when what it
+    would prove has changed since `user` was read."""
+    if proofs.hold(user.pk, user.proof_version) is None:
+        raise LinkSpent
+    MailedLink.objects.filter(user=user, purpose=purpose).delete()
+    text = secret()
+    MailedLink.objects.create(
+        user=user,
+        purpose=purpose,
+        email=email,
+        digest=digest(text),
+        expires_at=timezone.now() + LIFETIMES[purpose],
+    )
+    return text
+
+
+def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: int) -> None:
+    """Mail a new link to this user; nothing when there is none, or what it would prove has changed since it was
+    asked for."""
+    alive = User.objects.filter(is_active=True, proof_version=version)
+    user = alive.filter(pk=user_id).first() if user_id else None
+    if user is None or (purpose is Purpose.VERIFY and user.email_verified_at is not None):
+        return
+    try:
+        link = mail.page(PAGES[purpose], issue(user, purpose, email))
+    except LinkSpent:
+        return
+    hours = int(LIFETIMES[purpose].total_seconds() // 3600)
+    mail.send(email, purpose.value, link=link, hours=hours)
+
+
+def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
+    """Use a link up, and lock its user: call it in a transaction.
+
+    Raises LinkSpent when it is unknown, used, expired or for something else, and when the account has another
+    address by now than the one it was sent to.
+    """
+    wanted = MailedLink.objects.filter(
+        digest=digest(text), purpose__in=purposes, expires_at__gt=timezone.now()
+    )
+    link = wanted.first()
+    if link is None:
+        raise LinkSpent
+    alive = User.objects.filter(pk=link.user_id, is_active=True)
+    # The user is locked before the link, as in `proofs.forget`, so that the two cannot deadlock.
+    user = alive.select_for_update(no_key=True).first()
+    if user is None or not wanted.filter(pk=link.pk).delete()[0]:
+        raise LinkSpent
+    if link.purpose != Purpose.CHANGE and link.email != user.email:
+        raise LinkSpent
+    return Proof(user, MailedLink.Purpose(link.purpose), link.email)
+
+
+def secret() -> str:
+    """256 random bits, fit for an address."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(text: str) -> bytes:
+    """What is stored of a secret that has 256 bits of its own."""
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,97 @@
+"""Asking a connection over HTTP: does it work, what does it offer. No transaction waits for the other side."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.connectors.checks import services as checks
+from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
+from apps.orgs.http.views import OrgView
+from apps.orgs.roles import Permission
+from apps.web.schema import operation
+from apps.web.slow import Slowly
+from apps.web.views import data_of
+
+CHECK_EXAMPLE = {
+    "ok": False,
+    "steps": [
+        {"step": "resolve", "ok": True, "message": "db.example.com is 93.184.216.34", "ms": 3.1},
+        {"step": "connect", "ok": False, "message": "connection refused", "ms": 12.4},
+    ],
+}
+STREAMS_EXAMPLE = {
+    "ok": True,
+    "streams": [
+        {
+            "name": "public.flights",
+            "fields": [{"name": "id", "type": "integer", "nullable": False}],
+            "primary_key": ["id"],
+            "cursor_fields": ["id"],
+            "sync_modes": ["full_refresh", "incremental"],
+        }
+    ],
+    "failure": None,
+}
+
+
+class CheckSaved(OrgView):
+    permissions = {"post": Permission.CONNECTORS_EDIT}
+
+    @operation(
+        "connectors_check",
+        tag="connectors",
+        summary="Try a saved connector, step by step",
+        request=Empty,
+        answer=CheckAnswer,
+        errors=(404,),
+        example=CHECK_EXAMPLE,
+    )
+    def post(self, request: Request, pk: UUID) -> Slowly:
+        question = checks.check_saved(org=self.org, by=self.principal, connector_id=pk)
+
+        def remember(answer: dict[str, Any]) -> Response:
+            question.remember(answer)
+            return Response(answer)
+
+        return Slowly(question.ask, then=remember)
+
+
+class CheckUnsaved(OrgView):
+    permissions = {"post": Permission.CONNECTORS_EDIT}
+
+    @operation(
+        "connectors_check_unsaved",
+        tag="connectors",
+        summary="Try settings that are not saved",
+        request=CheckRequest,
+        answer=CheckAnswer,
+        errors=(422,),
+        example=CHECK_EXAMPLE,
+        request_example={
+            "role": "source",
+            "kind": "postgres",
+            "config": {"host": "db.example.com", "database": "shop", "user": "reader"},
+        },
+    )
+    def post(self, request: Request) -> Slowly:
+        data = data_of(CheckRequest, request)
+        ask = checks.check_unsaved(org=self.org, by=self.principal, **data)
+        return Slowly(ask, then=Response)
+
+
+class Streams(OrgView):
+    @operation(
+        "connectors_streams",
+        tag="connectors",
+        summary="The streams behind a saved source, with their fields",
+        answer=StreamsAnswer,
+        errors=(404, 409),
+        example=STREAMS_EXAMPLE,
+    )
+    def get(self, request: Request, pk: UUID) -> Slowly:
+        ask = checks.streams(org=self.org, by=self.principal, connector_id=pk)
+        return Slowly(ask, then=Response)

@@ -1,0 +1,72 @@
+"""What a worker process needs to execute runs: an engine, and a name that says whose a run is."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from django.conf import settings
+from django.db import connection
+
+from apps.background.identity import host, is_alive, name_of
+from apps.background.patience import each
+from apps.background.registry import Stop
+from apps.engine import EngineSupervisor
+from apps.runs.claiming import reconciler
+from apps.runs.execute import Worker
+
+logger = structlog.get_logger(__name__)
+
+_current: Worker | None = None
+
+
+def current() -> Worker:
+    """The worker this process is. Raises LookupError elsewhere."""
+    if _current is None:
+        raise LookupError("only a process started by `manage.py worker` executes runs")
+    return _current
+
+
+@contextmanager
+def executing_runs() -> Iterator[Stop]:
+    """Execute runs in this process until the block ends; what a worker of this machine left is freed first."""
+    with this_process() as worker:
+        release_dead()
+        yield lambda: stop(worker)
+
+
+@contextmanager
+def this_process() -> Iterator[Worker]:
+    """Be a worker, with a warm engine, until the block ends."""
+    global _current
+    engine = EngineSupervisor(memory=settings.CHILD_MEMORY, silence=settings.RUN_SILENCE)
+    _current = Worker(name_of(os.getpid()), engine, threading.Event())
+    _current.engine.start()
+    try:
+        yield _current
+    finally:
+        _current.engine.close()
+        _current = None
+
+
+def stop(worker: Worker) -> None:
+    """Runs are asked to checkpoint, then given back."""
+    logger.info("runs are asked to checkpoint")
+    worker.shutdown.set()
+
+
+def release_dead() -> int:
+    """Free the runs of worker processes of this machine that are gone, without waiting for their leases."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT org_id, run_id, lease, worker FROM runs_held(%s)", [host()])
+        held = cursor.fetchall()
+    dead = [(org, run, lease) for org, run, lease, worker in held if not is_alive(worker)]
+    return each(
+        dead,
+        lambda org, run, lease: reconciler.recover(
+            org_id=org, run_id=run, lease=lease, worker_died=True
+        ),
+    )

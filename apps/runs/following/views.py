@@ -1,0 +1,49 @@
+"""The stream of one run, as the document describes it and as a server without ASGI answers it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.live.views import PARAMETERS, EventStreamRenderer, answer_once
+from apps.orgs.http.views import OrgView
+from apps.runs.following.feed import feed_for
+from apps.web.schema import operation
+from apps.web.wire import JSONRenderer
+
+RUN_STREAM = (
+    'id: 7\nevent: progress\ndata: {"read":40000,"written":40000,"rejected":0,"rate":51200.0}\n\n'
+    'id: 8\nevent: log\ndata: {"first_line":3,"lines":[{"at":"2026-11-22T09:00:01Z","level":"info",'
+    '"message":"Published 40,000 rows","fields":{}}]}\n\n'
+    'id: 9\nevent: end\ndata: {"status":"succeeded"}\n\n'
+)
+
+
+class RunEventsView(OrgView):
+    renderer_classes = [EventStreamRenderer, JSONRenderer]
+
+    @operation(
+        "runs_events",
+        tag="runs",
+        summary="Follow a run: its states, progress, log and end, as server-sent events",
+        answer=str,
+        media_type="text/event-stream",
+        also={204: "The run has ended and everything was seen: do not come back."},
+        example=RUN_STREAM,
+        errors=(404,),
+        parameters=PARAMETERS,
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        """Each event has a number (`id`), a kind (`event`) and a JSON body (`data`).
+
+        - `run`: the run as `GET /runs/{id}` shows it, whenever its state changes
+        - `progress`: run_id, read, written, rejected, bytes, iterations, total, rate (records a second) and
+          eta_seconds, at most once a second
+        - `log`: first_line and the lines from there on, each with at, level, message and fields
+        - `end`: the status in which the run ended; nothing follows
+
+        Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+        """
+        return answer_once(request, feed_for(self.principal, pk))

@@ -1,0 +1,325 @@
+"""Attempts at runs with real children: how they end, what is tried again, what is written down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from apps.engine.contract import Progress
+from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, FailureClass
+from apps.engine.process import conversation, silence, supervisor
+from apps.engine.process.protocol import Message
+from apps.orgs.principals import SYSTEM
+from apps.runs import execute, services, snapshots
+from apps.runs.claiming import retries
+from apps.runs.execute import Worker
+from apps.runs.models import Run
+from tests.runs.conftest import make_pipeline
+from tests.runs.processes import shown, start, wait_for
+from tests.world import World, make_world
+
+HANGS = {"rows": 1000, "page_size": 100, "hang_after": 300}
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(settings: Settings) -> None:
+    settings.RUN_RETRY_WAIT = timedelta(0)
+
+
+@contextmanager
+def in_background(worker: Worker) -> Iterator[threading.Thread]:
+    """Work once beside the test, which meanwhile looks or interferes."""
+
+    def work() -> None:
+        execute.work_once(worker)
+        connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def work_until_idle(worker: Worker) -> None:
+    while execute.work_once(worker):
+        pass
+
+
+def children_of(worker: Worker) -> list[int]:
+    """Processes the fork server started and that still live."""
+    server = worker.engine.server_pid
+    return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
+
+
+def cancel(world: World, run_id: UUID) -> None:
+    with world.scope():
+        services.cancel(org=world.org, by=SYSTEM, run_id=run_id)
+
+
+def has_read(count: int) -> Any:
+    return lambda run: run["progress"]["read"] >= count
+
+
+def test_a_child_that_does_not_heed_the_request_to_stop_is_cancelled_within_ten_seconds(
+    acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert conversation.GRACE + conversation.UNKILLABLE < 10
+    monkeypatch.setattr(conversation, "GRACE", 0.5)  # which this child cannot use
+    run_id = start(acme, make_pipeline(acme, source=HANGS))
+
+    with in_background(this_worker):
+        wait_for(acme, run_id, has_read(300))
+        (child,) = children_of(this_worker)
+        os.kill(child, signal.SIGSTOP)  # from now on it hears SIGKILL only
+        cancel(acme, run_id)
+        began = time.monotonic()
+        run = wait_for(acme, run_id, lambda run: run["status"] != "running")
+
+    assert run["status"] == "cancelled"
+    assert time.monotonic() - began < 10
+    assert run["failure"] is None
+    assert [attempt["status"] for attempt in run["attempts"]] == ["cancelled"]
+
+
+def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
+    acme: World, this_worker: Worker
+) -> None:
+    run_id = start(acme, make_pipeline(acme, source=HANGS, timeout_seconds=1))
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "timeout", 1)
+    assert run["failure"]["retryable"]
+    assert run["attempts"][0]["failure"]["retryable"] is True
+    assert "time limit" in run["failure"]["next_step"]
+
+
+class SilentFromNow(silence.Watch):
+    """Patient until the child has read all that it will ever read, and hardly after that."""
+
+    def hear(self, message: Message) -> None:
+        super().hear(message)
+        if isinstance(message, Progress) and message.read >= HANGS["hang_after"]:
+            self._silence, self._until = 0.5, min(self._until, time.monotonic() + 0.5)
+
+
+def test_a_silent_run_is_tried_again(
+    acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "Watch", SilentFromNow)
+    run_id = start(acme, make_pipeline(acme, source=HANGS, max_attempts=1))
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"]) == ("failed", "timeout")
+    assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["message"]
+    assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["next_step"]
+    assert "time limit" not in run["failure"]["next_step"]
+    assert [attempt["records_read"] for attempt in run["attempts"]] == [300, 300]
+
+
+def test_a_run_whose_process_dies_three_times_is_given_up(acme: World, this_worker: Worker) -> None:
+    poison = {"rows": 1000, "fail_after": 0, "failure": "exit"}
+    run_id = start(acme, make_pipeline(acme, source=poison, max_attempts=10))
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "crashed", 3)
+
+
+def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
+    acme: World, this_worker: Worker
+) -> None:
+    source = {"rows": 1000, "page_size": 100, "fail_after": 500, "failure": "source"}
+    run_id = start(acme, make_pipeline(acme, source=source, max_attempts=2))
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert run["status"] == "failed"
+    assert run["failure"]["class"] == "source"
+    assert run["failure"]["evidence"]
+    moved = [attempt["records_read"] for attempt in run["attempts"]]
+    assert moved[0] == 500
+    assert len(moved) == 3  # one got ahead, then two did not
+
+
+@pytest.mark.parametrize(
+    ("message", "setting"),
+    [
+        (f"{CODE_WAS_SILENT} 300 seconds.", "DROVER_SANDBOX_SILENCE_SECONDS"),
+        (f"The code used more than 3,600 {CODE_USED_CPU}.", "DROVER_SANDBOX_CPU_SECONDS"),
+    ],
+)
+def test_code_that_took_too_long_is_not_told_of_the_pipelines_time_limit(
+    message: str, setting: str
+) -> None:
+    step = snapshots.next_step(FailureClass.TIMEOUT, message)
+    assert setting in step
+    assert "time limit," not in step
+
+
+def test_what_trying_again_cannot_help_is_not_tried_again(acme: World, this_worker: Worker) -> None:
+    source = {"rows": 10, "fail_after": 0, "failure": "authentication"}
+    run_id = start(acme, make_pipeline(acme, source=source))
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["attempt"]) == ("failed", 1)
+    assert run["failure"]["class"] == "authentication"
+    assert run["failure"]["next_step"]
+    assert [attempt["failure"]["retryable"] for attempt in run["attempts"]] == [False]
+
+
+def test_retry_after_is_honoured(acme: World, this_worker: Worker) -> None:
+    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}  # asks for one second
+    run_id = start(acme, make_pipeline(acme, source=source))
+
+    assert execute.work_once(this_worker)
+    before = timezone.now()
+
+    run = shown(acme, run_id)
+    assert run["status"] == "pending"
+    assert run["waiting_reason"].startswith("next try at ")
+    assert run["failure"]["class"] == "rate_limit"
+    assert run["not_before"] > before
+    assert not execute.work_once(this_worker)
+
+
+def test_a_wait_that_outlasts_the_time_limit_ends_the_run_for_its_own_reason(
+    acme: World, this_worker: Worker, settings: Settings
+) -> None:
+    settings.RUN_RETRY_WAIT = timedelta(hours=1)
+    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}
+    run_id = start(acme, make_pipeline(acme, source=source, timeout_seconds=60))
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"]) == ("failed", "rate_limit")
+    assert "Not tried again" in run["failure"]["evidence"][-1]
+
+
+def test_a_run_retried_by_hand_is_tried_as_often_as_a_new_one(
+    acme: World, this_worker: Worker
+) -> None:
+    source = {"rows": 10, "fail_after": 0, "failure": "source"}
+    run_id = start(acme, make_pipeline(acme, source=source, max_attempts=2))
+    for tries in range(1, retries.MOVING_ATTEMPTS // 2 + 3):
+        work_until_idle(this_worker)
+        assert shown(acme, run_id)["attempt"] == 2 * tries
+        with acme.scope():
+            services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
+
+
+def test_a_stopping_worker_gives_its_run_back_and_another_goes_on(
+    acme: World, this_worker: Worker
+) -> None:
+    slow = {"rows": 1000, "page_size": 100, "delay": 0.15}
+    run_id = start(acme, make_pipeline(acme, source=slow))
+    stopping = Worker("stopping", this_worker.engine, threading.Event())
+
+    with in_background(stopping):
+        wait_for(acme, run_id, has_read(100))
+        stopping.shutdown.set()
+        released = wait_for(acme, run_id, lambda run: run["status"] == "pending")
+    assert not execute.work_once(stopping)
+    assert execute.work_once(this_worker)
+
+    run = shown(acme, run_id)
+    assert run["status"] == "succeeded"
+    assert [attempt["status"] for attempt in run["attempts"]] == ["released", "succeeded"]
+    assert released["progress"]["read"] > 0
+    assert run["progress"]["read"] == run["progress"]["written"] == 1000
+    with acme.scope():
+        assert Run.objects.for_org(acme.org).get(pk=run_id).crashes == 0
+
+
+def test_the_log_can_be_read_while_the_run_goes_on(acme: World, this_worker: Worker) -> None:
+    run_id = start(acme, make_pipeline(acme, source=HANGS))
+    client = acme.client("viewer")
+
+    with in_background(this_worker):
+        wait_for(acme, run_id, lambda run: run["log_lines"] > 0)
+        page = client.get(f"/api/v1/runs/{run_id}/logs?limit=1").json()
+        assert page["lines"][0]["message"]
+        assert not page["complete"]
+        cancel(acme, run_id)
+
+    whole = client.get(f"/api/v1/runs/{run_id}/logs").json()
+    assert whole["complete"]
+    assert whole["lines"][0] == page["lines"][0]
+    assert [line["line"] for line in whole["lines"]] == list(range(whole["total"]))
+
+
+def test_the_outputs_can_be_downloaded(acme: World, this_worker: Worker) -> None:
+    run_id = start(acme, make_pipeline(acme, source={"rows": 250}, destination={"kind": "jsonl"}))
+    work_until_idle(this_worker)
+    client = acme.client("viewer")
+
+    outputs = client.get(f"/api/v1/runs/{run_id}/outputs").json()["results"]
+
+    assert sum(output["rows"] for output in outputs) == 250
+    path = f"/api/v1/runs/{run_id}/outputs/{outputs[0]['name']}"
+    answer: Any = client.get(path)
+    assert answer.status_code == 200
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert len(b"".join(answer.streaming_content)) == outputs[0]["bytes"]
+    assert make_world().client().get(path).status_code == 404
+
+
+def test_a_pipeline_whose_settings_cannot_be_read_fails_with_the_reason(
+    acme: World, this_worker: Worker
+) -> None:
+    pipeline = make_pipeline(acme)
+    run_id = start(acme, pipeline)
+    with acme.scope():
+        Run.objects.for_org(acme.org).filter(pk=run_id).update(version=99)
+
+    work_until_idle(this_worker)
+
+    run = shown(acme, run_id)
+    assert (run["status"], run["failure"]["class"]) == ("failed", "configuration")
+
+
+def test_the_position_is_shown_and_reset_but_not_while_a_run_is_live(
+    acme: World, this_worker: Worker
+) -> None:
+    pipeline = make_pipeline(acme, source={"rows": 20})
+    path = f"/api/v1/pipelines/{pipeline.pk}/state"
+    client = acme.client()
+    assert client.get(path).json() == {"streams": []}
+    assert client.put(path, {"state": {"after": 5}}).status_code == 409
+    start(acme, pipeline)
+    assert client.post(f"{path}/reset", {}).status_code == 409
+
+    work_until_idle(this_worker)
+
+    (stream,) = client.get(path).json()["streams"]
+    assert (stream["stream"], stream["status"], stream["written"]) == ("generated", "succeeded", 20)
+    assert client.put(path, {"state": {"after": 5}}).json()["streams"][0]["state"] == {"after": 5}
+    assert client.post(f"{path}/reset", {}).status_code == 200
+    trail = acme.client("owner").get("/api/v1/org/audit").json()["results"]
+    assert [event["action"] for event in trail[:2]] == ["state.reset", "state.put"]
+    assert trail[1]["changes"] == {"state": [{"after": 20}, {"after": 5}]}
+    assert acme.client("viewer").post(f"{path}/reset", {}).status_code == 403
