@@ -400,6 +400,20 @@ MUTANTS = [
         "",
         "tests/api/test_idempotency.py",
     ),
+    Mutant(
+        "an answer is told to who lost sight of its object meanwhile",
+        "apps/orgs/questions.py",
+        "        self.recheck(by)\n",
+        "",
+        "tests/api/test_rights_after_a_wait.py",
+    ),
+    Mutant(
+        "an answer is told to who was demoted meanwhile",
+        "apps/orgs/http/views.py",
+        '            self._allow((request.method or "").lower())\n',
+        "",
+        "tests/api/test_rights_after_a_wait.py",
+    ),
     # The directory, and operators.
     Mutant(
         "a directory makes its own groups stronger",

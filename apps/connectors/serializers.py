@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from apps.connectors.models import ConnectorRole
-from apps.orgs.texts import NameField, ProseField
+from apps.orgs.http.texts import NameField, ProseField
 
 DEEPEST = 20  # levels of nesting in settings
 NAME = 120  # characters

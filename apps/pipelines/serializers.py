@@ -15,7 +15,7 @@ from apps.connectors.serializers import (
     SettingsField,
     StreamField,
 )
-from apps.orgs.texts import NameField, ProseField
+from apps.orgs.http.texts import NameField, ProseField
 from apps.pipelines import documents
 from apps.pipelines.models import Misfire, Overlap
 

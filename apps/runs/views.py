@@ -12,9 +12,8 @@ from rest_framework.response import Response
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.runs import queries, services, snapshots, visibility
-from apps.runs.keeping import retention
-from apps.runs.models import ENDED
-from apps.runs.outputs import logs
+from apps.runs.outputs import log_pages
+from apps.runs.outputs.log_pages import ShownLog
 from apps.runs.serializers import (
     LogPageSerializer,
     LogQuery,
@@ -194,31 +193,23 @@ class RunLogsView(OrgView):
         },
     )
     def get(self, request: Request, pk: UUID) -> Slowly:
-        run = visibility.readable_run(org=self.org, by=self.principal, run_id=pk)
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
-        offset, level = wanted["offset"], wanted["level"]
-        found = logs.parts(org_id=self.org.pk, run_id=pk, offset=offset, level=level)
-        work = logs.reader(
-            found, total=run.log_lines, removed=lambda: retention.log_is_gone(run), **wanted
-        )
-        note = retention.note(self.org, run)
-        complete = run.status in ENDED
+        question = log_pages.read(org=self.org, by=self.principal, run_id=pk, **wanted)
 
-        def answer(page: logs.LogPage) -> Response:
-            more = page.next_offset < run.log_lines
+        def answer(found: ShownLog) -> Response:
             return Response(
                 {
-                    "offset": offset,
-                    "lines": page.lines,
-                    "next_offset": page.next_offset if more else None,
-                    "total": run.log_lines,
-                    "complete": complete and not more,
-                    "removed": run.log_removed,
-                    "note": note,
+                    "offset": wanted["offset"],
+                    "lines": found.page.lines,
+                    "next_offset": found.next_offset,
+                    "total": found.total,
+                    "complete": found.complete,
+                    "removed": found.removed,
+                    "note": found.note,
                 }
             )
 
-        return Slowly(work, then=answer)
+        return self.wait_for(question, answer)
 
 
 class OverviewView(OrgView):

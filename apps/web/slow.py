@@ -7,7 +7,9 @@ pooled connection would be held for as long as the other side likes. It reads wh
 
 `OrgView` leaves the scope, gives the connection back, runs `work`, and runs `then` in a fresh, short scope. What `work`
 was given may have changed by then: a `then` that changes something looks its object up again, locks it, and compares
-the version. It must say `once=True`, so that an Idempotency-Key is kept for it (apps.web.idempotency).
+the version. It must say `once=True`, so that an Idempotency-Key is kept for it (apps.web.idempotency). One that only
+shows the answer checks the rights again: a verb that finds out what to ask answers a `Question` (apps.orgs.questions),
+and `OrgView.wait_for` does both.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from django.db import models
 from rest_framework import serializers
 
 from apps.auth import names
-from apps.orgs.texts import AsciiEmailField, NameField
+from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.web import openapi
 from apps.web.reader import METHODS
 from tests.guards.test_models import ours

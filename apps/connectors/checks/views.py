@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from apps.connectors.checks import services as checks
 from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, StreamsAnswer
@@ -52,12 +50,7 @@ class CheckSaved(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> Slowly:
         question = checks.check_saved(org=self.org, by=self.principal, connector_id=pk)
-
-        def remember(answer: dict[str, Any]) -> Response:
-            question.remember(answer)
-            return Response(answer)
-
-        return Slowly(question.ask, then=remember)
+        return self.wait_for(question)
 
 
 class CheckUnsaved(OrgView):
@@ -79,8 +72,8 @@ class CheckUnsaved(OrgView):
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(CheckRequest, request)
-        ask = checks.check_unsaved(org=self.org, by=self.principal, **data)
-        return Slowly(ask, then=Response)
+        question = checks.check_unsaved(org=self.org, by=self.principal, **data)
+        return self.wait_for(question)
 
 
 class Streams(OrgView):
@@ -93,5 +86,5 @@ class Streams(OrgView):
         example=STREAMS_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Slowly:
-        ask = checks.streams(org=self.org, by=self.principal, connector_id=pk)
-        return Slowly(ask, then=Response)
+        question = checks.streams(org=self.org, by=self.principal, connector_id=pk)
+        return self.wait_for(question)

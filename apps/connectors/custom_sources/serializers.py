@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from apps.connectors.models import Origin
 from apps.connectors.serializers import NAME, SettingsField
-from apps.orgs.texts import NameField, ProseField
+from apps.orgs.http.texts import NameField, ProseField
 
 MOST_CODE = 512 * 1024  # characters; the engine's validation says the same
 MOST_COMPARED = 3000  # lines of a version

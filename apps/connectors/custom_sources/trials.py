@@ -12,11 +12,12 @@ from apps.connectors import services as connectors
 from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import edits, kinds, services, texts
 from apps.connectors.engine import Answer
-from apps.connectors.models import CustomSource, CustomSourceVersion
+from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
 
 
@@ -31,11 +32,11 @@ def prepare(
     source_id: UUID | None = None,
     number: int | None = None,
     connector_id: UUID | None = None,
-) -> Callable[[], Answer]:
+) -> Question[Answer]:
     """Run code, or a version of a saved source (its newest without a `number`), for a few records of a stream.
 
-    Answers a function that does it: call it outside every transaction. Both raise Invalid, and OpenHostsNeedAnAdmin
-    for code nobody has approved; this one also NotFound and PermissionMissing. With a connector its settings are used.
+    It and the question's `ask` raise Invalid, and OpenHostsNeedAnAdmin for code nobody has approved; this one also
+    NotFound and PermissionMissing. With a connector its settings are used.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     if (code is None) == (source_id is None):
@@ -43,7 +44,30 @@ def prepare(
     if source_id is None:
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
-        return partial(_try_text, org.pk, by, code or "", stream, config, limit)
+        ask: Callable[[], Answer] = partial(
+            _try_text, org.pk, by, code or "", stream, config, limit
+        )
+    else:
+        ask = _saved(org, by, source_id, number, stream, config, limit, connector_id)
+
+    def recheck(later: Principal) -> None:
+        later.require(Permission.CUSTOM_SOURCES_EDIT)
+        if connector_id is not None:
+            _editable_connector(org, later, connector_id)
+
+    return Question(ask, recheck)
+
+
+def _saved(
+    org: Org,
+    by: Principal,
+    source_id: UUID,
+    number: int | None,
+    stream: str,
+    config: Mapping[str, Any],
+    limit: int,
+    connector_id: UUID | None,
+) -> Callable[[], Answer]:
     saved = services.readable(org=org, by=by, source_id=source_id)
     version = edits.version(org, saved, number or saved.latest)
     if version.approved_at is None:
@@ -76,12 +100,17 @@ def _stored_settings(
     org: Org, by: Principal, connector_id: UUID, source_id: UUID | None
 ) -> StoredSettings:
     """The settings of a connector that the principal may edit and that belongs to this source. Raises Invalid."""
-    found = connectors.readable(org=org, by=by, connector_id=connector_id)
-    by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
+    found = _editable_connector(org, by, connector_id)
     if source_id is None or found.custom_source_id != source_id:
         message = "Its settings are only for the saved source it belongs to."
         raise Invalid([("connector_id", message, "mismatch")])
     return connectors.stored_settings(org, found)
+
+
+def _editable_connector(org: Org, by: Principal, connector_id: UUID) -> Connector:
+    found = connectors.readable(org=org, by=by, connector_id=connector_id)
+    by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
+    return found
 
 
 def _source(

@@ -292,7 +292,7 @@ class Try(CustomSourceView):
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(TryRequest, request)
-        run = trials.prepare(
+        question = trials.prepare(
             org=self.org,
             by=self.principal,
             stream=data["stream"],
@@ -303,7 +303,7 @@ class Try(CustomSourceView):
             number=data.get("version"),
             connector_id=data.get("connector_id"),
         )
-        return Slowly(run, then=Response)
+        return self.wait_for(question)
 
 
 class Recipes(CustomSourceView):

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from apps.connectors.custom_sources import outcomes
 from apps.connectors.models import SyncStatus
 from apps.egress import allowlist
-from apps.orgs.texts import NameField
+from apps.orgs.http.texts import NameField
 
 MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into a body of the API
 BRANCH = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")

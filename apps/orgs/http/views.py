@@ -25,6 +25,7 @@ from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded, Wron
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.questions import AnswerT, Question
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 from apps.web import idempotency, slow
@@ -113,19 +114,32 @@ class OrgView(APIView):
     def _scope_again(
         self, request: HttpRequest, credential: credentials.Credential
     ) -> Iterator[None]:
-        """The same after a wait. A key is read anew: it may have been revoked meanwhile."""
+        """The same after a wait. A key is read anew: it may have been revoked meanwhile, and rights may be gone."""
         if isinstance(credential, credentials.KeyCredential):
             credential = credentials.read(request)
         with self._scope(request, credential):
+            self._allow((request.method or "").lower())
             yield
 
-    def _answer(self, request: Request) -> Response | Slowly:
-        handler, method = _handler(self, request)
+    def _allow(self, method: str) -> None:
+        """Raise unless the principal could use this method on some object."""
         if method in self.session_methods:
             self.principal.require_session()
         permission = self.permission_for(method)
         if not self.principal.may_somewhere(permission):
             self.principal.require(permission)
+
+    def wait_for(
+        self, question: Question[AnswerT], render: Callable[[AnswerT], Response] = Response
+    ) -> Slowly:
+        """The answer to a question, for who may still know it when it comes."""
+        return Slowly(
+            question.ask, then=lambda found: render(question.settle(self.principal, found))
+        )
+
+    def _answer(self, request: Request) -> Response | Slowly:
+        handler, method = _handler(self, request)
+        self._allow(method)
         key = idempotency.key_of(request) if method == "post" else None
 
         def act() -> Response | Slowly:

@@ -8,8 +8,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import DOMAIN_ROLES, Permission, Role
-from apps.orgs.texts import AsciiEmailField, NameField
 
 PERMISSIONS = [(permission.value, permission.value) for permission in Permission]
 DOMAIN_ROLE_CHOICES = [(role.value, role.label) for role in DOMAIN_ROLES]

@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.orgs.texts import NameField
+from apps.orgs.http.texts import NameField
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from rest_framework import serializers
 
+from apps.orgs.http.texts import NameField
 from apps.orgs.roles import Role
 from apps.orgs.sign_in.serializers import Reauthentication, SignedIn
-from apps.orgs.texts import NameField
 
 __all__ = ["Reauthentication", "SignedIn"]
 

@@ -7,9 +7,9 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.auth.accounts import password_faults
+from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import Permission, Role
 from apps.orgs.rules import Closed
-from apps.orgs.texts import AsciiEmailField, NameField
 
 PASSWORD_MAX = 1024  # a longer one only costs time
 

@@ -12,11 +12,13 @@ from apps.connectors.schemas import Error
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
 from apps.pipelines import definition, specs, transforms
 from apps.pipelines import services as pipelines
 from apps.pipelines.definition import Definition
 from apps.pipelines.history import versions
+from apps.pipelines.models import Pipeline
 from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import place, readable
 
@@ -37,30 +39,40 @@ def validate(
 
 def preview(
     *, org: Org, by: Principal, pipeline_id: UUID, max_records: int, **instead: Any
-) -> Callable[[], Answer]:
-    """What asks the engine for a few records of a pipeline's stream: call it outside every transaction.
+) -> Question[Answer]:
+    """Asks the engine for a few records of a pipeline's stream.
 
-    `transforms=` are tried instead of the pipeline's own. Raises NotFound, PermissionMissing and Invalid; the answered
-    function raises Invalid for code that cannot work.
+    `transforms=` are tried instead of the pipeline's own. Raises NotFound, PermissionMissing and Invalid; asking
+    raises Invalid for code that cannot work.
     """
-    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
-    by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
+    pipeline = _editable(org, by, pipeline_id)
     before = versions.current(org, pipeline)
     settled, errors = before, list[Error]()
     if "transforms" in instead:
         settled, errors = definition.with_transforms(before, instead["transforms"])
-    return _preview(org, settled, errors, before, max_records)
+    ask = _preview(org, settled, errors, before, max_records)
+    return Question(ask, lambda later: _editable(org, later, pipeline_id))
 
 
 def preview_unsaved(
     *, org: Org, by: Principal, config: Mapping[str, Any], max_records: int
-) -> Callable[[], Answer]:
+) -> Question[Answer]:
     """As `preview`, of a definition that need not have a destination yet."""
-    if not by.may_somewhere(Permission.PIPELINES_EDIT):
-        by.require(Permission.PIPELINES_EDIT)
+    _require_somewhere(by)
     usable = versions.usable_connectors(org, by, config)
     settled, errors = definition.settle_source(config, connectors=usable)
-    return _preview(org, settled, errors, None, max_records)
+    return Question(_preview(org, settled, errors, None, max_records), _require_somewhere)
+
+
+def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
+    pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
+    by.require(Permission.PIPELINES_EDIT, domain_id=pipeline.domain_id)
+    return pipeline
+
+
+def _require_somewhere(by: Principal) -> None:
+    if not by.may_somewhere(Permission.PIPELINES_EDIT):
+        by.require(Permission.PIPELINES_EDIT)
 
 
 def _preview(

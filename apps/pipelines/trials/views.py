@@ -105,8 +105,8 @@ class PreviewSaved(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> Slowly:
         data = data_of(PreviewRequest, request)
-        ask = services.preview(org=self.org, by=self.principal, pipeline_id=pk, **data)
-        return Slowly(ask, then=Response)
+        question = services.preview(org=self.org, by=self.principal, pipeline_id=pk, **data)
+        return self.wait_for(question)
 
 
 class PreviewDraft(OrgView):
@@ -124,5 +124,5 @@ class PreviewDraft(OrgView):
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(PreviewUnsaved, request)
-        ask = services.preview_unsaved(org=self.org, by=self.principal, **data)
-        return Slowly(ask, then=Response)
+        question = services.preview_unsaved(org=self.org, by=self.principal, **data)
+        return self.wait_for(question)

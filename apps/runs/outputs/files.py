@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.core.files import File
 from django.core.files.storage import default_storage
 
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
+from apps.orgs.questions import Question
 from apps.runs import visibility
 from apps.runs.models import Output
 from apps.runs.outputs import storage
@@ -21,28 +25,37 @@ def of_run(*, org: Org, by: Principal, run_id: UUID) -> Any:
     return Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
 
 
-def named(*, org: Org, by: Principal, run_id: UUID, name: str) -> Output:
-    """Raises NotFound."""
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An open file; or a URL of the object store that works for a few minutes, and no file."""
+
+    name: str  # without folders
+    media_type: str
+    file: File[bytes] | None = None
+    url: str | None = None
+
+
+def download(*, org: Org, by: Principal, run_id: UUID, name: str, link: bool) -> Question[Download]:
+    """One file of a run. With `link` a URL, if the object store makes such URLs.
+
+    It and the question's `ask` raise NotFound: the file may be removed meanwhile.
+    """
     found: Output | None = of_run(org=org, by=by, run_id=run_id).filter(name=name).first()
     if found is None:
         raise NotFound
-    return found
+    return Question(
+        partial(_fetch, found, link=link),
+        lambda later: visibility.readable_run(org=org, by=later, run_id=run_id),
+    )
 
 
-def fetch(output: Output, *, link: bool) -> Any:
-    """The open file; with `link` a URL of the object store that works for a few minutes, if it makes such URLs.
-
-    Touches storage, not the database. Raises NotFound when the file was removed meanwhile.
-    """
-    url = storage.signed_url(output.key, name=short_name(output)) if link else None
+def _fetch(output: Output, *, link: bool) -> Download:
+    """Touches storage, not the database. Raises NotFound."""
+    name = output.name.rpartition("/")[2]
+    url = storage.signed_url(output.key, name=name) if link else None
     if url:
-        return url
+        return Download(name, output.media_type, url=url)
     try:
-        return default_storage.open(output.key, "rb")
+        return Download(name, output.media_type, file=default_storage.open(output.key, "rb"))
     except FileNotFoundError:
         raise NotFound from None
-
-
-def short_name(output: Output) -> str:
-    """Its name without folders."""
-    return output.name.rpartition("/")[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -133,28 +133,6 @@ def page(
     if len(found) > MOST_PARTS:
         return LogPage(lines, found[MOST_PARTS].first_line)
     return LogPage(lines, total)
-
-
-def reader(
-    found: Sequence[Part],
-    *,
-    offset: int,
-    limit: int,
-    level: str | None,
-    total: int,
-    removed: Callable[[], bool],
-) -> Callable[[], LogPage]:
-    """`page`, to be called later. `removed` is asked when a part is missing: was it removed meanwhile?"""
-
-    def read() -> LogPage:
-        try:
-            return page(found, offset=offset, limit=limit, level=level, total=total)
-        except FileNotFoundError:
-            if not removed():
-                raise
-            return LogPage([], total)
-
-    return read
 
 
 def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:

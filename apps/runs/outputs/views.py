@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from django.http import FileResponse, HttpResponseRedirect
@@ -13,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.orgs.http.views import OrgView
-from apps.runs.models import Output
 from apps.runs.outputs import files
+from apps.runs.outputs.files import Download
 from apps.runs.serializers import DownloadQuery, OutputListSerializer
 from apps.web.schema import operation
 from apps.web.slow import Slowly
@@ -73,16 +72,18 @@ class OutputView(OrgView):
     def get(self, request: Request, pk: UUID, name: str) -> Slowly:
         """The file as an attachment, or a redirect to a link of the object store that works for a few minutes."""
         wanted = query_of(DownloadQuery, request)
-        output = files.named(org=self.org, by=self.principal, run_id=pk, name=name)
-        fetch = partial(files.fetch, output, link=wanted["redirect"])
-        return Slowly(fetch, then=partial(_answer, output))
+        question = files.download(
+            org=self.org, by=self.principal, run_id=pk, name=name, link=wanted["redirect"]
+        )
+        return self.wait_for(question, _answer)
 
 
-def _answer(output: Output, found: Any) -> Response:
+def _answer(found: Download) -> Response:
     """A redirect to a link, or the open file as an attachment."""
-    if isinstance(found, str):
-        return cast(Response, HttpResponseRedirect(found))
-    name = files.short_name(output)
-    answer = FileResponse(found, as_attachment=True, filename=name, content_type=output.media_type)
+    if found.file is None:
+        return cast(Response, HttpResponseRedirect(found.url or ""))
+    answer = FileResponse(
+        found.file, as_attachment=True, filename=found.name, content_type=found.media_type
+    )
     answer["X-Content-Type-Options"] = "nosniff"
     return cast(Response, answer)

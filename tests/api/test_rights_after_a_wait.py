@@ -1,0 +1,116 @@
+"""Who waits for a slow answer gets it only with the rights they still have when it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from apps.connectors.models import Connector
+from apps.orgs.models import Domain, Membership
+from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
+from apps.web import slow
+from tests.runs.test_domains import ended_run
+from tests.world import World, make_connector, new_client
+
+OF_A_DOMAIN = [
+    ("post", "connectors/{connector}/check"),
+    ("get", "connectors/{connector}/streams"),
+    ("post", "pipelines/{pipeline}/preview"),
+    ("get", "runs/{run}/logs"),
+    ("get", "runs/{run}/outputs/rows.parquet"),
+]
+CODE = "from drover import Source\n"
+FOR_EDITORS: list[tuple[str, Any]] = [
+    ("connectors/{connector}/check", {}),
+    ("connectors/check", {"role": "source", "kind": "dummy", "config": {}}),
+    ("pipelines/{pipeline}/preview", {}),
+    (
+        "pipelines/preview",
+        {"config": {"source": {"kind": "dummy", "config": {}, "stream": "generated"}}},
+    ),
+    ("custom-sources/validate", {"code": CODE}),
+]
+
+
+@pytest.fixture
+def places(world: World) -> dict[str, Any]:
+    """A connector, a pipeline and a run of one domain, by name, and the domain."""
+    with world.scope():
+        domain = Domain.unscoped.create(org=world.org, name="Ours")
+    run = ended_run(world, "ours", domain.pk)
+    connector = make_connector(world, domain_id=domain.pk)
+    return {
+        "domain": domain.pk,
+        "connector": connector.pk,
+        "pipeline": run.pipeline_id,
+        "run": run.pk,
+    }
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> list[bool]:
+    """Make the change as soon as the slow part of a request is done. Answers a list that fills when it was."""
+    finish, done = slow.finish, list[bool]()
+
+    def changed(answer: Any, scope: Any) -> Any:
+        def work() -> Any:
+            found = answer.work()
+            change()
+            done.append(True)
+            return found
+
+        return finish(replace(answer, work=work), scope)
+
+    monkeypatch.setattr(slow, "finish", changed)
+    return done
+
+
+@pytest.mark.parametrize(("method", "path"), OF_A_DOMAIN)
+def test_what_left_the_keys_domain_meanwhile_is_not_there(
+    world: World,
+    places: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+) -> None:
+    def move() -> None:
+        with world.scope():
+            Connector.objects.for_org(world.org).update(domain=None)
+            Pipeline.objects.for_org(world.org).update(domain=None)
+
+    client = key_of(world, places["domain"])
+    address = f"/api/v1/{path.format(**places)}"
+    assert getattr(client, method)(address).status_code == 200
+    moved = meanwhile(monkeypatch, move)
+    answer = getattr(client, method)(address)
+    assert moved
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("path", "body"), FOR_EDITORS)
+def test_who_is_demoted_meanwhile_is_told_nothing(
+    world: World, places: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+) -> None:
+    def demote() -> None:
+        with world.scope():
+            Membership.unscoped.filter(user=world.users[Role.MEMBER]).update(role=Role.VIEWER)
+
+    client, address = world.client(Role.MEMBER), f"/api/v1/{path.format(**places)}"
+    assert client.post(address, body).status_code == 200
+    demoted = meanwhile(monkeypatch, demote)
+    answer = client.post(address, body)
+    assert demoted
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
+
+
+def key_of(world: World, domain: Any) -> APIClient:
+    """Speaks with an API key limited to this domain."""
+    body = {"name": "k", "role": "member", "domain_id": str(domain)}
+    made = world.client(Role.ADMIN).post("/api/v1/org/api-keys", body).json()
+    client = new_client()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {made['key']}")
+    return client
