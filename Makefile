@@ -29,7 +29,7 @@ frontend: install ## build the front end if its sources changed
 test: install-dev ## check everything: style, types, imports, front end, tests
 	@$(VENV)/python -m local.frontend
 	@$(MAKE) -j2 lint test-frontend
-	$(VENV)/python -m pytest -n 3 --dist worksteal
+	$(VENV)/python -m pytest -n 4 --dist worksteal
 
 test-long: install-dev frontend ## what `make test` leaves out: more rounds, fault storms, long fuzzing, mutants
 	$(VENV)/python -m pytest -n 2 --dist worksteal -m long

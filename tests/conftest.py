@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -19,6 +20,8 @@ from tests import database, name_server
 from tests import first_start as starting
 from tests.name_server import NameServer
 from tests.world import World, make_world
+
+gc.set_threshold(100_000, 20, 100)  # by default, collecting is a twentieth of the time a test takes
 
 # A busy machine is no failure; in CI the same examples every time, so that a red build is the change's doing.
 hypothesis.settings.register_profile("drover", deadline=None, derandomize="CI" in os.environ)

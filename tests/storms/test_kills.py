@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.storms.stage import Stage
+from tests.storms.stage import PATIENCE, Stage
 
 pytestmark = pytest.mark.long
 
@@ -35,7 +36,18 @@ def postmaster(stage: Stage) -> None:
 
 
 def backends(stage: Stage, most: int) -> None:
-    """kill -9 of some that serve the product: the server ends all the others too, and recovers."""
+    """kill -9 of some that serve the product: the server ends all the others too, and recovers.
+
+    Repeated until the server says so: a connection may have ended just before, or the server may be down already.
+    """
+    before, deadline = stage.server.recoveries, time.monotonic() + PATIENCE
+    while stage.server.recoveries == before:
+        assert time.monotonic() < deadline, "no killed connection made the server recover"
+        kill_some(stage, most)
+        time.sleep(0.2)
+
+
+def kill_some(stage: Stage, most: int) -> None:
     query = "SELECT pid FROM pg_stat_activity WHERE datname = 'drover' AND pid <> pg_backend_pid()"
     with stage.admin() as admin:
         found = sorted(pid for (pid,) in admin.execute(query))
