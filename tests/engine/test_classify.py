@@ -29,7 +29,8 @@ class Answers(BaseHTTPRequestHandler):
     """Answers with the status that the path names."""
 
     def do_GET(self) -> None:
-        body = b'{"error": "because of token-123456"}'
+        html = self.path.endswith("?html")
+        body = b"<html>" if html else b'{"error": "because of token-123456"}'
         self.send_response(int(self.path.strip("/").split("?")[0]))
         self.send_header("Retry-After", "7")
         self.send_header("Content-Length", str(len(body)))
@@ -112,6 +113,15 @@ def test_an_address_that_is_none_is_a_configuration_failure() -> None:
     with pytest.raises(requests.exceptions.MissingSchema) as raised:
         requests.get("example.com/customers", timeout=2)
     assert told(raised.value).failure_class is FailureClass.CONFIGURATION
+
+
+def test_an_answer_that_is_not_json_is_not_worth_a_retry(server: str) -> None:
+    answer = requests.get(f"{server}/200?html", timeout=5)
+    with pytest.raises(requests.exceptions.JSONDecodeError) as raised:
+        answer.json()
+    failed = told(raised.value)
+    assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, False)
+    assert "could not be reached" not in failed.message
 
 
 def test_a_wrong_password_is_an_authentication_failure(engine_postgres: EmbeddedPostgres) -> None:

@@ -107,6 +107,17 @@ def _ours(error: BaseException, _side: Side) -> Finding | None:
 
 # HTTP: requests, httpx, urllib3, google-api-core, botocore
 
+NOT_AN_ADDRESS = frozenset(
+    {"InvalidSchema", "InvalidURL", "LocationParseError", "MissingSchema", "UnsupportedProtocol"}
+)
+# Errors that come back whenever the same request is sent: the connection itself did not fail.
+AGAIN_THE_SAME = frozenset(
+    {
+        "ContentDecodingError", "CookieConflict", "DecodingError", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL",
+        "JSONDecodeError", "LocalProtocolError", "StreamClosed", "StreamConsumed", "StreamConsumedError", "TooManyRedirects",
+    }
+)  # fmt: skip
+
 
 def _http(error: BaseException, side: Side) -> Finding | None:
     response = getattr(error, "response", None)
@@ -171,10 +182,13 @@ def _unanswered(error: BaseException, side: Side) -> Finding:
     if repeated:
         return replace(_by_status(int(repeated[1]), side), evidence=(text[:BODY],))
     name = type(error).__name__
-    if "InvalidURL" in name or "MissingSchema" in name or "InvalidSchema" in name:
+    if name in NOT_AN_ADDRESS:
         return Finding(
             FailureClass.CONFIGURATION, "The address is not valid.", (text[:BODY],), False
         )
+    if name in AGAIN_THE_SAME:
+        message = f"The exchange with the {_SIDE_NAME[side]} failed."
+        return Finding(_SIDE_CLASS[side], message, (f"{name}: {text[:BODY]}",), False)
     what = "did not answer in time" if "Timeout" in name else "could not be reached"
     return Finding(
         _SIDE_CLASS[side], f"The {_SIDE_NAME[side]} {what}.", (f"{name}: {text[:BODY]}",)

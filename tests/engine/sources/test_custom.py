@@ -426,13 +426,14 @@ def test_each_failure_of_the_code_has_its_class(
     [
         ("os.kill(os.getpid(), 9)", "The code raised PermissionError", False),
         ("raise ConnectionResetError(104, 'reset')", "The source could not be reached", True),
+        ("requests.get('localhost/customers')", "The code raised MissingSchema", False),
     ],
 )
 def test_only_a_failed_connection_is_told_as_one(
     tmp_path: Path, line: str, says: str, retryable: bool
 ) -> None:
     text = (
-        "import os\nimport drover\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
+        "import os, requests\nimport drover\n\nclass Failing(drover.Source):\n    streams = ['numbers']\n\n"
         f"    def get(self, pagination=None):\n        {line}\n"
     )
     with pytest.raises(EngineError, match=says) as failed:

@@ -29,6 +29,14 @@ Json = dict[str, Any]
 MESSAGE = 500  # characters
 EVIDENCE = 12  # lines
 OF_NETWORK = frozenset({"httpcore", "httpx", "requests", "socket", "ssl", "urllib", "urllib3"})
+# Errors of these libraries that come back whenever the same request is sent: the connection itself did not fail.
+NOT_OF_NETWORK = frozenset(
+    {
+        "ContentDecodingError", "CookieConflict", "DecodingError", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL",
+        "InvalidSchema", "InvalidURL", "JSONDecodeError", "LocalProtocolError", "LocationParseError", "MissingSchema",
+        "StreamClosed", "StreamConsumed", "StreamConsumedError", "TooManyRedirects", "UnsupportedProtocol",
+    }
+)  # fmt: skip
 UNREACHABLE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
 
 
@@ -205,7 +213,8 @@ def _is_of_network(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno in UNREACHABLE:
         return True
-    return type(error).__module__.partition(".")[0] in OF_NETWORK
+    library = type(error).__module__.partition(".")[0]
+    return library in OF_NETWORK and type(error).__name__ not in NOT_OF_NETWORK
 
 
 def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | None, bool] | None:
