@@ -1,0 +1,282 @@
+"""An installation of the release before comes up with this one: what waits is done, the next runs go on from where the
+last ones stopped, and no row arrives twice.
+
+`before.tar.gz` is what the release of 28 November 2026 left when its worker was killed, made with that release's own
+API: both databases (pg_dump of the suite's PostgreSQL, so that the suite's keys open the secrets) and the storage. One
+run of "Slow" is in the middle of its work, one of "Orders" waits in the queue, and so does the mail of an invitation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from apps.engine.sync import state
+from config import env
+from local.database.binaries import wheel_binaries
+from local.database.roles import prepare_database
+from tests import database
+from tests.engine.sources.api import Api, Asked, Reply, serving
+from tests.runs.own_server import pointed_at
+from tests.runs.processes import worker
+from tests.world import new_client
+
+ARCHIVE = Path(__file__).with_name("before.tar.gz")
+DROVER, WAREHOUSE, LOADER = "before", "before_warehouse", "before_loader"
+PASSWORD = "loader-from-before"
+PIPELINE = "01a221e8-4b5d-709b-bf46-02f8d74d0c96"  # Slow
+ORG = "01a221e8-436a-712e-a179-472680a324cc"
+# What the older release ran with, and what it wrote down of the sync that did not end.
+OLD_SHOP, OLD_PORT, OLD_HOME = "127.0.0.1:33255", 38817, "/tmp/drover-tests-t8sb1k_l"  # noqa: S108
+OLD_DESTINATION = "aa72a5cbe85f9a157193d06cb97c1df5ae745fbd0d45e882d89703efa2d8a89e"
+OLD_FINGERPRINT = "0b811cf3613f7a949f2587ad42417204c7752c899f8eaa93b56985c87034439b"
+LAST_JOB = 12
+JOBS = [
+    ("runs.execute", "runs", "doing"),
+    ("runs.execute", "runs", "todo"),
+    ("orgs.mail_invitation", "mail", "todo"),
+]
+ORDERS_BEFORE, SLOW_ROWS, SLOW_BEFORE, PAGE = 30, 200, 100, 10
+
+
+class Shop:
+    """The API that the older release read, with some orders more."""
+
+    def __init__(self) -> None:
+        self.orders = ORDERS_BEFORE + 5
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.headers.get("x-api-key") != "key-from-before":
+            return Reply(status=401)
+        start = int(asked.params["offset"])
+        if asked.path == "/slow":
+            return Reply([{"id": n + 1} for n in range(start, min(start + PAGE, SLOW_ROWS))])
+        since = int(asked.params.get("since", 1))
+        rows = [{"id": n, "total": n * 10} for n in range(since, self.orders + 1)]
+        return Reply(rows[start : start + PAGE])
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+def api(shop: Shop) -> Iterator[Api]:
+    with serving(shop.answer) as server:
+        yield server
+
+
+@pytest.fixture
+def installation(
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """What the older release left, brought up to this one as `make up` does it."""
+    with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {LOADER} LOGIN PASSWORD '{PASSWORD}'")
+        admin.execute(f"CREATE DATABASE {WAREHOUSE} OWNER {LOADER}")
+        admin.execute(f"CREATE DATABASE {DROVER}")
+        try:
+            _restore(f"127.0.0.1:{api.port}", admin.info.port)
+            _bring_up(database.url_of(DROVER))
+            with (
+                django_db_blocker.unblock(),
+                pointed_at(database.url_of(DROVER), monkeypatch),
+            ):
+                yield
+        finally:
+            admin.execute(f"DROP DATABASE {DROVER} WITH (FORCE)")
+            admin.execute(f"DROP DATABASE {WAREHOUSE} WITH (FORCE)")
+            admin.execute(f"DROP ROLE {LOADER}")
+
+
+def _restore(shop: str, port: int) -> None:
+    """The databases and the storage, with the addresses of this test, as of a minute ago: the sync in the middle has time
+    left, and a schedule came due meanwhile."""
+    home = os.environ["DROVER_HOME"]
+    old = (OLD_DESTINATION, OLD_FINGERPRINT)
+    assert identity(OLD_SHOP, OLD_PORT, OLD_HOME) == old
+    moved = [(OLD_SHOP, shop), (f'"port": {OLD_PORT}', f'"port": {port}')]
+    moved += zip(old, identity(shop, port, home), strict=True)
+    with tarfile.open(ARCHIVE) as archive:
+        for member in archive:
+            if member.name.startswith("storage"):
+                archive.extract(member, home, filter="data")
+        for name, target in (("drover.sql", DROVER), ("warehouse.sql", WAREHOUSE)):
+            file = archive.extractfile(name)
+            assert file is not None
+            _load(target, file.read().decode(), moved)
+    with psycopg.connect(database.url_of(DROVER)) as admin:
+        admin.execute("UPDATE runs_run SET started_at = now() WHERE status = 'running'")
+        admin.execute("UPDATE pipelines_schedule SET next_run_at = now() - interval '1 minute'")
+
+
+def _load(name: str, dump: str, moved: list[tuple[str, str]]) -> None:
+    for before, now in moved:
+        dump = dump.replace(before, now)
+    psql: list[str | Path] = [
+        wheel_binaries() / "psql",
+        "--quiet",
+        "--no-psqlrc",
+        "-v",
+        "ON_ERROR_STOP=1",
+    ]
+    subprocess.run(
+        [*psql, database.url_of(name)], input=dump.encode(), check=True, stdout=subprocess.DEVNULL
+    )
+
+
+def _bring_up(url: str) -> None:
+    prepare_database(url, settings.SECRET_KEY)
+    database.migrate(url)
+    owner = env.role_url(url, settings.SECRET_KEY, "app_owner")
+    state.install(owner, role="app_engine")
+
+
+def identity(shop: str, port: int, home: str) -> tuple[str, str]:
+    """How the older release told whether a sync can be continued: digests of where to, and of what and how."""
+    to = {"host": "127.0.0.1", "port": port, "user": LOADER, "database": WAREHOUSE}
+    place = digest(["postgres", to, "slow", f"file://{home}/storage", f"org/{ORG}/data/{PIPELINE}"])
+    orders = {
+        "name": "orders",
+        "path": "/orders",
+        "primary_key": ["id"],
+        "cursor_field": "id",
+        "cursor_param": "since",
+    }
+    source = {
+        "base_url": f"http://{shop}",
+        "auth": {"type": "api_key", "name": "X-API-Key"},
+        "pagination": {"type": "offset", "page_size": PAGE},
+        "streams": [orders, {"name": "slow", "path": "/slow", "primary_key": ["id"]}],
+    }
+    mode = ["full_refresh", None, "replace", ()]
+    return place, digest([place, ["rest", source, "slow"], mode])
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+class Ada:
+    """The account of the older release, in a browser of today."""
+
+    def __init__(self) -> None:
+        self.client: APIClient = new_client()
+        account = {"email": "ada@example.com", "password": "a password from before"}
+        access = self.post("auth/login", **account)["access"]
+        self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
+
+    def get(self, path: str) -> Any:
+        return _body(self.client.get(f"/api/v1/{path}"))
+
+    def post(self, path: str, **content: Any) -> Any:
+        return _body(self.client.post(f"/api/v1/{path}", content, format="json"))
+
+    def runs(self, status: str) -> dict[str, str]:
+        """Their ids by the pipeline's name."""
+        listed = self.get(f"runs?status={status}")["results"]
+        return {run["pipeline"]["name"]: run["id"] for run in listed}
+
+    def run(self, pipeline: str) -> Any:
+        """A run of now, once it has ended."""
+        found = {one["name"]: one["id"] for one in self.get("pipelines")["results"]}
+        return self.ended(self.post(f"pipelines/{found[pipeline]}/run")["id"])
+
+    def ended(self, run_id: str) -> Any:
+        """The run, which must succeed."""
+        over = {"succeeded", "failed", "cancelled"}
+        run = until(lambda: self.get(f"runs/{run_id}"), lambda run: run["status"] in over)
+        assert run["status"] == "succeeded", run
+        return run
+
+
+def until(look: Callable[[], Any], good: Callable[[Any], object], seconds: float = 90) -> Any:
+    deadline = time.monotonic() + seconds
+    while not good(seen := look()):
+        connection.close()
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.1)
+    return seen
+
+
+def _body(answer: Any) -> Any:
+    assert answer.status_code < 300, (answer.status_code, answer.content)
+    return answer.json()
+
+
+def rows(table: str, columns: str = "id") -> list[Any]:
+    """What the warehouse holds, in order."""
+    with psycopg.connect(database.url_of(WAREHOUSE)) as admin:
+        return admin.execute(f"SELECT {columns} FROM {table} ORDER BY 1").fetchall()
+
+
+def jobs_of_before() -> list[Any]:
+    """What the older release put into the queue and is there yet; a job of a name that nobody knows stays, failed."""
+    with psycopg.connect(database.url_of(DROVER)) as admin:
+        return admin.execute(
+            "SELECT task_name, queue_name, status::text FROM procrastinate_jobs WHERE id <= %s ORDER BY id",
+            [LAST_JOB],
+        ).fetchall()
+
+
+def up_to(last: int) -> list[Any]:
+    return [(n,) for n in range(1, last + 1)]
+
+
+def test_an_older_installation_goes_on_where_it_was_and_doubles_nothing(
+    installation: None, shop: Shop, api: Api
+) -> None:
+    ada = Ada()
+    waiting, cut = ada.runs("pending"), ada.runs("running")
+    assert (list(waiting), list(cut)) == (["Orders"], ["Slow"])
+    assert rows("orders") == rows("merged") == up_to(ORDERS_BEFORE)
+    assert jobs_of_before() == JOBS
+    with worker():
+        assert ada.ended(waiting["Orders"])["progress"]["written"] == 5
+        assert rows("orders", "id, twice") == [(n, n * 20) for n in range(1, 36)]
+
+        continued = ada.ended(cut["Slow"])
+        assert (continued["attempt"], continued["progress"]["written"]) == (2, SLOW_ROWS)
+        asked = [int(one.params["offset"]) for one in api.asked if one.path == "/slow"]
+        assert min(asked) == SLOW_BEFORE
+        assert rows("slow") == up_to(SLOW_ROWS)
+
+        assert ada.run("Ticks")["progress"]["written"] == 10
+        assert rows("ticks") == up_to(20)
+
+        [due] = until(lambda: ada.get("runs?trigger=schedule")["results"], bool)
+        assert ada.ended(due["id"])["progress"]["written"] == 5
+        assert rows("merged") == up_to(35)
+
+        shop.orders += 5
+        assert ada.run("Orders")["progress"]["written"] == 5
+        assert rows("orders") == up_to(40)
+        until(lambda: ada.get("org/invitations")["results"], lambda found: found[0]["sent_at"])
+        until(jobs_of_before, lambda left: not left)
+    _see_the_pages(ada)
+
+
+def _see_the_pages(ada: Ada) -> None:
+    """What a person looks at first, of then and of now."""
+    for row in ada.get("pipelines")["results"]:
+        assert ada.get(f"pipelines/{row['id']}/versions")["results"]
+    for row in ada.get("runs")["results"]:
+        assert ada.get(f"runs/{row['id']}/logs")["lines"]
