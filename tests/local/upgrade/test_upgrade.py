@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
-import tarfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,8 @@ PIPELINE = "01a221e8-4b5d-709b-bf46-02f8d74d0c96"  # Slow
 ORG = "01a221e8-436a-712e-a179-472680a324cc"
 # What the older release ran with, and what it wrote down of the sync that did not end.
 OLD_SHOP, OLD_PORT, OLD_HOME = "127.0.0.1:33255", 38817, "/tmp/drover-tests-t8sb1k_l"  # noqa: S108
+OLD_DAY = date(2026, 11, 28)
+OLD_DAYS = re.compile(r"2026-(?:11-2[89]|12-\d\d)")
 OLD_DESTINATION = "aa72a5cbe85f9a157193d06cb97c1df5ae745fbd0d45e882d89703efa2d8a89e"
 OLD_FINGERPRINT = "0b811cf3613f7a949f2587ad42417204c7752c899f8eaa93b56985c87034439b"
 LAST_JOB = 12
@@ -84,6 +88,7 @@ def api(shop: Shop) -> Iterator[Api]:
 @pytest.fixture
 def installation(
     api: Api,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
@@ -94,7 +99,7 @@ def installation(
         admin.execute(f"CREATE DATABASE {WAREHOUSE} OWNER {LOADER}")
         admin.execute(f"CREATE DATABASE {DROVER}")
         try:
-            _restore(f"127.0.0.1:{api.port}", admin.info.port)
+            _restore(tmp_path, f"127.0.0.1:{api.port}", admin.info.port)
             _bring_up(database.url_of(DROVER))
             with (
                 django_db_blocker.unblock(),
@@ -107,39 +112,39 @@ def installation(
             admin.execute(f"DROP ROLE {LOADER}")
 
 
-def _restore(shop: str, port: int) -> None:
-    """The databases and the storage, with the addresses of this test, as of a minute ago: the sync in the middle has time
-    left, and a schedule came due meanwhile."""
+def _restore(folder: Path, shop: str, port: int) -> None:
+    """The databases and the storage, with the addresses of this test, as if it had been yesterday. The sync in the
+    middle has time left, and a schedule came due meanwhile."""
     home = os.environ["DROVER_HOME"]
     old = (OLD_DESTINATION, OLD_FINGERPRINT)
     assert identity(OLD_SHOP, OLD_PORT, OLD_HOME) == old
-    moved = [(OLD_SHOP, shop), (f'"port": {OLD_PORT}', f'"port": {port}')]
-    moved += zip(old, identity(shop, port, home), strict=True)
-    with tarfile.open(ARCHIVE) as archive:
-        for member in archive:
-            if member.name.startswith("storage"):
-                archive.extract(member, home, filter="data")
-        for name, target in (("drover.sql", DROVER), ("warehouse.sql", WAREHOUSE)):
-            file = archive.extractfile(name)
-            assert file is not None
-            _load(target, file.read().decode(), moved)
+    moved = {OLD_SHOP: shop, f'"port": {OLD_PORT}': f'"port": {port}'}
+    moved |= dict(zip(old, identity(shop, port, home), strict=True))
+    subprocess.run(["tar", "-xzf", ARCHIVE, "--no-same-owner", "-C", folder], check=True)
+    shutil.copytree(folder / "storage", Path(home) / "storage", dirs_exist_ok=True)
+    for name, dump in ((DROVER, "drover.sql"), (WAREHOUSE, "warehouse.sql")):
+        text = (folder / dump).read_text()
+        for before, now in moved.items():
+            text = text.replace(before, now)
+        _load(database.url_of(name), OLD_DAYS.sub(_as_if_yesterday, text))
     with psycopg.connect(database.url_of(DROVER)) as admin:
         admin.execute("UPDATE runs_run SET started_at = now() WHERE status = 'running'")
         admin.execute("UPDATE pipelines_schedule SET next_run_at = now() - interval '1 minute'")
 
 
-def _load(name: str, dump: str, moved: list[tuple[str, str]]) -> None:
-    for before, now in moved:
-        dump = dump.replace(before, now)
-    psql: list[str | Path] = [
-        wheel_binaries() / "psql",
-        "--quiet",
-        "--no-psqlrc",
-        "-v",
-        "ON_ERROR_STOP=1",
-    ]
+def _as_if_yesterday(day: re.Match[str]) -> str:
+    """Else retention would take what is old, and invitations would have expired."""
+    later = datetime.now(UTC).date() - timedelta(days=1) - OLD_DAY
+    return (date.fromisoformat(day[0]) + later).isoformat()
+
+
+def _load(url: str, dump: str) -> None:
+    psql: list[str | Path] = [wheel_binaries() / "psql", "--quiet", "--no-psqlrc"]
     subprocess.run(
-        [*psql, database.url_of(name)], input=dump.encode(), check=True, stdout=subprocess.DEVNULL
+        [*psql, "--set=ON_ERROR_STOP=1", url],
+        input=dump.encode(),
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
 
 
