@@ -51,7 +51,8 @@ def _pipeline(org: Any, name: str) -> Any:
     from apps.pipelines import services
 
     config = {
-        "source": {"kind": "dummy", "config": {"rows": 10}, "stream": "generated"},
+        "source": {"kind": "dummy", "config": {"rows": 10}},
+        "streams": [{"stream": "generated"}],
         "destination": {"kind": "logger", "config": {}},
     }
     return services.create(org=org, by=SYSTEM, name=name, config=config)

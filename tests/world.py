@@ -97,7 +97,8 @@ def make_pipeline(world: World, **fields: Any) -> Any:
     from apps.pipelines import services
 
     config = {
-        "source": {"kind": "dummy", "config": {"rows": 10}, "stream": "generated"},
+        "source": {"kind": "dummy", "config": {"rows": 10}},
+        "streams": [{"stream": "generated"}],
         "destination": {"kind": "logger", "config": {}},
     }
     wanted = {"name": f"pipeline-{uuid4().hex[:8]}", "config": config, **fields}

@@ -22,18 +22,23 @@ CONFIG: dict[str, Any] = {
         "connector_id": CONNECTOR_ID,
         "kind": "postgres",
         "config": None,
-        "stream": "public.flights",
-        "sync_mode": "full_refresh",
-        "cursor_field": None,
-        "primary_key": ["id"],
     },
-    "destination": {
-        "connector_id": None,
-        "kind": "parquet",
-        "config": {},
-        "table": "flights",
-        "write_mode": "replace",
-    },
+    "streams": [
+        {
+            "stream": "public.flights",
+            "table": "flights",
+            "sync_mode": "full_refresh",
+            "cursor_field": None,
+            "primary_key": ["id"],
+            "write_mode": "replace",
+            "transforms": [],
+        }
+    ],
+    "destination": {"connector_id": None, "kind": "parquet", "config": {}},
+}
+SOURCE_ONLY: dict[str, Any] = {
+    "source": {"connector_id": CONNECTOR_ID},
+    "streams": [{"stream": "public.flights", "primary_key": ["id"]}],
 }
 ROW: dict[str, Any] = {
     "id": ID,
@@ -68,8 +73,5 @@ CREATE: dict[str, Any] = {
     "name": "Flights",
     "tags": ["daily"],
     "schedule": {"cron": "0 */6 * * *", "timezone": "Europe/Paris"},
-    "config": {
-        "source": {"connector_id": CONNECTOR_ID, "stream": "public.flights", "primary_key": ["id"]},
-        "destination": {"kind": "parquet", "config": {}, "table": "flights"},
-    },
+    "config": {**SOURCE_ONLY, "destination": {"kind": "parquet", "config": {}}},
 }

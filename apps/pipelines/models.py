@@ -83,6 +83,10 @@ class PipelineVersion(OrgOwned):
                 fields=["org", "pipeline", "number"], name="pipelines_version_number"
             ),
             names.plain("note", name="pipelines_version_note_plain"),
+            # So that a process of a release before streams cannot write what this one cannot read.
+            models.CheckConstraint(
+                condition=models.Q(definition__has_key="streams"), name="pipelines_version_streams"
+            ),
         ]
 
 

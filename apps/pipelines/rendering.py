@@ -7,6 +7,7 @@ from typing import Any
 from apps.auth.models import User
 from apps.orgs.models import Org
 from apps.pipelines import definition
+from apps.pipelines.definition import Document
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 from apps.pipelines.schedules.services import schedule_of
@@ -38,7 +39,7 @@ def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def config_of(version: PipelineVersion) -> dict[str, Any]:
+def config_of(version: PipelineVersion) -> Document:
     """The definition with its secrets masked."""
     return definition.mask(version.definition, version.secret_hints)
 

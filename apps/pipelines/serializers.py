@@ -16,7 +16,7 @@ from apps.connectors.serializers import (
     StreamField,
 )
 from apps.orgs.http.texts import NameField, ProseField
-from apps.pipelines import documents
+from apps.pipelines.definition import openapi
 from apps.pipelines.models import Misfire, Overlap
 
 MOST_TAGS = 20
@@ -57,27 +57,27 @@ class ScheduleField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(documents.sent())
+@extend_schema_field(openapi.sent())
 class ConfigField(SettingsField):
     """A definition document."""
 
 
-@extend_schema_field(documents.patched())
+@extend_schema_field(openapi.patched())
 class ConfigPatchField(SettingsField):
     """Parts of a definition document."""
 
 
-@extend_schema_field(documents.source_only())
+@extend_schema_field(openapi.source_only())
 class ConfigSourceField(SettingsField):
-    """A definition document of which the source is enough."""
+    """A definition document without a destination."""
 
 
-@extend_schema_field(documents.TRANSFORMS)
+@extend_schema_field(openapi.TRANSFORMS)
 class TransformsField(serializers.JSONField):
-    """The transforms of a definition document, which `definition` checks."""
+    """The transforms of a stream, which `definition` checks."""
 
 
-@extend_schema_field(documents.shown())
+@extend_schema_field(openapi.shown())
 class ConfigShown(serializers.JSONField):
     """A definition document with its secrets masked."""
 
@@ -124,7 +124,8 @@ class PipelineUpdate(serializers.Serializer[Any]):
     name = NameField(max_length=NAME, required=False)
     config: serializers.Field[Any, Any, Any, Any] = ConfigPatchField(
         required=False,
-        help_text="Merged into the present definition (RFC 7396); secrets left out are kept.",
+        help_text="Merged into the present definition (RFC 7396); secrets left out are kept. The one element of `streams` "
+        "is merged too where it names the pipeline's stream, or none: a stream of another name starts from the defaults.",
     )
     description = ProseField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False

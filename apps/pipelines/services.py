@@ -7,13 +7,14 @@ Those that take `checked` raise CodeUnchecked for the code of a transform that n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
 from apps.connectors.custom_sources import kinds as custom_kinds
+from apps.connectors.schemas import Error
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached
 from apps.orgs.models import Org
@@ -21,7 +22,7 @@ from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 from apps.orgs.versions import Match
 from apps.pipelines import definition, removal, transforms
-from apps.pipelines.definition import Definition
+from apps.pipelines.definition import Definition, Document, Sent
 from apps.pipelines.exceptions import PipelineNameTaken, RunInProgress
 from apps.pipelines.history import diffs, versions
 from apps.pipelines.models import Pipeline
@@ -32,6 +33,7 @@ from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import locked, place, readable
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
+TRANSFORMS = "config.streams.0.transforms"  # in the audit trail
 RUNNING = ("pending", "running")  # words of apps.runs, which keeps last_run_status
 
 
@@ -40,7 +42,7 @@ def create(
     org: Org,
     by: Principal,
     name: str,
-    config: Mapping[str, Any],
+    config: Sent,
     description: str = "",
     schedule: Any = None,
     enabled: bool = True,
@@ -102,20 +104,12 @@ def update(
         place(org, by, changes["domain_id"])
     before = versions.current(org, pipeline) if "config" in changes else None
     row = schedule_of(org, pipeline)
-    settled, plan = read(
-        org=org,
-        by=by,
-        config=changes.get("config", {}),
-        schedule=changes.get("schedule"),
-        before=before,
-        planned=plans.of(row) if patch else None,
-        patch=patch,
-        look_at=changes.keys() & {"config", "schedule"},
-        checked=checked,
+    settled, plan = _read_changes(
+        org, by, changes, before, plans.of(row), patch=patch, checked=checked
     )
     changed = _apply(pipeline, changes)
     with transaction.atomic():
-        if before and settled != before:
+        if before and settled and settled != before:
             changed |= _new_version(org, by, pipeline, before, settled)
         if "schedule" in changes and plan != plans.of(row):
             changed["schedule"] = [_plan_shown(plans.of(row)), _plan_shown(plan)]
@@ -197,7 +191,7 @@ def restore(
     )
     old = versions.opened(org, versions.found(org, pipeline, number))
     before = versions.current(org, pipeline)
-    known = CheckedCode(definition.python_of(old.document) or "")
+    known = CheckedCode(definition.python_of(old) or "")
     plain = definition.joined_document(old)
     settled, _ = read(org=org, by=by, config=plain, schedule=None, checked=known)
     if settled == before:
@@ -212,33 +206,55 @@ def restore(
 
 
 def read(
-    *,
-    org: Org,
-    by: Principal,
-    config: Mapping[str, Any],
-    schedule: Any,
-    before: Definition | None = None,
-    planned: Plan | None = None,
-    patch: bool = False,
-    look_at: Collection[str] = ("config", "schedule"),
-    checked: CheckedCode | None = None,
+    *, org: Org, by: Principal, config: Sent, schedule: Any, checked: CheckedCode | None = None
 ) -> tuple[Definition, Plan | None]:
-    """The definition and schedule as they would be stored.
+    """The definition and schedule of a new pipeline as they would be stored.
 
     Raises Invalid with everything that is wrong, and CodeUnchecked.
     """
-    errors = []
-    settled, plan = before or Definition({}), None
-    if "config" in look_at:
-        usable = versions.usable_connectors(org, by, config, before.document if before else {})
-        settled, found = definition.settle(config, connectors=usable, before=before, patch=patch)
-        errors += found or transforms.errors_of(org.pk, settled, before, checked)
-    if "schedule" in look_at:
-        plan, found = plans.read(schedule, before=planned)
+    settled, errors = _settle(org, by, config, checked=checked)
+    plan, found = plans.read(schedule)
+    if errors or found:
+        raise Invalid([*errors, *found])
+    return settled, plan
+
+
+def _read_changes(
+    org: Org,
+    by: Principal,
+    changes: Mapping[str, Any],
+    before: Definition | None,
+    planned: Plan | None,
+    *,
+    patch: bool,
+    checked: CheckedCode | None,
+) -> tuple[Definition | None, Plan | None]:
+    """As `read`, of what `changes` names. `before` is the present definition where they name a definition."""
+    settled, plan, errors = before, None, list[Error]()
+    if before:
+        config = changes["config"]
+        settled, errors = _settle(org, by, config, before=before, patch=patch, checked=checked)
+    if "schedule" in changes:
+        plan, found = plans.read(changes["schedule"], before=planned if patch else None)
         errors += found
     if errors:
         raise Invalid(errors)
     return settled, plan
+
+
+def _settle(
+    org: Org,
+    by: Principal,
+    config: Sent,
+    *,
+    before: Definition | None = None,
+    patch: bool = False,
+    checked: CheckedCode | None,
+) -> tuple[Definition, list[Error]]:
+    """The definition and what is wrong with it. Raises CodeUnchecked."""
+    usable = versions.usable_connectors(org, by, config, before.document if before else {})
+    settled, errors = definition.settle(config, connectors=usable, before=before, patch=patch)
+    return settled, errors or transforms.errors_of(org.pk, settled, before, checked)
 
 
 def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,7 +290,7 @@ def _describe(pipeline: Pipeline, settled: Definition) -> None:
     pipeline.custom_source_id = custom_kinds.id_of(source["kind"])
     pipeline.source_connector_id = source["connector_id"]
     pipeline.destination_connector_id = destination["connector_id"]
-    pipeline.stream = source["stream"]
+    pipeline.stream = settled.stream["stream"]
 
 
 SAVED = (
@@ -310,7 +326,7 @@ def _free_name(org: Org, name: str) -> str:
     return next(free for free in names if free.lower() not in taken)
 
 
-def _shown(settled: Definition) -> dict[str, Any]:
+def _shown(settled: Definition) -> Document:
     return definition.mask(settled.document, settled.hints)
 
 
@@ -321,8 +337,8 @@ def _plan_shown(plan: Plan | None) -> dict[str, Any] | None:
 def _pairs(changes: list[diffs.Change]) -> dict[str, Any]:
     """For the audit trail, which says of code only which it was: versions keep the text."""
     pairs = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
-    if "config.transforms" in pairs:
-        pairs["config.transforms"] = [_digests(side) for side in pairs["config.transforms"]]
+    if TRANSFORMS in pairs:
+        pairs[TRANSFORMS] = [_digests(side) for side in pairs[TRANSFORMS]]
     return pairs
 
 

@@ -14,7 +14,7 @@ from apps.engine.contract import CodeSpec, DestinationSpec, SourceSpec
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.pipelines import definition
-from apps.pipelines.definition import Definition
+from apps.pipelines.definition import Definition, SideDocument, SideName
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 
@@ -39,25 +39,25 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
 
 def transform(settled: Definition) -> CodeSpec | None:
     """The code between source and destination."""
-    code = definition.python_of(settled.document)
+    code = definition.python_of(settled)
     return CodeSpec(code, label="transform") if code else None
 
 
 def source_spec(org: Org, settled: Definition) -> SourceSpec:
-    source = settled.document["source"]
+    source, stream = settled.document["source"], settled.stream
     config = _settings(org, settled, "source")
     return SourceSpec(
         kind=source["kind"],
         config=config,
         code=_code(org, source, config),
-        stream=source["stream"],
-        sync_mode=source["sync_mode"],
-        cursor_field=source["cursor_field"],
-        primary_key=tuple(source["primary_key"]),
+        stream=stream["stream"],
+        sync_mode=stream["sync_mode"],
+        cursor_field=stream["cursor_field"],
+        primary_key=tuple(stream["primary_key"]),
     )
 
 
-def _code(org: Org, source: Mapping[str, Any], config: Mapping[str, Any]) -> CodeSpec | None:
+def _code(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec | None:
     """What the sandbox runs. Raises Invalid when nobody approved it, or the settings do not fit it."""
     if custom_kinds.id_of(source["kind"]) is None:
         return None
@@ -70,19 +70,19 @@ def _code(org: Org, source: Mapping[str, Any], config: Mapping[str, Any]) -> Cod
 
 
 def _destination_spec(org: Org, settled: Definition) -> DestinationSpec:
-    destination = settled.document["destination"]
+    destination, stream = settled.document["destination"], settled.stream
     return DestinationSpec(
         kind=destination["kind"],
         config=_settings(org, settled, "destination"),
-        table=destination["table"],
-        write_mode=destination["write_mode"],
-        primary_key=tuple(settled.document["source"]["primary_key"]),
+        table=stream["table"],
+        write_mode=stream["write_mode"],
+        primary_key=tuple(stream["primary_key"]),
     )
 
 
-def _settings(org: Org, settled: Definition, side: str) -> dict[str, Any]:
+def _settings(org: Org, settled: Definition, side: SideName) -> dict[str, Any]:
     pk = settled.document[side]["connector_id"]
     if pk is None:
-        return definition.plain_config(settled.document, settled.secrets, side)
+        return definition.plain_config(settled, side)
     _, plain = connectors.resolve(org, Connector.objects.for_org(org).get(pk=pk))
     return plain

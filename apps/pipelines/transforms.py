@@ -16,7 +16,7 @@ from apps.orgs.exceptions import CheckFirst, Invalid
 from apps.pipelines import definition
 from apps.pipelines.definition import Definition
 
-FIELD = "transforms.0.code"
+FIELD = "streams.0.transforms.0.code"
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ class CodeUnchecked(CheckFirst):
         return check(org_id=self.org_id, code=self.code)
 
 
-def check(*, org_id: UUID, code: str) -> CheckedCode:
-    """What is wrong with the code; waits for a child process and runs nothing of it. Raises Unavailable."""
+def check(*, org_id: UUID, code: str, field: str = FIELD) -> CheckedCode:
+    """What is wrong with the code of `field`; waits for a child process and runs nothing of it. Raises Unavailable."""
     try:
-        report = engine.validate_transform(org_id=org_id, code=code, field=FIELD)
+        report = engine.validate_transform(org_id=org_id, code=code, field=field)
     except Invalid as error:
         return CheckedCode(code, tuple(error.errors))
     found = [f"Line {one['line']}: {one['message']}" for one in report["errors"]]
-    return CheckedCode(code, tuple((FIELD, message, "invalid_code") for message in found))
+    return CheckedCode(code, tuple((field, message, "invalid_code") for message in found))
 
 
 def new_code(settled: Definition, before: Definition | None) -> str | None:
     """The code of a definition that is not the code it had before."""
-    code = definition.python_of(settled.document)
-    return None if before and code == definition.python_of(before.document) else code
+    code = definition.python_of(settled)
+    return None if before and code == definition.python_of(before) else code
 
 
 def errors_of(

@@ -31,7 +31,12 @@ FOR_EDITORS: list[tuple[str, Any]] = [
     ("pipelines/{pipeline}/preview", {}),
     (
         "pipelines/preview",
-        {"config": {"source": {"kind": "dummy", "config": {}, "stream": "generated"}}},
+        {
+            "config": {
+                "source": {"kind": "dummy", "config": {}},
+                "streams": [{"stream": "generated"}],
+            }
+        },
     ),
     ("custom-sources/validate", {"code": CODE}),
 ]

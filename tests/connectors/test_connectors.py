@@ -313,7 +313,8 @@ def test_a_stale_if_match_changes_nothing(world: World) -> None:
 def test_a_connector_in_use_is_not_deleted_and_names_its_pipelines(world: World) -> None:
     made = make_connector(world)
     config = {
-        "source": {"connector_id": str(made.pk), "stream": "generated"},
+        "source": {"connector_id": str(made.pk)},
+        "streams": [{"stream": "generated"}],
         "destination": {"kind": "logger", "config": {}},
     }
     pipeline = make_pipeline(world, name="Flights", config=config)

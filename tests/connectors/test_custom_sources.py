@@ -334,9 +334,10 @@ def _kinds(world: World) -> set[str]:
     return {entry["kind"] for entry in listed["results"]}
 
 
-def pipeline(world: World, kind: str, **source: Any) -> Any:
+def pipeline(world: World, kind: str, stream: str = "orders", **source: Any) -> Any:
     config = {
-        "source": {"kind": kind, "config": {"token": TOKEN}, "stream": "orders", **source},
+        "source": {"kind": kind, "config": {"token": TOKEN}, **source},
+        "streams": [{"stream": stream}],
         "destination": {"kind": "jsonl", "config": {}},
     }
     return world.client().post("/api/v1/pipelines", {"name": f"P {uuid4().hex}", "config": config})
@@ -353,7 +354,7 @@ def test_a_pipeline_runs_the_latest_approved_or_a_pinned_version(world: World, p
         f"{URL}/{made['id']}", {"code": code(port, orders="invoices"), "approve": True}
     )
     refused = pipeline(world, made["kind"])
-    assert refused.json()["errors"][0]["field"] == "source.stream"
+    assert refused.json()["errors"][0]["field"] == "streams.0.stream"
     assert pipeline(world, made["kind"], version=1).status_code == 201
     unknown = pipeline(world, made["kind"], version=7)
     assert unknown.json()["errors"][0]["field"] == "source.kind"

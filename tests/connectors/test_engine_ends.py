@@ -65,14 +65,15 @@ def test_an_engine_that_cannot_start_is_a_503_for_every_question(
 ) -> None:
     broken = EngineSupervisor(preload=("no.such.module",))
     monkeypatch.setattr(engine, "supervisor", lambda: broken)
-    source = {"kind": "dummy", "config": {}, "stream": "creatures"}
+    source = {"kind": "dummy", "config": {}}
+    config = {"source": source, "streams": [{"stream": "creatures"}]}
     client = world.client(Role.MEMBER)
     asked = [
         client.post(VALIDATE, {"code": "x = 1"}),
         client.post("/api/v1/custom-sources", {"name": "A", "code": "x = 1"}),
         client.post("/api/v1/custom-sources/upload", {"filename": "a.py", "content": "eD0x"}),
         client.post("/api/v1/custom-sources/preview", {"code": "x = 1", "stream": "a"}),
-        client.post("/api/v1/pipelines/preview", {"config": {"source": source}}),
+        client.post("/api/v1/pipelines/preview", {"config": config}),
         client.post("/api/v1/connectors/check", {"role": "source", "kind": "dummy", "config": {}}),
     ]
     try:

@@ -270,7 +270,8 @@ DUMMY = {"rows": 3}
 
 def definition(planted: Planted, key: str = "connector_id") -> dict[str, Any]:
     return {
-        "source": {key: planted["connector"], "stream": "generated"},
+        "source": {key: planted["connector"]},
+        "streams": [{"stream": "generated"}],
         "destination": {key: planted["destination"]},
     }
 

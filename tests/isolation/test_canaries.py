@@ -58,7 +58,8 @@ def answers(committed_db: None, caplog: pytest.LogCaptureFixture) -> list[Any]:
     call("post", "connectors", {**saved, "config": {**CONFIG, "port": SECRET}}, 422)
     call("post", "connectors", {**saved, "config": {**CONFIG, SECRET: 1}}, 422)
     config = {
-        "source": {"kind": "postgres", "config": CONFIG, "stream": "public.orders"},
+        "source": {"kind": "postgres", "config": CONFIG},
+        "streams": [{"stream": "public.orders"}],
         "destination": {"kind": "logger", "config": {}},
     }
     pipeline = call("post", "pipelines", {"name": "Orders", "config": config}, 201)["id"]

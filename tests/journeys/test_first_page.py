@@ -58,9 +58,36 @@ def test_someone_logs_in_watches_a_run_succeed_and_writes_a_source(
     page.reload()
     expect(status).to_have_attribute("data-status", "succeeded")
     expect(log.first).to_be_visible()
+    make_a_pipeline(page, tmp_path)
     write_a_source(page, tmp_path)
     look_at_repositories(page)
     assert visitor.complaints == []
+
+
+def make_a_pipeline(page: Page, shots: Path) -> None:
+    """From a saved source to a saved destination; the transform of its stream is written later, on its page."""
+    page.get_by_role("link", name="Pipelines").first.click()
+    page.get_by_role("link", name="New pipeline").first.click()
+    page.get_by_text("Airports file", exact=True).click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("airports", exact=True).click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_text("DuckDB database", exact=True).click()
+    page.get_by_label("Destination table").fill("airfields")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Preview 10 records").click()
+    expect(page.get_by_text("Read 10 records from the source.")).to_be_visible()
+    page.screenshot(path=shots / "review.png", full_page=True)
+    assert grave_violations(page) == []
+    page.get_by_role("button", name="Create pipeline").click()
+    page.get_by_role("button", name="Add a Python transform").click()
+    page.get_by_role("button", name="Start from an example").click()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as version 2.")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Transform code")).to_contain_text("return record")
+    assert grave_violations(page) == []
+    page.screenshot(path=shots / "pipeline.png", full_page=True)
 
 
 def write_a_source(page: Page, shots: Path) -> None:

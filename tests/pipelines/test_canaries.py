@@ -59,7 +59,7 @@ def test_no_answer_and_no_text_of_the_database_holds_a_secret(committed_db: None
     ask("get", f"connectors/{pk}/streams")
     ask("post", "connectors/check", {**saved, "config": postgres(IN_WRONG_PLACE)})
     ask("get", "connectors")
-    inline = config(kind="postgres", config=postgres(IN_PIPELINE), stream="public.orders")
+    inline = config({"stream": "public.orders"}, kind="postgres", config=postgres(IN_PIPELINE))
     made = {"name": "Orders", "config": inline, "schedule": "0 0 * * *"}
     pipeline = ask("post", "pipelines", made, **{"Idempotency-Key": "made"}).json()["id"]
     ask("post", "pipelines/validate", {**made, "name": "x"})

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.pipelines import definition
-from apps.pipelines.definition import Connectors, Definition
+from apps.pipelines.definition import Connectors, Definition, Document
 from apps.pipelines.schedules import plans
 
 NONE = Connectors([])
@@ -22,16 +22,21 @@ GOOD: dict[str, Any] = {
             "headers": {"X-Trace": "1"},
             "streams": [{"name": "weather", "path": "/weather", "params": {"a": 1}}],
         },
-        "stream": "weather",
-        "sync_mode": "full_refresh",
-        "cursor_field": None,
-        "primary_key": ["id"],
     },
+    "streams": [
+        {
+            "stream": "weather",
+            "table": "public.weather",
+            "sync_mode": "full_refresh",
+            "cursor_field": None,
+            "primary_key": ["id"],
+            "write_mode": "merge",
+            "transforms": [{"kind": "python", "code": "def transform(record): return record"}],
+        }
+    ],
     "destination": {
         "kind": "postgres",
         "config": {"host": "db", "database": "d", "user": "u", "password": "p"},
-        "table": "public.weather",
-        "write_mode": "merge",
     },
 }
 
@@ -111,6 +116,7 @@ def test_no_stored_secret_reaches_a_place_it_was_not_stored_for(sent: Any) -> No
     token = before.secrets["source.config.auth.token"]
     if not errors and token in settled.secrets.values() and token not in str(sent):
         config = settled.document["source"]["config"]
+        assert config
         assert config["base_url"] == GOOD["source"]["config"]["base_url"]
 
 
@@ -128,10 +134,13 @@ def test_any_json_is_a_schedule_or_has_errors(sent: Any, other: Any) -> None:
 def test_only_the_hints_of_a_definition_leave_it() -> None:
     settled = Definition(*_stored())
     masked = definition.mask(settled.document, settled.hints)
-    assert masked["source"]["config"]["auth"]["token"] == {"set": True, "last4": "ngth"}
-    assert masked["destination"]["config"]["password"] == {"set": True, "last4": ""}
+    source, destination = masked["source"]["config"], masked["destination"]["config"]
+    assert source
+    assert destination
+    assert source["auth"]["token"] == {"set": True, "last4": "ngth"}
+    assert destination["password"] == {"set": True, "last4": ""}
 
 
-def _stored() -> tuple[dict[str, Any], dict[str, Any]]:
+def _stored() -> tuple[Document, dict[str, Any]]:
     settled, _ = definition.settle(GOOD, connectors=NONE)
     return settled.document, settled.secrets

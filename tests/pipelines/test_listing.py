@@ -95,7 +95,8 @@ def test_rows_can_be_filtered_by_everything_named(world: World) -> None:
         domain = Domain.unscoped.create(org=world.org, name="Marketing")
     saved = make_connector(world)
     config = {
-        "source": {"connector_id": str(saved.pk), "stream": "creatures"},
+        "source": {"connector_id": str(saved.pk)},
+        "streams": [{"stream": "creatures"}],
         "destination": {"kind": "jsonl", "config": {}},
     }
     make_pipeline(world, name="A 100% case_", domain_id=domain.pk, tags=["x", "y"], config=config)

@@ -20,9 +20,10 @@ UNKNOWN = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
 PASSWORD = "canary-of-an-inline-password-3k9z"
 
 
-def config(**source: Any) -> dict[str, Any]:
+def config(stream: dict[str, Any] | None = None, /, **source: Any) -> dict[str, Any]:
     return {
-        "source": {"kind": "dummy", "config": {"rows": 10}, "stream": "generated", **source},
+        "source": {"kind": "dummy", "config": {"rows": 10}, **source},
+        "streams": [{"stream": "generated", **(stream or {})}],
         "destination": {"kind": "logger", "config": {}},
     }
 
@@ -30,7 +31,7 @@ def config(**source: Any) -> dict[str, Any]:
 def database(**settings: Any) -> dict[str, Any]:
     """A definition whose source has an inline secret."""
     inline = {"host": "db.example.com", "database": "shop", "user": "r", "password": PASSWORD}
-    return config(kind="postgres", config={**inline, **settings}, stream="public.orders")
+    return config({"stream": "public.orders"}, kind="postgres", config={**inline, **settings})
 
 
 def create(world: World, **changes: Any) -> dict[str, Any]:
@@ -69,10 +70,18 @@ def test_a_pipeline_is_made_and_read_back(world: World) -> None:
 
 
 def test_what_follows_from_the_rest_is_filled_in(world: World) -> None:
-    made = create(world, config=config(sync_mode="incremental", primary_key="id"))
-    assert made["config"]["destination"]["table"] == "generated"
-    assert made["config"]["destination"]["write_mode"] == "merge"
-    assert made["config"]["source"]["primary_key"] == ["id"]
+    made = create(world, config=config({"sync_mode": "incremental", "primary_key": "id"}))
+    assert made["config"]["streams"] == [
+        {
+            "stream": "generated",
+            "table": "generated",
+            "sync_mode": "incremental",
+            "cursor_field": None,
+            "primary_key": ["id"],
+            "write_mode": "merge",
+            "transforms": [],
+        }
+    ]
 
 
 METHODS: list[tuple[str, str, Any]] = [
@@ -126,7 +135,7 @@ def test_a_viewer_makes_and_tries_nothing(world: World) -> None:
     [
         ({"name": ""}, {"name": "blank"}),
         ({"config": None}, {"config": "null"}),
-        ({"config": {}}, {"source": "required", "destination": "required"}),
+        ({"config": {}}, {"source": "required", "streams": "required", "destination": "required"}),
         ({"config": {**config(), "sink": {}}}, {"sink": "unknown"}),
         ({"config": config(kind="dumy")}, {"source.kind": "unknown"}),
         ({"config": config(kind=None)}, {"source.kind": "required"}),
@@ -134,24 +143,30 @@ def test_a_viewer_makes_and_tries_nothing(world: World) -> None:
         ({"config": config(config={"rows": "x"})}, {"source.config.rows": "type"}),
         ({"config": config(config={"row": 1})}, {"source.config.row": "unknown"}),
         ({"config": config(config=[])}, {"source.config": "type"}),
-        ({"config": config(stream="generatde")}, {"source.stream": "unknown"}),
-        ({"config": config(stream="")}, {"source.stream": "required"}),
-        ({"config": config(stream=["x"])}, {"source.stream": "required"}),
-        ({"config": config(sync_mode="sometimes")}, {"source.sync_mode": "choice"}),
-        ({"config": config(sync_mode={})}, {"source.sync_mode": "choice"}),
-        ({"config": config(cursor_field=1)}, {"source.cursor_field": "type"}),
-        ({"config": config(primary_key=["a", "a"])}, {"source.primary_key": "invalid"}),
-        ({"config": config(primary_key={"a": 1})}, {"source.primary_key": "type"}),
+        ({"config": config({"stream": "generatde"})}, {"streams.0.stream": "unknown"}),
+        ({"config": config({"stream": ""})}, {"streams.0.stream": "required"}),
+        ({"config": config({"stream": ["x"]})}, {"streams.0.stream": "required"}),
+        ({"config": config({"sync_mode": "sometimes"})}, {"streams.0.sync_mode": "choice"}),
+        ({"config": config({"sync_mode": {}})}, {"streams.0.sync_mode": "choice"}),
+        ({"config": config({"cursor_field": 1})}, {"streams.0.cursor_field": "type"}),
+        ({"config": config({"primary_key": ["a", "a"]})}, {"streams.0.primary_key": "invalid"}),
+        ({"config": config({"primary_key": {"a": 1}})}, {"streams.0.primary_key": "type"}),
         ({"config": config(colour="red")}, {"source.colour": "unknown"}),
+        ({"config": config({"colour": "red"})}, {"streams.0.colour": "unknown"}),
+        ({"config": config() | {"streams": None}}, {"streams": "required"}),
+        ({"config": config() | {"streams": []}}, {"streams": "required"}),
+        ({"config": config() | {"streams": {"stream": "generated"}}}, {"streams": "type"}),
+        ({"config": config() | {"streams": ["generated"]}}, {"streams.0": "type"}),
+        ({"config": config() | {"streams": [{"stream": "generated"}, {"stream": "creatures"}]}}, {"streams": "max_length"}),
         ({"config": config(connector_id=UNKNOWN)}, {"source.connector_id": "unknown"}),
         ({"config": config(connector_id=12)}, {"source.connector_id": "unknown"}),
         (
-            {"config": config(stream="creatures", sync_mode="incremental")},
-            {"source.sync_mode": "unsupported"},
+            {"config": config({"stream": "creatures", "sync_mode": "incremental"})},
+            {"streams.0.sync_mode": "unsupported"},
         ),
         (
-            {"config": database() | {"source": database()["source"] | {"sync_mode": "incremental"}}},
-            {"source.cursor_field": "required"},
+            {"config": database() | {"streams": [{"stream": "public.orders", "sync_mode": "incremental"}]}},
+            {"streams.0.cursor_field": "required"},
         ),
         ({"schedule": "* * * * * *"}, {"schedule.cron": "invalid"}),
         ({"schedule": {"cron": "0 0 * * *", "timezone": "Mars/Olympus"}}, {"schedule.timezone": "unknown"}),
@@ -186,27 +201,81 @@ def test_wrong_fields_are_named_by_their_path(
 
 
 @pytest.mark.parametrize(
-    ("source", "destination", "expected"),
+    ("stream", "expected"),
     [
-        ({}, {"write_mode": "merge"}, {"source.primary_key": "required"}),
-        (
-            {"sync_mode": "incremental"},
-            {"write_mode": "replace"},
-            {"destination.write_mode": "unsupported"},
-        ),
-        ({}, {"write_mode": "upsert"}, {"destination.write_mode": "choice"}),
-        ({}, {"table": "no spaces please"}, {"destination.table": "invalid"}),
-        ({}, {"table": "a.b.c"}, {"destination.table": "invalid"}),
-        ({}, {"table": "../etc"}, {"destination.table": "invalid"}),
-        ({}, {"table": "x" * 64}, {"destination.table": "invalid"}),
+        ({"write_mode": "merge"}, {"primary_key": "required"}),
+        ({"sync_mode": "incremental", "write_mode": "replace"}, {"write_mode": "unsupported"}),
+        ({"write_mode": "upsert"}, {"write_mode": "choice"}),
+        ({"table": "no spaces please"}, {"table": "invalid"}),
+        ({"table": "a.b.c"}, {"table": "invalid"}),
+        ({"table": "../etc"}, {"table": "invalid"}),
+        ({"table": "x" * 64}, {"table": "invalid"}),
     ],
 )
-def test_the_two_sides_must_go_together(
-    world: World, source: dict[str, Any], destination: dict[str, Any], expected: dict[str, str]
+def test_source_stream_and_destination_must_go_together(
+    world: World, stream: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    sent = config(**source)
-    sent["destination"].update(destination)
-    assert fields(world.client().post(URL, {"name": "x", "config": sent})) == expected
+    sent = {"name": "x", "config": config(stream)}
+    named = {f"streams.0.{field}": code for field, code in expected.items()}
+    assert fields(world.client().post(URL, sent)) == named
+
+
+def test_the_shape_of_an_older_release_is_told_where_each_field_is_now(world: World) -> None:
+    stream = {"stream": "generated", "sync_mode": "full_refresh", "cursor_field": None}
+    target = {"table": "flights", "write_mode": "replace"}
+    sent = {
+        "source": {"kind": "dummy", "config": {}, **stream, "primary_key": ["id"]},
+        "destination": {"kind": "logger", "config": {}, **target},
+        "transforms": [],
+    }
+    made = create(world)
+    for answer in (
+        world.client().post(URL, {"name": "x", "config": sent}),
+        world.client().patch(f"{URL}/{made['id']}", {"config": sent}),
+    ):
+        assert answer.status_code == 422
+        moved = {e["field"]: e["message"] for e in answer.json()["errors"] if e["code"] == "moved"}
+        assert moved == {
+            old: f"This field has moved to streams.0.{old.split('.')[-1]}."
+            for old in (
+                *(f"source.{name}" for name in (*stream, "primary_key")),
+                *(f"destination.{name}" for name in target),
+                "transforms",
+            )
+        }
+
+
+def test_a_patch_keeps_what_it_leaves_out_of_the_same_stream(world: World) -> None:
+    stream = {"sync_mode": "incremental", "primary_key": ["id"], "table": "numbers"}
+    made = create(world, config=config(stream))
+    (before,) = made["config"]["streams"]
+
+    def patched(*streams: dict[str, Any]) -> Any:
+        answer = world.client().patch(f"{URL}/{made['id']}", {"config": {"streams": streams}})
+        assert answer.status_code == 200, answer.content
+        return answer.json()["config"]["streams"]
+
+    assert patched({"write_mode": "append"}) == [{**before, "write_mode": "append"}]
+    changed = {**before, "write_mode": "append", "table": "more"}
+    assert patched({"stream": "generated", "table": "more"}) == [changed]
+    assert patched({"table": None, "write_mode": None}) == [{**before, "table": "generated"}]
+    other = {"stream": "creatures", "table": "creatures", "sync_mode": "full_refresh"}
+    rest: dict[str, Any] = {
+        "cursor_field": None,
+        "primary_key": [],
+        "write_mode": "replace",
+        "transforms": [],
+    }
+    assert patched({"stream": "creatures"}) == [other | rest]
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"), [(None, "required"), ([], "required"), ([{}, {}], "max_length")]
+)
+def test_a_patch_leaves_exactly_one_stream(world: World, streams: Any, code: str) -> None:
+    made = create(world)
+    answer = world.client().patch(f"{URL}/{made['id']}", {"config": {"streams": streams}})
+    assert fields(answer) == {"streams": code}
 
 
 def test_a_valid_pipeline_validates_and_nothing_is_made(world: World) -> None:
@@ -219,7 +288,8 @@ def test_a_valid_pipeline_validates_and_nothing_is_made(world: World) -> None:
 def test_settings_come_from_a_saved_connector(world: World) -> None:
     saved = make_connector(world, config={"rows": 7})
     made = create(
-        world, config=config(connector_id=str(saved.pk), kind=None, config=None, primary_key=["id"])
+        world,
+        config=config({"primary_key": ["id"]}, connector_id=str(saved.pk), kind=None, config=None),
     )
     assert made["config"]["source"]["kind"] == "dummy"
     assert made["config"]["source"]["config"] is None
@@ -276,7 +346,8 @@ def test_an_inline_secret_does_not_follow_a_changed_host(world: World) -> None:
 
 def test_another_kind_leaves_the_old_settings_and_secrets_behind(world: World) -> None:
     made = create(world, config=database())
-    sent = {"config": {"source": {"kind": "dummy", "config": {}, "stream": "generated"}}}
+    source, streams = {"kind": "dummy", "config": {}}, [{"stream": "generated"}]
+    sent = {"config": {"source": source, "streams": streams}}
     answer = world.client().patch(f"{URL}/{made['id']}", sent)
     assert answer.status_code == 200, answer.content
     assert answer.json()["config"]["source"]["config"] == {}

@@ -29,7 +29,8 @@ def stored_files(world: World) -> list[Path]:
 
 def test_a_preview_shows_at_most_what_was_asked_and_writes_nothing(world: World) -> None:
     sent = {
-        "source": {"kind": "dummy", "config": {"rows": 500}, "stream": "generated"},
+        "source": {"kind": "dummy", "config": {"rows": 500}},
+        "streams": [{"stream": "generated"}],
         "destination": {"kind": "jsonl", "config": {}},
     }
     made = create(world, config=sent)
@@ -41,10 +42,10 @@ def test_a_preview_shows_at_most_what_was_asked_and_writes_nothing(world: World)
     assert stored_files(world) == []
 
 
-def test_a_source_is_enough_to_preview(world: World) -> None:
+def test_a_preview_needs_no_destination(world: World) -> None:
     saved = make_connector(world)
-    source = {"connector_id": str(saved.pk), "stream": "creatures"}
-    answer = world.client().post(f"{URL}/preview", {"config": {"source": source}})
+    sent = {"source": {"connector_id": str(saved.pk)}, "streams": [{"stream": "creatures"}]}
+    answer = world.client().post(f"{URL}/preview", {"config": sent})
     assert answer.status_code == 200, answer.content
     assert answer.json()["ok"] is True
     assert 1 <= len(answer.json()["records"]) <= 10
@@ -64,14 +65,14 @@ def test_more_than_a_hundred_records_or_a_wrong_source_is_refused(world: World) 
     made = create(world)
     answer = client.post(f"{URL}/{made['id']}/preview", {"max_records": 101})
     assert fields(answer) == {"max_records": "max_value"}
-    answer = client.post(f"{URL}/preview", {"config": config(stream="nothing")})
-    assert fields(answer) == {"source.stream": "unknown"}
+    answer = client.post(f"{URL}/preview", {"config": config({"stream": "nothing"})})
+    assert fields(answer) == {"streams.0.stream": "unknown"}
     answer = client.post(f"{URL}/preview", {"config": {}})
-    assert fields(answer) == {"source": "required"}
+    assert fields(answer) == {"source": "required", "streams": "required"}
 
 
 def test_a_preview_uses_no_connector_of_another_org(world: World, stranger: World) -> None:
     foreign = make_connector(stranger)
-    source = {"connector_id": str(foreign.pk), "stream": "generated"}
-    answer = world.client(Role.OWNER).post(f"{URL}/preview", {"config": {"source": source}})
+    sent = {"source": {"connector_id": str(foreign.pk)}, "streams": [{"stream": "generated"}]}
+    answer = world.client(Role.OWNER).post(f"{URL}/preview", {"config": sent})
     assert fields(answer) == {"source.connector_id": "unknown"}

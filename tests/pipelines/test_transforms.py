@@ -18,36 +18,51 @@ from tests.world import World, make_world
 DOUBLE = "def transform(record):\n    return {'twice': record['id'] * 2}\n"
 PYTHON = {"kind": "python", "code": DOUBLE}
 CONFIG = {
-    "source": {"kind": "dummy", "config": {"rows": 50}, "stream": "generated"},
+    "source": {"kind": "dummy", "config": {"rows": 50}},
+    "streams": [{"stream": "generated"}],
     "destination": {"kind": "jsonl", "config": {}},
 }
 
 
-def transformed(**changes: Any) -> dict[str, Any]:
-    return {**CONFIG, "transforms": [PYTHON], **changes}
+def transformed(*transforms: Any) -> dict[str, Any]:
+    """A definition with these transforms, or with one that doubles."""
+    return {**CONFIG, "streams": [{"stream": "generated", "transforms": transforms or [PYTHON]}]}
+
+
+def change_to(*transforms: Any) -> dict[str, Any]:
+    return {"config": {"streams": [{"transforms": transforms}]}}
+
+
+def without_destination(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in config.items() if name != "destination"}
+
+
+def transforms_of(shown: dict[str, Any]) -> Any:
+    return shown["config"]["streams"][0]["transforms"]
 
 
 def test_a_transform_is_saved_with_the_pipeline_and_kept_until_it_is_changed(world: World) -> None:
     made = create(world, config=transformed())
-    assert made["config"]["transforms"] == [PYTHON]
+    assert transforms_of(made) == [PYTHON]
     one = f"{URL}/{made['id']}"
     kept = world.client().patch(one, {"config": {"source": {"config": {"rows": 9}}}}).json()
-    assert kept["config"]["transforms"] == [PYTHON]
+    assert transforms_of(kept) == [PYTHON]
     assert kept["version"] == 2
-    gone = world.client().patch(one, {"config": {"transforms": []}}).json()
-    assert "transforms" not in gone["config"]
+    gone = world.client().patch(one, change_to()).json()
+    assert transforms_of(gone) == []
     assert gone["version"] == 3
     changes = world.client().get(f"{one}/versions/3/diff").json()["changes"]
-    assert changes == [{"field": "transforms", "before": [PYTHON], "after": None, "secret": False}]
+    field = "streams.0.transforms"
+    assert changes == [{"field": field, "before": [PYTHON], "after": [], "secret": False}]
     restored = world.client().post(f"{one}/versions/2/restore").json()
-    assert restored["config"]["transforms"] == [PYTHON]
+    assert transforms_of(restored) == [PYTHON]
 
 
 def test_a_definition_put_without_transforms_has_none(world: World) -> None:
     made = create(world, config=transformed())
     answer = world.client().put(f"{URL}/{made['id']}", {"name": "x", "config": CONFIG})
     assert answer.status_code == 200, answer.content
-    assert "transforms" not in answer.json()["config"]
+    assert transforms_of(answer.json()) == []
 
 
 def test_the_audit_trail_says_which_code_it_was_and_not_the_code(world: World) -> None:
@@ -55,7 +70,7 @@ def test_the_audit_trail_says_which_code_it_was_and_not_the_code(world: World) -
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).filter(action="pipeline.create").latest("id")
     assert "twice" not in str(event.changes)
-    (after,) = event.changes["config.transforms"][1]
+    (after,) = event.changes["config.streams.0.transforms"][1]
     assert len(after["sha256"]) == 64
 
 
@@ -77,7 +92,9 @@ def test_the_audit_trail_says_which_code_it_was_and_not_the_code(world: World) -
 def test_what_cannot_work_is_refused_by_its_place(
     world: World, transforms: Any, wrong: dict[str, str]
 ) -> None:
-    sent = {"name": "Flights", "config": transformed(transforms=transforms)}
+    streams = [{"stream": "generated", "transforms": transforms}]
+    sent = {"name": "Flights", "config": {**CONFIG, "streams": streams}}
+    wrong = {f"streams.0.{field}": code for field, code in wrong.items()}
     assert fields(world.client().post(URL, sent)) == wrong
     answer = world.client().post(f"{URL}/validate", sent).json()
     assert {error["field"] for error in answer["errors"]} == set(wrong)
@@ -85,13 +102,13 @@ def test_what_cannot_work_is_refused_by_its_place(
 
 def test_the_message_names_the_line(world: World) -> None:
     code = "def transform(record):\n    record['a'] = 1\n"
-    sent = {"name": "x", "config": transformed(transforms=[{"kind": "python", "code": code}])}
+    sent = {"name": "x", "config": transformed({"kind": "python", "code": code})}
     (error,) = world.client().post(URL, sent).json()["errors"]
     assert error["message"].startswith("Line 1: transform returns nothing")
 
 
 def test_a_preview_shows_the_records_as_they_would_be_written(world: World) -> None:
-    sent = {"config": {"source": CONFIG["source"], "transforms": [PYTHON]}, "max_records": 3}
+    sent = {"config": without_destination(transformed()), "max_records": 3}
     answer = world.client().post(f"{URL}/preview", sent).json()
     assert answer["ok"], answer
     assert answer["records"] == [{"twice": 2}, {"twice": 4}, {"twice": 6}]
@@ -112,8 +129,8 @@ def test_a_preview_shows_the_records_as_they_would_be_written(world: World) -> N
 
 def test_a_transform_that_fails_is_told_with_the_record(world: World) -> None:
     code = "def transform(record):\n    return record['nope']\n"
-    transforms = [{"kind": "python", "code": code}]
-    sent = {"config": {"source": CONFIG["source"], "transforms": transforms}}
+    config = transformed({"kind": "python", "code": code})
+    sent = {"config": without_destination(config)}
     answer = world.client().post(f"{URL}/preview", sent).json()
     assert not answer["ok"]
     assert answer["failure"]["failure_class"] == "contract"
@@ -123,9 +140,9 @@ def test_a_transform_that_fails_is_told_with_the_record(world: World) -> None:
 
 def test_a_viewer_may_not_try_code_and_a_stranger_finds_nothing(world: World) -> None:
     made = create(world, config=transformed())
-    sent = {"config": {"source": CONFIG["source"], "transforms": [PYTHON]}}
+    sent = {"config": without_destination(transformed())}
     assert world.client("viewer").post(f"{URL}/preview", sent).status_code == 403
-    change: dict[str, Any] = {"config": {"transforms": []}}
+    change = change_to()
     assert world.client("viewer").patch(f"{URL}/{made['id']}", change).status_code == 403
     stranger = make_world("Other").client()
     assert stranger.patch(f"{URL}/{made['id']}", change).status_code == 404
@@ -150,7 +167,7 @@ def test_no_transaction_is_open_while_code_is_checked(
     one, client = f"{URL}/{made['id']}", world.client()
     put = {"name": "x", "config": transformed()}
     for answer in (
-        client.patch(one, {"config": {"transforms": [other]}}),
+        client.patch(one, change_to(other)),
         client.put(one, put),
         client.post(f"{one}/preview", {"transforms": [other]}),
         client.post(f"{URL}/preview", {"config": transformed()}),
@@ -181,12 +198,11 @@ def test_a_change_is_refused_when_its_version_is_gone_after_the_check(
     one, client = f"{URL}/{made['id']}", world.client()
     tag = client.get(one)["ETag"]
     change_meanwhile(monkeypatch, world, made["id"], {"name": "Faster"})
-    change = {"config": {"transforms": [PYTHON]}}
-    answer = client.patch(one, change, headers={"If-Match": tag})
+    answer = client.patch(one, change_to(PYTHON), headers={"If-Match": tag})
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
     shown = client.get(one).json()
     assert shown["name"] == "Faster"
-    assert "transforms" not in shown["config"]
+    assert transforms_of(shown) == []
 
 
 def test_a_patch_is_settled_against_what_is_stored_after_the_check(
@@ -196,8 +212,8 @@ def test_a_patch_is_settled_against_what_is_stored_after_the_check(
     rows = {"config": {"source": {"config": {"rows": 9}}}}
     change_meanwhile(monkeypatch, world, made["id"], rows)
     one, client = f"{URL}/{made['id']}", world.client()
-    answer = client.patch(one, {"config": {"transforms": [PYTHON]}}).json()
-    assert answer["config"]["transforms"] == [PYTHON]
+    answer = client.patch(one, change_to(PYTHON)).json()
+    assert transforms_of(answer) == [PYTHON]
     assert answer["config"]["source"]["config"]["rows"] == 9
     assert answer["version"] == 3
 

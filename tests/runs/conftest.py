@@ -50,17 +50,22 @@ def make_pipeline(
                     "connector_id": None,
                     "kind": source_kind,
                     "config": {"rows": 100} if source is None else source,
-                    "stream": stream,
-                    "sync_mode": "full_refresh",
-                    "cursor_field": None,
-                    "primary_key": ["id"],
                 },
+                "streams": [
+                    {
+                        "stream": stream,
+                        "table": table,
+                        "sync_mode": "full_refresh",
+                        "cursor_field": None,
+                        "primary_key": ["id"],
+                        "write_mode": write_mode,
+                        "transforms": [],
+                    }
+                ],
                 "destination": {
                     "connector_id": None,
                     "kind": "parquet",
                     "config": {},
-                    "table": table,
-                    "write_mode": write_mode,
                     **(destination or {}),
                 },
             },

@@ -25,10 +25,10 @@ def listed(world: World, run_id: UUID) -> list[dict[str, Any]]:
     return outputs
 
 
-def change_destination(world: World, pipeline: Pipeline, **changes: Any) -> None:
+def change_table(world: World, pipeline: Pipeline, table: str) -> None:
     with world.scope():
         version = PipelineVersion.objects.for_org(world.org).get(pipeline=pipeline)
-        version.definition["destination"] |= changes
+        version.definition["streams"][0]["table"] = table
         version.save()
 
 
@@ -63,7 +63,7 @@ def test_files_of_another_name_or_pipeline_stay_listed(acme: World, this_worker:
     other = run(this_worker, acme, make_pipeline(acme, source={"rows": 10}))
     pipeline = make_pipeline(acme, source={"rows": 10}, table="flights")
     first = run(this_worker, acme, pipeline)
-    change_destination(acme, pipeline, table="flights 2")
+    change_table(acme, pipeline, "flights 2")
 
     run(this_worker, acme, pipeline)
 

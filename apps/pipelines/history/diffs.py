@@ -9,7 +9,10 @@ Change = dict[str, Any]
 
 
 def flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """{path: value}; objects are walked, everything else (lists too) is a value. An empty object is one."""
+    """{path: value}; objects and the streams are walked, everything else (other lists too) is a value.
+
+    An empty object is one.
+    """
     return dict(_leaves(document, path))
 
 
@@ -48,6 +51,8 @@ def _is_mask(value: Any) -> bool:
 def _leaves(node: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, value in node.items():
         here = f"{path}.{name}" if path else name
+        if here == "streams" and isinstance(value, list):
+            value = {str(number): stream for number, stream in enumerate(value)}
         if isinstance(value, Mapping) and value and not _is_mask(value):
             yield from _leaves(value, here)
         else:

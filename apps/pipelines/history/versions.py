@@ -15,7 +15,7 @@ from apps.orgs.models import Org
 from apps.orgs.placement import visible
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-from apps.pipelines.definition import Connectors, Definition, connector_ids
+from apps.pipelines.definition import Connectors, Definition, Sent, connector_ids
 from apps.pipelines.models import Pipeline, PipelineVersion
 
 SEALED_FOR = "pipeline_version"
@@ -83,7 +83,7 @@ def opened(org: Org, version: PipelineVersion) -> Definition:
     return Definition(version.definition, stored)
 
 
-def usable_connectors(org: Org, by: Principal, *documents: Mapping[str, Any]) -> Connectors:
+def usable_connectors(org: Org, by: Principal, *documents: Sent) -> Connectors:
     """The connectors the documents name that `by` may use, locked so that none is deleted meanwhile.
 
     A connector of a domain takes pipelines.edit there; one without a domain is everyone's.
@@ -101,7 +101,7 @@ def usable_connectors(org: Org, by: Principal, *documents: Mapping[str, Any]) ->
     return Connectors(allowed, _kinds(org, allowed, documents))
 
 
-def _kinds(org: Org, rows: Iterable[Connector], documents: Sequence[Mapping[str, Any]]) -> Kinds:
+def _kinds(org: Org, rows: Iterable[Connector], documents: Sequence[Sent]) -> Kinds:
     """The kinds the documents and their connectors name; a pin in the newest document counts."""
     sources = [part for one in documents if isinstance(part := one.get("source"), Mapping)]
     named = [kind for part in sources if isinstance(kind := part.get("kind"), str)]

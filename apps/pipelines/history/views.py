@@ -93,7 +93,7 @@ class Diff(PipelineView):
             "after": 2,
             "changes": [
                 {
-                    "field": "destination.write_mode",
+                    "field": "streams.0.write_mode",
                     "before": "replace",
                     "after": "merge",
                     "secret": False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
 from apps.pipelines import definition, specs, transforms
 from apps.pipelines import services as pipelines
-from apps.pipelines.definition import Definition
+from apps.pipelines.definition import Definition, Sent
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline
 from apps.pipelines.transforms import CheckedCode
@@ -27,7 +27,7 @@ def validate(
     *,
     org: Org,
     by: Principal,
-    config: Mapping[str, Any],
+    config: Sent,
     schedule: Any = None,
     domain_id: UUID | None = None,
     checked: CheckedCode | None = None,
@@ -49,19 +49,17 @@ def preview(
     before = versions.current(org, pipeline)
     settled, errors = before, list[Error]()
     if "transforms" in instead:
-        settled, errors = definition.with_transforms(before, instead["transforms"])
-    ask = _preview(org, settled, errors, before, max_records)
+        settled, errors = definition.with_transforms(before, instead["transforms"], "transforms")
+    ask = _preview(org, settled, errors, max_records, before, field="transforms.0.code")
     return Question(ask, lambda later: _editable(org, later, pipeline_id))
 
 
-def preview_unsaved(
-    *, org: Org, by: Principal, config: Mapping[str, Any], max_records: int
-) -> Question[Answer]:
+def preview_unsaved(*, org: Org, by: Principal, config: Sent, max_records: int) -> Question[Answer]:
     """As `preview`, of a definition that need not have a destination yet."""
     _require_somewhere(by)
     usable = versions.usable_connectors(org, by, config)
     settled, errors = definition.settle_source(config, connectors=usable)
-    return Question(_preview(org, settled, errors, None, max_records), _require_somewhere)
+    return Question(_preview(org, settled, errors, max_records), _require_somewhere)
 
 
 def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
@@ -79,8 +77,9 @@ def _preview(
     org: Org,
     settled: Definition,
     errors: list[Error],
-    before: Definition | None,
     max_records: int,
+    before: Definition | None = None,
+    field: str = transforms.FIELD,
 ) -> Callable[[], Answer]:
     if errors:
         raise Invalid(errors)
@@ -88,7 +87,9 @@ def _preview(
     code = transforms.new_code(settled, before)
 
     def ask() -> Answer:
-        if code is not None and (wrong := transforms.check(org_id=org.pk, code=code).errors):
+        if code is not None and (
+            wrong := transforms.check(org_id=org.pk, code=code, field=field).errors
+        ):
             raise Invalid(list(wrong))
         return engine.preview(org_id=org.pk, source=source, limit=max_records, transform=transform)
 

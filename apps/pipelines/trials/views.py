@@ -115,12 +115,12 @@ class PreviewDraft(OrgView):
     @operation(
         "pipelines_preview_unsaved",
         tag="pipelines",
-        summary="Read a few records as a definition would, transformed; a source is enough",
+        summary="Read a few records as a definition would, transformed; it needs no destination",
         request=PreviewUnsaved,
         answer=PreviewAnswer,
         errors=(422,),
         example=PREVIEW_EXAMPLE,
-        request_example={"config": {"source": examples.CREATE["config"]["source"]}},
+        request_example={"config": examples.SOURCE_ONLY},
     )
     def post(self, request: Request) -> Slowly:
         data = data_of(PreviewUnsaved, request)

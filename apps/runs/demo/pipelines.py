@@ -40,7 +40,6 @@ class Demo:
     table: str
     tags: tuple[str, ...]
     how: Mapping[str, Any] = field(default_factory=dict)
-    write_mode: str = "replace"
 
 
 def demos(places: Places) -> tuple[Demo, Demo, Demo]:
@@ -106,8 +105,8 @@ def _weather(places: Places) -> Demo:
             "sync_mode": "incremental",
             "cursor_field": "time_hour",
             "primary_key": ["origin", "time_hour"],
+            "write_mode": "merge",
         },
-        write_mode="merge",
     )
 
 
@@ -137,12 +136,9 @@ def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
         description=demo.description,
         tags=demo.tags,
         config={
-            "source": {"connector_id": str(source.pk), "stream": demo.stream, **demo.how},
-            "destination": {
-                "connector_id": str(destination.pk),
-                "table": demo.table,
-                "write_mode": demo.write_mode,
-            },
+            "source": {"connector_id": str(source.pk)},
+            "streams": [{"stream": demo.stream, "table": demo.table, **demo.how}],
+            "destination": {"connector_id": str(destination.pk)},
         },
     )
 

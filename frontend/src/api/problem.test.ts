@@ -42,12 +42,12 @@ group("problem answers", () => {
   it("messages are handed to the part of the form they belong to", () => {
     const messages = {
       "destination.config.port": "Must be a number.",
-      "destination.table": "Bad.",
+      "destination.kind": "Bad.",
       name: "Taken.",
     };
     expect(messagesBelow(messages, "destination")).toEqual({
       "config.port": "Must be a number.",
-      table: "Bad.",
+      kind: "Bad.",
     });
     expect(messagesBelow(messages, "destination.config")).toEqual({ port: "Must be a number." });
   });

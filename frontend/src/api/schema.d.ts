@@ -2284,8 +2284,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read a few records as a definition would, transformed; a source is enough
-         * @description Read a few records as a definition would, transformed; a source is enough.
+         * Read a few records as a definition would, transformed; it needs no destination
+         * @description Read a few records as a definition would, transformed; it needs no destination.
          */
         post: operations["pipelines_preview_unsaved"];
         delete?: never;
@@ -3881,7 +3881,7 @@ export interface components {
         };
         PatchedPipelineUpdateRequest: {
             name?: string;
-            /** @description Merged into the present definition (RFC 7396); secrets left out are kept. */
+            /** @description Merged into the present definition (RFC 7396); secrets left out are kept. The one element of `streams` is merged too where it names the pipeline's stream, or none: a stream of another name starts from the defaults. */
             config?: {
                 source?: {
                     /**
@@ -3896,12 +3896,26 @@ export interface components {
                     } | null;
                     /** @description Of a custom source: the version that runs; null is the latest approved. */
                     version?: number | null;
+                };
+                /** @description What is read, and how it is written: one stream for now. An element that names the pipeline's stream, or none, keeps the fields it leaves out; one that names another stream starts from the defaults. */
+                streams?: {
                     stream?: string;
+                    /** @description Made from the stream's name when left out. */
+                    table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
                     cursor_field?: string | null;
                     primary_key?: string[];
-                };
+                    /** @enum {string} */
+                    write_mode?: "replace" | "append" | "merge";
+                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        code: string;
+                    }[];
+                }[];
                 destination?: {
                     /**
                      * Format: uuid
@@ -3913,18 +3927,7 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's name when left out. */
-                    table?: string | null;
-                    /** @enum {string} */
-                    write_mode?: "replace" | "append" | "merge";
                 };
-                /** @description What changes the records on their way, in a sandbox without a network. */
-                transforms?: {
-                    /** @enum {string} */
-                    kind: "python";
-                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
-                    code: string;
-                }[];
             };
             description?: string;
             schedule?: null | string | {
@@ -4006,12 +4009,26 @@ export interface components {
                     } | null;
                     /** @description Of a custom source: the version that runs; null is the latest approved. */
                     version?: number | null;
+                };
+                /** @description What is read, and how it is written: one stream for now. */
+                streams: {
                     stream: string;
+                    /** @description Made from the stream's name when left out. */
+                    table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
                     cursor_field?: string | null;
                     primary_key?: string[];
-                };
+                    /** @enum {string} */
+                    write_mode?: "replace" | "append" | "merge";
+                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        code: string;
+                    }[];
+                }[];
                 destination: {
                     /**
                      * Format: uuid
@@ -4023,18 +4040,7 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's name when left out. */
-                    table?: string | null;
-                    /** @enum {string} */
-                    write_mode?: "replace" | "append" | "merge";
                 };
-                /** @description What changes the records on their way, in a sandbox without a network. */
-                transforms?: {
-                    /** @enum {string} */
-                    kind: "python";
-                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
-                    code: string;
-                }[];
             };
             /** @default  */
             description?: string;
@@ -4109,12 +4115,26 @@ export interface components {
                     } | null;
                     /** @description Of a custom source: the version that runs; null is the latest approved. */
                     version?: number | null;
+                };
+                /** @description What is read, and how it is written: one stream for now. */
+                streams: {
                     stream: string;
+                    /** @description Made from the stream's name when left out. */
+                    table: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
                     cursor_field: string | null;
                     primary_key: string[];
-                };
+                    /** @enum {string} */
+                    write_mode: "replace" | "append" | "merge";
+                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    transforms: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        code: string;
+                    }[];
+                }[];
                 destination: {
                     /**
                      * Format: uuid
@@ -4126,18 +4146,7 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's name when left out. */
-                    table: string;
-                    /** @enum {string} */
-                    write_mode: "replace" | "append" | "merge";
                 };
-                /** @description What changes the records on their way, in a sandbox without a network. */
-                transforms?: {
-                    /** @enum {string} */
-                    kind: "python";
-                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
-                    code: string;
-                }[];
             };
             timeout_seconds: number;
             max_attempts: number;
@@ -4214,12 +4223,26 @@ export interface components {
                     } | null;
                     /** @description Of a custom source: the version that runs; null is the latest approved. */
                     version?: number | null;
+                };
+                /** @description What is read, and how it is written: one stream for now. */
+                streams: {
                     stream: string;
+                    /** @description Made from the stream's name when left out. */
+                    table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
                     cursor_field?: string | null;
                     primary_key?: string[];
-                };
+                    /** @enum {string} */
+                    write_mode?: "replace" | "append" | "merge";
+                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    transforms?: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        code: string;
+                    }[];
+                }[];
                 destination?: {
                     /**
                      * Format: uuid
@@ -4231,18 +4254,7 @@ export interface components {
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's name when left out. */
-                    table?: string | null;
-                    /** @enum {string} */
-                    write_mode?: "replace" | "append" | "merge";
                 };
-                /** @description What changes the records on their way, in a sandbox without a network. */
-                transforms?: {
-                    /** @enum {string} */
-                    kind: "python";
-                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
-                    code: string;
-                }[];
             };
         };
         Problem: {
@@ -4999,12 +5011,26 @@ export interface components {
                     } | null;
                     /** @description Of a custom source: the version that runs; null is the latest approved. */
                     version?: number | null;
+                };
+                /** @description What is read, and how it is written: one stream for now. */
+                streams: {
                     stream: string;
+                    /** @description Made from the stream's name when left out. */
+                    table: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
                     cursor_field: string | null;
                     primary_key: string[];
-                };
+                    /** @enum {string} */
+                    write_mode: "replace" | "append" | "merge";
+                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    transforms: {
+                        /** @enum {string} */
+                        kind: "python";
+                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        code: string;
+                    }[];
+                }[];
                 destination: {
                     /**
                      * Format: uuid
@@ -5016,18 +5042,7 @@ export interface components {
                     config: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Made from the stream's name when left out. */
-                    table: string;
-                    /** @enum {string} */
-                    write_mode: "replace" | "append" | "merge";
                 };
-                /** @description What changes the records on their way, in a sandbox without a network. */
-                transforms?: {
-                    /** @enum {string} */
-                    kind: "python";
-                    /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
-                    code: string;
-                }[];
             };
         };
         VersionDiff: {
@@ -17874,7 +17889,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Read a few records as a definition would, transformed; a source is enough */
+            /** @description Read a few records as a definition would, transformed; it needs no destination */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -265,8 +265,11 @@ def append_only(world: World, pipeline: Any) -> None:
 
     with world.scope():
         version = PipelineVersion.objects.for_org(world.org).get(pipeline=pipeline)
-        version.definition["source"] |= {"sync_mode": "incremental", "cursor_field": "id"}
-        version.definition["destination"]["write_mode"] = "append"
+        version.definition["streams"][0] |= {
+            "sync_mode": "incremental",
+            "cursor_field": "id",
+            "write_mode": "append",
+        }
         version.save()
 
 

@@ -129,7 +129,8 @@ def test_the_limit_of_pipelines(world: World) -> None:
     body = {
         "name": "x",
         "config": {
-            "source": {"kind": "dummy", "config": {"rows": 3}, "stream": "generated"},
+            "source": {"kind": "dummy", "config": {"rows": 3}},
+            "streams": [{"stream": "generated"}],
             "destination": {"kind": "logger", "config": {}},
         },
     }

@@ -23,7 +23,7 @@ const MODE_HINTS: Record<WriteMode, string> = {
 
 interface Props {
   draft: Draft;
-  /** What the server found wrong with the destination when the pipeline was saved. */
+  /** What the server found wrong with the destination and the stream when the pipeline was saved. */
   errors: Record<string, string>;
   onDone: (choice: DestinationChoice) => void;
 }

@@ -20,21 +20,19 @@ describe("a new pipeline's draft", () => {
       writeMode: "merge",
     });
     expect(definition).toEqual({
-      source: {
-        connector_id: "c1",
-        stream: "flights",
-        sync_mode: "incremental",
-        cursor_field: "time_hour",
-        primary_key: ["id"],
-      },
-      destination: {
-        connector_id: null,
-        kind: "parquet",
-        config: { compression: "zstd" },
-        table: "flights",
-        write_mode: "merge",
-      },
-      transforms: [],
+      source: { connector_id: "c1" },
+      streams: [
+        {
+          stream: "flights",
+          table: "flights",
+          sync_mode: "incremental",
+          cursor_field: "time_hour",
+          primary_key: ["id"],
+          write_mode: "merge",
+          transforms: [],
+        },
+      ],
+      destination: { connector_id: null, kind: "parquet", config: { compression: "zstd" } },
     });
   });
 

@@ -48,15 +48,19 @@ export const EMPTY_DRAFT: Draft = {
 /** The definition document, as the API takes it under `config`. */
 export function definitionOf(draft: Draft) {
   return {
-    source: {
-      ...endOf(draft.source!),
-      stream: draft.stream,
-      sync_mode: draft.syncMode,
-      cursor_field: draft.cursorField,
-      primary_key: draft.primaryKey,
-    },
-    destination: { ...endOf(draft.destination!), table: draft.table, write_mode: draft.writeMode },
-    transforms: transformsOf(draft.transform),
+    source: endOf(draft.source!),
+    streams: [
+      {
+        stream: draft.stream,
+        table: draft.table,
+        sync_mode: draft.syncMode,
+        cursor_field: draft.cursorField,
+        primary_key: draft.primaryKey,
+        write_mode: draft.writeMode,
+        transforms: transformsOf(draft.transform),
+      },
+    ],
+    destination: endOf(draft.destination!),
   };
 }
 

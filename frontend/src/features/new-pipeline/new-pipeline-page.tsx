@@ -14,6 +14,8 @@ import { Step } from "./step";
 import { StreamStep } from "./stream-step";
 
 const STEPS = ["Source", "Stream", "Destination", "Schedule", "Review"] as const;
+/** What the step of the destination asks about the stream. */
+const WRITTEN = ["streams.0.table", "streams.0.write_mode"];
 
 export function NewPipelinePage() {
   const [draft, setDraft] = useState<Draft>(EMPTY_DRAFT);
@@ -52,7 +54,7 @@ export function NewPipelinePage() {
     <DestinationStep
       key={draft.stream}
       draft={draft}
-      errors={{ ...messagesBelow(errors, "config.destination"), ...messagesBelow(errors, "destination") }}
+      errors={{ ...messagesBelow(errors, "destination"), ...messagesBelow(errors, "streams.0") }}
       onDone={(choice) => done(2, choice)}
     />,
     <ScheduleStep
@@ -99,7 +101,7 @@ export function NewPipelinePage() {
 /** The step where the first field that the server refused can be changed. */
 function stepOf(fields: string[]): number {
   const field = fields[0] ?? "";
-  if (field.startsWith("config.destination") || field.startsWith("destination")) return 2;
+  if (field.startsWith("destination") || WRITTEN.includes(field)) return 2;
   if (field.startsWith("schedule")) return 3;
   return 4;
 }

@@ -130,16 +130,20 @@ export function usePreviewTransform(id: string) {
   });
 }
 
-export function useSaveTransform(id: string) {
+/** Saves a new version. `onSaved` is called before the page shows that version, which ends the component that saves. */
+export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (code: string): Promise<Pipeline> =>
       answer(
         api.PATCH("/api/v1/pipelines/{id}", {
           params: { path: { id } },
-          body: { config: { transforms: transformsOf(code) } },
+          body: { config: { streams: [{ transforms: transformsOf(code) }] } },
         }),
       ),
-    onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.pipelines.all }),
+    onSuccess: (pipeline) => {
+      onSaved(pipeline);
+      return client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
+    },
   });
 }

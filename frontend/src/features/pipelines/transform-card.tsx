@@ -15,7 +15,7 @@ const unchanged = () => undefined;
 /** The Python between source and destination, to read and, with the permission, to change. */
 export function TransformCard({ pipeline, edits }: { pipeline: Pipeline; edits: boolean }) {
   const [editing, setEditing] = useState(false);
-  const saved = pipeline.config.transforms?.[0]?.code ?? "";
+  const saved = pipeline.config.streams[0]?.transforms[0]?.code ?? "";
   if (saved === "" && !edits) return null;
   return (
     <section aria-labelledby="transform-title" className="card grid gap-3 p-4">
@@ -50,7 +50,10 @@ export function TransformCard({ pipeline, edits }: { pipeline: Pipeline; edits: 
 function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: string; onClose: () => void }) {
   const [code, setCode] = useState(saved);
   const preview = usePreviewTransform(pipeline.id);
-  const save = useSaveTransform(pipeline.id);
+  const save = useSaveTransform(pipeline.id, ({ version }) => {
+    showSuccess(`Saved as version ${version}. The next run uses it.`);
+    onClose();
+  });
   const wrong = transformError({ ...fieldMessages(preview.error), ...fieldMessages(save.error) });
   return (
     <>
@@ -59,14 +62,7 @@ function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: stri
         <Button
           look="primary"
           blocked={save.isPending ? "Saving" : code === saved ? "Nothing has changed" : null}
-          onClick={() =>
-            save.mutate(code, {
-              onSuccess: ({ version }) => {
-                showSuccess(`Saved as version ${version}. The next run uses it.`);
-                onClose();
-              },
-            })
-          }
+          onClick={() => save.mutate(code)}
         >
           Save
         </Button>

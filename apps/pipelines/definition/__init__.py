@@ -1,0 +1,43 @@
+"""The definition of a pipeline: from the document a person sends to what a version stores.
+
+`{"source": {connector_id | kind + config, version},
+  "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, transforms: [{kind: "python", code}]}],
+  "destination": {connector_id | kind + config}}`, for now with exactly one stream. Settings come from a saved connector
+or are inline; secrets of inline settings are stored apart, by paths like `source.config.password`.
+"""
+
+from apps.pipelines.definition.document import (
+    Definition,
+    Document,
+    Sent,
+    SideDocument,
+    SideName,
+    StreamDocument,
+    TransformDocument,
+    connector_ids,
+    joined_document,
+    mask,
+    plain_config,
+    python_of,
+)
+from apps.pipelines.definition.settling import settle, settle_source, with_transforms
+from apps.pipelines.definition.sides import Connectors
+
+__all__ = [
+    "Connectors",
+    "Definition",
+    "Document",
+    "Sent",
+    "SideDocument",
+    "SideName",
+    "StreamDocument",
+    "TransformDocument",
+    "connector_ids",
+    "joined_document",
+    "mask",
+    "plain_config",
+    "python_of",
+    "settle",
+    "settle_source",
+    "with_transforms",
+]

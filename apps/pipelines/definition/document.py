@@ -1,0 +1,131 @@
+"""The stored document of a definition, and what can be read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Literal, NotRequired, TypedDict
+from uuid import UUID
+
+from apps.connectors import catalogue, secrets
+from apps.engine.contract import SyncMode, WriteMode
+
+Sent = Mapping[str, Any]  # JSON that a person sent, of which nothing is known yet
+SideName = Literal["source", "destination"]
+SIDES: tuple[SideName, ...] = ("source", "destination")
+
+
+class SideDocument(TypedDict):
+    """Where records come from or go to: a saved connector, or a kind with inline settings."""
+
+    connector_id: str | None
+    kind: str
+    config: (
+        dict[str, Any] | None
+    )  # as the kind's schema says, without its secrets; None with a connector
+    version: NotRequired[int | None]  # of a custom source; None is the latest approved
+
+
+class TransformDocument(TypedDict):
+    """What changes the records of a stream on their way."""
+
+    kind: Literal["python"]
+    code: str
+
+
+class StreamDocument(TypedDict):
+    """What is read from the source, and how it is written."""
+
+    stream: str
+    table: str
+    sync_mode: SyncMode
+    cursor_field: str | None
+    primary_key: list[str]
+    write_mode: WriteMode
+    transforms: list[TransformDocument]
+
+
+class Document(TypedDict):
+    """A definition; `streams` has exactly one element for now."""
+
+    source: SideDocument
+    streams: list[StreamDocument]
+    destination: SideDocument
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A definition as stored: `document` may be shown once masked; `secrets` are its inline ones by path."""
+
+    document: Document
+    secrets: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hints(self) -> dict[str, str]:
+        return secrets.hints(self.secrets)
+
+    @property
+    def stream(self) -> StreamDocument:
+        """The only stream."""
+        (stream,) = self.document["streams"]
+        return stream
+
+
+def connector_ids(*documents: Sent) -> set[UUID]:
+    """Every well-formed connector id the documents name."""
+    found = set()
+    for document in documents:
+        for side in SIDES:
+            part = document.get(side)
+            pk = uuid_of(part.get("connector_id")) if isinstance(part, Mapping) else None
+            if pk:
+                found.add(pk)
+    return found
+
+
+def python_of(settled: Definition) -> str | None:
+    """The code of the stream's Python transform, if it has one."""
+    return next((one["code"] for one in settled.stream["transforms"]), None)
+
+
+def mask(document: Document, hints: Mapping[str, str]) -> Document:
+    """The document as a person sees it: each inline secret as `{"set": true, "last4": …}`."""
+    shown = deepcopy(document)
+    for side in SIDES:
+        part = shown[side]
+        if part["config"] is None:
+            continue
+        kind = catalogue.find(side, part["kind"])
+        own = below(hints, side)
+        part["config"] = secrets.mask(part["config"], own, kind.secrets if kind else frozenset())
+    return shown
+
+
+def plain_config(settled: Definition, side: SideName) -> dict[str, Any]:
+    """The inline settings of one side with their secrets."""
+    return secrets.join(settled.document[side]["config"] or {}, below(settled.secrets, side))
+
+
+def joined_document(settled: Definition) -> Sent:
+    """The document with its plain secrets, as a person would send it."""
+    plain: dict[str, Any] = {**deepcopy(settled.document)}
+    for side in SIDES:
+        if plain[side]["config"] is not None:
+            plain[side]["config"] = plain_config(settled, side)
+        else:
+            del plain[side]["config"]
+    return plain
+
+
+def below(by_path: Mapping[str, Any], side: SideName) -> dict[str, Any]:
+    """What belongs to the inline settings of one side, by the path inside them."""
+    start = f"{side}.config."
+    return {p.removeprefix(start): v for p, v in by_path.items() if p.startswith(start)}
+
+
+def uuid_of(value: Any) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

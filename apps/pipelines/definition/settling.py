@@ -1,0 +1,152 @@
+"""From the document a person sends to a definition, with everything that is wrong named by its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from apps.connectors import schemas
+from apps.connectors.catalogue import Kind
+from apps.connectors.custom_sources.kinds import Kinds
+from apps.connectors.schemas import Error, joined
+from apps.pipelines.definition.document import SIDES, Definition, Document, Sent, SideName
+from apps.pipelines.definition.sides import Connectors, Side
+from apps.pipelines.definition.streams import PLACE, Stream, settle_transforms
+
+PARTS = ("source", "streams", "destination")
+# Where each field was before a definition had `streams`; those of a side were inside that side.
+MOVED: Mapping[SideName, tuple[str, ...]] = {
+    "source": ("stream", "sync_mode", "cursor_field", "primary_key"),
+    "destination": ("table", "write_mode"),
+}
+MOVED_PART = "transforms"
+
+
+def settle(
+    sent: Sent,
+    *,
+    connectors: Connectors,
+    before: Definition | None = None,
+    patch: bool = False,
+) -> tuple[Definition, list[Error]]:
+    """The new definition, and what is wrong with it; fields are named as in `source.config.port`.
+
+    With `patch` each side and the stream are merged into what they were before, else only its stored secrets are kept.
+    With errors the definition is not whole, and of no use.
+    """
+    settling = _Settling(connectors, before, patch=patch)
+    settling.errors += schemas.unknown_fields(sent.keys() - {MOVED_PART}, PARTS)
+    settling.read_source(sent)
+    settling.read_side("destination", sent)
+    if not settling.errors:
+        settling.errors += _together(settling.document, connectors.kinds)
+    return settling.definition(), settling.errors
+
+
+def settle_source(sent: Sent, *, connectors: Connectors) -> tuple[Definition, list[Error]]:
+    """A definition of which only the source and the stream are looked at, for a preview. It has no destination."""
+    settling = _Settling(connectors, None, patch=False)
+    settling.read_source(sent)
+    return settling.definition(), settling.errors
+
+
+def with_transforms(
+    settled: Definition, transforms: Any, path: str
+) -> tuple[Definition, list[Error]]:
+    """The same definition with other transforms. Errors are named below `path`."""
+    kept, errors = settle_transforms(transforms, path)
+    document: Document = {
+        **settled.document,
+        "streams": [{**settled.stream, "transforms": kept}],
+    }
+    return Definition(document, settled.secrets), errors
+
+
+class _Settling:
+    """A document on its way from sent to stored, part by part."""
+
+    def __init__(self, connectors: Connectors, before: Definition | None, *, patch: bool) -> None:
+        self.connectors, self.before, self.patch = connectors, before, patch
+        self.document: dict[str, Any] = {}
+        self.secrets: dict[str, Any] = {}
+        self.errors: list[Error] = []
+
+    def read_source(self, sent: Sent) -> None:
+        self.errors += _moved(sent)
+        source = self.read_side("source", sent)
+        before = self.before.stream if self.before and self.patch else None
+        stream = Stream(source.streams, before)
+        given = [before] if before and "streams" not in sent else sent.get("streams")
+        self.document["streams"] = [stream.settle(given)]
+        self.errors += stream.errors
+
+    def read_side(self, name: SideName, sent: Sent) -> Side:
+        side = Side(name, self.before, patch=self.patch)
+        given = sent.get(name)
+        if isinstance(given, Mapping):
+            given = {field: value for field, value in given.items() if field not in MOVED[name]}
+        self.document[name], plain = side.settle(given, self.connectors)
+        self.secrets |= {joined(name, "config", path): value for path, value in plain.items()}
+        self.errors += side.errors
+        return side
+
+    def definition(self) -> Definition:
+        return Definition(cast(Document, self.document), self.secrets)
+
+
+def _moved(sent: Sent) -> list[Error]:
+    """An error for each field that is at the place of an older release."""
+    places = [
+        (joined(side, name), name)
+        for side in SIDES
+        for name in MOVED[side]
+        if isinstance(part := sent.get(side), Mapping) and name in part
+    ]
+    if MOVED_PART in sent:
+        places.append((MOVED_PART, MOVED_PART))
+    return [(old, f"This field has moved to {PLACE}.{name}.", "moved") for old, name in places]
+
+
+def _together(document: dict[str, Any], kinds: Kinds) -> list[Error]:
+    """Fill in the write mode, which follows from both sides, and refuse what does not go together."""
+    from_kind = kinds.find("source", document["source"]["kind"])
+    to_kind = kinds.find("destination", document["destination"]["kind"])
+    if from_kind is None or to_kind is None:
+        raise LookupError("both kinds were found before")
+    (stream,) = document["streams"]
+    if stream["write_mode"] is None:
+        stream["write_mode"] = _default_write_mode(stream, to_kind)
+    found = [*_reading_errors(stream, from_kind), *_writing_errors(stream, to_kind)]
+    return [(joined(PLACE, name), message, code) for name, message, code in found]
+
+
+def _reading_errors(stream: Mapping[str, Any], from_kind: Kind) -> list[Error]:
+    modes = from_kind.sync_modes(stream["stream"])
+    incremental = stream["sync_mode"] == "incremental"
+    if stream["sync_mode"] not in modes:
+        message = f"This stream can only do {' or '.join(modes)}."
+        return [("sync_mode", message, "unsupported")]
+    if incremental and not stream["cursor_field"] and from_kind.needs_cursor:
+        message = "An incremental sync of this source needs the field to follow."
+        return [("cursor_field", message, "required")]
+    return []
+
+
+def _writing_errors(stream: Mapping[str, Any], to_kind: Kind) -> list[Error]:
+    mode = stream["write_mode"]
+    if mode not in to_kind.write_modes:
+        message = f"{to_kind.title} can only {' or '.join(to_kind.write_modes)}."
+        return [("write_mode", message, "unsupported")]
+    if mode == "merge" and not stream["primary_key"]:
+        message = "Merging needs a primary key to tell which record replaces which."
+        return [("primary_key", message, "required")]
+    if mode == "replace" and stream["sync_mode"] == "incremental":
+        message = "An incremental sync appends or merges; replacing would leave only what is new."
+        return [("write_mode", message, "unsupported")]
+    return []
+
+
+def _default_write_mode(stream: Mapping[str, Any], to_kind: Kind) -> str:
+    if stream["sync_mode"] == "full_refresh":
+        return "replace" if "replace" in to_kind.write_modes else to_kind.write_modes[0]
+    return "merge" if stream["primary_key"] and "merge" in to_kind.write_modes else "append"
