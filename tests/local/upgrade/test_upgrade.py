@@ -195,6 +195,10 @@ class Ada:
     def post(self, path: str, **content: Any) -> Any:
         return _body(self.client.post(f"/api/v1/{path}", content, format="json"))
 
+    def pipelines(self) -> dict[str, str]:
+        """Their ids by name."""
+        return {one["name"]: one["id"] for one in self.get("pipelines")["results"]}
+
     def runs(self, status: str) -> dict[str, str]:
         """Their ids by the pipeline's name."""
         listed = self.get(f"runs?status={status}")["results"]
@@ -202,8 +206,7 @@ class Ada:
 
     def run(self, pipeline: str) -> Any:
         """A run of now, once it has ended."""
-        found = {one["name"]: one["id"] for one in self.get("pipelines")["results"]}
-        return self.ended(self.post(f"pipelines/{found[pipeline]}/run")["id"])
+        return self.ended(self.post(f"pipelines/{self.pipelines()[pipeline]}/run")["id"])
 
     def ended(self, run_id: str) -> Any:
         """The run, which must succeed."""
@@ -276,12 +279,19 @@ def test_an_older_installation_goes_on_where_it_was_and_doubles_nothing(
         assert rows("orders") == up_to(40)
         until(lambda: ada.get("org/invitations")["results"], lambda found: found[0]["sent_at"])
         until(jobs_of_before, lambda left: not left)
-    _see_the_pages(ada)
+    for run in ada.get("runs")["results"]:
+        assert ada.get(f"runs/{run['id']}/logs")["lines"]
+    _see_definitions_of_today(ada, ada.pipelines()["Orders"])
 
 
-def _see_the_pages(ada: Ada) -> None:
-    """What a person looks at first, of then and of now."""
-    for row in ada.get("pipelines")["results"]:
-        assert ada.get(f"pipelines/{row['id']}/versions")["results"]
-    for row in ada.get("runs")["results"]:
-        assert ada.get(f"runs/{row['id']}/logs")["lines"]
+def _see_definitions_of_today(ada: Ada, orders: str) -> None:
+    """Of a pipeline whose second version, made by the older release, added a transform."""
+    first, second = (ada.get(f"pipelines/{orders}/versions/{n}")["config"] for n in (1, 2))
+    [stream] = second["streams"]
+    assert (stream["stream"], stream["table"], stream["write_mode"]) == ("orders",) * 2 + (
+        "append",
+    )
+    assert "record['twice']" in stream.pop("transforms")[0]["code"]
+    assert first == {**second, "streams": [{**stream, "transforms": []}]}
+    [change] = ada.get(f"pipelines/{orders}/versions/2/diff")["changes"]
+    assert change["field"] == "streams.0.transforms"
