@@ -9,6 +9,7 @@ run of "Slow" is in the middle of its work, one of "Orders" waits in the queue, 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import re
 import shutil
@@ -24,9 +25,11 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
+from procrastinate.contrib.django import app
 from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
+from apps.background import registry
 from apps.engine.sync import state
 from config import env
 from local.database.binaries import wheel_binaries
@@ -55,6 +58,23 @@ JOBS = [
     ("orgs.mail_invitation", "mail", "todo"),
 ]
 ORDERS_BEFORE, SLOW_ROWS, SLOW_BEFORE, PAGE = 30, 200, 100, 10
+
+# The tasks of the older release: their queue, and what they are told. Jobs of them may wait at an upgrade.
+TASKS = {
+    "auth.mail_link": ("mail", ("user_id", "purpose", "email", "version")),
+    "auth.mail_notice": ("mail", ("email", "template")),
+    "connectors.sync_repository": ("repositories", ("org_id", "repository_id")),
+    "orgs.mail_invitation": ("mail", ("org_id", "invitation_id")),
+    "orgs.recheck_domain": ("mail", ("org_id", "domain_id")),
+    "orgs.recheck_domains": ("mail", ("timestamp",)),
+    "pipelines.remove_remains": ("removals", ("org_id", "pipeline_id")),
+    "runs.enforce_cancel": ("system", ("org_id", "run_id")),
+    "runs.execute": ("runs", ("org_id", "run_id")),
+    "runs.reconcile": ("system", ("timestamp",)),
+    "runs.retain": ("system", ("timestamp",)),
+    "runs.sweep": ("system", ("timestamp",)),
+    "runs.tick": ("system", ("timestamp",)),
+}
 
 
 class Shop:
@@ -249,6 +269,14 @@ def up_to(last: int) -> list[Any]:
     return [(n,) for n in range(1, last + 1)]
 
 
+def test_jobs_of_the_older_release_can_be_done() -> None:
+    for name, (queue, told) in TASKS.items():
+        task = app.tasks[name]
+        assert task.queue == queue
+        assert queue in registry.queues()
+        inspect.signature(task.func).bind(**dict.fromkeys(told))
+
+
 def test_an_older_installation_goes_on_where_it_was_and_doubles_nothing(
     installation: None, shop: Shop, api: Api
 ) -> None:
@@ -288,7 +316,9 @@ def _see_definitions_of_today(ada: Ada, orders: str) -> None:
     """Of a pipeline whose second version, made by the older release, added a transform."""
     first, second = (ada.get(f"pipelines/{orders}/versions/{n}")["config"] for n in (1, 2))
     [stream] = second["streams"]
-    assert (stream["stream"], stream["table"], stream["write_mode"]) == ("orders",) * 2 + (
+    assert (stream["stream"], stream["table"], stream["write_mode"]) == (
+        "orders",
+        "orders",
         "append",
     )
     assert "record['twice']" in stream.pop("transforms")[0]["code"]
