@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
-from typing import Any
 
 from apps.connectors import schemas
 from apps.connectors.models import ConnectorRole
 from apps.connectors.schemas import Error, Pattern, Schema
 from apps.engine import catalogue
 from apps.engine.catalogue import ConnectorKind
+from apps.json import JsonObject
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Kind:
         return self.entry.needs_cursor
 
     @cached_property
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> JsonObject:
         """The entry as the API shows it."""
         shown = asdict(self.entry)
         return {

@@ -10,17 +10,18 @@ from typing import Any
 from apps.connectors import places, schemas, secrets
 from apps.connectors.catalogue import Kind
 from apps.connectors.schemas import Error, joined
+from apps.json import JsonObject, JsonValue
 
 
 @dataclass(frozen=True)
 class StoredSettings:
     """Settings as stored: what may be shown, and apart from it the secrets by path."""
 
-    shown: dict[str, Any] = field(default_factory=dict)
-    secrets: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, JsonValue] = field(default_factory=dict)
+    secrets: dict[str, JsonValue] = field(default_factory=dict)
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, JsonValue]:
         return secrets.join(self.shown, self.secrets)
 
     @property
@@ -33,7 +34,7 @@ EMPTY = StoredSettings()
 
 def settle(
     kind: Kind,
-    sent: Mapping[str, Any],
+    sent: JsonObject,
     *,
     before: StoredSettings = EMPTY,
     patch: bool = False,
@@ -54,7 +55,7 @@ def settle(
     return settled, [(joined(path, name), message, code) for name, message, code in found]
 
 
-def _patched(before: Mapping[str, Any], sent: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[str]]:
     """JSON Merge Patch of `before`, and the paths that come from there."""
     inherited: set[str] = set()
 
@@ -95,7 +96,7 @@ def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
 
 
 def _sent_elsewhere(
-    kind: Kind, before: StoredSettings, shown: Mapping[str, Any], kept: set[str]
+    kind: Kind, before: StoredSettings, shown: JsonObject, kept: set[str]
 ) -> list[Error]:
     if not kept:
         return []

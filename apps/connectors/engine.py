@@ -12,11 +12,11 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 import structlog
@@ -24,8 +24,22 @@ from django.conf import settings
 
 from apps.connectors import sandboxes, storage
 from apps.engine import EngineSupervisor
+from apps.engine.answers import (
+    Checked,
+    Discovered,
+    Failure,
+    Field,
+    Previewed,
+    Report,
+    Repository,
+    Step,
+    Stream,
+    Tried,
+    Unpacked,
+)
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.failures import EngineError, TimedOut, Unavailable
+from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.web.problems import Problem
 
@@ -43,7 +57,24 @@ REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
 _TOO_LONG = "It takes too long to read: write less, or simpler."
 
-Answer = dict[str, Any]
+
+class Streams(TypedDict):
+    """The streams of a source, or why they cannot be listed."""
+
+    ok: bool
+    streams: list[Stream]
+    failure: Failure | None
+
+
+class Preview(TypedDict):
+    """At most as many records as were asked for, or why there are none."""
+
+    ok: bool
+    records: list[JsonObject]
+    rejected: int
+    columns: list[Field]
+    ms: float
+    failure: Failure | None
 
 
 def check(
@@ -51,10 +82,10 @@ def check(
     org_id: UUID,
     role: str,
     kind: str,
-    config: Mapping[str, Any],
+    config: JsonObject,
     code: CodeSpec | None = None,
-) -> Answer:
-    """`{ok, steps: [{step, ok, message, ms}]}`; what kept the engine from checking is a failed step."""
+) -> Checked:
+    """What kept the engine from checking is a failed step."""
     payload = {
         "role": role,
         "kind": kind,
@@ -64,18 +95,19 @@ def check(
         **_of(org_id),
     }
     try:
-        return _ask("check", org_id, payload, CHECK_SECONDS)
+        found: Checked = _ask("check", org_id, payload, CHECK_SECONDS)
+        return found
     except Unavailable:
         raise
     except EngineError as error:
-        step = {"step": str(error.failure_class), "ok": False, "message": error.message, "ms": 0.0}
+        step = Step(step=str(error.failure_class), ok=False, message=error.message, ms=0.0)
         return {"ok": False, "steps": [step]}
 
 
 def discover(
-    *, org_id: UUID, kind: str, config: Mapping[str, Any], code: CodeSpec | None = None
-) -> Answer:
-    """`{ok, streams, failure}`."""
+    *, org_id: UUID, kind: str, config: JsonObject, code: CodeSpec | None = None
+) -> Streams:
+    """Which streams a source offers."""
     payload = {
         "role": "source",
         "kind": kind,
@@ -84,7 +116,7 @@ def discover(
         **_of(org_id),
     }
     try:
-        found = _ask("discover", org_id, payload, CHECK_SECONDS)
+        found: Discovered = _ask("discover", org_id, payload, CHECK_SECONDS)
     except Unavailable:
         raise
     except EngineError as error:
@@ -94,8 +126,8 @@ def discover(
 
 def preview(
     *, org_id: UUID, source: SourceSpec, limit: int, transform: CodeSpec | None = None
-) -> Answer:
-    """`{ok, records, rejected, columns, ms, failure}` with at most `limit` records. Writes nothing anywhere."""
+) -> Preview:
+    """At most `limit` records. Writes nothing anywhere."""
     payload = {
         "role": "source",
         **asdict(source),
@@ -104,7 +136,7 @@ def preview(
         **_of(org_id),
     }
     try:
-        found = _ask("preview", org_id, payload, PREVIEW_SECONDS)
+        found: Previewed = _ask("preview", org_id, payload, PREVIEW_SECONDS)
     except Unavailable:
         raise
     except EngineError as error:
@@ -126,44 +158,49 @@ def preview(
     }
 
 
-def validate(*, org_id: UUID, code: str) -> Answer:
+def validate(*, org_id: UUID, code: str) -> Report:
     """The report on a text (`apps.engine.authoring.report`). Runs nothing of it. Raises Invalid, Unavailable."""
     payload = {"kind": "custom", "text": code}
     with _invalid("code"):
-        return _ask("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
+        found: Report = _ask("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
+        return found
 
 
-def validate_transform(*, org_id: UUID, code: str, field: str) -> Answer:
+def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
     """The report on a transform's text, of which only the messages are filled. Runs nothing of it.
 
     Raises Unavailable, and Invalid that names `field`.
     """
     payload = {"kind": "transform", "text": code}
     with _invalid(field):
-        return _ask("validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
+        found: Report = _ask("validate_transform", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
+        return found
 
 
-def read_repository(*, org_id: UUID, config: Mapping[str, Any]) -> Answer:
+def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
     """What a branch holds: see `apps.engine.repository.read_repository`. Raises EngineError."""
     payload = {"role": "source", "kind": "repository", "config": dict(config), **_of(org_id)}
-    return _ask("read_repository", org_id, payload, REPOSITORY_SECONDS)
+    found: Repository = _ask("read_repository", org_id, payload, REPOSITORY_SECONDS)
+    return found
 
 
-def unpack(*, org_id: UUID, filename: str, content: str) -> Answer:
+def unpack(*, org_id: UUID, filename: str, content: str) -> Unpacked:
     """The files of an upload, base64 as `content`: see `apps.engine.authoring.bundles.unpack`.
 
     Raises Invalid, Unavailable.
     """
     payload = {"kind": "upload", "filename": filename, "content": content}
     with _invalid("content"):
-        return _ask("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
+        found: Unpacked = _ask("unpack", org_id, payload, UNPACK_SECONDS, UNPACK_CPU)
+        return found
 
 
-def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Answer:
+def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Tried:
     """What an author sees of a preview: see `apps.engine.trial.try_source`."""
     payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
     try:
-        return _ask("try_source", org_id, payload, PREVIEW_SECONDS)
+        found: Tried = _ask("try_source", org_id, payload, PREVIEW_SECONDS)
+        return found
     except Unavailable:
         raise
     except EngineError as error:
@@ -222,10 +259,11 @@ def _seat(org_id: UUID) -> Iterator[None]:
 def _ask(
     name: str,
     org_id: UUID,
-    payload: Mapping[str, Any],
+    payload: JsonObject,
     seconds: float,
     cpu_seconds: int | None = None,
-) -> Answer:
+) -> Any:
+    """The call's answer; `apps.engine.answers` says what each call answers."""
     with _seat(org_id):
         try:
             return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds)
@@ -257,7 +295,7 @@ def _of(org_id: UUID) -> dict[str, Any]:
     }
 
 
-def _failure(error: EngineError) -> Answer:
+def _failure(error: EngineError) -> Failure:
     return {
         "failure_class": str(error.failure_class),
         "message": error.message,

@@ -12,6 +12,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from apps.json import JsonObject
+
 Schema = Mapping[str, Any]
 Error = tuple[str, str, str]  # field path, message, code
 Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or place in a list
@@ -29,7 +31,7 @@ TYPES = {
 }
 
 
-def errors(schema: Schema, config: Any, path: str = "") -> list[Error]:
+def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
     """What is wrong with `config`, each once; fields are named below `path`."""
     found: dict[Error, None] = {}
     for error in Draft202012Validator(dict(schema)).iter_errors(config):

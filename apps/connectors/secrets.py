@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apps.connectors.schemas import Error, Pattern
+from apps.json import JsonObject, JsonValue
 
 HINT_FROM = 12  # characters; the last four of a shorter secret would say too much of it
 UNSET = {"set": False}
 
-Secrets = dict[str, Any]
+Secrets = JsonObject  # by path
 Hints = Mapping[str, str]
 
 
@@ -31,11 +32,11 @@ class Merged:
 
 
 def split(
-    config: Mapping[str, Any], patterns: frozenset[Pattern]
-) -> tuple[dict[str, Any], Secrets]:
+    config: JsonObject, patterns: frozenset[Pattern]
+) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
     """(what may be shown, {path: secret}). An empty or null secret is not one and stays."""
     shown = deepcopy(dict(config))
-    found: Secrets = {}
+    found: dict[str, JsonValue] = {}
     for pattern in patterns:
         for holder, key, path in list(_places(shown, pattern)):
             if holder[key] in (None, ""):
@@ -45,7 +46,7 @@ def split(
     return shown, found
 
 
-def hints(secrets: Mapping[str, Any]) -> dict[str, str]:
+def hints(secrets: Secrets) -> dict[str, str]:
     """{path: last four characters}, empty where four characters would say too much."""
     return {
         path: value[-4:] if isinstance(value, str) and len(value) >= HINT_FROM else ""
@@ -53,7 +54,7 @@ def hints(secrets: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def mask(shown: Mapping[str, Any], hint: Hints, patterns: frozenset[Pattern]) -> dict[str, Any]:
+def mask(shown: JsonObject, hint: Hints, patterns: frozenset[Pattern]) -> dict[str, JsonValue]:
     """What a person sees: each stored secret as its marker, each empty one as `{"set": false}`."""
     masked = deepcopy(dict(shown))
     for pattern in patterns:
@@ -65,7 +66,7 @@ def mask(shown: Mapping[str, Any], hint: Hints, patterns: frozenset[Pattern]) ->
     return masked
 
 
-def join(shown: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+def join(shown: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
     """The plain settings: `split` undone."""
     plain = deepcopy(dict(shown))
     for path, value in secrets.items():
@@ -73,7 +74,7 @@ def join(shown: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]
     return plain
 
 
-def merge(sent: Mapping[str, Any], stored: Secrets, patterns: frozenset[Pattern]) -> Merged:
+def merge(sent: JsonObject, stored: Secrets, patterns: frozenset[Pattern]) -> Merged:
     """`sent` with the stored secrets it keeps: by their marker, or by leaving the field out.
 
     Inside lists and maps only a marker keeps, because a place in a list says nothing about what was meant.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from apps.connectors.models import ConnectorRole
+from apps.connectors.services import ConnectorChanges
+from apps.json import JsonObject
 from apps.orgs.http.texts import NameField, ProseField
 
 DEEPEST = 20  # levels of nesting in settings
@@ -97,7 +100,16 @@ class ConnectorDetail(ConnectorRow):
     version = serializers.IntegerField()
 
 
-class ConnectorCreate(serializers.Serializer[Any]):
+class NewConnector(TypedDict):
+    name: str
+    role: str
+    kind: str
+    config: JsonObject
+    description: str
+    domain_id: UUID | None
+
+
+class ConnectorCreate(serializers.Serializer[NewConnector]):
     name = NameField(max_length=NAME)
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
@@ -106,7 +118,7 @@ class ConnectorCreate(serializers.Serializer[Any]):
     domain_id = serializers.UUIDField(allow_null=True, default=None)
 
 
-class ConnectorUpdate(serializers.Serializer[Any]):
+class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
     name = NameField(max_length=NAME, required=False)
     config = SettingsField(
         required=False,
@@ -118,7 +130,7 @@ class ConnectorUpdate(serializers.Serializer[Any]):
     domain_id = serializers.UUIDField(allow_null=True, required=False)
 
 
-class ConnectorReplace(serializers.Serializer[Any]):
+class ConnectorReplace(serializers.Serializer[ConnectorChanges]):
     name = NameField(max_length=NAME)
     config = SettingsField(help_text="All settings; secrets that are left out are kept.")
     description = ProseField(max_length=1000, allow_blank=True, default="", trim_whitespace=False)
@@ -132,7 +144,13 @@ class ConnectorFilter(serializers.Serializer[Any]):
     q = serializers.CharField(max_length=120, required=False, allow_blank=True)
 
 
-class CheckRequest(serializers.Serializer[Any]):
+class UnsavedSettings(TypedDict):
+    role: str
+    kind: str
+    config: JsonObject
+
+
+class CheckRequest(serializers.Serializer[UnsavedSettings]):
     role = serializers.ChoiceField(ConnectorRole.choices)
     kind = serializers.CharField(max_length=60)
     config = SettingsField()

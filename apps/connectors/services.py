@@ -5,8 +5,7 @@ Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -19,6 +18,7 @@ from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.exceptions import ConnectorInUse, ConnectorNameTaken
 from apps.connectors.models import Connector, ConnectorQuerySet
+from apps.json import JsonObject, JsonValue
 from apps.orgs import audit, vault
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -30,6 +30,15 @@ from apps.orgs.versions import Match, require_match
 SEALED_FOR = "connector"
 
 
+class ConnectorChanges(TypedDict, total=False):
+    """What is changed of a connector; what is left out stays."""
+
+    name: str
+    description: str
+    domain_id: UUID | None
+    config: JsonObject
+
+
 def create(
     *,
     org: Org,
@@ -37,7 +46,7 @@ def create(
     role: str,
     kind: str,
     name: str,
-    config: Mapping[str, Any],
+    config: JsonObject,
     description: str = "",
     domain_id: UUID | None = None,
 ) -> Connector:
@@ -74,7 +83,7 @@ def update(
     org: Org,
     by: Principal,
     connector_id: UUID,
-    changes: Mapping[str, Any],
+    changes: ConnectorChanges,
     patch: bool = True,
     match: Match = None,
 ) -> Connector:
@@ -99,7 +108,9 @@ def update(
         if settled != stored:
             _hold(org, connector, settled)
             connector.checked_at, connector.check_ok = None, None
-    changed = {k: [before[k], v] for k, v in _audited(connector).items() if before[k] != v}
+    changed: dict[str, JsonValue] = {
+        k: [before[k], v] for k, v in _audited(connector).items() if before[k] != v
+    }
     if replaced:
         changed["secrets_replaced"] = [None, sorted(replaced)]
     if not changed:
@@ -155,7 +166,7 @@ def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
     )
 
 
-def resolve(org: Org, connector: Connector) -> tuple[str, dict[str, Any]]:
+def resolve(org: Org, connector: Connector) -> tuple[str, dict[str, JsonValue]]:
     """(kind, plain settings with their secrets). Never show, log or store the answer."""
     return connector.kind, stored_settings(org, connector).plain
 
@@ -167,7 +178,7 @@ def stored_settings(org: Org, connector: Connector) -> StoredSettings:
     return StoredSettings(dict(connector.config), opened)
 
 
-def shown_config(connector: Connector) -> dict[str, Any]:
+def shown_config(connector: Connector) -> dict[str, JsonValue]:
     """The settings with `{"set": true, "last4": …}` in place of each secret."""
     kind = catalogue.find(connector.role, connector.kind)
     patterns = kind.secrets if kind else frozenset()
@@ -182,7 +193,7 @@ def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
 
 
 def checked(
-    kind: Kind, config: Mapping[str, Any], *, before: StoredSettings = EMPTY, patch: bool = False
+    kind: Kind, config: JsonObject, *, before: StoredSettings = EMPTY, patch: bool = False
 ) -> StoredSettings:
     settled, errors = configuration.settle(kind, config, before=before, patch=patch, path="config")
     if errors:
@@ -234,7 +245,7 @@ def _save(connector: Connector, *, new: bool) -> None:
         raise ConnectorNameTaken from None
 
 
-def _audited(connector: Connector) -> dict[str, Any]:
+def _audited(connector: Connector) -> JsonObject:
     return {
         "name": connector.name,
         "description": connector.description,

@@ -18,6 +18,7 @@ from apps.connectors.serializers import (
     ConnectorRow,
     ConnectorUpdate,
 )
+from apps.connectors.services import ConnectorChanges
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
@@ -172,7 +173,7 @@ class ConnectorById(OrgView):
         return Response(status=204)
 
     def change(
-        self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
+        self, request: Request, pk: UUID, changes: ConnectorChanges, *, patch: bool
     ) -> Response:
         changed = services.update(
             org=self.org,

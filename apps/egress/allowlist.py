@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from apps.egress.exceptions import NotAHost
+from apps.json import JsonObject
 
 USUAL_PORTS = frozenset({80, 443})
 ANY = "*"
@@ -43,7 +43,7 @@ def problem(entry: str) -> str | None:
     return None
 
 
-def settled(entries: Iterable[str], config: Mapping[str, Any]) -> AllowList:
+def settled(entries: Iterable[str], config: JsonObject) -> AllowList:
     """The list with each `{setting}` replaced by the host that setting names. Raises NotAHost."""
     return AllowList(tuple(_settled(entry, config) for entry in entries))
 
@@ -61,7 +61,7 @@ def host_of(url: str) -> str | None:
     return name if port is None or port in USUAL_PORTS else f"{name}:{port}"
 
 
-def _settled(entry: str, config: Mapping[str, Any]) -> str:
+def _settled(entry: str, config: JsonObject) -> str:
     setting = _SETTING.fullmatch(entry)
     if setting is None:
         return entry

@@ -61,7 +61,7 @@ def notice(
     return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{short}"
 
 
-def dumps(body: Mapping[str, Any]) -> str:
+def dumps(body: object) -> str:
     """JSON that PostgreSQL can hold: a NUL, which it cannot, is shown as the sign for it."""
     text = orjson.dumps(body, default=str, option=_OPTIONS).decode()
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text

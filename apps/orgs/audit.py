@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from apps.auth import names
+from apps.json import JsonObject
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Actor, Principal
 
@@ -21,7 +20,7 @@ def record(
     object_kind: str,
     object_id: UUID | None,
     object_label: str = "",
-    changes: Mapping[str, Any] | None = None,
+    changes: JsonObject | None = None,
 ) -> None:
     """Add one event. `changes` is {field: [before, after]} with secrets already replaced by their hints."""
     actor = by.actor

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -19,6 +19,15 @@ from apps.web.problems import Problem
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+
+
+class Row(Protocol):
+    """A row of a `.values()` query: its columns by name."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,11 @@ def limit_of(request: Request) -> int:
 
 def page(
     request: Request,
-    rows: QuerySet[Any, dict[str, Any]],
+    rows: QuerySet[Any, RowT],
     *,
     orders: Mapping[str, Order],
     default: str,
-    render: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    render: Callable[[RowT], object] | None = None,
 ) -> Response:
     """One page of `rows` (a `.values()` query with `id` and the sort columns), in two queries.
 
@@ -105,7 +114,7 @@ def page(
     after, before = _ways(found, more, cursor, name, order)
     return Response(
         {
-            "results": [render(row) for row in found],
+            "results": [render(row) for row in found] if render else found,
             "next": after,
             "previous": before,
             "count": rows.order_by().values("id").count(),
@@ -114,7 +123,7 @@ def page(
 
 
 def _ways(
-    found: list[dict[str, Any]], more: bool, cursor: Cursor | None, name: str, order: Order
+    found: Sequence[Row], more: bool, cursor: Cursor | None, name: str, order: Order
 ) -> tuple[str | None, str | None]:
     """The cursors after and before this page; where its rows have gone meanwhile, at least the way back."""
     backwards = cursor is not None and cursor.backwards
@@ -137,8 +146,8 @@ def _turned(cursor: Cursor, order: Order) -> str:
 
 
 def _window(
-    rows: QuerySet[Any, dict[str, Any]], order: Order, cursor: Cursor | None, limit: int
-) -> list[dict[str, Any]]:
+    rows: QuerySet[Any, RowT], order: Order, cursor: Cursor | None, limit: int
+) -> list[RowT]:
     descending = order.descending != (cursor is not None and cursor.backwards)
     if cursor:
         side = "lt" if descending else "gt"
@@ -154,7 +163,7 @@ def _window(
     return list(rows.order_by(f"{sign}{order.column}", f"{sign}id")[: limit + 1])
 
 
-def _cursor_at(edge: dict[str, Any], name: str, order: Order, *, backwards: bool) -> str:
+def _cursor_at(edge: Row, name: str, order: Order, *, backwards: bool) -> str:
     value = edge[order.column]
     text = value.isoformat() if isinstance(value, datetime) else str(value)
     return Cursor(name, backwards, text, edge["id"]).encode()

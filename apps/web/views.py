@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from rest_framework.request import Request
 from rest_framework.serializers import BaseSerializer, Field, ListSerializer, Serializer
@@ -12,6 +12,8 @@ from rest_framework.views import APIView
 
 from apps.web.problems import Problem
 from apps.web.wire import refuse_nul_in_query
+
+DataT = TypeVar("DataT")  # what a form's validated data is, as a TypedDict
 
 
 class PublicView(APIView):
@@ -21,16 +23,19 @@ class PublicView(APIView):
 
 
 def data_of(
-    serializer: type[Serializer[Any]], request: Request, *, partial: bool = False
-) -> dict[str, Any]:
-    """The validated body. Unknown fields are errors that name the field, because a typo loses data."""
+    serializer: type[Serializer[DataT]], request: Request, *, partial: bool = False
+) -> DataT:
+    """The validated body, of the type the form is declared with: `class Login(Serializer[LoginData])`.
+
+    Unknown fields are errors that name the field, because a typo loses data.
+    """
     form = serializer(data=request.data, partial=partial)
     unknown = list(_unknown_fields(form, request.data))
     if unknown:
         errors = [(name, "This field is not known.", "unknown") for name in unknown]
         raise Problem(422, "Some fields are invalid.", "invalid", errors)
     form.is_valid(raise_exception=True)
-    return dict(form.validated_data)
+    return cast(DataT, dict(form.validated_data))
 
 
 def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") -> Iterator[str]:
@@ -48,13 +53,13 @@ def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") 
                 yield from _unknown_fields(inner, data[name], f"{path}{name}.")
 
 
-def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
-    """The validated query parameters of a list; `cursor`, `limit` and `order` belong to apps.web.paging."""
+def query_of(serializer: type[Serializer[DataT]], request: Request) -> DataT:
+    """The validated query parameters of a list, typed as `data_of` does it; `cursor`, `limit` and `order` belong to apps.web.paging."""
     values = {
         k: v for k, v in request.query_params.items() if k not in {"cursor", "limit", "order"}
     }
     if not values and (defaults := _defaults(serializer)) is not None:
-        return dict(defaults)
+        return cast(DataT, dict(defaults))
     refuse_nul_in_query(values)
     form = serializer(data=values)
     unknown = sorted(set(values) - set(form.fields))
@@ -62,7 +67,7 @@ def query_of(serializer: type[Serializer[Any]], request: Request) -> dict[str, A
         errors = {name: ["This parameter is not known."] for name in unknown} or form.errors
         flat = [(str(name), str(messages[0]), "invalid") for name, messages in errors.items()]
         raise Problem(400, "Some query parameters are invalid.", "malformed", flat)
-    return dict(form.validated_data)
+    return cast(DataT, dict(form.validated_data))
 
 
 @lru_cache(maxsize=64)

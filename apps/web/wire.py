@@ -103,7 +103,7 @@ def refuse_nul(value: Any) -> None:
         raise Problem(422, "Some fields are invalid.", "invalid", errors)
 
 
-def refuse_nul_in_query(values: Mapping[str, Any]) -> None:
+def refuse_nul_in_query(values: Mapping[str, object]) -> None:
     """The same for query parameters: a 400, as for all of them."""
     if (path := next(_with_nul(values), None)) is not None:
         errors = [(path, "NUL is not allowed.", "nul")]

@@ -163,7 +163,7 @@ def test_a_child_answers_what_the_function_answers(
     supervisor: EngineSupervisor, area: dict[str, Any]
 ) -> None:
     payload = asking("files", {"path": "a.csv"}, "a", files=area, limit=3)
-    found = supervisor.call("preview", payload, timeout=30)
+    found: Any = supervisor.call("preview", payload, timeout=30)
     assert [row["n"] for row in found["records"]] == [0, 1, 2]
     assert supervisor.call("check", payload, timeout=30)["ok"] is True
     assert supervisor.call("discover", payload, timeout=30)["streams"]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from apps.engine.contract import Succeeded
 from apps.engine.failures import ConfigurationError, EngineError, FailureClass, TimedOut
 from apps.engine.process.forks import ROOT
 from apps.engine.process.supervisor import EngineSupervisor
+from apps.json import JsonObject
 from tests.engine.conftest import Rehearsal
 
 Rehearse = Callable[..., Rehearsal]
@@ -35,15 +37,21 @@ def test_importing_the_engine_loads_neither_polars_nor_bizon() -> None:
 
 
 def test_a_call_answers_what_the_engine_answers(supervisor: EngineSupervisor) -> None:
-    payload = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
+    payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     assert supervisor.call("check", payload, 30)["ok"]
-    found = supervisor.call("discover", payload, 30)
+    found: Any = supervisor.call("discover", payload, 30)
     assert "creatures" in [stream["name"] for stream in found["streams"]]
-    assert len(supervisor.call("preview", payload, 30)["records"]) == 5
+    previewed: Any = supervisor.call("preview", payload, 30)
+    assert len(previewed["records"]) == 5
 
 
 def test_a_call_raises_the_failure_it_ended_with(supervisor: EngineSupervisor) -> None:
-    payload = {"role": "source", "kind": "dummy", "config": {"rows": "many"}, "stream": "x"}
+    payload: JsonObject = {
+        "role": "source",
+        "kind": "dummy",
+        "config": {"rows": "many"},
+        "stream": "x",
+    }
     with pytest.raises(ConfigurationError):
         supervisor.call("check", payload, 30)
 
@@ -55,7 +63,12 @@ def test_only_the_named_calls_exist(supervisor: EngineSupervisor) -> None:
 
 def test_a_call_that_takes_too_long_is_killed(supervisor: EngineSupervisor) -> None:
     config = {"hang_after": 0}
-    payload = {"role": "source", "kind": "dummy", "config": config, "stream": "generated"}
+    payload: JsonObject = {
+        "role": "source",
+        "kind": "dummy",
+        "config": config,
+        "stream": "generated",
+    }
     began = time.monotonic()
     with pytest.raises(TimedOut) as raised:
         supervisor.call("preview", payload, 0.5)
@@ -67,7 +80,7 @@ def test_many_runs_and_calls_at_once_do_not_disturb_each_other(
     rehearse: Rehearse, supervisor: EngineSupervisor
 ) -> None:
     runs = [rehearse({"rows": 100 * n, "password": f"pass-{n}"}) for n in range(1, 9)]
-    payload = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
+    payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     with ThreadPoolExecutor(12) as pool:
         outcomes = [pool.submit(run.attempt) for run in runs]
         checks = [pool.submit(supervisor.call, "check", payload, 30) for _ in range(4)]
@@ -79,7 +92,7 @@ def test_many_runs_and_calls_at_once_do_not_disturb_each_other(
 
 
 def test_a_request_larger_than_a_pipe_arrives_whole(supervisor: EngineSupervisor) -> None:
-    payload = {
+    payload: JsonObject = {
         "role": "source",
         "kind": "dummy",
         "config": {},
@@ -153,7 +166,7 @@ def test_the_children_die_with_a_killed_owner(tmp_path: Path, rehearse: Rehearse
 def test_nothing_is_started_before_it_is_needed_and_it_ends_when_idle() -> None:
     engine = EngineSupervisor(idle_timeout=2)
     assert engine.server_pid is None
-    payload = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
+    payload: JsonObject = {"role": "source", "kind": "dummy", "config": {}, "stream": "creatures"}
     assert engine.call("check", payload, 30)["ok"]
     first = engine.server_pid
     assert first is not None

@@ -145,7 +145,7 @@ _MISBEHAVE: dict[str, Any] = {
     "tuple": lambda source, after: ([], {}),
     "dict": lambda source, after: {"records": []},
     "rows_none": lambda source, after: rows_page(None, {}),  # type: ignore[arg-type]
-    "bad_pagination": lambda source, after: rows_page([], {"when": object()}),
+    "bad_pagination": lambda source, after: rows_page([], {"when": object()}),  # type: ignore[dict-item]
     "same_page": _same_page,
     "records": _records,
     "rejected": _some_rejected,

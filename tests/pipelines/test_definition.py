@@ -90,7 +90,8 @@ def test_the_good_document_is_good() -> None:
         "source.config.auth.token": "a-token-of-a-good-length",
         "destination.config.password": "p",
     }
-    assert definition.joined_document(settled)["source"]["config"] == GOOD["source"]["config"]
+    document: Any = definition.joined_document(settled)
+    assert document["source"]["config"] == GOOD["source"]["config"]
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,28 +6,29 @@ inside the org's scope, and answers a question; whoever asks it leaves the scope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from apps.connectors import engine, services
 from apps.connectors.custom_sources import kinds as custom_kinds
-from apps.connectors.engine import Answer
+from apps.connectors.engine import Streams
 from apps.connectors.exceptions import NotASource
 from apps.connectors.models import Connector, ConnectorRole
+from apps.engine.answers import Checked
+from apps.json import JsonObject
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
 
 
-def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question[Answer]:
+def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question[Checked]:
     """Does this connector work? The connector remembers the answer. Raises NotFound and PermissionMissing."""
     connector = _checkable(org, by, connector_id)
     kind, config = services.resolve(org, connector)
 
-    def remember(answer: Answer) -> None:
+    def remember(answer: Checked) -> None:
         services.note_check(
             org=org, connector_id=connector_id, version=connector.version, ok=answer["ok"]
         )
@@ -40,8 +41,8 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question[Answ
 
 
 def check_unsaved(
-    *, org: Org, by: Principal, role: str, kind: str, config: Mapping[str, Any]
-) -> Question[Answer]:
+    *, org: Org, by: Principal, role: str, kind: str, config: JsonObject
+) -> Question[Checked]:
     """Would these settings work? They belong to no domain yet. Raises Invalid and PermissionMissing."""
     _require_somewhere(by)
     known = services.known_kind(org, role, kind)
@@ -49,7 +50,7 @@ def check_unsaved(
     return Question(ask, _require_somewhere)
 
 
-def streams(*, org: Org, by: Principal, connector_id: UUID) -> Question[Answer]:
+def streams(*, org: Org, by: Principal, connector_id: UUID) -> Question[Streams]:
     """Which streams does this source offer? Raises NotFound and NotASource."""
     readable = partial(services.readable, org=org, connector_id=connector_id)
     connector = readable(by=by)
@@ -72,6 +73,6 @@ def _require_somewhere(by: Principal) -> None:
         by.require(Permission.CONNECTORS_EDIT)
 
 
-def _check(org: Org, role: str, kind: str, config: Mapping[str, Any]) -> Callable[[], Answer]:
+def _check(org: Org, role: str, kind: str, config: JsonObject) -> Callable[[], Checked]:
     code = custom_kinds.code_of(org, kind)
     return partial(engine.check, org_id=org.pk, role=role, kind=kind, config=config, code=code)

@@ -12,6 +12,7 @@ from apps.connectors import catalogue
 from apps.connectors.catalogue import Kind
 from apps.connectors.models import CUSTOM, ConnectorRole, CustomSource, CustomSourceVersion
 from apps.connectors.schemas import Error
+from apps.engine.answers import Report
 from apps.engine.catalogue import ConnectorKind, StreamKind
 from apps.engine.contract import CodeSpec
 from apps.orgs.exceptions import Invalid
@@ -96,7 +97,7 @@ def code(version: CustomSourceVersion) -> CodeSpec:
     )
 
 
-def kind_of(source: CustomSource, report: Mapping[str, Any]) -> Kind:
+def kind_of(source: CustomSource, report: Report) -> Kind:
     """The kind a version's report describes."""
     streams = tuple(StreamKind(s["name"], tuple(s["sync_modes"])) for s in report["streams"])
     modes = {mode for stream in streams for mode in stream.sync_modes} or {"full_refresh"}

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from apps.auth import names
 from apps.connectors.custom_sources.texts import Text
 from apps.connectors.models import CustomSource
+from apps.engine.answers import File
 
 WORDS = ("created", "updated", "unchanged", "archived", "failed")
 MESSAGE = 500  # characters
 PATH = 500
 
-File = Mapping[
-    str, Any
-]  # {path, text, report} or {path, problem}, see apps.engine.authoring.bundles
-Outcome = dict[str, Any]
+
+class Outcome(TypedDict):
+    """What became of a file: one of WORDS, and the source it concerns."""
+
+    path: str
+    outcome: str
+    message: str
+    source_id: str | None
+    version: int | None
 
 
 def outcome(

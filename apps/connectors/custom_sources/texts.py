@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from apps.connectors import engine
+from apps.engine.answers import Report
 from apps.orgs.exceptions import CheckFirst, Invalid
 
 
@@ -17,7 +16,7 @@ class Text:
     """Code with its report (`apps.engine.authoring.report`), and where it comes from."""
 
     code: str
-    report: Mapping[str, Any]
+    report: Report
     note: str = ""
     commit: str = ""
     author: str = ""

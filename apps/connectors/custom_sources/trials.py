@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from apps.connectors import engine
 from apps.connectors import services as connectors
 from apps.connectors.configuration import EMPTY, StoredSettings
 from apps.connectors.custom_sources import edits, kinds, services, texts
-from apps.connectors.engine import Answer
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion
+from apps.engine.answers import Report, Tried
 from apps.engine.contract import CodeSpec, SourceSpec
+from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
@@ -26,13 +26,13 @@ def prepare(
     org: Org,
     by: Principal,
     stream: str,
-    config: Mapping[str, Any],
+    config: JsonObject,
     limit: int,
     code: str | None = None,
     source_id: UUID | None = None,
     number: int | None = None,
     connector_id: UUID | None = None,
-) -> Question[Answer]:
+) -> Question[Tried]:
     """Run code, or a version of a saved source (its newest without a `number`), for a few records of a stream.
 
     It and the question's `ask` raise Invalid, and OpenHostsNeedAnAdmin for code nobody has approved; this one also
@@ -44,9 +44,7 @@ def prepare(
     if source_id is None:
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
-        ask: Callable[[], Answer] = partial(
-            _try_text, org.pk, by, code or "", stream, config, limit
-        )
+        ask: Callable[[], Tried] = partial(_try_text, org.pk, by, code or "", stream, config, limit)
     else:
         ask = _saved(org, by, source_id, number, stream, config, limit, connector_id)
 
@@ -64,10 +62,10 @@ def _saved(
     source_id: UUID,
     number: int | None,
     stream: str,
-    config: Mapping[str, Any],
+    config: JsonObject,
     limit: int,
     connector_id: UUID | None,
-) -> Callable[[], Answer]:
+) -> Callable[[], Tried]:
     saved = services.readable(org=org, by=by, source_id=source_id)
     version = edits.version(org, saved, number or saved.latest)
     if version.approved_at is None:
@@ -82,8 +80,8 @@ def _saved(
 
 
 def _try_text(
-    org_id: UUID, by: Principal, code: str, stream: str, config: Mapping[str, Any], limit: int
-) -> Answer:
+    org_id: UUID, by: Principal, code: str, stream: str, config: JsonObject, limit: int
+) -> Tried:
     text = texts.validated(org_id=org_id, code=code)
     edits.require_open_hosts(by, text.report["hosts"])
     source = _source(text.code, text.report, "draft", stream, config, EMPTY)
@@ -115,10 +113,10 @@ def _editable_connector(org: Org, by: Principal, connector_id: UUID) -> Connecto
 
 def _source(
     code: str,
-    report: Mapping[str, Any],
+    report: Report,
     label: str,
     stream: str,
-    config: Mapping[str, Any],
+    config: JsonObject,
     before: StoredSettings,
 ) -> SourceSpec:
     """What the engine runs; the settings are checked against what the code asks for. Raises Invalid."""

@@ -9,9 +9,10 @@ from django.db import transaction
 
 from apps.connectors import engine
 from apps.connectors.custom_sources import edits, outcomes
-from apps.connectors.custom_sources.outcomes import File, Outcome
+from apps.connectors.custom_sources.outcomes import Outcome
 from apps.connectors.exceptions import CustomSourceNameTaken
 from apps.connectors.models import CustomSource, Origin
+from apps.engine.answers import File
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal

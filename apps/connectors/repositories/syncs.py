@@ -16,12 +16,13 @@ from django.utils import timezone
 from apps.auth import names
 from apps.connectors import engine
 from apps.connectors.custom_sources import edits, outcomes
-from apps.connectors.custom_sources.outcomes import File, Outcome
+from apps.connectors.custom_sources.outcomes import Outcome
 from apps.connectors.custom_sources.texts import Text
 from apps.connectors.exceptions import CustomSourceNameTaken
 from apps.connectors.models import CustomSource, Origin, Repository, SyncStatus
 from apps.connectors.repositories import sealed
 from apps.egress.allowlist import ANY
+from apps.engine.answers import File
 from apps.engine.failures import EngineError
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM

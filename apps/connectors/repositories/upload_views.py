@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.connectors.custom_sources import uploads
-from apps.connectors.custom_sources.outcomes import File
 from apps.connectors.repositories.serializers import UploadAnswer, UploadRequest
+from apps.engine.answers import File
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apps.engine.answers import Report
 from apps.engine.authoring import transforms, validation
 
 Payload = Mapping[str, Any]
-Answer = dict[str, Any]
 
 
-def validate(payload: Payload) -> Answer:
+def validate(payload: Payload) -> Report:
     """`{"text"}` to the report as JSON."""
     return validation.validate(payload["text"]).to_json()
 
 
-def validate_transform(payload: Payload) -> Answer:
+def validate_transform(payload: Payload) -> Report:
     """The same of a transform."""
     return transforms.validate(payload["text"]).to_json()

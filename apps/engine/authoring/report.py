@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
+
+from apps.engine import answers
 
 Severity = Literal["error", "warning"]
 MOST_MESSAGES = 100
@@ -54,15 +56,13 @@ class Report:
     def warn(self, node: ast.AST | None, message: str) -> None:
         self._add(node, message, "warning")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> answers.Report:
         shown = asdict(self)
-        del shown["messages"]
-        return {
-            "valid": self.valid,
-            "errors": [asdict(one) for one in self._of("error")],
-            "warnings": [asdict(one) for one in self._of("warning")],
-            **shown,
-        }
+        messages: list[answers.Message] = shown.pop("messages")
+        shown["valid"] = self.valid
+        shown["errors"] = [one for one in messages if one["severity"] == "error"]
+        shown["warnings"] = [one for one in messages if one["severity"] == "warning"]
+        return cast(answers.Report, shown)
 
     def _of(self, severity: Severity) -> list[Message]:
         return [one for one in self.messages if one.severity == severity]

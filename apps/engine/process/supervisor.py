@@ -36,6 +36,7 @@ from apps.engine.process.forks import ForkServerGone, ForkServerProcess
 from apps.engine.process.protocol import VERSION, Result
 from apps.engine.process.silence import SILENCE, Watch
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
+from apps.json import JsonObject, JsonValue
 
 LOOK_EVERY = 0.2  # seconds between questions whether to stop
 START_SECONDS = 20.0  # a question waits for a fork server that is starting
@@ -143,12 +144,12 @@ class EngineSupervisor:
     def call(
         self,
         name: str,
-        payload: Mapping[str, Any],
+        payload: JsonObject,
         timeout: float,
         *,
         cpu_seconds: int | None = None,
-    ) -> dict[str, Any]:
-        """Run one of the calls of `apps.engine.process.child` in a child and return its answer.
+    ) -> dict[str, JsonValue]:
+        """Run one of the calls of `apps.engine.process.child` in a child and return its answer (`apps.engine.answers`).
 
         Raises the `EngineError` it ended with, `TimedOut` after `timeout` seconds, `Unavailable` when
         no child could be started.

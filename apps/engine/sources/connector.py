@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import polars as pl
@@ -15,6 +15,7 @@ from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, SyncMode
 from apps.engine.failures import EXPECTED, explained
 from apps.engine.sources.base import FrameIteration, RowsIteration, StreamSource
 from apps.engine.sources.http.session import SourceSession
+from apps.json import JsonObject
 
 SourcePage = FrameIteration | RowsIteration
 Pagination = dict[str, Any] | None
@@ -87,8 +88,8 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
 
 def frame_page(
     frame: pl.DataFrame,
-    next_pagination: Mapping[str, Any],
-    next_state: Mapping[str, Any] | None = None,
+    next_pagination: JsonObject,
+    next_state: JsonObject | None = None,
 ) -> FrameIteration:
     """A page as a frame. Validation is skipped: there is nothing in it that we did not make."""
     return FrameIteration.model_construct(
@@ -100,9 +101,9 @@ def frame_page(
 
 
 def rows_page(
-    rows: list[dict[str, Any]],
-    next_pagination: Mapping[str, Any],
-    next_state: Mapping[str, Any] | None = None,
+    rows: list[dict[str, object]],
+    next_pagination: JsonObject,
+    next_state: JsonObject | None = None,
 ) -> RowsIteration:
     """A page as plain rows, which pydantic would otherwise copy one by one."""
     return RowsIteration.model_construct(

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from apps.auth import attempts
 from apps.auth.mailing import links, mail
+from apps.json import JsonObject
 from apps.orgs import audit
 from apps.orgs.exceptions import Invalid, LimitReached, NameTaken
 from apps.orgs.members import dns_records
@@ -254,9 +255,7 @@ def recheck(*, org_id: UUID, domain_id: UUID) -> None:
             _settle(row.org, SYSTEM, row, seen)
 
 
-def _record(
-    org: Org, by: Principal, action: str, row: VerifiedDomain, changes: dict[str, list[object]]
-) -> None:
+def _record(org: Org, by: Principal, action: str, row: VerifiedDomain, changes: JsonObject) -> None:
     audit.record(
         org=org,
         by=by,

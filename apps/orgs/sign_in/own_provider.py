@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 from uuid import UUID
 
 from apps.auth import sessions
@@ -17,6 +17,16 @@ from apps.orgs.versions import Match, of_time, require_match
 KIND = "identity_provider"
 
 
+class ProviderFields(TypedDict):
+    """An issuer as an owner sets it. A secret that is left out is kept."""
+
+    issuer: str
+    client_id: str
+    client_secret: NotRequired[str]
+    join_role: str  # of people whom nobody invited; empty: they stay out
+    enabled: bool
+
+
 class SsoRequired(Conflict):
     """The organization requires its identity provider: lift that rule first."""
 
@@ -27,23 +37,24 @@ def of(org: Org) -> IdentityProvider | None:
     return IdentityProvider.objects.for_org(org).first()
 
 
-def save(*, org: Org, by: Principal, fields: dict[str, Any]) -> IdentityProvider:
+def save(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider:
     """Set the org's own issuer. `client_secret` may be left out to keep the one there is.
 
     Another issuer's subjects are other people: those of the one before are forgotten. Its sessions end then, and
     when it is switched off.
     """
-    secret = fields.pop("client_secret", None)
+    said: dict[str, Any] = {**fields}
+    secret = said.pop("client_secret", None)
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
-    before = {name: getattr(row, name) for name in fields} if row else dict.fromkeys(fields)
+    before = {name: getattr(row, name) for name in said} if row else dict.fromkeys(said)
     if row is None:
         row = IdentityProvider(org=org)
     if secret is None and not row.sealed:
         raise Invalid([("client_secret", "This field is required.", "required")])
-    if row.sealed and secret is None and before.get("issuer") != fields["issuer"]:
+    if row.sealed and secret is None and before.get("issuer") != said["issuer"]:
         message = "Give the secret again: it is not sent to another issuer unasked."
         raise Invalid([("client_secret", message, "required")])
-    for name, value in fields.items():
+    for name, value in said.items():
         setattr(row, name, value)
     if secret is not None:
         row.sealed = vault.seal(org, KIND, row.pk, secret)
@@ -53,9 +64,7 @@ def save(*, org: Org, by: Principal, fields: dict[str, Any]) -> IdentityProvider
         FederatedIdentity.objects.for_org(org).delete()
     if before.get("issuer") not in (None, row.issuer) or not row.enabled:
         sessions.end_of_org(org.pk, reason="identity provider changed")
-    changes = {
-        name: [before[name], value] for name, value in fields.items() if before[name] != value
-    }
+    changes = {name: [before[name], value] for name, value in said.items() if before[name] != value}
     if secret is not None:
         changes["client_secret"] = ["set" if before.get("issuer") else None, "set"]
     _record(org, by, "identity_provider.save", row.pk, changes)

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from apps.orgs.http.texts import NameField
 from apps.orgs.roles import Role
+from apps.orgs.sign_in.own_provider import ProviderFields
 from apps.orgs.sign_in.serializers import Reauthentication, SignedIn
 
 __all__ = ["Reauthentication", "SignedIn"]
@@ -90,7 +91,7 @@ class OwnProvider(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
-class OwnProviderChange(serializers.Serializer[Any]):
+class OwnProviderChange(serializers.Serializer[ProviderFields]):
     issuer = IssuerField(max_length=500)
     client_id = NameField(max_length=191)
     client_secret = serializers.CharField(

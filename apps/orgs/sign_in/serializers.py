@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+from uuid import UUID
 
 from rest_framework import serializers
 
@@ -14,7 +15,15 @@ from apps.orgs.rules import Closed
 PASSWORD_MAX = 1024  # a longer one only costs time
 
 
-class Registration(serializers.Serializer[Any]):
+class NewAccount(TypedDict):
+    email: str
+    password: str
+    name: str
+    organization_name: str
+    invitation: str
+
+
+class Registration(serializers.Serializer[NewAccount]):
     email = AsciiEmailField(max_length=254)
     password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
     name = NameField(max_length=120, allow_blank=True, default="")
@@ -37,7 +46,14 @@ class Registration(serializers.Serializer[Any]):
         return attrs
 
 
-class Login(serializers.Serializer[Any]):
+class Credentials(TypedDict):
+    email: str
+    password: str
+    mfa_code: NotRequired[str]
+    org: NotRequired[UUID]
+
+
+class Login(serializers.Serializer[Credentials]):
     email = serializers.CharField(max_length=254)
     password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
     mfa_code = serializers.CharField(

@@ -11,7 +11,7 @@ from uuid import UUID
 from apps.connectors import catalogue, secrets
 from apps.engine.contract import SyncMode, WriteMode
 
-Sent = Mapping[str, Any]  # JSON that a person sent, of which nothing is known yet
+Sent = Mapping[str, object]  # JSON that a person sent, of which nothing is known yet
 SideName = Literal["source", "destination"]
 SIDES: tuple[SideName, ...] = ("source", "destination")
 

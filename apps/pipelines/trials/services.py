@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.connectors import engine
-from apps.connectors.engine import Answer
+from apps.connectors.engine import Preview
 from apps.connectors.schemas import Error
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
@@ -39,7 +39,7 @@ def validate(
 
 def preview(
     *, org: Org, by: Principal, pipeline_id: UUID, max_records: int, **instead: Any
-) -> Question[Answer]:
+) -> Question[Preview]:
     """Asks the engine for a few records of a pipeline's stream.
 
     `transforms=` are tried instead of the pipeline's own. Raises NotFound, PermissionMissing and Invalid; asking
@@ -54,7 +54,9 @@ def preview(
     return Question(ask, lambda later: _editable(org, later, pipeline_id))
 
 
-def preview_unsaved(*, org: Org, by: Principal, config: Sent, max_records: int) -> Question[Answer]:
+def preview_unsaved(
+    *, org: Org, by: Principal, config: Sent, max_records: int
+) -> Question[Preview]:
     """As `preview`, of a definition that need not have a destination yet."""
     _require_somewhere(by)
     usable = versions.usable_connectors(org, by, config)
@@ -80,13 +82,13 @@ def _preview(
     max_records: int,
     before: Definition | None = None,
     field: str = transforms.FIELD,
-) -> Callable[[], Answer]:
+) -> Callable[[], Preview]:
     if errors:
         raise Invalid(errors)
     source, transform = specs.source_spec(org, settled), specs.transform(settled)
     code = transforms.new_code(settled, before)
 
-    def ask() -> Answer:
+    def ask() -> Preview:
         if code is not None and (
             wrong := transforms.check(org_id=org.pk, code=code, field=field).errors
         ):

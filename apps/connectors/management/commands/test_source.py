@@ -6,7 +6,7 @@ import getpass
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.connectors import engine, schemas
+from apps.engine.answers import Failure, Report
 from apps.engine.authoring.text import is_source_file
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.reporting.terminal import printable
@@ -85,7 +86,7 @@ class Command(BaseCommand):
         finally:
             engine.supervisor().close()
 
-    def _validated(self, file: Path) -> engine.Answer:
+    def _validated(self, file: Path) -> Report:
         report = engine.validate(org_id=NOBODY, code=_text(file))
         for one in (*report["errors"], *report["warnings"]):
             self._say(f"{file}:{one['line']}:{one['column']}: {one['severity']}: {one['message']}")
@@ -164,9 +165,7 @@ def _text(path: Path) -> str:
         raise CommandError(f"{path} cannot be read: {error}", returncode=UNREADABLE) from None
 
 
-def _settings(
-    report: Mapping[str, Any], config: str | None, pairs: Sequence[str]
-) -> dict[str, Any]:
+def _settings(report: Report, config: str | None, pairs: Sequence[str]) -> dict[str, Any]:
     """The source's settings, secrets asked for where somebody can answer. Raises CommandError naming each wrong one."""
     found = _from_file(config) if config else {}
     for pair in pairs:
@@ -203,7 +202,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _stream(report: Mapping[str, Any], wanted: str | None) -> str:
+def _stream(report: Report, wanted: str | None) -> str:
     names = [stream["name"] for stream in report["streams"]]
     if wanted is None and names:
         return str(names[0])
@@ -214,6 +213,6 @@ def _stream(report: Mapping[str, Any], wanted: str | None) -> str:
     return wanted
 
 
-def _failed(step: str, failure: Mapping[str, Any]) -> CommandError:
+def _failed(step: str, failure: Failure) -> CommandError:
     lines = "".join(f"\n  {line}" for line in failure["evidence"])
     return CommandError(printable(f"{step}: {failure['message']}{lines}"), returncode=1)

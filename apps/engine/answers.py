@@ -1,0 +1,150 @@
+"""What the calls of the engine answer, as the JSON that comes out of the child: see `apps.engine.process.child`."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from apps.engine.contract import SyncMode
+from apps.json import JsonObject
+
+
+class Step(TypedDict):
+    """A step of a check; `ms` is its duration in milliseconds."""
+
+    step: str
+    ok: bool
+    message: str
+    ms: float
+
+
+class Checked(TypedDict):
+    """The steps up to the first that failed."""
+
+    ok: bool
+    steps: list[Step]
+
+
+class Failure(TypedDict):
+    failure_class: str
+    message: str
+    evidence: list[str]
+
+
+class Field(TypedDict):
+    name: str
+    type: str
+    nullable: bool
+
+
+class Stream(TypedDict):
+    name: str
+    fields: list[Field]
+    primary_key: list[str]
+    cursor_fields: list[str]
+    sync_modes: list[str]
+
+
+class Discovered(TypedDict):
+    streams: list[Stream]
+
+
+class Previewed(TypedDict):
+    """At most 100 records; `rejected` counts those that a run would reject."""
+
+    records: list[JsonObject]
+    rejected: int
+    fields: list[Field]
+    ms: float
+
+
+class LogLine(TypedDict):
+    level: str
+    message: str
+
+
+class Request(TypedDict):
+    """A request that code made, and how it was answered."""
+
+    method: str
+    url: str
+    status: int
+    ms: float
+
+
+class Place(TypedDict):
+    """A place code wanted to reach; `refused` says why it could not."""
+
+    host: str
+    port: int
+    refused: str
+
+
+class Tried(TypedDict):
+    """A preview of a custom source for its author, with what happened on the way."""
+
+    ok: bool
+    records: list[JsonObject]
+    rejected: int
+    columns: list[Field]
+    ms: float
+    failure: Failure | None
+    requests: list[Request]
+    log: list[LogLine]
+    network: list[Place]
+    isolation: str
+
+
+class Message(TypedDict):
+    """Something about a line of code; `line` and `column` count from 1."""
+
+    line: int
+    column: int
+    message: str
+    severity: str
+
+
+class DeclaredStream(TypedDict):
+    name: str
+    sync_modes: list[SyncMode]
+    primary_key: list[str]
+    cursor_field: str | None
+
+
+class Report(TypedDict):
+    """What code says about itself, read without running it: see `apps.engine.authoring.report`."""
+
+    valid: bool
+    errors: list[Message]
+    warnings: list[Message]
+    source_name: str
+    description: str
+    contract: str
+    streams: list[DeclaredStream]
+    config_schema: dict[str, Any]  # a JSON Schema
+    secret_names: list[str]
+    auth_type: str
+    hosts: list[str]
+
+
+class File(TypedDict):
+    """A file that was to be a custom source: its text and report, or the problem it has."""
+
+    path: str
+    text: NotRequired[str]
+    report: NotRequired[Report]
+    problem: NotRequired[str]
+
+
+class Unpacked(TypedDict):
+    files: list[File]
+
+
+class Commit(TypedDict):
+    commit: str
+    author: str
+    subject: str
+    committed_at: str | None
+
+
+class Repository(Commit, Unpacked):
+    """The files of a branch, and its last commit."""

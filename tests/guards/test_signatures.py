@@ -1,0 +1,162 @@
+"""What a room calls in another one says what it takes and answers: no `dict[str, Any]` stands in its signature."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from tests.guards.source import ROOT, compare, files
+
+VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second is the end of MutableMapping too
+ALLOWED = {
+    "apps.orgs.tenancy:OrgQuerySet.columns": "Rows of `.values()`, as Django types them; `columns` names their keys.",
+    "apps.web.files:following": "The scope and the messages of ASGI, as its specification has them.",
+}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Module:
+    name: str
+    tree: ast.Module
+
+    @property
+    def room(self) -> str:
+        """The app, or the folder beside the apps."""
+        return ".".join(self.name.split(".")[: 2 if self.name.startswith("apps.") else 1])
+
+    @cached_property
+    def imported(self) -> dict[str, tuple[str, str]]:
+        """What each imported name is: the module it comes from, and its name there."""
+        return {
+            name.asname or name.name: (node.module, name.name)
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.ImportFrom) and node.module
+            for name in node.names
+        }
+
+    @cached_property
+    def used(self) -> set[tuple[str, str]]:
+        """(module, name) of what it imports, and of what it reaches through a module it imports."""
+        reached = set(self.imported.values())
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                there = ".".join(self.imported.get(node.value.id, ()))
+                reached.add((there, node.attr))
+        return reached
+
+    @cached_property
+    def attributes(self) -> set[str]:
+        return {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
+
+    @cached_property
+    def aliases(self) -> set[str]:
+        """Names that it gives to vague types: `Answer = dict[str, Any]`."""
+        named = (node for node in self.tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
+        return {
+            name
+            for node in named
+            if node.value is not None and _is_vague(ast.unparse(node.value))
+            for name in [
+                ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+            ]
+            if name[0].isupper()
+        }
+
+    @property
+    def functions(self) -> Iterator[tuple[str, str, Function]]:
+        """(class or "", name, function) of every function and method."""
+        for node in self.tree.body:
+            if isinstance(node, Function):
+                yield "", node.name, node
+            elif isinstance(node, ast.ClassDef):
+                methods = (each for each in node.body if isinstance(each, Function))
+                yield from ((node.name, method.name, method) for method in methods)
+
+
+Modules = Mapping[str, Module]
+
+
+def test_no_signature_that_another_room_uses_is_vague() -> None:
+    compare(_vague_calls(_modules()), ALLOWED, what="vague signatures that other rooms use")
+
+
+def test_the_guard_finds_functions_methods_aliases_and_what_a_package_hands_on() -> None:
+    sources = {
+        "apps.one.words": "Answer = dict[str, Any]\n",
+        "apps.one.inside": "from apps.one.words import Answer as Said\n",
+        "apps.one.verbs": "from apps.one.inside import Said\n\ndef say(): ...\ndef ask() -> Said: ...\n",
+        "apps.one.things": "class Thing:\n    def shape(self, given: list[Mapping[str, Any]]) -> None: ...\n",
+        "apps.one": "from apps.one.things import Thing\n",
+        "apps.two.views": "from apps.one import Thing, verbs\n\nverbs.say(verbs.ask(), Thing().shape([]))\n",
+    }
+    modules = {name: Module(name, ast.parse(text)) for name, text in sources.items()}
+    assert _vague_calls(modules) == {"apps.one.verbs:ask", "apps.one.things:Thing.shape"}
+    del modules["apps.two.views"]
+    assert _vague_calls(modules) == set()
+
+
+def _modules() -> dict[str, Module]:
+    found = {}
+    for path in files("apps", "bench", "config", "local"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        found[name] = Module(name, ast.parse(path.read_text()))
+    return found
+
+
+def _vague_calls(modules: Modules) -> set[str]:
+    """`module:function` and `module:Class.method` of vague signatures that a module of another room uses."""
+    vague = _vague_names(modules)
+    return {
+        f"{module.name}:{'.'.join(filter(None, (owner, name)))}"
+        for module in modules.values()
+        for owner, name, function in module.functions
+        if _has_vague_signature(function, {name for where, name in vague if where == module.name})
+        and any(
+            not owner or name in user.attributes for user in _users(module, owner or name, modules)
+        )
+    }
+
+
+def _users(module: Module, name: str, modules: Modules) -> Iterator[Module]:
+    """The modules of other rooms that use this name, also by way of a module that imports it too."""
+    names = {(module.name, name)}
+    for handing in modules.values():
+        names |= {(handing.name, alias) for alias, it in handing.imported.items() if it in names}
+    yield from (m for m in modules.values() if m.room != module.room and names & m.used)
+
+
+def _vague_names(modules: Modules) -> set[tuple[str, str]]:
+    """(module, name) of every alias of a vague type, where it is made and wherever it is imported."""
+    found = {(module.name, alias) for module in modules.values() for alias in module.aliases}
+    while True:
+        handed = {
+            (module.name, name)
+            for module in modules.values()
+            for name, it in module.imported.items()
+            if it in found
+        }
+        if handed <= found:
+            return found
+        found |= handed
+
+
+def _has_vague_signature(function: Function, aliases: set[str]) -> bool:
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    annotations = [*(one.annotation for one in every), function.returns]
+    return any(
+        _is_vague(ast.unparse(annotation)) or bool(aliases & _names(annotation))
+        for annotation in annotations
+        if annotation is not None
+    )
+
+
+def _names(annotation: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
+
+
+def _is_vague(annotation: str) -> bool:
+    return any(word in annotation for word in VAGUE)
