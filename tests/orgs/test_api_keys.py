@@ -129,10 +129,12 @@ def test_an_expired_key_answers_401(world: World) -> None:
 def test_a_key_falls_with_its_makers_role(world: World) -> None:
     client = with_key(create(world, role="admin").json()["key"])
     assert client.patch("/api/v1/org", {"name": "One"}).status_code == 200
+    assert client.get("/api/v1/org/invitations").status_code == 200
     with world.scope():
         mine = Membership.objects.for_org(world.org).filter(user=world.users[Role.ADMIN])
         mine.update(role=Role.VIEWER)
     assert client.patch("/api/v1/org", {"name": "Two"}).status_code == 403
+    assert client.get("/api/v1/org/invitations").status_code == 403
 
 
 @pytest.mark.parametrize(
