@@ -414,6 +414,13 @@ MUTANTS = [
         "",
         "tests/api/test_rights_after_a_wait.py",
     ),
+    Mutant(
+        "a preview is told to who may no longer use its connector",
+        "apps/pipelines/trials/services.py",
+        "lambda later: _unsaved(org, later, config)",
+        "lambda later: None",
+        "tests/api/test_rights_after_a_wait.py",
+    ),
     # The directory, and operators.
     Mutant(
         "a directory makes its own groups stronger",

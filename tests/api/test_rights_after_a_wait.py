@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.connectors.models import Connector
-from apps.orgs.models import Domain, Membership
+from apps.orgs.models import Domain, DomainRole, Membership
 from apps.orgs.roles import Role
 from apps.pipelines.models import Pipeline
 from apps.web import slow
@@ -110,6 +110,44 @@ def test_who_is_demoted_meanwhile_is_told_nothing(
     answer = client.post(address, body)
     assert demoted
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
+
+
+@pytest.mark.parametrize("by_key", [True, False], ids=["connector moved", "role taken"])
+def test_a_connector_that_may_no_longer_be_used_tells_no_preview(
+    world: World, places: dict[str, Any], monkeypatch: pytest.MonkeyPatch, by_key: bool
+) -> None:
+    def move() -> None:
+        with world.scope():
+            Connector.objects.for_org(world.org).update(domain=None)
+
+    def lower() -> None:
+        with world.scope():
+            DomainRole.objects.for_org(world.org).filter(domain=places["domain"]).delete()
+
+    if by_key:
+        client = key_of(world, places["domain"])
+    else:
+        raise_viewer(world, places["domain"], "still raised here")
+        client = world.client(Role.VIEWER)
+    source = {"connector_id": str(places["connector"])}
+    body = {"config": {"source": source, "streams": [{"stream": "generated"}]}}
+    assert client.post("/api/v1/pipelines/preview", body).status_code == 200
+    ended = meanwhile(monkeypatch, move if by_key else lower)
+    answer = client.post("/api/v1/pipelines/preview", body)
+    assert ended
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["source.connector_id"]
+
+
+def raise_viewer(world: World, domain: Any, other: str) -> None:
+    """Let the viewer work in this domain, and in another one of that name."""
+    with world.scope():
+        viewer = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
+        second = Domain.unscoped.create(org=world.org, name=other)
+        for place in (domain, second.pk):
+            DomainRole.unscoped.create(
+                org=world.org, membership=viewer, domain_id=place, role=Role.MEMBER
+            )
 
 
 def key_of(world: World, domain: Any) -> APIClient:

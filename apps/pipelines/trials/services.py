@@ -47,10 +47,11 @@ def preview(
     """
     pipeline = _editable(org, by, pipeline_id)
     before = versions.current(org, pipeline)
-    settled, errors = before, list[Error]()
+    settled = before
     if "transforms" in instead:
-        settled, errors = definition.with_transforms(before, instead["transforms"], "transforms")
-    ask = _preview(org, settled, errors, max_records, before, field="transforms.0.code")
+        found = definition.with_transforms(before, instead["transforms"], "transforms")
+        settled = _whole(*found)
+    ask = _preview(org, settled, max_records, before, field="transforms.0.code")
     return Question(ask, lambda later: _editable(org, later, pipeline_id))
 
 
@@ -58,10 +59,8 @@ def preview_unsaved(
     *, org: Org, by: Principal, config: Sent, max_records: int
 ) -> Question[Preview]:
     """As `preview`, of a definition that need not have a destination yet."""
-    _require_somewhere(by)
-    usable = versions.usable_connectors(org, by, config)
-    settled, errors = definition.settle_source(config, connectors=usable)
-    return Question(_preview(org, settled, errors, max_records), _require_somewhere)
+    settled = _unsaved(org, by, config)
+    return Question(_preview(org, settled, max_records), lambda later: _unsaved(org, later, config))
 
 
 def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
@@ -70,21 +69,28 @@ def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
     return pipeline
 
 
-def _require_somewhere(by: Principal) -> None:
+def _unsaved(org: Org, by: Principal, config: Sent) -> Definition:
+    """The definition, whose connector `by` may use. Raises PermissionMissing and Invalid."""
     if not by.may_somewhere(Permission.PIPELINES_EDIT):
         by.require(Permission.PIPELINES_EDIT)
+    usable = versions.usable_connectors(org, by, config)
+    return _whole(*definition.settle_source(config, connectors=usable))
+
+
+def _whole(settled: Definition, errors: list[Error]) -> Definition:
+    """A definition that has no errors. Raises Invalid."""
+    if errors:
+        raise Invalid(errors)
+    return settled
 
 
 def _preview(
     org: Org,
     settled: Definition,
-    errors: list[Error],
     max_records: int,
     before: Definition | None = None,
     field: str = transforms.FIELD,
 ) -> Callable[[], Preview]:
-    if errors:
-        raise Invalid(errors)
     source, transform = specs.source_spec(org, settled), specs.transform(settled)
     code = transforms.new_code(settled, before)
 
