@@ -1,6 +1,6 @@
-"""Django's admin as the operators' pages: sessions and messages below its path only.
+"""Django's admin as the operators' site: sessions and messages only below its path.
 
-The API is stateless and pays for none of it.
+The API is stateless and does not need them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 def below_admin(middleware: type[MiddlewareMixin]) -> type[MiddlewareMixin]:
-    """The same middleware, asleep outside OPERATORS_PATH."""
+    """Return the middleware, active only below OPERATORS_PATH."""
 
     class BelowAdmin(middleware):  # type: ignore[valid-type,misc]
         def __call__(self, request: HttpRequest) -> Any:

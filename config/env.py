@@ -1,4 +1,4 @@
-"""Typed readers for the environment. `NAME_FILE` holds a path to the value, so secrets can stay in files."""
+"""Typed readers for environment variables. `NAME_FILE` is a path to a file with the value, for secrets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 
 class SettingMissing(Exception):
-    """A setting is missing or unreadable; the message says which and how to give it."""
+    """A setting is missing or unreadable; the message says which and how to set it."""
 
 
 def home() -> Path:
-    """Where this installation keeps its keys, files and, in the local shape, its database."""
+    """Return the folder of this installation's keys, files and, in the local setup, its database."""
     default = Path(__file__).resolve().parent.parent / ".drover"
     return Path(os.environ.get("DROVER_HOME") or default).resolve()
 
 
 def text(name: str, default: str | None = None, *, hint: str = "") -> str:
-    """The value of NAME, of the file NAME_FILE names, or the default."""
+    """Return the value of NAME, the content of the file NAME_FILE, or the default."""
     if value := os.environ.get(name):
         return value
     if path := os.environ.get(f"{name}_FILE"):
@@ -43,20 +43,20 @@ def secret(name: str) -> str:
 
 
 def adopt_installation() -> None:
-    """Let a command typed by hand find what `make up` runs in this home, unless it names a database."""
+    """Let a manually started command use the installation of `make up` in this home, unless it names a database."""
     note = home() / "run" / "addresses.json"
     if os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE") or not note.exists():
         return
     try:
         addresses = dict(json.loads(_read(note, "DATABASE_URL")))
     except ValueError as error:
-        raise SettingMissing(f"{note} is damaged: `make up` writes it anew.") from error
+        raise SettingMissing(f"{note} is damaged: `make up` writes it again.") from error
     for name, value in addresses.items():
         os.environ.setdefault(name, str(value))
 
 
 def do_without_installation() -> None:
-    """For a command that touches neither keys nor database: what is not set is made up for this process."""
+    """For a command that uses neither keys nor database: generate missing values for this process."""
     for name in ("SECRET_KEY", "API_KEY_PEPPER"):
         os.environ.setdefault(name, token_hex(32))
     os.environ.setdefault("ENCRYPTION_KEYS", urlsafe_b64encode(token_bytes(32)).decode())
@@ -75,7 +75,7 @@ def flag(name: str, *, default: bool) -> bool:
 
 
 def integer(name: str, default: int, *, least: int = 1) -> int:
-    """A whole number; the default where the setting is missing or empty."""
+    """Return a whole number; the default if the setting is missing or empty."""
     value = os.environ.get(name) or str(default)
     try:
         number = int(value)
@@ -87,16 +87,16 @@ def integer(name: str, default: int, *, least: int = 1) -> int:
 
 
 def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated list."""
+    """Return a comma-separated list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
 def hosts(name: str, default: str, *, besides: str) -> list[str]:
-    """Host names to answer to, and the one in the URL `besides`. `*`, which would be any, is refused."""
+    """Return accepted host names, including the one of the URL `besides`. `*`, which means any, is refused."""
     found = words(name, default)
     if any("*" in host for host in found):
         raise SettingMissing(
-            f"{name} must name hosts; it cannot hold *. Write .example.com for all below it."
+            f"{name} must name hosts; it cannot contain *. Use .example.com for all its subdomains."
         )
     public = urlsplit(besides).netloc.rpartition("@")[2]
     named = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::\d+)?", public)
@@ -104,20 +104,20 @@ def hosts(name: str, default: str, *, besides: str) -> list[str]:
 
 
 def role_password(secret_key: str, role: str) -> str:
-    """The database password of one of Drover's roles, the same on every node with the same SECRET_KEY."""
+    """Return the database password of one of Drover's roles, the same on every node with the same SECRET_KEY."""
     message = f"database-role:{role}".encode()
     return hmac.digest(secret_key.encode(), message, "sha256").hex()[:32]
 
 
 def role_url(database_url: str, secret_key: str, role: str) -> str:
-    """`database_url` with the role's own credentials in place of the administrator's."""
+    """Return `database_url` with the role's own credentials instead of the administrator's."""
     parts = urlsplit(database_url)
     place = parts.netloc.rpartition("@")[2]
     password = quote(role_password(secret_key, role))
     return parts._replace(netloc=f"{role}:{password}@{place}").geturl()
 
 
-# A host that went away without a word is noticed within half a minute, by us as by the server (local.database.roles).
+# A host that disappeared is noticed within half a minute, by us and by the server (local.database.roles).
 KEEPALIVES = {
     "keepalives_idle": "10",  # seconds
     "keepalives_interval": "5",
@@ -127,18 +127,18 @@ KEEPALIVES = {
 
 
 def kept_alive(url: str) -> str:
-    """`url` with TCP keepalives, unless it says otherwise."""
+    """Return `url` with TCP keepalives, unless it sets them itself."""
     query = {**KEEPALIVES, **_query(url)}
     return urlsplit(url)._replace(query=urlencode(query, quote_via=quote)).geturl()
 
 
 def database_options(url: str) -> dict[str, str]:
-    """What the URL asks of the driver besides the address: sslmode, sslrootcert and the like."""
+    """Return the driver options in the URL: sslmode, sslrootcert and the like."""
     return {name: value for name, value in _query(url).items() if name not in {"host", "port"}}
 
 
 def database_parts(url: str) -> dict[str, str]:
-    """Django's NAME, USER, PASSWORD, HOST and PORT of a PostgreSQL URL."""
+    """Return Django's NAME, USER, PASSWORD, HOST and PORT for a PostgreSQL URL."""
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise SettingMissing(
@@ -155,7 +155,9 @@ def database_parts(url: str) -> dict[str, str]:
 
 
 def identity_providers() -> dict[str, dict[str, str]]:
-    """The providers whose client id is set: DROVER_GOOGLE_…, DROVER_GITHUB_… and, with an issuer, DROVER_OIDC_…"""
+    """Return the providers whose client id is set: DROVER_GOOGLE_…, DROVER_GITHUB_… and, with an issuer,
+    DROVER_OIDC_…
+    """
     known = {
         "google": "Google",
         "github": "GitHub",
@@ -177,7 +179,9 @@ def identity_providers() -> dict[str, dict[str, str]]:
 
 
 def mail_parts(url: str) -> dict[str, str | int | bool]:
-    """Django's EMAIL_ settings of a URL: smtp:// speaks STARTTLS unless `?tls=no`, smtps:// TLS from the start."""
+    """Return Django's EMAIL_ settings for a URL: smtp:// uses STARTTLS unless `?tls=no`, smtps:// uses TLS
+    directly.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise SettingMissing("DROVER_MAIL_URL must look like smtp://user:password@host:587.")

@@ -20,19 +20,19 @@ CHAIN: list[structlog.types.Processor] = [
 
 
 def _dumps(value: Any, **_: Any) -> str:
-    """JSON whose strings hold nothing a terminal would act on, or show in another order."""
+    """Encode JSON without characters that a terminal interprets or that change the displayed order."""
     return printable(orjson.dumps(value, default=str).decode())
 
 
 class Unexplained(logging.Filter):
-    """Leaves out Django's line about an answer of 503: whatever gives one says why itself."""
+    """Drops Django's log line about a 503, because the code that raises one logs the reason."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return getattr(record, "status_code", None) != 503
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Django calls this with `LOGGING`."""
+    """Called by Django with `LOGGING`."""
     formatter = config["formatters"]["structured"]
     formatter["processor"] = structlog.processors.JSONRenderer(serializer=_dumps)
     formatter["foreign_pre_chain"] = CHAIN

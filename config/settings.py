@@ -1,4 +1,4 @@
-"""Drover's settings, read like a page: where it lives, what it trusts, what it is made of."""
+"""Drover's settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from apps.background import memory
 from config import env
 
-# --- Where it lives -------------------------------------------------------------------------
+# --- Deployment -----------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
 DROVER_HOME = env.home()
 DEBUG = env.flag("DROVER_DEBUG", default=False)
@@ -42,21 +42,25 @@ DATABASE_ROLE_URLS = {
 ENGINE_DATABASE_URL = env.kept_alive(
     env.role_url(DATABASE_URL, SECRET_KEY, DATABASE_ROLES["engine"])
 )
-PROCESS = env.text("DROVER_PROCESS", "command")  # web | worker | command: config.asgi, manage.py
+PROCESS = env.text(
+    "DROVER_PROCESS", "command"
+)  # web | worker | command: set by config.asgi and manage.py
 RUN_LEASE = timedelta(seconds=env.integer("DROVER_RUN_LEASE_SECONDS", 60))
-# A transaction whose process froze is ended long before the leases of those who wait for its locks. The other
-# limits of a session belong to the roles (local.database.roles).
+# A transaction of a frozen process is ended long before the leases of processes that wait for its locks expire. The
+# roles have the other limits of a session (local.database.roles).
 LONGEST_IDLE_TRANSACTION = min(timedelta(seconds=10), RUN_LEASE / 2)
 
-# How many connections a process may have: apps.background.connections counts them.
+# Connections per process: apps.background.connections counts them.
 WEB_THREADS = env.integer("DROVER_WEB_THREADS", 8)
 WORKER_CONCURRENCY = env.integer("DROVER_WORKER_CONCURRENCY", 8)
 MAX_RUNNING_PLATFORM = env.integer("DROVER_MAX_RUNNING", 50)
 WEB_POOL = env.integer("DROVER_DB_POOL", WEB_THREADS)
 WORKER_POOL = env.integer("DROVER_DB_POOL", 8)
 DATABASE_POOL = {"web": WEB_POOL, "worker": WORKER_POOL}.get(PROCESS, 10)
-QUEUE_POOL = 2  # of a worker, for fetching jobs; one more listens
-POOL_RECONNECT = 2.0  # seconds; a pool that fails for longer asks anew, instead of ever more rarely
+QUEUE_POOL = 2  # connections of a worker for fetching jobs; one more is for LISTEN
+POOL_RECONNECT = (
+    2.0  # seconds; a pool that fails for longer tries again at once, instead of ever more rarely
+)
 
 
 def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
         options["pool"] = {
             "min_size": 0,
             "max_size": pool_size,
-            "max_idle": 30,  # seconds until what a peak needed is closed
+            "max_idle": 30,  # seconds until connections opened for a peak are closed
             "timeout": 2 if PROCESS == "web" else 10,
             "reconnect_timeout": POOL_RECONNECT,
         }
@@ -82,7 +86,7 @@ def database(role: str, *, pool_size: int | None) -> dict[str, Any]:
         **env.database_parts(url),
         "OPTIONS": options,
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # a pooled connection that died with the server is replaced, not used
+        "CONN_HEALTH_CHECKS": True,  # A pooled connection that broke with the server is replaced, not used.
     }
 
 
@@ -92,11 +96,11 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- What it is made of ---------------------------------------------------------------------
+# --- Applications ---------------------------------------------------------------------------
 INSTALLED_APPS = [
     "apps.orgs.operators.apps.OperatorsConfig",
     "apps.background",
-    "apps.auth",  # before Django's, whose command changepassword it replaces
+    "apps.auth",  # before Django's apps, whose command changepassword it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -163,18 +167,18 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 REFRESH_TOKEN_LEEWAY = timedelta(seconds=10)
-# Where strangers can register, an address counts only once its mailbox was read.
+# In production, where strangers can register, an address counts only after it was verified.
 REQUIRE_VERIFIED_EMAIL = env.flag(
     "DROVER_REQUIRE_VERIFIED_EMAIL", default=DEPLOYMENT == "production"
 )
 ORG_DELETION_GRACE = timedelta(days=env.integer("DROVER_ORG_DELETION_DAYS", 14, least=0))
-# allauth carries identity providers and second factors; accounts, passwords and mail are ours (ADR 0027).
+# allauth handles identity providers and second factors; accounts, passwords and mail are ours (ADR 0027).
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 SOCIALACCOUNT_ADAPTER = "apps.orgs.sign_in.providers.Adapter"
-# Providers this installation believes about accounts, by the name in their addresses.
+# Providers that this installation trusts for accounts, by the name in their URLs.
 IDENTITY_PROVIDERS = env.identity_providers()
 MFA_ADAPTER = "apps.auth.factors.Adapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -188,7 +192,7 @@ SIMPLE_JWT = {
     "ISSUER": "drover",
 }
 
-# --- Mail: files below the home until there is a server ----------------------------------------
+# --- Mail: files below the home unless a server is set ------------------------------------------
 MAIL_URL = env.text("DROVER_MAIL_URL", "")  # smtp[s]://user:password@host:port
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if MAIL_URL else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = str(DROVER_HOME / "mail")
@@ -242,9 +246,11 @@ SPECTACULAR_SETTINGS = {
         }
     },
 }
-API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body answers 413
+API_BODY_LIMIT = 2 * 1024 * 1024  # bytes; a larger body gets 413
 DATA_UPLOAD_MAX_MEMORY_SIZE = API_BODY_LIMIT
-BODY_WAIT = env.integer("DROVER_BODY_WAIT_SECONDS", 30)  # between two parts of a body, else 408
+BODY_WAIT = env.integer(
+    "DROVER_BODY_WAIT_SECONDS", 30
+)  # seconds between two parts of a body, else 408
 
 # --- Storage of run outputs and logs ---------------------------------------------------------
 STORAGE_KIND = env.text("DROVER_STORAGE", "local")  # local | s3 | gcs
@@ -258,7 +264,7 @@ STORAGE_OPTIONS: dict[str, Any] = {
         "secret_key": env.text("DROVER_S3_SECRET_KEY", "") or None,
         "region_name": env.text("DROVER_S3_REGION", "") or None,
         "querystring_expire": 300,
-        "signature_version": "s3v4",  # the older one is refused by every newer region
+        "signature_version": "s3v4",  # every newer region refuses the older version
         "file_overwrite": True,
         "default_acl": None,
     },
@@ -283,7 +289,8 @@ STORAGES = {
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 
 # --- Web ------------------------------------------------------------------------------------
-# Any other Host is refused on every path. Links in mails name the public one, so it is always answered.
+# Requests with any other Host are refused on every path. Links in mails use the public host, so it is always
+# accepted.
 ALLOWED_HOSTS = env.hosts("DROVER_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", besides=PUBLIC_URL)
 FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 STATIC_URL = "/static/"
@@ -299,22 +306,22 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
-METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # none: /metrics is closed
+METRICS_TOKEN = env.text("DROVER_METRICS_TOKEN", "")  # empty: /metrics is disabled
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 BEHIND_TLS = DEPLOYMENT == "production"
 SECURE_SSL_REDIRECT = env.flag("DROVER_SSL_REDIRECT", default=BEHIND_TLS)
-SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health/|metrics$)"]  # asked from inside, without the proxy
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/(health/|metrics$)"]  # called from inside, without the proxy
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
-# Preloading binds a whole domain for years: its owner says so, not a default.
+# Preloading binds a whole domain for years, so its owner must enable it explicitly.
 SECURE_HSTS_PRELOAD = env.flag("DROVER_HSTS_PRELOAD", default=False)
 SILENCED_SYSTEM_CHECKS = [] if SECURE_HSTS_PRELOAD else ["security.W021"]
-# Name servers, as host or host:port, that are asked for the records of e-mail domains; none: the system's.
+# Name servers, as host or host:port, for the records of e-mail domains; empty: the system's.
 DNS_SERVERS = env.words("DROVER_DNS_SERVERS")
-# How many proxies stand in front, whose X-Forwarded-For and -Proto are believed. Nobody else's are.
+# The number of proxies in front, whose X-Forwarded-For and -Proto are trusted. Others are not.
 TRUSTED_PROXIES = env.integer("DROVER_TRUSTED_PROXIES", 1 if BEHIND_TLS else 0, least=0)
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS and TRUSTED_PROXIES else None
@@ -324,11 +331,11 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
 
 # --- Engine and runs --------------------------------------------------------------------------
-# Private and loopback addresses: fine on one's own machine, off where strangers have accounts.
+# Connections to private and loopback addresses: allowed on a local machine, refused if strangers can have accounts.
 ALLOW_PRIVATE_NETWORKS = env.flag("DROVER_ALLOW_PRIVATE_NETWORKS", default=DEPLOYMENT == "local")
-# Address space of a process that reads for a run or answers a question: docs/howto/look-after.md.
+# Address space of a process that reads for a run or a call: docs/howto/look-after.md.
 CHILD_MEMORY = env.integer("DROVER_CHILD_MEMORY_MB", 2048) * 2**20
-# What a person's code may take: docs/howto/custom-sources.md. Below the least isolation nothing runs.
+# Limits of custom code: docs/howto/custom-sources.md. Code is not run below the least isolation.
 SANDBOX_HOME = DROVER_HOME / "sandbox"
 SANDBOX_LEAST_ISOLATION = env.text("DROVER_SANDBOX_LEAST_ISOLATION", "good")  # weak | good | strong
 SANDBOX_LIMITS = {
@@ -343,7 +350,7 @@ SANDBOX_LIMITS = {
     "network": env.integer("DROVER_SANDBOX_NETWORK_MB", 65_536) * 2**20,
     "connections": env.integer("DROVER_SANDBOX_CONNECTIONS", 100_000),
 }
-# Runs of one org at once in a worker, so that none can use up its memory; by hand where one knows better.
+# Concurrent runs of one org per worker, so that none can use up its memory; may be set manually.
 WORKER_ORG_RUNS = env.integer("DROVER_WORKER_ORG_RUNS", 0, least=0) or memory.runs_of_an_org(
     CHILD_MEMORY, SANDBOX_LIMITS["memory"]
 )
@@ -353,12 +360,12 @@ SANDBOX_QUESTION_LIMITS = {  # checks and previews
     "connections": env.integer("DROVER_SANDBOX_PREVIEW_CONNECTIONS", 200),
 }
 RUN_HEARTBEAT = timedelta(seconds=env.integer("DROVER_RUN_HEARTBEAT_SECONDS", 10))
-# Seconds without a page, a write or a line of the log until a run counts as hung: docs/howto/look-after.md.
+# Seconds without a page, a write or a log line until a run counts as hung: docs/howto/look-after.md.
 RUN_SILENCE = env.integer("DROVER_RUN_SILENCE_SECONDS", 900)
 RUN_RETRY_WAIT = timedelta(
     seconds=env.integer("DROVER_RUN_RETRY_SECONDS", 10)
 )  # before the second attempt
-# Live streams at once in one web process; each process counts its own.
+# Concurrent live streams per web process; each process counts its own.
 STREAMS_PER_MEMBER = env.integer("DROVER_STREAMS_PER_MEMBER", 40)
 STREAMS_PER_ORG = env.integer("DROVER_STREAMS_PER_ORG", 400)
 STREAMS_PER_PROCESS = env.integer("DROVER_STREAMS_PER_PROCESS", 5000)
@@ -384,7 +391,7 @@ LOGGING = {
 }
 LOGGING_CONFIG = "config.logs.configure"
 
-# Where the demo's data comes from and goes to; `make up` sets these for `manage.py demo`.
+# The locations of the demo's data; `make up` sets these for `manage.py demo`.
 DEMO = {
     name: env.text(f"DROVER_DEMO_{name.upper()}", "")
     for name in ("source_url", "warehouse_url", "api_url", "api_key", "airports", "password")

@@ -1,4 +1,4 @@
-"""Every route: the API by room, the operators' admin, and the dashboard's shell for the rest."""
+"""Every route: the API by app, the operators' admin, and the dashboard's page for all others."""
 
 from django.conf import settings
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""The verbs of an account: make it, recognise its owner, change its password and its address."""
+"""Actions on accounts: create one, check a password, change the password and the address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECENT = timedelta(minutes=10)
 
 
 def create_account(*, email: str, password: str | None, name: str) -> User:
-    """A new user; call inside a transaction. Raises RegistrationRefused for a taken address."""
+    """Create a user; call it inside a transaction. Raises RegistrationRefused if the address is in use."""
     try:
         with transaction.atomic():
             return User.objects.create_user(email=email, password=password, name=name)
@@ -29,7 +29,7 @@ def create_account(*, email: str, password: str | None, name: str) -> User:
 
 
 def password_faults(password: str, *, email: str, name: str) -> list[str]:
-    """Why this password is too weak, as sentences; empty when it will do."""
+    """Return the reasons why this password is too weak, as sentences; empty if it is acceptable."""
     try:
         validate_password(password, User(email=email, name=name))
     except ValidationError as error:
@@ -38,25 +38,27 @@ def password_faults(password: str, *, email: str, name: str) -> list[str]:
 
 
 def recognise(*, email: str, password: str, ip: str | None) -> User:
-    """The user with this address and password.
+    """Return the user with this address and password.
 
-    Raises BadCredentials after the same work whether or not the address is known, and TooManyAttempts.
+    Takes the same time whether or not the address exists. Raises BadCredentials and TooManyAttempts.
     """
     email = email.strip().lower()
     tries = attempts.begin_login(email, ip)
     user = User.objects.filter(email=email).first()
     if user is None:
-        User().set_password(password)  # one bcrypt, as for a known address
+        User().set_password(password)  # one bcrypt computation, as for an existing address
         raise BadCredentials
-    if not user.check_password(password) or not user.is_active:  # a service account has none
+    if not user.check_password(password) or not user.is_active:  # a service account has no password
         raise BadCredentials
     attempts.forgive(tries)
     return user
 
 
 def reauthenticate(*, user: User, password: str, began: datetime, ip: str | None) -> bool:
-    """Whether it is still the same person at the keyboard: their password, or a session younger than 10 minutes
-    for who has none. Raises TooManyAttempts."""
+    """Check again that the same person is using the session.
+
+    By password; a user without one needs a session younger than 10 minutes. Raises TooManyAttempts.
+    """
     if not user.has_usable_password():
         return timezone.now() - began < RECENT
     tries = attempts.begin_login(user.email, ip)
@@ -67,7 +69,7 @@ def reauthenticate(*, user: User, password: str, began: datetime, ip: str | None
 
 
 def change_password(*, user: User, password: str, keep_session: UUID | None) -> None:
-    """Set the password and end every session but `keep_session`."""
+    """Set the password and end every session except `keep_session`."""
     with transaction.atomic():
         user.set_password(password)
         user.save(update_fields=["password"])
@@ -76,15 +78,16 @@ def change_password(*, user: User, password: str, keep_session: UUID | None) -> 
 
 
 def note_changed_password(*, email: str) -> None:
-    """Somebody set the password of whoever has this address without showing the old one: every session ends."""
+    """Notify the owner that the password was set without the old one, and end every session."""
     user = User.objects.get_by_natural_key(email)
     sessions.end_all(user.pk, reason="password change")
 
 
 def ask_to_reset(email: str, ip: str | None) -> None:
-    """Mail a link that sets a new password, if there is such an account; takes the same work if not.
+    """Mail a link for setting a new password if the account exists; otherwise do the same amount of work.
 
-    Raises TooManyAttempts for the asking address; an address that is written to often is spared in silence.
+    Raises TooManyAttempts for the requester's IP address. If the account was mailed too often, nothing is sent
+    and no error is raised.
     """
     email = email.strip().lower()
     attempts.begin_mail(ip)
@@ -94,7 +97,10 @@ def ask_to_reset(email: str, ip: str | None) -> None:
 
 
 def reset_password(*, token: str, password: str, ip: str | None) -> None:
-    """Spend a reset link. Every session ends; the address is proven. Raises LinkSpent, WeakPassword, TooManyAttempts."""
+    """Use a reset link.
+
+    Every session ends; the address is verified. Raises LinkSpent, WeakPassword, TooManyAttempts.
+    """
     attempts.begin_mail(ip)
     _reset_password(token, password)
 
@@ -113,28 +119,35 @@ def _reset_password(token: str, password: str) -> None:
 
 
 def awaits_owner(email: str) -> bool:
-    """Whether there is an account with this address that nobody has proven or can log in to: an org's identity
-    provider named it, and its owner has yet to come."""
+    """Whether this account's address is not verified and nobody can log in: an org's identity provider named it
+    first.
+    """
     found = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()
     return found is not None and not found.email_verified_at and not found.has_usable_password()
 
 
 def ask_to_verify(user: User) -> None:
-    """Mail a link that proves the address of this account, unless one was sent often enough."""
+    """Mail a link that verifies the account's address, unless enough were sent recently."""
     if not attempts.mailed_enough(user.email):
         mail.ask_for_link(user, Purpose.VERIFY, user.email)
 
 
 def ask_to_verify_again(*, user: User, ip: str | None) -> None:
-    """The same for somebody who asks for it; nothing for an address that is proven. Raises TooManyAttempts."""
+    """Like `ask_to_verify`, on the user's request; does nothing if the address is verified.
+
+    Raises TooManyAttempts.
+    """
     attempts.begin_mail(ip)
     if user.email_verified_at is None:
         ask_to_verify(user)
 
 
 def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
-    """Mail a link to the new address; nothing changes until it is followed. Raises TooManyAttempts for the asking
-    address; one that is written to often, or is somebody's already, is spared in silence."""
+    """Mail a link to the new address; nothing changes until it is opened.
+
+    Raises TooManyAttempts for the requester's IP address. If the new address was mailed too often or is in use,
+    nothing is sent and no error is raised.
+    """
     attempts.begin_mail(ip)
     email = email.strip().lower()
     spared = attempts.mailed_enough(email) or User.objects.filter(email=email).exists()
@@ -144,10 +157,10 @@ def ask_to_change_email(*, user: User, email: str, ip: str | None) -> None:
 
 @transaction.atomic
 def verify_email(token: str) -> str | None:
-    """Spend a link of either kind: the address is proven, and becomes the account's when it was to change.
+    """Use a link of either kind: the address is verified, and replaces the account's if it was a change.
 
-    A changed address ends every session. Answers the proven address that was given up, if any. Raises LinkSpent,
-    also when someone else took the address meanwhile.
+    A changed address ends every session. Returns the verified address that was replaced, if any. Raises
+    LinkSpent, also if another account has taken the address meanwhile.
     """
     proof = links.spend(token, Purpose.VERIFY, Purpose.CHANGE)
     user, changes = proof.user, proof.purpose is Purpose.CHANGE
@@ -164,6 +177,6 @@ def verify_email(token: str) -> str | None:
 
 
 def rename(*, user: User, name: str) -> None:
-    """Change what a user is called."""
+    """Change a user's name."""
     User.objects.filter(pk=user.pk).update(name=name)
     user.name = name

@@ -1,7 +1,7 @@
-"""How often a credential may be tried: counted per account and address, and per address.
+"""Rate limits for credentials: counted per account and IP address, and per IP address.
 
-Never per account alone, so that nobody can lock another person out from elsewhere. A try is written down
-before the password is looked at, so parallel guesses count each other; a good one is taken back.
+They are not counted per account alone, so that nobody can lock another user out. An attempt is recorded before
+the password is checked, so that parallel attempts count; a successful one is deleted again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from apps.auth.models import LoginAttempt
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `tries` that did not succeed within `window`."""
+    """At most `tries` failed attempts within `window`."""
 
     name: str
     tries: int
@@ -31,12 +31,12 @@ class Limit:
 ACCOUNT = Limit("account", tries=5, window=timedelta(minutes=5))
 ADDRESS = Limit("address", tries=30, window=timedelta(minutes=1))
 REGISTRATION = Limit("registration", tries=30, window=timedelta(hours=1))
-MAIL = Limit("mail", tries=20, window=timedelta(hours=1))  # from one place
-MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # to one address
-CODE = Limit("code", tries=10, window=timedelta(minutes=15))  # of one account, from anywhere
-INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # by one org
-INVITED = Limit("invited", tries=5, window=timedelta(hours=1))  # one address by one org
-DOMAIN_CHECK = Limit("domain check", tries=60, window=timedelta(hours=1))  # by one org
+MAIL = Limit("mail", tries=20, window=timedelta(hours=1))  # per IP address
+MAILBOX = Limit("mailbox", tries=5, window=timedelta(hours=1))  # per recipient
+CODE = Limit("code", tries=10, window=timedelta(minutes=15))  # per account, from any IP address
+INVITATION = Limit("invitation", tries=100, window=timedelta(days=1))  # per org
+INVITED = Limit("invited", tries=5, window=timedelta(hours=1))  # per recipient and org
+DOMAIN_CHECK = Limit("domain check", tries=60, window=timedelta(hours=1))  # per org
 LONGEST = max(
     each.window
     for each in (
@@ -54,51 +54,59 @@ LONGEST = max(
 
 
 def begin_login(email: str, ip: str | None) -> list[LoginAttempt]:
-    """Write the try down; raises TooManyAttempts when this one is over a limit."""
+    """Record the attempt. Raises TooManyAttempts if it exceeds a limit."""
     return [_begin(ADDRESS, _place(ip)), _begin(ACCOUNT, f"{email}|{_place(ip)}")]
 
 
 def begin_registration(ip: str | None) -> None:
-    """Write a registration down; raises TooManyAttempts. Made accounts count too: each costs a bcrypt."""
+    """Record a registration.
+
+    Raises TooManyAttempts. Successful ones count too, because each computes a bcrypt hash.
+    """
     _begin(REGISTRATION, _place(ip))
 
 
 def begin_mail(ip: str | None) -> None:
-    """Write down that mail was asked for; raises TooManyAttempts for one place that asks too often."""
+    """Record a request for a mail. Raises TooManyAttempts for too many from one IP address."""
     _begin(MAIL, _place(ip))
 
 
 def begin_passkey(ip: str | None) -> None:
-    """Write down that a passkey is asked for; raises TooManyAttempts."""
+    """Record a passkey attempt. Raises TooManyAttempts."""
     _begin(ADDRESS, _place(ip))
 
 
 def begin_code(user_id: UUID, ip: str | None) -> None:
-    """Write down that a second factor is tried; raises TooManyAttempts. Per account as well: whoever gets here
-    knows the password, so only its owner and a thief can use the tries up."""
+    """Record a second-factor attempt. Raises TooManyAttempts.
+
+    Counted per account too: at this point the password was right, so only the owner or an attacker who knows it
+    can use up the attempts.
+    """
     _begin(ADDRESS, _place(ip))
     _begin(CODE, str(user_id))
 
 
 def forgive_codes(user_id: UUID) -> None:
-    """The code was good: the typing errors before it do not count."""
+    """Delete the failed attempts before a correct code."""
     LoginAttempt.objects.filter(key=_key(CODE, str(user_id))).delete()
 
 
 def begin_invitation(org_id: UUID, email: str) -> None:
-    """Write an org's invitation down; raises TooManyAttempts: nobody sends mail to the world from here, nor a
-    flood to one mailbox."""
+    """Record an org's invitation.
+
+    Raises TooManyAttempts, so that nobody can send mass mail or flood one mailbox.
+    """
     _begin(INVITED, f"{org_id}|{email}")
     _begin(INVITATION, str(org_id))
 
 
 def begin_domain_check(org_id: UUID) -> None:
-    """Write down that an org has DNS asked; raises TooManyAttempts."""
+    """Record a DNS check of an org. Raises TooManyAttempts."""
     _begin(DOMAIN_CHECK, str(org_id))
 
 
 def mailed_enough(email: str) -> bool:
-    """Whether this mailbox was written to often enough lately. Never expose: reveals whether the account exists."""
+    """Whether this mailbox got enough mail recently. Never expose: reveals whether the account exists."""
     try:
         _begin(MAILBOX, email)
     except TooManyAttempts:
@@ -107,7 +115,7 @@ def mailed_enough(email: str) -> bool:
 
 
 def forgive(tries: list[LoginAttempt]) -> None:
-    """The credential was good: this try does not count, nor do the typing errors before it."""
+    """Delete this attempt and the failed ones before it, because the credential was right."""
     address, account = tries
     LoginAttempt.objects.filter(key=account.key).delete()
     address.delete()
@@ -120,7 +128,7 @@ def _begin(limit: Limit, subject: str) -> LoginAttempt:
     recent = LoginAttempt.objects.filter(key=key, at__gt=now - limit.window, id__lte=attempt.pk)
     newest = list(recent.order_by("-id").values_list("at", flat=True)[: limit.tries + 1])
     if len(newest) > limit.tries:
-        attempt.delete()  # refused tries do not prolong the wait
+        attempt.delete()  # Refused attempts do not prolong the wait.
         raise TooManyAttempts(_seconds_until(newest[-1] + limit.window, now))
     return attempt
 
@@ -134,7 +142,7 @@ def _seconds_until(moment: datetime, now: datetime) -> int:
 
 
 def _place(ip: str | None) -> str:
-    """The address, or the /64 of an IPv6 one: a customer owns at least that many addresses."""
+    """Return the IP address, or the /64 of an IPv6 address, because a customer has at least that many."""
     if not ip:
         return "unknown"
     address = ipaddress.ip_address(ip)

@@ -1,4 +1,4 @@
-"""How operators log in to their pages: the same credential check, and the same brake, as everyone."""
+"""The login of operators' pages: the same check of credentials, and the same rate limits, as everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.web.addresses import client_ip
 
 
 class PasswordBackend(BaseBackend):
-    """E-mail address and password, counted per account and address."""
+    """E-mail address and password, limited per account and IP address."""
 
     def authenticate(
         self,

@@ -1,4 +1,4 @@
-"""What can go wrong when someone says who they are. `apps.auth.problems` says what each becomes over HTTP."""
+"""The exceptions of authentication. `apps.auth.problems` maps each to an HTTP response."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class SessionEnded(_Documented):
 
 
 class RegistrationRefused(_Documented):
-    """An account cannot be made with these details. If you already have one, log in."""
+    """An account cannot be created with these details. If you already have one, log in."""
 
 
 class WeakPassword(Exception):
-    """A password that will not do; `faults` are sentences."""
+    """The password is too weak; `faults` are sentences."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__(" ".join(faults))
@@ -35,15 +35,15 @@ class NotVerified(_Documented):
 
 
 class WrongCode(_Documented):
-    """This code is wrong, or was used before."""
+    """This code is wrong or was already used."""
 
 
 class TooManyPasskeys(_Documented):
-    """You have as many passkeys as fit: remove one first."""
+    """You have the maximum number of passkeys: remove one first."""
 
 
 class SecondFactorNeeded(_Documented):
-    """Show your second factor as well."""
+    """A second factor is required."""
 
     def __init__(self, methods: list[str]) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class SecondFactorNeeded(_Documented):
 
 
 class LinkSpent(_Documented):
-    """This link was used already or has expired: ask for a new one."""
+    """This link was already used or has expired: ask for a new one."""
 
 
 class TooManyAttempts(Exception):

@@ -1,4 +1,4 @@
-"""What proves nothing any more is removed."""
+"""Delete expired credentials, links and attempts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SESSIONS_KEPT = timedelta(days=30)
 
 
 def forget() -> None:
-    """Remove what has expired."""
+    """Delete everything that has expired."""
     now = timezone.now()
     StreamTicket.objects.filter(expires_at__lt=now).delete()
     LoginAttempt.objects.filter(at__lt=now - LOGINS_KEPT).delete()

@@ -1,7 +1,7 @@
 """Second factors: one-time codes of an authenticator app, passkeys, recovery codes.
 
-The cryptography and the rows are allauth.mfa's. It expects a web session between the two halves of a ceremony;
-here a single-use challenge takes its place, because the API keeps no web sessions.
+allauth.mfa provides the cryptography and the models. It expects a web session between the two requests of a
+WebAuthn ceremony; a single-use challenge replaces it here, because the API has no web sessions.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ SET_UP_TOTP, ADD_PASSKEY, SHOW_PASSKEY = "totp", "passkey", "show passkey"
 OWES_FACTOR = "owes factor"
 MOST_PASSKEYS = 20
 
-Credential: TypeAlias = JsonObject  # what a browser answers of a passkey, as WebAuthn defines it
+Credential: TypeAlias = JsonObject  # a browser's response with a passkey, as WebAuthn defines it
 
 
 class TotpBegun(TypedDict):
-    """What somebody puts into an authenticator app, as text, as an address and as its QR code (SVG)."""
+    """The secret for an authenticator app: as text, as a URL and as that URL's QR code (SVG)."""
 
     challenge: str
     secret: str
@@ -55,14 +55,14 @@ class TotpBegun(TypedDict):
 
 
 class PasskeyBegun(TypedDict):
-    """A challenge of ours, and the options the browser takes, as WebAuthn defines them."""
+    """A challenge of ours, and the options for the browser, as WebAuthn defines them."""
 
     challenge: str
     options: JsonObject
 
 
 class Adapter(DefaultMFAAdapter):
-    """What allauth.mfa asks of a project: how secrets are sealed, and what we are called."""
+    """The hooks of allauth.mfa: encryption of secrets, and our name."""
 
     def encrypt(self, text: str) -> str:
         return platform().encrypt(text.encode()).decode()
@@ -74,7 +74,7 @@ class Adapter(DefaultMFAAdapter):
         return "Drover"
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """Passkeys belong to the host in the public address, whatever Host a request claims."""
+        """Passkeys belong to the host of the public URL, whatever Host header a request has."""
         return {"id": urlsplit(settings.PUBLIC_URL).hostname or "localhost", "name": "Drover"}
 
 
@@ -88,7 +88,7 @@ class Passkey:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What a person has set up. `recovery_codes` are those left."""
+    """A user's second factors. `recovery_codes` is the number of unused ones."""
 
     totp_since: datetime | None
     passkeys: tuple[Passkey, ...]
@@ -99,7 +99,7 @@ class Factors:
         return self.totp_since is not None or bool(self.passkeys)
 
     def methods(self) -> list[str]:
-        """How a second factor can be shown, the usual way first."""
+        """How a second factor can be verified, the preferred method first."""
         found = []
         if self.totp_since is not None:
             found.append("totp")
@@ -111,7 +111,7 @@ class Factors:
 
 
 def of(user: User) -> Factors:
-    """The factors of a user."""
+    """Return the factors of a user."""
     totp, passkeys, codes = None, [], 0
     for row in Authenticator.objects.filter(user=user).order_by("created_at", "pk"):
         if row.type == TOTP:
@@ -126,8 +126,10 @@ def of(user: User) -> Factors:
 
 
 def check_code(*, user: User, code: str, ip: str | None) -> None:
-    """Spend a one-time code, or a recovery code. Raises WrongCode, and TooManyAttempts: also per account, for who
-    guesses codes knows the password already."""
+    """Use a one-time code or a recovery code. Raises WrongCode, and TooManyAttempts.
+
+    Attempts are limited per account too, because an attacker at this point already knows the password.
+    """
     attempts.begin_code(user.pk, ip)
     with transaction.atomic():
         mine = Authenticator.objects.select_for_update().filter(user=user)
@@ -143,7 +145,7 @@ def check_code(*, user: User, code: str, ip: str | None) -> None:
 
 
 def begin_totp(user: User) -> TotpBegun:
-    """A new secret to put into an authenticator app."""
+    """Create a secret for an authenticator app."""
     from allauth.mfa.totp.internal.auth import generate_totp_secret
 
     secret, adapter = generate_totp_secret(), Adapter()
@@ -160,10 +162,10 @@ def begin_totp(user: User) -> TotpBegun:
 def confirm_totp(
     *, user: User, challenge: str, code: str, session: RefreshFamily | None
 ) -> list[str]:
-    """Set the secret up, if this is a code of it. Answers new recovery codes when it is the first factor.
+    """Save the secret if the code matches it. Returns new recovery codes if it is the first factor.
 
-    Every other session ends; all, without a `session`, as for operators. Raises WrongCode, after which the same
-    challenge can be tried again, and LinkSpent for an old challenge.
+    Every other session ends; without a `session`, as for operators, all end. Raises WrongCode, after which the
+    same challenge can be used again, and LinkSpent for an expired challenge.
     """
     from allauth.mfa.totp.internal import auth
 
@@ -179,14 +181,14 @@ def confirm_totp(
 
 @transaction.atomic
 def remove_totp(*, user: User, session: RefreshFamily) -> None:
-    """Without it, and without passkeys, the recovery codes go too."""
+    """Remove the authenticator app. If no passkeys are left, the recovery codes are removed too."""
     Authenticator.objects.filter(user=user, type=TOTP).delete()
     _removed(user, session)
 
 
 @transaction.atomic
 def new_recovery_codes(*, user: User, session: RefreshFamily) -> list[str]:
-    """Ten fresh codes; the old ones stop working."""
+    """Create ten new recovery codes; the old ones stop working."""
     Authenticator.objects.filter(user=user, type=RECOVERY).delete()
     codes = _recovery_codes(user)
     _changed(user, session)
@@ -194,13 +196,13 @@ def new_recovery_codes(*, user: User, session: RefreshFamily) -> list[str]:
 
 
 def require_room_for_passkey(user: User) -> None:
-    """Raise TooManyPasskeys at the twentieth."""
+    """Raise TooManyPasskeys if the user has the maximum number."""
     if Authenticator.objects.filter(user=user, type=PASSKEY).count() >= MOST_PASSKEYS:
         raise TooManyPasskeys
 
 
 def begin_passkey(user: User) -> PasskeyBegun:
-    """What the browser needs to make a passkey."""
+    """Return the browser's options for creating a passkey."""
     from allauth.mfa.webauthn.internal.auth import begin_registration
 
     with _ceremony({}) as state:
@@ -212,8 +214,10 @@ def begin_passkey(user: User) -> PasskeyBegun:
 def add_passkey(
     *, user: User, challenge: str, name: str, credential: Credential, session: RefreshFamily
 ) -> list[str]:
-    """Keep a passkey the browser made. Answers new recovery codes when it is the first factor. Raises WrongCode
-    for an answer that does not fit, LinkSpent for an old challenge."""
+    """Save a passkey that the browser created. Returns new recovery codes if it is the first factor.
+
+    Raises WrongCode for an invalid response, LinkSpent for an expired challenge.
+    """
     from allauth.mfa.webauthn.internal.auth import WebAuthn, complete_registration
 
     state = _recall(ADD_PASSKEY, challenge, user)
@@ -228,7 +232,7 @@ def add_passkey(
 
 @transaction.atomic
 def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool:
-    """Whether there was such a passkey of this user."""
+    """Remove a passkey. Returns whether the user had it."""
     mine = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey))
     if not mine.delete()[0]:
         return False
@@ -237,7 +241,10 @@ def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool
 
 
 def begin_showing_passkey(*, ip: str | None) -> PasskeyBegun:
-    """Options for any passkey of this place: which one, and whose, the browser answers. Raises TooManyAttempts."""
+    """Return options for any passkey of this site; the browser's response identifies passkey and user.
+
+    Raises TooManyAttempts.
+    """
     from allauth.mfa.webauthn.internal.auth import begin_authentication
 
     attempts.begin_passkey(ip)
@@ -248,7 +255,7 @@ def begin_showing_passkey(*, ip: str | None) -> PasskeyBegun:
 
 @transaction.atomic
 def show_passkey(*, challenge: str, credential: Credential) -> User:
-    """Whose passkey this is. Raises BadCredentials."""
+    """Return the user of a passkey. Raises BadCredentials."""
     from allauth.mfa.webauthn.internal.auth import (
         complete_authentication,
         extract_user_from_response,
@@ -273,12 +280,12 @@ def show_passkey(*, challenge: str, credential: Credential) -> User:
 
 
 def hold(user: User, method: str) -> str:
-    """A challenge for someone a provider vouched for, who still owes a second factor."""
+    """Create a challenge for a user whose provider login still needs a second factor."""
     return _remember(OWES_FACTOR, user, {"method": method})
 
 
 def go_on(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
-    """(who, recognised how) once the code is good. Raises BadCredentials, WrongCode and TooManyAttempts."""
+    """Return (user, login method) if the code is right. Raises BadCredentials, WrongCode and TooManyAttempts."""
     held = Challenge.objects.select_related("user").filter(
         purpose=OWES_FACTOR, digest=links.digest(challenge), expires_at__gt=timezone.now()
     )
@@ -286,20 +293,20 @@ def go_on(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
     if found is None or found.user is None or not found.user.is_active:
         raise BadCredentials
     check_code(user=found.user, code=code, ip=ip)
-    if not held.delete()[0]:  # used meanwhile, or forgotten because something has changed
+    if not held.delete()[0]:  # It was used meanwhile, or deleted because the account has changed.
         raise BadCredentials
     return found.user, str(_opened(found)["method"])
 
 
 def mark_shown(session: RefreshFamily) -> None:
-    """This session has shown a second factor."""
+    """Mark the session as having verified a second factor."""
     session.second_factor_at = timezone.now()
     session.save(update_fields=["second_factor_at"])
 
 
 @transaction.atomic
 def reset(user: User) -> int:
-    """Take every factor of a user who lost theirs, end all sessions and tell them; answers how many there were."""
+    """Delete all factors of a user, end all sessions and notify the user. Returns the number of factors."""
     number, _ = Authenticator.objects.filter(user=user).delete()
     _changed(user, None)
     return number
@@ -310,7 +317,7 @@ def forget_old_challenges(before: datetime) -> None:
 
 
 def _spend_totp(row: Authenticator, code: str) -> bool:
-    """A code counts once: the step it belongs to must be later than the last one used."""
+    """A code works once: its time step must be later than the last one used."""
     counter = _counter(Adapter().decrypt(row.data["secret"]), code)
     if counter is None or counter <= row.data.get("last_step", -1):
         return False
@@ -321,7 +328,7 @@ def _spend_totp(row: Authenticator, code: str) -> bool:
 
 
 def _counter(secret: str, code: str) -> int | None:
-    """The time step this is the code of, if any (RFC 6238); one step of clock difference is allowed."""
+    """Return the time step of the code, if any (RFC 6238); one step of clock difference is allowed."""
     from allauth.mfa.totp.internal import auth
 
     for counter in auth.yield_hotp_counters_from_time():
@@ -347,7 +354,7 @@ def _removed(user: User, session: RefreshFamily) -> None:
 
 
 def _changed(user: User, session: RefreshFamily | None, *, shown: bool = True) -> None:
-    """Every other session ends, and the owner is told."""
+    """End every other session and notify the owner."""
     if session and shown:
         mark_shown(session)
     sessions.end_all(user.pk, reason="second factor change", but=session.pk if session else None)
@@ -362,7 +369,7 @@ def _recovery_codes(user: User) -> list[str]:
 
 @contextmanager
 def _ceremony(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Let allauth keep its state in this dict, where it thinks there is a web session."""
+    """Let allauth keep its state in this dict instead of a web session."""
     request: Any = SimpleNamespace(session=state)
     with context.request_context(request):
         yield state
@@ -370,7 +377,7 @@ def _ceremony(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _wrong_code() -> Iterator[None]:
-    """What a browser sends is anyone's: whatever cannot be read or verified is a wrong code."""
+    """Convert any error of parsing or verifying a browser's data to WrongCode, because the data is untrusted."""
     try:
         yield
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -378,7 +385,7 @@ def _wrong_code() -> Iterator[None]:
 
 
 def _plain(options: Any) -> JsonObject:
-    """WebAuthn options as JSON has them."""
+    """Convert WebAuthn options to plain JSON."""
     plain: JsonObject = orjson.loads(orjson.dumps(options, default=dict))
     return plain
 
@@ -396,7 +403,7 @@ def _remember(purpose: str, user: User | None, state: dict[str, Any]) -> str:
 
 
 def _recall(purpose: str, text: str, user: User | None = None) -> dict[str, Any]:
-    """The state of a challenge, locked with its user until the transaction ends. Raises LinkSpent."""
+    """Return the state of a challenge, locked with its user until the transaction ends. Raises LinkSpent."""
     if user is not None and proofs.hold(user.pk, user.proof_version) is None:
         raise LinkSpent
     alive = Challenge.objects.filter(purpose=purpose, user=user, expires_at__gt=timezone.now())

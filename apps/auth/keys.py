@@ -1,8 +1,8 @@
 """API keys: `drv_<prefix>_<secret>_<crc>`.
 
-The row holds the prefix (for look-up), a bcrypt hash (the canonical check) and an 8-byte keyed tag. The tag
-rejects a wrong secret without bcrypt; a cache of verified keys makes later calls microseconds. Both are sound
-because the secret has 256 bits and the pepper lives outside the database.
+The row has the prefix (for look-up), a bcrypt hash (the canonical check) and an 8-byte keyed tag. The tag
+rejects a wrong secret without bcrypt, and a cache of verified keys makes later checks fast. Both are safe,
+because the secret has 256 bits and the pepper is not stored in the database.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHAPE = re.compile(r"drv_([0-9a-f]{12})_([A-Za-z0-9_-]{43})_([0-9a-f]{8})", re.
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made. `text` is shown once; the rest is stored."""
+    """A key that was just created. `text` is shown only once; the rest is stored."""
 
     text: str
     prefix: str
@@ -39,7 +39,7 @@ class NewKey:
 
 
 def generate() -> NewKey:
-    """A fresh key; takes one bcrypt (about 0.3 s)."""
+    """Generate a key; computes one bcrypt hash (about 0.3 s)."""
     prefix = secrets.token_hex(6)
     body = f"{SCHEME}{prefix}_{secrets.token_urlsafe(32)}"
     text = f"{body}_{_checksum(body)}"
@@ -48,7 +48,7 @@ def generate() -> NewKey:
 
 
 def prefix_of(text: str) -> str | None:
-    """The prefix of a well-formed key, None for anything mistyped or made up."""
+    """Return the prefix of a well-formed key, None for a mistyped or invalid one."""
     shape = _SHAPE.fullmatch(text)
     if shape is None or _checksum(text.rpartition("_")[0]) != shape[3]:
         return None
@@ -56,7 +56,7 @@ def prefix_of(text: str) -> str | None:
 
 
 def matches(text: str, *, hashed: str, tag: bytes, version: int) -> bool:
-    """Whether this is the key of that row. Revocation and expiry are the caller's, read each time."""
+    """Whether this is the key of that row. The caller checks revocation and expiry each time."""
     if not hmac.compare_digest(_tag(text), tag):
         return False
     proof = _mac(text, b"verified:%d:" % version + hashed.encode())
@@ -69,7 +69,7 @@ def matches(text: str, *, hashed: str, tag: bytes, version: int) -> bool:
 
 
 class _Verified:
-    """Recently verified keys, as MACs; bounded in number and age."""
+    """Recently verified keys, as MACs; limited in number and age."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[bytes, float] = OrderedDict()
@@ -99,7 +99,7 @@ def _tag(text: str) -> bytes:
 
 
 def _prehash(text: str) -> bytes:
-    """bcrypt reads 72 bytes; the digest of the whole key fits."""
+    """Hash the whole key, because bcrypt reads only 72 bytes."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest())
 
 

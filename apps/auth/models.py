@@ -1,4 +1,7 @@
-"""Users and the refresh families that keep them logged in. Not org-owned: a user may belong to many orgs."""
+"""Users, and the refresh-token families that keep them logged in.
+
+Not org-owned, because a user may belong to many orgs.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from apps.auth import names
 
 
 def new_id() -> UUID:
-    """A UUIDv7: unguessable enough to expose, ordered enough to index."""
+    """Return a UUIDv7, which is hard to guess and good to index."""
     return uuid7()
 
 
@@ -33,10 +36,10 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, or a service account, which no one can log in as.
+    """A person, or a service account, as which no one can log in.
 
-    `token_version` rises when every access token handed out before must stop working, `proof_version` when
-    everything on its way must that would prove something about them (`apps.auth.proofs`).
+    `token_version` increases to invalidate all access tokens; `proof_version` increases to invalidate all
+    links, challenges and tickets (`apps.auth.proofs`).
     """
 
     class Kind(models.TextChoices):
@@ -71,7 +74,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """What a web session of the operators' pages must match: it ends where all others end."""
+        """Return the hash that a web session of the operators' site must match, so that it ends with the other
+        sessions.
+        """
         key = "apps.auth.models.User.session"
         about = f"{self.password} {self.proof_version}"
         return salted_hmac(key, about, secret=secret, algorithm="sha256").hexdigest()
@@ -80,15 +85,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 class RefreshFamily(models.Model):
     """One login on one device: a chain of single-use refresh tokens. Its id is the session id of access tokens.
 
-    `only_org` limits it to the org whose own identity provider vouched for the person: that provider is no
-    witness for anyone else's org, nor for the account itself.
+    `only_org` limits it to the org whose own identity provider logged the user in: that provider is not trusted
+    for other orgs, nor for the account itself.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="refresh_families")
     user_agent = models.CharField(max_length=200, blank=True)
-    ip = models.GenericIPAddressField(null=True, blank=True)  # of the last use
-    method = models.CharField(max_length=60, default="password")  # how the person was recognised
+    ip = models.GenericIPAddressField(null=True, blank=True)  # address of the last use
+    method = models.CharField(max_length=60, default="password")  # how the user logged in
     second_factor_at = models.DateTimeField(null=True, blank=True)
     only_org = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -102,7 +107,7 @@ class RefreshFamily(models.Model):
 
 
 class RefreshToken(models.Model):
-    """A link of the chain. Only the SHA-256 of the opaque token is stored; `used_at` is set exactly once."""
+    """One token of the chain. Only the SHA-256 of the opaque token is stored; `used_at` is set exactly once."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     family = models.ForeignKey(RefreshFamily, models.CASCADE, related_name="tokens")
@@ -113,7 +118,7 @@ class RefreshToken(models.Model):
 
 
 class MailedLink(models.Model):
-    """A single-use link sent to an address: whoever holds it reads that mailbox. Only its SHA-256 is stored."""
+    """A single-use link that proves access to the mailbox it was sent to. Only its SHA-256 is stored."""
 
     class Purpose(models.TextChoices):
         VERIFY = "verify"
@@ -123,24 +128,27 @@ class MailedLink(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     purpose = models.CharField(max_length=10, choices=Purpose.choices)
-    email = models.EmailField(max_length=254)  # where it was sent
+    email = models.EmailField(max_length=254)  # the address it was sent to
     digest = models.BinaryField(max_length=32, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
 
 
 class Challenge(models.Model):
-    """What the server must remember between the two halves of setting up or showing a factor. Single use, minutes."""
+    """The server's state between the two requests that set up or verify a factor. Single use, valid for minutes."""
 
     digest = models.BinaryField(primary_key=True, max_length=32)
     purpose = models.CharField(max_length=20)
     user = models.ForeignKey(User, models.CASCADE, related_name="+", null=True)
-    state = models.TextField()  # sealed
+    state = models.TextField()  # encrypted
     expires_at = models.DateTimeField(db_index=True)
 
 
 class StreamTicket(models.Model):
-    """A single-use pass of 30 s for EventSource, which cannot send headers. Holds the claims it stands for."""
+    """A single-use token, valid for 30 s, for EventSource, which cannot send headers.
+
+    It stores the claims it represents.
+    """
 
     digest = models.BinaryField(primary_key=True, max_length=32)
     claims = models.JSONField()
@@ -148,7 +156,7 @@ class StreamTicket(models.Model):
 
 
 class LoginAttempt(models.Model):
-    """A failed credential, counted per key (account and address) to answer 429 with Retry-After."""
+    """A failed attempt, counted per key (account and IP address) to respond with 429 and Retry-After."""
 
     id = models.BigAutoField(primary_key=True)
     key = models.CharField(max_length=80)

@@ -1,4 +1,4 @@
-"""Migration operation: what an earlier version stored as a name, before the database checks it."""
+"""Migration operations that clean names stored by an earlier version, before the database checks them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from apps.auth.names import (
     cleaned_lines,
 )
 
-_IN_JSON = f"{NOT_STORED}|[\\\\](u00[0-9a-f]|[bfr])"  # as PostgreSQL writes control characters
+_IN_JSON = f"{NOT_STORED}|[\\\\](u00[0-9a-f]|[bfr])"  # control characters as a PostgreSQL regular expression
 
 
 def clean(table: str, **columns: int) -> migrations.RunPython:
-    """Clean the names in these columns, each with the length it may have. Reads each table once, and writes only
-    the rows that need it; where another row has the clean name already, a part of the id follows it."""
+    """Clean the names in these columns, given with their maximum lengths.
+
+    Reads each table once, and writes only the rows that need it. If another row already has the clean name, a
+    part of the id is appended.
+    """
 
     def run(apps: Any, schema_editor: Any) -> None:
         for column, longest in columns.items():
@@ -49,7 +52,7 @@ def _clean_column(connection: Any, table: str, column: str, longest: int) -> Non
 
 
 def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPython:
-    """The same for a text of several lines, which keeps its lines."""
+    """Like `clean`, for texts of several lines, which keep their lines."""
 
     def run(apps: Any, schema_editor: Any) -> None:
         _rewrite(
@@ -64,7 +67,7 @@ def clean_texts(table: str, column: str, *, longest: int) -> migrations.RunPytho
 
 
 def clean_lists(table: str, column: str, *, longest: int) -> migrations.RunPython:
-    """The same for a list of names, each of them once. One of which nothing can be seen goes."""
+    """Like `clean`, for lists of names without duplicates. Names without visible characters are removed."""
 
     def run(apps: Any, schema_editor: Any) -> None:
         _rewrite(
@@ -79,7 +82,7 @@ def clean_lists(table: str, column: str, *, longest: int) -> migrations.RunPytho
 
 
 def clean_json(table: str, column: str) -> migrations.RunPython:
-    """The same for the texts inside of JSON."""
+    """Like `clean`, for the texts inside of JSON."""
 
     def run(apps: Any, schema_editor: Any) -> None:
         _rewrite(
@@ -112,8 +115,11 @@ def _rewrite(
 
 
 def _check_keys(cursor: Any) -> None:
-    """Now, not at the end: a row that is changed twice in a transaction has its keys checked again, and a table that
-    waits for such a check cannot be altered, which the migration does next."""
+    """Check foreign keys now instead of at the end.
+
+    A row that is changed twice in a transaction has its keys checked again, and a table with pending checks
+    cannot be altered, which the migration does next.
+    """
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 

@@ -1,10 +1,10 @@
-"""What a name may hold: one line of visible text that reads the same in a mail, a log, a page and a terminal.
+"""Validation of names: one line of visible text that looks the same in a mail, a log, a page and a terminal.
 
 A name is normalised (NFC), its white space becomes single spaces, and it is trimmed. Refused are control and format
 characters (Unicode's Cc and Cf, so also everything that changes the direction of text), line and paragraph separators,
-lone surrogates, private-use characters, noncharacters and characters that look like nothing. The joiners ZWJ and ZWNJ
-stay where scripts and emoji need them. What people type is refused (`read`); what issuers, directories and repositories
-say about people is cleaned (`cleaned`), because nobody is there to correct it.
+lone surrogates, private-use characters, noncharacters and invisible characters. The joiners ZWJ and ZWNJ are
+allowed where scripts and emoji need them. Invalid input of users is refused (`read`); names from issuers, directories
+and repositories are cleaned (`cleaned`), because nobody could correct them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from typing import Any
 from django.db import models
 from django.db.models.lookups import Regex
 
-MOST_MARKS = 5  # combining marks on one character; Hebrew and Vedic texts need that many
+MOST_MARKS = 5  # combining marks per character; Hebrew and Vedic texts need that many
 LINE_CHARACTERS = "\n\t"  # allowed in texts of several lines
 _JOINERS = "\u200c\u200d"
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _LOOKS_LIKE_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\U0001d159")
-_BEYOND_ALPHABETS = "\u0600"  # below are Latin, Greek, Cyrillic and Hebrew, where nothing is joined
-_VIRAMA = 9  # the canonical combining class of signs after which a joiner chooses a letter's shape
+_BEYOND_ALPHABETS = (
+    "\u0600"  # Lower code points are Latin, Greek, Cyrillic and Hebrew, which need no joiners.
+)
+_VIRAMA = (
+    9  # the canonical combining class of viramas, after which a joiner selects a letter's shape
+)
 
-# The second wall, in the database: what no name of any script needs. `read` refuses more.
+# The database's own check: characters that no name of any script needs. `read` refuses more.
 NOT_STORED = (
     "[\\u0001-\\u001F\\u007F-\\u009F\\u00AD\\u061C\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E"
     "\\u2060-\\u206F\\uFEFF\\uFFF9-\\uFFFB\\U000E0000-\\U000E007F]"
@@ -33,11 +37,11 @@ NOT_STORED_IN_LINES = NOT_STORED.replace("\\u0001-\\u001F", "\\u0001-\\u0008\\u0
 
 
 class InvalidName(ValueError):
-    """A text that cannot be a name; the message says what is wrong, and which character."""
+    """The text is not a valid name; the message names the character and the reason."""
 
 
 def read(text: str, *, lines: bool = False) -> str:
-    """The name as it is kept; empty when nothing of it can be seen. Raises InvalidName.
+    """Return the normalised name; empty if it has no visible characters. Raises InvalidName.
 
     With `lines` it is a text of several lines, whose white space is kept.
     """
@@ -51,15 +55,15 @@ def read(text: str, *, lines: bool = False) -> str:
 
 
 def cleaned(text: str, *, longest: int) -> str:
-    """What can be kept of a name that somebody else wrote, at most `longest` characters; may be empty."""
+    """Return the allowed part of a name from another system, with at most `longest` characters; may be empty."""
     before, text = "", text[: 4 * longest]
-    while text != before:  # what is left out may leave another character without what it needs
+    while text != before:  # A removed character may have been required by its neighbour.
         before, text = text, _tidied(text)[:longest].rstrip(f" {_JOINERS}")
     return text if any(map(_is_visible, text)) else ""
 
 
 def cleaned_lines(text: str) -> str:
-    """The same for a text of several lines, which keeps its lines."""
+    """Like `cleaned`, for a text of several lines, which keeps its lines."""
     parts = _LINES.split(text.replace("\r\n", "\n"))
     return "".join(
         part if part in LINE_CHARACTERS else cleaned(part, longest=len(part)) for part in parts
@@ -67,8 +71,10 @@ def cleaned_lines(text: str) -> str:
 
 
 def cleaned_json(value: Any) -> Any:
-    """The same for the texts inside of JSON. One in which nothing is refused stays exactly as it is, because whoever
-    sent it compares."""
+    """Like `cleaned`, for the texts inside of JSON.
+
+    Texts without refused characters stay exactly as they are, because the sender compares them.
+    """
     match value:
         case str():
             try:
@@ -83,18 +89,18 @@ def cleaned_json(value: Any) -> Any:
 
 
 def is_plain_address(text: str) -> bool:
-    """Whether an e-mail address is free of what RFC 5321 allows between quotes: spaces and control characters."""
+    """Whether an e-mail address has none of the spaces and control characters that RFC 5321 allows in quotes."""
     return text.isascii() and text.isprintable() and bool(_ADDRESS.fullmatch(text))
 
 
 def plain(field: str, *, name: str, lines: bool = False) -> models.CheckConstraint:
-    """The database's own check of a column that holds a name or, with `lines`, a text of several lines."""
+    """Return the database check of a column with a name or, with `lines`, a text of several lines."""
     refused = models.Q(**{f"{field}__regex": NOT_STORED_IN_LINES if lines else NOT_STORED})
     return models.CheckConstraint(condition=~refused, name=name)
 
 
 def plain_list(field: str, *, name: str) -> models.CheckConstraint:
-    """The same for a column that holds a list of names."""
+    """Return the database check of a column with a list of names."""
     joined = models.Func(
         models.F(field),
         models.Value(" "),
@@ -130,8 +136,10 @@ def _is_refused(char: str) -> bool:
 
 
 def _is_reserved(char: str) -> bool:
-    """Noncharacters, and code points that are set aside for characters nobody sees. Other unassigned ones may be
-    letters of a newer Unicode."""
+    """Whether it is a noncharacter, or a code point reserved for invisible characters.
+
+    Other unassigned code points may be letters of a newer Unicode version.
+    """
     code = ord(char)
     return (
         code & 0xFFFE == 0xFFFE
@@ -143,7 +151,7 @@ def _is_reserved(char: str) -> bool:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Whether a joiner has something to join: after a virama, or between two letters or emoji."""
+    """Whether a joiner is in a valid position: after a virama, or between two letters or emoji."""
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     if not before or before in _JOINERS:
         return False
@@ -162,7 +170,7 @@ def _tidied(text: str) -> str:
 
 
 def _instead(char: str) -> str:
-    """What a foreign name keeps of a character: a space for one that parted words, nothing for one unseen."""
+    """Return the replacement of a refused character: a space for a separator, nothing for an invisible one."""
     if char in _JOINERS or not _is_refused(char):
         return char
     return " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else ""
@@ -174,7 +182,7 @@ _HIGH_STACK = re.compile(f"m{{{MOST_MARKS + 1},}}")
 
 
 def _shape(text: str) -> str:
-    """One letter a character: m for a combining mark that takes no place of its own."""
+    """Return one letter per character: m for a combining mark."""
     return "".join("m" if unicodedata.category(char) in {"Mn", "Me"} else "." for char in text)
 
 

@@ -1,4 +1,4 @@
-"""What the exceptions of this app become over HTTP."""
+"""Map the exceptions of this app to HTTP responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The platform's own keys: what belongs to no org is sealed with them, and each org's data key is wrapped by them."""
+"""The platform's keys: they encrypt secrets that belong to no org, and each org's data key."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def _platform(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def platform() -> MultiFernet:
-    """The platform's keys, newest first; the newest wraps, all unwrap."""
+    """Return the platform's keys, newest first; the newest encrypts, all can decrypt."""
     return _platform(tuple(settings.ENCRYPTION_KEYS))
 
 
 def rewrap(sealed: str) -> str:
-    """The same content under the newest platform key."""
+    """Encrypt the same content with the newest platform key."""
     return platform().rotate(sealed.encode()).decode()
 
 
 def is_newest(sealed: str) -> bool:
-    """Whether the newest platform key sealed this."""
+    """Whether the text was encrypted with the newest platform key."""
     try:
         Fernet(settings.ENCRYPTION_KEYS[0]).decrypt(sealed.encode())
     except InvalidToken:

@@ -1,7 +1,7 @@
 """Sessions: a login on one device, kept alive by refresh tokens that are each used once.
 
-A token used a second time was copied: unless the second use follows within the leeway (two tabs waking up
-together, an answer lost on the way), the whole family ends, the thief's copy with it.
+If a token is used a second time, it was probably copied, and the whole family ends, including the copy. A second
+use within a short leeway is allowed (two tabs at the same time, a lost response).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from apps.auth.models import RefreshFamily, RefreshToken, User
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it stands after logging in or refreshing.
+    """The state of a session after logging in or refreshing.
 
-    `refresh_token` is shown once; None when another request has just rotated it, whose answer carries it.
-    `only_org` limits the session to one org, `second_factor` tells whether one was shown.
+    `refresh_token` is shown only once; None if another request has just rotated it, whose response has it.
+    `only_org` limits the session to one org; `second_factor` tells whether one was verified.
     """
 
     id: UUID
@@ -48,10 +48,10 @@ def begin(
     second_factor: bool = False,
     only_org: UUID | None = None,
 ) -> Session:
-    """A new session of this user, who was recognised by `method`.
+    """Create a session of this user, who logged in by `method`.
 
-    Raises SessionEnded when all their sessions were ended since `user` was read: whoever showed the old password
-    while it was being changed gets none.
+    Raises SessionEnded if all sessions were ended since `user` was read: a login with the old password while it
+    is being changed gets none.
     """
     with transaction.atomic():
         if proofs.hold(user.pk, user.proof_version) is None:
@@ -68,7 +68,7 @@ def begin(
 
 
 def of(family: RefreshFamily, token: str | None = None) -> Session:
-    """The session a row stands for."""
+    """Return the session of a row."""
     return Session(
         id=family.pk,
         user=family.user,
@@ -80,10 +80,10 @@ def of(family: RefreshFamily, token: str | None = None) -> Session:
 
 
 def refresh(token: str, *, ip: str | None = None) -> Session | None:
-    """Rotate a refresh token; None when it is unknown, expired, revoked or was used before.
+    """Rotate a refresh token; None if it is unknown, expired, revoked or was already used.
 
-    Of any number of parallel calls with one token exactly one gets the next token. Returns instead of
-    raising, so that the revocation after a replay is committed by whatever transaction surrounds it.
+    Of any number of parallel calls with one token, exactly one gets the next token. It returns None instead of
+    raising, so that the revocation after a replay is committed by the caller's transaction.
     """
     with transaction.atomic():
         if _spend(token):
@@ -95,7 +95,7 @@ def refresh(token: str, *, ip: str | None = None) -> Session | None:
 
 
 def alive_of(user_id: UUID) -> QuerySet[RefreshFamily]:
-    """The sessions of a user that have not ended, and can go on."""
+    """Return the active sessions of a user."""
     usable = RefreshToken.objects.filter(
         family_id=OuterRef("pk"), used_at__isnull=True, expires_at__gt=timezone.now()
     )
@@ -109,7 +109,7 @@ def end(session_id: UUID, *, reason: str) -> None:
 
 
 def end_own(user_id: UUID, session_id: UUID) -> bool:
-    """End a session of this user. Whether they have such a session."""
+    """End a session of this user. Returns whether the user has it."""
     if not alive_of(user_id).filter(pk=session_id).exists():
         return False
     end(session_id, reason="ended by its owner")
@@ -117,7 +117,7 @@ def end_own(user_id: UUID, session_id: UUID) -> bool:
 
 
 def end_all(user_id: UUID, *, reason: str, but: UUID | None = None) -> None:
-    """End every session of a user, except `but`, as `end` does, and all that is on its way to them."""
+    """End every session of a user, except `but`, as `end` does, and invalidate pending proofs."""
     proofs.forget(user_id)
     families = RefreshFamily.objects.filter(user_id=user_id)
     _end(families.exclude(pk=but) if but else families, reason)
@@ -125,7 +125,7 @@ def end_all(user_id: UUID, *, reason: str, but: UUID | None = None) -> None:
 
 
 def end_of_org(org_id: UUID, *, reason: str) -> None:
-    """End the sessions that this org's own identity provider began."""
+    """End the sessions that began with this org's own identity provider."""
     _end(RefreshFamily.objects.filter(only_org=org_id), reason)
     access.changed(org_id)
 
@@ -137,14 +137,14 @@ def _end(families: QuerySet[RefreshFamily], reason: str) -> None:
 
 
 def end_by_token(token: str, *, reason: str) -> None:
-    """End the session this refresh token belongs to, if any."""
+    """End the session of this refresh token, if any."""
     row = RefreshToken.objects.filter(digest=_digest(token)).values_list("family_id").first()
     if row:
         end(row[0], reason=reason)
 
 
 def forget_dead(before: datetime) -> None:
-    """Remove sessions that ended, or whose last refresh token expired, before this time."""
+    """Delete sessions that ended, or whose last refresh token expired, before this time."""
     alive = RefreshToken.objects.filter(family_id=OuterRef("pk"), expires_at__gte=before)
     unused = RefreshFamily.objects.filter(~Exists(alive), last_used_at__lt=before)
     unused.delete()
@@ -152,8 +152,11 @@ def forget_dead(before: datetime) -> None:
 
 
 def _spend(token: str) -> bool:
-    """Whether this call was the first to use the token. Local columns only: they are checked again
-    after waiting for another's row lock, a joined table's would not be."""
+    """Mark the token as used; returns whether this call was the first.
+
+    The query uses only columns of this table: they are checked again after waiting for a row lock, those of a
+    joined table would not be.
+    """
     now = timezone.now()
     alive = RefreshFamily.objects.filter(pk=OuterRef("family_id"), revoked_at__isnull=True)
     unused = RefreshToken.objects.filter(

@@ -1,4 +1,4 @@
-"""Access tokens: ten-minute JWTs that say who and in which org, never what they may do."""
+"""Access tokens: JWTs valid for ten minutes that contain user and org, never permissions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. Role and membership are read from the database, not from here.
+    """The claims of a verified token. Role and membership are read from the database, not from here.
 
-    `org_id` is None for someone who belongs to no org at present: it is good for their account only.
+    `org_id` is None for a user without orgs: the token then works for the account only.
     """
 
     user_id: UUID
@@ -23,7 +23,7 @@ class Claims:
 
 
 def issue(claims: Claims) -> str:
-    """A signed token that lives `settings.ACCESS_TOKEN_LIFETIME`."""
+    """Create a signed token that is valid for `settings.ACCESS_TOKEN_LIFETIME`."""
     token = AccessToken()
     token["sub"] = str(claims.user_id)
     token["org"] = str(claims.org_id) if claims.org_id else None
@@ -33,7 +33,7 @@ def issue(claims: Claims) -> str:
 
 
 def verify(text: str) -> Claims | None:
-    """The claims of a token with a good signature and time, else None."""
+    """Return the claims of a token with a valid signature and lifetime, else None."""
     try:
         token = AccessToken(text)  # type: ignore[arg-type]  # the stubs want Token, the library takes text
         return Claims(

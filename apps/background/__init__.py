@@ -1,1 +1,1 @@
-"""The worker process: queues, jobs, and what the apps have registered to be done there. It knows no app."""
+"""The worker process: queues, jobs, and a registry of what the apps run in it. It imports no other app."""

@@ -1,7 +1,7 @@
-"""How many connections to PostgreSQL the processes may need, and whether the server has them.
+"""Compare the number of PostgreSQL connections that the processes may need with the server's limit.
 
 A web process has its pool, one connection for events and one for operators. A worker has its pool, a few
-to fetch jobs and one that listens; each run has one of its own for the engine's state.
+to fetch jobs and one for LISTEN; each run has one for the engine's state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ logger = structlog.get_logger(__name__)
 WEB_ALONE = 2  # events, operators
 LISTENING = 1
 
-# Every process of ours names itself: `drover-worker 4711@host`. What others use of the server is not ours to have.
+# Our processes identify themselves, as `drover-worker 4711@host`. Connections of other programs are not available
+# to us.
 SERVER = """
     SELECT current_setting('max_connections')::int,
            current_setting('superuser_reserved_connections')::int
@@ -34,7 +35,7 @@ SERVER = """
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server offers, and who is there: at least one web process and one worker are counted."""
+    """The server's connections and our processes; at least one web process and one worker are counted."""
 
     most: int
     reserved: int
@@ -44,7 +45,7 @@ class Server:
 
     @property
     def needed(self) -> int:
-        """What our processes hold at once at the most."""
+        """Return the maximum that our processes use at once."""
         runs = min(self.workers * settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM)
         return self.webs * of_web() + self.workers * of_worker() + runs
 
@@ -54,12 +55,12 @@ class Server:
 
 
 def of_web() -> int:
-    """The most connections of one web process."""
+    """Return the maximum of one web process."""
     return settings.WEB_POOL + WEB_ALONE
 
 
 def of_worker() -> int:
-    """The most connections of one worker, without those of its runs."""
+    """Return the maximum of one worker, without those of its runs."""
     return settings.WORKER_POOL + settings.QUEUE_POOL + LISTENING
 
 
@@ -69,7 +70,7 @@ def look() -> Server:
 
 
 def finding() -> Finding:
-    """Whether the server has the connections that the processes running now may need."""
+    """Check whether the server has the connections that the running processes may need."""
     server = look()
     seen = (
         f"{server.webs} web and {server.workers} worker processes may need {server.needed}; "
@@ -84,7 +85,7 @@ def finding() -> Finding:
 
 
 def warn() -> None:
-    """Say at the start of a process when it is one too many for the server."""
+    """Log a warning at the start of a process if the server has too few connections."""
     try:
         found = finding()
     except DatabaseError as error:

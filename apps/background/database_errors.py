@@ -1,17 +1,17 @@
-"""How errors of PostgreSQL are told apart and written down, wherever they are caught."""
+"""Classify and format PostgreSQL's errors."""
 
 from __future__ import annotations
 
 from psycopg import errors
 
-# The statement waited in vain for what another session holds.
+# The statement timed out while waiting for another session's lock.
 HELD = (errors.LockNotAvailable, errors.DeadlockDetected, errors.QueryCanceled)
 
 
 def first_line(error: BaseException) -> str:
-    """What happened, without the row: PostgreSQL's second line quotes values.
+    """Return the error without the row's values, which PostgreSQL's second line quotes.
 
-    Django and Procrastinate wrap the error of the driver, the latter without its words.
+    Django and Procrastinate wrap the driver's error; Procrastinate's wrapper does not contain its message.
     """
     said = str(error.__cause__ or error).strip() or type(error).__name__
     return said.partition("\n")[0]

@@ -1,7 +1,7 @@
-"""The workers of one queue, one after the other: Procrastinate's stops when the database goes away, ours go on.
+"""Keep a queue working by starting a new Procrastinate worker when one stops because the database is away.
 
-A generation that stops ends in its own time, with its jobs; the next one takes over at once. Together
-they never do more jobs at once than the queue has places. All queues share one LISTEN connection.
+Each such worker is a generation. One that stops finishes its jobs, while the next one takes over at once. Together
+they never run more jobs at once than the queue allows. All queues share one LISTEN connection.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from apps.background.database_errors import first_line
 
 logger = structlog.get_logger(__name__)
 
-POLL = 1.0  # seconds between looks for jobs nobody announced
-HEARTBEAT = 10.0  # seconds; a worker that is silent for three of them counts as dead
+POLL = 1.0  # seconds between polls for jobs without a notification
+HEARTBEAT = 10.0  # seconds; a worker without a heartbeat for three times as long counts as dead
 GIVE_UP = 30.0  # seconds after which a stopping worker leaves its jobs to the reconciler
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
 
 
 async def work(app: App, stop: asyncio.Event, places: Mapping[str, int], worker: str) -> None:
-    """Work on these queues, each with so many jobs at once, until told to stop."""
+    """Work on these queues, each with its number of concurrent jobs, until told to stop."""
     queues = {name: Queue(app, name, most, worker) for name, most in places.items()}
     tasks = [asyncio.create_task(queue.work(stop)) for queue in queues.values()]
     listener = asyncio.create_task(_listen(app, queues))
@@ -42,7 +42,7 @@ async def work(app: App, stop: asyncio.Event, places: Mapping[str, int], worker:
 
 
 class Queue:
-    """One queue and the worker that fetches its jobs now."""
+    """One queue and the worker that currently fetches its jobs."""
 
     def __init__(self, app: App, name: str, places: int, worker: str) -> None:
         self._app = app
@@ -54,7 +54,7 @@ class Queue:
         self._ending: set[asyncio.Task[None]] = set()
 
     async def work(self, stop: asyncio.Event) -> None:
-        """One generation after the other; those that end are waited for at the stop."""
+        """Run one generation after the other; at the stop, wait for those that are finishing."""
         while not stop.is_set():
             options = {"queues": [self._name], "name": f"{self._name} {self._worker}"}
             generation = Generation(
@@ -83,9 +83,10 @@ class Queue:
 
 
 class Places:
-    """One generation's share of the places of a queue, as the semaphore that Procrastinate expects.
+    """One generation's share of the queue's concurrent jobs, as the semaphore that Procrastinate expects.
 
-    It gives back no more than it took: a job fetched while the worker stops is given back twice.
+    It releases no more than it acquired: Procrastinate releases a job twice that was fetched while the worker
+    stops.
     """
 
     def __init__(self, free: asyncio.Semaphore) -> None:
@@ -104,13 +105,13 @@ class Places:
 
 
 class Generation(QueueWorker):
-    """A queue worker that says when it stops fetching, whether it was told to or a statement failed."""
+    """A queue worker that reports when it stops fetching, because it was told to or a statement failed."""
 
     def __init__(self, app: App, places: Places, **options: Any) -> None:
         self._places = places
         self.stopping = asyncio.Event()
         ours: dict[str, Any] = {
-            **app.worker_defaults,  # Django's: connections are closed after each job
+            **app.worker_defaults,  # Django's function: closes connections after each job.
             "fetch_job_polling_interval": POLL,
             "update_heartbeat_interval": HEARTBEAT,
             "delete_jobs": "successful",
@@ -125,14 +126,14 @@ class Generation(QueueWorker):
 
     @_job_semaphore.setter
     def _job_semaphore(self, fresh: Any) -> None:
-        """Procrastinate makes one of its own for each worker; ours is shared by the generations."""
+        """Replace the semaphore that Procrastinate creates for each worker by one that the generations share."""
 
     def stop(self) -> None:
         super().stop()  # type: ignore[no-untyped-call]
         self.stopping.set()
 
     async def _process_job(self, context: JobContext) -> None:
-        """When its end cannot be written we stop: the job of a worker that is gone is done again."""
+        """Stop if the end of a job cannot be recorded: the jobs of a dead worker are run again."""
         try:
             await super()._process_job(context)
         except DATABASE_ERRORS as error:
@@ -140,7 +141,10 @@ class Generation(QueueWorker):
             self.stop()
 
     async def _shutdown(self, side_tasks: list[asyncio.Task[Any]]) -> None:
-        """Nothing is fetched any more: the next one may start. The jobs at work still have a living worker."""
+        """Nothing is fetched any more, so the next generation may start.
+
+        The running jobs still have a living worker.
+        """
         self.stopping.set()
         beats = asyncio.create_task(self._keep_beating())
         try:
@@ -174,7 +178,7 @@ async def _listen(app: App, queues: Mapping[str, Queue]) -> None:
 
 
 async def first_of(*waits: Any) -> None:
-    """Wait for the first; all but the very first are cancelled then."""
+    """Wait for the first; cancel all others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Is everything here that Drover needs? Asked by `/health/ready`, `/metrics` and `manage.py doctor`."""
+"""Check everything that Drover needs, for `/health/ready`, `/metrics` and `manage.py doctor`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from django.db.migrations.executor import MigrationExecutor
 from apps.background.database_errors import first_line
 from apps.engine.sandbox import layers
 
-TICK = "runs.tick"  # the periodic task whose last time says that a scheduler lives
+TICK = "runs.tick"  # the periodic task whose last run shows that a scheduler is alive
 TICK_LATE = 60.0  # seconds
-QUEUE_LATE = 60.0  # seconds a short job may wait
+QUEUE_LATE = 60.0  # seconds that a short job may wait
 WORKER_SILENT = 60.0  # seconds without a heartbeat
-STORAGE_TRUSTED = 30.0  # seconds a good answer of the storage is believed
+STORAGE_TRUSTED = 30.0  # seconds for which a successful check of the storage is reused
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: what was seen, and what to do when it is not well."""
+    """The result of one check: what was found, and the next step if there is a problem."""
 
     part: str
     ok: bool
@@ -36,7 +36,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The queue's state; ages in seconds, None when there is nothing to measure."""
+    """The queue's state; ages in seconds, None if there is nothing to measure."""
 
     waiting: int
     oldest_short: float
@@ -46,7 +46,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much there is in all orgs; `runs` are those that have not ended, by status."""
+    """Counts over all orgs; `runs` are those that have not ended, by status."""
 
     orgs: int
     enabled: int
@@ -54,7 +54,7 @@ class Counts:
 
 
 def counts() -> Counts:
-    """Over all orgs, so by the operators' role."""
+    """Count over all orgs, with the operators' database role."""
     try:
         with connections["ops"].cursor() as cursor:
             cursor.execute(
@@ -72,15 +72,15 @@ def counts() -> Counts:
 
 
 def ready() -> list[Finding]:
-    """What a node needs to serve: each part, well or not. Stops at a database that is away."""
+    """Check what a web process needs to serve requests. Stops if the database is away."""
     found = [database()]
     if found[0].ok:
         found += [migrations(), *queue_findings(), storage()]
-    return [*found, replace(isolation(), ok=True)]  # the rest works without custom code
+    return [*found, replace(isolation(), ok=True)]  # Everything else works without custom code.
 
 
 def isolation() -> Finding:
-    """How strongly this machine isolates custom code, and whether that is enough for it to run."""
+    """Check how strongly this machine isolates custom code, and whether that is sufficient to run it."""
     found = layers.isolation()
     least = settings.SANDBOX_LEAST_ISOLATION
     enough = layers.reaches(found.level, least)
@@ -92,7 +92,7 @@ def isolation() -> Finding:
 
 
 def database() -> Finding:
-    """Whether the database answers, and which one it is."""
+    """Check whether the database responds, and its version."""
     try:
         ((version,),) = rows("SELECT current_setting('server_version')")
     except DatabaseError as error:
@@ -102,11 +102,11 @@ def database() -> Finding:
     return Finding("database", not old, f"PostgreSQL {version}", "Use PostgreSQL 15 or later.")
 
 
-_migrated = False  # applied migrations stay applied; asking costs 50 ms
+_migrated = False  # Applied migrations stay applied, and the check takes 50 ms.
 
 
 def migrations() -> Finding:
-    """Whether the tables are those of this code."""
+    """Check whether the tables match this version of the code."""
     global _migrated
     if not _migrated:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
@@ -119,7 +119,7 @@ def migrations() -> Finding:
 
 
 def queue() -> Queue:
-    """Waiting jobs, the newest heartbeat of a worker and the scheduler's last tick."""
+    """Return waiting jobs, the newest heartbeat of a worker and the scheduler's last tick."""
     ((waiting, oldest, heartbeat, tick),) = rows(
         """SELECT
                (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'
@@ -146,14 +146,14 @@ def _since(age: float | None) -> str:
 
 
 def queue_findings() -> list[Finding]:
-    """Whether somebody works, and whether schedules are looked at."""
+    """Check whether a worker is alive, and whether schedules are processed."""
     state = queue()
-    start = "Start `manage.py worker`, or look at its log."
+    start = "Start `manage.py worker`, or check its log."
     return [
         Finding(
             "queue",
             state.oldest_short <= QUEUE_LATE,
-            f"{state.waiting} jobs wait, a short one {state.oldest_short:.0f} s",
+            f"{state.waiting} jobs are waiting, a short one for {state.oldest_short:.0f} s",
             start,
         ),
         Finding(
@@ -175,7 +175,7 @@ _storage_trusted_until = 0.0
 
 
 def storage() -> Finding:
-    """Whether a small object can be written, read back and deleted; believed for half a minute."""
+    """Check whether a small object can be written, read back and deleted; reuses a result of the last half minute."""
     global _storage_trusted_until
     if time.monotonic() < _storage_trusted_until:
         return Finding("storage", True, "written, read and deleted a moment ago")
@@ -186,7 +186,7 @@ def storage() -> Finding:
 
 
 def try_storage() -> Finding:
-    """The same, tried now."""
+    """Check the storage now."""
     next_step = "Check DROVER_STORAGE and its settings, the folder's owner, and free space."
     content = uuid4().bytes
     try:
@@ -194,13 +194,13 @@ def try_storage() -> Finding:
         with default_storage.open(key, "rb") as file:
             same = file.read() == content
         default_storage.delete(key)
-    except Exception as error:  # each backend raises its own kind, and each is an answer here
+    except Exception as error:  # Each backend raises its own exceptions, and each is a result here.
         return Finding("storage", False, f"{type(error).__name__}: {error}"[:200], next_step)
     return Finding("storage", same, "written, read and deleted", next_step)
 
 
 def attempt(part: str, look: Callable[[], Finding], next_step: str) -> Finding:
-    """What `look` finds; an error of the database is a finding too."""
+    """Return the result of `look`; a database error is a result too."""
     try:
         return look()
     except DatabaseError as error:
@@ -208,7 +208,7 @@ def attempt(part: str, look: Callable[[], Finding], next_step: str) -> Finding:
 
 
 def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Rows of a statement that belongs to no org, asked as the runtime role."""
+    """Return the rows of a statement without org, as the runtime role."""
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(sql, list(values))
         return list(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""What a worker process is called, and whether the one of a name still lives."""
+"""Names of worker processes, and whether the process of a name is still alive."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def name_of(pid: int) -> str:
-    """The name of a process: machine or container, process id, and when it began, so that no other takes it."""
+    """Return a unique name of a process: machine or container, process id, and start time."""
     return f"{host()}{pid}/{_started(pid) or 0}"
 
 
 def host() -> str:
-    """This machine, or this container: where process ids mean something."""
+    """Return the name of this machine or container, within which process ids are unique."""
     try:
         space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
     except OSError:
@@ -22,7 +22,7 @@ def host() -> str:
 
 
 def is_alive(worker: str) -> bool:
-    """Whether the process of that name still is the one that took the name."""
+    """Whether the process with that name is still the same process."""
     pid, _, started = worker.removeprefix(host()).partition("/")
     if not pid.isdigit():
         return True
@@ -42,9 +42,9 @@ def _exists(pid: int) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """When the process began, in clock ticks since boot (proc(5), field 22); None when there is none."""
+    """Return the process's start in clock ticks since boot (proc(5), field 22); None if it does not exist."""
     try:
-        # Bytes: the name in it is the process's own choice, and need not be text.
+        # Read bytes: the process name in it may be any bytes.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Asking for a job in the transaction of the row it serves, and what becomes of jobs whose worker died."""
+"""Defer jobs in the transaction of the row they serve, and handle jobs whose worker died."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from procrastinate.types import JSONDict
 
 from apps.background import registry
 
-# Always Django's own connection, also inside a worker, so that a job and its row are one transaction.
+# Always use Django's own connection, also inside a worker, so that a job and its row are in one transaction.
 _jobs = JobManager(DjangoConnector())
 
 
@@ -27,9 +27,10 @@ def defer(
     seconds: float = 0.0,
     lock: str | None = None,
 ) -> None:
-    """One job, which begins when this transaction is committed, from `at` on or in `seconds`.
+    """Defer one job, which starts when this transaction is committed, at the time `at` or in `seconds`.
 
-    With a `lock` one such job waits and one runs at a time; raises AlreadyEnqueued when one waits already.
+    With a `lock`, only one such job waits and one runs at a time; raises AlreadyEnqueued if one is already
+    waiting.
     """
     if seconds:
         at = timezone.now() + timedelta(seconds=seconds)
@@ -40,12 +41,12 @@ def defer(
 
 
 def defer_many(task: str, *, queue: str, about: JSONDict, count: int) -> None:
-    """So many jobs alike, in one statement."""
+    """Defer several identical jobs in one statement."""
     configure_task(name=task, job_manager=_jobs, queue=queue).batch_defer(*[about] * count)
 
 
 def waiting(task: str) -> int:
-    """How many jobs of this task wait for a worker now."""
+    """Count the jobs of this task that are waiting for a worker now."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT count(*) FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo'
@@ -56,9 +57,9 @@ def waiting(task: str) -> int:
 
 
 def remove_zombies(silent_for: timedelta) -> int:
-    """Delete jobs whose worker has died: the rows they served say what is to be done.
+    """Delete jobs whose worker has died: the rows they served tell what has to be done.
 
-    Jobs of queues that are handed on serve no row, so they are given to another worker instead.
+    Jobs of queues with `handed_on` have no row, so they are given to another worker instead.
     """
     handed_on = [queue.name for queue in registry.queues().values() if queue.handed_on]
     with connection.cursor() as cursor:
@@ -84,7 +85,7 @@ def remove_zombies(silent_for: timedelta) -> int:
 
 
 def remove_ended(older_than: timedelta) -> int:
-    """Delete jobs that ended, most of them in an error, this long ago."""
+    """Delete jobs that ended this long ago, most of them failed ones."""
     with connection.cursor() as cursor:
         cursor.execute(
             """DELETE FROM procrastinate_jobs j WHERE j.status NOT IN ('todo', 'doing')

@@ -1,4 +1,4 @@
-"""How much memory this process may use with its children, and how many runs of one org that is enough for."""
+"""The memory available to this process and its children, and how many runs of one org fit into it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 
 
 def available() -> int:
-    """Bytes: the machine's, or the container's where that has less."""
+    """Return the bytes of the machine, or of the container if it has less."""
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([machine, *filter(None, map(_limit, LIMITS))])
 
 
 def runs_of_an_org(child: int, sandbox: int) -> int:
-    """How many runs fit at once when each takes all that its process and its sandbox may; at least one."""
+    """Return how many runs fit if each uses the maximum of its process and sandbox; at least one."""
     return max(1, available() // (child + sandbox))
 
 
 def _limit(path: str) -> int | None:
-    """None where there is no such file, or no limit in it."""
+    """Return None if the file does not exist or has no limit."""
     try:
         said = Path(path).read_text().strip()
     except OSError:

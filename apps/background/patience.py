@@ -1,4 +1,4 @@
-"""What a worker does while the database is away, or another process holds a row: it waits and tries again."""
+"""Retry while the database is away or another process has locked a row."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# InternalError is how the server says that it ended a transaction that idled too long: we were frozen.
+# The server raises InternalError after it ended a transaction that was idle too long, because we were frozen.
 DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 
 
 def patiently(act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0) -> T:
-    """Repeat `act` while the database is away, at most `most` seconds, or 10 once `give_up` is set.
+    """Repeat `act` while the database is away, for at most `most` seconds, or 10 once `give_up` is set.
 
-    Raises what the last try raised.
+    Raises the exception of the last try.
     """
     began = time.monotonic()
     wait = 0.1
@@ -40,7 +40,7 @@ def patiently(act: Callable[[], T], *, give_up: threading.Event, most: float = 3
 
 
 def each(rows: Iterable[tuple[Any, ...]], act: Callable[..., bool]) -> int:
-    """How many times `act(*row)` did something. A row that another process holds is left for the next look."""
+    """Return how often `act(*row)` did something. Rows locked by another process are left for the next call."""
     done = 0
     for row in rows:
         try:
@@ -48,10 +48,10 @@ def each(rows: Iterable[tuple[Any, ...]], act: Callable[..., bool]) -> int:
         except OperationalError as error:
             if not is_held(error):
                 raise
-            logger.warning("left for the next look", row=str(row[-1]), error=first_line(error))
+            logger.warning("left for the next round", row=str(row[-1]), error=first_line(error))
     return done
 
 
 def is_held(error: Exception) -> bool:
-    """Whether the statement waited in vain for another process, and the database itself is there."""
+    """Whether the statement timed out waiting for another process, while the database itself is available."""
     return isinstance(error.__cause__, HELD)

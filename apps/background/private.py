@@ -1,7 +1,7 @@
-"""The files of an installation are its owner's: nobody else of the machine reads keys, mail, outputs or logs.
+"""Keep an installation's files private: no other user of the machine may read keys, mail, outputs or logs.
 
-Every process starts with `from_now_on`, which covers what it and its children make; `tighten` closes what an
-older version left open. Plain Python, because commands without Django begin here as well.
+Every process starts with `from_now_on`, which covers files that it and its children create; `tighten` fixes files
+of older versions. This is plain Python, because commands without Django use it too.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from pathlib import Path
 
 UMASK = 0o077
 OTHERS = 0o077
-# What is not closed below the home, and why. Nothing in these folders is data of people.
+# Folders below the home that stay readable by others, and why. None of them contains users' data.
 LEFT_OPEN = {
     "pg": "PostgreSQL's own, whose user differs from ours when we are root; it refuses any other mode than 0700",
     "sandbox": "copies of Python and its packages, which the sandbox's user reads; work folders have modes of their own",
 }
-# Nobody else can list the folder, but can enter it: PostgreSQL's user has to when we are root.
+# Other users cannot list this folder but can enter it, as PostgreSQL's user must if we are root.
 PASSED = 0o711
 
 
 def from_now_on() -> None:
-    """Files and folders that this process and its children make are for their owner alone."""
+    """Make files and folders that this process and its children create accessible to their owner only."""
     os.umask(UMASK)
 
 
 def tighten(home: Path) -> None:
-    """Close the home, and what in it is open to others. Raises OSError."""
+    """Remove the access of others to the home and to the files in it. Raises OSError."""
     if home.lstat().st_uid == os.geteuid():
         passed = os.geteuid() == 0 and not (home / "pg").is_symlink()
         home.chmod(PASSED if passed else 0o700)
@@ -41,7 +41,7 @@ def tighten(home: Path) -> None:
 
 
 def open_to_others(home: Path) -> Iterator[str]:
-    """Files and folders below the home that others may read, write or list, with their modes."""
+    """Return files and folders below the home that others may read, write or list, with their modes."""
     if home.lstat().st_mode & OTHERS & ~(PASSED & OTHERS):
         yield _shown(home)
     for path in home.iterdir():
@@ -53,7 +53,7 @@ def open_to_others(home: Path) -> Iterator[str]:
 
 
 def _is_open(path: Path) -> bool:
-    """Only files and folders count: the mode of a link means nothing, and a socket's folder protects it."""
+    """Check only files and folders: a link's mode means nothing, and a socket's folder protects it."""
     mode = path.lstat().st_mode
     plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     return plain and bool(mode & OTHERS) and path.lstat().st_uid == os.geteuid()

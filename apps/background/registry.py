@@ -1,6 +1,6 @@
-"""What the apps give the worker process to do. Each app registers its own in its `background.py`.
+"""The registry of what apps run in the worker process. Each app registers its own in its `background.py`.
 
-A new app adds its queue, its sweeps, what is erased and exported of it; no other app is edited for it.
+A new app registers its queue, its sweeps, and what is erased and exported; no other app is edited for it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SYSTEM = "system"  # short work: ticks, reconciling, sweeps
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue of jobs. `places` is how many one worker process does at once; None means its --concurrency.
+    """A queue of jobs. `places` is the number of concurrent jobs per worker process; None means its --concurrency.
 
-    `handed_on` says what becomes of a job whose worker died: it is given to another worker, or it is deleted,
-    because a row says what is to be done and the reconciler asks again.
+    `handed_on` decides about jobs whose worker died: they are given to another worker, or they are deleted,
+    because a row tells what has to be done and the reconciler defers a new job.
     """
 
     name: str
@@ -32,15 +32,15 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Rows of a model that an org may take along: the name of the record, and the columns that are no secrets."""
+    """Rows of a model that an org may export: the name of the record, and the columns without secrets."""
 
     record: str
     model: Any  # an org-owned model
     columns: tuple[str, ...]
 
 
-Stop = Callable[[], None]  # called once when the process is asked to stop
-Part = Callable[[], AbstractContextManager[Stop]]  # lives as long as the worker process
+Stop = Callable[[], None]  # called once when the process is told to stop
+Part = Callable[[], AbstractContextManager[Stop]]  # active as long as the worker process
 
 _queues: dict[str, Queue] = {SYSTEM: Queue(SYSTEM, places=3)}
 _sweeps: list[Callable[[], object]] = []
@@ -50,27 +50,33 @@ _parts: list[Part] = []
 
 
 def add_queue(queue: Queue) -> None:
-    """A queue that worker processes serve."""
+    """Register a queue that worker processes serve."""
     _queues[queue.name] = queue
 
 
 def swept(sweep: Callable[[], object]) -> None:
-    """Called once an hour by one worker: remove what nobody reads any more. Safe to run twice."""
+    """Register a function that one worker calls once an hour to delete expired data.
+
+    It must be safe to run twice.
+    """
     _sweeps.append(sweep)
 
 
 def erased(eraser: Callable[[UUID], bool]) -> None:
-    """Called for an org that is erased, before its rows go. False: not yet, ask again. Safe to run twice."""
+    """Register a function that is called for an org to be erased, before its rows are deleted.
+
+    It returns False to be called again later. It must be safe to run twice.
+    """
     _erasers.append(eraser)
 
 
 def exported(*exports: Export) -> None:
-    """Records of an org's export, in this order."""
+    """Register records of an org's export, in this order."""
     _exports.extend(exports)
 
 
 def lives_in_worker(part: Part) -> None:
-    """A context manager that is entered when a worker process starts, and left when it ends."""
+    """Register a context manager that is entered when a worker process starts, and left when it ends."""
     _parts.append(part)
 
 
@@ -85,7 +91,7 @@ def sweeps() -> list[Callable[[], object]]:
 
 
 def erasers() -> list[Callable[[UUID], bool]]:
-    """In the reverse order of the apps: the one that knows the others goes first."""
+    """Return the erasers in reverse order of the apps, so that an app comes before those it depends on."""
     _know_all()
     return _erasers[::-1]
 
@@ -102,5 +108,5 @@ def parts() -> list[Part]:
 
 @cache
 def _know_all() -> None:
-    """Import every app's `background.py`, once and only where it is asked for."""
+    """Import every app's `background.py`, once, when it is first needed."""
     autodiscover_modules("background")

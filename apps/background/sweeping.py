@@ -1,4 +1,4 @@
-"""Once an hour: remove what nobody reads any more, each app its own."""
+"""Delete expired data once an hour, with the functions that the apps have registered."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ ROWS_AT_ONCE = 5000
 
 
 def sweep() -> None:
-    """Everything that is registered. One that fails keeps none of the others from being done; the first error is
-    raised in the end."""
+    """Call every registered function. If one fails, the others still run; the first error is raised at the end."""
     failed: list[Exception] = []
     for one in (lambda: jobs.remove_ended(JOBS_KEPT), *registry.sweeps()):
         try:
@@ -30,7 +29,7 @@ def sweep() -> None:
 
 
 def remove_in_batches(function: str, before: datetime) -> None:
-    """Call a SQL function `(before, how many at once)` until it has nothing left to remove."""
+    """Call a SQL function `(before, batch size)` until it has nothing left to delete."""
     with connection.cursor() as cursor:
         while True:
             cursor.execute(f"SELECT {function}(%s, %s)", [before, ROWS_AT_ONCE])

@@ -1,4 +1,4 @@
-"""What Procrastinate calls for everybody."""
+"""Procrastinate tasks shared by all apps."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from procrastinate.contrib.django import app
 from apps.background import sweeping
 from apps.background.registry import SYSTEM
 
-SWEEP = (
-    "runs.sweep"  # the name it has had from the beginning: jobs of an older release wait under it
-)
+SWEEP = "runs.sweep"  # its first name: jobs of older releases are waiting under it
 
 
 @app.periodic(cron="17 * * * *")

@@ -1,6 +1,6 @@
-"""The worker process: Procrastinate's workers, kept going while PostgreSQL comes and goes.
+"""The worker process: Procrastinate's workers, which survive interruptions of PostgreSQL.
 
-A queue for each kind of work, so that ticks and rescues wait neither behind runs nor behind removals.
+Each kind of work has its queue, so that schedules and recoveries do not wait for runs or removals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPARE_THREADS = 4
 
 
 def work(*, concurrency: int) -> None:
-    """Be a worker process until SIGTERM or SIGINT, with everything the apps have registered for one."""
+    """Be a worker process until SIGTERM or SIGINT, with everything that the apps have registered."""
     with ExitStack() as lifetime:
         stops = [lifetime.enter_context(part()) for part in registry.parts()]
         connection.close()
@@ -39,7 +39,7 @@ def work(*, concurrency: int) -> None:
 
 
 async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
-    """Work until told to stop by SIGTERM or SIGINT; `stops` are called then. Jobs get time to end."""
+    """Work until told to stop by SIGTERM or SIGINT, then call `stops`. Running jobs get time to finish."""
     loop = asyncio.get_running_loop()
     places = {queue.name: queue.places or concurrency for queue in registry.queues().values()}
     threads = sum(places.values()) + SPARE_THREADS
@@ -58,7 +58,7 @@ async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
 
 
 def _connector() -> PsycopgConnector:
-    """Of the worker's own: LISTEN needs a connection, not a pooled one of Django's."""
+    """Create the worker's own connector: LISTEN needs a separate connection, not one of Django's pool."""
     from procrastinate.contrib.django.utils import connector_params
 
     parameters: dict[str, Any] = {**connector_params(), "application_name": "drover-queue"}
@@ -74,7 +74,7 @@ def _connector() -> PsycopgConnector:
 
 
 async def _commit_at_once(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Each statement of the queue stands alone: no transaction is open when the process freezes between two."""
+    """Commit each statement of the queue, so that no transaction is open if the process freezes in between."""
     await connection.set_autocommit(True)
 
 

@@ -1,4 +1,4 @@
-"""The engine's catalogue as this room uses it: what a kind is, what it takes, where its secrets are."""
+"""The engine's catalogue for this app: each kind, its settings schema, and the paths of its secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.json import JsonObject
 
 @dataclass(frozen=True)
 class Kind:
-    """One source or destination kind."""
+    """A kind of source or destination."""
 
     entry: ConnectorKind
 
@@ -38,17 +38,17 @@ class Kind:
 
     @cached_property
     def secrets(self) -> frozenset[Pattern]:
-        """Where secrets can be: what the catalogue says, and what its schema marks."""
+        """The paths of possible secrets, from the catalogue and from marks in the schema."""
         listed = {tuple(path.split(".")) for path in self.entry.secret_paths}
         return frozenset(listed) | schemas.secret_patterns(self.schema)
 
     @property
     def streams(self) -> list[str]:
-        """Names known without connecting; empty when they depend on what is connected to."""
+        """The names of streams known without connecting; empty if they depend on the connection."""
         return [stream.name for stream in self.entry.streams]
 
     def sync_modes(self, stream: str) -> tuple[str, ...]:
-        """What a stream can do, or what the kind can when it does not list that stream."""
+        """Return the sync modes of a stream, or of the kind if it does not list that stream."""
         listed = (known.sync_modes for known in self.entry.streams if known.name == stream)
         return tuple(next(listed, self.entry.sync_modes))
 
@@ -62,7 +62,7 @@ class Kind:
 
     @cached_property
     def shown(self) -> JsonObject:
-        """The entry as the API shows it."""
+        """Return the entry as the API shows it."""
         shown = asdict(self.entry)
         return {
             "role": shown.pop("role"),
@@ -73,7 +73,7 @@ class Kind:
 
 
 def kinds(role: str) -> dict[str, Kind]:
-    """Every kind of a role, by name."""
+    """Return every kind of a role, by name."""
     return _kinds(ConnectorRole(role).value)
 
 
@@ -82,7 +82,7 @@ def find(role: str, name: str) -> Kind | None:
 
 
 def unknown(role: str, name: str, field: str) -> Error:
-    """The error for a kind that does not exist, with the nearest one that does."""
+    """Return the error for an unknown kind, with the most similar known one."""
     near = get_close_matches(name[:60], kinds(role), n=1)
     hint = f"; did you mean {near[0]}?" if near else "."
     return field, f"There is no {role} of this kind{hint}", "unknown"

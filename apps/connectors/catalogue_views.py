@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: the same for every org but for its own sources, and cached by its ETag."""
+"""The catalogue over HTTP: the same for every org except for its own custom sources, and cached by its ETag."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from apps.web.wire import JSONRenderer
 
 FRESH = "private, max-age=300"  # seconds
 ASK_AGAIN = (
-    "private, no-cache"  # what an org has of its own changes with an approval, and with the org
+    "private, no-cache"  # An org's own sources change with approvals, and differ between orgs.
 )
 
 EXAMPLE: dict[str, Any] = {
@@ -42,7 +42,7 @@ EXAMPLE: dict[str, Any] = {
 
 
 class CatalogueView(OrgView):
-    """Answers a rendered body, or 304 to those who have it."""
+    """Returns a rendered body, or 304 if the client's copy is current."""
 
     def cached(self, request: Request, body: bytes, lifetime: str = FRESH) -> Response:
         tag = etag(hashlib.sha256(body).hexdigest()[:16])
@@ -57,8 +57,8 @@ class Sources(CatalogueView):
     @operation(
         "catalog_sources_list",
         tag="catalog",
-        also={304: "What If-None-Match names is still what there is."},
-        summary="Every kind of source",
+        also={304: "The content still has the ETag of If-None-Match."},
+        summary="List kinds of sources",
         answer=CatalogueList,
         example={"results": [EXAMPLE], "count": 1},
     )
@@ -71,8 +71,8 @@ class Destinations(CatalogueView):
     @operation(
         "catalog_destinations_list",
         tag="catalog",
-        also={304: "What If-None-Match names is still what there is."},
-        summary="Every kind of destination",
+        also={304: "The content still has the ETag of If-None-Match."},
+        summary="List kinds of destinations",
         answer=CatalogueList,
         example={"results": [{**EXAMPLE, "role": "destination"}], "count": 1},
     )
@@ -84,8 +84,8 @@ class SourceKind(CatalogueView):
     @operation(
         "catalog_sources_retrieve",
         tag="catalog",
-        also={304: "What If-None-Match names is still what there is."},
-        summary="One kind of source",
+        also={304: "The content still has the ETag of If-None-Match."},
+        summary="Show a kind of source",
         answer=CatalogueKind,
         errors=(404,),
         example=EXAMPLE,
@@ -94,7 +94,7 @@ class SourceKind(CatalogueView):
         return self.cached(request, self.own(kind) or _one("source", kind), ASK_AGAIN)
 
     def own(self, name: str) -> bytes | None:
-        """One of the org's own, None for a kind that comes with Drover."""
+        """Return one of the org's own kinds, None for a kind that is part of Drover."""
         if self.principal.only_domain or custom_kinds.id_of(name) is None:
             return None
         kind = custom_kinds.kinds(self.org, [name]).find("source", name)
@@ -105,8 +105,8 @@ class DestinationKind(CatalogueView):
     @operation(
         "catalog_destinations_retrieve",
         tag="catalog",
-        also={304: "What If-None-Match names is still what there is."},
-        summary="One kind of destination",
+        also={304: "The content still has the ETag of If-None-Match."},
+        summary="Show a kind of destination",
         answer=CatalogueKind,
         errors=(404,),
         example={**EXAMPLE, "role": "destination"},

@@ -1,4 +1,4 @@
-"""From what a person sent to what is stored: secrets kept or replaced, checked against the schema, split apart."""
+"""Convert settings from a request to stored ones: keep or replace secrets, validate, separate the secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.json import JsonObject, JsonValue
 
 @dataclass(frozen=True)
 class StoredSettings:
-    """Settings as stored: what may be shown, and apart from it the secrets by path."""
+    """Settings as stored: the visible part, and separately the secrets by path."""
 
     shown: dict[str, JsonValue] = field(default_factory=dict)
     secrets: dict[str, JsonValue] = field(default_factory=dict)
@@ -40,10 +40,10 @@ def settle(
     patch: bool = False,
     path: str = "",
 ) -> tuple[StoredSettings, list[Error]]:
-    """The new settings, and what is wrong with them (fields named below `path`).
+    """Return the new settings, and errors (fields named below `path`).
 
-    With `patch` what was not sent stays as it was (RFC 7396: null removes, lists are replaced whole);
-    otherwise only the secrets do. Secrets are asked for again when the place they are sent to changes.
+    With `patch`, settings that were not sent are kept (RFC 7396: null removes, lists are replaced whole);
+    otherwise only secrets are kept. Secrets are required again if the place they are sent to changes.
     """
     wanted, inherited = _patched(before.shown, sent) if patch else (deepcopy(dict(sent)), set())
     merged = secrets.merge(wanted, before.secrets, kind.secrets)
@@ -56,7 +56,7 @@ def settle(
 
 
 def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[str]]:
-    """JSON Merge Patch of `before`, and the paths that come from there."""
+    """Apply a JSON Merge Patch to `before`. Also return the paths that were kept from it."""
     inherited: set[str] = set()
 
     def apply(old: Any, new: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[
 
 
 def _without_leftovers(kind: Kind, merged: secrets.Merged, inherited: set[str]) -> list[Error]:
-    """Check, dropping what was only carried over and does not belong to the kind's settings any more."""
+    """Validate, dropping settings that were only kept and are not part of the kind's settings any more."""
     _drop_nulls(merged.config, kind)
     carried = inherited | merged.omitted
     found = schemas.errors(kind.schema, merged.config)
@@ -87,7 +87,7 @@ def _without_leftovers(kind: Kind, merged: secrets.Merged, inherited: set[str]) 
 
 
 def _drop_nulls(config: dict[str, Any], kind: Kind) -> None:
-    """A null stands for "not set"; the schema's default, or its complaint that one is needed, then applies."""
+    """Remove nulls, which mean "not set": the schema's default applies, or its error if the setting is required."""
     for name in [name for name, value in config.items() if value is None]:
         del config[name]
     for value in config.values():
@@ -103,5 +103,5 @@ def _sent_elsewhere(
     moved = places.changed(kind.schema, before.shown, shown)
     if not moved:
         return []
-    message = f"Send it again: it would go to another place ({', '.join(moved[:3])} changed)."
+    message = f"Enter it again: it would be sent to another place, because {', '.join(moved[:3])} changed."
     return [(name, message, "secret_required") for name in sorted(kept)]

@@ -1,10 +1,11 @@
-"""Asking the engine about a connection, in a child process, from the web.
+"""Call the engine from the web process, in a child process.
 
-One lazily started supervisor a process; its fork server ends after five unused minutes. Each question is
-bounded in time, and only some may be asked at once: a slow other side must not take every thread of the web.
+Each web process has one supervisor, started on first use; its fork server ends after five minutes without use.
+Each call has a timeout, and the number of concurrent calls is limited, so that slow connections cannot occupy
+all threads of the web process.
 
-What cannot be answered because of what was sent is a failure in the answer, or Invalid; what cannot be
-answered now for a reason of ours is `Unavailable`, which the API answers with 503.
+If the request is the reason for a failure, it is part of the result, or raised as Invalid. If this server is the
+reason, `Unavailable` is raised, which becomes a 503 response.
 """
 
 from __future__ import annotations
@@ -49,13 +50,13 @@ IDLE_SECONDS = 300.0
 CHECK_SECONDS = 30.0
 PREVIEW_SECONDS = 60.0
 VALIDATE_SECONDS = 15.0
-# Seconds of CPU time. Whoever takes more does so because of the text, not because the machine is busy.
+# seconds of CPU time; a call that needs more does so because of its text, not because of a busy machine
 VALIDATE_CPU = 5
 UNPACK_SECONDS = 30.0
 UNPACK_CPU = 20
 REPOSITORY_SECONDS = 150.0
 RETRY_AFTER = "5"  # seconds
-_TOO_LONG = "It takes too long to read: write less, or simpler."
+_TOO_LONG = "Parsing it takes too long: make the code shorter or simpler."
 
 
 class Streams(TypedDict):
@@ -159,7 +160,10 @@ def preview(
 
 
 def validate(*, org_id: UUID, code: str) -> Report:
-    """The report on a text (`apps.engine.authoring.report`). Runs nothing of it. Raises Invalid, Unavailable."""
+    """Return the report on a text (`apps.engine.authoring.report`) without running it.
+
+    Raises Invalid, Unavailable.
+    """
     payload = {"kind": "custom", "text": code}
     with _invalid("code"):
         found: Report = _ask("validate", org_id, payload, VALIDATE_SECONDS, VALIDATE_CPU)
@@ -167,7 +171,7 @@ def validate(*, org_id: UUID, code: str) -> Report:
 
 
 def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
-    """The report on a transform's text, of which only the messages are filled. Runs nothing of it.
+    """Return the report on a transform's text, with messages only, without running it.
 
     Raises Unavailable, and Invalid that names `field`.
     """
@@ -178,14 +182,14 @@ def validate_transform(*, org_id: UUID, code: str, field: str) -> Report:
 
 
 def read_repository(*, org_id: UUID, config: JsonObject) -> Repository:
-    """What a branch holds: see `apps.engine.repository.read_repository`. Raises EngineError."""
+    """Read a branch: see `apps.engine.repository.read_repository`. Raises EngineError."""
     payload = {"role": "source", "kind": "repository", "config": dict(config), **_of(org_id)}
     found: Repository = _ask("read_repository", org_id, payload, REPOSITORY_SECONDS)
     return found
 
 
 def unpack(*, org_id: UUID, filename: str, content: str) -> Unpacked:
-    """The files of an upload, base64 as `content`: see `apps.engine.authoring.bundles.unpack`.
+    """Return the files of an upload with base64 `content`: see `apps.engine.authoring.bundles.unpack`.
 
     Raises Invalid, Unavailable.
     """
@@ -196,7 +200,7 @@ def unpack(*, org_id: UUID, filename: str, content: str) -> Unpacked:
 
 
 def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Tried:
-    """What an author sees of a preview: see `apps.engine.trial.try_source`."""
+    """Preview a source for its author: see `apps.engine.trial.try_source`."""
     payload = {"role": "source", **asdict(source), "limit": limit, **_of(org_id)}
     try:
         found: Tried = _ask("try_source", org_id, payload, PREVIEW_SECONDS)
@@ -220,14 +224,14 @@ def try_source(*, org_id: UUID, source: SourceSpec, limit: int) -> Tried:
 
 @lru_cache(maxsize=1)
 def supervisor() -> EngineSupervisor:
-    """This process's supervisor; closed when the process ends."""
+    """Return this process's supervisor, which is closed when the process ends."""
     made = EngineSupervisor(idle_timeout=IDLE_SECONDS, memory=settings.CHILD_MEMORY)
     atexit.register(made.close)
     return made
 
 
 SEATS = max(2, settings.WEB_THREADS // 2)
-SEATS_OF_AN_ORG = max(1, SEATS // 2)  # one org's slow servers leave room for the others
+SEATS_OF_AN_ORG = max(1, SEATS // 2)  # slow servers of one org must leave capacity for other orgs
 
 _seats = threading.BoundedSemaphore(SEATS)
 _taken: Counter[UUID] = Counter()
@@ -236,12 +240,12 @@ _taking = threading.Lock()
 
 @contextmanager
 def _seat(org_id: UUID) -> Iterator[None]:
-    """A place among the questions asked at once. Raises Problem 429 when all, or the org's, are taken."""
+    """Take one of the slots for concurrent calls. Raises Problem 429 if all of them, or the org's, are in use."""
     with _taking:
         if _taken[org_id] >= SEATS_OF_AN_ORG or not _seats.acquire(blocking=False):
             raise Problem(
                 429,
-                "Too many connections are being looked at; try again in a few seconds.",
+                "Too many checks and previews are running; try again in a few seconds.",
                 "busy",
                 headers={"Retry-After": RETRY_AFTER},
             )
@@ -274,14 +278,14 @@ def _ask(
 
 @contextmanager
 def _invalid(field: str) -> Iterator[None]:
-    """A text that cannot be read is a fault of the field it came in; a busy machine is ours."""
+    """Convert the failure: a text that cannot be parsed is an error of its field; a busy machine is Unavailable."""
     try:
         yield
     except Unavailable:
         raise
     except TimedOut as error:
         if error.retryable:
-            raise Unavailable("The machine is too busy to read this now; try again.") from error
+            raise Unavailable("The server is too busy to do this now; try again.") from error
         raise Invalid([(field, _TOO_LONG, "unreadable")]) from error
     except EngineError as error:
         raise Invalid([(field, error.message, "unreadable")]) from error

@@ -1,4 +1,4 @@
-"""What can go wrong with connectors. The docstring is the message."""
+"""The exceptions of connectors. The docstring is the message."""
 
 from __future__ import annotations
 

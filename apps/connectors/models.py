@@ -1,4 +1,4 @@
-"""What can be connected: saved settings of one kind, secrets sealed apart; and sources people write themselves."""
+"""Saved connections: settings of one kind with encrypted secrets; and sources that users write themselves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ConnectorRole(models.TextChoices):
     DESTINATION = "destination"
 
 
-CUSTOM = "custom-"  # what the kind of a custom source starts with; its id follows
+CUSTOM = "custom-"  # prefix of the kind of a custom source, followed by its id
 
 
 class Origin(models.TextChoices):
@@ -38,18 +38,22 @@ class SyncStatus(models.TextChoices):
 
 
 class Repository(OrgOwned):
-    """A folder of a Git repository whose Python files are custom sources. Its secrets are sealed."""
+    """A folder of a Git repository whose Python files are custom sources. Its secrets are encrypted."""
 
     url = models.CharField(max_length=500)
     branch = models.CharField(max_length=200, default="main")
-    path = models.CharField(max_length=300, blank=True)  # of the folder; empty is the root
+    path = models.CharField(max_length=300, blank=True)  # path of the folder; empty is the root
     username = models.CharField(max_length=100, blank=True)
     sealed = models.TextField(blank=True)  # {"token", "webhook_secret"}, see apps.orgs.vault
     has_token = models.BooleanField(default=False)
     token_last4 = models.CharField(max_length=4, blank=True)
-    approves = models.BooleanField(default=False)  # new versions that reach no new host
+    approves = models.BooleanField(
+        default=False
+    )  # approve new versions that need no new hosts automatically
     status = models.CharField(max_length=9, choices=SyncStatus.choices, default=SyncStatus.NEVER)
-    claim = models.UUIDField(null=True)  # of the sync under way; an older one writes nothing more
+    claim = models.UUIDField(
+        null=True
+    )  # number of the current sync; an older sync writes nothing more
     message = models.CharField(max_length=1000, blank=True)  # why the last sync failed
     synced_at = models.DateTimeField(null=True)
     commit = models.CharField(max_length=64, blank=True)
@@ -58,7 +62,7 @@ class Repository(OrgOwned):
     committed_at = models.DateTimeField(null=True)
     outcomes = models.JSONField(
         default=list
-    )  # of the last sync: {path, outcome, message, source_id}
+    )  # results of the last sync: {path, outcome, message, source_id}
     etag = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -81,17 +85,17 @@ class Repository(OrgOwned):
 
 
 class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
-    """The reads of custom sources."""
+    """Queries on custom sources."""
 
     def matching(self, *, q: str = "", archived: bool = False) -> CustomSourceQuerySet:
-        """Those in use, or with `archived` those put away; `q` looks in name and description."""
+        """Return active sources, or archived ones with `archived`; `q` searches name and description."""
         found = self.filter(archived_at__isnull=not archived)
         if q:
             found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
         return found
 
     def rows(self) -> Rows[CustomSource]:
-        """What a list shows: never the code."""
+        """Return the columns of a list, without the code."""
         return self.columns(
             "id", "name", "description", "origin", "repository_id", "repository_path", "latest",
             "approved", "archived_at", "created_at", "updated_at",
@@ -103,7 +107,7 @@ class CustomSourceManager(OrgManager["CustomSource", CustomSourceQuerySet]):
 
 
 class CustomSource(OrgOwned):
-    """A source written in Python by the org's people. Its code lives in versions; pipelines run approved ones."""
+    """A source written in Python by a user of the org. Its code is in its versions; pipelines run approved ones."""
 
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=1000, blank=True)
@@ -111,11 +115,11 @@ class CustomSource(OrgOwned):
     repository = models.ForeignKey(
         Repository, models.SET_NULL, related_name="+", null=True, db_constraint=False
     )
-    repository_path = models.CharField(max_length=500, blank=True)  # of its file
+    repository_path = models.CharField(max_length=500, blank=True)  # path of its file
     latest = models.PositiveIntegerField(default=1)  # number of the newest version
-    approved = models.PositiveIntegerField(null=True)  # of the one "latest approved" means
+    approved = models.PositiveIntegerField(null=True)  # number of the latest approved version
     archived_at = models.DateTimeField(null=True, blank=True)
-    etag = models.PositiveIntegerField(default=1)  # rises with every change
+    etag = models.PositiveIntegerField(default=1)  # increases with every change
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -141,12 +145,12 @@ class CustomSource(OrgOwned):
 
     @property
     def kind(self) -> str:
-        """What connectors and pipelines call it."""
+        """The `kind` of its connectors and pipelines."""
         return f"{CUSTOM}{self.pk}"
 
 
 class CustomSourceVersion(OrgOwned):
-    """One text, never changed once written. `report` is what validation read from it."""
+    """The text of one version, which never changes. `report` is the result of its validation."""
 
     source = models.ForeignKey(CustomSource, models.CASCADE, related_name="+", db_constraint=False)
     number = models.PositiveIntegerField()
@@ -155,7 +159,7 @@ class CustomSourceVersion(OrgOwned):
     report = models.JSONField()  # see apps.engine.authoring.report
     note = models.CharField(max_length=200, blank=True)
     commit = models.CharField(max_length=64, blank=True)
-    author = models.CharField(max_length=200, blank=True)  # as the repository names them
+    author = models.CharField(max_length=200, blank=True)  # the commit's data from the repository
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     approved_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
@@ -172,12 +176,12 @@ class CustomSourceVersion(OrgOwned):
 
 
 class ConnectorQuerySet(OrgQuerySet["Connector"]):
-    """The reads of connectors."""
+    """Queries on connectors."""
 
     def matching(
         self, *, role: str = "", kind: str = "", domain: UUID | None = None, q: str = ""
     ) -> ConnectorQuerySet:
-        """Narrowed by what is given; `q` looks in name and description."""
+        """Filter by the arguments that are set; `q` searches name and description."""
         found = self
         if role:
             found = found.filter(role=role)
@@ -190,7 +194,7 @@ class ConnectorQuerySet(OrgQuerySet["Connector"]):
         return found
 
     def rows(self) -> Rows[Connector]:
-        """What a list shows: never the settings."""
+        """Return the columns of a list, without the settings."""
         return self.columns(
             "id", "name", "role", "kind", "description", "domain_id", "domain__name",
             "check_ok", "checked_at", "created_at", "updated_at",
@@ -202,7 +206,7 @@ class ConnectorManager(OrgManager["Connector", ConnectorQuerySet]):
 
 
 class Connector(OrgOwned):
-    """Saved settings. `config` holds what may be shown; secrets live in `sealed`, their hints in `secret_hints`."""
+    """Saved settings. `config` has the visible settings; secrets are in `sealed`, their hints in `secret_hints`."""
 
     name = models.CharField(max_length=120)
     role = models.CharField(max_length=11, choices=ConnectorRole.choices)
@@ -215,7 +219,9 @@ class Connector(OrgOwned):
         CustomSource, models.PROTECT, related_name="+", null=True, db_constraint=False
     )
     config = models.JSONField(default=dict)
-    sealed = models.TextField(blank=True)  # {path: secret} for this connector, see apps.orgs.vault
+    sealed = models.TextField(
+        blank=True
+    )  # {path: secret}, encrypted for this connector, see apps.orgs.vault
     secret_hints = models.JSONField(default=dict)  # {path: last four characters}
     version = models.PositiveIntegerField(default=1)
     checked_at = models.DateTimeField(null=True, blank=True)

@@ -1,7 +1,7 @@
-"""Where secrets are sent: a stored secret must not follow a changed host to somewhere its owner never meant it.
+"""Detect changes of the place to which secrets are sent: stored secrets must not be sent to another host.
 
-Whoever may edit a connector may not read its secrets. Without this rule they could point the connector at a
-server of their own and let a check deliver the password.
+Users who may edit a connector may not read its secrets. Without this rule they could set the host to their
+own server and receive the password with a connection check.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from apps.connectors.schemas import Schema, branches
 
-# Words that, as part of a setting's name, say that it decides where the connection goes.
+# Words in a setting's name which suggest that it decides where the connection goes.
 PLACE_WORDS = frozenset(
     [
         "account",
@@ -50,12 +50,12 @@ PLACE_FORMATS = frozenset({"uri", "url", "hostname", "ipv4", "ipv6"})
 
 
 def places(schema: Schema, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """{path: value} of every setting that decides where secrets go, defaults filled in."""
+    """Return {path: value} of every setting that decides where secrets are sent, with defaults filled in."""
     return dict(_found(schema, [schema], shown, ""))
 
 
 def changed(schema: Schema, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Paths of the places that differ, sorted."""
+    """Return the sorted paths of the places that differ."""
     old, new = places(schema, before), places(schema, after)
     return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
 

@@ -1,4 +1,4 @@
-"""Where this installation's sandboxes stand and what code may take, from the settings."""
+"""The sandbox settings of this installation: the folder for sandboxes, and the limits of code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from apps.engine.contract import SandboxSpec
 
 
 def for_runs() -> SandboxSpec:
-    """A run has its pipeline's time; everything else is limited here."""
+    """Return the limits for runs. The pipeline limits the time; everything else is limited here."""
     return _spec(settings.SANDBOX_LIMITS)
 
 
 def for_questions() -> SandboxSpec:
-    """Checks and previews: as runs, and short."""
+    """Return the limits for checks and previews: as for runs, but with a short time limit."""
     return _spec({**settings.SANDBOX_LIMITS, **settings.SANDBOX_QUESTION_LIMITS})
 
 

@@ -1,4 +1,4 @@
-"""Settings against a JSON Schema: errors that name the path in words for people, and where secrets are.
+"""Validate settings against a JSON Schema, with readable errors that name the path; and find secrets.
 
 Messages never repeat a value, because any value may be a secret typed into the wrong field.
 """
@@ -16,10 +16,10 @@ from apps.json import JsonObject
 
 Schema = Mapping[str, Any]
 Error = tuple[str, str, str]  # field path, message, code
-Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or place in a list
+Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or index of a list
 
 MOST_ERRORS = 50
-LONGEST_GUESS = 60  # characters of a name that are compared with the known ones
+LONGEST_GUESS = 60  # characters of a name that are compared with known names
 TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -32,7 +32,7 @@ TYPES = {
 
 
 def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
-    """What is wrong with `config`, each once; fields are named below `path`."""
+    """Return the errors of `config`, each once; fields are named below `path`."""
     found: dict[Error, None] = {}
     for error in Draft202012Validator(dict(schema)).iter_errors(config):
         for field, message, code in _explained(schema, error):
@@ -43,19 +43,19 @@ def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
 
 
 def unknown_field(name: str, known: Sequence[str]) -> str:
-    """The sentence for a field that does not exist, with the nearest one that does."""
+    """Return the message for an unknown field, with the most similar known one."""
     near = get_close_matches(name[:LONGEST_GUESS], known, n=1)
     return f"Unknown field; did you mean {near[0]}?" if near else "Unknown field."
 
 
 def unknown_fields(given: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:
-    """An error for each field that does not exist, of the first few: a body may hold thousands."""
+    """Return an error for each unknown field, up to a limit, because a request may have thousands."""
     strange = sorted(set(given) - set(known))[:MOST_ERRORS]
     return [(joined(path, name), unknown_field(name, known), "unknown") for name in strange]
 
 
 def secret_patterns(schema: Schema) -> frozenset[Pattern]:
-    """Where secrets can be, over every branch of every union."""
+    """Return the paths of possible secrets, over every branch of every union."""
     return frozenset(_marked(schema, schema, (), frozenset()))
 
 
@@ -64,7 +64,7 @@ def joined(*steps: str) -> str:
 
 
 def resolved(root: Schema, node: Schema) -> Schema:
-    """`node`, or what its `$ref` points at."""
+    """Return `node`, or the target of its `$ref`."""
     reference = node.get("$ref")
     if not isinstance(reference, str):
         return node
@@ -75,7 +75,7 @@ def resolved(root: Schema, node: Schema) -> Schema:
 
 
 def branches(root: Schema, node: Schema) -> list[Schema]:
-    """The node itself, and every alternative below it."""
+    """Return the node itself, and every alternative below it."""
     node = resolved(root, node)
     options = [*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())]
     return [node, *(inner for option in options for inner in branches(root, option))]
@@ -121,7 +121,7 @@ def _explained(root: Schema, error: ValidationError) -> Iterator[Error]:
 
 
 def _alternative(root: Schema, error: ValidationError, path: str) -> Iterator[Error]:
-    """The errors of the branch that was meant: named by the discriminator, else the one that fits best."""
+    """Return the errors of the intended branch: named by the discriminator, else the one that fits best."""
     by_branch: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
         by_branch.setdefault(int(inner.schema_path[0]), []).append(inner)
@@ -158,7 +158,7 @@ def _refuses_type(found: list[ValidationError], instance: Any) -> bool:
 
 
 def _choices(error: ValidationError, options: list[Schema]) -> tuple[str, str]:
-    """(field, sentence) when no branch was meant: the discriminator's words, or the types."""
+    """Return (field, message) if no branch was intended: the discriminator's values, or the types."""
     if isinstance(error.instance, dict):
         for name in options[0].get("properties", {}):
             consts = [o.get("properties", {}).get(name, {}).get("const") for o in options]
@@ -166,11 +166,14 @@ def _choices(error: ValidationError, options: list[Schema]) -> tuple[str, str]:
             if len(words) > 1:
                 return name, f"Must be one of {', '.join(words)}."
     types = [_type_words(option["type"]) for option in options if "type" in option]
-    return "", f"Must be {' or '.join(types)}." if types else "This has none of the allowed forms."
+    return (
+        "",
+        f"Must be {' or '.join(types)}." if types else "The value has none of the allowed types.",
+    )
 
 
 def _node(schema: Any) -> Schema:
-    """jsonschema allows `true` and `false` as schemas."""
+    """Return the schema as a dict: `true` and `false` are schemas too."""
     return schema if isinstance(schema, Mapping) else {}
 
 

@@ -1,7 +1,7 @@
-"""Settings and their secrets kept apart: split before storing, mask before showing, merge before using.
+"""Separate secrets from settings before storing, mask them in responses, and merge them before use.
 
 A path is dotted, like `auth.token` or `headers.X-Key`; a dot inside a key is written `~1` and `~` is `~0`.
-In what is shown a secret reads `{"set": true, "last4": "…"}`; sending that back keeps the stored value.
+In responses a secret is `{"set": true, "last4": "…"}`; sending that back keeps the stored value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from apps.connectors.schemas import Error, Pattern
 from apps.json import JsonObject, JsonValue
 
-HINT_FROM = 12  # characters; the last four of a shorter secret would say too much of it
+HINT_FROM = 12  # characters; the last four of a shorter secret would reveal too much of it
 UNSET = {"set": False}
 
 Secrets = JsonObject  # by path
@@ -23,7 +23,10 @@ Hints = Mapping[str, str]
 
 @dataclass
 class Merged:
-    """Settings with the stored secrets put back. `kept` are the paths that were, `omitted` those not even named."""
+    """Settings with stored secrets filled in.
+
+    `kept` are the paths of those, `omitted` those of them that were not sent.
+    """
 
     config: dict[str, Any]
     kept: set[str] = field(default_factory=set)
@@ -34,7 +37,7 @@ class Merged:
 def split(
     config: JsonObject, patterns: frozenset[Pattern]
 ) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-    """(what may be shown, {path: secret}). An empty or null secret is not one and stays."""
+    """Return (visible settings, {path: secret}). An empty or null secret stays in the settings."""
     shown = deepcopy(dict(config))
     found: dict[str, JsonValue] = {}
     for pattern in patterns:
@@ -47,7 +50,7 @@ def split(
 
 
 def hints(secrets: Secrets) -> dict[str, str]:
-    """{path: last four characters}, empty where four characters would say too much."""
+    """Return {path: last four characters}; empty if four characters would reveal too much."""
     return {
         path: value[-4:] if isinstance(value, str) and len(value) >= HINT_FROM else ""
         for path, value in secrets.items()
@@ -55,7 +58,7 @@ def hints(secrets: Secrets) -> dict[str, str]:
 
 
 def mask(shown: JsonObject, hint: Hints, patterns: frozenset[Pattern]) -> dict[str, JsonValue]:
-    """What a person sees: each stored secret as its marker, each empty one as `{"set": false}`."""
+    """Replace each stored secret by its marker, and each empty one by `{"set": false}`."""
     masked = deepcopy(dict(shown))
     for pattern in patterns:
         for holder, key, path in list(_places(masked, pattern)):
@@ -67,7 +70,7 @@ def mask(shown: JsonObject, hint: Hints, patterns: frozenset[Pattern]) -> dict[s
 
 
 def join(shown: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
-    """The plain settings: `split` undone."""
+    """Undo `split`: return the plain settings."""
     plain = deepcopy(dict(shown))
     for path, value in secrets.items():
         _put(plain, path, value)
@@ -75,9 +78,9 @@ def join(shown: JsonObject, secrets: Secrets) -> dict[str, JsonValue]:
 
 
 def merge(sent: JsonObject, stored: Secrets, patterns: frozenset[Pattern]) -> Merged:
-    """`sent` with the stored secrets it keeps: by their marker, or by leaving the field out.
+    """Return `sent` with the stored secrets that it keeps, by their marker or by leaving the field out.
 
-    Inside lists and maps only a marker keeps, because a place in a list says nothing about what was meant.
+    In lists and maps only a marker keeps a secret, because an entry's position does not identify it.
     """
     result = Merged(deepcopy(dict(sent)))
     for pattern in patterns:
@@ -99,7 +102,7 @@ def is_marker(value: Any) -> bool:
 
 
 def forget(config: dict[str, Any], path: str) -> None:
-    """Remove the value at `path`, if it is there."""
+    """Remove the value at `path`, if it exists."""
     *above, last = _steps(path)
     holder = _walk(config, above)
     if isinstance(holder, dict):
@@ -115,7 +118,7 @@ def _resolve(result: Merged, holder: Any, key: Any, path: str, stored: Secrets) 
     if not marker["set"]:
         _take_out(holder, key)
     elif path not in stored:
-        result.errors.append((path, "There is no saved value to keep; send it.", "secret_required"))
+        result.errors.append((path, "There is no saved value; send the value.", "secret_required"))
     elif marker.get("last4") not in (None, hints({path: stored[path]})[path]):
         message = "This marker belongs to another value; send the value."
         result.errors.append((path, message, "secret_required"))
@@ -127,7 +130,7 @@ def _resolve(result: Merged, holder: Any, key: Any, path: str, stored: Secrets) 
 def _places(
     node: Any, pattern: Pattern, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[Any, Any, str]]:
-    """Each (holder, key, path) in `node` that the pattern points at and that is there."""
+    """Yield each existing (container, key, path) in `node` that matches the pattern."""
     step, *rest = pattern
     for key, inner in _children(node, step):
         here = (*path, str(key))
@@ -148,7 +151,7 @@ def _children(node: Any, step: str) -> list[tuple[Any, Any]]:
 
 
 def _take_out(holder: Any, key: Any) -> None:
-    """Lists keep their places: an entry becomes null, a key goes."""
+    """Remove a key of a map; in a list, replace the entry by null, so that positions stay the same."""
     if isinstance(holder, list):
         holder[key] = None
     else:

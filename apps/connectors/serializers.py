@@ -1,4 +1,4 @@
-"""The shapes of /catalog and /connectors."""
+"""The request and response schemas of /catalog and /connectors."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from apps.connectors.services import ConnectorChanges
 from apps.json import JsonObject
 from apps.orgs.http.texts import NameField, ProseField
 
-DEEPEST = 20  # levels of nesting in settings
+DEEPEST = 20  # levels of nested settings
 NAME = 120  # characters
 
 
 @extend_schema_field({"type": "object", "additionalProperties": True})
 class SettingsField(serializers.Field[dict[str, Any], Any, dict[str, Any], Any]):
-    """Settings as a JSON object; what is in them is checked against the catalogue by the service."""
+    """Settings as a JSON object; the service validates their contents against the catalogue."""
 
     default_error_messages = {
         "object": "Must be an object.",
@@ -58,12 +58,13 @@ class CatalogueKind(serializers.Serializer[Any]):
     icon = serializers.CharField()
     docs_url = serializers.CharField(allow_blank=True)
     config_schema = serializers.JSONField(
-        help_text="JSON Schema of the settings; secret fields carry writeOnly."
+        help_text="JSON Schema of the settings; secret fields are writeOnly."
     )
     secret_paths = serializers.ListField(
-        child=serializers.CharField(), help_text="Where secrets can be, `*` for any name or place."
+        child=serializers.CharField(),
+        help_text="Paths of possible secrets, `*` for any name or index.",
     )
-    streams = CatalogueStream(many=True, help_text="Empty when they depend on the connection.")
+    streams = CatalogueStream(many=True, help_text="Empty if the streams depend on the connection.")
     sync_modes = serializers.ListField(child=serializers.CharField())
     write_modes = serializers.ListField(child=serializers.CharField())
     supports_incremental = serializers.BooleanField()
@@ -89,14 +90,14 @@ class ConnectorRow(serializers.Serializer[Any]):
     kind = serializers.CharField()
     description = serializers.CharField()
     domain = DomainLabel(allow_null=True)
-    check_ok = serializers.BooleanField(allow_null=True, help_text="Of the last check.")
+    check_ok = serializers.BooleanField(allow_null=True, help_text="Result of the last check.")
     checked_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
 
 class ConnectorDetail(ConnectorRow):
-    config = SettingsField(help_text='Each secret reads {"set": true, "last4": "…"}.')
+    config = SettingsField(help_text='Each secret is shown as {"set": true, "last4": "…"}.')
     version = serializers.IntegerField()
 
 
@@ -122,7 +123,7 @@ class ConnectorUpdate(serializers.Serializer[ConnectorChanges]):
     name = NameField(max_length=NAME, required=False)
     config = SettingsField(
         required=False,
-        help_text="Merged into the present settings (RFC 7396); null removes a field.",
+        help_text="Merged into the current settings (RFC 7396); null removes a field.",
     )
     description = ProseField(
         max_length=1000, allow_blank=True, required=False, trim_whitespace=False
@@ -160,7 +161,7 @@ class CheckStep(serializers.Serializer[Any]):
     step = serializers.CharField()
     ok = serializers.BooleanField()
     message = serializers.CharField()
-    ms = serializers.FloatField(help_text="How long it took, in milliseconds.")
+    ms = serializers.FloatField(help_text="Duration in milliseconds.")
 
 
 class CheckAnswer(serializers.Serializer[Any]):

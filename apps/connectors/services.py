@@ -1,6 +1,7 @@
-"""The verbs of connectors: each one transaction, one audit event.
+"""Actions on connectors, each in one transaction with one audit event.
 
-Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do there.
+Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission there.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ def create(
     description: str = "",
     domain_id: UUID | None = None,
 ) -> Connector:
-    """Save settings. Raises Invalid naming `kind`, `domain_id` or fields below `config`, and ConnectorNameTaken."""
+    """Create a connector.
+
+    Raises Invalid naming `kind`, `domain_id` or fields below `config`, and ConnectorNameTaken.
+    """
     _place(org, by, domain_id)
     found = known_kind(org, role, kind)
     settled = checked(found, config)
@@ -87,10 +91,10 @@ def update(
     patch: bool = True,
     match: Match = None,
 ) -> Connector:
-    """Change what `changes` names (name, description, domain_id, config).
+    """Apply `changes` (name, description, domain_id, config).
 
-    Stored secrets that `config` leaves out are kept, unless they would be sent to another place.
-    Raises ChangedMeanwhile, Invalid and ConnectorNameTaken.
+    Stored secrets that `config` leaves out are kept, unless they would be sent to another place. Raises
+    ChangedMeanwhile, Invalid and ConnectorNameTaken.
     """
     connector = _editable(org, by, connector_id, match)
     if changes.get("domain_id", connector.domain_id) != connector.domain_id:
@@ -130,7 +134,7 @@ def update(
 
 
 def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) -> None:
-    """Remove it for good. Raises ChangedMeanwhile, and ConnectorInUse naming the pipelines that `by` can see."""
+    """Delete the connector. Raises ChangedMeanwhile, and ConnectorInUse naming the pipelines that `by` can see."""
     connector = _editable(org, by, connector_id, match)
     shown = shown_config(connector)
     try:
@@ -149,25 +153,25 @@ def delete(*, org: Org, by: Principal, connector_id: UUID, match: Match = None) 
 
 
 def connectors(org: Org, by: Principal) -> ConnectorQuerySet:
-    """The connectors of the org that the principal can see."""
+    """Return the connectors of the org that the principal can see."""
     return visible(Connector.objects.for_org(org), by)
 
 
 def readable(*, org: Org, by: Principal, connector_id: UUID) -> Connector:
-    """The connector with its domain. Raises NotFound."""
+    """Return the connector with its domain. Raises NotFound."""
     found: Connector = one(connectors(org, by).select_related("domain"), connector_id)
     return found
 
 
 def note_check(*, org: Org, connector_id: UUID, version: int, ok: bool) -> None:
-    """Remember how a check of these very settings ended; nothing if they changed meanwhile."""
+    """Store the result of a check of these settings, unless they have changed meanwhile."""
     Connector.objects.for_org(org).filter(pk=connector_id, version=version).update(
         checked_at=timezone.now(), check_ok=ok
     )
 
 
 def resolve(org: Org, connector: Connector) -> tuple[str, dict[str, JsonValue]]:
-    """(kind, plain settings with their secrets). Never show, log or store the answer."""
+    """Return (kind, plain settings with secrets). Never show, log or store them."""
     return connector.kind, stored_settings(org, connector).plain
 
 
@@ -179,7 +183,7 @@ def stored_settings(org: Org, connector: Connector) -> StoredSettings:
 
 
 def shown_config(connector: Connector) -> dict[str, JsonValue]:
-    """The settings with `{"set": true, "last4": …}` in place of each secret."""
+    """Return the settings with `{"set": true, "last4": …}` in place of each secret."""
     kind = catalogue.find(connector.role, connector.kind)
     patterns = kind.secrets if kind else frozenset()
     return secrets.mask(connector.config, connector.secret_hints, patterns)
@@ -202,7 +206,7 @@ def checked(
 
 
 def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
-    """The connector, locked, if the principal may edit it and it has not changed since the caller read it."""
+    """Lock and return the connector, if the principal may edit it and it has not changed since the caller read it."""
     rows = connectors(org, by).select_related("domain")
     found = one(rows, connector_id, lock=True)
     by.require(Permission.CONNECTORS_EDIT, domain_id=found.domain_id)
@@ -211,7 +215,7 @@ def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Conn
 
 
 def _in_use(by: Principal, error: ProtectedError) -> ConnectorInUse:
-    """Names the pipelines that the principal can see, and counts the others."""
+    """Name the pipelines that the principal can see, and count the others."""
     pipelines: list[Any] = list(error.protected_objects)
     seen = [
         {"id": str(row.pk), "name": str(row.name)} for row in pipelines if sees(by, row.domain_id)

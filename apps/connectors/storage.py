@@ -1,4 +1,4 @@
-"""Drover's own storage as the engine reaches it: areas of an org, made of ids only."""
+"""Describe Drover's own storage for the engine: areas of an org, with keys that consist of ids only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.engine.contract import StorageRoot
 
 
 def data_root(org_id: UUID, pipeline_id: UUID) -> StorageRoot:
-    """What a pipeline's file destination writes when the user names no bucket of their own."""
+    """Where a pipeline's file destination writes if the user names no bucket."""
     return _root(f"org/{org_id}/data/{pipeline_id}")
 
 
@@ -22,7 +22,7 @@ def files_root(org_id: UUID) -> StorageRoot:
 
 
 def check_root(org_id: UUID) -> StorageRoot:
-    """Where a check of a file destination without a bucket of its own tries to write."""
+    """Where a check of a file destination without a bucket writes its test file."""
     return _root(f"org/{org_id}/check")
 
 
@@ -36,7 +36,7 @@ def _root(prefix: str) -> StorageRoot:
 
 
 def _s3(options: dict[str, Any]) -> dict[str, Any]:
-    """As pyarrow's S3FileSystem names them."""
+    """Return the options of pyarrow's S3FileSystem."""
     names = {
         "endpoint_override": options.get("endpoint_url"),
         "access_key": options.get("access_key"),

@@ -1,4 +1,4 @@
-"""What Procrastinate calls for connectors: ids and one call each. Safe to run twice."""
+"""Procrastinate tasks of connectors: each takes ids and makes one call. Safe to run twice."""
 
 from __future__ import annotations
 

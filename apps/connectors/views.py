@@ -1,4 +1,4 @@
-"""Saved connectors over HTTP: parse, one domain call, render."""
+"""Saved connectors over HTTP: parse, one service call, render."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_
 
 
 def row(values: dict[str, Any]) -> dict[str, Any]:
-    """A connector in a list, from `.rows()`."""
+    """Render a connector in a list, from `.rows()`."""
     shown = {name: values[name] for name in SHOWN}
     domain = {"id": values["domain_id"], "name": values["domain__name"]}
     return {**shown, "domain": domain if values["domain_id"] else None}
@@ -88,7 +88,7 @@ class Connectors(OrgView):
     @operation(
         "connectors_list",
         tag="connectors",
-        summary="Saved connectors, without their settings",
+        summary="List saved connectors, without their settings",
         answer=page_of(ConnectorRow),
         parameters=[ConnectorFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [ROW_EXAMPLE], "next": None, "previous": None, "count": 1},
@@ -101,7 +101,7 @@ class Connectors(OrgView):
     @operation(
         "connectors_create",
         tag="connectors",
-        summary="Save the settings of a source or destination; its secrets are stored encrypted",
+        summary="Create a connector for a source or destination; its secrets are stored encrypted",
         request=ConnectorCreate,
         answer=ConnectorDetail,
         status=201,
@@ -124,7 +124,7 @@ class ConnectorById(OrgView):
     @operation(
         "connectors_retrieve",
         tag="connectors",
-        summary="A connector with its settings, secrets masked",
+        summary="Show a connector with its settings, secrets masked",
         answer=ConnectorDetail,
         errors=(404,),
         example=EXAMPLE,
@@ -163,7 +163,7 @@ class ConnectorById(OrgView):
     @operation(
         "connectors_delete",
         tag="connectors",
-        summary="Delete a connector that no pipeline uses",
+        summary="Delete an unused connector",
         status=204,
         errors=(404, 409, 412),
         parameters=[IF_MATCH],

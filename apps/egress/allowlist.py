@@ -1,4 +1,4 @@
-"""Which hosts a piece of code may reach: `api.example.com`, `*.example.com`, `api.example.com:8443`, `*`."""
+"""The hosts that code may connect to: `api.example.com`, `*.example.com`, `api.example.com:8443`, `*`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SETTING = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Entries as written, matched without asking DNS anything."""
+    """Entries as written, matched without DNS queries."""
 
     entries: tuple[str, ...]
 
@@ -30,7 +30,7 @@ class AllowList:
 
 
 def problem(entry: str) -> str | None:
-    """What is wrong with an entry, None when nothing is. `{setting}` stands for that setting's host."""
+    """Return the reason why an entry is invalid, or None. `{setting}` stands for that setting's host."""
     if entry == ANY or _SETTING.fullmatch(entry):
         return None
     host, port = _parts(entry)
@@ -44,12 +44,12 @@ def problem(entry: str) -> str | None:
 
 
 def settled(entries: Iterable[str], config: JsonObject) -> AllowList:
-    """The list with each `{setting}` replaced by the host that setting names. Raises NotAHost."""
+    """Return the list with each `{setting}` replaced by that setting's host. Raises NotAHost."""
     return AllowList(tuple(_settled(entry, config) for entry in entries))
 
 
 def host_of(url: str) -> str | None:
-    """The entry for a URL: its host, with the port where it is not the usual one."""
+    """Return the entry for a URL: its host, with the port if it is not the default."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     try:
         port = parts.port

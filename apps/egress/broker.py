@@ -1,9 +1,9 @@
-"""The only way out of a sandbox: asked for host and port, it judges, connects, and hands over one end.
+"""The broker opens all network connections of a sandbox, if they are allowed.
 
 The sandboxed process has no INET socket. It sends `{"host", "port"}` over a SEQPACKET socket pair; the
-broker checks the allow-list before any DNS question, judges every address (`egress.policy`), connects to
-the judged one, and passes back one end of a UNIX socket pair whose other end it relays. TLS stays between
-the sandboxed process and the far side. What it lets through and what it refuses is told to `seen`.
+broker checks the allow-list before any DNS query, checks every address (`egress.policy`), connects to the
+checked one, and passes back one end of a UNIX socket pair whose other end it relays. TLS is end-to-end between
+the sandboxed process and the server. Every allowed and refused connection is reported to `seen`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Resolve = Callable[..., list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What may pass: hosts, connections over the whole run and at once, bytes in both directions."""
+    """Limits: hosts, total and concurrent connections, bytes in both directions."""
 
     hosts: AllowList
     allow_private: bool = False
@@ -47,7 +47,7 @@ class Door:
 
 @dataclass(slots=True)
 class Passage:
-    """One question and what became of it; `refused` says why it did not pass. Bytes are known once it is closed."""
+    """One request for a connection; `refused` is the reason for a refusal. Bytes are known once it is closed."""
 
     host: str
     port: int
@@ -56,7 +56,7 @@ class Passage:
     sent: int = 0
     received: int = 0
     closed: bool = False
-    verdict: str = "refused"  # or "unreachable", where trying again may help
+    verdict: str = "refused"  # also "unreachable", when a retry may help
 
 
 @dataclass(slots=True)
@@ -64,13 +64,13 @@ class Totals:
     connections: int = 0
     open: int = 0
     bytes: int = 0
-    over: str = ""  # which quota was used up
+    over: str = ""  # the limit that was reached
 
 
 class Broker:
-    """One sandbox's broker, on a thread of its own.
+    """The broker of one sandbox, on a separate thread.
 
-    `seen` is called from it: when a connection is refused, when it is open, and when it is closed.
+    `seen` is called from that thread: when a connection is refused, opened, and closed.
     """
 
     def __init__(self, door: Door, seen: Callable[[Passage], None]) -> None:
@@ -85,10 +85,10 @@ class Broker:
         self._thread.start()
 
     def close(self) -> None:
-        """End every connection. Safe to call twice."""
+        """Close every connection. Safe to call twice."""
         if self._loop.is_closed():
             return
-        with contextlib.suppress(RuntimeError):  # it ended meanwhile
+        with contextlib.suppress(RuntimeError):  # It ended meanwhile.
             self._loop.call_soon_threadsafe(self._stop)
         self._thread.join(QUIT_SECONDS)
         self.theirs.close()
@@ -113,7 +113,7 @@ class Broker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _asked(self) -> None:
-        """A plain recv: descriptors that came along are dropped by the kernel."""
+        """Use a plain recv, so that the kernel drops any descriptors that were sent too."""
         try:
             data = self._ours.recv(QUESTION)
         except BlockingIOError:
@@ -130,7 +130,7 @@ class Broker:
     async def _serve(self, data: bytes) -> None:
         passage = _question(data)
         if passage is None:
-            self._reply({"refused": "not a question"})
+            self._reply({"refused": "not a valid request"})
             return
         totals = self.totals
         totals.connections += 1
@@ -145,7 +145,7 @@ class Broker:
             self._seen(passage)
 
     def _quota(self) -> str:
-        """The quota that is used up, empty while none is."""
+        """Return the limit that is reached, or an empty string."""
         totals, door = self.totals, self._door
         if totals.connections > door.most_connections:
             totals.over = f"more than {door.most_connections:,} connections"
@@ -157,7 +157,7 @@ class Broker:
         return ""
 
     async def _pass(self, passage: Passage) -> str:
-        """Connect and relay until both sides are done; why not, if it may not."""
+        """Connect and relay until both sides are done. Returns the reason if it is refused."""
         if not self._door.hosts.allows(passage.host, passage.port):
             return "this host is not on the source's allow-list"
         try:
@@ -167,11 +167,11 @@ class Broker:
             return error.message
         except TimeoutError:
             passage.verdict = "unreachable"
-            return "the name was not found in time"
+            return "the name could not be resolved in time"
         streams = await _connected(addresses, passage)
         if streams is None:
             passage.verdict = "unreachable"
-            return "nothing answers there"
+            return "no address accepts connections"
         self._seen(passage)
         await self._relay(passage, *streams)
         return ""
@@ -234,12 +234,12 @@ class Broker:
 
     def _reply(self, answer: dict[str, str], fd: int | None = None) -> None:
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd else []
-        with contextlib.suppress(OSError):  # whoever asked is gone, or does not listen
+        with contextlib.suppress(OSError):  # The sandboxed process has ended, or does not read.
             self._ours.sendmsg([json.dumps(answer).encode()], passed)
 
 
 def _question(data: bytes) -> Passage | None:
-    """What was asked; None for anything but `{"host": text, "port": number}`."""
+    """Parse a request; None for anything but `{"host": text, "port": number}`."""
     try:
         asked = json.loads(data)
     except (ValueError, RecursionError):

@@ -1,13 +1,13 @@
-"""Why something may not be reached. The engine reports each as a matter of the configuration."""
+"""The reasons why a connection is not allowed. The engine reports each as a configuration failure."""
 
 from __future__ import annotations
 
 
 class EgressError(Exception):
-    """Base of what egress raises on purpose.
+    """Base of the exceptions of egress.
 
-    `evidence` are short lines that back the message, free of secrets. `retryable` says whether trying again
-    unchanged can help.
+    `evidence` are short lines that support the message, free of secrets. `retryable` says whether a retry
+    without changes can help.
     """
 
     retryable: bool = False
@@ -19,18 +19,18 @@ class EgressError(Exception):
 
 
 class NotAHost(EgressError):
-    """What should name a host, or a port of it, names none."""
+    """The value is not a host name, or its port is not valid."""
 
 
 class HostRefused(EgressError):
-    """The policy does not allow anybody to reach this host."""
+    """The policy does not allow connections to this host."""
 
 
 class HostNotFound(EgressError):
-    """The name of the host has no address right now; DNS may answer later."""
+    """The host's name has no address now; DNS may resolve it later."""
 
     retryable = True
 
 
 class ProxyRefused(EgressError):
-    """Proxies are not used: they would reach hosts that the policy has not judged."""
+    """Proxies are not used: they would connect to hosts that the policy has not checked."""

@@ -1,4 +1,4 @@
-"""HTTP under the egress policy: every connection, redirects included, goes to a judged address."""
+"""HTTP under the egress policy: every connection, redirects included, goes to a checked address."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds between two bytes
 CHUNK = 1 << 16
 
-# What a request may carry to another host after a redirect; anything else could be a credential.
+# Headers that a request may send to another host after a redirect; all others could contain credentials.
 HARMLESS_HEADERS = frozenset(
     {"accept", "accept-encoding", "accept-language", "connection", "host", "user-agent", "range"}
 )
 
 
 class BodyTooLargeError(requests.RequestException):
-    """The body is larger than the caller takes; `limit` is in bytes."""
+    """The body is larger than the caller allows; `limit` is in bytes."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"the response is larger than {limit:,} bytes")
@@ -39,14 +39,14 @@ class BodyTooLargeError(requests.RequestException):
 
 
 class BodyTooSlowError(requests.RequestException):
-    """The body was not complete when the time given for the whole of it was up, in seconds."""
+    """The whole body did not arrive within the time limit, in seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the response was not complete after {seconds:g} s")
 
 
 class _JudgedConnection(HTTPConnection):
-    """Opens its socket to an address that `check_host` returned, never to a name."""
+    """Connects to an address that `check_host` returned, never to a name."""
 
     allow_private: ClassVar[bool] = False
 
@@ -69,7 +69,7 @@ class _JudgedConnection(HTTPConnection):
 
 
 class _JudgedTLSConnection(_JudgedConnection, HTTPSConnection):
-    """The same under TLS; the certificate is still checked against the name."""
+    """The same with TLS; the certificate is still checked against the name."""
 
 
 class _PrivateConnection(_JudgedConnection):
@@ -120,10 +120,10 @@ class PolicyAdapter(HTTPAdapter):
 
 
 class PolicySession(requests.Session):
-    """A `requests.Session` under the egress policy, blind to proxies, netrc and the environment.
+    """A `requests.Session` under the egress policy. It ignores proxies, netrc and environment variables.
 
-    Redirects are followed at most five times; to another host they carry no credentials. Refused
-    hosts raise EgressError. Requests without a timeout get (connect, read) seconds.
+    Redirects are followed at most five times; to another host they carry no credentials. Refused hosts raise
+    EgressError. Requests without a timeout get (connect, read) seconds.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class PolicySession(requests.Session):
 def obey_policy(
     session: requests.Session, *, allow_private: bool, pool_maxsize: int = 10, **options: Any
 ) -> None:
-    """Put any `requests.Session` under the policy: its adapters, proxies and redirect limit."""
+    """Apply the policy to any `requests.Session`: its adapters, proxies and redirect limit."""
     session.trust_env = False
     session.max_redirects = MAX_REDIRECTS
     session.adapters.clear()
@@ -164,7 +164,7 @@ def obey_policy(
 
 
 def drop_credentials(request: requests.PreparedRequest, *, came_from: str) -> None:
-    """Before a redirect leaves the origin it came from, drop every header that may be a secret."""
+    """Before a redirect to another origin, drop every header that may be a secret."""
     if _origin(request.url or "") == _origin(came_from):
         return
     for name in [name for name in request.headers if name.lower() not in HARMLESS_HEADERS]:
@@ -172,9 +172,9 @@ def drop_credentials(request: requests.PreparedRequest, *, came_from: str) -> No
 
 
 def read_body(response: requests.Response, *, limit: int, seconds: float) -> bytes:
-    """The whole body of a streamed response, at most `limit` bytes within `seconds`.
+    """Read the whole body of a streamed response, at most `limit` bytes within `seconds`.
 
-    Raises BodyTooLargeError, BodyTooSlowError and what `requests` raises on a broken connection.
+    Raises BodyTooLargeError, BodyTooSlowError and the exceptions of `requests` for a broken connection.
     """
     deadline = time.monotonic() + seconds
     parts: list[bytes] = []
@@ -193,7 +193,7 @@ def read_body(response: requests.Response, *, limit: int, seconds: float) -> byt
 
 
 def shown_url(url: str) -> str:
-    """The URL without user, password, query and fragment, which may hold secrets."""
+    """Return the URL without user, password, query and fragment, which may contain secrets."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""

@@ -1,4 +1,4 @@
-"""Which hosts this process reached for, and which it was refused: one line per host, port and verdict."""
+"""Record the hosts that this process connected to or was refused: one entry per host, port and result."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MOST_LINES = 300  # code that tries many hosts must not fill our memory
+MOST_LINES = 300  # Code that tries many hosts must not fill our memory.
 
 
 @dataclass(slots=True)
 class Reached:
-    """Connections to one place. `sent` and `received` are bytes, where somebody counted them."""
+    """Connections to one host. `sent` and `received` are bytes, if they are counted."""
 
     host: str
     port: int
@@ -23,7 +23,7 @@ class Reached:
 
 
 class EgressLog:
-    """Thread-safe. `changed` rises with every new fact."""
+    """The log of one process. Thread-safe. `changed` increases with every new fact."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,14 +31,14 @@ class EgressLog:
         self.changed = 0
 
     def passed(self, host: str, port: int, address: str) -> bool:
-        """Whether it is the first time."""
+        """Record a connection; returns whether it is the first to this host."""
         return self._add(Reached(host, port, address))
 
     def refused(self, host: str, port: int, why: str) -> bool:
         return self._add(Reached(host, port, refused=why))
 
     def carried(self, host: str, port: int, *, sent: int, received: int) -> None:
-        """Bytes of a connection that passed before."""
+        """Add the bytes of a recorded connection."""
         with self._lock:
             line = self._lines.get((_shown(host), port, ""))
             if line is not None:
@@ -47,7 +47,7 @@ class EgressLog:
                 self.changed += 1
 
     def to_json(self) -> list[dict[str, Any]]:
-        """In the order of the first look at each."""
+        """Return the entries, ordered by the first attempt at each."""
         with self._lock:
             return [asdict(line) for line in self._lines.values()]
 
@@ -64,8 +64,8 @@ class EgressLog:
 
 
 def _shown(host: str) -> str:
-    """What code and servers call a host may hold what no database stores and no page should show."""
+    """Escape a host name of untrusted code or servers for databases and pages."""
     return "".join(char if char.isprintable() else "\ufffd" for char in host[:253])
 
 
-log = EgressLog()  # of this process, which serves one run or one question
+log = EgressLog()  # The log of this process, which serves one run or one call.

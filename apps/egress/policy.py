@@ -1,7 +1,7 @@
-"""Which addresses the engine may connect to.
+"""Decide which addresses the engine may connect to.
 
-Every connection a source or destination opens goes through `check_host`: names are resolved once, every
-answer is judged, and the caller connects to the judged address, so a name cannot answer differently later.
+Every connection of a source or destination uses `check_host`: a name is resolved once, every address is
+checked, and the caller connects to a checked address, so a later DNS answer cannot change the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IPv4Address = ipaddress.IPv4Address
 IPv6Address = ipaddress.IPv6Address
 Address = IPv4Address | IPv6Address
 
-# Where clouds hand out machine credentials. No setting opens these.
+# Addresses at which clouds provide machine credentials. No setting allows these.
 METADATA_ADDRESSES: frozenset[Address] = frozenset(
     ipaddress.ip_address(text)
     for text in (
@@ -59,7 +59,7 @@ HOST_NAME = re.compile(r"^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$", re.IGNORECASE)
 
 
 def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """As `judge`, and written into this process's egress log."""
+    """Like `judge`, and recorded in this process's egress log."""
     try:
         addresses = judge(host, port, allow_private=allow_private)
     except EgressError as error:
@@ -70,10 +70,10 @@ def check_host(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """The addresses `host` resolves to, each fit to connect to.
+    """Return the addresses that `host` resolves to, all of which are allowed.
 
-    Raises HostRefused and NotAHost, which say why, and HostNotFound when it has no address.
-    With `allow_private` addresses of private networks are fine; metadata addresses never are.
+    Raises HostRefused and NotAHost with the reason, and HostNotFound if it has no address. With
+    `allow_private`, private addresses are allowed; metadata addresses never are.
     """
     if not 1 <= port <= 65535:
         raise NotAHost(f"port {port} is not between 1 and 65535")
@@ -90,7 +90,7 @@ def judge(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 def resolve(name: str, port: int) -> list[str]:
-    """Every address of the name, without scopes, in the resolver's order. Raises HostNotFound."""
+    """Return every address of the name, without scopes, in the resolver's order. Raises HostNotFound."""
     try:
         answers = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -100,7 +100,7 @@ def resolve(name: str, port: int) -> list[str]:
 
 
 def refusal(address: Address, *, allow_private: bool) -> str | None:
-    """Why the address may not be connected to, or None when it may."""
+    """Return why connections to the address are not allowed, or None if they are."""
     inner = embedded(address)
     meant = inner if inner is not None else address
     if meant in METADATA_ADDRESSES:
@@ -115,7 +115,7 @@ def refusal(address: Address, *, allow_private: bool) -> str | None:
 
 
 def embedded(address: Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 transition address leads to: mapped, compatible, 6to4, Teredo, NAT64."""
+    """Return the IPv4 address inside an IPv6 transition address: mapped, compatible, 6to4, Teredo, NAT64."""
     if not isinstance(address, IPv6Address):
         return None
     if address.ipv4_mapped is not None:
@@ -135,7 +135,7 @@ def _not_public(address: Address, inner: IPv4Address | None) -> str | None:
     if inner is not None and address.ipv4_mapped is not None:
         return None if _is_public_v4(inner) else "not a public address"
     if inner is not None:
-        # A tunnel may end anywhere inside the network it starts from.
+        # A tunnel may end anywhere inside the network where it starts.
         return "an IPv6 transition address"
     special = any(address in network for network in SPECIAL_V6)
     public = address in GLOBAL_UNICAST and address.is_global and not special
@@ -167,7 +167,7 @@ def _require_name(host: str, name: str) -> None:
         raise NotAHost(f"host {host[:100]!r} is not a host name or address")
     labels = name.rstrip(".").split(".")
     if all(NUMBER_LABEL.match(label) for label in labels):
-        # 2130706433, 0x7f.1 and 0177.0.0.1 are spellings of 127.0.0.1 to the C library.
+        # The C library accepts 2130706433, 0x7f.1 and 0177.0.0.1 as 127.0.0.1.
         raise HostRefused(
             f"host {host[:100]!r} is refused: write the address in its usual dotted form"
         )

@@ -1,4 +1,4 @@
-"""Tells this process when bytes have moved, for whoever watches that it gets on with its work."""
+"""Notify this process when bytes were transferred, so that its progress can be monitored."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 
 class Traffic:
-    """That of one process. `moved` is called for each piece, from any thread; by default nobody listens."""
+    """The traffic of one process. `moved` is called for each piece, from any thread; by default it does nothing."""
 
     def __init__(self) -> None:
         self.moved: Callable[[], None] = _ignored
 
 
 def _ignored() -> None:
-    """Nobody listens."""
+    """The default: ignore the notification."""
 
 
 traffic = Traffic()

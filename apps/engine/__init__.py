@@ -1,4 +1,4 @@
-"""Moves records. Importing this costs neither polars nor bizon: those live in child processes."""
+"""The engine moves records. Importing this package does not import polars or bizon; only child processes do."""
 
 from apps.engine.contract import (
     DestinationSpec,

@@ -1,7 +1,7 @@
-"""What can be connected: every source and destination kind, its settings and what it can do.
+"""The catalogue of connectors: every kind of source and destination, its settings and capabilities.
 
-The web process reads the committed `catalogue.json` and imports no connector. It is written from the
-code by `python -m apps.engine.catalogue --write`; without `--write` the command says whether it drifted.
+The web process reads the committed `catalogue.json` and imports no connector. `python -m apps.engine.catalogue
+--write` generates that file from the code; without `--write` the command checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 FILE = Path(__file__).with_name("catalogue.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 WRITE_MODES: tuple[WriteMode, ...] = ("replace", "append", "merge")
-# What bizon's engine reads from a source's settings; nobody but us may set it.
+# Settings that bizon's engine reads from a source's configuration; users may not set them.
 ENGINE_FIELDS = frozenset(
     {
         "api_config",
@@ -43,7 +43,7 @@ ENGINE_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StreamKind:
-    """A stream known without connecting."""
+    """A stream that is known without connecting to the source."""
 
     name: str
     sync_modes: tuple[SyncMode, ...]
@@ -53,9 +53,9 @@ class StreamKind:
 class ConnectorKind:
     """A kind of connector.
 
-    `config_schema` is JSON Schema 2020-12 whose secret fields are `writeOnly`; `secret_paths` are
-    their places, names joined by dots, `*` for any name or position. `streams` are those known
-    without connecting, none when they are discovered. With `needs_cursor` an incremental sync must
+    `config_schema` is JSON Schema 2020-12 whose secret fields are `writeOnly`. `secret_paths` are the paths of
+    these fields: names joined by dots, with `*` for any name or index. `streams` lists the streams known
+    without connecting; it is empty if they have to be discovered. With `needs_cursor`, an incremental sync must
     name its cursor field.
     """
 
@@ -86,12 +86,12 @@ class ConnectorKind:
 
 
 def sources() -> list[ConnectorKind]:
-    """Every source kind, in the order a catalogue shows them."""
+    """Every kind of source, in the order of the catalogue."""
     return list(_committed()["source"].values())
 
 
 def destinations() -> list[ConnectorKind]:
-    """Every destination kind, in the order a catalogue shows them."""
+    """Every kind of destination, in the order of the catalogue."""
     return list(_committed()["destination"].values())
 
 
@@ -104,7 +104,7 @@ def destination(kind: str) -> ConnectorKind | None:
 
 
 def generated() -> list[ConnectorKind]:
-    """The catalogue from the code. Imports every connector."""
+    """Build the catalogue from the code. Imports every connector."""
     from apps.engine import destinations as rooms_out
     from apps.engine import sources as rooms_in
 
@@ -118,7 +118,7 @@ def written(kinds: list[ConnectorKind]) -> str:
 
 
 def secret_paths(schema: Schema) -> tuple[str, ...]:
-    """Where secrets can be, over every branch of every union."""
+    """Return the paths of all secret fields, over every branch of every union."""
     return tuple(dict.fromkeys(".".join(path) for path in _secrets(schema, schema, ())))
 
 
@@ -187,7 +187,7 @@ def _resolved(root: Schema, node: Schema) -> Schema:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file, or say whether it is up to date. The exit code is 1 when it is not."""
+    """Write the file, or report whether it is up to date. The exit code is 1 when it is not."""
     text = written(generated())
     if "--write" in arguments:
         FILE.write_text(text, "utf-8")

@@ -1,8 +1,8 @@
 """Check a connection, discover streams, preview records: JSON in, JSON out, in a child of the fork server.
 
-The payload of all three: `{"role", "kind", "config", "stream", "sync_mode", "cursor_field",
-"primary_key", "table", "write_mode", "files", "data", "allow_private_networks", "limit"}`; only the
-first three are always needed. `files` and `data` are storage roots as JSON. All raise EngineError.
+All three take the same payload: `{"role", "kind", "config", "stream", "sync_mode", "cursor_field",
+"primary_key", "table", "write_mode", "files", "data", "allow_private_networks", "limit"}`. Only the first three
+are always required. `files` and `data` are storage roots as JSON. All raise EngineError.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from apps.engine.sync.build import build_destination, build_source
 from apps.engine.sync.transforms import Transform
 
 MAX_PREVIEW = 100
-MAX_PREVIEW_PAGES = 20  # pages of sources that begin with empty ones
+MAX_PREVIEW_PAGES = 20  # pages read at most, for sources that begin with empty pages
 
 Payload = Mapping[str, Any]
 NOWHERE = StorageRoot("file:///nonexistent", "none")
 
 
 def check(payload: Payload) -> dict[str, Any]:
-    """`{"ok", "steps": [{"step", "ok", "message", "ms"}]}`; the steps stop after one that failed."""
+    """Return `{"ok", "steps": [{"step", "ok", "message", "ms"}]}`; no step follows a failed one."""
     opened = _destination if payload["role"] == "destination" else opened_source
     said = redactor_of_payload(payload).text
     with opened(payload) as made:
@@ -53,7 +53,7 @@ def check(payload: Payload) -> dict[str, Any]:
 
 
 def discover(payload: Payload) -> dict[str, Any]:
-    """`{"streams": [StreamInfo as JSON]}`."""
+    """Return `{"streams": [StreamInfo as JSON]}`."""
     if payload["role"] != "source":
         raise ConfigurationError("only sources have streams to discover")
     with opened_source(payload) as source:
@@ -61,7 +61,7 @@ def discover(payload: Payload) -> dict[str, Any]:
 
 
 def preview(payload: Payload) -> dict[str, Any]:
-    """PreviewResult as JSON: at most `limit` (100) records of the stream. Writes nothing."""
+    """Return a PreviewResult as JSON with at most `limit` (100) records of the stream. Writes nothing."""
     if payload["role"] != "source":
         raise ConfigurationError("only sources have records to preview")
     started = time.perf_counter()
@@ -80,7 +80,7 @@ def preview(payload: Payload) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """The first records of a stream, and how many of those read a run would reject, such as empty ones."""
+    """The first records of a stream, and how many of the records read a run would reject, such as empty ones."""
 
     frame: pl.DataFrame
     schema: StreamSchema
@@ -90,7 +90,7 @@ class First:
 def first_records(
     source: ConnectorSource[Any], limit: int, transform: Transform | None = None
 ) -> First:
-    """At most `limit` records of the first pages, as they would be written."""
+    """Return at most `limit` records of the first pages, as a run would write them."""
     schema = StreamSchema()
     pages: list[Decoded] = []
     token: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def first_records(
 
 
 def _shortened(page: Any, limit: int) -> SourceIteration:
-    """A preview sends no more records through a transform than it shows."""
+    """Cut the page to `limit` records, so that a preview transforms no more records than it shows."""
     if isinstance(page, FrameIteration):
         return frame_page(page.frame.head(limit), page.next_pagination)
     rows = page.rows if isinstance(page, RowsIteration) else page.records

@@ -1,7 +1,6 @@
-"""What crosses the engine's seam: the specification of a run, and the events it reports.
+"""The engine's interface: the specification of a run, and the events that the run reports.
 
-Plain frozen dataclasses and JSON, importable without polars or bizon, so the web process
-can speak to the engine without paying for it.
+Frozen dataclasses and JSON only, so that the web process can import this module without polars and bizon.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class CodeSpec:
-    """A person's Python, which runs in the sandbox only.
+    """A user's Python code, which runs only in the sandbox.
 
-    `hosts` is its allow-list (`apps.egress.allowlist`), `secret_names` are the settings that
-    are secrets whatever they are called, `label` says which code it is in logs.
+    `hosts` is its allow-list (`apps.egress.allowlist`). `secret_names` are the settings that are secrets
+    whatever their names. `label` identifies the code in logs.
     """
 
     text: str
@@ -40,9 +39,10 @@ class CodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """Where sandboxes stand and what code may take; the words are those of `apps.engine.sandbox.limits`.
+    """Where sandboxes keep their files and how much the code may use, as in `apps.engine.sandbox.limits`.
 
-    `home` is a folder for prepared file systems and work folders, `least` the weakest level accepted.
+    `home` is a folder for prepared file systems and work folders; `least` is the weakest isolation level
+    accepted.
     """
 
     home: str = ""
@@ -52,9 +52,9 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where records come from. `config` is validated against the catalogue and holds plain secrets.
+    """Where records come from. `config` is validated against the catalogue and contains secrets in plain text.
 
-    With `code` that is the source, and `kind` only names it.
+    If `code` is set, that is the source, and `kind` is only its name.
     """
 
     kind: str
@@ -77,9 +77,9 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class DestinationSpec:
-    """Where records go. `table` is a table, file-set or dataset name, by kind.
+    """Where records go. `table` is the name of a table, file set or dataset, depending on the kind.
 
-    `spares_others` forbids a replacement that would remove what another pipeline has published there.
+    `spares_others` forbids replacing a table to which another pipeline has published.
     """
 
     kind: str
@@ -92,10 +92,10 @@ class DestinationSpec:
 
 @dataclass(frozen=True, slots=True)
 class StorageRoot:
-    """An area of Drover's own storage that this run may use.
+    """A part of Drover's own storage that this run may use.
 
-    `url` is `file:///abs/dir`, `s3://bucket` or `gs://bucket`; `prefix` is made of ids only.
-    `options` are what pyarrow's file systems need (endpoint_override, access_key, ...).
+    `url` is `file:///abs/dir`, `s3://bucket` or `gs://bucket`; `prefix` consists of ids only. `options` are
+    those of pyarrow's file systems (endpoint_override, access_key, ...).
     """
 
     url: str
@@ -104,13 +104,13 @@ class StorageRoot:
 
 
 def stream_key(org_id: UUID | str, pipeline_id: UUID | str) -> str:
-    """Identity of the engine's state: one stream of one pipeline of one org."""
+    """The key of the engine's state: one stream of one pipeline of one org."""
     return f"{org_id}:{pipeline_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """Everything a child process needs for one attempt; sent over a pipe, never argv, env or a file."""
+    """Everything a child process needs for one attempt. Sent over a pipe, never by argv, environment or file."""
 
     run_id: str
     org_id: str
@@ -119,13 +119,13 @@ class RunSpec:
     lease: str
     source: SourceSpec
     destination: DestinationSpec
-    state_dsn: str  # role that sees the engine's schema and nothing else
-    data: StorageRoot  # what file destinations write when no bucket of the user's own is named
+    state_dsn: str  # connection string of a role that can access only the engine's schema
+    data: StorageRoot  # where file destinations write if the user names no bucket
     files: StorageRoot  # the org's uploaded files, which the `files` source may read
     allow_private_networks: bool = False
     log_level: LogLevel = "info"
     sandbox: SandboxSpec = field(default_factory=SandboxSpec)
-    transform: CodeSpec | None = None  # what changes the records between source and destination
+    transform: CodeSpec | None = None  # applied to each record between source and destination
 
     @property
     def stream_key(self) -> str:
@@ -154,7 +154,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """What one child process may take: bytes of address space, and seconds of CPU time where it is to be quick."""
+    """Limits of one child process: bytes of address space, and seconds of CPU time for short calls."""
 
     memory: int = CHILD_MEMORY
     cpu_seconds: int | None = None
@@ -162,14 +162,14 @@ class ChildLimits:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The child is running user-visible work; `pid` is its process id."""
+    """The child has started the work of the run; `pid` is its process id."""
 
     pid: int
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Totals of the sync so far, earlier attempts included. `total` is what the source says it holds, when it knows."""
+    """Totals of the sync so far, earlier attempts included. `total` is the source's record count, if known."""
 
     read: int
     written: int
@@ -191,10 +191,11 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """The hosts this attempt reached for so far: `{host, port, address, refused, connections, sent, received}`.
+    """The hosts that this attempt has tried to reach: `{host, port, address, refused, connections, sent,
+    received}`.
 
-    `refused` says why a connection was not made, empty where it was; `sent` and `received` are bytes, 0 where
-    nobody counted them.
+    `refused` is the reason why a connection was refused, otherwise empty. `sent` and `received` are bytes, 0
+    where they are not counted.
     """
 
     hosts: list[Mapping[str, Any]]
@@ -202,7 +203,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The child gets on with its work, or begins with what may take `seconds` without another sign."""
+    """The child is making progress, or starts something that may take `seconds` without another message."""
 
     doing: str = ""
     seconds: float = 0.0
@@ -221,7 +222,7 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """Files whose key starts with `prefix` are no longer what earlier syncs published; those of this one follow."""
+    """Earlier files whose key starts with `prefix` are no longer published; events for the new files follow."""
 
     prefix: str
 
@@ -238,7 +239,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Nothing of this sync is visible; what was staged up to the last checkpoint is kept for the next try."""
+    """Nothing of this sync is visible; the next attempt continues from the last checkpoint."""
 
     failure_class: FailureClass
     message: str
@@ -285,7 +286,7 @@ class StreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """At most 100 records as JSON-able rows; nothing was written anywhere. `rejected` counts those that are left out."""
+    """At most 100 records as JSON-able rows; nothing was written. `rejected` counts those that are left out."""
 
     records: tuple[Mapping[str, Any], ...]
     rejected: int

@@ -1,4 +1,4 @@
-"""Why a run failed: the classes, and the exceptions that carry them through the engine."""
+"""The classes of failures, and the engine's exceptions, each of which belongs to one class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apps.egress.exceptions import EgressError
 
 
 class FailureClass(StrEnum):
-    """What kind of thing went wrong; shown to users, so the words are part of the API."""
+    """The kind of a failure. Shown to users, so the values are part of the API."""
 
     CONFIGURATION = "configuration"
     AUTHENTICATION = "authentication"
@@ -24,17 +24,17 @@ class FailureClass(StrEnum):
     INTERNAL = "internal"
 
 
-# The words by which a `timeout` tells which limit it was; the next step depends on it.
+# Messages from which the advice for a `timeout` recognises which limit was reached.
 RUN_WAS_SILENT = "The run showed no sign of work for too long"
 CODE_WAS_SILENT = "The code said nothing for"
 CODE_USED_CPU = "seconds of CPU time"
 
 
 class EngineError(Exception):
-    """Base of everything the engine raises on purpose.
+    """Base of all exceptions that the engine raises on purpose.
 
-    `evidence` are short lines that back the message (a status line, an SQLSTATE, the end of a
-    response body), free of secrets. `retryable` says whether trying again unchanged can help.
+    `evidence` are short lines that support the message (a status line, an SQLSTATE, the end of a response
+    body), free of secrets. `retryable` says whether a retry without changes can succeed.
     """
 
     failure_class: ClassVar[FailureClass] = FailureClass.INTERNAL
@@ -46,17 +46,17 @@ class EngineError(Exception):
         super().__init__(message)
         self.message = message
         self.evidence = evidence
-        self.retry_after = retry_after  # seconds, when the other side said so
+        self.retry_after = retry_after  # seconds, if the other side sent it
 
 
 EXPECTED = (
     EngineError,
     EgressError,
-)  # what the engine, and what it reaches others by, raise on purpose
+)  # Exceptions that the engine and its network code raise on purpose.
 
 
 class Unavailable(EngineError):
-    """The engine cannot answer now; what it was asked is not the reason."""
+    """The engine is not available now; the request itself is not the reason."""
 
     retryable = True
 
@@ -74,21 +74,21 @@ class AuthenticationError(EngineError):
 
 
 class RateLimitError(EngineError):
-    """The other side asks us to slow down."""
+    """The other side asks us to send fewer requests."""
 
     failure_class = FailureClass.RATE_LIMIT
     retryable = True
 
 
 class SourceError(EngineError):
-    """The source could not deliver."""
+    """The source could not deliver its records."""
 
     failure_class = FailureClass.SOURCE
     retryable = True
 
 
 class PositionGone(SourceError):
-    """What the sync had reached is not there any more: it has to be read from its beginning."""
+    """The sync's position does not exist any more: the stream has to be read from the beginning."""
 
 
 class DestinationError(EngineError):
@@ -99,7 +99,7 @@ class DestinationError(EngineError):
 
 
 class ContractError(EngineError):
-    """The data does not fit what the stream's contract allows."""
+    """The data violates the stream's contract."""
 
     failure_class = FailureClass.CONTRACT
 
@@ -119,32 +119,32 @@ class TimedOut(EngineError):
 
 
 class TooMuchMemory(EngineError):
-    """It needs more memory than a child process may have; trying again unchanged cannot help."""
+    """More memory is needed than a child process may use; retrying without changes cannot help."""
 
     failure_class = FailureClass.MEMORY
 
 
 class Crashed(EngineError):
-    """The process that did the work ended without a last word."""
+    """The process ended without reporting a result."""
 
     failure_class = FailureClass.CRASHED
     retryable = True
 
 
 class Cancelled(EngineError):
-    """A person or a policy stopped it."""
+    """A user or a policy stopped it."""
 
     failure_class = FailureClass.CANCELLED
 
 
 def too_much_memory(what: str) -> str:
-    """The message of a failure for want of memory; `what` needs it."""
+    """Return the message for a lack of memory; `what` is what needs it."""
     return (
-        f"The process has not enough memory for {what}: ask for smaller pages or files, or let whoever runs"
-        " Drover raise DROVER_CHILD_MEMORY_MB."
+        f"The process does not have enough memory for {what}: request smaller pages or files, or ask the operator"
+        " of Drover to raise DROVER_CHILD_MEMORY_MB."
     )
 
 
 def explained(error: EngineError | EgressError) -> str:
-    """The message with its first line of evidence."""
+    """Return the message with its first line of evidence."""
     return f"{error.message} ({error.evidence[0]})" if error.evidence else error.message

@@ -1,4 +1,4 @@
-"""Connections to a PostgreSQL of somebody's, and in our words why one failed. Source and destination share them."""
+"""Connect to a user's PostgreSQL, and explain failed connections. Shared by source and destination."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apps.engine.failures import AuthenticationError, ConfigurationError, Engine
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-# Failures to connect carry no SQLSTATE, only libpq's text.
+# Failed connections have no SQLSTATE, only libpq's text.
 AUTHENTICATION = re.compile(
     r"authentication failed|no pg_hba\.conf entry|no password supplied|is not permitted to log in"
     r'|role ".*" does not exist|pg_hba\.conf rejects',
@@ -31,7 +31,7 @@ CONFIGURATION = re.compile(
 
 
 class Server(Protocol):
-    """The settings that say where a database is and who enters it; `connect_timeout` in seconds."""
+    """The settings of a database connection; `connect_timeout` is in seconds."""
 
     @property
     def host(self) -> str: ...
@@ -52,7 +52,7 @@ class Server(Protocol):
 def connect(
     server: Server, password: str, *, allow_private: bool, autocommit: bool = False
 ) -> Connection:
-    """A connection to an address the egress policy judged. Raises EngineError and psycopg.Error."""
+    """Connect to an address that the egress policy has allowed. Raises EngineError and psycopg.Error."""
     addresses = check_host(server.host, server.port, allow_private=allow_private)
     with _certificate_file(server) as certificate:
         return psycopg.connect(
@@ -62,10 +62,10 @@ def connect(
             dbname=server.database,
             user=server.user,
             password=password,
-            passfile="/dev/null",  # nobody's stored passwords
+            passfile="/dev/null",  # Do not use a password file of this machine.
             sslmode=server.sslmode,
             sslrootcert=certificate,
-            sslcertmode="disable",  # nor certificates of whoever runs this
+            sslcertmode="disable",  # Do not use client certificates of this machine.
             gssencmode="disable",
             connect_timeout=server.connect_timeout,
             keepalives_idle=30,
@@ -73,13 +73,14 @@ def connect(
             keepalives_count=3,
             tcp_user_timeout=60_000,
             application_name="drover",
-            prepare_threshold=None,  # poolers between us and the server forget them
+            # Set for each transaction instead, because connection poolers do not keep session settings.
+            prepare_threshold=None,
             autocommit=autocommit,
         )
 
 
 def set_for_transaction(cursor: Cursor, settings: Mapping[str, str]) -> None:
-    """Settings of the server that hold until the transaction ends."""
+    """Apply server settings until the transaction ends."""
     calls = sql.SQL(", ").join(
         sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()
     )
@@ -89,7 +90,7 @@ def set_for_transaction(cursor: Cursor, settings: Mapping[str, str]) -> None:
 def connection_failure(
     error: psycopg.Error, server: Server, *, otherwise: type[EngineError]
 ) -> EngineError:
-    """Our error for one without a SQLSTATE; `otherwise` when neither the login nor a setting is to blame."""
+    """Convert a connection error without SQLSTATE; use `otherwise` if neither login nor settings caused it."""
     where = f"{server.host}:{server.port}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     evidence = tuple(line[:300] for line in lines[:3])
@@ -99,7 +100,9 @@ def connection_failure(
             f"PostgreSQL at {where} refused the user {server.user!r}", evidence=evidence
         )
     if CONFIGURATION.search(text):
-        return ConfigurationError(f"Cannot connect to {where} this way", evidence=evidence)
+        return ConfigurationError(
+            f"Cannot connect to {where} with these settings", evidence=evidence
+        )
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return otherwise(
             f"{where} did not answer within {server.connect_timeout} s", evidence=evidence

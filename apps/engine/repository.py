@@ -1,4 +1,4 @@
-"""Read a Git repository: JSON in, JSON out, in a child of the fork server. None of its code is run."""
+"""Read a Git repository: JSON in, JSON out, in a child of the fork server. Its code is not run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from apps.engine.sources.base import RowsIteration
 Payload = Mapping[str, Any]
 Answer = dict[str, Any]
 
-_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1, or SHA-256
-# Our own reader, in the sandbox because of what it reads.
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")  # SHA-1 or SHA-256
+# Our own reader. It runs in the sandbox because the repository is untrusted.
 READER = "from drover import _git\n\n\nclass Repository(_git.Repository):\n    pass\n"
 LIMITS = {
     "wall_seconds": 120.0,
@@ -31,11 +31,13 @@ LIMITS = {
 
 
 def read_repository(payload: Payload) -> Answer:
-    """`{"config": {url, branch, path, username, token}, "sandbox", ...}` to `{"files"}` and `{"commit", "author",
-    "subject", "committed_at"}` of the branch. Raises EngineError."""
+    """Read `{"config": {url, branch, path, username, token}, "sandbox", ...}`. Raises EngineError.
+
+    Returns `{"files"}` and `{"commit", "author", "subject", "committed_at"}` of the branch.
+    """
     host = allowlist.host_of(payload["config"]["url"])
     if host is None or allowlist.problem(host) is not None:
-        raise ConfigurationError("the address names no host")
+        raise ConfigurationError("the address has no host")
     sandbox = SandboxSpec(**payload.get("sandbox") or {})
     limits = Limits.from_json({**sandbox.limits, **LIMITS}).to_json()
     asked = {
@@ -48,20 +50,20 @@ def read_repository(payload: Payload) -> Answer:
     with opened_source(asked) as source:
         page = source.get()
     if not isinstance(page, RowsIteration):
-        raise BrokenOutput("The reader of repositories answered something else than files.")
+        raise BrokenOutput("The repository reader returned something other than files.")
     if len(page.rows) > MOST_FILES:
-        raise BrokenOutput("The reader of repositories answered more files than it may read.")
+        raise BrokenOutput("The repository reader returned more files than allowed.")
     return {**commit_of(page.next_state), "files": list(reported(page.rows))}
 
 
 def commit_of(state: Mapping[str, Any] | None) -> Answer:
-    """`{commit, author, subject, committed_at}` of what the reader says; the time is None where it says none.
+    """Return `{commit, author, subject, committed_at}` from the reader's output; the time is None if it has none.
 
     Raises BrokenOutput when it names no commit.
     """
     found = state or {}
     if not isinstance(found.get("commit"), str) or not _COMMIT.fullmatch(found["commit"]):
-        raise BrokenOutput("The reader of repositories names no commit.")
+        raise BrokenOutput("The repository reader returned no commit.")
     return {
         "commit": found["commit"],
         **{name: storable(found.get(name))[:200] for name in ("author", "subject")},

@@ -1,6 +1,6 @@
-"""Try a person's source for its author: JSON in, JSON out, in a child of the fork server.
+"""Preview a custom source for its author: JSON in, JSON out, in a child of the fork server.
 
-The code runs in the sandbox, as it does in runs. Reading it without running it is `apps.engine.authoring`.
+The code runs in the sandbox, as in runs. `apps.engine.authoring` validates code without running it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from apps.engine.sources.custom import CustomSource
 
 Payload = Mapping[str, Any]
 Answer = dict[str, Any]
-SLICE = 2_000  # characters of a log line
+SLICE = 2_000  # characters per log line
 
 
 def try_source(payload: Payload) -> Answer:
-    """A preview for the author: records, and what happened on the way, also when it failed.
+    """Return a preview for the author: records, and the log of what happened, also if it failed.
 
     `{"ok", "records", "rejected", "columns", "ms", "requests", "log", "network", "isolation", "failure"}`.
     """
@@ -49,7 +49,8 @@ def try_source(payload: Payload) -> Answer:
             "rejected": first.rejected,
             "columns": [asdict(one) for one in first.schema.fields()],
         }
-    except Exception as error:  # the edge of the call: its author wants to see it with the log
+    # Outermost handler of the call: the author wants to see the error together with the log.
+    except Exception as error:
         failed = classify(error, side="source", redactor=redactor)
         answer["failure"] = {
             "failure_class": str(failed.failure_class),

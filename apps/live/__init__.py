@@ -1,4 +1,4 @@
-"""Events that reach a browser: numbered rows, announced with NOTIFY, followed as server-sent events.
+"""Events for browsers: numbered rows, announced with NOTIFY, sent as server-sent events.
 
-This room knows no subject. An app whose rows can be followed declares a `Subject` and registers it.
+This package does not know the apps whose rows can be followed. An app declares a `Subject` and registers it.
 """

@@ -1,7 +1,7 @@
 """Events as numbered rows, announced with NOTIFY in the transaction that writes them.
 
-The numbers of one subject have no gaps and rise in the order of commits, because whoever adds an event holds the
-subject's row. What concerns the whole org is numbered a second time, by the org's feed.
+The numbers of one subject have no gaps and increase in the order of commits, because each writer of an event locks
+the subject's row. Events that concern the whole org get a second number from the org's feed.
 """
 
 from __future__ import annotations
@@ -19,22 +19,20 @@ from apps.live.subjects import Subject
 from apps.orgs.tenancy import current_org_id
 
 CHANNEL = "drover_events"
-LARGEST_NOTICE = (
-    7000  # bytes of a body that still travels with the notice; PostgreSQL's limit is 8000
-)
+LARGEST_NOTICE = 7000  # bytes of a body that is sent with the notice; PostgreSQL's limit is 8000
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """An event to be: its kind, as the subject names it, and its JSON."""
+    """A new event: its kind, as defined by the subject, and its JSON."""
 
     kind: str
     body: Mapping[str, Any]
 
 
 def publish(subject: Subject, *, org_id: UUID, key: UUID, news: Sequence[New]) -> int:
-    """Add events to the stream of `key`, in order, in the caller's transaction. Answers the last number."""
+    """Add events to the stream of `key`, in order, in the caller's transaction. Returns the last number."""
     if current_org_id() != org_id:
         raise LookupError("publish inside the scope of the subject's org")
     if not news:
@@ -56,13 +54,13 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, news: Sequence[New]) -
 def notice(
     org_id: UUID, key: UUID, number: int, org_number: int | None, kind: str, body: str
 ) -> str:
-    """`<org>|<subject>|<number>|<number in the org's stream or nothing>|<kind>|<body, unless large>`."""
+    """Return `<org>|<subject>|<number>|<number in the org's stream or nothing>|<kind>|<body, unless large>`."""
     short = body if len(body.encode()) < LARGEST_NOTICE else ""
     return f"{org_id}|{key}|{number}|{org_number or ''}|{kind}|{short}"
 
 
 def dumps(body: object) -> str:
-    """JSON that PostgreSQL can hold: a NUL, which it cannot, is shown as the sign for it."""
+    """Return JSON that PostgreSQL can store: a NUL is replaced by a visible symbol."""
     text = orjson.dumps(body, default=str, option=_OPTIONS).decode()
     return text.replace("\\u0000", "\\u2400") if "\\u0000" in text else text
 
@@ -92,7 +90,7 @@ def _next_of_org(org_id: UUID, by: int) -> int:
 
 def _insert(subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence[str]) -> None:
     with connection.cursor() as cursor:
-        # Not executemany: after its pipeline the server does not count how long a transaction idles.
+        # Not executemany: after its pipeline the server does not count how long a transaction is idle.
         cursor.execute(
             f"""INSERT INTO {subject.events} (id, org_id, {subject.column}, sequence, org_sequence, kind, body, at)
                SELECT id, org, key, number, of_org, kind, body, now()

@@ -1,4 +1,4 @@
-"""What a stream says before it is live, and where it reads what it missed: of one subject, or of an org."""
+"""The reads of a stream: its first frames, and missed events. For a subject, or for an org."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """Frames a client has not seen, the number of the last, and whether nothing can follow it now."""
+    """Frames that a client has not received, the number of the last, and whether the stream has ended."""
 
     frames: tuple[bytes, ...]
     last: int
@@ -36,24 +36,24 @@ class EventFeed(ABC):
 
     @abstractmethod
     def begin(self) -> Missed:
-        """For a client that knows nothing, or whose place is no longer kept."""
+        """Return the first frames for a new client, or for one whose last event was deleted."""
 
     @abstractmethod
     def newest(self) -> int:
-        """The last number given out."""
+        """Return the last number that was used."""
 
     @abstractmethod
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        """(number, kind, body) of at most ROWS_AT_ONCE kept events after this number, in order."""
+        """Return (number, kind, body) of at most ROWS_AT_ONCE stored events after this number, in order."""
 
     def after(self, seen: int) -> Missed:
-        """Everything since `seen`. When that is not kept any more, what `begin` says."""
+        """Return everything after `seen`; if that was deleted, the frames of `begin`."""
         with org_scope(self.org_id):
             newest = self.newest()
             if seen == newest:
                 return Missed((), seen, self.is_over())
             rows = self.rows(seen)
-        if seen > newest or not rows or rows[-1][0] != seen + len(rows):  # some were removed
+        if seen > newest or not rows or rows[-1][0] != seen + len(rows):  # Some were deleted.
             return self.begin()
         frames = tuple(frame(*row) for row in rows)
         last, kind, _ = rows[-1]
@@ -65,7 +65,7 @@ class EventFeed(ABC):
 
 
 class OrgFeed(EventFeed):
-    """What the subjects of an org tell it, such as the states of its runs; other kinds pass by, without a number."""
+    """The org's events, such as state changes of its runs; events of other kinds are sent live without a number."""
 
     def begin(self) -> Missed:
         with org_scope(self.org_id):
@@ -89,12 +89,12 @@ class OrgFeed(EventFeed):
 
 
 def is_next(notice: Notice, seen: int) -> bool:
-    """Whether this notice follows directly on what was seen and carries its body."""
+    """Whether this notice has the next number and contains its body."""
     return notice.number == seen + 1 and bool(notice.frame)
 
 
 def rows_of(statement: str, parameters: Sequence[Any]) -> Sequence[Any]:
-    """Rows of a statement, asked inside the org's scope."""
+    """Return the rows of a statement, run inside the org's scope."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         found: Sequence[Any] = cursor.fetchall()

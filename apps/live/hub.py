@@ -1,7 +1,7 @@
-"""Live events in one web process: one LISTEN connection, fanned out in memory to every stream.
+"""Distribute live events in one web process: from one LISTEN connection to all its streams, in memory.
 
-A notice is only a hint. Whoever follows a stream compares numbers and reads the rows when one is
-missing, so lost notices, large bodies and a restarted PostgreSQL all heal the same way.
+A notice is only a hint. A stream compares numbers and reads the rows if one is missing. So lost notices, large
+bodies and a restart of PostgreSQL are all handled in the same way.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from apps.live.events import CHANNEL
 
 logger = structlog.get_logger(__name__)
 
-HEARTBEAT = 15.0  # seconds between comments on a quiet stream
-LONGEST_QUEUE = 256  # notices a slow client may be behind before its stream is closed
-PROOF_OF_LIFE = 10.0  # seconds without a notice after which the connection is tried
+HEARTBEAT = 15.0  # seconds between comments on an idle stream
+LONGEST_QUEUE = 256  # pending notices at which the stream of a slow client is closed
+PROOF_OF_LIFE = 10.0  # seconds without a notice after which the connection is tested
 RECONNECT = (0.1, 5.0)  # seconds, first and longest wait
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something for a stream. `number` 0 is outside the numbering: a heartbeat, live progress, or RESYNC."""
+    """A message for a stream. `number` 0 means that it is not numbered: a heartbeat, live progress, or RESYNC."""
 
     number: int
     frame: bytes  # empty: read the rows
@@ -44,26 +44,29 @@ class Notice:
 
 
 BEAT = Notice(0, b":\n\n", "beat")
-RESYNC = Notice(0, b"", "resync")  # notices may have been missed: read the rows
+RESYNC = Notice(0, b"", "resync")  # Notices may have been missed: read the rows.
 
 
 def frame(number: int | None, kind: str, body: str) -> bytes:
-    """One server-sent event; JSON has no line breaks of its own."""
+    """Return one server-sent event; the JSON contains no line breaks."""
     place = f"id: {number}\n" if number is not None else ""
     return f"{place}event: {kind}\ndata: {body}\n\n".encode()
 
 
 class Subscription:
-    """A stream's inbox. Made by the task that serves the stream, which is cancelled when the inbox overflows."""
+    """A stream's inbox, created by the task that serves the stream.
+
+    The task is cancelled when the inbox overflows.
+    """
 
     def __init__(self, names: frozenset[UUID] = frozenset()) -> None:
-        self.names = names  # user, session, key and org in whose name it was opened
+        self.names = names  # ids of the user, session, key and org for which it was opened
         self.access_changed = False
         self._inbox: deque[Notice] = deque()
         self._arrived = asyncio.Event()
         self._server = asyncio.current_task()
         self.closed = False
-        self.too_slow = False  # the client does not keep up; it reconnects and resumes
+        self.too_slow = False  # The client is too slow; it reconnects and resumes.
         self.beat_at = time.monotonic() + HEARTBEAT * random.uniform(0.5, 1)  # noqa: S311 - spreads load
 
     def put(self, notice: Notice) -> None:
@@ -72,20 +75,20 @@ class Subscription:
             self._arrived.set()
         elif not self.too_slow and self._server is not None:
             self.too_slow = True
-            self._server.cancel()  # it waits for the client to read
+            self._server.cancel()  # The task waits for the client to read.
 
     def recheck_access(self) -> None:
-        """The access of one of its names has changed: whoever serves the stream checks it again."""
+        """Tell the stream to check its access again."""
         self.access_changed = True
         self._arrived.set()
 
     def close(self) -> None:
-        """The client is gone."""
+        """The client has disconnected."""
         self.closed = True
         self._arrived.set()
 
     async def take(self) -> list[Notice] | None:
-        """What arrived, waiting for at least one, or for a change of access; None once closed."""
+        """Return the received notices; waits for at least one, or for a change of access. None once closed."""
         await self._arrived.wait()
         self._arrived.clear()
         if self.closed:
@@ -96,7 +99,7 @@ class Subscription:
 
 
 class Hub:
-    """Lives on one event loop; starts listening with the first subscription."""
+    """Belongs to one event loop; starts listening with the first subscription."""
 
     def __init__(self) -> None:
         self._followers: dict[UUID, set[Subscription]] = {}
@@ -105,7 +108,7 @@ class Hub:
 
     @contextmanager
     def follow(self, key: UUID, names: frozenset[UUID] = frozenset()) -> Iterator[Subscription]:
-        """Everything announced about this subject, or this org, from now on, in the name of `names`."""
+        """Subscribe to this subject, or this org, for `names`."""
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
         mine = Subscription(names)
@@ -119,7 +122,7 @@ class Hub:
                 del self._followers[key]
 
     async def close(self) -> None:
-        """Stop listening; streams end."""
+        """Stop listening; all streams end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,11 +130,11 @@ class Hub:
             follower.close()
 
     async def listening(self) -> None:
-        """Wait until notices arrive here; rows written before may have to be read."""
+        """Wait until notices are received here; rows written before may have to be read."""
         await self._listening.wait()
 
     def deliver(self, payload: str) -> None:
-        """Hand one notice to those who follow its subject or its org."""
+        """Pass one notice to the streams of its subject and its org."""
         org, key, number, org_number, kind, body = payload.split("|", 5)
         of_subject = self._followers.get(UUID(key))
         if of_subject:
@@ -144,7 +147,7 @@ class Hub:
                 follower.put(notice_of_org)
 
     def recheck_access(self, payload: str) -> None:
-        """Somebody's access has changed: the streams opened in their name are checked."""
+        """Tell the streams that were opened for this id to check their access."""
         name = UUID(payload)
         for follower in self._everyone():
             if name in follower.names:
@@ -169,7 +172,7 @@ class Hub:
             wait = min(wait * 2, longest)
 
     async def _relay(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        """Until the connection breaks. A silent one is tried, for a dead peer says nothing."""
+        """Run until the connection breaks. An idle one is tested, because a dead peer sends nothing."""
         while True:
             async for notice in connection.notifies(timeout=PROOF_OF_LIFE):
                 if notice.channel == access.CHANNEL:
@@ -196,7 +199,7 @@ class Hub:
 
 
 def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
-    """The org's stream has numbered events, and others that pass by and are not kept."""
+    """The org's stream has numbered events, and live events that are not stored."""
     if org_number:
         number = int(org_number)
         return Notice(number, frame(number, kind, body) if body else b"", kind)
@@ -206,7 +209,7 @@ def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
 
 
 async def _connect() -> psycopg.AsyncConnection[Any]:
-    """Directly, not from the pool: LISTEN belongs to one connection."""
+    """Connect directly, not from the pool: LISTEN belongs to one connection."""
     parameters = {**connector_params(connections["default"].alias), "autocommit": True}
     parameters["application_name"] = "drover-events"
     return await psycopg.AsyncConnection.connect(

@@ -1,8 +1,8 @@
-"""Places for streams in one web process: so many for a member, for an org and for all.
+"""Limit the number of open streams in one web process: per member, per org and in total.
 
-A place is taken between the credential and the first read and given back when the stream ends, however it ends. Only
-the event loop takes and gives, so nothing can come between looking and taking. Several web processes count each their
-own streams: with n of them the limits are n times as high.
+A slot is taken after checking the credential and before the first read, and released when the stream ends. Only
+the event loop does this, so no lock is needed. Each web process counts its own streams: with n processes the
+limits are n times as high.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.conf import settings
 
 from apps.web.problems import Problem
 
-WAIT = "10"  # seconds until trying again makes sense
+WAIT = "10"  # seconds after which a retry makes sense
 
 
 class Places:
@@ -26,7 +26,7 @@ class Places:
 
     @contextmanager
     def take(self, *, member: UUID, org: UUID) -> Iterator[None]:
-        """A place in the name of a member (by user id, whose API keys count too) and of the org. Raises Problem."""
+        """Take a slot for a member (by user id, including its API keys) and the org. Raises Problem."""
         self.refuse_when_full()
         self._refuse_too_many(member, settings.STREAMS_PER_MEMBER, MEMBER)
         self._refuse_too_many(org, settings.STREAMS_PER_ORG, ORG)
@@ -37,9 +37,9 @@ class Places:
             self._change(-1, member, org)
 
     def refuse_when_full(self) -> None:
-        """Raises Problem when no stream of anybody fits in this process."""
+        """Raise Problem if this process has no slot left."""
         if self.count >= settings.STREAMS_PER_PROCESS:
-            message = "This server holds as many live streams as it can; try again shortly."
+            message = "This server has reached its limit of live streams; try again shortly."
             raise Problem(503, message, "unavailable", headers={"Retry-After": WAIT})
 
     def _refuse_too_many(self, whose: UUID, limit: int, message: str) -> None:

@@ -1,8 +1,8 @@
-"""Server-sent events: GET /events of an org, and of whatever it may follow, as a plain ASGI application.
+"""Server-sent events of an org, and of each kind of subject, as a plain ASGI application.
 
-A stream subscribes first, then reads the rows after the client's Last-Event-ID, then drops what it
-has seen: nothing is lost and nothing comes twice, whatever reconnects. No database connection is
-held while a stream is open; each read is a short unit in a small thread pool.
+A stream subscribes first, then reads the rows after the client's Last-Event-ID, then drops notices that it has
+already sent: no event is lost or sent twice, whatever reconnects. An open stream holds no database connection;
+each read is a short unit in a small thread pool.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
-MOST_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events held in memory for one client
-RETRY = b"retry: 1000\n\n"  # milliseconds an EventSource waits before it reconnects
+MOST_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events kept in memory for one client
+RETRY = b"retry: 1000\n\n"  # milliseconds that an EventSource waits before it reconnects
 
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -62,7 +62,7 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A client that may listen: to what, from where, and in whose name."""
+    """A permitted stream: what it follows, from which number, and for which principal."""
 
     feed: EventFeed
     last_seen: int | None
@@ -76,14 +76,17 @@ class Opening:
 
     @property
     def names(self) -> frozenset[UUID]:
-        """In whose name it was opened: when the access of one of them changes, it is checked at once."""
+        """The ids for which it was opened: when the access of one of them changes, it is checked at once."""
         mine = self.credential
         own = mine.key_id if isinstance(mine, credentials.KeyCredential) else mine.session_id
         return frozenset({self.org_id, mine.user_id, own})
 
     def still_allowed(self) -> bool:
-        """Whether the member, session or key still has access, also to what is followed, which may have moved to
-        another domain. A key is read anew: it may be revoked."""
+        """Whether the member, session or key still has access, also to the subject, which may have moved to
+        another domain.
+
+        A key is read again, because it may have been revoked.
+        """
         try:
             if isinstance(self.credential, credentials.KeyCredential):
                 credentials.read(self.request)
@@ -92,7 +95,7 @@ class Opening:
         except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):
             return False
         except OperationalError:
-            return True  # nothing can be heard while the database is away; asked again later
+            return True  # No events arrive while the database is away; check again later.
         return True
 
 
@@ -101,14 +104,14 @@ ORG = "/api/v1/events"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a path asks to follow: one thing of a kind, or the whole org when `subject` is None."""
+    """The target of a path: one subject of a kind, or the whole org if `subject` is None."""
 
     subject: Subject | None = None
     key: UUID | None = None
 
 
 def wanted(path: str) -> Wanted | None:
-    """What GET of this path follows; None when it is no stream."""
+    """Return the target of this path; None if it is not a stream."""
     if path == ORG:
         return Wanted()
     for subject in subjects.all_subjects():
@@ -118,7 +121,10 @@ def wanted(path: str) -> Wanted | None:
 
 
 def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
-    """Read the credential, check the permission, find what is asked for. Raises what becomes a problem answer."""
+    """Read the credential, check the permission, find the target.
+
+    Raises exceptions that become problem responses.
+    """
     credential = tickets.read_credential(request)
     with org_scope(credentials.org_of(credential)):
         feed = feed_for(_check(credential), asked)
@@ -126,8 +132,10 @@ def open_stream(request: HttpRequest, asked: Wanted) -> Opening:
 
 
 def feed_for(principal: Principal, asked: Wanted) -> EventFeed:
-    """The stream of a subject, or of the org. Raises NotFound, and 403 for what is wider than the principal's
-    domain. Call it inside the org's scope."""
+    """Return the stream of a subject, or of the org. Call it inside the org's scope.
+
+    Raises NotFound, and 403 if it includes more than the principal's domain.
+    """
     if asked.subject is None or asked.key is None:
         if principal.only_domain is not None:
             message = "This key is limited to one domain: follow its runs one by one."
@@ -139,14 +147,17 @@ def feed_for(principal: Principal, asked: Wanted) -> EventFeed:
 
 
 def last_event_id(request: HttpRequest) -> int | None:
-    """The last number the client saw, from the header or `?last_event_id=`; raises 400 when it is no number."""
+    """Return the last number that the client received, from the header or `?last_event_id=`.
+
+    Raises 400 if it is invalid.
+    """
     text = request.headers.get("Last-Event-ID") or request.GET.get("last_event_id")
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise Problem(
             400,
-            "Last-Event-ID must be a number this stream gave out.",
+            "Last-Event-ID must be a number of this stream.",
             "malformed",
             [("last_event_id", "Not a number.", "invalid")],
         )
@@ -158,7 +169,7 @@ def missed(feed: EventFeed, last_seen: int | None) -> Missed:
 
 
 class Streams:
-    """The ASGI application. Route only GET requests here, with what `wanted` says of their path."""
+    """The ASGI application. Pass it only GET requests, with the result of `wanted` for their path."""
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
@@ -174,7 +185,9 @@ class Streams:
             place.enter_context(
                 self.places.take(member=opening.credential.user_id, org=opening.org_id)
             )
-        except Exception as error:  # the outermost edge of the request: becomes an answer
+        except (
+            Exception
+        ) as error:  # outermost handler of the request: the exception becomes a response
             await _answer_problem(error, send)
             return
         with place:
@@ -187,7 +200,7 @@ class Streams:
         return self._hub
 
     async def close(self) -> None:
-        """End every stream; clients resume elsewhere."""
+        """End every stream; clients resume at another process."""
         if self._hub is not None:
             await self._hub.close()
         self._threads.shutdown(wait=False)
@@ -197,7 +210,7 @@ class Streams:
             watch = asyncio.create_task(_until_gone(receive, inbox))
             try:
                 await _first_of(self.hub.listening(), watch)
-                if inbox.closed:  # the client did not wait for the database
+                if inbox.closed:  # The client disconnected before the database responded.
                     return
                 first = await self._all_missed(opening.feed, opening.last_seen)
                 if first.ended and not first.frames:
@@ -217,7 +230,7 @@ class Streams:
                     await watch
 
     async def _follow(self, opening: Opening, inbox: Subscription, seen: int, send: Send) -> None:
-        """Pass on what arrives until the subject has ended, the client is gone or may not listen any more."""
+        """Send what arrives until the subject has ended, the client has disconnected or lost its access."""
         every = settings.STREAM_RECHECK.total_seconds()
         check_at = time.monotonic() + every
         while (notices := await inbox.take()) is not None:
@@ -251,7 +264,7 @@ class Streams:
         return frames, seen, ended
 
     async def _all_missed(self, feed: EventFeed, seen: int | None) -> Missed:
-        """What came after `seen`, in as many reads as it takes; after too much of it, how things are now."""
+        """Return everything after `seen`, in several reads if needed; if it is too much, the current state instead."""
         frames: list[bytes] = []
         held = 0
         while True:
@@ -265,7 +278,7 @@ class Streams:
             seen = found.last
 
     async def _unit(self, work: Callable[[], T]) -> T:
-        """Run database work in a thread; its connection goes back to the pool at once."""
+        """Run database work in a thread; its connection is returned to the pool at once."""
 
         def unit() -> T:
             try:
@@ -289,7 +302,7 @@ async def _until_gone(receive: Receive, inbox: Subscription) -> None:
 
 
 async def _first_of(wanted: Coroutine[Any, Any, None], other: asyncio.Task[None]) -> None:
-    """Wait until what is wanted has come, or until `other` is over."""
+    """Wait until the first result is ready, or until `other` is over."""
     waiting = asyncio.create_task(wanted)
     try:
         await asyncio.wait((waiting, other), return_when=asyncio.FIRST_COMPLETED)
@@ -304,7 +317,7 @@ async def _begin(send: Send, first: Missed) -> None:
 
 
 async def _answer_nothing_more(send: Send) -> None:
-    """204 is how a server tells an EventSource to stop reconnecting."""
+    """Respond with 204, which tells an EventSource to stop reconnecting."""
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 

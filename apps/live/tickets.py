@@ -1,4 +1,4 @@
-"""Stream tickets: EventSource cannot send headers, so a single-use pass of 30 s travels in the address."""
+"""Stream tickets: EventSource cannot send headers, so a single-use token valid for 30 s is sent in the URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIFETIME = timedelta(seconds=30)
 
 
 def issue(*, by: Principal) -> str:
-    """A ticket that stands once for the session of whoever asks. Raises SessionNeeded for an API key."""
+    """Create a ticket that represents the requester's session once. Raises SessionNeeded for an API key."""
     members = Membership.objects.for_org(by.require_org()).select_related("user")
     return issue_for(
         Claims(
@@ -36,7 +36,7 @@ def issue(*, by: Principal) -> str:
 
 
 def issue_for(claims: Claims) -> str:
-    """A ticket that stands once for these claims."""
+    """Create a ticket that represents these claims once."""
     text = secrets.token_urlsafe(24)
     stored = {
         name: value if name == "token_version" else str(value)
@@ -49,10 +49,13 @@ def issue_for(claims: Claims) -> str:
 
 
 def redeem(text: str) -> Claims | None:
-    """What the ticket stands for; None when it is unknown, used or older than 30 s. Call outside a transaction."""
+    """Return the claims of a ticket; None if it is unknown, used or older than 30 s.
+
+    Call it outside a transaction.
+    """
     ticket = StreamTicket.objects.filter(digest=_digest(text)).first()
     if ticket is None or not StreamTicket.objects.filter(pk=ticket.pk).delete()[0]:
-        return None  # unknown, or another request was quicker
+        return None  # Unknown, or another request was faster.
     if ticket.expires_at <= timezone.now():
         return None
     return Claims(
@@ -68,9 +71,9 @@ def _digest(text: str) -> bytes:
 
 
 def read_credential(request: HttpRequest) -> credentials.Credential:
-    """The credential of a stream: `?ticket=` where headers cannot be sent, else the Authorization header.
+    """Return the credential of a stream: `?ticket=` if headers cannot be sent, else the Authorization header.
 
-    Call it outside any transaction: a ticket is spent by being looked at. Raises AuthenticationFailed.
+    Call it outside any transaction, because reading a ticket uses it up. Raises AuthenticationFailed.
     """
     ticket = request.GET.get("ticket")
     if ticket is None:

@@ -1,7 +1,7 @@
-"""The org's stream as the document describes it and as a server without ASGI answers it; and stream tickets.
+"""The org's stream, as documentation and for servers without ASGI; and stream tickets.
 
-`config.asgi` sends GET requests for streams to `apps.live.streams`, which stay open. Here, under plain WSGI, the
-same frames are answered once; an EventSource then reconnects and reads on from where it was.
+`config.asgi` sends GET requests for streams to `apps.live.streams`, which stay open. These views, under plain WSGI,
+return the same frames once; an EventSource then reconnects and continues after the last one.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ PARAMETERS = [
         "Last-Event-ID",
         {"type": "integer", "minimum": 0},
         OpenApiParameter.HEADER,
-        description="Number of the last event seen; what follows it comes first.",
+        description="Number of the last received event; the stream continues after it.",
     ),
     OpenApiParameter(
         "last_event_id",
         {"type": "integer", "minimum": 0},
-        description="The same, for clients that cannot send headers.",
+        description="Like Last-Event-ID, for clients that cannot send headers.",
     ),
-    OpenApiParameter("ticket", str, description="A stream ticket, in place of Authorization."),
+    OpenApiParameter("ticket", str, description="A stream ticket, instead of Authorization."),
 ]
 
 
 class EventStreamRenderer(JSONRenderer):
-    """So that `Accept: text/event-stream` is acceptable; problems stay JSON."""
+    """Makes `Accept: text/event-stream` acceptable; problems are still JSON."""
 
     media_type = "text/event-stream"
     format = "event-stream"
@@ -55,21 +55,23 @@ class OrgEventsView(OrgView):
     @operation(
         "events",
         tag="runs",
-        summary="Follow the organization: every change of every run's state, as server-sent events",
+        summary="Follow the organization: all changes of runs' states, as server-sent events",
         answer=str,
         media_type="text/event-stream",
         example=ORG_STREAM,
         parameters=PARAMETERS,
     )
     def get(self, request: Request) -> Response:
-        """`hello` tells the present number to who comes without one; `run` is a run as `GET /runs/{id}` shows
-        it, whenever its state changes. Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+        """`hello` has the current number for a client without one.
+
+        `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
+        no event is lost or sent twice.
         """
         return answer_once(request, feed_for(self.principal, Wanted()))
 
 
 def answer_once(request: Request, feed: EventFeed) -> Response:
-    """The frames there are now; without ASGI nothing can be waited for."""
+    """Return the current frames; without ASGI it is not possible to wait for more."""
     found = missed(feed, last_event_id(request._request))
     if found.ended and not found.frames:
         return Response(status=204)
@@ -77,7 +79,7 @@ def answer_once(request: Request, feed: EventFeed) -> Response:
 
 
 class StreamTicketAnswer(serializers.Serializer[Any]):
-    ticket = serializers.CharField(help_text="Send as ?ticket= once.")
+    ticket = serializers.CharField(help_text="Send it once, as ?ticket=.")
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
@@ -89,7 +91,7 @@ class StreamTicket(OrgView):
     @operation(
         "auth_stream_ticket",
         tag="auth",
-        summary="A single-use pass of 30 s for EventSource, which cannot send headers",
+        summary="Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers",
         answer=StreamTicketAnswer,
         status=201,
         example={"ticket": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "expires_in": 30},

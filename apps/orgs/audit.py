@@ -1,4 +1,4 @@
-"""Record who did what. Called inside the transaction of the change, so neither exists without the other."""
+"""Record audit events. Call it inside the transaction of the change, so that neither exists without the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def record(
     object_label: str = "",
     changes: JsonObject | None = None,
 ) -> None:
-    """Add one event. `changes` is {field: [before, after]} with secrets already replaced by their hints."""
+    """Add one event. `changes` is {field: [before, after]}, with secrets already replaced by their hints."""
     actor = by.actor
     AuditEvent.unscoped.create(
         org_id=org if isinstance(org, UUID) else org.pk,

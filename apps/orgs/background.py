@@ -1,4 +1,4 @@
-"""What the worker process does for this app."""
+"""Register what the worker process runs for this app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apps.background.sweeping import remove_in_batches
 from apps.orgs.members import erasure
 from apps.orgs.models import AuditEvent, Domain, DomainRole, Membership
 
-ANSWERS_KEPT = timedelta(hours=24)  # to Idempotency-Keys
+ANSWERS_KEPT = timedelta(hours=24)  # stored responses to Idempotency-Keys
 
 exported(
     Export(

@@ -1,4 +1,4 @@
-"""From an Authorization header to a principal: an access token or an API key, each naming one org."""
+"""Convert an Authorization header to a principal: an access token or an API key, each for one org."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apps.web.addresses import client_ip
 
 @dataclass(frozen=True, slots=True)
 class TokenCredential:
-    """A verified access token. `org_id` is None for someone who belongs to no org at present."""
+    """A verified access token. `org_id` is None for a user who belongs to no org."""
 
     org_id: UUID | None
     user_id: UUID
@@ -36,10 +36,10 @@ class TokenCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyCredential:
-    """A verified API key, with what its row says now."""
+    """A verified API key, with the current values of its row."""
 
     org_id: UUID
-    user_id: UUID  # who made it
+    user_id: UUID  # the user who created it
     key_id: UUID
     name: str
     role: Role
@@ -52,7 +52,7 @@ Credential = TokenCredential | KeyCredential
 
 
 def read(request: HttpRequest) -> Credential:
-    """The credential of a request; raises 401 for none or a bad one."""
+    """Return the credential of a request. Raises 401 if it is missing or invalid."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value:
         text = value.strip()
@@ -72,7 +72,7 @@ def read_token(text: str, ip: str | None) -> TokenCredential:
 
 
 def of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
-    """The credential of somebody whose claims were proven."""
+    """Return the credential for claims that were already verified."""
     return TokenCredential(
         org_id=claims.org_id,
         user_id=claims.user_id,
@@ -84,11 +84,11 @@ def of_claims(claims: tokens.Claims, ip: str | None) -> TokenCredential:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A logged-in person, whatever the org: what routes about the account itself know."""
+    """A logged-in user, independent of orgs, for routes about the account itself."""
 
     user: User
     session: RefreshFamily
-    org_id: UUID | None  # the token's
+    org_id: UUID | None  # from the token
     ip: str | None
 
     @property
@@ -97,7 +97,7 @@ class Account:
 
 
 def load_account(credential: Credential) -> Account:
-    """The person behind an access token; raises 401 when the session ended, SessionNeeded for an API key."""
+    """Return the user of an access token. Raises 401 if the session has ended, SessionNeeded for an API key."""
     if isinstance(credential, KeyCredential):
         raise SessionNeeded
     alive = RefreshFamily.objects.filter(
@@ -112,18 +112,18 @@ def load_account(credential: Credential) -> Account:
 
 
 def org_of(credential: Credential) -> UUID:
-    """The org a credential is for; raises NoOrganization when it is for none."""
+    """Return the org id of a credential. Raises NoOrganization if it has none."""
     if credential.org_id is None:
         raise NoOrganization
     return credential.org_id
 
 
 def load(credential: Credential, *, changing: bool = False) -> tuple[Org, Principal]:
-    """The org and the principal, read from the database inside the org's scope; 401 when access ended.
+    """Load the org and the principal inside the org's scope. Raises 401 if access has ended.
 
-    Raises OrgClosed when a rule of the org keeps them out and, for a request that is `changing` something,
-    OrgReadOnly. One statement, a function of the database (migration 0005): every request pays for it, and
-    building or planning it anew costs more than running it.
+    Raises OrgClosed when a rule of the org denies access and, for a request that is `changing` something,
+    OrgReadOnly. It calls one database function (migration 0005), because every request pays for this query, and
+    building and planning it each time takes longer than running it.
     """
     session_id = credential.session_id if isinstance(credential, TokenCredential) else None
     with connection.cursor() as cursor:
@@ -156,7 +156,7 @@ def load(credential: Credential, *, changing: bool = False) -> tuple[Org, Princi
 
 
 ORG_FIELDS = [field.attname for field in Org._meta.concrete_fields]
-# A session that was ended gives no row; an API key has none. Role overrides can raise viewers and members only.
+# An ended session returns no row; an API key has no session. Role overrides exist only for viewers and members.
 ACCESS = f"""
     SELECT a.membership_id, a.role, a.email, a.token_version, a.domain_roles,
            a.session_org, a.second_factor,
@@ -167,7 +167,7 @@ ACCESS = f"""
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """What the database says about a member now."""
+    """A member's current data in the database."""
 
     membership_id: UUID
     role: str
@@ -231,11 +231,11 @@ def _read_key(text: str, ip: str | None) -> KeyCredential:
 
 
 def _row_by_prefix(prefix: str) -> dict[str, Any] | None:
-    """No org is known yet, so a SECURITY DEFINER function answers this one row."""
+    """Look up the row with a SECURITY DEFINER function, because the org is not known yet."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT auth_key_by_prefix(%s)", [prefix])
         (row,) = cursor.fetchone() or (None,)
-    return _typed(orjson.loads(row)) if row else None  # Django leaves jsonb as text
+    return _typed(orjson.loads(row)) if row else None  # Django returns jsonb as text.
 
 
 def _typed(row: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note_use(key_id: UUID, last: datetime | None) -> None:
-    """Keep last_used_at to the minute; once a minute is cheap, once a request is not."""
+    """Update last_used_at once per minute, because an update on every request would be expensive."""
     now = timezone.now()
     if last and (now - last).total_seconds() < 60:
         return

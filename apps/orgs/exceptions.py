@@ -1,4 +1,4 @@
-"""What can go wrong in orgs. The docstring is the message; `apps.orgs.problems` says what each becomes over HTTP."""
+"""The exceptions of orgs. The docstring is the message; `apps.orgs.problems` maps each to an HTTP response."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ class NotFound(Exception):
 
 
 class NoOrganization(Exception):
-    """You belong to no organization at present: ask for an invitation."""
+    """You do not belong to any organization: ask for an invitation."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
 class SessionNeeded(Exception):
-    """An API key cannot do this: log in."""
+    """This requires a login session: an API key cannot do it."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
 class SessionLimited(Exception):
-    """You logged in through one organization's identity provider: for your account, log in another way."""
+    """This session is limited to one organization: log in another way to manage your account."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
 class OrgClosed(Exception):
-    """A rule of the organization keeps this member out; `code` is the rule's name."""
+    """A rule of the organization denies this member access; `code` is the rule's name."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -59,24 +59,24 @@ class OrgReadOnly(Exception):
 class CheckFirst(Exception):
     """Something must be checked outside every transaction before this can be done.
 
-    A verb raises it before it changes anything. Its caller leaves the transaction, calls `check`, and calls the verb
-    again with the answer; the verb then does all its work anew, on what is stored by then.
+    An action raises it before it changes anything. The caller leaves the transaction, calls `check`, and calls
+    the action again with the result; the action then repeats all its work, with the data stored by then.
     """
 
     def check(self) -> Any:
-        """Wait for the check. Answers what the verb takes as `checked`."""
+        """Run the check. Returns the value for the action's argument `checked`."""
         raise NotImplementedError
 
 
 class ChangedMeanwhile(Exception):
-    """The object changed since you read it; read it again."""
+    """The object has changed since you read it: reload it."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
 class Conflict(Exception):
-    """The request does not fit the present state."""
+    """The request conflicts with the current state."""
 
     code = "conflict"
 
@@ -86,20 +86,20 @@ class Conflict(Exception):
 
 
 class Disabled(Exception):
-    """This is switched off."""
+    """This is disabled."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
 class LastOwner(Conflict):
-    """An organization needs an owner: make someone else an owner first."""
+    """An organization needs an owner: make another member an owner first."""
 
     code = "last_owner"
 
 
 class DeletionBegun(Conflict):
-    """The time to call the deletion off is over: the organization is being erased."""
+    """It is too late to cancel the deletion: the organization is being erased."""
 
     code = "deletion_begun"
 
@@ -111,13 +111,13 @@ class NameTaken(Conflict):
 
 
 class AlreadyMember(Conflict):
-    """This address belongs to a member already."""
+    """This address already belongs to a member."""
 
     code = "already_member"
 
 
 class AlreadyInvited(Conflict):
-    """This address is invited already: send the invitation again instead."""
+    """This address is already invited: resend the invitation instead."""
 
     code = "already_invited"
 
@@ -133,14 +133,14 @@ class LimitReached(Conflict):
 
 
 class OtherAddress(Exception):
-    """This invitation is for another address: log in with that one, or ask to be invited with yours."""
+    """This invitation is for another address: log in with that address, or ask for an invitation to yours."""
 
     def __init__(self) -> None:
         super().__init__(self.__doc__)
 
 
 class Unreadable(Exception):
-    """The stored secret cannot be opened with the keys this installation has."""
+    """The stored secret cannot be decrypted with the keys of this installation."""
 
 
 class Invalid(Exception):
@@ -152,7 +152,7 @@ class Invalid(Exception):
 
 
 class WrongPassword(Invalid):
-    """The password of somebody who is logged in, asked for again, is wrong."""
+    """A logged-in user was asked for the password again, and it is wrong."""
 
     def __init__(self, message: str) -> None:
         super().__init__([("current_password", message, "invalid")])

@@ -1,4 +1,4 @@
-"""What may you touch: orgs, their members and domains, keys, and the record of what was done."""
+"""Orgs, their members and domains, keys, and the audit log."""
 
 from __future__ import annotations
 
@@ -23,18 +23,22 @@ from apps.orgs.tenancy import OrgOwned
 
 
 class Org(models.Model):
-    """A team that shares everything and shares nothing with other orgs."""
+    """A team whose members share all its objects, and share nothing with other orgs."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=80, unique=True)
-    data_key = models.TextField(editable=False)  # this org's Fernet key, wrapped by the platform's
-    max_running = models.PositiveIntegerField(default=5)  # runs at once
-    max_pipelines = models.PositiveIntegerField(null=True, blank=True)  # none: no limit, as below
+    data_key = models.TextField(
+        editable=False
+    )  # this org's Fernet key, encrypted with the platform's
+    max_running = models.PositiveIntegerField(default=5)  # concurrent runs
+    max_pipelines = models.PositiveIntegerField(
+        null=True, blank=True
+    )  # null means no limit, as below
     max_members = models.PositiveIntegerField(null=True, blank=True)
     max_rows_month = models.PositiveBigIntegerField(null=True, blank=True)
     max_bytes_month = models.PositiveBigIntegerField(null=True, blank=True)
-    # Days that things are kept; none: for ever. apps.runs.keeping.retention removes what is older.
+    # Days that things are kept; null means forever. apps.runs.keeping.retention removes older ones.
     keep_logs_days = models.PositiveIntegerField(default=90, null=True, blank=True)
     keep_events_days = models.PositiveIntegerField(default=90, null=True, blank=True)
     keep_runs_days = models.PositiveIntegerField(null=True, blank=True)
@@ -42,17 +46,17 @@ class Org(models.Model):
     require_second_factor = models.BooleanField(default=False)
     require_sso = models.BooleanField(
         default=False
-    )  # of all but owners: a broken issuer locks nobody out
+    )  # does not apply to owners, so that a broken issuer locks nobody out
     email_domains = ArrayField(
         models.CharField(max_length=253), default=list
-    )  # whom invitations may go to; empty: anyone
-    # CIDR blocks requests may come from; empty: anywhere
+    )  # domains that may be invited; empty means any
+    # CIDR blocks from which requests are allowed; empty means any
     networks = ArrayField(models.CharField(max_length=50), default=list)
-    suspended_at = models.DateTimeField(null=True, blank=True)  # by an operator
+    suspended_at = models.DateTimeField(null=True, blank=True)  # set by an operator
     suspended_because = models.CharField(max_length=500, blank=True)
     deletion_at = models.DateTimeField(
         null=True, blank=True
-    )  # erased from then on; until then restorable
+    )  # erased after this time; until then it can be restored
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -71,7 +75,10 @@ class Org(models.Model):
 
 
 class Membership(OrgOwned):
-    """A user in an org, with a role. Read from the database on every request: removal works at once."""
+    """A user in an org, with a role.
+
+    Read from the database on every request, so that removal takes effect at once.
+    """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     role = models.CharField(max_length=10, choices=Role.choices)
@@ -89,7 +96,7 @@ class Membership(OrgOwned):
 
 
 class Domain(OrgOwned):
-    """A named group inside an org that pipelines and connectors may belong to."""
+    """A named group inside an org to which pipelines and connectors may belong."""
 
     name = models.CharField(max_length=80)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -108,7 +115,7 @@ class Domain(OrgOwned):
 
 
 class DomainRole(OrgOwned):
-    """Raises one member's role for the objects of one domain; never lowers it."""
+    """Grants one member a higher role for the objects of one domain; it never lowers the role."""
 
     domain = models.ForeignKey(Domain, models.CASCADE, related_name="+", db_constraint=False)
     membership = models.ForeignKey(
@@ -129,13 +136,16 @@ class DomainRole(OrgOwned):
 
 
 class Invitation(OrgOwned):
-    """Asks the owner of an address to join. Its link works once, for that address; only a SHA-256 is kept."""
+    """Invites the owner of an address to join.
+
+    Its link works once, for that address; only its SHA-256 is stored.
+    """
 
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=10, choices=Role.choices)
     digest = models.BinaryField(
         max_length=32, unique=True, null=True
-    )  # none until the mail is made
+    )  # null until the mail is created
     invited_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True)
@@ -158,15 +168,15 @@ class Invitation(OrgOwned):
 
 
 class IdentityProvider(OrgOwned):
-    """An org's own OpenID Connect issuer. What it says is believed inside this org only."""
+    """An org's own OpenID Connect issuer. Its claims are trusted inside this org only."""
 
     issuer = models.CharField(max_length=500)
     client_id = models.CharField(max_length=191)
-    sealed = models.TextField()  # the client secret
+    sealed = models.TextField()  # the encrypted client secret
     secret_last4 = models.CharField(max_length=4, blank=True)
     join_role = models.CharField(
         max_length=10, blank=True
-    )  # of people nobody invited; empty: they stay out
+    )  # role of users who were not invited; empty means that they are refused
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -182,9 +192,9 @@ class IdentityProvider(OrgOwned):
 
 
 class FederatedIdentity(OrgOwned):
-    """Which member a subject of the org's issuer is. Goes with the membership.
+    """Maps a subject of the org's issuer to a member. Deleted with the membership.
 
-    A session that the issuer began is told what the issuer said itself, kept here, and nothing of the account.
+    A session of the issuer shows only the issuer's claims, which are stored here, and no data of the account.
     """
 
     subject = models.CharField(max_length=191)
@@ -204,12 +214,15 @@ class FederatedIdentity(OrgOwned):
 
 
 class VerifiedDomain(OrgOwned):
-    """An e-mail domain that the org has proven by a TXT record, or is about to. One org has it at a time."""
+    """An e-mail domain of an org, verified by a TXT record or not verified yet.
 
-    domain = models.CharField(max_length=253)  # as DNS has it
-    token = models.CharField(max_length=64)  # what the record says, of this org and domain alone
+    Only one org can have it at a time.
+    """
+
+    domain = models.CharField(max_length=253)  # in the form used by DNS
+    token = models.CharField(max_length=64)  # the record's value, for this org and domain only
     verified_at = models.DateTimeField(null=True, blank=True)
-    # While it is still verified: since when the record is gone, and since when nobody answers for the domain.
+    # While it is still verified: since when the record is missing, and since when the name servers do not respond.
     missing_since = models.DateTimeField(null=True, blank=True)
     unanswered_since = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
@@ -231,17 +244,19 @@ class VerifiedDomain(OrgOwned):
 
 
 class ScimUser(OrgOwned):
-    """A person the org's directory provisions. It answers from this row only, never from the account, which may
-    be somebody's in other orgs too."""
+    """A user provisioned by the org's directory.
 
-    # `user_name` is the directory's own word; `email` says who is meant, and is empty while nobody knows.
+    SCIM responses use only this row and never the account, which other orgs may share.
+    """
+
+    # `user_name` is the directory's own value. `email` identifies the person, and is empty while it is unknown.
     user_name = models.CharField(max_length=254)
     email = models.EmailField(max_length=254, blank=True, default="", db_default="")
     external_id = models.CharField(max_length=200, blank=True)
     display_name = models.CharField(max_length=200, blank=True)
     active = models.BooleanField(default=True)
-    claims = models.JSONField(default=dict, db_default={})  # its other attributes, as said
-    given = models.CharField(max_length=10, blank=True)  # the role its groups gave at last
+    claims = models.JSONField(default=dict, db_default={})  # other attributes, as received
+    given = models.CharField(max_length=10, blank=True)  # the last role granted by groups
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
@@ -261,11 +276,13 @@ class ScimUser(OrgOwned):
 
 
 class ScimGroup(OrgOwned):
-    """A group of the org's directory. What it gives is decided here, by an admin, not by the directory."""
+    """A group of the org's directory. An admin of Drover, not the directory, decides about its role."""
 
     display_name = models.CharField(max_length=200)
     external_id = models.CharField(max_length=200, blank=True)
-    role = models.CharField(max_length=10, blank=True)  # in the org; empty: the group gives nothing
+    role = models.CharField(
+        max_length=10, blank=True
+    )  # role in the org; empty means that the group grants none
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 
@@ -283,7 +300,7 @@ class ScimGroup(OrgOwned):
 
 
 class ScimMembership(OrgOwned):
-    """A provisioned person in a group of the directory."""
+    """A provisioned user in a group of the directory."""
 
     group = models.ForeignKey(ScimGroup, models.CASCADE, related_name="+", db_constraint=False)
     user = models.ForeignKey(ScimUser, models.CASCADE, related_name="+", db_constraint=False)
@@ -297,7 +314,7 @@ class ScimMembership(OrgOwned):
 
 
 class ApiKey(OrgOwned):
-    """A credential for programs: shown once, found by prefix, kept as a bcrypt hash and a keyed tag (ADR)."""
+    """A credential for programs: shown once, found by its prefix, stored as a bcrypt hash and a keyed tag (ADR)."""
 
     name = models.CharField(max_length=120)
     prefix = models.CharField(max_length=12, unique=True)
@@ -305,7 +322,7 @@ class ApiKey(OrgOwned):
     tag = models.BinaryField(max_length=8)
     version = models.PositiveIntegerField(default=1)
     role = models.CharField(max_length=10, choices=Role.choices)
-    scopes = models.JSONField(default=list)  # permissions; empty means all of the role
+    scopes = models.JSONField(default=list)  # permissions; empty means all permissions of the role
     domain = models.ForeignKey(
         Domain, models.CASCADE, related_name="+", null=True, blank=True, db_constraint=False
     )
@@ -328,7 +345,7 @@ class ApiKey(OrgOwned):
 
 
 class SupportAccess(OrgOwned):
-    """An operator may look at this org's rows until a time, for a reason its owners can read in their trail."""
+    """An operator's access to this org's rows until a time, with a reason that owners see in the audit log."""
 
     operator = models.ForeignKey(User, models.CASCADE, related_name="+")
     reason = models.CharField(max_length=500)
@@ -341,7 +358,7 @@ class SupportAccess(OrgOwned):
 
 
 class AuditEvent(OrgOwned):
-    """Who did what to which object, with secrets masked. The runtime role can only add and read."""
+    """Who did what to which object, with secrets masked. The runtime role can only add and read events."""
 
     at = models.DateTimeField(auto_now_add=True)
     actor_kind = models.CharField(max_length=12)  # user | api_key | system | operator
@@ -363,7 +380,7 @@ class AuditEvent(OrgOwned):
 
 
 class IdempotencyRecord(OrgOwned):
-    """The first answer to an Idempotency-Key, replayed for 24 h. `status` is null while it is being made."""
+    """The first response to an Idempotency-Key, repeated for 24 h. `status` is null until there is a response."""
 
     key = models.CharField(max_length=200)
     operation = models.CharField(max_length=200)  # method and path

@@ -1,4 +1,4 @@
-"""Which objects a principal can see, the one way to find one of them, and which domain it may be put in."""
+"""Which objects a principal can see, how one of them is found, and in which domain it may be placed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Q = TypeVar("Q", bound=QuerySet[Any])
 
 
 def visible(queryset: Q, principal: Principal) -> Q:
-    """An API key limited to a domain sees that domain's objects only; everyone else the org's."""
+    """An API key limited to a domain sees only that domain's objects; all others see the whole org's."""
     if principal.only_domain is None:
         return queryset
     return queryset.filter(domain_id=principal.only_domain)
@@ -29,7 +29,10 @@ def sees(principal: Principal, domain_id: UUID | None) -> bool:
 
 
 def one(queryset: QuerySet[M], pk: UUID, *, lock: bool = False) -> M:
-    """The object with this id in an org's QuerySet, or NotFound: foreign and unknown look the same."""
+    """Return the object with this id in an org's QuerySet.
+
+    Raises NotFound, alike for unknown objects and those of others.
+    """
     rows = queryset.select_for_update(of=("self",)) if lock else queryset
     found = rows.filter(pk=pk).first()
     if found is None:
@@ -40,11 +43,14 @@ def one(queryset: QuerySet[M], pk: UUID, *, lock: bool = False) -> M:
 def placed(
     *, org: Org, principal: Principal, permission: Permission, domain_id: UUID | None
 ) -> UUID | None:
-    """`domain_id`, if the principal holds `permission` there. Raises Invalid for a domain that is not the org's."""
+    """Return `domain_id`, if the principal has `permission` there.
+
+    Raises Invalid if the domain is not the org's.
+    """
     elsewhere = principal.only_domain is not None and domain_id not in (None, principal.only_domain)
     if domain_id is not None and (
         elsewhere or not Domain.objects.for_org(org).filter(pk=domain_id).exists()
     ):
-        raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
+        raise Invalid([("domain_id", "There is no such domain in this organization.", "unknown")])
     principal.require(permission, domain_id=domain_id)
     return domain_id

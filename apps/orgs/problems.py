@@ -1,4 +1,4 @@
-"""What the exceptions of this app, and of every app that derives its own from them, become over HTTP."""
+"""Map the exceptions of this app, and exceptions of other apps derived from them, to HTTP responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reads of orgs: methods on QuerySets that already know their org."""
+"""Queries of orgs: methods of QuerySets that are already limited to one org."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class MembershipQuerySet(OrgQuerySet["Membership"]):
     def rows(self) -> Rows[Membership]:
-        """What the list of members shows."""
+        """Return the columns of the member list."""
         return self.columns(
             "id", "user_id", "user__email", "user__name", "user__kind", "role", "created_at"
         )
@@ -38,7 +38,7 @@ class DomainManager(OrgManager["Domain", DomainQuerySet]):
 
 class InvitationQuerySet(OrgQuerySet["Invitation"]):
     def open(self) -> InvitationQuerySet:
-        """Those nobody has accepted yet, expired ones included: they can be sent again."""
+        """Return pending invitations, including expired ones, which can be sent again."""
         return self.filter(accepted_at__isnull=True)
 
     def rows(self) -> Rows[Invitation]:
@@ -53,7 +53,7 @@ class InvitationManager(OrgManager["Invitation", InvitationQuerySet]):
 
 class ApiKeyQuerySet(OrgQuerySet["ApiKey"]):
     def seen_by(self, principal: Principal) -> ApiKeyQuerySet:
-        """Everyone's for who manages keys, else one's own."""
+        """Return all keys for a principal who may manage keys, else the principal's own."""
         if principal.may(Permission.API_KEYS_MANAGE):
             return self
         return self.filter(created_by_id=principal.user_id)
@@ -85,7 +85,7 @@ class ApiKeyManager(OrgManager["ApiKey", ApiKeyQuerySet]):
 
 class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
     def matching(self, **wanted: Any) -> AuditEventQuerySet:
-        """Filters of the trail: actor and object by id, action by name, `since` <= at < `until`."""
+        """Filter the audit log: actor and object by id, action by name, `since` <= at < `until`."""
         columns = {
             "actor": "actor_id",
             "action": "action",

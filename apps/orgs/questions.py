@@ -1,4 +1,4 @@
-"""Something that is asked elsewhere, outside every transaction, for somebody who waits for the answer."""
+"""Calls to slow systems that have to be made outside every transaction."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def _nothing(answer: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[AnswerT]):
-    """What a verb answers that has found out what to ask, and that `by` may ask it.
+    """A permitted call to a slow system, returned by an action to its caller.
 
-    `recheck` raises when the principal, as loaded again after the wait, may not know the answer any more: their role
-    may have changed meanwhile, or the object may have been moved to a domain they do not see.
+    `recheck` raises if the principal, as loaded again after the wait, may not see the answer any more: the role
+    may have changed meanwhile, or the object may have been moved to a domain that the principal cannot see.
     """
 
     ask: Callable[[], AnswerT]
@@ -28,7 +28,7 @@ class Question(Generic[AnswerT]):
     remember: Callable[[AnswerT], None] = _nothing
 
     def settle(self, by: Principal, answer: AnswerT) -> AnswerT:
-        """Check again and remember the answer, inside the org's scope."""
+        """Call `recheck` and `remember`, inside the org's scope. Returns the answer."""
         self.recheck(by)
         self.remember(answer)
         return answer

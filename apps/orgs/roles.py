@@ -1,4 +1,4 @@
-"""Who may do what: the table, printed by `manage.py print_roles`, tested cell by cell."""
+"""The table of roles and permissions, printed by `manage.py print_roles`, tested cell by cell."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ TABLE: dict[Permission, frozenset[Role]] = {
     for permission, least in _LEAST_ROLE.items()
 }
 
-# A domain role override raises a member for the objects of one domain; these never come from it.
+# A domain role raises a member's role for the objects of one domain; it never grants these permissions.
 DOMAIN_PERMISSIONS = frozenset(
     {
         Permission.CONNECTORS_EDIT,
@@ -84,7 +84,7 @@ DOMAIN_PERMISSIONS = frozenset(
 )
 
 
-# What an override may raise to: owning is a matter of the whole org.
+# The roles that a domain role may grant: ownership always concerns the whole org.
 DOMAIN_ROLES = (Role.ADMIN, Role.MEMBER)
 
 
@@ -99,12 +99,12 @@ def higher(one: Role, other: Role) -> Role:
 def explain(
     permission: Permission, *, role: Role, raised: Role | None, domain: str
 ) -> tuple[bool, str]:
-    """(allowed, why) for a member with this role, `raised` in the domain of that name."""
+    """Return (allowed, reason) for a member with this role, and the role `raised` in the domain of that name."""
     least = _LEAST_ROLE[permission]
     if RANK[role] >= RANK[least]:
-        return True, f"Every {role} may."
+        return True, f"Allowed for the role {role}."
     if raised is not None and permission not in DOMAIN_PERMISSIONS:
-        return False, f"Needs {least}; a raised role counts for the domain's own objects only."
+        return False, f"Needs {least}; a domain role applies only to the domain's own objects."
     if raised is not None and RANK[raised] >= RANK[least]:
-        return True, f"Raised from {role} to {raised} in {domain}."
-    return False, f"Needs {least}; this member is {raised or role} here."
+        return True, f"The domain role in {domain} raises {role} to {raised}."
+    return False, f"Needs {least}; this member's role here is {raised or role}."

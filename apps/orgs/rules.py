@@ -1,7 +1,7 @@
-"""An org's own rules about who gets in, and what it may do while it is suspended or about to be deleted.
+"""An org's access rules, and restrictions while it is suspended or scheduled for deletion.
 
-Asked on every request, after the credential was found good. A rule shuts the org, not the account: the person
-can still see why, set up a second factor, or work in another org.
+Checked on every request after the credential. A rule denies access to the org, not to the account: the user can
+still see why, set up a second factor, or work in another org.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from apps.orgs.roles import Role
 
 
 class Closed(StrEnum):
-    """Why a member does not get in now."""
+    """The reason why a member has no access now."""
 
     NETWORK = "network_not_allowed"
     SSO = "sso_required"
@@ -26,9 +26,9 @@ class Closed(StrEnum):
 def closed(
     org: Org, *, role: Role, session: bool, by_sso: bool, second_factor: bool, ip: str | None
 ) -> Closed | None:
-    """The first rule of this org that shuts it to someone, or None.
+    """Return the first rule of this org that denies access, or None.
 
-    `session` is False for API keys: of the rules only the networks hold for them.
+    `session` is False for API keys, for which only the rule about networks applies.
     """
     if org.networks and not within(ip, org.networks):
         return Closed.NETWORK
@@ -37,18 +37,20 @@ def closed(
     if org.require_sso and not by_sso and role is not Role.OWNER:
         return Closed.SSO
     if org.require_second_factor and not second_factor and not by_sso:
-        return Closed.SECOND_FACTOR  # by SSO it is the issuer's business
+        return (
+            Closed.SECOND_FACTOR
+        )  # With single sign-on, the issuer is responsible for second factors.
     return None
 
 
 def refuse_closed(reason: Closed | None) -> None:
-    """Raise OrgClosed when there is a reason."""
+    """Raise OrgClosed if a rule denies access."""
     if reason is not None:
         raise OrgClosed(reason.value, MESSAGES[reason])
 
 
 def refuse_changes(org: Org) -> None:
-    """Raise OrgReadOnly while the org is suspended or waits for its deletion."""
+    """Raise OrgReadOnly while the org is suspended or scheduled for deletion."""
     if org.suspended_at is not None:
         message = "This organization is suspended: nothing can be changed or run."
         raise OrgReadOnly("org_suspended", f"{message} {org.suspended_because}".strip())
@@ -61,7 +63,7 @@ def refuse_changes(org: Org) -> None:
 
 
 def within(ip: str | None, networks: Sequence[str]) -> bool:
-    """Whether an address lies in one of these CIDR blocks; an unknown address lies in none."""
+    """Whether an address is in one of these CIDR blocks; an unknown address is in none."""
     if not ip:
         return False
     address = ipaddress.ip_address(ip)
@@ -72,6 +74,6 @@ def within(ip: str | None, networks: Sequence[str]) -> bool:
 
 MESSAGES = {
     Closed.NETWORK: "This organization does not accept requests from your address.",
-    Closed.SSO: "This organization asks its members to log in through its own identity provider.",
-    Closed.SECOND_FACTOR: "This organization asks its members for a second factor: set one up, or log in with it.",
+    Closed.SSO: "This organization requires its members to log in with its own identity provider.",
+    Closed.SECOND_FACTOR: "This organization requires a second factor: set one up, or log in with it.",
 }

@@ -1,4 +1,4 @@
-"""What Procrastinate calls for orgs: an id and one call each. Safe to run twice."""
+"""Procrastinate tasks of orgs: each takes an id and makes one call. Safe to run twice."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The first wall between orgs: models that cannot be read without naming the org, and the scope the second wall checks.
+"""The first barrier between orgs: models that cannot be read without naming the org.
 
-The second wall is row-level security (`apps.orgs.walls.rls`), which asks `app.current_org`. The scope sets it with
-`SET LOCAL` inside one transaction inside ONE synchronous function; never hold it across `await`: two tasks
-may share a connection, and one would read the other's org.
+The second barrier is row-level security (`apps.orgs.walls.rls`), which reads `app.current_org`. The scope sets
+it with `SET LOCAL` inside one transaction inside ONE synchronous function. Never hold it across `await`: two
+tasks may share a connection, and one would read the other's org.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _current_org: ContextVar[UUID | None] = ContextVar("current_org", default=None)
 
 @contextmanager
 def org_scope(org_id: UUID) -> Iterator[None]:
-    """Run one transaction that can see and write rows of this org only.
+    """Run one transaction that can read and write rows of this org only.
 
     Raises NestedOrgScope inside another org's scope and ScopeInAsyncCode on an event loop.
     """
@@ -59,7 +59,7 @@ def org_scope(org_id: UUID) -> Iterator[None]:
             yield
         finally:
             _current_org.reset(token)
-        if nested:  # SET LOCAL outlives a savepoint; an outer transaction must not keep the org
+        if nested:  # SET LOCAL outlives a savepoint; an outer transaction must not keep the org.
             _set_local("app.current_org", "")
 
 
@@ -76,7 +76,7 @@ def user_scope(user_id: UUID) -> Iterator[None]:
 
 
 def current_org_id() -> UUID | None:
-    """The org whose scope is open here, if any."""
+    """Return the id of the org whose scope is open here, if any."""
     return _current_org.get()
 
 
@@ -94,14 +94,14 @@ def _refuse_event_loop() -> None:
 
 
 M = TypeVar("M", bound=models.Model, covariant=True)
-Rows = models.QuerySet[M, dict[str, Any]]  # of `.values()`
+Rows = models.QuerySet[M, dict[str, Any]]  # a row of `.values()`
 
 
 class OrgQuerySet(models.QuerySet[M, M], Generic[M]):
-    """Base of the QuerySets of org-owned models; their reads are its methods."""
+    """Base of the QuerySets of org-owned models, whose queries are its methods."""
 
     def columns(self, *names: str) -> Rows[M]:
-        """`.values()` with rows of one type, however many columns there are."""
+        """`.values()` with a row type that does not depend on the columns."""
         found: Rows[M] = self.values(*names)
         return found
 
@@ -110,7 +110,7 @@ Q = TypeVar("Q", bound=OrgQuerySet[Any], covariant=True)
 
 
 class OrgManager(models.Manager[M], Generic[M, Q]):
-    """A manager whose only door is `for_org`. A model whose QuerySet has methods has a subclass that names it."""
+    """A manager whose only access is `for_org`. A model whose QuerySet has methods has a subclass that names it."""
 
     queryset_class: type[OrgQuerySet[Any]] = OrgQuerySet
 
@@ -124,10 +124,10 @@ class OrgManager(models.Manager[M], Generic[M, Q]):
 
 
 class OrgOwned(models.Model):
-    """A row that belongs to one org and dies with it.
+    """A row that belongs to one org and is deleted with it.
 
-    `objects.for_org(org)` is the way to read; `unscoped` is the greppable bypass, allowed only where
-    tests/guards lists the reason.
+    Read it with `objects.for_org(org)`. `unscoped` bypasses the org; it is easy to search for, and allowed only
+    where tests/guards lists a reason.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)

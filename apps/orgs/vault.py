@@ -1,7 +1,7 @@
-"""Envelope encryption: the platform's keys wrap a key per org, the org's key seals its secrets.
+"""Envelope encryption: the platform's keys encrypt a key per org, and the org's key encrypts its secrets.
 
-Fernet authenticates but binds no context, so the plaintext carries `[org, kind, id]` and a sealed text copied
-to another row or org is refused. Source of the form: cryptography's Fernet and MultiFernet (AES-128-CBC, HMAC-SHA256).
+Fernet authenticates the text but not its context. So the plaintext contains `[org, kind, id]`, and a text that was
+copied to another row or org is refused. Source of the format: cryptography's Fernet and MultiFernet (AES-128-CBC, HMAC-SHA256).
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ from apps.orgs.models import Org
 
 
 def new_data_key(org_id: UUID) -> str:
-    """A wrapped data key for a new org."""
+    """Return an encrypted data key for a new org."""
     return platform().encrypt(org_id.bytes + Fernet.generate_key()).decode()
 
 
 def seal(org: Org, kind: str, object_id: UUID, value: Any) -> str:
-    """`value` (JSON) as text only this org, kind and object can open."""
+    """Encrypt `value` (JSON) as text that can be decrypted only for this org, kind and object."""
     context = [str(org.pk), kind, str(object_id)]
     return _data_key(org).encrypt(orjson.dumps({"for": context, "value": value})).decode()
 
 
 def unseal(org: Org, kind: str, object_id: UUID, sealed: str) -> Any:
-    """The value sealed for exactly this place; raises Unreadable for any other, or with unknown keys."""
+    """Decrypt the value for exactly this org, kind and object.
+
+    Raises Unreadable for any other, or with unknown keys.
+    """
     try:
         content = orjson.loads(_data_key(org).decrypt(sealed.encode()))
     except InvalidToken:

@@ -1,4 +1,4 @@
-"""A change may name the version its caller has read: it is refused when somebody else was faster."""
+"""A change may name the version that its caller has read: it is refused if the object has changed since."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from datetime import datetime
 
 from apps.orgs.exceptions import ChangedMeanwhile
 
-Match = frozenset[str] | None  # the versions the caller accepts; None accepts any
+Match = frozenset[str] | None  # the versions that the caller accepts; None accepts any
 
 
 def require_match(match: Match, version: int | str) -> None:
-    """Raise ChangedMeanwhile unless this version, of a locked object, is one the caller accepts."""
+    """Raise ChangedMeanwhile unless this version, of a locked object, is one that the caller accepts."""
     if match is not None and str(version) not in match:
         raise ChangedMeanwhile
 
 
 def of_time(changed: datetime) -> str:
-    """The version of a row that keeps only when it was changed last: that time, to the microsecond."""
+    """Return the version of a row that stores only when it was last changed: that time, in microseconds."""
     return f"{changed.timestamp():.6f}"

@@ -294,7 +294,7 @@ class PreviewAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     records = serializers.ListField(child=serializers.DictField())
     rejected = serializers.IntegerField(
-        help_text="Records that were read and left out, because a run would reject them: empty ones, for example."
+        help_text="Number of records that are left out because a run would reject them, such as empty ones."
     )
     columns = StreamField(many=True)
     ms = serializers.FloatField()

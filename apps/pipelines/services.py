@@ -335,7 +335,7 @@ def _plan_shown(plan: Plan | None) -> dict[str, Any] | None:
 
 
 def _pairs(changes: list[diffs.Change]) -> dict[str, Any]:
-    """For the audit trail, which says of code only which it was: versions keep the text."""
+    """For the audit log, which says of code only which it was: versions keep the text."""
     pairs = {f"config.{row['field']}": [row["before"], row["after"]] for row in changes}
     if TRANSFORMS in pairs:
         pairs[TRANSFORMS] = [_digests(side) for side in pairs[TRANSFORMS]]

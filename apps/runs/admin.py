@@ -29,7 +29,7 @@ class JobAdmin(OperatorAdmin):
 
 @admin.register(ProcrastinateWorker)
 class WorkerAdmin(OperatorAdmin):
-    """A worker that has not been heard of for 30 s counts as dead: its jobs go to others."""
+    """A worker without a heartbeat for 30 s counts as dead: other workers take its jobs."""
 
     list_display = ("id", "last_heartbeat")
     org_column = ""

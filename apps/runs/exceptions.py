@@ -1,4 +1,7 @@
-"""What can go wrong with runs. The docstring is the message; `apps.orgs.problems` says what its base classes become over HTTP."""
+"""The exceptions of runs.
+
+The docstring is the message; `apps.orgs.problems` maps the base classes to HTTP responses.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ class PipelineDisabled(Disabled):
 
 
 class MoveNotAllowed(Exception):
-    """No run goes from the one state to the other; the caller has a bug."""
+    """This change of state is not allowed; the caller has a bug."""
 
 
 class LeaseLost(Exception):
-    """Another worker, or nobody, owns this run now: stop, and write nothing more."""
+    """Another worker, or none, owns this run now: stop, and write nothing more."""

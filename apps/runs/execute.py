@@ -1,4 +1,4 @@
-"""One attempt at a run: claim it, run the engine's child, write down how it ended."""
+"""Execute one attempt at a run: claim it, run the engine's child, record the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from apps.runs.claiming import admission, leases, queue, retries
 from apps.runs.claiming.leases import Claim
 from apps.runs.exceptions import LeaseLost
 from apps.runs.models import Attempt, Run, Status
-from apps.runs.outputs import remains, storage
+from apps.runs.outputs import leftovers, storage
 from apps.runs.positions import services as positions
 from apps.runs.snapshots import failure_columns
 from apps.runs.usage import counting as usage
@@ -41,7 +41,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The process that runs attempts: its name, its engine, and whether it was told to stop."""
+    """The process that executes attempts: its name, its engine, and whether it was told to stop."""
 
     name: str
     engine: EngineSupervisor
@@ -49,7 +49,7 @@ class Worker:
 
 
 def work_once(worker: Worker) -> bool:
-    """Run the run whose turn it is to its end, or give it back; False when nothing may start now."""
+    """Claim the next run and execute it to its end, or release it. Returns False if no run may start now."""
     if worker.shutdown.is_set():
         return False
     claim = leases.claim_next(worker.name, stop=worker.shutdown)
@@ -61,25 +61,28 @@ def work_once(worker: Worker) -> bool:
 
 
 def attempt(worker: Worker, claim: Claim) -> None:
-    """Never raises for what happens to the run; that is written down, or is somebody else's by now."""
+    """Execute one attempt.
+
+    Never raises for failures of the run: they are recorded, or another worker owns the run.
+    """
     recorder = Recorder(claim, worker.shutdown)
     log = logger.bind(run=str(claim.run_id), attempt=claim.attempt)
     try:
         outcome = _run(worker, claim, recorder)
         reached = recorder.latest
-        if isinstance(outcome, Failed):  # what is committed counts, not what was last heard
+        if isinstance(outcome, Failed):  # Committed rows count, not the last reported progress.
             reached = positions.checkpointed(claim.org_id, claim.pipeline_id) or reached
         end = End(claim, outcome, recorder.stop_reason(), reached)
         patiently(end.conclude, give_up=worker.shutdown)
     except LeaseLost:
-        log.warning("run was taken over; nothing more is written")
-        remains.ask_again_if_gone(claim)
+        log.warning("the run was taken over; this worker writes nothing more")
+        leftovers.remove_again_if_gone(claim)
     finally:
         connection.close()
 
 
 def wake_waiting() -> None:
-    """A place became free: ask for a worker if somebody waits. After the commit that freed it."""
+    """Wake a worker if runs are waiting, because a slot is free. Call it after the commit that freed the slot."""
     if admission.startable():
         queue.ask_for_workers(1)
 
@@ -88,7 +91,7 @@ def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
     spec = patiently(lambda: _spec(claim), give_up=worker.shutdown)
     if isinstance(spec, Failed):
         return spec
-    connection.close()  # a run may take hours
+    connection.close()  # Close the connection: a run may take hours.
     recorder.start()
     try:
         outcome = worker.engine.run(spec, on_event=recorder.take, should_stop=recorder.stop_reason)
@@ -104,18 +107,16 @@ def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
 
 
 def _failed(error: EngineError) -> Failed:
-    """The engine itself could not do it: no child could be started."""
+    """Return the failure when the engine could not start a child."""
     return Failed(error.failure_class, error.message, error.evidence, error.retryable)
 
 
 def _unrecorded(fault: Exception) -> Failed:
-    return Failed(
-        FailureClass.INTERNAL, "What the run reported could not be written down.", (repr(fault),)
-    )
+    return Failed(FailureClass.INTERNAL, "The run's events could not be recorded.", (repr(fault),))
 
 
 def _spec(claim: Claim) -> RunSpec | Failed:
-    """What the child needs; Failed when the pipeline's settings cannot be read."""
+    """Return the specification for the child, or Failed if the pipeline's settings cannot be read."""
     with org_scope(claim.org_id):
         org = Org.objects.get(pk=claim.org_id)
         if (measure := usage.over(org)) is not None:
@@ -143,13 +144,13 @@ def _spec(claim: Claim) -> RunSpec | Failed:
 
 
 def _began(run: Run) -> datetime:
-    """When the run, or its last retry by hand, began."""
+    """Return when the run, or its last manual retry, began."""
     return run.started_at or timezone.now()
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How an attempt ended, to be written in one transaction under its lease."""
+    """The result of an attempt, to be recorded in one transaction under its lease."""
 
     claim: Claim
     outcome: Outcome
@@ -157,7 +158,7 @@ class End:
     reached: Progress | None
 
     def conclude(self) -> None:
-        """Raises LeaseLost."""
+        """Record the result. Raises LeaseLost."""
         with leases.held(self.claim) as mine:
             run = mine.get()
             if isinstance(self.outcome, Succeeded):
@@ -184,7 +185,7 @@ class End:
         self._move(Status.CANCELLED, finished_at=Now(), **states.NO_FAILURE)
 
     def _release(self) -> None:
-        """Given back by a stopping worker: whoever is free goes on with it at once."""
+        """Release the run, because this worker is stopping: any free worker continues it at once."""
         self._note_attempt("released")
         self._again(idle_attempts=F("idle_attempts"), wait=0.0)
 
@@ -192,22 +193,23 @@ class End:
         crashed = failed.failure_class is FailureClass.CRASHED
         idle = 0 if self._moved() else run.idle_attempts + 1
         failures = self._failures_before(run) + 1
-        record = retries.Record(failures, idle, run.crashes + crashed, run.max_attempts)
-        over = self.reason == "timeout"  # of the whole run, which another attempt would not change
-        wait = None if over else retries.wait_before_next(failed, record)
+        history = retries.History(failures, idle, run.crashes + crashed, run.max_attempts)
+        # The time limit of the whole run is reached, so another attempt would not help.
+        over = self.reason == "timeout"
+        wait = None if over else retries.wait_before_next(failed, history)
         left = run.timeout_seconds - (timezone.now() - _began(run)).total_seconds()
         if wait is not None and wait > left:
             failed = retries.too_late(failed, wait=wait, left=left)
             wait = None
         self._note_attempt("failed", failed=failed)
-        counts = {"idle_attempts": idle, "crashes": record.crashes, **failure_columns(failed)}
+        counts = {"idle_attempts": idle, "crashes": history.crashes, **failure_columns(failed)}
         if wait is not None:
             self._again(wait=wait, **counts)
         else:
             self._move(Status.FAILED, finished_at=Now(), **counts)
 
     def _failures_before(self, run: Run) -> int:
-        """Failed attempts since somebody, or the schedule, last began the run; none that a worker gave back."""
+        """Count the failed attempts since the run was last started, without those that a worker released."""
         attempts = Attempt.objects.for_org(self.claim.org_id).filter(run_id=run.pk)
         failed: int = attempts.filter(outcome="failed", started_at__gte=_began(run)).count()
         return failed

@@ -1,4 +1,4 @@
-"""What happened: runs, their attempts, events, logs and outputs. The Run row is the truth; a job only carries its id."""
+"""Runs, their attempts, events, logs and outputs. A run's state is in its row; queue jobs only wake workers."""
 
 from __future__ import annotations
 
@@ -29,25 +29,27 @@ class Trigger(models.TextChoices):
 
 
 class Run(OrgOwned):
-    """One execution of a pipeline. States and allowed moves: apps.runs.states."""
+    """One execution of a pipeline. For its states and allowed moves see apps.runs.states."""
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     version = (
         models.PositiveIntegerField()
-    )  # of the pipeline's definition, fixed when the run is made
+    )  # version of the pipeline's definition, fixed when the run is created
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
     triggered_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     schedule = models.ForeignKey(
         Schedule, models.SET_NULL, related_name="+", null=True, db_constraint=False
     )
-    slot = models.DateTimeField(null=True)  # the schedule's time this run stands for
+    slot = models.DateTimeField(null=True)  # the scheduled time for which this run was created
 
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=3)
     idle_attempts = models.PositiveSmallIntegerField(default=0)  # attempts that moved no record
-    crashes = models.PositiveSmallIntegerField(default=0)  # attempts whose worker died: poison cap
-    not_before = models.DateTimeField(null=True)  # back-off of the next attempt
+    crashes = models.PositiveSmallIntegerField(
+        default=0
+    )  # attempts whose worker died; limited by retries.POISON
+    not_before = models.DateTimeField(null=True)  # earliest time of the next attempt
 
     lease = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -56,8 +58,12 @@ class Run(OrgOwned):
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
 
     created_at = models.DateTimeField(auto_now_add=True)
-    started_at = models.DateTimeField(null=True)  # first attempt since the last retry by hand
-    claimed_at = models.DateTimeField(null=True)  # newest attempt: whose turn it is among orgs
+    started_at = models.DateTimeField(
+        null=True
+    )  # start of the first attempt since the last manual retry
+    claimed_at = models.DateTimeField(
+        null=True
+    )  # start of the newest attempt; decides the order between orgs
     finished_at = models.DateTimeField(null=True)
 
     records_read = models.BigIntegerField(default=0)
@@ -65,8 +71,8 @@ class Run(OrgOwned):
     records_rejected = models.BigIntegerField(default=0)
     bytes = models.BigIntegerField(default=0)
     iterations = models.BigIntegerField(default=0)
-    records_total = models.BigIntegerField(null=True)  # what the source says it holds
-    rate = models.FloatField(null=True)  # records per second, lately
+    records_total = models.BigIntegerField(null=True)  # records in the source, if it reports them
+    rate = models.FloatField(null=True)  # current records per second
     progress_at = models.DateTimeField(null=True)
 
     failure_class = models.CharField(max_length=20, blank=True)
@@ -76,9 +82,11 @@ class Run(OrgOwned):
 
     event_sequence = models.BigIntegerField(default=0)
     log_lines = models.BigIntegerField(default=0)
-    # Lines before this number were removed.
+    # Lines with lower numbers were removed.
     log_removed = models.BigIntegerField(default=0, db_default=0)
-    log_removal_at = models.DateTimeField(null=True)  # their removal began, and has not ended
+    log_removal_at = models.DateTimeField(
+        null=True
+    )  # set while the removal of the log has begun and not finished
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -128,13 +136,13 @@ class Run(OrgOwned):
 
 
 class Attempt(OrgOwned):
-    """One try of a run."""
+    """One attempt at a run."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     number = models.PositiveSmallIntegerField()
     worker = models.CharField(max_length=120, blank=True)
     started_at = models.DateTimeField(auto_now_add=True)
-    launched_at = models.DateTimeField(null=True)  # the child process reported in
+    launched_at = models.DateTimeField(null=True)  # when the child process reported its start
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, blank=True)
     failure_class = models.CharField(max_length=20, blank=True)
@@ -142,7 +150,7 @@ class Attempt(OrgOwned):
     failure_retryable = models.BooleanField(null=True)
     records_read = models.BigIntegerField(default=0)
     records_written = models.BigIntegerField(default=0)
-    network = models.JSONField(null=True)  # the hosts it reached for, see apps.egress.log
+    network = models.JSONField(null=True)  # hosts that it connected to, see apps.egress.log
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -151,13 +159,13 @@ class Attempt(OrgOwned):
 
 
 class Event(OrgOwned):
-    """Something that happened to a run, in order; announced with NOTIFY in the transaction that wrote it."""
+    """An event of a run, numbered; announced by NOTIFY in the transaction that wrote it."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     sequence = models.BigIntegerField()
     org_sequence = models.BigIntegerField(
         null=True
-    )  # place in the org's own stream, if it is there
+    )  # its number in the org's event stream, if it is part of that
     kind = models.CharField(max_length=20)
     body = models.JSONField()
     at = models.DateTimeField(auto_now_add=True)
@@ -176,7 +184,7 @@ class Event(OrgOwned):
 
 
 class Feed(OrgOwned):
-    """The counter of an org's stream: one row an org, locked by whoever adds to the stream."""
+    """The counter of an org's event stream: one row per org, locked by each writer to the stream."""
 
     sequence = models.BigIntegerField(default=0)
 
@@ -185,10 +193,12 @@ class Feed(OrgOwned):
 
 
 class Usage(OrgOwned):
-    """What an org's runs moved in a month. A trigger of the database adds to it, whoever changes a run's counters;
-    deleting a pipeline takes nothing off."""
+    """The records and bytes an org's runs moved in a month.
 
-    month = models.DateField()  # its first day, UTC
+    A database trigger adds to it whenever a run's counters change; deleting a pipeline subtracts nothing.
+    """
+
+    month = models.DateField()  # first day of the month, UTC
     rows = models.BigIntegerField(default=0)
     bytes = models.BigIntegerField(default=0)
     runs = models.BigIntegerField(default=0)
@@ -198,14 +208,16 @@ class Usage(OrgOwned):
 
 
 class LogPart(OrgOwned):
-    """A stretch of a run's log in storage: JSON lines numbered from `first_line`."""
+    """A part of a run's log in storage: JSON lines numbered from `first_line`."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     first_line = models.BigIntegerField()
     lines = models.PositiveIntegerField()
     bytes = models.PositiveIntegerField()
     key = models.CharField(max_length=200)
-    levels = models.JSONField(default=dict)  # {level: lines}, so a level filter skips whole parts
+    levels = models.JSONField(
+        default=dict
+    )  # {level: lines}, so that a level filter can skip whole parts
 
     class Meta(OrgOwned.Meta):
         constraints = [
@@ -216,7 +228,7 @@ class LogPart(OrgOwned):
 
 
 class Output(OrgOwned):
-    """A file a run published into Drover's storage."""
+    """A file that a run published to Drover's storage."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="+", db_constraint=False)
     name = models.CharField(max_length=255)

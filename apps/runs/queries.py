@@ -1,4 +1,4 @@
-"""Reads of runs that views share."""
+"""Queries on runs that several views use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TODAY = timedelta(hours=24)
 
 
 def filtered(rows: Any, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]:
-    """Of these runs, rows for the list; `wanted` holds the validated query parameters."""
+    """Filter these runs for the list; `wanted` has the validated query parameters."""
     for parameter, lookup in (
         ("pipeline", "pipeline_id"),
         ("domain", "pipeline__domain_id"),
@@ -33,7 +33,9 @@ def filtered(rows: Any, wanted: dict[str, Any]) -> QuerySet[Run, dict[str, Any]]
 
 
 def overview(runs: Any, *, org_id: UUID) -> dict[str, Any]:
-    """These runs of an org at one glance: what ended in the last 24 hours, what runs, what waits and why."""
+    """Summarize the runs of an org: those that ended in the last 24 hours, running ones, and waiting ones with
+    reasons.
+    """
     day = Q(finished_at__gte=timezone.now() - TODAY)
     live = Q(status__in=(Status.PENDING, Status.RUNNING))
     rows = runs.filter(day | live)
@@ -58,7 +60,7 @@ def overview(runs: Any, *, org_id: UUID) -> dict[str, Any]:
 
 
 def _first_reason(runs: Any, org_id: UUID) -> str | None:
-    """Why the first in line waits."""
+    """Return why the first run in the queue is waiting."""
     first = (
         runs.filter(status=Status.PENDING)
         .order_by("created_at", "id")

@@ -1,7 +1,7 @@
-"""Schedules become runs: one tick, any number of workers, no slot twice.
+"""Create runs from schedules, exactly once per scheduled time, with any number of workers.
 
-A due schedule's row is locked with SKIP LOCKED, so two ticks never handle the same one; and
-UNIQUE(schedule, slot) on runs holds even if they did.
+A due schedule's row is locked with SKIP LOCKED, so two ticks never handle the same one. UNIQUE(schedule, slot)
+on runs guarantees it even then.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from apps.runs.models import LIVE, Run, Trigger
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 500  # schedules handled by one tick; the next takes the rest
-LATE = timedelta(minutes=5)  # after which a slot counts as missed
+AT_ONCE = 500  # schedules handled by one tick; the next tick handles the rest
+LATE = timedelta(minutes=5)  # delay after which a scheduled time counts as missed
 
 
 def tick() -> int:
-    """Start every run that is due. Answers how many."""
+    """Start every run that is due. Returns their number."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, schedule_id FROM schedules_due(%s)", [AT_ONCE])
         due = cursor.fetchall()
@@ -39,7 +39,7 @@ def tick() -> int:
 
 
 def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> bool:
-    """Handle one due schedule in one transaction, as of `now`; True when it started a run."""
+    """Handle one due schedule in one transaction, as of `now`. Returns True if it started a run."""
     now = now or timezone.now()
     with org_scope(org_id):
         schedule = (
@@ -48,7 +48,7 @@ def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> boo
             .select_for_update(skip_locked=True, of=("self",))
             .first()
         )
-        if schedule is None:  # another worker has it, or had it
+        if schedule is None:  # Another worker handles it, or has handled it.
             return False
         org = Org.objects.get(pk=org_id)
         pipeline = Pipeline.objects.for_org(org).get(pk=schedule.pipeline_id)
@@ -58,7 +58,8 @@ def fire(*, org_id: UUID, schedule_id: UUID, now: datetime | None = None) -> boo
 def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> bool:
     slot = schedule.next_run_at
     if org.suspended_at is not None or org.deletion_at is not None:
-        _set_next(schedule, schedules.advance(schedule, now))  # goes on when the org does
+        # The schedule continues when the org is active again.
+        _set_next(schedule, schedules.advance(schedule, now))
         return False
     if slot is None or not pipeline.enabled or schedule.paused_at is not None:
         _set_next(schedule, None)
@@ -69,16 +70,16 @@ def _handle(org: Org, pipeline: Pipeline, schedule: Schedule, now: datetime) -> 
     live = Run.objects.for_org(org).filter(pipeline=pipeline, status__in=LIVE).first()
     if live is not None and schedule.overlap != Overlap.SKIP:
         _make_room(org, schedule, live)
-        return False  # the slot stays due and is looked at again when the run has ended
+        return False  # The scheduled time stays due and is checked again when the run has ended.
     started = live is None and _start(org, pipeline, schedule, slot, now)
     _set_next(schedule, schedules.advance(schedule, now))
     return started
 
 
 def _missed(pipeline: Pipeline, schedule: Schedule, slot: datetime, now: datetime) -> bool:
-    """Nobody was there to fire it, and late is worse than never here.
+    """Whether it was not started in time and its policy is to skip late runs.
 
-    A slot that waited for the pipeline's own run was not missed.
+    A time that passed while the pipeline's own run was running was not missed.
     """
     if schedule.misfire != Misfire.SKIP or now - slot <= LATE:
         return False
@@ -109,7 +110,7 @@ def _start(org: Org, pipeline: Pipeline, schedule: Schedule, slot: datetime, now
             slot=slot,
             not_before=now + held_back if held_back else None,
         )
-    except RunInProgress:  # started by hand this very moment
+    except RunInProgress:  # It was started manually at the same moment.
         return False
     return True
 

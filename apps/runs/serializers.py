@@ -1,4 +1,7 @@
-"""Shapes of what the API takes and answers about runs. Answers are rendered from rows; these describe them."""
+"""The request and response schemas of the API for runs.
+
+Responses are rendered from rows; these classes document them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from apps.runs.models import Status, Trigger
 
 class StartSerializer(serializers.Serializer[Any]):
     force = serializers.BooleanField(
-        default=False, help_text="Run it although the pipeline is disabled."
+        default=False, help_text="Run the pipeline even if it is disabled."
     )
 
 
@@ -26,8 +29,8 @@ class RunListQuery(serializers.Serializer[Any]):
     domain = serializers.UUIDField(required=False, help_text="Runs of pipelines of this domain.")
     status = serializers.ChoiceField(Status.choices, required=False)
     trigger = serializers.ChoiceField(Trigger.choices, required=False)
-    since = serializers.DateTimeField(required=False, help_text="Made at this time or later.")
-    until = serializers.DateTimeField(required=False, help_text="Made before this time.")
+    since = serializers.DateTimeField(required=False, help_text="Created at this time or later.")
+    until = serializers.DateTimeField(required=False, help_text="Created before this time.")
 
 
 class LogQuery(serializers.Serializer[Any]):
@@ -35,19 +38,20 @@ class LogQuery(serializers.Serializer[Any]):
         default=0,
         min_value=0,
         max_value=2**62,
-        help_text="Number of the first line wanted, from 0.",
+        help_text="Number of the first line to return, from 0.",
     )
     limit = serializers.IntegerField(default=1000, min_value=1, max_value=5000)
     level = serializers.ChoiceField(
         ["debug", "info", "warning", "error"],
         required=False,
-        help_text="Only lines of this level or a graver one.",
+        help_text="Only lines of this level or a more severe one.",
     )
 
 
 class DownloadQuery(serializers.Serializer[Any]):
     redirect = serializers.BooleanField(
-        default=True, help_text="false: pass the file through Drover, whatever the storage."
+        default=True,
+        help_text="false: send the file through Drover instead of redirecting to the object store.",
     )
 
 
@@ -64,8 +68,10 @@ class ProgressSerializer(serializers.Serializer[Any]):
     rejected = serializers.IntegerField()
     bytes = serializers.IntegerField()
     iterations = serializers.IntegerField(help_text="Pages read.")
-    total = serializers.IntegerField(allow_null=True, help_text="What the source says it holds.")
-    rate = serializers.FloatField(allow_null=True, help_text="Records per second, lately.")
+    total = serializers.IntegerField(
+        allow_null=True, help_text="The number of records in the source, if known."
+    )
+    rate = serializers.FloatField(allow_null=True, help_text="Current records per second.")
     eta_seconds = serializers.FloatField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True)
 
@@ -75,12 +81,12 @@ class FailureSerializer(serializers.Serializer[Any]):
     evidence = serializers.ListField(child=serializers.CharField())
     retryable = serializers.BooleanField(
         allow_null=True,
-        help_text="Whether trying again unchanged can help; null for attempts of a release that did not keep it.",
+        help_text="Whether a retry without changes can help; null for attempts of older releases, which did not record it.",
     )
     next_step = serializers.CharField()
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """`class` is a keyword of the language, so it cannot be an attribute."""
+        """Add the field `class`, which is a Python keyword and cannot be an attribute."""
         words = [(word.value, word.value) for word in FailureClass]
         return {"class": serializers.ChoiceField(words), **super().get_fields()}
 
@@ -91,34 +97,36 @@ class AttemptSerializer(serializers.Serializer[Any]):
     worker = serializers.CharField()
     started_at = serializers.DateTimeField()
     launched_at = serializers.DateTimeField(
-        allow_null=True, help_text="When its child process reported in."
+        allow_null=True, help_text="When its child process started."
     )
     finished_at = serializers.DateTimeField(allow_null=True)
     records_read = serializers.IntegerField(
-        help_text="By the run when this attempt ended, earlier attempts included."
+        help_text="Count of the run when this attempt ended, earlier attempts included."
     )
     records_written = serializers.IntegerField(help_text="Likewise.")
     failure = FailureSerializer(allow_null=True)
-    network = NetworkPlace(many=True, help_text="The hosts it reached for, and was refused.")
+    network = NetworkPlace(
+        many=True, help_text="The hosts it tried to connect to, including refused ones."
+    )
 
 
 class RunRowSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     pipeline = NamedSerializer()
     domain_id = serializers.UUIDField(allow_null=True)
-    version = serializers.IntegerField(help_text="Of the pipeline's definition.")
+    version = serializers.IntegerField(help_text="Version of the pipeline's definition.")
     status = serializers.ChoiceField(Status.choices)
     trigger = serializers.ChoiceField(Trigger.choices)
     triggered_by = serializers.EmailField(allow_null=True)
     schedule_id = serializers.UUIDField(allow_null=True)
     slot = serializers.DateTimeField(
-        allow_null=True, help_text="The schedule's time this run stands for."
+        allow_null=True, help_text="The scheduled time for which this run was created."
     )
     attempt = serializers.IntegerField()
     max_attempts = serializers.IntegerField()
     waiting_reason = serializers.CharField(allow_null=True)
     place_in_line = serializers.IntegerField(
-        allow_null=True, help_text="Among the organization's waiting runs, from 1."
+        allow_null=True, help_text="Position among the organization's waiting runs, from 1."
     )
     not_before = serializers.DateTimeField(allow_null=True)
     cancel_requested = serializers.BooleanField()
@@ -130,7 +138,7 @@ class RunRowSerializer(serializers.Serializer[Any]):
     progress = ProgressSerializer()
     failure = FailureSerializer(allow_null=True)
     event_sequence = serializers.IntegerField(
-        help_text="Number of its newest event: pass as Last-Event-ID to hear only what follows."
+        help_text="Number of its newest event: pass it as Last-Event-ID to receive only later events."
     )
     log_lines = serializers.IntegerField()
 
@@ -140,14 +148,14 @@ class RunSerializer(RunRowSerializer):
 
 
 class LogLineSerializer(serializers.Serializer[Any]):
-    line = serializers.IntegerField(help_text="Its number, from 0.")
+    line = serializers.IntegerField(help_text="Line number, from 0.")
     at = serializers.DateTimeField()
     level = serializers.ChoiceField(["debug", "info", "warning", "error"])
     message = serializers.CharField()
     fields_ = serializers.DictField()
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """`fields` is taken by the serializer itself."""
+        """Add the field `fields`, whose name the serializer itself uses."""
         found = super().get_fields()
         return {**{k: v for k, v in found.items() if k != "fields_"}, "fields": found["fields_"]}
 
@@ -156,12 +164,18 @@ class LogPageSerializer(serializers.Serializer[Any]):
     offset = serializers.IntegerField()
     lines = LogLineSerializer(many=True)
     next_offset = serializers.IntegerField(
-        allow_null=True, help_text="Where to read on; null when there is nothing more yet."
+        allow_null=True, help_text="Offset of the next page; null if there are no more lines yet."
     )
-    total = serializers.IntegerField(help_text="Lines written so far.")
-    complete = serializers.BooleanField(help_text="The run has ended: no line will follow.")
-    removed = serializers.IntegerField(help_text="Lines before this number were removed for age.")
-    note = serializers.CharField(help_text="Says so in words; empty when nothing was removed.")
+    total = serializers.IntegerField(help_text="Number of lines written so far.")
+    complete = serializers.BooleanField(
+        help_text="Whether the run has ended, so that no more lines follow."
+    )
+    removed = serializers.IntegerField(
+        help_text="Lines before this number were removed because they expired."
+    )
+    note = serializers.CharField(
+        help_text="A sentence about removed lines; empty if none were removed."
+    )
 
 
 class OutputSerializer(serializers.Serializer[Any]):
@@ -177,14 +191,15 @@ class OutputListSerializer(serializers.Serializer[Any]):
 
 
 class OverviewSerializer(serializers.Serializer[Any]):
-    """Today is the last 24 hours."""
+    """Today means the last 24 hours."""
 
     runs = serializers.IntegerField()
     succeeded = serializers.IntegerField()
     failed = serializers.IntegerField()
     cancelled = serializers.IntegerField()
     success_rate = serializers.FloatField(
-        allow_null=True, help_text="Succeeded of succeeded and failed; null when there was none."
+        allow_null=True,
+        help_text="Share of succeeded runs among succeeded and failed ones; null if there were none.",
     )
     records = serializers.IntegerField()
     running = serializers.IntegerField()
@@ -193,12 +208,14 @@ class OverviewSerializer(serializers.Serializer[Any]):
 
 
 class StreamStateSerializer(serializers.Serializer[Any]):
-    """Where the engine is in the pipeline's stream."""
+    """The engine's position in the pipeline's stream."""
 
     stream = serializers.CharField()
     sync_mode = serializers.CharField()
     status = serializers.CharField()
-    state = serializers.JSONField(help_text="What an incremental sync continues from.")
+    state = serializers.JSONField(
+        help_text="The position from which an incremental sync continues."
+    )
     batches = serializers.IntegerField()
     written = serializers.IntegerField()
     rejected = serializers.IntegerField()
@@ -210,7 +227,9 @@ class PipelineStateSerializer(serializers.Serializer[Any]):
 
 
 class PutStreamStateSerializer(serializers.Serializer[Any]):
-    state = serializers.DictField(help_text="What the next incremental sync continues from.")
+    state = serializers.DictField(
+        help_text="The position from which the next incremental sync continues."
+    )
 
 
 class MeasureSerializer(serializers.Serializer[Any]):
@@ -218,14 +237,14 @@ class MeasureSerializer(serializers.Serializer[Any]):
         choices=["rows_month", "bytes_month", "running", "pipelines", "members"]
     )
     used = serializers.IntegerField()
-    limit = serializers.IntegerField(allow_null=True, help_text="Null: no limit.")
+    limit = serializers.IntegerField(allow_null=True, help_text="null means no limit.")
     state = serializers.ChoiceField(
-        choices=["ok", "warning", "reached"], help_text="`warning` from 80 % on."
+        choices=["ok", "warning", "reached"], help_text="`warning` from 80% of the limit on."
     )
 
 
 class MonthSerializer(serializers.Serializer[Any]):
-    month = serializers.DateField(help_text="Its first day, UTC.")
+    month = serializers.DateField(help_text="First day of the month, UTC.")
     rows = serializers.IntegerField()
     bytes = serializers.IntegerField()
     runs = serializers.IntegerField()
@@ -233,9 +252,9 @@ class MonthSerializer(serializers.Serializer[Any]):
 
 class KeptSerializer(serializers.Serializer[Any]):
     name = serializers.ChoiceField(["logs", "outputs", "events", "runs", "audit"])
-    days = serializers.IntegerField(allow_null=True, help_text="How long; null: for ever.")
+    days = serializers.IntegerField(allow_null=True, help_text="Days kept; null means forever.")
     rows = serializers.IntegerField()
-    bytes = serializers.IntegerField(allow_null=True, help_text="Null: not measured.")
+    bytes = serializers.IntegerField(allow_null=True, help_text="null means not measured.")
 
 
 class UsageSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,6 @@
-"""The verbs of runs: each one transaction, one audit event, its job deferred in the same transaction.
+"""Actions on runs: each is one transaction with one audit event and, if needed, one deferred job.
 
-Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do there.
+Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the permission there.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ from apps.runs.models import LIVE, Run, Status, Trigger
 from apps.runs.usage import counting as usage
 from apps.runs.visibility import pipeline_for, run_for
 
-CANCEL_ENFORCED_AFTER = (
-    7  # seconds until a run whose worker does not answer is cancelled without it
-)
+CANCEL_ENFORCED_AFTER = 7  # seconds after which a run is cancelled without its worker's response
 
 
 def start(
@@ -41,16 +39,17 @@ def start(
     slot: datetime | None = None,
     not_before: datetime | None = None,
 ) -> Run:
-    """A pending run and the job that will execute it, or neither.
+    """Create a pending run and the job that will execute it.
 
-    Without a `trigger` the kind of `by` says whether a person or an API key started it.
-    Raises PipelineDisabled unless `force`, RunInProgress naming the live run, and LimitReached.
+    Without a `trigger`, the kind of `by` decides whether a person or an API key started it. Raises
+    PipelineDisabled unless `force`, RunInProgress naming the live run, and LimitReached.
     """
     pipeline = pipeline_for(Permission.PIPELINES_RUN, org=org, by=by, pipeline_id=pipeline_id)
     if not pipeline.enabled and not force:
         raise PipelineDisabled
     _refuse_second(org, pipeline.pk)
-    if trigger is not Trigger.SCHEDULE:  # nobody sees a refusal then: such a run fails and says why
+    # Nobody would see an exception here: such a run fails with the reason instead.
+    if trigger is not Trigger.SCHEDULE:
         usage.require_room(org)
     run = Run(
         org=org,
@@ -73,9 +72,9 @@ def start(
 
 
 def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
-    """End the run: at once when it waits, within ten seconds when it runs.
+    """Cancel the run: at once if it is waiting, within ten seconds if it is running.
 
-    Raises AlreadyEnded. Asking twice is asking once.
+    Raises AlreadyEnded. Safe to call twice.
     """
     run = run_for(Permission.RUNS_CANCEL, org=org, by=by, run_id=run_id)
     with transaction.atomic():
@@ -98,9 +97,9 @@ def cancel(*, org: Org, by: Principal, run_id: UUID) -> None:
 
 
 def retry(*, org: Org, by: Principal, run_id: UUID) -> None:
-    """Try a failed or cancelled run again, from its last checkpoint.
+    """Retry a failed or cancelled run from its last checkpoint.
 
-    Raises NotRetryable, and RunInProgress when the pipeline has a live run by now.
+    Raises NotRetryable, and RunInProgress if the pipeline has a live run now.
     """
     run = run_for(Permission.PIPELINES_RUN, org=org, by=by, run_id=run_id)
     before = Status(run.status)
@@ -139,7 +138,7 @@ _AFRESH: dict[str, Any] = {
 
 
 def _insert(run: Run) -> None:
-    """The unique index decides between two that start at once; the second learns of the first."""
+    """Insert the run. If two start at once, the unique index refuses the second, which then reports the first."""
     try:
         with transaction.atomic():
             run.save(force_insert=True)

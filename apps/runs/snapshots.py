@@ -1,4 +1,4 @@
-"""A run as the API and the stream show it."""
+"""Render a run for the API and the event stream."""
 
 from __future__ import annotations
 
@@ -47,46 +47,45 @@ COLUMNS = (
 )
 
 NEXT_STEPS: dict[FailureClass, str] = {
-    FailureClass.CONFIGURATION: "Correct the settings the message names, then run the pipeline again.",
-    FailureClass.AUTHENTICATION: "Renew the connector's credentials, check it, then retry.",
-    FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often; the other side limits its callers.",
-    FailureClass.SOURCE: "See whether the source answers (check its connector), then retry: it continues "
-    "from the last checkpoint.",
-    FailureClass.DESTINATION: "See whether the destination takes data (check its connector), then retry.",
-    FailureClass.CONTRACT: "Look at the evidence: the data changed its shape. Adapt the pipeline or the source.",
+    FailureClass.CONFIGURATION: "Correct the settings named in the message, then run the pipeline again.",
+    FailureClass.AUTHENTICATION: "Update the connector's credentials, test it, then retry.",
+    FailureClass.RATE_LIMIT: "Wait, or run this pipeline less often: the other side limits the number of requests.",
+    FailureClass.SOURCE: "Test the source's connector, then retry: the run continues from the last checkpoint.",
+    FailureClass.DESTINATION: "Test the destination's connector, then retry.",
+    FailureClass.CONTRACT: "See the evidence: the structure of the data has changed. Adjust the pipeline or the source.",
     FailureClass.CANCELLED: "Retry to continue from the last checkpoint.",
-    FailureClass.TIMEOUT: "Raise the pipeline's time limit, or retry: it continues from the last checkpoint.",
-    FailureClass.MEMORY: "Ask for smaller pages or files, or have whoever runs Drover give runs more memory "
+    FailureClass.TIMEOUT: "Raise the pipeline's time limit, or retry: the run continues from the last checkpoint.",
+    FailureClass.MEMORY: "Request smaller pages or files, or ask the operator of Drover to give runs more memory "
     "(DROVER_CHILD_MEMORY_MB).",
-    FailureClass.CRASHED: "Retry once; if it crashes again, look at the log's last lines and the memory it needs.",
-    FailureClass.INTERNAL: "This is a fault of Drover: report it with the evidence below.",
+    FailureClass.CRASHED: "Retry once; if it crashes again, check the last lines of the log and the memory it needs.",
+    FailureClass.INTERNAL: "This is a bug in Drover: report it with the evidence below.",
 }
 
-TIMEOUT_STEPS: dict[str, str] = {  # by words of the message
-    RUN_WAS_SILENT: "See whether the source or the destination hangs, then retry: it continues from the last "
-    "checkpoint. Where such pauses are normal, have whoever runs Drover raise DROVER_RUN_SILENCE_SECONDS.",
-    CODE_WAS_SILENT: "Let the code answer smaller pages, and set a time limit on what it waits for; or have whoever "
-    "runs Drover raise DROVER_SANDBOX_SILENCE_SECONDS.",
-    CODE_USED_CPU: "Let the code do less in one run; or have whoever runs Drover raise DROVER_SANDBOX_CPU_SECONDS.",
+TIMEOUT_STEPS: dict[str, str] = {  # chosen by the text of the message
+    RUN_WAS_SILENT: "Check whether the source or the destination hangs, then retry: the run continues from the last "
+    "checkpoint. If such pauses are normal, ask the operator of Drover to raise DROVER_RUN_SILENCE_SECONDS.",
+    CODE_WAS_SILENT: "Return smaller pages from the code, and set timeouts on its requests; or ask the operator of "
+    "Drover to raise DROVER_SANDBOX_SILENCE_SECONDS.",
+    CODE_USED_CPU: "Reduce the work of the code per run, or ask the operator of Drover to raise DROVER_SANDBOX_CPU_SECONDS.",
 }
 
 
 def run(*, org_id: UUID, run_id: UUID) -> dict[str, Any]:
-    """One run with its attempts. Raises Run.DoesNotExist."""
+    """Return one run with its attempts. Raises Run.DoesNotExist."""
     row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
     (shown,) = listed(org_id, [row])
     return {**shown, "attempts": attempts(org_id, run_id)}
 
 
 def listed(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of COLUMNS as lists show them: without attempts."""
+    """Render rows of COLUMNS for lists, without attempts."""
     pending = [row for row in rows if row["status"] == Status.PENDING]
     waiting = admission.explain(org_id, pending)
     return [_shown(row, waiting.get(row["id"])) for row in rows]
 
 
 def attempts(org_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
-    """Every try of the run, oldest first."""
+    """Return all attempts of the run, oldest first."""
     rows: Iterable[Mapping[str, Any]] = (
         Attempt.objects.for_org(org_id).filter(run_id=run_id).order_by("number").values()
     )
@@ -108,7 +107,7 @@ def attempts(org_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
 
 
 def progress(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts over the whole sync. `rate` is records per second lately, `eta_seconds` None when unknown."""
+    """Return counts over the whole sync. `rate` is current records per second, `eta_seconds` None if unknown."""
     return {
         "read": row["records_read"],
         "written": row["records_written"],
@@ -123,7 +122,7 @@ def progress(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def eta(total: int | None, read: int, rate: float | None) -> float | None:
-    """Seconds to go at this rate; None when the total or the rate is unknown."""
+    """Return the remaining seconds at this rate; None if the total or the rate is unknown."""
     if total is None or not rate or read > total:
         return None
     return round((total - read) / rate, 1)
@@ -160,7 +159,7 @@ def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> dict[st
 
 
 def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a run, or of an attempt, which keeps no evidence."""
+    """Render the failure of a run, or of an attempt, which has no evidence."""
     return {
         "class": row["failure_class"],
         "message": row["failure_message"],
@@ -171,7 +170,7 @@ def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def next_step(failure: FailureClass, message: str) -> str:
-    """What its reader can do; a `timeout` tells by its message which limit it was."""
+    """Return advice for the user. For a `timeout`, the message tells which limit was reached."""
     if failure is FailureClass.TIMEOUT:
         for words, step in TIMEOUT_STEPS.items():
             if words in message:
@@ -180,7 +179,10 @@ def next_step(failure: FailureClass, message: str) -> str:
 
 
 def failure_columns(failed: Failed) -> dict[str, Any]:
-    """A failure as columns of the run. NUL and lone surrogates, which PostgreSQL cannot hold, are shown instead."""
+    """Return a failure as columns of the run.
+
+    NUL and lone surrogates, which PostgreSQL cannot store, are escaped.
+    """
     return {
         "failure_class": failed.failure_class,
         "failure_message": _storable(failed.message)[:2000],

@@ -1,9 +1,9 @@
 """The states of a run and the moves between them. Every change of state goes through `move`.
 
 pending -> running -> succeeded | failed | cancelled
-running -> pending       tried again after a failure, or given back by a stopping worker
-pending -> cancelled     before it began
-failed, cancelled -> pending    retried by hand: a new attempt of the same run
+running -> pending       retried after a failure, or released by a stopping worker
+pending -> cancelled     before it started
+failed, cancelled -> pending    retried manually: a new attempt of the same run
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOVES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who runs a run, until when unless renewed. Only a running run has one."""
+    """The owner of a run, and until when, unless renewed. Only a running run has one."""
 
     lease: UUID | None
     until: Any  # a time, or an expression of the database's clock
@@ -61,10 +61,10 @@ def move(
     owner: Owner = NOBODY,
     **changes: Any,
 ) -> bool:
-    """Move the run if it still is in `before`, under `lease` when one is given; False when it is not.
+    """Move the run if it is still in state `before`, and under `lease` if that is passed; False otherwise.
 
-    Announces the new state and repeats it on the pipeline, in the caller's transaction.
-    Raises MoveNotAllowed for a move that is not in the table.
+    Announces the new state and copies it to the pipeline, in the caller's transaction. Raises MoveNotAllowed
+    for a move that is not in the table.
     """
     if (before, after) not in MOVES:
         raise MoveNotAllowed(f"{before} -> {after}")
@@ -79,9 +79,11 @@ def move(
 
 
 def announce(*, org_id: UUID, run_id: UUID) -> None:
-    """Tell everyone who watches what the run looks like now."""
+    """Publish the run's current state to all clients that follow it."""
     snapshot = snapshots.run(org_id=org_id, run_id=run_id)
-    snapshot["event_sequence"] += 1  # its own event's number: the caller's UPDATE holds the row
+    snapshot["event_sequence"] += (
+        1  # The number of its own event: the caller's UPDATE locks the row.
+    )
     _repeat_on_pipeline(org_id, snapshot)
     news = [events.New("run", snapshot)]
     if snapshot["status"] in ENDED:

@@ -1,6 +1,6 @@
-"""What Procrastinate calls: an id and one call each. Safe to run twice.
+"""Procrastinate tasks: each takes an id and makes one call. Safe to run twice.
 
-The queue itself retries none of them but removals, of which no row is left that could be asked.
+The queue retries only removals, because no row is left from which they could be started again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from apps.runs import execute as attempts
 from apps.runs import scheduling
 from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import retention
-from apps.runs.outputs import remains
+from apps.runs.outputs import leftovers
 
-PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)  # a minute later each time: three days
+# retries a minute longer apart each time: three days in all
+PATIENTLY = RetryStrategy(max_attempts=100, linear_wait=60)
 
 
 @app.task(name=queue.EXECUTE, queue=queue.RUNS)
 def execute(*, org_id: str = "", run_id: str = "") -> None:
-    """Run whichever run's turn it is. The ids are ignored: jobs of the release before still carry them."""
+    """Claim the next run and execute it. The ids are ignored: jobs of the previous release still have them."""
     attempts.work_once(workers.current())
 
 
@@ -33,8 +34,8 @@ def enforce_cancel(*, org_id: str, run_id: str) -> None:
 
 
 @app.task(name=removal.REMOVE, queue=removal.QUEUE, retry=PATIENTLY)
-def remove_remains(*, org_id: str, pipeline_id: str) -> None:
-    remains.remove(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
+def remove_leftovers(*, org_id: str, pipeline_id: str) -> None:
+    leftovers.remove(org_id=UUID(org_id), pipeline_id=UUID(pipeline_id))
 
 
 @app.periodic(cron="* * * * * */5")

@@ -98,7 +98,7 @@ class RunListView(OrgView):
     @operation(
         "runs_list",
         tag="runs",
-        summary="Runs, newest first",
+        summary="List runs, newest first",
         answer=page_of(RunRowSerializer),
         parameters=[
             RunListQuery,
@@ -120,7 +120,7 @@ class RunView(OrgView):
     @operation(
         "runs_get",
         tag="runs",
-        summary="A run: state, progress, attempts, failure",
+        summary="Show a run: state, progress, attempts, failure",
         answer=RunSerializer,
         errors=(404,),
         example=EXAMPLE,
@@ -136,7 +136,7 @@ class RunCancelView(OrgView):
     @operation(
         "runs_cancel",
         tag="runs",
-        summary="End the run within ten seconds",
+        summary="Cancel the run within ten seconds",
         request=NothingSerializer,
         answer=RunSerializer,
         errors=(404, 409),
@@ -154,7 +154,7 @@ class RunRetryView(OrgView):
     @operation(
         "runs_retry",
         tag="runs",
-        summary="Try a failed or cancelled run again, from its last checkpoint",
+        summary="Retry a failed or cancelled run from its last checkpoint",
         request=NothingSerializer,
         answer=RunSerializer,
         errors=(404, 409),
@@ -170,7 +170,7 @@ class RunLogsView(OrgView):
     @operation(
         "runs_logs",
         tag="runs",
-        summary="Log lines from an offset on, also while the run goes on",
+        summary="Read log lines from an offset on, also while the run is running",
         answer=LogPageSerializer,
         errors=(404,),
         parameters=[LogQuery],
@@ -216,7 +216,7 @@ class OverviewView(OrgView):
     @operation(
         "stats_overview",
         tag="runs",
-        summary="The last 24 hours at one glance, and what runs or waits now",
+        summary="Summarize the last 24 hours, and running and waiting runs",
         answer=OverviewSerializer,
         example={
             "runs": 48,
@@ -241,7 +241,7 @@ def _shown(view: OrgView, pk: UUID, *, status: int = 200) -> Response:
 
 
 def _log_limit(request: Request) -> int:
-    """`limit` of a log is larger than a list's."""
+    """Parse `limit`, which may be larger for logs than for lists."""
     form = LogQuery(data={"limit": request.query_params.get("limit", "1000")})
     if not form.is_valid():
         raise Problem(

@@ -1,4 +1,4 @@
-"""Which runs and pipelines a principal can see: an API key limited to a domain sees that domain's only."""
+"""The runs and pipelines that a principal can see: an API key limited to a domain sees only that domain's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.runs.models import Run
 
 
 def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
-    """The runs of those pipelines."""
+    """Return the runs of visible pipelines."""
     rows = Run.objects.for_org(org)
     if by.only_domain is None:
         return rows
@@ -24,7 +24,7 @@ def runs(org: Org | UUID, by: Principal) -> QuerySet[Run]:
 
 
 def readable_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
-    """Raises NotFound."""
+    """Return the run if it is visible. Raises NotFound."""
     found: Run = one(runs(org, by), run_id)
     return found
 
@@ -32,14 +32,20 @@ def readable_run(*, org: Org, by: Principal, run_id: UUID) -> Run:
 def pipeline_for(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, lock: bool = False
 ) -> Pipeline:
-    """The pipeline, if the principal holds the permission in its domain. Raises NotFound and PermissionMissing."""
+    """Return the pipeline, if the principal has the permission in its domain.
+
+    Raises NotFound and PermissionMissing.
+    """
     found = one(pipelines(org, by), pipeline_id, lock=lock)
     by.require(permission, domain_id=found.domain_id)
     return found
 
 
 def run_for(permission: Permission, *, org: Org, by: Principal, run_id: UUID) -> Run:
-    """The run, if the principal holds the permission in its pipeline's domain. Raises as `pipeline_for` does."""
+    """Return the run, if the principal has the permission in its pipeline's domain.
+
+    Raises as `pipeline_for` does.
+    """
     found = one(runs(org, by).select_related("pipeline"), run_id)
     by.require(permission, domain_id=found.pipeline.domain_id)
     return found

@@ -1,9 +1,9 @@
-"""Where a request comes from.
+"""Determine the client's IP address of a request.
 
-The peer's address counts, unless the installation is behind proxies: then the one that the outermost of
-DROVER_TRUSTED_PROXIES proxies saw. Each appends what it sees to X-Forwarded-For, so entries are counted from the right;
-what stands further left was written by the client. No other header (Forwarded, X-Real-IP, X-Forwarded-Host,
-X-Forwarded-Port) is read, and uvicorn must not rewrite the peer itself: `local/web.py` and the image start it so.
+It is the peer's address, or the address seen by the outermost of DROVER_TRUSTED_PROXIES proxies. Each proxy appends
+the address it sees to X-Forwarded-For, so entries are counted from the right; those further left come from the
+client. No other header (Forwarded, X-Real-IP, X-Forwarded-Host, X-Forwarded-Port) is read. uvicorn must not rewrite
+the peer; `local/web.py` and the image start it accordingly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}")
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """The caller's address; None when the server does not know it, as for a Unix socket."""
+    """Return the client's address; None if the server does not know it, as for a Unix socket."""
     direct = normalised(request.META.get("REMOTE_ADDR", ""))
     hops = settings.TRUSTED_PROXIES
     if hops < 1:
@@ -29,8 +29,10 @@ def client_ip(request: HttpRequest) -> str | None:
 
 
 def normalised(text: str) -> str | None:
-    """An address in the one form that brakes, allow lists and the audit trail compare: without port, brackets and
-    zone, and IPv4 as IPv4 although a socket for both shows it as IPv6. None for anything else."""
+    """Return an address in the form that rate limits, allow lists and the audit log compare; None if it is invalid.
+
+    That is without port, brackets and zone, and IPv4 instead of an IPv4-mapped IPv6 address.
+    """
     text = text.strip()
     if found := _WITH_PORT.fullmatch(text):
         text = found[1] or found[2]

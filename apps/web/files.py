@@ -1,7 +1,7 @@
-"""Files leave on the event loop, so that a client who reads slowly holds no thread of the web.
+"""Send files on the event loop, so that slow clients do not occupy threads of the web process.
 
-Django hands a file to `wsgi.file_wrapper` (PEP 3333) when the server has one. Ours keeps it until the
-answer's head is out; then it is read piece by piece, as fast as the client takes it.
+Django passes a file to `wsgi.file_wrapper` (PEP 3333) if the server has one. Ours keeps the file until the
+response's headers are sent; then it is read in pieces, as fast as the client receives them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Handed:
 
 
 def handing_over(wsgi: Wsgi) -> Wsgi:
-    """The same application, its files left in the ASGI scope."""
+    """Wrap a WSGI application so that its files are left in the ASGI scope."""
     from django.db import close_old_connections
 
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -36,14 +36,14 @@ def handing_over(wsgi: Wsgi) -> Wsgi:
         if not isinstance(body, Handed):
             return body
         environ["asgi.scope"][KEPT] = body.file
-        close_old_connections()  # the end of the request comes in another thread
+        close_old_connections()  # The end of the request runs in another thread.
         return ()
 
     return application
 
 
 def following(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Send:
-    """`send`, with the file that was left in `scope` in place of the end of the body."""
+    """Wrap `send` to send the file that was left in `scope` at the end of the body."""
 
     async def with_file(message: Message) -> None:
         file = scope.get(KEPT)

@@ -1,4 +1,4 @@
-"""Security headers on every answer, streams included."""
+"""Security headers on every response, streams included."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 class SecurityHeaders:
-    """Adds the policy Django has no setting for; Django's own middleware adds the rest."""
+    """Adds the headers that Django has no settings for; Django's own middleware adds the others."""
 
     sync_capable = True
     async_capable = False
@@ -34,7 +34,8 @@ class SecurityHeaders:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         if isinstance(response, HttpResponse) and "Content-Length" not in response:
-            response.headers["Content-Length"] = str(len(response.content))  # else it is chunked
+            # otherwise the response would be chunked
+            response.headers["Content-Length"] = str(len(response.content))
         if request.path.startswith("/api/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response

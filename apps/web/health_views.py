@@ -1,4 +1,4 @@
-"""For load balancers and monitors: alive, ready, and a few gauges."""
+"""Endpoints for load balancers and monitoring: liveness, readiness, and some metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from apps.web.views import PublicView
 logger = structlog.get_logger(__name__)
 
 TOLD_EVERY = 60.0  # seconds
-_told: dict[str, float] = {}  # part that is not ready: when the log was told so
+_told: dict[str, float] = {}  # when each failing part was last logged
 
 
 class Alive(serializers.Serializer[Any]):
@@ -40,19 +40,19 @@ class Part(serializers.Serializer[Any]):
 class Readiness(serializers.Serializer[Any]):
     ready = serializers.BooleanField()
     parts = Part(
-        many=True, required=False, help_text="With DROVER_METRICS_TOKEN as a bearer token only."
+        many=True, required=False, help_text="Only with DROVER_METRICS_TOKEN as a bearer token."
     )
 
 
 class Live(PublicView):
-    """Described here; config.asgi answers before a thread is needed."""
+    """Only documented here; config.asgi responds without using a thread."""
 
-    public_because = "Says only that the process answers; a load balancer has no account."
+    public_because = "Shows only that the process responds; a load balancer has no account."
 
     @operation(
         "health_live",
         tag="health",
-        summary="Whether this process answers",
+        summary="Check whether this process is alive",
         answer=Alive,
         example={"status": "alive"},
         public=True,
@@ -62,14 +62,12 @@ class Live(PublicView):
 
 
 class Ready(PublicView):
-    public_because = (
-        "A load balancer has no account; without the operators' token it says yes or no."
-    )
+    public_because = "A load balancer has no account; without the operators' token the response is only yes or no."
 
     @operation(
         "health_ready",
         tag="health",
-        summary="Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not",
+        summary="Check whether this process is ready; with DROVER_METRICS_TOKEN, show what is missing",
         answer=Readiness,
         unready=True,
         example={"ready": True, "parts": [{"part": "database", "ok": True, "seen": "18.1"}]},
@@ -85,10 +83,10 @@ class Ready(PublicView):
 
 
 def _found() -> list[health.Finding]:
-    """What is there and what is not; what is not is told to whoever may read the log."""
+    """Run the checks; failures are logged."""
     try:
         found = health.ready()
-    except DatabaseError as error:  # it went away in the middle
+    except DatabaseError as error:  # The database went away during the checks.
         found = [health.Finding("database", False, first_line(error))]
     for one in found:
         if not one.ok:
@@ -97,7 +95,7 @@ def _found() -> list[health.Finding]:
 
 
 def _tell(one: health.Finding) -> None:
-    """Write it down once a minute: anybody may ask as often as they like."""
+    """Log a failure at most once a minute, because anybody may call this endpoint."""
     now = time.monotonic()
     if now - _told.get(one.part, -TOLD_EVERY) >= TOLD_EVERY:
         _told[one.part] = now
@@ -105,19 +103,19 @@ def _tell(one: health.Finding) -> None:
 
 
 def _is_operator(request: Request) -> bool:
-    """Whether the request carries the operators' own token."""
+    """Whether the request has the operators' token."""
     given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     token = settings.METRICS_TOKEN.encode()
     return bool(token) and hmac.compare_digest(given, token)
 
 
 class Metrics(PublicView):
-    public_because = "Guarded by the operators' own token, DROVER_METRICS_TOKEN."
+    public_because = "Protected by the operators' token, DROVER_METRICS_TOKEN."
 
     @operation(
         "metrics",
         tag="health",
-        summary="Gauges for Prometheus; send DROVER_METRICS_TOKEN as a bearer token",
+        summary="Get metrics for Prometheus; send DROVER_METRICS_TOKEN as a bearer token",
         answer=str,
         media_type="text/plain",
         errors=(401,),
@@ -133,23 +131,25 @@ class Metrics(PublicView):
 
 def _lines() -> Iterator[str]:
     queue = health.queue()
-    yield from _gauge("drover_queue_waiting", "Jobs that wait for a worker.", queue.waiting)
+    yield from _gauge("drover_queue_waiting", "Jobs that are waiting for a worker.", queue.waiting)
     yield from _gauge(
-        "drover_queue_oldest_seconds", "Age of the oldest short job.", queue.oldest_short
+        "drover_queue_oldest_seconds", "Age of the oldest waiting short job.", queue.oldest_short
     )
     if queue.heartbeat_age is not None:
         yield from _gauge(
             "drover_worker_heartbeat_age_seconds",
-            "Since a worker gave a sign of life.",
+            "Time since the last heartbeat of a worker.",
             queue.heartbeat_age,
         )
     if queue.tick_age is not None:
         yield from _gauge(
-            "drover_scheduler_tick_age_seconds", "Since the last tick.", queue.tick_age
+            "drover_scheduler_tick_age_seconds",
+            "Time since the scheduler's last tick.",
+            queue.tick_age,
         )
     counts = health.counts()
     yield from _gauge("drover_organizations", "Organizations.", counts.orgs)
-    yield from _gauge("drover_pipelines_enabled", "Pipelines switched on.", counts.enabled)
+    yield from _gauge("drover_pipelines_enabled", "Enabled pipelines.", counts.enabled)
     yield "# HELP drover_runs Runs that have not ended."
     yield "# TYPE drover_runs gauge"
     for status, count in sorted(counts.runs.items()):

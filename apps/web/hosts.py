@@ -1,8 +1,8 @@
-"""Which host names this installation answers to: `ALLOWED_HOSTS`, on every path and before anything else is done.
+"""Refuse requests for other host names than `ALLOWED_HOSTS`, on every path and before anything else is done.
 
-Django looks at the Host header only where code asks for it, so a page that never asks answers to any name. Here each
-request is looked at once: by `config.asgi` for what Django does not see (streams, `/health/live`), and as the first
-middleware for everything else, static files included.
+Django checks the Host header only if code calls `get_host`, so other pages would accept any name. Here each request is
+checked once: by `config.asgi` for requests that Django does not see (streams, `/health/live`), and by the first
+middleware for all others, static files included.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from apps.web.problems import Problem
 from apps.web.wire import dumps
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-# What probes and monitors ask from inside, by the address they connect to, with nothing in it that depends on a name.
+# Paths that probes and monitors request by IP address; their responses do not depend on a host name.
 FROM_INSIDE = re.compile(r"/api/v1/(?:health/(?:live|ready)|metrics)")
 UNKNOWN = (
-    "This installation does not answer to the host name of the request. Whoever runs it sets"
-    " DROVER_PUBLIC_URL to its address, and DROVER_ALLOWED_HOSTS to further names."
+    "This installation does not accept the host name of the request. Its operator can set"
+    " DROVER_PUBLIC_URL to its URL, and DROVER_ALLOWED_HOSTS to further names."
 )
 
 
 def is_ours(host: str | None, *, path: str, server: str) -> bool:
-    """Whether a request with this Host header is answered. Without one (HTTP/1.0) it is for the address `server`
-    that the connection came in at; that address and loopback are enough for what is asked from inside."""
+    """Whether a request with this Host header is accepted.
+
+    Without one (HTTP/1.0) the address `server` counts, on which the connection arrived. Probes may use that
+    address or loopback.
+    """
     name = _name(host if host is not None else server)
     if name is None:
         return False
@@ -38,12 +41,12 @@ def is_ours(host: str | None, *, path: str, server: str) -> bool:
 
 
 def refusal() -> bytes:
-    """What a stranger's host is told: what is wrong and who can change it, not which names would be right."""
+    """Return the response for a foreign host: the problem and who can fix it, but not the accepted names."""
     return dumps(Problem(400, UNKNOWN, "malformed").response().data)
 
 
 class KnownHost:
-    """Refuses what is not for this installation."""
+    """Refuses requests for other hosts."""
 
     sync_capable = True
     async_capable = False
@@ -61,9 +64,9 @@ class KnownHost:
 
 
 def _name(host: str) -> str | None:
-    """The name in a Host header, without its port and in lower case; None for what is none."""
+    """Return the name in a Host header, lower case and without port; None if it is not valid."""
     if ":" in host and host.count(":") > 1 and not host.startswith("["):
-        host = f"[{host}]"  # an IPv6 address as a server knows its own
+        host = f"[{host}]"  # an IPv6 address as the server reports its own
     if not host_validation_re.fullmatch(host.lower()):
         return None
     name, _ = split_domain_port(host)

@@ -1,13 +1,12 @@
-"""Idempotency-Key: the first answer to a key is kept and sent again, and its effect never happens twice.
+"""Idempotency-Key: the first response to a key is stored and repeated, and the request takes effect only once.
 
-A key is claimed before its handler runs. A handler that answers at once keeps its answer in the same transaction: a
-parallel twin waits on the claim until that one commits, and an error leaves no claim, because it left nothing else.
+A key is claimed before its handler runs. A normal handler stores its response in the same transaction: a parallel
+request with the same key waits until that commits, and an error rolls the claim back with everything else. A handler
+that returns `Slowly(..., once=True)` commits the claim before the slow part and stores its response in the
+transaction of `then`. A parallel request gets 409 meanwhile, an error releases the claim, and the claim of a crashed
+process expires after a while. Any other `Slowly` changes nothing, so its response is not stored.
 
-A handler that returns `Slowly(..., once=True)` commits the claim before the slow part and keeps its answer in the
-transaction of `then`. A parallel twin gets 409 meanwhile, an error releases the claim, and a claim that a crashed
-process left behind counts as given up after a while. Any other `Slowly` makes nothing: it keeps no answer.
-
-Where claims are kept is the business of a `Store`.
+A `Store` stores the claims.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from apps.web.slow import Slowly
 from apps.web.wire import JSONRenderer, dumps
 
 HEADER = "Idempotency-Key"
-KEPT_HEADERS = {"ETag", "Location"}  # the content type is known only once an answer is rendered
+KEPT_HEADERS = {"ETag", "Location"}  # the content type is known only after rendering
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request with a key, as a store may know it. Bodies may hold secrets, so `digest` is a keyed digest."""
+    """A request with a key, as passed to a store. Bodies may contain secrets, so `digest` is a keyed digest."""
 
     key: str
     operation: str  # method and path, up to 200 characters
@@ -40,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it is kept. `body` may hold what is shown once: store it sealed."""
+    """A stored response. `body` may contain secrets that are shown only once: encrypt it."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Earlier:
-    """What another request with the same key left. `answer` is None while that request is being answered."""
+    """The claim of another request with the same key. `answer` is None while that request is being processed."""
 
     operation: str
     digest: bytes
@@ -57,26 +56,26 @@ class Earlier:
 
 
 class Store(Protocol):
-    """Where the claim of one request is kept. Everything but `release` is called inside a transaction."""
+    """Stores the claim of one request. Everything except `release` is called inside a transaction."""
 
     def claim(self, asked: Asked) -> Earlier | None:
-        """Claim the key. None means that it is ours; otherwise what holds it."""
+        """Claim the key. Returns None if it is ours now, otherwise the other request's claim."""
 
     def hold(self) -> bool:
-        """Lock our claim until the transaction ends; False when it was taken over."""
+        """Lock our claim until the transaction ends; False if it was taken over."""
 
     def keep(self, answer: Answer) -> None:
-        """Keep the answer to our claim."""
+        """Store the response with our claim."""
 
     def drop(self) -> None:
-        """Forget our claim."""
+        """Delete our claim."""
 
     def release(self) -> None:
-        """Forget our claim in a transaction of its own, unless it was taken over."""
+        """Delete our claim in a separate transaction, unless it was taken over."""
 
 
 def key_of(request: Request) -> str | None:
-    """The key of a request, if it has one. Raises Problem 400 for a bad one."""
+    """Return the key of a request, if it has one. Raises Problem 400 for an invalid one."""
     key = request.headers.get(HEADER)
     if key is not None and not (1 <= len(key) <= 200 and key.isprintable()):
         message = "1 to 200 printable characters."
@@ -87,9 +86,11 @@ def key_of(request: Request) -> str | None:
 def answer_once(
     request: Request, key: str, caller: str, store: Store, handler: Callable[[], Response | Slowly]
 ) -> Response | Slowly:
-    """The answer of `handler`, or the kept one when `caller` has asked the same with this key before.
+    """Return the response of `handler`, or the stored one if `caller` has sent the same request with this key
+    before.
 
-    Raises Problem 422 for a key that was used for another request, and 409 while its request is being answered.
+    Raises Problem 422 for a key that was used for another request, and 409 while its request is being
+    processed.
     """
     operation = f"{request.method} {request.path}"[:200]
     asked = Asked(key, operation, _digest(request, caller))
@@ -110,7 +111,7 @@ def _digest(request: Request, caller: str) -> bytes:
 
 
 def _slowly(slowly: Slowly, store: Store) -> Slowly:
-    """The same work, whose claim is kept, or released after an error, if it makes something."""
+    """Wrap the work so that its claim is stored, or released after an error, if it changes something."""
     if not slowly.once:
         store.drop()
         return slowly
@@ -126,8 +127,8 @@ def _slowly(slowly: Slowly, store: Store) -> Slowly:
 
 
 def in_use() -> Problem:
-    """409: another request with this key is being answered."""
-    message = f"A request with this {HEADER} is being answered: repeat yours in a moment."
+    """Return the 409 for a key whose request is being processed."""
+    message = f"A request with this {HEADER} is being processed: repeat yours in a moment."
     return Problem(409, message, "idempotency_key_in_use", headers={"Retry-After": "1"})
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made once a process from the views, and the copy of it in docs/reference."""
+"""Generate the OpenAPI document from the views, once per process, and its copy in docs/reference."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMITTED = Path(settings.BASE_DIR) / "docs" / "reference" / "openapi.yaml"
 
 @lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """The document as plain dicts and lists, the same whenever the code is the same."""
+    """Return the document as plain dicts and lists, deterministic for the same code."""
     generator = spectacular_settings.DEFAULT_GENERATOR_CLASS()
     found: dict[str, Any] = generator.get_schema(request=None, public=True)
     return found

@@ -1,4 +1,4 @@
-"""Requests that the refresh cookie speaks for must come from our own pages."""
+"""Refuse requests with the refresh cookie that do not come from our own pages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HEADER_VALUE = "drover"
 
 
 def refuse_cross_site(request: HttpRequest, *, cookie: bool) -> None:
-    """Raise 403 for a request another site's page made.
+    """Raise 403 for a request from another site's page.
 
-    Where only the cookie says who is asking (`cookie`), the header that a plain form cannot send is needed too.
+    If the cookie is the only credential (`cookie`), a header that a plain form cannot send is required too.
     """
     if cookie and request.headers.get(HEADER) != HEADER_VALUE:
         raise Problem(403, f"Send the header {HEADER}: {HEADER_VALUE}.", "cross_site")

@@ -1,4 +1,4 @@
-"""Keyset pages: the same small number of queries whatever the size, stable while rows come and go."""
+"""Keyset pagination: a small constant number of queries, stable while rows are added and removed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a list may be sorted: a column and its direction; the id breaks ties the same way."""
+    """A sort order: a column and its direction; rows with equal values are ordered by id in the same direction."""
 
     column: str
     descending: bool = False
@@ -40,7 +40,7 @@ class Order:
 
 
 def moment(text: str) -> datetime:
-    """The time a cursor holds; raises ValueError for one without a zone, which no cursor of ours has."""
+    """Parse the time in a cursor. Raises ValueError without a zone, because our cursors always have one."""
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError("a time without a zone")
@@ -57,7 +57,7 @@ def oldest(column: str = "created_at") -> Order:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the list: after (or before) the row with this sort value and id."""
+    """A position in the list: after (or before) the row with this sort value and id."""
 
     order: str
     backwards: bool
@@ -95,7 +95,7 @@ def page(
     default: str,
     render: Callable[[RowT], object] | None = None,
 ) -> Response:
-    """One page of `rows` (a `.values()` query with `id` and the sort columns), in two queries.
+    """Return one page of `rows` (a `.values()` query with `id` and the sort columns), in two queries.
 
     `orders` maps the words allowed in `?order=` to columns.
     """
@@ -125,7 +125,9 @@ def page(
 def _ways(
     found: Sequence[Row], more: bool, cursor: Cursor | None, name: str, order: Order
 ) -> tuple[str | None, str | None]:
-    """The cursors after and before this page; where its rows have gone meanwhile, at least the way back."""
+    """Return the cursors after and before this page; if its rows were deleted meanwhile, at least the previous
+    page's.
+    """
     backwards = cursor is not None and cursor.backwards
     if not found:
         back = _turned(cursor, order) if cursor else None
@@ -138,7 +140,9 @@ def _ways(
 
 
 def _turned(cursor: Cursor, order: Order) -> str:
-    """The same place seen from the other side, the row at it included: its id becomes the utmost one."""
+    """Return the same position in the other direction, including its row: the id becomes the largest or smallest
+    one.
+    """
     last = order.descending == cursor.backwards
     return Cursor(
         cursor.order, not cursor.backwards, cursor.value, UUID(int=-last % 2**128)

@@ -1,7 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457).
 
-What Django, the REST framework, the database and the engine raise is mapped here. Each app registers what its own
-exceptions become, in its `problems.py`.
+Exceptions of Django, the REST framework, the database and the engine are mapped here. Each app registers the mapping
+of its own exceptions, in its `problems.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ TITLES = {
 
 @dataclass
 class Problem(Exception):
-    """An answer that is an error. `errors` are (field path, message, code)."""
+    """An error response. `errors` are (field path, message, code)."""
 
     status: int
     detail: str = ""
@@ -83,9 +83,9 @@ class Problem(Exception):
 
 BODY_TOO_LARGE = Problem(413, "The body is larger than 2 MiB.", "too_large")
 BODY_TOO_SLOW = Problem(
-    408, "The rest of the body did not come in time: send the request again.", "too_slow"
+    408, "The rest of the body did not arrive in time: send the request again.", "too_slow"
 )
-NOT_FOUND = "There is no such object here."
+NOT_FOUND = "There is no such object."
 
 _registered: dict[type[Exception], Callable[[Any], Problem]] = {}
 _forms: dict[str, Callable[[Problem], Response]] = {}
@@ -93,12 +93,12 @@ _forms: dict[str, Callable[[Problem], Response]] = {}
 
 @cache
 def _know_all() -> None:
-    """Import every app's `problems.py`, once and only where answers are made: a worker needs none of them."""
+    """Import every app's `problems.py`, once, when the first response is built: a worker needs none of them."""
     autodiscover_modules("problems")
 
 
 def register(*kinds: type[Exception]) -> Callable[[AnswerOf], AnswerOf]:
-    """Say what exceptions of these classes, and of classes derived from them, become."""
+    """Register the mapping of exceptions of these classes and their subclasses."""
 
     def registered(answer: AnswerOf) -> AnswerOf:
         _registered.update(dict.fromkeys(kinds, answer))
@@ -108,25 +108,25 @@ def register(*kinds: type[Exception]) -> Callable[[AnswerOf], AnswerOf]:
 
 
 def register_form(prefix: str, form: Callable[[Problem], Response]) -> None:
-    """Errors below this path have a form of their own, also those that are answered outside every view."""
+    """Register an error format for all responses below this path, including errors outside of views."""
     _forms[prefix] = form
 
 
 def answer_at(path: str, problem: Problem) -> Response:
-    """The answer to a request that reached no view, in the form that belongs to its path."""
+    """Return the response to a request that reached no view, in the format of its path."""
     _know_all()
     form = next((form for prefix, form in _forms.items() if path.startswith(prefix)), None)
     return form(problem) if form else problem.response()
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler. Unknown exceptions are None, which re-raises them as a logged 500."""
+    """DRF's exception handler. Returns None for unknown exceptions, which are then logged as a 500."""
     problem = as_problem(error)
     return problem.response() if problem else None
 
 
 def as_problem(error: Exception) -> Problem | None:
-    """What the error becomes; None for one that nobody has mapped, which is a mistake of ours."""
+    """Return the problem for an exception; None for an unmapped one, which is a bug of ours."""
     _know_all()
     for kind in type(error).__mro__:
         if answer := _registered.get(kind):
@@ -156,7 +156,7 @@ def as_problem(error: Exception) -> Problem | None:
 
 
 def unauthenticated(detail: str) -> Problem:
-    """401: the request carries no credential, or none that is valid."""
+    """Return the 401: the request has no credential, or none that is valid."""
     return Problem(401, detail, "unauthenticated", headers={"WWW-Authenticate": "Bearer"})
 
 
@@ -165,12 +165,12 @@ def _of_database(error: Exception) -> Problem | None:
         case DataError():
             logger.warning("value refused by the database", error=first_line(error))
             return Problem(422, "A value is out of range.", "invalid")
-        case IntegrityError():  # two requests met; services name the cases they know
+        case IntegrityError():  # Two requests conflicted; the services handle the cases they know.
             logger.warning("constraint refused a change", error=first_line(error))
-            return Problem(409, "Another change came first; read again and repeat.", "conflict")
+            return Problem(409, "Another change was made first; reload and try again.", "conflict")
         case DatabaseError() | InterfaceError():
             return _unavailable(error.__cause__ or error)
-        case psycopg.Error():  # the engine's memory is asked without Django
+        case psycopg.Error():  # The engine's state is read without Django.
             return _unavailable(error)
     return None
 
@@ -180,25 +180,25 @@ AWAY = (
     InterfaceError,
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    errors.IdleInTransactionSessionTimeout,  # this process froze inside the transaction
+    errors.IdleInTransactionSessionTimeout,  # This process was frozen inside the transaction.
 )
 
 
 def _unavailable(error: BaseException) -> Problem | None:
-    """503 when somebody else holds what was needed, or the database is away; None for a mistake of ours."""
+    """Return 503 if another session holds a lock, or the database is away; None for a bug of ours."""
     if isinstance(error, HELD):
         logger.warning("waited too long for the database", error=first_line(error))
-        detail = "Another change holds what this one needs; try again shortly."
+        detail = "Another change is still in progress; try again shortly."
         return Problem(503, detail, "busy", headers={"Retry-After": "2"})
     if isinstance(error, AWAY):
         logger.warning("database away", error=first_line(error))
-        detail = "The database is away; try again shortly."
+        detail = "The database is not available; try again shortly."
         return Problem(503, detail, "unavailable", headers={"Retry-After": "5"})
     return None
 
 
 def _of_engine(error: engine.EngineError) -> Problem:
-    """503 where the engine is the reason, 422 where it is what was sent."""
+    """Return 503 if the engine is the reason, 422 if the request is."""
     ours = engine.Unavailable, engine.TimedOut
     if isinstance(error, ours) or error.failure_class is engine.FailureClass.INTERNAL:
         logger.warning("engine cannot answer", error=error.message, evidence=error.evidence)
@@ -207,7 +207,7 @@ def _of_engine(error: engine.EngineError) -> Problem:
 
 
 def _flatten(detail: Any, path: str = "") -> Iterable[tuple[str, str, str]]:
-    """DRF's nested error detail as flat (path, message, code), paths like `source.config.port`."""
+    """Flatten DRF's nested error detail to (path, message, code), with paths like `source.config.port`."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             step = "" if name == "non_field_errors" else str(name)

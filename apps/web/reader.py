@@ -1,4 +1,4 @@
-"""The page that shows the OpenAPI document to people: rendered here, so it needs no script and no outside host."""
+"""Render the OpenAPI document as an HTML page without scripts and external hosts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _fields(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def kind(schema: dict[str, Any]) -> str:
-    """A schema in a few words, like `array of string (uuid) or null`."""
+    """Describe a schema in a few words, like `array of string (uuid) or null`."""
     if name := _name(schema):
         return name
     for word in ("allOf", "oneOf", "anyOf"):
@@ -124,7 +124,7 @@ def _name(schema: dict[str, Any]) -> str:
 
 
 def _link(schema: dict[str, Any] | None) -> str:
-    """The component this schema is, or is made of."""
+    """Return the component that this schema refers to or extends."""
     if not schema:
         return ""
     parts = [schema, schema.get("items", {}), *schema.get("allOf", []), *schema.get("oneOf", [])]

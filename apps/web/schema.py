@@ -1,4 +1,4 @@
-"""The OpenAPI document: one decorator that says all an operation owes its readers."""
+"""Document operations for the OpenAPI document, with one decorator."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PROBLEM = inline_serializer(  # RFC 9457
 
 
 class OperationSchema(AutoSchema):
-    """Says which credential and which body an operation takes."""
+    """Documents the credential and the body of an operation."""
 
     def get_auth(self) -> list[dict[str, list[str]]]:
         if hasattr(self.view, "public_because"):
@@ -54,18 +54,18 @@ class OperationSchema(AutoSchema):
         return [{"bearer": []}, {"apiKey": []}]
 
     def map_parsers(self) -> list[str]:
-        """The first a view takes: a body is described once."""
+        """Return only the first parser of a view, so that a body is documented once."""
         return list(super().map_parsers()[:1])
 
 
 def page_of(item: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
-    """The schema of a keyset page of `item`."""
+    """Return the schema of a keyset page of `item`."""
     return inline_serializer(
         name=f"{item.__name__.removesuffix('Serializer')}Page",
         fields={
             "results": item(many=True),
             "next": serializers.CharField(
-                allow_null=True, help_text="Pass as ?cursor= for the next page."
+                allow_null=True, help_text="Pass it as ?cursor= to get the next page."
             ),
             "previous": serializers.CharField(allow_null=True),
             "count": serializers.IntegerField(),
@@ -74,33 +74,38 @@ def page_of(item: type[serializers.Serializer[Any]]) -> serializers.Serializer[A
 
 
 PAGE_PARAMETERS = (
-    OpenApiParameter("cursor", str, description="`next` or `previous` of another page."),
+    OpenApiParameter(
+        "cursor", str, description="The value of `next` or `previous` of another page."
+    ),
     OpenApiParameter(
         "limit",
         {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
-        description="Rows a page.",
+        description="Rows per page.",
     ),
 )
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 200},
     OpenApiParameter.HEADER,
-    description="The same key and body replays the first answer for 24 h.",
+    description="A repeated request with the same key and body gets the first response again, for 24 h.",
 )
 IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description="ETag of the version you read; else 412."
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="ETag of the version you read; if it has changed, the response is 412.",
 )
 
 
 def order_of(words: Iterable[str], default: str) -> OpenApiParameter:
-    """The `order` parameter of a list; `words` are what it may say."""
+    """Return the `order` parameter of a list; `words` are its allowed values."""
     return OpenApiParameter("order", {"type": "string", "enum": list(words), "default": default})
 
 
 def header(
     name: str, description: str, *, required: bool = False, only: str = ""
 ) -> OpenApiParameter:
-    """A request header; `only` is the one value it may have."""
+    """Return a request header; `only` is its one allowed value."""
     kind: dict[str, Any] = {"type": "string", "enum": [only]} if only else {"type": "string"}
     return OpenApiParameter(
         name, kind, OpenApiParameter.HEADER, required=required, description=description
@@ -127,14 +132,12 @@ def operation(
     also: Mapping[int, str] = MappingProxyType({}),
     error: tuple[str, Any] = ("application/problem+json", PROBLEM),
 ) -> Callable[[F], F]:
-    """Describe one method of a view.
+    """Document one method of a view.
 
-    `error` is the media type and form of its errors; `unready` says that its 503 has the form of its good answer;
-    `also` are other good answers, which have no body.
-
-    What holds everywhere is added: 400 and 503, 401, 403 and 429 where a credential is read, 408, 413, 415
-    and 422 where there is a body, and Idempotency-Key on every POST inside an org: not on `account` routes, which are
-    about the person.
+    `error` is the media type and schema of its errors; `unready` means that its 503 has the schema of its
+    success response; `also` are other success responses, which have no body. Common responses are added: 400
+    and 503; 401, 403 and 429 if a credential is required; 408, 413, 415 and 422 if there is a body; and
+    Idempotency-Key for every POST inside an org, except for `account` routes, which are about the user.
     """
 
     def describe(handler: F) -> F:

@@ -1,4 +1,4 @@
-"""Pages that are not the API's operations: the dashboard's shell, the OpenAPI document, and errors outside views."""
+"""Pages that are not API operations: the dashboard's HTML page, the OpenAPI document, and errors outside views."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FRONTEND_MISSING = """<!doctype html><title>Drover</title>
 <p>The front end is not built. Run <code>make frontend</code>, then reload.</p>"""
 
 
-@csrf_exempt  # it changes nothing, whatever is sent
+@csrf_exempt  # It changes nothing, whatever is sent.
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """The React shell; its router owns every path the API does not."""
+    """The HTML page of the React application, whose router handles every path outside the API."""
     index = settings.FRONTEND_DIST / "index.html"
     if not index.exists():
         return HttpResponse(FRONTEND_MISSING, status=503)
@@ -41,7 +41,7 @@ def unknown_route(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 def probe_elsewhere(request: HttpRequest) -> HttpResponse:
-    """A probe that got the dashboard's page here would take it for health."""
+    """Respond to probes at a wrong path, which would otherwise get the dashboard's page and treat it as healthy."""
     message = "Ask /api/v1/health/live, /api/v1/health/ready or /api/v1/metrics."
     return _problem(request, Problem(404, f"There is nothing here. {message}", "not_found"))
 
@@ -51,12 +51,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """What is left when our code raised: it is in the log, never in the answer. Pages that are not the API's come
-    here too when the database is away or somebody else holds what they need."""
+    """The response if our code raised an exception, which is logged and never shown.
+
+    Pages outside the API come here too if the database is away or another session has locked their rows.
+    """
     problem = as_problem(error) if isinstance(error := sys.exc_info()[1], Exception) else None
     if problem is not None and problem.status == 503:
         return _problem(request, problem)
-    return _problem(request, Problem(500, "This is our mistake; it has been logged.", "internal"))
+    return _problem(
+        request, Problem(500, "This is an error in Drover; it has been logged.", "internal")
+    )
 
 
 def _problem(request: HttpRequest, problem: Problem) -> HttpResponse:

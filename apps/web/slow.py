@@ -1,15 +1,15 @@
-"""Answers that wait for something slow, without holding a transaction or a connection meanwhile.
+"""Responses that wait for something slow, without holding a transaction or a connection meanwhile.
 
-A handler that must ask a child process or a server far away cannot do so inside the org's scope: its transaction and
-pooled connection would be held for as long as the other side likes. It reads what it needs and returns `Slowly`:
+A handler that calls a child process or a remote server must not do so inside the org's scope, because its transaction
+and pooled connection would be held meanwhile. Instead it reads what it needs and returns `Slowly`:
 
     return Slowly(lambda: ask(kind, settings), then=lambda answer: Response(...))
 
-`OrgView` leaves the scope, gives the connection back, runs `work`, and runs `then` in a fresh, short scope. What `work`
-was given may have changed by then: a `then` that changes something looks its object up again, locks it, and compares
-the version. It must say `once=True`, so that an Idempotency-Key is kept for it (apps.web.idempotency). One that only
-shows the answer checks the rights again: a verb that finds out what to ask answers a `Question` (apps.orgs.questions),
-and `OrgView.wait_for` does both.
+`OrgView` leaves the scope, returns the connection, runs `work`, and runs `then` in a new, short scope. The data
+that `work` used may have changed meanwhile: a `then` that changes something reads its object again, locks it, and
+compares the version. It must set `once=True`, so that its Idempotency-Key is stored (apps.web.idempotency). A `then`
+that only shows the result checks the permissions again: the action returns a `Question` (apps.orgs.questions), and
+`OrgView.wait_for` does both.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from rest_framework.response import Response
 
 @dataclass(frozen=True)
 class Slowly:
-    """The rest of an answer: `work` without a database, then `then` with its result inside the org's scope."""
+    """The rest of a response: `work` without a database, then `then` with its result inside the org's scope."""
 
     work: Callable[[], Any]
     then: Callable[[Any], Response]
-    once: bool = False  # `then` makes something: with an Idempotency-Key it happens once
+    once: bool = False  # whether `then` changes something: with an Idempotency-Key it happens once
     release: Callable[[], None] | None = None  # called after an error, outside every scope
 
 
 def finish(
     answer: Response | Slowly, scope: Callable[[], AbstractContextManager[None]]
 ) -> Response:
-    """The response, after the slow part. Call it outside every scope; `scope` opens a fresh one."""
+    """Return the response, after the slow part. Call it outside every scope; `scope` opens a new one."""
     if not isinstance(answer, Slowly):
         return answer
     try:

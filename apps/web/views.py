@@ -1,4 +1,4 @@
-"""How a view reads what was sent: the body, the query, the precondition; and the base of the public routes."""
+"""Read the parts of a request: body, query, preconditions; and the base class of public routes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DataT = TypeVar("DataT")  # what a form's validated data is, as a TypedDict
 
 
 class PublicView(APIView):
-    """A route without a credential. `public_because` says why; a guard test asks."""
+    """A route without a credential. `public_because` gives the reason; a guard test requires it."""
 
     public_because: ClassVar[str]
 
@@ -39,7 +39,7 @@ def data_of(
 
 
 def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") -> Iterator[str]:
-    """Paths of what the body holds and the form does not, nested forms included."""
+    """Return the paths of fields that the serializer does not have, nested ones included."""
     if isinstance(form, ListSerializer):
         items = data if isinstance(data, list) else []
         for index, item in enumerate(items):
@@ -72,8 +72,10 @@ def query_of(serializer: type[Serializer[DataT]], request: Request) -> DataT:
 
 @lru_cache(maxsize=64)
 def _defaults(serializer: type[Serializer[Any]]) -> dict[str, Any] | None:
-    """What no parameters at all come to; None when one is required. Building the form anew each time would
-    be an eighth of a list's whole cost."""
+    """Return the values without any parameters; None if one is required.
+
+    Cached, because creating the serializer each time would take an eighth of a list's whole time.
+    """
     form = serializer(data={})
     return dict(form.validated_data) if form.is_valid() else None
 
@@ -83,7 +85,7 @@ def etag(version: int | str) -> str:
 
 
 def match_of(request: Request) -> frozenset[str] | None:
-    """The versions that If-Match names, None when any will do."""
+    """Return the versions in If-Match, None if any is acceptable."""
     wanted = request.headers.get("If-Match", "*").strip()
     if wanted == "*":
         return None

@@ -1,4 +1,4 @@
-"""JSON in and out. Whatever the body holds, it is refused with a problem or it can be stored."""
+"""Parse and render JSON. Every body is either refused with a problem or can be stored."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from apps.engine.frames import json_values
 from apps.web.problems import Problem
 
 MAX_VALUES = 200_000
-MAX_DEPTH = 64  # objects and arrays inside each other
+MAX_DEPTH = 64  # nesting levels of objects and arrays
 
 
 class JSONRenderer(BaseRenderer):
-    """orjson: UUIDs, UTC times with Z, and dicts as they come from `.values()`."""
+    """Renders with orjson: UUIDs, UTC times with Z, and dicts from `.values()`."""
 
     media_type = "application/json"
     format = "json"
@@ -38,7 +38,7 @@ class JSONRenderer(BaseRenderer):
 
 
 def dumps(data: Any) -> bytes:
-    """JSON as the API writes it; raises TypeError for what has no JSON form."""
+    """Encode JSON as the API does. Raises TypeError for a value that has no JSON form."""
     return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
@@ -51,7 +51,7 @@ def _plain(value: Any) -> Any:
 
 
 class JSONParser(BaseParser):
-    """JSON objects only; NUL is refused because PostgreSQL cannot hold it."""
+    """Accepts JSON objects only, without NUL characters, which PostgreSQL cannot store."""
 
     media_type = "application/json"
 
@@ -65,7 +65,7 @@ class JSONParser(BaseParser):
 
 
 def loads(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`; raises ParseError (400), or a 422 Problem for NUL characters."""
+    """Return the JSON object in `raw`. Raises ParseError (400), or a 422 Problem for NUL characters."""
     if json_values.count(raw, MAX_VALUES) > MAX_VALUES:
         raise drf.ParseError(f"The body holds more than {MAX_VALUES:,} values.")
     try:
@@ -82,7 +82,7 @@ def loads(raw: bytes) -> dict[str, Any]:
 
 
 def refuse_depth(value: Any) -> None:
-    """Raise ParseError for more than MAX_DEPTH levels; level by level, so that no stack grows."""
+    """Raise ParseError for more than MAX_DEPTH levels. Iterates per level, without recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -97,21 +97,21 @@ def refuse_depth(value: Any) -> None:
 
 
 def refuse_nul(value: Any) -> None:
-    """Raise a 422 naming the field of a body that holds a NUL character."""
+    """Raise a 422 that names the field with a NUL character."""
     if (path := next(_with_nul(value), None)) is not None:
         errors = [(path, "NUL is not allowed.", "nul")]
         raise Problem(422, "Some fields are invalid.", "invalid", errors)
 
 
 def refuse_nul_in_query(values: Mapping[str, object]) -> None:
-    """The same for query parameters: a 400, as for all of them."""
+    """Like `refuse_nul`, for query parameters: raises a 400, as for all of them."""
     if (path := next(_with_nul(values), None)) is not None:
         errors = [(path, "NUL is not allowed.", "nul")]
         raise Problem(400, "Some query parameters are invalid.", "malformed", errors)
 
 
 def _with_nul(value: Any, path: str = "") -> Iterator[str]:
-    """Paths of what holds a NUL, keys included."""
+    """Return the paths of values and keys that contain a NUL."""
     if isinstance(value, str) and "\0" in value:
         yield path
     if isinstance(value, Mapping):
@@ -125,7 +125,7 @@ def _with_nul(value: Any, path: str = "") -> Iterator[str]:
 
 
 class AlwaysJSON(BaseContentNegotiation):
-    """Answers are JSON whatever `Accept` says (RFC 9110 12.5.1 lets a server disregard it)."""
+    """Responds with JSON whatever `Accept` says (RFC 9110 12.5.1 allows a server to disregard it)."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         given = request.content_type or ""

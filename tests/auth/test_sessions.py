@@ -1,4 +1,4 @@
-"""Where one is logged in, and ending it: at once, open streams included."""
+"""Sessions of a user: listing and ending them takes effect at once, also for open streams."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def erratic() -> Iterator[EngineSupervisor]:
     ("end", "status", "said"),
     [
         ("recursion", 422, "RecursionError"),
-        ("memory", 422, "not enough memory"),
+        ("memory", 422, "not have enough memory"),
         ("cpu", 422, "takes too long"),
         ("exit", 422, "exit code 3"),
         ("segfault", 422, "SIGSEGV"),

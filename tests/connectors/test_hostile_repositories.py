@@ -20,7 +20,7 @@ from tests.world import World
 
 FAILURES = {
     "no such branch": ({"branch": "nope"}, "no branch nope; it has main"),
-    "nobody there": ({"url": "http://127.0.0.1:9/x.git"}, "nothing answers"),
+    "nobody there": ({"url": "http://127.0.0.1:9/x.git"}, "no address accepts"),
     "no repository": ({"path": "none"}, "no folder or file none"),
 }
 
@@ -114,7 +114,7 @@ def test_names_and_trees_that_lead_elsewhere_are_only_text(world: World, git: Gi
     assert shown["status"] == "partly"
     (other,) = shown["outcomes"]
     assert other["path"] == "sources/x/../../y.py"
-    assert other["message"] == "Its name is no name of a file."
+    assert other["message"] == "Its name is not a valid file name."
     assert set(git.folder.rglob("*.py")) == before
     assert sources(world) == {}
 

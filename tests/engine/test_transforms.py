@@ -226,7 +226,7 @@ def test_a_run_writes_what_the_transform_made_and_says_how_much(
     assert sorted(row["n"] for row in published(run)) == list(range(1, 1000, 2))
     assert {event.total for event in run.progress} == {None}, "the source counts other records"
     said = [line.message for line in run.log]
-    assert "The transform made 500 records of 1,000" in said
+    assert "The transform returned 500 records for 1,000" in said
     assert "seen 5" in said
 
 
@@ -292,9 +292,9 @@ def test_a_transform_that_writes_too_much_fails_the_run_if_nobody_asks_it_again(
         ("x = 1", "Define a function transform"),
         ("class transform:\n    pass", "Define a function transform"),
         ("async def transform(r):\n    return r", "plain function"),
-        ("def transform():\n    return {}", "takes one argument"),
-        ("def transform(a, b):\n    return a", "takes one argument"),
-        ("def transform(a, *, b):\n    return a", "takes one argument"),
+        ("def transform():\n    return {}", "must take one argument"),
+        ("def transform(a, b):\n    return a", "must take one argument"),
+        ("def transform(a, *, b):\n    return a", "must take one argument"),
         ("def transform(r):\n    r['a'] = 1", "drops every record"),
         (
             "def transform(r):\n    def f():\n        return 1\n    return None",

@@ -44,7 +44,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
         assert 'id="root"' in httpx.get(told["url"]).text
         invited = client.post("org/invitations", json={"email": "n@example.com", "role": "viewer"})
         assert invited.status_code == 201
-        assert "Everything is well." in _by_hand(started.clone, home, "doctor")
+        assert "All checks passed." in _by_hand(started.clone, home, "doctor")
         killed = _run_through_a_killed_worker(client, told["pipelines"][0]["id"], first)
         before = _ids_of_runs(client)
     processes = _descendants(first.make.pid)

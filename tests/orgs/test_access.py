@@ -37,11 +37,16 @@ def test_a_raised_role_is_the_reason_in_its_domain_only(world: World) -> None:
         )
     there = ask(world, viewer, domain=str(domain.pk))
     reasons = {row["permission"]: row for row in there["permissions"]}
-    assert reasons["pipelines.run"]["because"] == "Raised from viewer to admin in Marketing."
+    assert (
+        reasons["pipelines.run"]["because"]
+        == "The domain role in Marketing raises viewer to admin."
+    )
     assert reasons["members.manage"]["allowed"] is False
     assert (there["role"], there["role_here"]) == ("viewer", "admin")
     elsewhere = {row["permission"]: row for row in ask(world, viewer)["permissions"]}
-    assert elsewhere["pipelines.run"]["because"] == "Needs member; this member is viewer here."
+    assert (
+        elsewhere["pipelines.run"]["because"] == "Needs member; this member's role here is viewer."
+    )
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -184,7 +184,7 @@ def test_an_org_may_take_only_addresses_of_its_domains(world: World) -> None:
     assert refused.status_code == 422
     assert refused.json()["errors"][0] == {
         "field": "email",
-        "message": "This organization takes only addresses of example.com.",
+        "message": "This organization only accepts addresses of example.com.",
         "code": "domain_not_allowed",
     }
     assert invite(world, email="grace@sub.example.com").status_code == 422

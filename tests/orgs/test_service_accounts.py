@@ -1,4 +1,4 @@
-"""Members that are programs: their keys outlive whoever made them, and nobody can log in as one."""
+"""Service accounts: their keys outlive their creator, and nobody can log in as one."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_a_key_of_a_domain_sees_and_changes_only_that(split: Split, room: str) -
     moved = client.patch(path, {"domain_id": str(split.theirs.pk)})
     assert moved.json()["errors"][0] == {
         "field": "domain_id",
-        "message": "There is no such domain here.",
+        "message": "There is no such domain in this organization.",
         "code": "unknown",
     }
     assert client.patch(path, {"domain_id": None}).status_code == 403

@@ -10,7 +10,7 @@ import pytest
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.runs.execute import Worker
 from tests.runs.conftest import make_pipeline
-from tests.runs.keeping.test_remains import run
+from tests.runs.keeping.test_leftovers import run
 from tests.world import World
 
 

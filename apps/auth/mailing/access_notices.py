@@ -1,6 +1,6 @@
-"""Telling open streams that somebody's access has changed, so that they ask again at once.
+"""Notify open event streams that a user's access has changed, so that they check it at once.
 
-The notice names a user, a session, a key or an org. It goes out with the transaction that made the change.
+The notice contains the id of a user, a session, a key or an org. It is sent when the transaction commits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ CHANNEL = "drover_access"
 
 
 def changed(of: UUID) -> None:
-    """Streams that were opened in this one's name are checked again."""
+    """Make the streams that were opened for this id check their access again."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(of)])

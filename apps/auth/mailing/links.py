@@ -1,4 +1,4 @@
-"""Single-use links sent by mail: they prove that whoever follows them reads that mailbox."""
+"""Single-use links sent by mail: opening one proves access to the mailbox."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a spent link proved: this user asked, and reads mail at this address."""
+    """The facts that a used link proves: this user asked for it, and reads mail at this address."""
 
     user: User
     purpose: MailedLink.Purpose
@@ -40,8 +40,10 @@ class Proof:
 
 @transaction.atomic
 def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
-    """The secret of a new link; earlier ones of the same purpose stop working. Raises LinkSpent when what it
-    would prove has changed since `user` was read."""
+    """Create a link and return its secret; earlier links of the same purpose stop working.
+
+    Raises LinkSpent if the account has changed since `user` was read.
+    """
     if proofs.hold(user.pk, user.proof_version) is None:
         raise LinkSpent
     MailedLink.objects.filter(user=user, purpose=purpose).delete()
@@ -57,8 +59,10 @@ def issue(user: User, purpose: MailedLink.Purpose, email: str) -> str:
 
 
 def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: int) -> None:
-    """Mail a new link to this user; nothing when there is none, or what it would prove has changed since it was
-    asked for."""
+    """Mail a new link to this user.
+
+    Does nothing if there is no user, or the account has changed since the request.
+    """
     alive = User.objects.filter(is_active=True, proof_version=version)
     user = alive.filter(pk=user_id).first() if user_id else None
     if user is None or (purpose is Purpose.VERIFY and user.email_verified_at is not None):
@@ -72,10 +76,10 @@ def deliver(*, user_id: str, purpose: MailedLink.Purpose, email: str, version: i
 
 
 def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
-    """Use a link up, and lock its user: call it in a transaction.
+    """Use a link, and lock its user: call it in a transaction.
 
-    Raises LinkSpent when it is unknown, used, expired or for something else, and when the account has another
-    address by now than the one it was sent to.
+    Raises LinkSpent if it is unknown, used, expired or has another purpose, and if the account's address has
+    changed since the link was sent.
     """
     wanted = MailedLink.objects.filter(
         digest=digest(text), purpose__in=purposes, expires_at__gt=timezone.now()
@@ -84,7 +88,7 @@ def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
     if link is None:
         raise LinkSpent
     alive = User.objects.filter(pk=link.user_id, is_active=True)
-    # The user is locked before the link, as in `proofs.forget`, so that the two cannot deadlock.
+    # Lock the user before the link, as in `proofs.forget`, to avoid deadlocks.
     user = alive.select_for_update(no_key=True).first()
     if user is None or not wanted.filter(pk=link.pk).delete()[0]:
         raise LinkSpent
@@ -94,10 +98,10 @@ def spend(text: str, *purposes: MailedLink.Purpose) -> Proof:
 
 
 def secret() -> str:
-    """256 random bits, fit for an address."""
+    """Return 256 random bits, encoded for URLs."""
     return secrets.token_urlsafe(32)
 
 
 def digest(text: str) -> bytes:
-    """What is stored of a secret that has 256 bits of its own."""
+    """Return the digest to store for a secret of 256 random bits."""
     return hashlib.sha256(text.encode()).digest()

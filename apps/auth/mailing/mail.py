@@ -1,7 +1,7 @@
-"""Mail: asked for in the transaction of its cause, made and sent by a worker.
+"""Mail: requested in the transaction of its cause, rendered and sent by a worker.
 
-A job says whom and why; the secret of a link is made only when its mail is, so it is in no job and no log.
-Asking costs the same whether or not there is somebody to write to.
+A job has the recipient and the reason. The secret of a link is created with its mail, so it is in no job and no
+log. A request takes the same time whether or not there is a recipient.
 """
 
 from __future__ import annotations
@@ -23,25 +23,27 @@ NOTICE = "auth.mail_notice"
 
 LONGEST_NAME = 80  # characters of a name in a mail
 _INNER_QUOTES = str.maketrans(dict.fromkeys('“”„«»"', "'"))
-# As in https://, in ada@ and in example.com, also with the full stops of East Asian scripts.
+# Parts of links, as in https://, in ada@ and in example.com, also with the full stops of East Asian scripts.
 _LINK_SIGN = re.compile(r"(?<=\S)(?:://|@)|(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d]{2})")
 
 
 def ask_for_link(user: User | None, purpose: MailedLink.Purpose, email: str) -> None:
-    """Send a link of this purpose to an address; nothing is sent for nobody, nor once the user has changed what it
-    would prove."""
+    """Request a link of this purpose for an address.
+
+    Nothing is sent without a user, or if the account changes before.
+    """
     who = str(user.pk) if user else ""
     version = user.proof_version if user else 0
     ask(LINK, user_id=who, purpose=purpose.value, email=email, version=version)
 
 
 def ask_for_notice(email: str, template: str) -> None:
-    """Tell an address what happened to its account."""
+    """Request a notice to an address about its account."""
     ask(NOTICE, email=email, template=template)
 
 
 def ask(task: str, **about: str | int) -> None:
-    """One job of the queue `mail`, which begins when this transaction is committed."""
+    """Defer one job of the queue `mail`, which starts when this transaction is committed."""
     jobs.defer(task, queue=QUEUE, about=about)
 
 
@@ -53,11 +55,11 @@ def send(to: str, template: str, **context: Any) -> None:
 
 
 def quoted(name: str) -> str:
-    """A name somebody chose, as a quotation of which no mail program makes a link."""
+    """Return a name that a user chose as a quotation in which mail programs detect no links."""
     shown = names.cleaned(name, longest=LONGEST_NAME).translate(_INNER_QUOTES)
     return "“" + _LINK_SIGN.sub(r"[\g<0>]", shown) + "”"
 
 
 def page(path: str, secret: str) -> str:
-    """The address of a page of the dashboard with a secret behind `#`, which no server or log sees."""
+    """Return the URL of a dashboard page. The secret follows `#`, so that no server or log sees it."""
     return f"{settings.PUBLIC_URL.rstrip('/')}/{path}#{secret}"

@@ -1,7 +1,7 @@
-"""Asking a connection: does it work, what does it offer.
+"""Check a connection, and list the streams it offers.
 
-The other side may take its time, and no transaction waits for it. So each function here only reads what is needed,
-inside the org's scope, and answers a question; whoever asks it leaves the scope first.
+The other side may be slow, and no transaction may wait for it. So each function only reads the necessary data,
+inside the org's scope, and returns a `Question` that its caller asks outside that scope.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from apps.orgs.roles import Permission
 
 
 def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question[Checked]:
-    """Does this connector work? The connector remembers the answer. Raises NotFound and PermissionMissing."""
+    """Check a saved connector, and store the result with it. Raises NotFound and PermissionMissing."""
     connector = _checkable(org, by, connector_id)
     kind, config = services.resolve(org, connector)
 
@@ -43,7 +43,7 @@ def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question[Chec
 def check_unsaved(
     *, org: Org, by: Principal, role: str, kind: str, config: JsonObject
 ) -> Question[Checked]:
-    """Would these settings work? They belong to no domain yet. Raises Invalid and PermissionMissing."""
+    """Check settings that are not saved, and so belong to no domain. Raises Invalid and PermissionMissing."""
     _require_somewhere(by)
     known = services.known_kind(org, role, kind)
     ask = _check(org, role, kind, services.checked(known, config).plain)
@@ -51,7 +51,7 @@ def check_unsaved(
 
 
 def streams(*, org: Org, by: Principal, connector_id: UUID) -> Question[Streams]:
-    """Which streams does this source offer? Raises NotFound and NotASource."""
+    """List the streams that the source offers. Raises NotFound and NotASource."""
     readable = partial(services.readable, org=org, connector_id=connector_id)
     connector = readable(by=by)
     if connector.role != ConnectorRole.SOURCE:

@@ -1,4 +1,4 @@
-"""Asking a connection over HTTP: does it work, what does it offer. No transaction waits for the other side."""
+"""Check connections and list their streams over HTTP. No transaction waits for the other side."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CheckSaved(OrgView):
     @operation(
         "connectors_check",
         tag="connectors",
-        summary="Try a saved connector, step by step",
+        summary="Test a saved connector, step by step",
         request=Empty,
         answer=CheckAnswer,
         errors=(404,),
@@ -59,7 +59,7 @@ class CheckUnsaved(OrgView):
     @operation(
         "connectors_check_unsaved",
         tag="connectors",
-        summary="Try settings that are not saved",
+        summary="Test settings that are not saved",
         request=CheckRequest,
         answer=CheckAnswer,
         errors=(422,),
@@ -80,7 +80,7 @@ class Streams(OrgView):
     @operation(
         "connectors_streams",
         tag="connectors",
-        summary="The streams behind a saved source, with their fields",
+        summary="List the streams of a saved source, with their fields",
         answer=StreamsAnswer,
         errors=(404, 409),
         example=STREAMS_EXAMPLE,

@@ -1,4 +1,4 @@
-"""Short sources to start from: files that run, each with its title in its first line."""
+"""Short example sources. Each file can be run, and has its title in the first line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import apps.engine.authoring
 from apps.engine.sandbox import paths
 
 FOLDER = Path(apps.engine.authoring.__file__).parent / "cookbook"
-# From the simplest to the freest.
+# From the simplest to the most flexible.
 ORDER = (
     "api_key",
     "bearer_cursor",
@@ -26,12 +26,12 @@ EXAMPLE = (FOLDER / "api_key.py").read_text("utf-8")
 
 @lru_cache(maxsize=1)
 def entries() -> list[dict[str, Any]]:
-    """`{name, title, code}` of each."""
+    """Return `{name, title, code}` of each example."""
     return [_entry(name) for name in ORDER]
 
 
 def packages() -> list[str]:
-    """What code can import beside the standard library."""
+    """Return the packages that code can import, besides the standard library."""
     return [name for name in paths.readable().modules if not name.startswith("_")]
 
 

@@ -1,4 +1,4 @@
-"""What one version of a custom source changed against another."""
+"""Compare two versions of a custom source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from apps.orgs.models import Org
 
 
 def diff(*, org: Org, source: CustomSource, before: int, after: int) -> dict[str, Any]:
-    """The code's diff, and the hosts that came and went. `before` 0 is nothing at all. Raises NotFound."""
+    """Return the diff of the code, and the added and removed hosts.
+
+    `before` 0 means an empty version. Raises NotFound.
+    """
     newer = edits.version(org, source, after)
     older = edits.version(org, source, before) if before else None
     old, new = older.report["hosts"] if older else [], newer.report["hosts"]
@@ -26,7 +29,9 @@ def diff(*, org: Org, source: CustomSource, before: int, after: int) -> dict[str
 
 
 def _unified(before: CustomSourceVersion | None, after: CustomSourceVersion) -> str | None:
-    """None when there are too many lines: difflib takes time by their square, and the web would wait for it."""
+    """Return a unified diff; None if there are too many lines: difflib takes quadratic time, and a web request
+    waits for it.
+    """
     old = before.code.splitlines(keepends=True) if before else []
     new = after.code.splitlines(keepends=True)
     if max(len(old), len(new)) > MOST_COMPARED:

@@ -1,7 +1,7 @@
-"""Edits of a custom source whose row the caller has locked: each one audit event.
+"""Edits of a custom source whose row the caller has locked. Each adds one audit event.
 
-The verbs that people call (services), uploads and the syncs of repositories are made of these. Who may do what is
-decided there; only who may let code reach any host is decided here.
+Used by the services, by uploads and by repository syncs, which check permissions. Only the permission to allow
+access to any host is checked here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
 
-HIGHEST = 2**31 - 1  # number of a version that the database can be asked for
+HIGHEST = 2**31 - 1  # the largest version number that the database's type allows
 
 
 def add(
@@ -38,7 +38,7 @@ def add(
     repository_path: str = "",
     approve: bool = False,
 ) -> CustomSource:
-    """A source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
+    """Create a source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
     source = CustomSource(
         org=org,
         name=name,
@@ -86,9 +86,10 @@ def change(
 
 
 def approve_version(*, org: Org, by: Principal, source: CustomSource, number: int) -> None:
-    """Let pipelines run this version, and make it what "latest approved" means.
+    """Allow pipelines to run this version, and make it the latest approved one.
 
-    Raises OpenHostsNeedAnAdmin for code that may reach any host, unless `by` may change the org's settings.
+    Raises OpenHostsNeedAnAdmin for code that may connect to any host, unless `by` may change the org's
+    settings.
     """
     chosen = version(org, source, number)
     require_open_hosts(by, chosen.report["hosts"])
@@ -105,13 +106,13 @@ def approve_version(*, org: Org, by: Principal, source: CustomSource, number: in
 
 
 def require_open_hosts(by: Principal, hosts: Iterable[str]) -> None:
-    """Raise OpenHostsNeedAnAdmin when code may reach any host and `by` may not change the org's settings."""
+    """Raise OpenHostsNeedAnAdmin if the code may connect to any host and `by` may not change the org's settings."""
     if ANY in hosts and not by.may(Permission.SETTINGS_EDIT):
         raise OpenHostsNeedAnAdmin
 
 
 def set_archived(*, org: Org, by: Principal, source: CustomSource, archived: bool) -> None:
-    """Put it away, or take it out again; pipelines that use it go on."""
+    """Archive the source, or restore it; pipelines that use it keep running."""
     before = source.archived_at is not None
     if before == archived:
         return
@@ -122,7 +123,7 @@ def set_archived(*, org: Org, by: Principal, source: CustomSource, archived: boo
 
 
 def version(org: Org, source: CustomSource, number: int) -> CustomSourceVersion:
-    """Raises NotFound."""
+    """Return a version. Raises NotFound."""
     rows = CustomSourceVersion.objects.for_org(org).filter(source=source)
     rows = rows.filter(number=min(number, HIGHEST)).select_related("source")
     found: CustomSourceVersion | None = rows.first()
@@ -139,7 +140,7 @@ def record(
     changes: dict[str, Any],
     pk: UUID | None = None,
 ) -> None:
-    """Add an audit event. `pk` is the source's id when the source is gone."""
+    """Add an audit event. `pk` is the source's id if the source was deleted."""
     audit.record(
         org=org,
         by=by,
@@ -167,7 +168,7 @@ def _add_version(org: Org, by: Principal, source: CustomSource, text: Text) -> N
 
 
 def _of(text: Text) -> dict[str, Any]:
-    """What the audit trail says of a text: not the text, which the versions keep."""
+    """Return what the audit log stores of a text: not the text itself, which the versions keep."""
     return {"sha256": [None, text.sha256], "hosts": [None, text.report["hosts"]]}
 
 

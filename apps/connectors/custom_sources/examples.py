@@ -1,4 +1,4 @@
-"""Examples of /custom-sources in the API document."""
+"""Examples for /custom-sources in the API documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Custom sources as kinds: the same to connectors and pipelines as what comes with Drover."""
+"""Custom sources as kinds, so that connectors and pipelines use them like built-in ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ICON = "code"
 
 
 class Kinds:
-    """The kinds an org can use: what comes with Drover, and its own approved sources, read once."""
+    """The kinds an org can use: built-in ones, and its own approved sources, which are read once."""
 
     def __init__(self, custom: Mapping[str, Kind]) -> None:
         self._custom = custom
@@ -37,9 +37,10 @@ NONE_OF_ITS_OWN = Kinds({})
 
 
 def kinds(org: Org, names: Iterable[str], pins: Iterable[int] = ()) -> Kinds:
-    """With those of `names` that are custom sources of the org and have an approved version.
+    """Return the kinds with those of `names` that are custom sources of the org with an approved version.
 
-    With `pins` (version numbers a document names) those versions count instead of the latest approved.
+    With `pins` (version numbers named in a document), those versions are used instead of the latest approved
+    ones.
     """
     ids = {pk for name in names if (pk := id_of(name)) is not None}
     if not ids:
@@ -50,12 +51,12 @@ def kinds(org: Org, names: Iterable[str], pins: Iterable[int] = ()) -> Kinds:
 
 
 def usable(org: Org) -> list[Kind]:
-    """Every custom source that has an approved version and is not archived, by name."""
+    """Return every custom source with an approved version that is not archived, ordered by name."""
     return sorted(_approved(org, archived_at__isnull=True), key=lambda kind: kind.title.lower())
 
 
 def id_of(kind: str) -> UUID | None:
-    """The custom source a kind names, None for other kinds."""
+    """Return the id of the custom source that a kind names, None for other kinds."""
     if not kind.startswith(CUSTOM):
         return None
     try:
@@ -65,9 +66,9 @@ def id_of(kind: str) -> UUID | None:
 
 
 def version_of(org: Org, kind: str, number: int | None = None) -> CustomSourceVersion:
-    """The version that runs: the one with this number, or the latest approved.
+    """Return the version to run: the one with this number, or the latest approved.
 
-    Raises Invalid when there is none, or it is not approved.
+    Raises Invalid if there is none, or it is not approved.
     """
     versions = CustomSourceVersion.objects.for_org(org).filter(source_id=id_of(kind))
     versions = versions.filter(approved_at__isnull=False).select_related("source")
@@ -75,15 +76,17 @@ def version_of(org: Org, kind: str, number: int | None = None) -> CustomSourceVe
         number=number or F("source__approved")
     ).first()
     if found is None:
-        what = f"version {number}" if number else "any version"
-        raise Invalid(
-            [("source", f"Nobody has approved {what} of this custom source.", "unapproved")]
+        message = (
+            f"Version {number} of this custom source is not approved."
+            if number
+            else "This custom source has no approved version."
         )
+        raise Invalid([("source", message, "unapproved")])
     return found
 
 
 def code_of(org: Org, kind: str, number: int | None = None) -> CodeSpec | None:
-    """What the sandbox runs for a kind, None for one that comes with Drover. Raises Invalid."""
+    """Return the code that the sandbox runs for a kind, None for a built-in one. Raises Invalid."""
     return code(version_of(org, kind, number)) if id_of(kind) is not None else None
 
 
@@ -98,7 +101,7 @@ def code(version: CustomSourceVersion) -> CodeSpec:
 
 
 def kind_of(source: CustomSource, report: Report) -> Kind:
-    """The kind a version's report describes."""
+    """Return the kind that a version's report describes."""
     streams = tuple(StreamKind(s["name"], tuple(s["sync_modes"])) for s in report["streams"])
     modes = {mode for stream in streams for mode in stream.sync_modes} or {"full_refresh"}
     return Kind(
@@ -119,11 +122,9 @@ def kind_of(source: CustomSource, report: Report) -> Kind:
 
 
 def unknown(role: str, name: str, field: str) -> Error:
-    """The error for a kind that cannot be used."""
+    """Return the error for a kind that cannot be used."""
     if id_of(name) is not None:
-        message = (
-            "There is no custom source of this kind here whose named, or any, version is approved."
-        )
+        message = "There is no custom source of this kind with an approved version."
         return field, message, "unknown"
     return catalogue.unknown(role, name, field)
 

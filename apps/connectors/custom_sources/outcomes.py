@@ -1,4 +1,4 @@
-"""What became of each file that was to be a custom source, in an upload or a repository's sync."""
+"""The results per file of an upload or a repository sync."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outcome(TypedDict):
 def outcome(
     path: str, word: str, *, message: str = "", source: CustomSource | None = None
 ) -> Outcome:
-    """One of WORDS for a path, with the source it concerns."""
+    """Return one of WORDS for a path, with the source it concerns."""
     return {
         "path": names.cleaned(path, longest=PATH),
         "outcome": word,
@@ -38,10 +38,10 @@ def outcome(
 
 
 def problem(file: File) -> str | None:
-    """Why the file is no custom source, with the line; None when it is one."""
+    """Return why the file is not a valid custom source, with the line; None if it is valid."""
     try:
         if not names.read(name_of(file["path"])):
-            return "Its name cannot be seen."
+            return "Its name has no visible characters."
         names.read(file["path"])
     except names.InvalidName as error:
         return f"Its path is not plain text. {error}"
@@ -52,7 +52,7 @@ def problem(file: File) -> str | None:
 
 
 def name_of(path: str) -> str:
-    """What a source is called after its file."""
+    """Return the name of a source for its file."""
     return names.cleaned(path.rpartition("/")[2].removesuffix(".py"), longest=120)
 
 

@@ -1,4 +1,4 @@
-"""Custom sources as the API shows them."""
+"""Render custom sources for the API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PEOPLE = ("created_by", "approved_by")
 
 
 def row(values: dict[str, Any]) -> dict[str, Any]:
-    """A source in a list, from `.rows()`."""
+    """Render a source in a list, from `.rows()`."""
     return {
         **{name: values[name] for name in SHOWN},
         "kind": f"{CUSTOM}{values['id']}",
@@ -29,20 +29,20 @@ def row(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def detail(org: Org, source: CustomSource) -> dict[str, Any]:
-    """A source with its newest version."""
+    """Render a source with its newest version."""
     values = CustomSource.objects.for_org(org).rows().get(pk=source.pk)
     return {**row(values), "version": version_detail(org, source, source.latest)}
 
 
 def version_rows(org: Org, source: CustomSource, *more: str) -> Any:
-    """Values of the source's versions, for `version_row`."""
+    """Return the values of the source's versions, for `version_row`."""
     named = [f"{who}__{name}" for who in PEOPLE for name in ("name", "email")]
     rows = CustomSourceVersion.objects.for_org(org).filter(source=source)
     return rows.values("id", *SHOWN_OF_VERSION, "report__hosts", *PEOPLE, *named, *more)
 
 
 def version_row(values: dict[str, Any]) -> dict[str, Any]:
-    """A version in a list, from its values."""
+    """Render a version in a list, from its values."""
     return {
         **{name: values[name] for name in SHOWN_OF_VERSION},
         "hosts": values["report__hosts"],
@@ -51,7 +51,7 @@ def version_row(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def version_detail(org: Org, source: CustomSource, number: int) -> dict[str, Any]:
-    """A version with its code. Raises NotFound."""
+    """Render a version with its code. Raises NotFound."""
     rows = version_rows(org, source, "code", "report").filter(number=min(number, HIGHEST))
     values = rows.first()
     if values is None:

@@ -1,4 +1,4 @@
-"""The shapes of /custom-sources."""
+"""The request and response schemas of /custom-sources."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from apps.connectors.models import Origin
 from apps.connectors.serializers import NAME, SettingsField
 from apps.orgs.http.texts import NameField, ProseField
 
-MOST_CODE = 512 * 1024  # characters; the engine's validation says the same
+MOST_CODE = 512 * 1024  # characters, the same limit as in the engine's validation
 MOST_COMPARED = 3000  # lines of a version
 MOST_PREVIEW = 100
 
 
 class CodeField(serializers.CharField):
-    """Python text, kept exactly as it was sent."""
+    """Python text, stored exactly as it was sent."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, max_length=MOST_CODE, **options)
@@ -55,7 +55,7 @@ class CodeReport(serializers.Serializer[Any]):
     auth_type = serializers.CharField(allow_blank=True)
     hosts = serializers.ListField(
         child=serializers.CharField(),
-        help_text="What it may reach: host, *.host, host:port, {setting} for that setting's host, * for any.",
+        help_text="Hosts it may connect to: host, *.host, host:port, {setting} for that setting's host, * for any.",
     )
 
 
@@ -74,7 +74,7 @@ class CustomSourceCreate(serializers.Serializer[Any]):
     code = CodeField()
     note = NameField(max_length=200, allow_blank=True, default="")
     approve = serializers.BooleanField(
-        default=False, help_text="Let pipelines run it at once, with the hosts it names."
+        default=False, help_text="Approve it at once, with the hosts it names."
     )
 
 
@@ -89,12 +89,12 @@ class CustomSourceUpdate(serializers.Serializer[Any]):
 
 class CustomSourceRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    kind = serializers.CharField(help_text="What connectors and pipelines call it.")
+    kind = serializers.CharField(help_text="The `kind` of its connectors and pipelines.")
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
     origin = serializers.ChoiceField(Origin.choices)
     repository_id = serializers.UUIDField(
-        allow_null=True, help_text="Where its code comes from, and where alone it can be changed."
+        allow_null=True, help_text="Where its code comes from. Only there it can be changed."
     )
     repository_path = serializers.CharField(allow_blank=True)
     latest_version = serializers.IntegerField()
@@ -133,12 +133,14 @@ class CustomSourceDetail(CustomSourceRow):
 
 class CustomSourceDiffQuery(serializers.Serializer[Any]):
     against = serializers.IntegerField(
-        required=False, min_value=0, help_text="Another version; the one before when left out."
+        required=False,
+        min_value=0,
+        help_text="The version to compare with; by default the previous one.",
     )
 
 
 class CustomSourceDiff(serializers.Serializer[Any]):
-    before = serializers.IntegerField(help_text="0 is nothing at all.")
+    before = serializers.IntegerField(help_text="0 means an empty version.")
     after = serializers.IntegerField()
     diff = serializers.CharField(
         allow_blank=True,
@@ -152,12 +154,12 @@ class CustomSourceDiff(serializers.Serializer[Any]):
 
 class TryRequest(serializers.Serializer[Any]):
     code = CodeField(required=False)
-    id = serializers.UUIDField(required=False, help_text="A saved source, instead of code.")
+    id = serializers.UUIDField(required=False, help_text="A saved source to run instead of code.")
     version = serializers.IntegerField(
-        required=False, min_value=1, help_text="Of that source; its newest when left out."
+        required=False, min_value=1, help_text="Version of that source; by default its newest."
     )
     connector_id = serializers.UUIDField(
-        required=False, help_text="A saved connector of that source, for its settings."
+        required=False, help_text="A saved connector of that source whose settings are used."
     )
     stream = serializers.CharField(max_length=200)
     config = SettingsField(required=False)
@@ -174,7 +176,7 @@ class TryColumn(serializers.Serializer[Any]):
 
 class TryCall(serializers.Serializer[Any]):
     method = serializers.CharField()
-    url = serializers.CharField(help_text="Without its query, which may hold secrets.")
+    url = serializers.CharField(help_text="Without its query, which may contain secrets.")
     status = serializers.IntegerField()
     ms = serializers.FloatField()
 
@@ -188,7 +190,9 @@ class NetworkPlace(serializers.Serializer[Any]):
     host = serializers.CharField()
     port = serializers.IntegerField()
     address = serializers.CharField(allow_blank=True)
-    refused = serializers.CharField(allow_blank=True, help_text="Why no connection was made.")
+    refused = serializers.CharField(
+        allow_blank=True, help_text="Why the connection was refused; empty if it was not."
+    )
     connections = serializers.IntegerField()
     sent = serializers.IntegerField(help_text="Bytes.")
     received = serializers.IntegerField(help_text="Bytes.")
@@ -204,14 +208,16 @@ class TryAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
     records = serializers.ListField(child=serializers.DictField())
     rejected = serializers.IntegerField(
-        help_text="Records that were read and left out, because a run would reject them: empty ones, for example."
+        help_text="Number of records that are left out because a run would reject them, such as empty ones."
     )
     columns = TryColumn(many=True)
     ms = serializers.FloatField()
     requests = TryCall(many=True)
     log = TryLine(many=True)
     network = NetworkPlace(many=True)
-    isolation = serializers.CharField(allow_blank=True, help_text="Level and layers that held it.")
+    isolation = serializers.CharField(
+        allow_blank=True, help_text="Level and layers of the sandbox."
+    )
     failure = TryFailure(allow_null=True)
 
 
@@ -224,5 +230,6 @@ class CookbookEntry(serializers.Serializer[Any]):
 class Cookbook(serializers.Serializer[Any]):
     results = CookbookEntry(many=True)
     packages = serializers.ListField(
-        child=serializers.CharField(), help_text="What can be imported beside the standard library."
+        child=serializers.CharField(),
+        help_text="Packages that can be imported, besides the standard library.",
     )

@@ -1,7 +1,7 @@
-"""The verbs of custom sources: each one transaction.
+"""Actions on custom sources, each in one transaction.
 
-Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do. Those that
-take `checked` raise CodeUnchecked for code that was not validated yet (`texts`).
+Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission. Those with the argument `checked` raise CodeUnchecked for code that was not validated yet (`texts`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ from apps.orgs.versions import Match, require_match
 
 
 def sources(org: Org, by: Principal) -> CustomSourceQuerySet:
-    """The custom sources that the principal can see. They belong to the whole org: a key for one domain sees none."""
+    """Return the custom sources that the principal can see.
+
+    They belong to the whole org: a key for one domain sees none.
+    """
     rows = CustomSource.objects.for_org(org)
     return rows.none() if by.only_domain else rows
 
 
 def readable(*, org: Org, by: Principal, source_id: UUID) -> CustomSource:
-    """Raises NotFound."""
+    """Return the source. Raises NotFound."""
     found: CustomSource = one(sources(org, by), source_id)
     return found
 
@@ -47,7 +50,7 @@ def create(
     approve: bool = False,
     checked: Text | None = None,
 ) -> CustomSource:
-    """A source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
+    """Create a source with its first version. Raises CustomSourceNameTaken and OpenHostsNeedAnAdmin."""
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     text = require_checked(org.pk, code, note, checked)
     return edits.add(org=org, by=by, name=name, text=text, description=description, approve=approve)
@@ -63,11 +66,10 @@ def update(
     match: Match = None,
     checked: Text | None = None,
 ) -> CustomSource:
-    """Change what `changes` names (name, description, archived, code with its note).
+    """Apply `changes` (name, description, archived, code with its note).
 
-    Code that differs from the latest version's becomes a new version, which `approve` lets pipelines run.
-
-    Raises ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and OpenHostsNeedAnAdmin.
+    Code that differs from the latest version's becomes a new version, which `approve` approves. Raises
+    ChangedMeanwhile, ComesFromRepository, CustomSourceNameTaken and OpenHostsNeedAnAdmin.
     """
     with transaction.atomic():
         source = _editable(org, by, source_id, match)
@@ -85,7 +87,7 @@ def update(
 def approve(
     *, org: Org, by: Principal, source_id: UUID, number: int, match: Match = None
 ) -> CustomSource:
-    """Let pipelines run this version. Raises ChangedMeanwhile, and OpenHostsNeedAnAdmin."""
+    """Allow pipelines to run this version. Raises ChangedMeanwhile, and OpenHostsNeedAnAdmin."""
     with transaction.atomic():
         source = _editable(org, by, source_id, match)
         edits.approve_version(org=org, by=by, source=source, number=number)
@@ -95,7 +97,7 @@ def approve(
 def restore(
     *, org: Org, by: Principal, source_id: UUID, number: int, match: Match = None
 ) -> CustomSource:
-    """A new version that equals an old one. Raises ChangedMeanwhile and ComesFromRepository."""
+    """Create a new version that equals an old one. Raises ChangedMeanwhile and ComesFromRepository."""
     with transaction.atomic():
         source = _editable(org, by, source_id, match)
         old = edits.version(org, source, number)
@@ -106,7 +108,7 @@ def restore(
 
 
 def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> None:
-    """Remove it with its versions. Raises ChangedMeanwhile, and CustomSourceInUse naming what uses it."""
+    """Delete it with its versions. Raises ChangedMeanwhile, and CustomSourceInUse naming what uses it."""
     with transaction.atomic():
         source = _editable(org, by, source_id, match)
         try:
@@ -118,7 +120,7 @@ def delete(*, org: Org, by: Principal, source_id: UUID, match: Match = None) -> 
 
 
 def _editable(org: Org, by: Principal, source_id: UUID, match: Match) -> CustomSource:
-    """The source, locked, if the principal may edit it and it has not changed since the caller read it."""
+    """Lock and return the source, if the principal may edit it and it has not changed since the caller read it."""
     found = one(sources(org, by), source_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     require_match(match, found.etag)

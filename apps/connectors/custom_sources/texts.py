@@ -1,4 +1,4 @@
-"""The code of a custom source with what validation read from it."""
+"""The code of a custom source with its validation report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.orgs.exceptions import CheckFirst, Invalid
 
 @dataclass(frozen=True)
 class Text:
-    """Code with its report (`apps.engine.authoring.report`), and where it comes from."""
+    """Code with its report (`apps.engine.authoring.report`) and its origin."""
 
     code: str
     report: Report
@@ -27,28 +27,28 @@ class Text:
 
 
 class CodeUnchecked(CheckFirst):
-    """This code must be validated first, outside the transaction."""
+    """The code has to be validated first, outside the transaction."""
 
     def __init__(self, org_id: UUID, code: str) -> None:
         super().__init__(self.__doc__)
         self.org_id, self.code = org_id, code
 
     def check(self) -> Text:
-        """As `validated`."""
+        """Validate the code, as `validated` does."""
         return validated(org_id=self.org_id, code=self.code)
 
 
 def require_checked(org_id: UUID, code: str, note: str, checked: Text | None) -> Text:
-    """The validated text of this code, with a note. Raises CodeUnchecked."""
+    """Return the validated text of this code, with a note. Raises CodeUnchecked."""
     if checked is None or checked.code != code:
         raise CodeUnchecked(org_id, code)
     return replace(checked, note=note)
 
 
 def validated(*, org_id: UUID, code: str) -> Text:
-    """The code with its report. It asks a child process: call it outside every transaction.
+    """Validate the code in a child process: call this outside every transaction.
 
-    Raises Invalid with the messages of code that is not valid, and Unavailable.
+    Raises Invalid with the messages for invalid code, and Unavailable.
     """
     report = engine.validate(org_id=org_id, code=code)
     if not report["valid"]:

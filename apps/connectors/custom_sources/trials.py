@@ -1,4 +1,4 @@
-"""Trying a custom source: what is run, with which settings. Nothing is saved."""
+"""Preview a custom source: choose its code and settings, and run it. Nothing is saved."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def prepare(
     number: int | None = None,
     connector_id: UUID | None = None,
 ) -> Question[Tried]:
-    """Run code, or a version of a saved source (its newest without a `number`), for a few records of a stream.
+    """Prepare a preview of code, or of a version of a saved source (by default its newest).
 
-    It and the question's `ask` raise Invalid, and OpenHostsNeedAnAdmin for code nobody has approved; this one also
-    NotFound and PermissionMissing. With a connector its settings are used.
+    With a connector, its settings are used. This function and the question's `ask` raise Invalid, and
+    OpenHostsNeedAnAdmin for code that is not approved; this function also NotFound and PermissionMissing.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     if (code is None) == (source_id is None):
@@ -90,17 +90,19 @@ def _try_text(
 
 def _require_approved(version: CustomSourceVersion) -> None:
     if version.approved_at is None:
-        message = "Stored secrets are given to approved versions only: send the settings instead."
+        message = (
+            "Stored secrets can be used only with approved versions: send the settings instead."
+        )
         raise Invalid([("connector_id", message, "unapproved")])
 
 
 def _stored_settings(
     org: Org, by: Principal, connector_id: UUID, source_id: UUID | None
 ) -> StoredSettings:
-    """The settings of a connector that the principal may edit and that belongs to this source. Raises Invalid."""
+    """Return the settings of a connector of this source that the principal may edit. Raises Invalid."""
     found = _editable_connector(org, by, connector_id)
     if source_id is None or found.custom_source_id != source_id:
-        message = "Its settings are only for the saved source it belongs to."
+        message = "Its settings can be used only with the saved source it belongs to."
         raise Invalid([("connector_id", message, "mismatch")])
     return connectors.stored_settings(org, found)
 
@@ -119,7 +121,10 @@ def _source(
     config: JsonObject,
     before: StoredSettings,
 ) -> SourceSpec:
-    """What the engine runs; the settings are checked against what the code asks for. Raises Invalid."""
+    """Return the specification for the engine; the settings are validated against the code's schema.
+
+    Raises Invalid.
+    """
     kind = kinds.kind_of(CustomSource(name="draft"), report)
     settled = connectors.checked(kind, config, before=before, patch=True)
     return SourceSpec(

@@ -1,4 +1,4 @@
-"""Custom sources out of an uploaded file: a `.py`, or a `.zip` of some."""
+"""Create custom sources from an uploaded file: a `.py` file, or a `.zip` file with several."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from apps.orgs.roles import Permission
 
 
 def unpacked(*, org_id: UUID, filename: str, content: str) -> list[File]:
-    """The files of an upload. It asks a child process: call it outside every transaction.
+    """Return the files of an upload, using a child process: call it outside every transaction.
 
-    Raises Invalid for one that holds no source or cannot be read, and Unavailable.
+    Raises Invalid if it contains no source or cannot be read, and Unavailable.
     """
     found: list[File] = engine.unpack(org_id=org_id, filename=filename, content=content)["files"]
     if not found:
-        message = "There is no source in it: files named *.py that do not begin with _ or test_."
+        message = (
+            "It contains no source, which is a file *.py whose name does not begin with _ or test_."
+        )
         raise Invalid([("content", message, "empty")])
     return found
 
@@ -34,9 +36,9 @@ def unpacked(*, org_id: UUID, filename: str, content: str) -> list[File]:
 def take(
     *, org: Org, by: Principal, filename: str, files: Sequence[File], approve: bool
 ) -> list[Outcome]:
-    """A source, or a new version of the one with the file's name, for each good file.
+    """Create a source, or a new version of the one with the file's name, for each valid file.
 
-    Raises PermissionMissing and OpenHostsNeedAnAdmin, and then nothing is kept.
+    Raises PermissionMissing and OpenHostsNeedAnAdmin, and then nothing is saved.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     with transaction.atomic():
@@ -55,7 +57,7 @@ def _take(org: Org, by: Principal, filename: str, file: File, *, approve: bool) 
             made = edits.add(
                 org=org, by=by, name=name, text=text, origin=Origin.UPLOAD, approve=approve
             )
-        except CustomSourceNameTaken as error:  # somebody was faster
+        except CustomSourceNameTaken as error:  # Another request was faster.
             return outcomes.outcome(path, "failed", message=str(error))
         return outcomes.outcome(path, "created", source=made)
     if source.repository_id is not None:

@@ -1,4 +1,4 @@
-"""Custom sources over HTTP: write, validate, try, approve, restore."""
+"""Custom sources over HTTP: write, validate, preview, approve, restore."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ BY_NUMBER = {"newest": Order("number", descending=True, parse=int)}
 
 
 class CustomSourceView(OrgView):
-    """What the views share: which sources there are, and how one is shown."""
+    """Shared by the views: which sources are visible, and how one is rendered."""
 
     def sources(self) -> Any:
         return custom_sources.sources(self.org, self.principal)
@@ -71,7 +71,7 @@ class CustomSources(CustomSourceView):
     @operation(
         "custom_sources_list",
         tag="custom sources",
-        summary="Sources the org's people wrote, without their code",
+        summary="List custom sources, without their code",
         answer=page_of(CustomSourceRow),
         parameters=[CustomSourceFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [ROW], "next": None, "previous": None, "count": 1},
@@ -84,7 +84,7 @@ class CustomSources(CustomSourceView):
     @operation(
         "custom_sources_create",
         tag="custom sources",
-        summary="Save a source with its first version; nothing of it runs until it is approved",
+        summary="Create a custom source with its first version; it cannot run until it is approved",
         request=CustomSourceCreate,
         answer=CustomSourceDetail,
         status=201,
@@ -111,7 +111,7 @@ class CustomSourceById(CustomSourceView):
     @operation(
         "custom_sources_retrieve",
         tag="custom sources",
-        summary="A custom source with its newest version",
+        summary="Show a custom source with its newest version",
         answer=CustomSourceDetail,
         errors=(404,),
         example=DETAIL,
@@ -122,7 +122,7 @@ class CustomSourceById(CustomSourceView):
     @operation(
         "custom_sources_update",
         tag="custom sources",
-        summary="Change a custom source; other code becomes a new version",
+        summary="Change a custom source; changed code becomes a new version",
         request=CustomSourceUpdate,
         answer=CustomSourceDetail,
         errors=(404, 409, 412, 413, 422),
@@ -150,7 +150,7 @@ class CustomSourceById(CustomSourceView):
     @operation(
         "custom_sources_delete",
         tag="custom sources",
-        summary="Delete a custom source that nothing uses, with its versions",
+        summary="Delete an unused custom source with its versions",
         status=204,
         errors=(404, 409, 412),
         parameters=[IF_MATCH],
@@ -165,7 +165,7 @@ class Versions(CustomSourceView):
     @operation(
         "custom_sources_versions_list",
         tag="custom sources",
-        summary="Versions of a custom source, newest first",
+        summary="List the versions of a custom source, newest first",
         answer=page_of(CustomSourceVersionRow),
         errors=(404,),
         parameters=[*PAGE_PARAMETERS, order_of(BY_NUMBER, "newest")],
@@ -180,7 +180,7 @@ class VersionByNumber(CustomSourceView):
     @operation(
         "custom_sources_versions_retrieve",
         tag="custom sources",
-        summary="One version with its code",
+        summary="Show a version with its code",
         answer=CustomSourceVersionDetail,
         errors=(404,),
         example=VERSION,
@@ -193,7 +193,7 @@ class Diff(CustomSourceView):
     @operation(
         "custom_sources_versions_diff",
         tag="custom sources",
-        summary="What a version changed: its code, and what it may reach",
+        summary="Compare a version with another: its code, and its hosts",
         answer=CustomSourceDiff,
         errors=(404,),
         parameters=[CustomSourceDiffQuery],
@@ -217,7 +217,7 @@ class Restore(CustomSourceView):
     @operation(
         "custom_sources_versions_restore",
         tag="custom sources",
-        summary="Make a new version that equals an old one",
+        summary="Restore an old version as a new one",
         request=Empty,
         answer=CustomSourceDetail,
         errors=(404, 409, 412),
@@ -241,7 +241,7 @@ class Approve(CustomSourceView):
     @operation(
         "custom_sources_versions_approve",
         tag="custom sources",
-        summary="Let pipelines run a version, and reach the hosts it names",
+        summary="Approve a version for pipelines, with the hosts it names",
         request=Empty,
         answer=CustomSourceDetail,
         errors=(404, 412),
@@ -265,7 +265,7 @@ class Validate(CustomSourceView):
     @operation(
         "custom_sources_validate",
         tag="custom sources",
-        summary="Read what code says of itself, without running any of it",
+        summary="Validate code without running it",
         request=CodeRequest,
         answer=CodeReport,
         errors=(413, 422),
@@ -283,7 +283,7 @@ class Try(CustomSourceView):
     @operation(
         "custom_sources_preview",
         tag="custom sources",
-        summary="Run code in the sandbox for a few real records, with its requests and log",
+        summary="Preview code in the sandbox: a few real records, its requests and log",
         request=TryRequest,
         answer=TryAnswer,
         errors=(404, 413, 422),
@@ -310,7 +310,7 @@ class Recipes(CustomSourceView):
     @operation(
         "custom_sources_cookbook",
         tag="custom sources",
-        summary="Short sources to start from, and what code can import",
+        summary="List example sources, and the packages that code can import",
         answer=Cookbook,
         example={
             "results": [{"name": "bearer", "title": "A bearer token", "code": CODE}],

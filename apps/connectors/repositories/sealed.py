@@ -1,4 +1,4 @@
-"""The secrets of a repository: its token, and what its webhook signs with. They are stored sealed."""
+"""The secrets of a repository: its token, and its webhook's secret. They are stored encrypted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEALED_FOR = "repository"
 
 
 def seal(org: Org, repository: Repository, plain: Mapping[str, str]) -> None:
-    """Set the columns that hold `token` and `webhook_secret`; save them with the rest."""
+    """Set the columns with the encrypted `token` and `webhook_secret`; the caller saves them."""
     repository.sealed = vault.seal(org, SEALED_FOR, repository.pk, dict(plain))
     token = plain["token"]
     repository.has_token = bool(token)
@@ -21,11 +21,11 @@ def seal(org: Org, repository: Repository, plain: Mapping[str, str]) -> None:
 
 
 def unseal(org: Org, repository: Repository) -> dict[str, str]:
-    """`token` and `webhook_secret` in plain text. Never show, log or store them."""
+    """Return `token` and `webhook_secret` in plain text. Never show, log or store them."""
     plain: dict[str, str] = vault.unseal(org, SEALED_FOR, repository.pk, repository.sealed)
     return plain
 
 
 def hint(repository: Repository) -> dict[str, Any] | None:
-    """Of the token, for the audit trail."""
+    """Return a hint of the token for the audit log."""
     return {"set": True, "last4": repository.token_last4} if repository.has_token else None

@@ -1,4 +1,4 @@
-"""The shapes of /repositories and of uploads."""
+"""The request and response schemas of /repositories and of uploads."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from apps.connectors.models import SyncStatus
 from apps.egress import allowlist
 from apps.orgs.http.texts import NameField
 
-MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into a body of the API
+MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into an API request
 BRANCH = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
 FILE_NAME = re.compile(r"[^/\\]+\.(py|zip)", re.IGNORECASE)
 PATH = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
 
 
 class UrlField(NameField):
-    """An https address as one clones it; http only where private networks are allowed."""
+    """An https URL for cloning; http only if private networks are allowed."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip().rstrip("/")
@@ -37,10 +37,10 @@ class UrlField(NameField):
             or parts.scheme not in schemes
             or allowlist.problem(host) is not None
         ):
-            message = "Write the address to clone by https, like https://git.example.com/team/sources.git."
+            message = "Enter the https clone URL, like https://git.example.com/team/sources.git."
             raise serializers.ValidationError(message, code="invalid")
         if parts.username or parts.password or parts.query or parts.fragment or not text.isascii():
-            message = "Leave user, token, query and fragment out of the address: the token has a field of its own."
+            message = "Enter the URL without user, token, query and fragment: the token has its own field."
             raise serializers.ValidationError(message, code="invalid")
         return text
 
@@ -51,28 +51,28 @@ class BranchField(NameField):
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).removeprefix("refs/heads/")
         if not BRANCH.fullmatch(text) or ".." in text:
-            raise serializers.ValidationError("Not the name of a branch.", code="invalid")
+            raise serializers.ValidationError("Not a valid branch name.", code="invalid")
         return text
 
 
 class PathField(NameField):
-    """A folder or file below the root of the repository."""
+    """A path of a folder or file below the repository's root."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip("/")
         if text and (not PATH.fullmatch(text) or {".", ".."} & set(text.split("/"))):
-            message = "Write the folder from the root of the repository, like sources/shop."
+            message = "Enter a path relative to the repository's root, like sources/shop."
             raise serializers.ValidationError(message, code="invalid")
         return text
 
 
 class FileNameField(NameField):
-    """The name of a file that sources can be made of."""
+    """The name of a file that can contain sources."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         if not FILE_NAME.fullmatch(text):
-            message = "Write the name of a .py or .zip file, without a folder."
+            message = "Enter the name of a .py or .zip file, without a folder."
             raise serializers.ValidationError(message, code="invalid")
         return text
 
@@ -81,21 +81,24 @@ class RepositoryUpdate(serializers.Serializer[Any]):
     url = UrlField(max_length=500, required=False)
     branch = BranchField(max_length=200, required=False)
     path = PathField(
-        max_length=300, allow_blank=True, required=False, help_text="Folder; empty is the root."
+        max_length=300, allow_blank=True, required=False, help_text="Folder; empty means the root."
     )
     username = NameField(
-        max_length=100, allow_blank=True, required=False, help_text="What goes with the token."
+        max_length=100,
+        allow_blank=True,
+        required=False,
+        help_text="The user name to send with the token.",
     )
     token = serializers.CharField(
         max_length=1000,
         allow_blank=True,
         required=False,
         write_only=True,
-        help_text="Reads the repository; needs no more. Another url asks for it again.",
+        help_text="A token with read access to the repository. It is required again when the URL changes.",
     )
     approves = serializers.BooleanField(
         required=False,
-        help_text="Let pipelines run new versions at once when they reach no new host.",
+        help_text="Approve new versions automatically if they need no new hosts.",
     )
 
 
@@ -135,8 +138,8 @@ class RepositoryRow(serializers.Serializer[Any]):
     username = serializers.CharField(allow_blank=True)
     token = TokenHint()
     approves = serializers.BooleanField()
-    status = serializers.ChoiceField(SyncStatus.choices, help_text="Of the newest sync.")
-    message = serializers.CharField(allow_blank=True, help_text="Why it failed.")
+    status = serializers.ChoiceField(SyncStatus.choices, help_text="Results of the newest sync.")
+    message = serializers.CharField(allow_blank=True, help_text="Why the newest sync failed.")
     synced_at = serializers.DateTimeField(allow_null=True)
     commit = SyncedCommit(allow_null=True)
     outcomes = FileOutcome(many=True)
@@ -146,28 +149,28 @@ class RepositoryRow(serializers.Serializer[Any]):
 
 
 class RepositoryConnected(RepositoryRow):
-    webhook_secret = serializers.CharField(help_text="Shown this once.")
+    webhook_secret = serializers.CharField(help_text="Shown only once.")
 
 
 class WebhookSecret(serializers.Serializer[Any]):
-    webhook_secret = serializers.CharField(help_text="Shown this once.")
+    webhook_secret = serializers.CharField(help_text="Shown only once.")
 
 
 class HookAnswer(serializers.Serializer[Any]):
     sync = serializers.BooleanField(
-        help_text="Whether it concerns the branch, and a sync was asked for."
+        help_text="Whether the push concerns the branch, so that a sync was requested."
     )
 
 
 class UploadRequest(serializers.Serializer[Any]):
-    filename = FileNameField(max_length=200, help_text="Ends with .py or .zip.")
+    filename = FileNameField(max_length=200, help_text="File name, ending with .py or .zip.")
     content = serializers.CharField(
         max_length=MOST_UPLOAD * 4 // 3 + 4,
         trim_whitespace=False,
-        help_text="Its bytes, as base64.",
+        help_text="The content of the file as base64.",
     )
     approve = serializers.BooleanField(
-        default=False, help_text="Let pipelines run them at once, with the hosts they name."
+        default=False, help_text="Approve the sources at once, with the hosts they name."
     )
 
 

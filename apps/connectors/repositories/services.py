@@ -1,6 +1,7 @@
-"""The verbs of connected Git repositories: connect, change, ask for a sync, disconnect. Each one transaction.
+"""Actions on connected Git repositories, each in one transaction: connect, change, request a sync, disconnect.
 
-Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do.
+Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission.
 """
 
 from __future__ import annotations
@@ -28,24 +29,30 @@ from apps.orgs.roles import Permission
 from apps.orgs.versions import Match, require_match
 
 SYNC = "connectors.sync_repository"
-QUEUE = "repositories"  # reading one may take two minutes
+QUEUE = "repositories"  # seconds; reading a repository may take two minutes
 SETTINGS = (*PLACE, "approves")
 
 
 def repositories(org: Org, by: Principal) -> QuerySet[Repository]:
-    """The repositories that the principal can see. They belong to the whole org: a key for one domain sees none."""
+    """Return the repositories that the principal can see.
+
+    They belong to the whole org: a key for one domain sees none.
+    """
     rows = Repository.objects.for_org(org)
     return rows.none() if by.only_domain else rows
 
 
 def readable(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
-    """Raises NotFound."""
+    """Return the repository. Raises NotFound."""
     found: Repository = one(repositories(org, by), repository_id)
     return found
 
 
 def connect(*, org: Org, by: Principal, fields: Mapping[str, Any]) -> tuple[Repository, str]:
-    """The repository, and the secret its webhook signs with, which is shown once. Raises RepositoryConnected."""
+    """Connect a repository.
+
+    Returns it with its webhook's secret, which is shown only once. Raises RepositoryConnected.
+    """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     repository = Repository(org=org, created_by_id=by.user_id)
     for name in SETTINGS:
@@ -69,7 +76,7 @@ def change(
     changes: Mapping[str, Any],
     match: Match = None,
 ) -> Repository:
-    """Change it and read it again. Its token stays only where it was for: another address asks for it again.
+    """Change the repository and sync it again. If the URL changes, the token is required again.
 
     Raises ChangedMeanwhile, Invalid and RepositoryConnected.
     """
@@ -77,7 +84,9 @@ def change(
         repository = _editable(org, by, repository_id, match)
         if changed := _apply(org, repository, changes):
             repository.etag += 1
-            repository.claim = None  # what is being read now is another place's
+            repository.claim = (
+                None  # A running sync reads the old place, so its result must not be used.
+            )
             _save(repository)
             _record(org, by, "repository.update", repository, changed)
             ask(org=org, by=by, repository=repository)
@@ -85,7 +94,7 @@ def change(
 
 
 def renew_webhook_secret(*, org: Org, by: Principal, repository_id: UUID) -> str:
-    """A new secret; the old one signs nothing any more."""
+    """Create a new secret; the old one becomes invalid."""
     webhook_secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         repository = _editable(org, by, repository_id)
@@ -98,7 +107,10 @@ def renew_webhook_secret(*, org: Org, by: Principal, repository_id: UUID) -> str
 
 
 def disconnect(*, org: Org, by: Principal, repository_id: UUID, match: Match = None) -> None:
-    """Its sources stay, with their versions, and can be edited from now on. Raises ChangedMeanwhile."""
+    """Disconnect.
+
+    The sources are kept with their versions and can be edited from now on. Raises ChangedMeanwhile.
+    """
     with transaction.atomic():
         repository = _editable(org, by, repository_id, match)
         repository.delete()
@@ -114,7 +126,7 @@ def disconnect(*, org: Org, by: Principal, repository_id: UUID, match: Match = N
 
 
 def ask_for_sync(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
-    """Have it read soon."""
+    """Request a sync."""
     with transaction.atomic():
         repository = _editable(org, by, repository_id)
         ask(org=org, by=by, repository=repository)
@@ -122,7 +134,7 @@ def ask_for_sync(*, org: Org, by: Principal, repository_id: UUID) -> Repository:
 
 
 def ask(*, org: Org, by: Principal, repository: Repository) -> None:
-    """Have a locked repository read soon. A sync that waits already serves everybody who asked."""
+    """Request a sync of a locked repository. A sync that is already waiting serves this request too."""
     lock = f"repository:{repository.pk}"
     about = {"org_id": str(org.pk), "repository_id": str(repository.pk)}
     with transaction.atomic():
@@ -138,7 +150,7 @@ def ask(*, org: Org, by: Principal, repository: Repository) -> None:
 
 
 def _editable(org: Org, by: Principal, repository_id: UUID, match: Match = None) -> Repository:
-    """The repository, locked, if the principal may edit it and it has not changed since the caller read it."""
+    """Lock and return the repository, if the principal may edit it and it has not changed since the caller read it."""
     found = one(repositories(org, by), repository_id, lock=True)
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     require_match(match, found.etag)
@@ -146,7 +158,7 @@ def _editable(org: Org, by: Principal, repository_id: UUID, match: Match = None)
 
 
 def _apply(org: Org, repository: Repository, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set what differs, and answer it for the audit trail. Raises Invalid."""
+    """Apply changed values and return them for the audit log. Raises Invalid."""
     plain = sealed.unseal(org, repository)
     changed: dict[str, Any] = {}
     for name in SETTINGS:
@@ -154,7 +166,9 @@ def _apply(org: Org, repository: Repository, changes: Mapping[str, Any]) -> dict
             changed[name] = [getattr(repository, name), changes[name]]
             setattr(repository, name, changes[name])
     if "url" in changed and plain["token"] and "token" not in changes:
-        raise Invalid([("token", "Another address needs the token again.", "required")])
+        raise Invalid(
+            [("token", "Enter the token again, because the URL has changed.", "required")]
+        )
     if "token" in changes and changes["token"] != plain["token"]:
         before = sealed.hint(repository)
         sealed.seal(org, repository, {**plain, "token": changes["token"]})

@@ -1,7 +1,7 @@
-"""Reading a connected repository into custom sources.
+"""Sync a connected repository to custom sources.
 
-A sync reads the branch in the sandbox (`apps.engine.repository`) and makes a version of each file that
-changed. It holds no transaction while it reads; what it found is written in one, if no later sync began meanwhile.
+A sync reads the branch in the sandbox (`apps.engine.repository`) and creates a version for each changed file. It
+reads outside any transaction, and writes the result in one transaction, unless a later sync has begun meanwhile.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WAITS = "It waits for approval."
 
 
 def sync(*, org_id: UUID, repository_id: UUID) -> None:
-    """Read the branch and write down what became of it, failures too. Safe to run twice, and at once."""
+    """Read the branch and store the result, failures too. Safe to repeat, and to run concurrently."""
     claim = uuid4()
     wanted = _claimed(org_id, repository_id, claim)
     if wanted is None:
@@ -46,14 +46,14 @@ def sync(*, org_id: UUID, repository_id: UUID) -> None:
     except EngineError as error:
         words = " ".join((error.message, *error.evidence[:1]))
         _conclude(org_id, repository_id, claim, lambda *_: _failed(words))
-    except Exception:  # the edge of the task: nobody else would say that it is over
+    except Exception:  # Outermost handler of the task: otherwise the sync would stay unfinished.
         words = "The sync itself failed; try it again."
         _conclude(org_id, repository_id, claim, lambda *_: _failed(words))
         raise
 
 
 def _claimed(org_id: UUID, repository_id: UUID, claim: UUID) -> dict[str, Any] | None:
-    """What to read, None when there is nothing to do."""
+    """Return what to read, or None if there is nothing to do."""
     with org_scope(org_id):
         repository = _locked(org_id, repository_id)
         org = Org.objects.filter(pk=org_id).first()
@@ -71,7 +71,7 @@ def _conclude(
     claim: UUID,
     result: Callable[[Org, Repository], dict[str, Any]],
 ) -> None:
-    """Write the columns that `result` answers, unless a later sync has begun."""
+    """Write the columns that `result` returns, unless a later sync has begun."""
     with org_scope(org_id):
         repository = _locked(org_id, repository_id)
         if repository is None or repository.claim != claim:
@@ -88,7 +88,7 @@ def _failed(message: str) -> dict[str, Any]:
 
 
 def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Make versions of what was found, and archive what is gone."""
+    """Create versions from the files, and archive the sources of missing files."""
     rows = CustomSource.objects.for_org(org).filter(repository=repository)
     sources = {row.repository_path: row for row in rows.select_for_update()}
     gone_before = {one["path"] for one in repository.outcomes if one["outcome"] == "archived"}
@@ -106,7 +106,7 @@ def _taken(org: Org, repository: Repository, found: Mapping[str, Any]) -> dict[s
 
 
 class _Taking:
-    """One commit on its way into the sources of a repository."""
+    """The update of a repository's sources to one commit."""
 
     def __init__(
         self,
@@ -119,7 +119,7 @@ class _Taking:
         self._org = org
         self._repository = repository
         self._found = found
-        self._left = sources  # those whose file was not seen yet
+        self._left = sources  # sources whose file was not seen yet
         self._gone_before = gone_before
 
     def take(self, file: File) -> Outcome:
@@ -144,9 +144,7 @@ class _Taking:
                 repository_path=path,
             )
         except CustomSourceNameTaken:
-            message = (
-                f"Another custom source is called {outcomes.name_of(path)}: rename it, or the file."
-            )
+            message = f"Another custom source has the name {outcomes.name_of(path)}: rename it, or the file."
             return outcomes.outcome(path, "failed", message=message)
         return outcomes.outcome(path, "created", message=WAITS, source=made)
 
@@ -154,7 +152,7 @@ class _Taking:
         done = []
         for path, source in sorted(self._left.items()):
             edits.set_archived(org=self._org, by=SYSTEM, source=source, archived=True)
-            message = "The file is gone; pipelines that use it go on."
+            message = "The file was removed; pipelines that use the source keep running."
             done.append(outcomes.outcome(path, "archived", message=message, source=source))
         return done
 
@@ -170,7 +168,7 @@ class _Taking:
         return outcomes.outcome(path, "updated", message=waits, source=source)
 
     def _approve(self, source: CustomSource) -> bool:
-        """Let pipelines run a version that reaches no host the approved one does not."""
+        """Approve a version that needs only hosts which the approved version has too."""
         if source.approved is None:
             return False
         old, new = (

@@ -1,4 +1,4 @@
-"""Uploading custom sources over HTTP."""
+"""Upload custom sources over HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Upload(OrgView):
     @operation(
         "custom_sources_upload",
         tag="custom sources",
-        summary="Make sources, or new versions of them, of a .py file or a .zip of some",
+        summary="Create custom sources, or new versions of them, from a .py or .zip file",
         request=UploadRequest,
         answer=UploadAnswer,
         errors=(413, 422),

@@ -1,4 +1,4 @@
-"""Connected Git repositories over HTTP, and the webhooks of the servers they live on."""
+"""Connected Git repositories over HTTP, and the webhooks that Git servers call."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ COMMIT = ("commit", "author", "subject", "committed_at")
 
 
 def shown(values: dict[str, Any]) -> dict[str, Any]:
-    """A repository without its secrets, from `RepositoryView.rows`."""
+    """Render a repository without its secrets, from `RepositoryView.rows`."""
     id_, *rest = (values[name] for name in COMMIT)
     base = settings.PUBLIC_URL.rstrip("/")
     return {
@@ -90,7 +90,7 @@ class Repositories(RepositoryView):
     @operation(
         "repositories_list",
         tag="custom sources",
-        summary="Connected Git repositories, and what became of their files",
+        summary="List connected Git repositories, with the results of their files",
         answer=page_of(RepositoryRow),
         parameters=[*PAGE_PARAMETERS],
         example={"results": [ROW], "next": None, "previous": None, "count": 1},
@@ -101,7 +101,7 @@ class Repositories(RepositoryView):
     @operation(
         "repositories_create",
         tag="custom sources",
-        summary="Connect a folder of a Git repository, and read it",
+        summary="Connect a folder of a Git repository, and sync it",
         request=RepositoryCreate,
         answer=RepositoryConnected,
         status=201,
@@ -124,7 +124,7 @@ class RepositoryById(RepositoryView):
     @operation(
         "repositories_retrieve",
         tag="custom sources",
-        summary="A connected Git repository",
+        summary="Show a connected Git repository",
         answer=RepositoryRow,
         errors=(404,),
         example=ROW,
@@ -136,7 +136,7 @@ class RepositoryById(RepositoryView):
     @operation(
         "repositories_update",
         tag="custom sources",
-        summary="Change a connected Git repository, and read it again",
+        summary="Change a connected Git repository, and sync it again",
         request=RepositoryUpdate,
         answer=RepositoryRow,
         errors=(404, 409, 412, 422),
@@ -157,7 +157,7 @@ class RepositoryById(RepositoryView):
     @operation(
         "repositories_delete",
         tag="custom sources",
-        summary="Disconnect a Git repository; its sources stay and can be edited",
+        summary="Disconnect a Git repository; its sources are kept and can be edited",
         status=204,
         errors=(404, 412),
         parameters=[IF_MATCH],
@@ -174,7 +174,7 @@ class Sync(RepositoryView):
     @operation(
         "repositories_sync",
         tag="custom sources",
-        summary="Read a Git repository now",
+        summary="Sync a Git repository now",
         request=Empty,
         answer=RepositoryRow,
         status=202,
@@ -192,7 +192,7 @@ class RenewWebhookSecret(RepositoryView):
     @operation(
         "repositories_renew_webhook_secret",
         tag="custom sources",
-        summary="A new secret for the webhook; the old one stops working",
+        summary="Create a new webhook secret; the old one stops working",
         request=Empty,
         answer=WebhookSecret,
         errors=(404,),
@@ -209,7 +209,7 @@ class Hook(PublicView):
     @operation(
         "repositories_hook",
         tag="custom sources",
-        summary="What a Git server calls after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket)",
+        summary="Receive a Git server's webhook after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket)",
         answer=HookAnswer,
         status=202,
         errors=(404, 413),

@@ -1,4 +1,4 @@
-"""What a Git server calls after a push. It has no account: the signature over the body is its credential."""
+"""Webhooks of Git servers after a push. There is no account: the signature of the body is the credential."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ WEBHOOK = system("Webhook")
 
 
 def pushed(*, org_id: UUID, repository_id: UUID, headers: Mapping[str, str], body: bytes) -> bool:
-    """Ask for a sync if the push concerns the branch; False when it does not, or the org is closed.
+    """Request a sync if the push concerns the branch. Returns False if it does not, or the org is closed.
 
-    Raises NotFound for an unknown repository and for a wrong signature alike: who has no secret learns nothing.
+    Raises NotFound for an unknown repository and for a wrong signature alike, so that nothing is revealed
+    without the secret.
     """
     with org_scope(org_id):
         org = Org.objects.filter(pk=org_id).first()
@@ -54,7 +55,7 @@ def _is_signed(org: Org, repository: Repository, headers: Mapping[str, str], bod
 
 
 def _concerns(branch: str, body: bytes) -> bool:
-    """A push to another branch does not. What does not say its branch might."""
+    """Whether the push concerns this branch. True if the webhook does not name its branch."""
     try:
         said = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,1 +1,1 @@
-"""What a custom source says about itself, read from its text without running any of it."""
+"""Read what a custom source declares from its source text, without running any of it."""

@@ -1,6 +1,6 @@
-"""Several files at once, each with a report: what an archive holds, or what a Git repository was read for.
+"""Validate several files at once: the contents of an archive, or the files read from a Git repository.
 
-A file is `{"path", "text", "report"}` or `{"path", "problem"}`.
+Each file becomes `{"path", "text", "report"}`, or `{"path", "problem"}` if it cannot be used.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Answer = dict[str, Any]
 Row = dict[str, Any]
 
 MOST_FILES = 200
-MOST_BYTES = 512 * 1024  # of a file
-MOST_TOGETHER = 8 * 1024 * 1024  # bytes of an archive's files
-MOST_ENTRIES = 10_000  # of an archive
-ENTRY = b"PK\x01\x02"  # begins each in an archive's directory
-# zipfile reads these piece by piece, so that a limit holds; others are inflated as a whole.
+MOST_BYTES = 512 * 1024  # bytes per file
+MOST_TOGETHER = 8 * 1024 * 1024  # bytes of all files of an archive together
+MOST_ENTRIES = 10_000  # Python files per archive
+ENTRY = b"PK\x01\x02"  # signature at the start of each entry of an archive's directory
+# zipfile decompresses these methods in pieces, so a limit can be enforced; others are decompressed at once.
 INFLATED_BY_THE_PIECE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNREADABLE = (
     zipfile.BadZipFile,
@@ -43,19 +43,24 @@ PATH = 500  # characters
 
 
 def unpack(payload: Payload) -> Answer:
-    """`{"filename", "content"}` (base64) of a `.py` or `.zip` to `{"files"}`. Raises ConfigurationError."""
+    """Return `{"files"}` for the `{"filename", "content"}` (base64) of a `.py` or `.zip` file.
+
+    Raises ConfigurationError.
+    """
     name = payload["filename"]
     try:
         content = base64.b64decode(payload["content"], validate=True)
     except binascii.Error as error:
-        raise ConfigurationError("the content is not base64") from error
+        raise ConfigurationError("the content is not valid base64") from error
     if name.lower().endswith(".zip"):
         return {"files": list(reported(_unzipped(content)))}
     return {"files": list(reported([_row(name, content)]))}
 
 
 def _unzipped(content: bytes) -> list[Row]:
-    if content.count(ENTRY) > MOST_ENTRIES:  # before each of them becomes an object
+    if (
+        content.count(ENTRY) > MOST_ENTRIES
+    ):  # Check the count before zipfile creates an object per entry.
         raise ConfigurationError(f"the archive has more than {MOST_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -89,18 +94,18 @@ def _is_source(member: zipfile.ZipInfo) -> bool:
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Row:
     path = member.filename
     if path.startswith("/") or "\\" in path or ".." in path.split("/"):
-        return {"path": path, "problem": "Its path leads out of the archive."}
+        return {"path": path, "problem": "Its path points outside the archive."}
     if stat.S_ISLNK(member.external_attr >> 16):
         return {"path": path, "problem": "It is a symbolic link, which is not followed."}
     if member.flag_bits & 1:
         return {"path": path, "problem": "It is encrypted."}
     if member.compress_type not in INFLATED_BY_THE_PIECE:
-        return {"path": path, "problem": "It is compressed in another way than deflate."}
+        return {"path": path, "problem": "Its compression method is not supported: use deflate."}
     try:
         with archive.open(member) as file:
-            return _row(path, file.read(MOST_BYTES + 1))  # never more than that is inflated
+            return _row(path, file.read(MOST_BYTES + 1))  # Never decompress more than this.
     except UNREADABLE as error:
-        return {"path": path, "problem": f"It cannot be unpacked: {error}."}
+        return {"path": path, "problem": f"It could not be unpacked: {error}."}
 
 
 def _row(path: str, data: bytes) -> Row:
@@ -109,25 +114,25 @@ def _row(path: str, data: bytes) -> Row:
     try:
         return {"path": path, "text": data.decode("utf-8-sig")}
     except UnicodeDecodeError:
-        return {"path": path, "problem": "It is not text in UTF-8."}
+        return {"path": path, "problem": "It is not UTF-8 text."}
 
 
 def reported(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
-    """Each with its report. The rows may come from hostile hands: only what they should be is believed."""
+    """Add a report to each file. The rows may come from untrusted code, so their shape is checked first."""
     seen: set[str] = set()
     for row in rows:
         path, text, problem = row.get("path"), row.get("text"), row.get("problem")
         if not isinstance(path, str) or not path or len(path) > PATH or path in seen:
-            raise ConfigurationError("two files have one path, or a path is empty or too long")
+            raise ConfigurationError("two files have the same path, or a path is empty or too long")
         seen.add(path)
         if not isinstance(text, str):
             yield {"path": storable(path), "problem": storable(problem)[:PATH]}
         elif "\0" in text or "\0" in path:
-            yield {"path": storable(path), "problem": "It holds the character NUL."}
+            yield {"path": storable(path), "problem": "It contains the NUL character."}
         else:
             yield {"path": path, "text": text, "report": validate(text).to_json()}
 
 
 def storable(value: Any) -> str:
-    """NUL, which PostgreSQL cannot hold, is shown instead."""
+    """Replace NUL characters, which PostgreSQL cannot store, with a visible placeholder."""
     return value.replace("\0", "␀") if isinstance(value, str) else ""

@@ -1,6 +1,6 @@
-"""Whether code is well-formed, and what it says about itself: JSON in, JSON out. Nothing of the code is run.
+"""Validate code and extract what it declares: JSON in, JSON out. The code is not run.
 
-Both are called in a child of the fork server: even hostile text is parsed only where nothing can be lost.
+Both functions are called in a child of the fork server, because even parsing hostile text may crash a process.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ Payload = Mapping[str, Any]
 
 
 def validate(payload: Payload) -> Report:
-    """`{"text"}` to the report as JSON."""
+    """Validate the source in `{"text"}` and return the report as JSON."""
     return validation.validate(payload["text"]).to_json()
 
 
 def validate_transform(payload: Payload) -> Report:
-    """The same of a transform."""
+    """Validate the transform in `{"text"}` and return the report as JSON."""
     return transforms.validate(payload["text"]).to_json()

@@ -1,4 +1,4 @@
-"""The classes of a module as text: which of them is the source, and what its body says."""
+"""Analyse a module's classes: find the source class, and read the attributes and methods of its body."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ UNKNOWN = object()
 
 @dataclass(frozen=True)
 class SourceClass:
-    """The class a run makes an object of, with the base classes it has in the same module."""
+    """The class that a run instantiates, with those base classes that are in the same module."""
 
     node: ast.ClassDef
     contract: str
-    bodies: tuple[ast.ClassDef, ...]  # itself first, then its bases
+    bodies: tuple[ast.ClassDef, ...]  # the class itself first, then its bases
 
     def method(self, name: str) -> ast.FunctionDef | None:
         for body in self.bodies:
@@ -31,7 +31,7 @@ class SourceClass:
         return None
 
     def value(self, name: str) -> ast.expr | None:
-        """What is assigned to a class attribute."""
+        """Return the expression assigned to a class attribute, or None."""
         for body in self.bodies:
             for node in body.body:
                 if isinstance(node, ast.Assign):
@@ -56,7 +56,7 @@ class SourceClass:
 
 
 class Classes:
-    """The top-level classes, and what imported names stand for."""
+    """The module's top-level classes, and the dotted names behind imported names."""
 
     def __init__(self, tree: ast.Module, imported: Mapping[str, str]) -> None:
         self._imported = imported
@@ -66,7 +66,7 @@ class Classes:
         return self._by_name.get(name)
 
     def origin(self, node: ast.expr) -> str:
-        """The dotted name an expression stands for, empty when it is none."""
+        """Return the dotted name that an expression refers to, or an empty string if it is not a name."""
         names: list[str] = []
         while isinstance(node, ast.Attribute):
             names.append(node.attr)
@@ -75,7 +75,7 @@ class Classes:
         return ".".join([first, *reversed(names)])
 
     def sources(self) -> Iterator[SourceClass]:
-        """Source classes that no other one is derived from."""
+        """Return the source classes that no other class inherits from."""
         bases = {self.origin(base) for node in self._by_name.values() for base in node.bases}
         for name, contract in self._contracts().items():
             if name not in bases:
@@ -83,7 +83,7 @@ class Classes:
                 yield SourceClass(node, contract, tuple(self.line(node)))
 
     def line(self, node: ast.ClassDef) -> list[ast.ClassDef]:
-        """The class and its bases in this module, each once: itself first, then depth first."""
+        """Return the class and its bases in this module, each once: the class first, then its bases depth first."""
         found: dict[str, ast.ClassDef] = {}
         left = [node]
         while left:
@@ -98,10 +98,10 @@ class Classes:
         return [base for base in named if base is not None]
 
     def _contracts(self) -> dict[str, str]:
-        """The classes that follow a contract, in the order of the module, by name.
+        """Map the names of the classes that implement a contract to it, in the order of the module.
 
-        Handed down from base to derived class, so that the work grows with the text, however the classes
-        are chained or crossed.
+        Each class passes its contract on to its subclasses, so the work grows linearly with the text, however
+        deeply the classes inherit.
         """
         derived: dict[str, list[str]] = {}
         found: dict[str, str] = {}
@@ -123,7 +123,7 @@ class Classes:
 
 
 def literal(node: ast.AST | None) -> Any:
-    """The value of a literal, UNKNOWN for anything that would have to run."""
+    """Return the value of a literal, or UNKNOWN for an expression that would have to be run."""
     if node is None:
         return UNKNOWN
     try:
@@ -133,6 +133,6 @@ def literal(node: ast.AST | None) -> Any:
 
 
 def arguments(call: ast.Call, names: tuple[str, ...]) -> dict[str, ast.expr]:
-    """The arguments of a call by name; `names` are those of its positions."""
+    """Return a call's arguments by name; `names` are the names of its positional parameters."""
     given = dict(zip(names, call.args, strict=False))
     return given | {word.arg: word.value for word in call.keywords if word.arg}

@@ -1,4 +1,4 @@
-"""The hosts the code asks for: what it lists, its base URL, and every address written in it."""
+"""Find the hosts that the code needs: its `hosts` list, its base URL, and every URL written in it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from apps.engine.authoring.report import Report
 
 _URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
 _PLACEHOLDER = re.compile(r"\{(\w+)(?:[^}\w][^}]*)?\}")
-LONGEST_AUTHORITY = 1_000  # characters; no host is longer
-MOST_ADDRESSES = 2_000  # looked at; the list they end in is far shorter
+LONGEST_AUTHORITY = 1_000  # characters; no host name is longer
+MOST_ADDRESSES = 2_000  # URLs examined; the resulting list is limited to far fewer
 
 
 def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> list[str]:
-    """Entries of an allow-list, each once, in the order of the code. `{setting}` stands for its host."""
+    """Return allow-list entries, each once, in the order of the code.
+
+    `{setting}` is replaced by that setting's host.
+    """
     found: list[str] = []
     listed = source.value("hosts") if source else None
     if listed is not None:
@@ -32,7 +35,7 @@ def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> l
         report.error(listed, f"At most {allowlist.MOST_HOSTS} hosts.")
     if source is not None and not hosts:
         report.warn(
-            source.node, 'No address is written here: say the hosts it needs, hosts = ["…"].'
+            source.node, 'No URL was found in the code: list the hosts it needs, hosts = ["…"].'
         )
     return hosts[: allowlist.MOST_HOSTS]
 
@@ -40,7 +43,7 @@ def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> l
 def _listed(node: ast.expr, report: Report) -> list[str]:
     value = literal(node)
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        report.error(node, "hosts is a list of host names, written out.")
+        report.error(node, "hosts must be a literal list of host names.")
         return []
     for entry in value:
         problem = allowlist.problem(entry)
@@ -57,12 +60,12 @@ def _of_base(url: str, node: ast.expr | None, report: Report) -> list[str]:
         beginning = _PLACEHOLDER.match(url)
         if beginning:
             return [f"{{{beginning[1]}}}"]
-        report.error(node, "base_url starts with https:// or with a {setting}.")
+        report.error(node, "base_url must start with https:// or with a {setting}.")
     return []
 
 
 def _written(tree: ast.Module) -> Iterator[str]:
-    """Hosts of the addresses in texts that are no docstrings."""
+    """Find the hosts of URLs in string literals other than docstrings."""
     docs = {id(node) for node in _docstrings(tree)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:

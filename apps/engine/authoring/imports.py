@@ -1,4 +1,4 @@
-"""What the code imports, and whether it is there."""
+"""Find the modules that the code imports, and check that they are available."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from functools import lru_cache
 from apps.engine.authoring.report import Report
 from apps.engine.sandbox import paths
 
-# In the standard library, and of no use in a sandbox.
+# Modules of the standard library that do not work in a sandbox.
 WITHOUT_USE = {
-    "subprocess": "a sandbox starts no other programs",
+    "subprocess": "a sandbox cannot start other programs",
     "multiprocessing": "a sandbox has one process; threads work",
-    "ctypes": "the sandbox refuses what it is usually wanted for",
+    "ctypes": "the sandbox blocks what it is usually used for",
     "pty": "there is no terminal in a sandbox",
     "socketserver": "a sandbox cannot listen",
-    "tkinter": "there is no screen in a sandbox",
+    "tkinter": "there is no display in a sandbox",
 }
 OWN = "drover"
-LONGEST_COMPARED = 60  # characters; comparing takes their square
+LONGEST_COMPARED = 60  # characters; comparing names takes quadratic time
 
 
 @lru_cache(maxsize=1)
@@ -30,12 +30,12 @@ def available() -> frozenset[str]:
 
 
 def packages() -> list[str]:
-    """Those beside the standard library, for people to read."""
+    """Return the importable packages outside the standard library, for display."""
     return [name for name in paths.readable().modules if not name.startswith("_")]
 
 
 def check(tree: ast.Module, report: Report) -> dict[str, str]:
-    """Names bound by imports: local name -> dotted origin. Reports modules that are missing."""
+    """Return the names bound by imports as `{local name: dotted origin}`. Reports missing modules."""
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -44,7 +44,9 @@ def check(tree: ast.Module, report: Report) -> dict[str, str]:
                 names[alias.asname or alias.name.partition(".")[0]] = alias.name
         elif isinstance(node, ast.ImportFrom):
             if node.level:
-                report.error(node, "There are no modules beside this one to import from.")
+                report.error(
+                    node, "Relative imports are not available: a custom source is a single file."
+                )
                 continue
             _check(node.module or "", node, report)
             names.update({a.asname or a.name: f"{node.module}.{a.name}" for a in node.names})

@@ -1,4 +1,4 @@
-"""What validation found: messages with their places, and the source's own words."""
+"""The result of validation: messages with line numbers, and what the source declares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apps.engine import answers
 
 Severity = Literal["error", "warning"]
 MOST_MESSAGES = 100
-LONGEST_MESSAGE = 500  # characters; names of the code are part of it
+LONGEST_MESSAGE = 500  # characters; a message may quote names from the code
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,10 @@ class Message:
 
 @dataclass(slots=True)
 class Report:
-    """Everything extracted; with errors some of it may be missing.
+    """Everything that was extracted; with errors some of it may be missing.
 
-    `streams` are `{name, sync_modes, primary_key, cursor_field}`, `config_schema` is JSON Schema whose
-    secrets are `writeOnly`, `hosts` is the allow-list the code asks for.
+    `streams` are `{name, sync_modes, primary_key, cursor_field}`, `config_schema` is JSON Schema whose secrets
+    are `writeOnly`, and `hosts` is the allow-list that the code declares.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Report:
 
     @property
     def full(self) -> bool:
-        """No further message is kept."""
+        """Whether the limit of messages is reached."""
         return len(self.messages) >= MOST_MESSAGES
 
     @property

@@ -1,4 +1,4 @@
-"""The settings a source asks for, as JSON Schema, read from the class that declares them."""
+"""Read the settings that a source declares in its `Config` class, as JSON Schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPES: dict[str, Schema] = {
     "HttpUrl": {"type": "string", "format": "uri"},
     "AnyUrl": {"type": "string", "format": "uri"},
 }
-# Each authentication of drover: what it is called, and which setting each of its parameters names by default.
+# For each authentication class of `drover`: its name, and the default setting of each of its parameters.
 AUTHS: dict[str, tuple[str, dict[str, str]]] = {
     "drover.Bearer": ("bearer", {"token": "token"}),
     "drover.ApiKey": ("api_key", {"key": "api_key"}),
@@ -47,7 +47,7 @@ AUTH_POSITIONS: dict[str, tuple[str, ...]] = {
     "drover.OAuthRefresh": ("token_url", "client_id", "client_secret", "refresh_token"),
 }
 MOST_FIELDS = 100
-DEEPEST_TYPE = 20  # of list[list[...]]
+DEEPEST_TYPE = 20  # nesting levels, as in list[list[...]]
 LONGEST_VALUE = 8_000  # bytes of a default or of choices, as JSON
 OF_BIZON = frozenset(
     {
@@ -58,7 +58,7 @@ OF_BIZON = frozenset(
 
 
 def read(source: SourceClass, classes: Classes, report: Report) -> None:
-    """Fill in the schema, the secrets and the kind of authentication."""
+    """Fill in the report's schema, secrets and authentication type."""
     declared = _config_class(source, classes, report)
     properties: Schema = {}
     required: list[str] = []
@@ -110,9 +110,7 @@ def _field(
         return
     schema, optional = _type(node.annotation, classes, DEEPEST_TYPE)
     if schema is None:
-        report.warn(
-            node, f"The type of {name} is not one that a form can ask for; any value is taken."
-        )
+        report.warn(node, f"The type of {name} is not supported in forms; any value is accepted.")
         schema = {}
     default, description, secret = _declared(node.value, classes)
     made: Schema = {**schema, "title": name.replace("_", " ").capitalize()}
@@ -121,7 +119,8 @@ def _field(
     if secret or is_secret_name(name) or classes.origin(node.annotation).endswith("SecretStr"):
         made |= {"writeOnly": True, "format": "password"}
     elif made.get("type") == "string":
-        made["x-place"] = True  # code may make an address of it: secrets must not follow a change
+        # The code may build a URL from it, so a change of its value must not redirect stored secrets.
+        made["x-place"] = True
     if default is not ... and default not in (UNKNOWN, None):
         made["default"] = default
     properties[name] = made
@@ -132,7 +131,10 @@ def _field(
 
 
 def _type(node: ast.expr, classes: Classes, deeper: int) -> tuple[Schema | None, bool]:
-    """(schema, whether it may be left out); None for a type nobody can fill in, or one too deep to read."""
+    """Return (schema, whether it may be omitted).
+
+    The schema is None if the type is unsupported or nested too deeply.
+    """
     if not deeper:
         return None, False
     if isinstance(node, ast.Constant) and isinstance(node.value, str):  # a quoted annotation
@@ -169,7 +171,7 @@ def _generic(node: ast.Subscript, classes: Classes, deeper: int) -> tuple[Schema
 
 
 def _plain(node: ast.AST | None) -> Any:
-    """The value of a literal that a form can show; UNKNOWN for what has no JSON or a large one."""
+    """Return the value of a literal that a form can show; UNKNOWN if it is not JSON or too large."""
     value = literal(node)
     try:
         written = orjson.dumps(value)
@@ -183,7 +185,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _declared(node: ast.expr | None, classes: Classes) -> tuple[Any, str, bool]:
-    """(default, `...` without one; description; whether it is called secret)."""
+    """Return (default, or `...` without one; description; whether it is declared as a secret)."""
     if node is None:
         return ..., "", False
     if not isinstance(node, ast.Call):
@@ -211,4 +213,4 @@ def _auth(source: SourceClass, classes: Classes, properties: Schema, report: Rep
     for parameter, usual in settings.items():
         name = literal(given[parameter]) if parameter in given else usual
         if isinstance(name, str) and name not in properties:
-            report.error(node, f"auth takes the setting {name!r}, which Config does not declare.")
+            report.error(node, f"auth uses the setting {name!r}, which Config does not declare.")

@@ -1,4 +1,4 @@
-"""The streams a source class declares."""
+"""Read the streams that a source class declares."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from apps.engine.authoring.classes import UNKNOWN, SourceClass, arguments, literal
 from apps.engine.authoring.report import Report
 
-STREAM = ("name", "path", "records")  # the first positions of drover.Stream
+STREAM = ("name", "path", "records")  # the first positional parameters of drover.Stream
 MOST = 200
 NAME = 200  # characters
 FULL: list[str] = ["full_refresh"]
@@ -16,11 +16,11 @@ BOTH: list[str] = ["full_refresh", "incremental"]
 
 
 def declared(source: SourceClass, report: Report) -> list[dict[str, Any]]:
-    """What can be read; a warning where the rest is found only when it runs."""
+    """Return the streams that can be read statically; warn if others are only known at run time."""
     listed = source.value("streams")
     method = source.method("streams")
     if listed is None and method is None:
-        report.error(source.node, "A source says its streams.")
+        report.error(source.node, "A source must declare its streams.")
         return []
     if listed is None and method is not None:
         listed = _returned(method)
@@ -33,7 +33,7 @@ def declared(source: SourceClass, report: Report) -> list[dict[str, Any]]:
     _require_different(streams, listed, report)
     _require_parents(streams, listed, report)
     if not listed.elts:
-        report.error(listed, "A source has at least one stream.")
+        report.error(listed, "A source must have at least one stream.")
     return [{name: one[name] for name in one if name != "parent"} for one in streams]
 
 
@@ -43,7 +43,7 @@ def _returned(method: ast.FunctionDef) -> ast.expr | None:
 
 
 def _stream(node: ast.expr, report: Report, *, after: bool) -> dict[str, Any] | None:
-    """With `after` the code can read every stream from where it was."""
+    """With `after`, the code supports incremental syncs of every stream."""
     if isinstance(node, ast.Call):
         given = arguments(node, STREAM)
         name = literal(given.get("name"))
@@ -63,7 +63,7 @@ def _stream(node: ast.expr, report: Report, *, after: bool) -> dict[str, Any] | 
         report.warn(node, "The name of this stream can only be known by running the code.")
         return None
     if not isinstance(name, str) or not name.strip() or len(name) > NAME:
-        report.error(node, f"A stream's name is a text of at most {NAME} characters.")
+        report.error(node, f"A stream's name must be a string of at most {NAME} characters.")
         return None
     return {"name": name, **made}
 
@@ -87,4 +87,6 @@ def _require_parents(streams: list[dict[str, Any]], node: ast.expr, report: Repo
     for one in streams:
         parent = one["parent"]
         if isinstance(parent, str) and parent and parent not in names:
-            report.error(node, f"The parent of {one['name']!r} is {parent!r}, which is no stream.")
+            report.error(
+                node, f"The parent of {one['name']!r} is {parent!r}, which is not a stream."
+            )

@@ -1,4 +1,4 @@
-"""What every text of code goes through: is it Python at all, and what can never work in a sandbox."""
+"""Checks that apply to all code: is it valid Python, and does it call what never works in a sandbox."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ MOST_CODE = 512 * 1024  # characters
 
 
 def is_source_file(name: str) -> bool:
-    """Whether a file of a folder or an archive is to be a source; `drover._git` asks the same of a repository's."""
+    """Whether a file of a folder or an archive is a source file; `drover._git` applies the same rule to
+    repositories.
+    """
     return name.endswith(".py") and not name.startswith(("_", ".", "test_"))
 
 
 def parsed(code: str, report: Report) -> ast.Module | None:
-    """The tree, or None and an error."""
+    """Return the syntax tree, or None after reporting an error."""
     if len(code) > MOST_CODE:
         report.error(None, f"The code is longer than {MOST_CODE:,} characters.")
         return None
@@ -33,7 +35,7 @@ def parsed(code: str, report: Report) -> ast.Module | None:
 
 @contextmanager
 def bounded(report: Report) -> Iterator[None]:
-    """Turns what the interpreter has no room for into a message of the report."""
+    """Report an error when the parser runs out of stack or memory."""
     try:
         yield
     except RecursionError:
@@ -43,15 +45,15 @@ def bounded(report: Report) -> Iterator[None]:
 
 
 _CANNOT = {
-    "eval": "eval runs text as code; nothing of it can be read here",
-    "exec": "exec runs text as code; nothing of it can be read here",
+    "eval": "eval runs text as code, which cannot be validated",
+    "exec": "exec runs text as code, which cannot be validated",
     "breakpoint": "there is no console in a sandbox",
     "input": "there is no console in a sandbox",
 }
 
 
 def warn_of_what_cannot_work(tree: ast.Module, report: Report) -> None:
-    """Warn of calls that a sandbox has no use for."""
+    """Warn about calls that do not work in a sandbox."""
     for node in _calls(tree):
         if isinstance(node.func, ast.Name) and node.func.id in _CANNOT:
             report.warn(node, f"{_CANNOT[node.func.id].capitalize()}.")

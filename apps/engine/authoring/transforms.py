@@ -1,4 +1,4 @@
-"""Validate the text of a Python transform: a function `transform(record)` that answers something."""
+"""Validate the code of a Python transform: a function `transform(record)` that returns a value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Scope = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def validate(code: str) -> Report:
-    """The report, of which only the messages are filled. Never raises for what is in `code`."""
+    """Return a report with messages only. Never raises because of the contents of `code`."""
     report = Report()
     with text.bounded(report):
         tree = text.parsed(code, report)
@@ -27,7 +27,7 @@ def validate(code: str) -> Report:
 def _read(tree: ast.Module, report: Report) -> None:
     for name in imports.check(tree, report).values():
         if name.partition(".")[0] in WITHOUT_NETWORK:
-            report.warn(tree.body[0], f"{name} will reach nothing: a transform has no network.")
+            report.warn(tree.body[0], f"{name} cannot connect: a transform has no network access.")
     _check(tree, report)
     text.warn_of_what_cannot_work(tree, report)
 
@@ -40,16 +40,16 @@ def _check(tree: ast.Module, report: Report) -> None:
         return
     function = found[-1]
     if isinstance(function, ast.AsyncFunctionDef):
-        report.error(function, "transform is a plain function: leave async out.")
+        report.error(function, "transform must be a plain function: remove async.")
     if not _takes_one(function.args):
-        report.error(function, "transform takes one argument: def transform(record).")
+        report.error(function, "transform must take one argument: def transform(record).")
     if not _answers(function):
         message = "transform returns nothing, which drops every record: end it with return record."
         report.error(function, message)
 
 
 def _binds(tree: ast.Module) -> bool:
-    """Whether the name comes from an assignment or an import, which only running it can tell more of."""
+    """Whether an assignment or an import binds the name, so that only running the code would show what it is."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == NAME for target in node.targets
@@ -79,7 +79,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _own(function: Scope) -> Iterator[ast.AST]:
-    """What runs when it is called, without the functions inside it."""
+    """Return the statements of a function without those of nested functions."""
     left: list[ast.AST] = list(function.body)
     while left:
         node = left.pop()

@@ -1,6 +1,6 @@
-"""Validate the text of a custom source: syntax, imports, structure, streams, settings, hosts.
+"""Validate the code of a custom source: syntax, imports, structure, streams, settings, hosts.
 
-A help for its author, never a wall: what the code may do is decided by the sandbox.
+This helps the author; it is not a security boundary. The sandbox decides what the code may do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BIZON_METHODS = (
 
 
 def validate(code: str) -> Report:
-    """The report. Never raises for what is in `code`."""
+    """Return the report. Never raises because of the contents of `code`."""
     report = Report()
     with text.bounded(report):
         tree = text.parsed(code, report)
@@ -42,7 +42,9 @@ def _read(tree: ast.Module, report: Report) -> None:
     if not found:
         report.error(None, "There is no source class; derive one from drover.RestSource or Source.")
     for extra in found[1:]:
-        report.error(extra.node, "A custom source has exactly one source class; this is another.")
+        report.error(
+            extra.node, "A custom source must have exactly one source class; this is a second one."
+        )
     if found:
         _describe(found[0], classes, report)
     report.hosts = hosts.asked_for(tree, found[0] if found else None, report)
@@ -62,11 +64,11 @@ def _require_methods(source: SourceClass, report: Report) -> None:
     if source.contract == "bizon":
         for name in BIZON_METHODS:
             if not source.has(name):
-                report.error(source.node, f"AbstractSource asks for a method {name}.")
+                report.error(source.node, f"AbstractSource requires a method {name}.")
     elif source.contract == "source" and not source.has("get"):
-        report.error(source.node, "A Source defines get(pagination).")
+        report.error(source.node, "A Source must define get(pagination).")
     elif source.contract == "rest" and source.value("base_url") is None:
-        report.error(source.node, 'A RestSource says its base_url = "https://…".')
+        report.error(source.node, 'A RestSource must define base_url = "https://…".')
     get = source.method("get")
     if get is not None and len(get.args.args) < 2 and get.args.vararg is None:
-        report.error(get, "get takes the pagination: def get(self, pagination=None).")
+        report.error(get, "get must take the pagination: def get(self, pagination=None).")

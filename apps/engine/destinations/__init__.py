@@ -1,4 +1,4 @@
-"""Every destination kind and the module that holds it. Importing this imports none of them."""
+"""Every kind of destination and its module. Importing this package does not import those modules."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ DESTINATIONS: dict[str, str] = {
 
 
 def load(kind: str) -> ModuleType:
-    """The module of a destination kind: `Destination`, `Config`, `KIND`, `TITLE`, ... Raises KeyError."""
+    """Import the module of a destination kind: `Destination`, `Config`, `KIND`, `TITLE`, ... Raises KeyError."""
     return importlib.import_module(DESTINATIONS[kind])

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A staged batch. `id` is unique per try of staging it, so a late writer of a lost lease never collides.
+    """A staged batch.
 
+    Each attempt to stage it has a new `id`, so writes of an attempt that lost its lease cannot collide.
     `first` and `last` are the engine's iteration numbers, inclusive; `rows` counts records.
     """
 
@@ -30,9 +31,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What became visible: rows published now, and files when the destination makes files.
+    """The result of publishing: rows published now, and files if the destination writes files.
 
-    `withdrawn` is the prefix of files of earlier publications that are gone or are this one's now.
+    `withdrawn` is the prefix of previously published files that are deleted or now belong to this publication.
     """
 
     rows: int
@@ -41,11 +42,11 @@ class Publication:
 
 
 class Destination(ABC):
-    """One destination kind, bound to one job.
+    """One kind of destination, bound to one job.
 
-    The order of calls is `open(committed)`, then `stage` many times, then `publish(committed)`;
-    the engine commits its cursor and the batch's id together after each `stage` returns.
-    A batch whose id was never committed must never be published, whoever staged it and whenever.
+    The order of calls is `open(committed)`, then `stage` many times, then `publish(committed)`. The engine
+    commits its cursor and the batch's id together after each `stage` returns. A batch whose id was never
+    committed must never be published.
     """
 
     Config: ClassVar[type[BaseModel]]
@@ -72,30 +73,30 @@ class Destination(ABC):
 
     @abstractmethod
     def open(self, committed: Sequence[Batch]) -> None:
-        """Prepare staging for the job and remove everything staged that is not in `committed` (roll back)."""
+        """Prepare staging for the job and remove all staged batches that are not in `committed` (roll back)."""
 
     @abstractmethod
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
-        """Write the frame where readers do not look; it survives a crash once this returns."""
+        """Write the frame to staging, where readers do not see it. It must survive a crash once this returns."""
 
     @abstractmethod
     def publish(self, committed: Sequence[Batch]) -> Publication:
-        """Make exactly the committed batches visible at once, replace, append or merge by `spec.write_mode`.
+        """Make exactly the committed batches visible at once: replace, append or merge by `spec.write_mode`.
 
-        Idempotent by `job_id`: a second call, also after a crash in the first, changes nothing and
-        answers the same publication.
+        Idempotent by `job_id`: a second call, also after a crash in the first, changes nothing and returns the
+        same publication.
         """
 
     @abstractmethod
     def abandon(self) -> None:
-        """Remove all staging of the job (the sync was reset)."""
+        """Remove everything the job has staged (the sync was reset)."""
 
     def forget_older(self) -> None:  # noqa: B027 - most remember a bounded number
-        """Forget earlier publications of this pipeline, once this job's is there.
+        """Delete the records of earlier publications of this pipeline, once this job is published.
 
-        A pipeline has one unfinished job at a time, so none of them is asked for again. What others
-        published to the same place stays.
+        A pipeline has one unfinished job at a time, so older records are not needed again. Records of other
+        pipelines stay.
         """
 
     def close(self) -> None:  # noqa: B027 - most destinations hold nothing
-        """Release connections."""
+        """Close connections."""

@@ -14,7 +14,7 @@ Step = tuple[str, Callable[[], str]]
 
 
 def run_steps(steps: Iterable[Step]) -> Iterator[CheckStep]:
-    """Yield each step's result; an action answers what it found, or raises what is EXPECTED."""
+    """Yield each step's result. A step returns its message, or raises one of the EXPECTED exceptions."""
     for name, action in steps:
         began = time.perf_counter()
         try:
@@ -27,13 +27,13 @@ def run_steps(steps: Iterable[Step]) -> Iterator[CheckStep]:
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """The step that finds the host's addresses and judges them."""
+    """The step that resolves the host and checks its addresses against the egress policy."""
     addresses = check_host(host, port, allow_private=allow_private)
     return f"{host} is {', '.join(addresses[:3])}"
 
 
 def connect(host: str, port: int, *, allow_private: bool, seconds: float = 10.0) -> str:
-    """The step that opens a TCP connection to a judged address. Raises DestinationError."""
+    """The step that opens a TCP connection to a checked address. Raises DestinationError."""
     reason = ""
     for address in check_host(host, port, allow_private=allow_private):
         try:

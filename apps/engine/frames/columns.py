@@ -1,11 +1,11 @@
-"""The column types Drover moves, and how two of them widen to one that loses no value.
+"""Drover's column types, and how two of them widen to a type that loses no value.
 
     null -> anything
     integer -> number -> string      integer -> decimal -> string
     date -> timestamp -> string      everything else -> string
 
-Integers beyond +-2**53 never become floats, decimals never become more than 38 digits, and a
-timestamp with a zone never loses it: those columns become strings holding the exact text.
+Integers beyond +-2**53 never become floats, decimals never exceed 38 digits, and a timestamp never
+loses its time zone: such columns become strings with the exact text instead.
 Nested lists and objects are columns of JSON text.
 """
 
@@ -18,14 +18,14 @@ from typing import Any, Literal
 
 import polars as pl
 
-EXACT_INTEGERS = 2**53  # every integer up to here, of either sign, is exactly a float
-DECIMAL_DIGITS = 38  # what 128-bit decimals hold
+EXACT_INTEGERS = 2**53  # every integer up to this one, positive or negative, is exactly a float
+DECIMAL_DIGITS = 38  # the precision of 128-bit decimals
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
 
 
 class ColumnType(StrEnum):
-    """What a column holds; `null` means that no value was seen yet."""
+    """The type of a column; `null` means that the column has had no values yet."""
 
     NULL = "null"
     BOOLEAN = "boolean"
@@ -35,8 +35,8 @@ class ColumnType(StrEnum):
     STRING = "string"
     JSON = "json"
     DATE = "date"
-    TIMESTAMP = "timestamp"  # without a zone
-    INSTANT = "instant"  # with a zone, kept in UTC
+    TIMESTAMP = "timestamp"  # without time zone
+    INSTANT = "instant"  # with time zone, kept in UTC
     TIME = "time"
     BINARY = "binary"
 
@@ -69,10 +69,10 @@ FIELD_TYPES: dict[ColumnType, FieldType] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's type and what was seen that decides how it may widen.
+    """A column's type, and what was seen in it that decides how it may widen.
 
-    `scale` and `digits` are the most digits seen after and before the point (integers and
-    decimals); `exact` is false once an integer was seen that no float equals.
+    `scale` and `digits` are the most digits seen after and before the decimal point (integers and decimals);
+    `exact` is false once an integer was seen that no float equals.
     """
 
     type: ColumnType
@@ -91,7 +91,7 @@ class Column:
         return FIELD_TYPES.get(self.type, "string")
 
     def widen(self, other: Column) -> Column:
-        """The narrowest column that holds every value of both."""
+        """Return the narrowest column that holds every value of both."""
         if self.type is ColumnType.NULL:
             return other
         if other.type is ColumnType.NULL:
@@ -135,7 +135,7 @@ def _holding(seen: Column, types: set[ColumnType]) -> Column:
 
 
 def column_of(dtype: pl.DataType) -> Column:
-    """The column a conformed frame's dtype stands for (JSON text counts as string).
+    """Return the column for the dtype of a conformed frame (JSON text counts as string).
 
     Raises TypeError for a dtype that no conformed frame has.
     """
@@ -148,7 +148,7 @@ def column_of(dtype: pl.DataType) -> Column:
 
 
 def cast(series: pl.Series, target: pl.DataType) -> pl.Series:
-    """Cast along a widening; raises polars.exceptions.InvalidOperationError if a value does not fit."""
+    """Cast to a wider type. Raises polars.exceptions.InvalidOperationError if a value does not fit."""
     if series.dtype == target:
         return series
     if target != pl.String() or series.dtype == pl.Null():
@@ -157,7 +157,7 @@ def cast(series: pl.Series, target: pl.DataType) -> pl.Series:
 
 
 class InexactCast(Exception):
-    """A value of the column would change under the wanted type; the column must become text."""
+    """A value of the column would change in the wanted type; the column must become text."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -165,7 +165,7 @@ class InexactCast(Exception):
 
 
 def cast_exactly(series: pl.Series, target: pl.DataType) -> pl.Series:
-    """Cast data whose values were not all seen by the schema that chose the target. Raises InexactCast."""
+    """Cast data that may contain values the schema has not seen. Raises InexactCast."""
     try:
         made = cast(series, target)
     except pl.exceptions.PolarsError as error:
@@ -178,7 +178,7 @@ def cast_exactly(series: pl.Series, target: pl.DataType) -> pl.Series:
 
 
 def fitted(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
-    """The frame in the target's columns, nulls in those it lacks. Raises InexactCast."""
+    """Return the frame with the target's columns, with nulls in those it lacks. Raises InexactCast."""
     return pl.DataFrame(
         {
             name: cast_exactly(frame[name], dtype)
@@ -190,7 +190,7 @@ def fitted(frame: pl.DataFrame, target: pl.Schema) -> pl.DataFrame:
 
 
 def as_text(series: pl.Series) -> pl.Series:
-    """Exact text: ISO 8601 for times, `true`/`false`, base64 for bytes, shortest round trip for floats."""
+    """Convert to exact text: ISO 8601 for times, `true`/`false`, base64 for bytes, shortest round trip for floats."""
     if series.dtype.is_temporal():
         return series.dt.to_string("iso:strict")
     if series.dtype == pl.Binary():

@@ -1,7 +1,7 @@
 """Decode pages of records to typed polars frames, batch by batch, under one schema that only widens.
 
-A `StreamSchema` remembers the columns of a stream across batches and restarts. Every record of a
-page ends in the frame or among the rejected, never nowhere: read == frame.height + len(rejected).
+A `StreamSchema` keeps the columns of a stream across batches and restarts. Every record of a page is
+either in the frame or rejected: read == frame.height + len(rejected).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MAX_NAME_BYTES = 1024
 
 Record = Mapping[str, Any]
 
-_sample = reprlib.Repr()  # its limits are arguments only from Python 3.12
+_sample = reprlib.Repr()  # orjson accepts such limits as arguments only from Python 3.12 on.
 _sample.maxdict, _sample.maxstring, _sample.maxother, _sample.maxlevel = 8, 60, 60, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that no typed row can stand for: why, and the beginning of its text."""
+    """A record that cannot become a typed row: the reason, and the beginning of its text."""
 
     reason: str
     sample: str
@@ -52,22 +52,22 @@ class StreamSchema:
         self.columns: dict[str, Column] = dict(columns or {})
 
     def decode(self, rows: Sequence[Any]) -> Decoded:
-        """Type a page of dicts, or of objects whose `data` is one, and widen the schema to hold it."""
+        """Convert a page of dicts, or of objects with a dict as `data`, and widen the schema to hold it."""
         records, rejected = _records(rows)
         typed = self._typed(records, rejected)
         return Decoded(self._conformed(typed), rejected)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Bring a frame of any dtypes to the stream's columns, widening the schema to hold it.
+        """Convert a frame of any dtypes to the stream's columns, widening the schema to hold it.
 
-        Raises ContractError when the stream would get more than MAX_COLUMNS columns.
+        Raises ContractError if the stream would have more than MAX_COLUMNS columns.
         """
         if len(self.columns.keys() | set(frame.columns)) > MAX_COLUMNS:
             raise ContractError(f"The stream has more than {MAX_COLUMNS:,} columns")
         return self._conformed([normal_series(series) for series in frame.iter_columns()])
 
     def fields(self) -> tuple[FieldInfo, ...]:
-        """The columns in the words of the catalogue."""
+        """Return the columns as the catalogue describes them."""
         return tuple(FieldInfo(name, column.field_type) for name, column in self.columns.items())
 
     def to_json(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class StreamSchema:
         return cls({item["name"]: Column.from_json(item) for item in value["columns"]})
 
     def _typed(self, records: list[Record], rejected: list[Rejected]) -> list[Typed]:
-        """One series per column; records that do not fit move to `rejected`."""
+        """Return one series per column; records that do not fit are moved to `rejected`."""
         try:
             return self._inferred(records)
         except (Unrepresentable, UnicodeError):
@@ -89,7 +89,7 @@ class StreamSchema:
     def _inferred(self, records: list[Record]) -> list[Typed]:
         names, complete = _names(records)
         if len(self.columns.keys() | set(names)) > MAX_COLUMNS or not all(map(_nameable, names)):
-            raise Unrepresentable("a column cannot be made")
+            raise Unrepresentable("a column cannot be created")
         if complete:
             return [series_of(name, list(map(itemgetter(name), records))) for name in names]
         return [series_of(name, [record.get(name) for record in records]) for name in names]
@@ -97,7 +97,9 @@ class StreamSchema:
     def _sift(self, records: Iterable[Record], rejected: list[Rejected]) -> list[Record]:
         kept, names = [], set(self.columns)
         for record in records:
-            reason = _too_wide(names, record) or _unfit(record)  # the second looks at each field
+            reason = _too_wide(names, record) or _unfit(
+                record
+            )  # the second check examines each field
             if reason:
                 rejected.append(Rejected(reason, _sample.repr(record)))
                 continue
@@ -123,7 +125,7 @@ class StreamSchema:
 
 
 def _records(rows: Sequence[Any]) -> tuple[list[Record], list[Rejected]]:
-    """Unwrap source records; what is not an object with at least one field is rejected."""
+    """Unwrap source records. Anything that is not an object with at least one field is rejected."""
     if set(map(type, rows)) == {dict} and all(rows):
         return list(rows), []
     records: list[Record] = []
@@ -139,7 +141,7 @@ def _records(rows: Sequence[Any]) -> tuple[list[Record], list[Rejected]]:
 
 
 def _names(records: list[Record]) -> tuple[list[str], bool]:
-    """Column names in order of appearance, and whether every record has all of them."""
+    """Return the column names in order of appearance, and whether every record has all of them."""
     if not records:
         return [], True
     names = dict.fromkeys(chain.from_iterable(records))
@@ -148,17 +150,17 @@ def _names(records: list[Record]) -> tuple[list[str], bool]:
 
 def _nameable(name: Any) -> bool:
     try:
-        # PostgreSQL stores no NUL, also not in JSON, which is where the columns of a stream are kept.
+        # PostgreSQL cannot store NUL, not even in JSON, where the columns of a stream are stored.
         return type(name) is str and "\0" not in name and len(name.encode()) <= MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
 
 
 def _unfit(record: Record) -> str | None:
-    """Why this record alone cannot be a row."""
+    """Return the reason why this record cannot be a row, or None."""
     for name, value in record.items():
         if not _nameable(name):
-            return "a field's name is not text that a column can have"
+            return "a field's name cannot be a column name"
         try:
             series_of(name, [value])
         except UnicodeError:

@@ -1,4 +1,4 @@
-"""How many values a JSON text holds, counted before it is parsed: `{}` is 2 bytes of text and 64 of memory."""
+"""Count the values of a JSON text before it is parsed: `{}` is 2 bytes of text and 64 bytes of memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 
 from apps.engine.failures import SourceError
 
-MOST = 5_000_000  # values; as objects of one field each they take a gigabyte
-# The quantifiers are possessive and a string may lack its end, so that no byte is looked at twice.
+MOST = 5_000_000  # values; as objects of one field each they use a gigabyte
+# The quantifiers are possessive and a string's end is optional, so that no byte is matched twice.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class TooManyValues(SourceError):
-    """The source sends more values at once than fit in memory; trying again unchanged cannot help."""
+    """The source sends more values at once than fit in memory; retrying without changes cannot help."""
 
     retryable = False
 
@@ -23,17 +23,17 @@ class TooManyValues(SourceError):
 
 
 def require_few(text: bytes, most: int = MOST) -> None:
-    """Raises TooManyValues."""
+    """Raise TooManyValues if the text has more than `most` values."""
     if count(text, most) > most:
         raise TooManyValues(most)
 
 
 def count(text: bytes, enough: int = MOST) -> int:
-    """At least as many as the text holds. Exact, keys of objects apart, where it would be more than `enough`."""
+    """Return an upper bound of the number of values. Beyond `enough` the count is exact, except for object keys."""
     found = _marks(text)
     return found if found <= enough else _marks(_STRINGS.sub(b"", text))
 
 
 def _marks(text: bytes) -> int:
-    """A value comes first, or after one of these."""
+    """Count the characters after which a value can follow, plus one."""
     return 1 + text.count(b",") + text.count(b"[") + text.count(b"{")

@@ -1,4 +1,4 @@
-"""Rows of a frame as JSON that people and browsers read without losing a digit."""
+"""Convert the rows of a frame to JSON that people and browsers can read without losing digits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-EXACT = 2**53  # integers beyond it are strings: JavaScript would round them
+EXACT = 2**53  # Larger integers become strings, because JavaScript would round them.
 
 
 def shown_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """RFC 3339 times, decimals and large integers as strings, bytes as base64, NaN and infinities as null."""
+    """Times become RFC 3339, decimals and large integers strings, bytes base64, NaN and infinities null."""
     columns = {series.name: _shown(series) for series in frame.get_columns()}
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]

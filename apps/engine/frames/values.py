@@ -1,4 +1,4 @@
-"""Turn a column of Python values into one typed series, without losing any of them."""
+"""Convert a column of Python values to one typed series, without losing any of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Typed = tuple[pl.Series, Column]
 _NESTED = {list, dict, tuple}
 _PLAIN = {bool, int, float, str, Decimal, date, datetime, time, timedelta, bytes, UUID} | _NESTED
 _JSON_OPTIONS = orjson.OPT_NON_STR_KEYS
-_CALENDAR = {  # beyond it neither Python nor most databases read what others write
+_CALENDAR = {  # Python and most databases cannot read later years.
     True: (date(1, 1, 1), date(9999, 12, 31)),
     False: (
         datetime.fromisoformat("0001-01-01"),
@@ -44,7 +44,7 @@ class Unrepresentable(ValueError):
 
 
 def series_of(name: str, values: Sequence[Any]) -> Typed:
-    """Infer the narrowest column for the values. Raises Unrepresentable or UnicodeError."""
+    """Convert the values to the narrowest column. Raises Unrepresentable or UnicodeError."""
     kinds = set(map(type, values))
     kinds.discard(type(None))
     if not kinds <= _PLAIN:
@@ -120,7 +120,7 @@ def _decimals(name: str, values: Sequence[Any]) -> Typed | None:
 
 
 def _digits(value: int | Decimal) -> tuple[int, int]:
-    """Digits before and after the point; NaN and infinities count as too many."""
+    """Return the digits before and after the decimal point; NaN and infinities count as too many."""
     if isinstance(value, int):
         return (len(str(abs(value))), 0) if abs(value) < 10**DECIMAL_DIGITS else (99, 0)
     if not value.is_finite():
@@ -177,7 +177,7 @@ def in_calendar(series: pl.Series) -> bool:
 
 
 def normal_series(series: pl.Series) -> Typed:
-    """Bring a series of any polars dtype to one of Drover's column types."""
+    """Convert a series of any polars dtype to one of Drover's column types."""
     dtype = series.dtype
     if dtype.is_integer():
         return _normal_integers(series)
@@ -240,7 +240,7 @@ def _whole_microseconds(series: pl.Series) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """The built-in value that a subclass or a look-alike stands for. Raises Unrepresentable."""
+    """Return the built-in value for an instance of a subclass or a similar type. Raises Unrepresentable."""
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, Enum):
@@ -251,7 +251,7 @@ def plain(value: Any) -> Any:
         return dict(value)
     if isinstance(value, (Set, list, tuple)):
         return list(value)
-    if isinstance(value, datetime):  # before date: every datetime is a date
+    if isinstance(value, datetime):  # Test before date: every datetime is also a date.
         return datetime.fromisoformat(value.isoformat())
     for base in (int, float, str, bytes, Decimal, date, time, timedelta, UUID):
         if isinstance(value, base):
@@ -270,7 +270,7 @@ def _as_base(base: type, value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    """The exact text of a value in a column of mixed types. Raises Unrepresentable."""
+    """Return the exact text of a value in a column of mixed types. Raises Unrepresentable."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -295,12 +295,12 @@ def text(value: Any) -> str:
 def _integer_text(value: int) -> str:
     try:
         return str(value)
-    except ValueError as error:  # Python refuses to print integers of more than 4,300 digits
+    except ValueError as error:  # Python refuses to convert integers of more than 4,300 digits.
         raise Unrepresentable("an integer has too many digits") from error
 
 
 def json_text(value: Any) -> str:
-    """JSON of a nested value; numbers that JSON lacks are written as the strings NaN, inf, -inf."""
+    """Return the JSON of a nested value; NaN and infinities become the strings NaN, inf, -inf."""
     try:
         encoded = orjson.dumps(value, default=text, option=_JSON_OPTIONS)
     except orjson.JSONEncodeError:  # integers beyond 64 bits, deep nesting, lone surrogates

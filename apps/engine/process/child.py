@@ -1,4 +1,4 @@
-"""What a forked child does: read its request, do it, say how it ended."""
+"""The code of a forked child: read the request, do the work, report the result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MAX_REQUEST = 32 << 20  # bytes
 MAX_LOG_MESSAGE = 8_000  # characters
 EXIT_PARENT_GONE = 74  # EX_IOERR of sysexits.h
 
-# What can be called, and the module whose function it is.
+# The functions that can be called, and their modules.
 CALLS = {
     "check": "apps.engine.connect",
     "discover": "apps.engine.connect",
@@ -56,7 +56,7 @@ _LEVELS: dict[str, LogLevel] = {
 
 
 class Channel:
-    """The pipe to the supervisor. Lines are whole whichever thread writes them."""
+    """The pipe to the supervisor. Lines are written whole, from whichever thread."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -64,7 +64,7 @@ class Channel:
         self._closed = False
 
     def close(self) -> None:
-        """Nothing more will be said: whoever listens need not wait until this process is taken apart."""
+        """Close the pipe: no message follows, so the reader need not wait for this process to exit."""
         with self._lock:
             os.close(self._fd)
             self._closed = True
@@ -73,16 +73,16 @@ class Channel:
         line = memoryview(encode(message))
         with self._lock:
             if self._closed:
-                return  # a thread that outlives the run
+                return  # A thread outlived the run.
             try:
                 while line:
                     line = line[os.write(self._fd, line) :]
             except BrokenPipeError:
-                os._exit(EXIT_PARENT_GONE)  # nobody is left to report to; the checkpoint stands
+                os._exit(EXIT_PARENT_GONE)  # The reader is gone; the last checkpoint remains valid.
 
 
 def serve(request_fd: int, events_fd: int) -> None:
-    """Do what the request on `request_fd` asks and report on `events_fd`. Returns when all is said."""
+    """Do the work that the request on `request_fd` asks for, reporting on `events_fd`. Returns when it is done."""
     channel = Channel(events_fd)
     stop = threading.Event()
 
@@ -97,7 +97,7 @@ def serve(request_fd: int, events_fd: int) -> None:
             _run(RunSpec.from_json(request["spec"]), channel, stop)
         else:
             _call(request["name"], request["payload"], channel)
-    except Exception as error:  # the edge of the process
+    except Exception as error:  # outermost handler of the process
         channel.send(classify(error, side="state", redactor=Redactor()))
     _flush_standard_streams()
     channel.close()
@@ -122,7 +122,7 @@ def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
 
 
 def _say_why(failed: Failed) -> None:
-    """The log says how an attempt ended, because the run may go on with another."""
+    """Log how the attempt ended, because the run may continue with another attempt."""
     if failed.failure_class is FailureClass.CANCELLED:
         logger.info("Stopped: {}", failed.message)
         return
@@ -136,7 +136,7 @@ def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
     _log_to(channel, redactor, "warning")
     try:
         answer = _callable(name)(payload)
-    except Exception as error:  # the edge of the call
+    except Exception as error:  # outermost handler of the call
         side: Side = "destination" if payload.get("role") == "destination" else "source"
         channel.send(classify(error, side=side, redactor=redactor))
         return
@@ -145,7 +145,7 @@ def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
 
 def _callable(name: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
     if name not in CALLS:
-        raise ProtocolError(f"There is no call {name!r}.")
+        raise ProtocolError(f"There is no function {name!r}.")
     found: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     found = getattr(importlib.import_module(CALLS[name]), name)
     return found
@@ -161,12 +161,12 @@ def _read_request(fd: int) -> Mapping[str, Any]:
     os.close(fd)
     request: Mapping[str, Any] = orjson.loads(b"".join(parts))
     if request.get("v") != VERSION:
-        raise ProtocolError("The request is of another protocol version.")
+        raise ProtocolError("The request has another protocol version.")
     return request
 
 
 def _log_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
-    """Everything anyone logs in this process becomes a `LogLine` without secrets."""
+    """Send everything that is logged in this process as `LogLine`s without secrets."""
 
     def say(name: str, text: str, fields: Mapping[str, Any]) -> None:
         channel.send(
@@ -193,7 +193,7 @@ def _log_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
 
 
 class _Forward(logging.Handler):
-    """Standard logging, into the same lines."""
+    """Forwards records of standard logging as the same log lines."""
 
     def __init__(self, say: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a freshly forked child gives up before it sees a secret."""
+"""Drop the privileges of a freshly forked child before it gets any secret."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ KEPT_VARIABLES = (
 )
 TUNING = {
     "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
-    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # no thread may run before a fork
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # Prevents threads before a fork.
     "MALLOC_ARENA_MAX": "2",
-    "MIMALLOC_ARENA_RESERVE": "65536",  # KiB; its usual GiB at once would count against the limit
+    "MIMALLOC_ARENA_RESERVE": "65536",  # KiB; the default of one GiB would count against the limit
     "OMP_NUM_THREADS": "1",
     "POLARS_MAX_THREADS": "2",
     "_RJEM_MALLOC_CONF": "background_thread:false,dirty_decay_ms:500,muzzy_decay_ms:-1",
 }
-KILLED_FIRST = "500"  # oom_score_adj: the kernel takes a run before the worker that supervises it
+KILLED_FIRST = "500"  # oom_score_adj: the kernel kills a run before the worker that supervises it
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def environment() -> dict[str, str]:
-    """The whole environment of the fork server and of every child."""
+    """Return the whole environment of the fork server and of every child."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return {"PATH": os.defpath, "LANG": "C.UTF-8", **kept, **TUNING}
 
 
 def confine(request_fd: int, events_fd: int, stderr_fd: int) -> None:
-    """A session of its own, no inherited descriptor, no core dump, and death with the fork server.
+    """Start a new session, close inherited descriptors, disable core dumps, and die with the fork server.
 
     Raises OSError when the kernel refuses.
     """
@@ -53,20 +53,20 @@ def confine(request_fd: int, events_fd: int, stderr_fd: int) -> None:
     os.setsid()
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # the server died before the kernel was told to tell us
+        os._exit(1)  # The server died before PR_SET_PDEATHSIG was in effect.
     _reset_signals()
     _keep_only(request_fd, events_fd, stderr_fd)
     _scrub_environment()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with open("/proc/self/oom_score_adj", "w") as file:
         file.write(KILLED_FIRST)
-    _prctl(PR_SET_DUMPABLE, 0)  # neither a debugger nor /proc of another user reads our memory
+    _prctl(PR_SET_DUMPABLE, 0)  # Neither a debugger nor another user can read our memory.
 
 
 def limit(limits: ChildLimits) -> None:
-    """From here on more address space is a MemoryError, and more CPU time the end by SIGXCPU.
+    """Limit address space (MemoryError when exceeded) and CPU time (SIGXCPU when exceeded).
 
-    Only the soft limits: a sandbox is a child of this process and has limits of its own.
+    Only the soft limits are set: a sandbox is a child of this process and has its own limits.
     """
     _lower(resource.RLIMIT_AS, limits.memory)
     if limits.cpu_seconds is not None:
@@ -108,7 +108,7 @@ def _close(fd: int) -> None:
     try:
         os.close(fd)
     except OSError:
-        return  # the descriptor of the listing itself
+        return  # the descriptor of the directory listing itself
 
 
 def _scrub_environment() -> None:

@@ -1,4 +1,4 @@
-"""Talk with one child: hand it the request, hear its events, stop it, and tell how it ended."""
+"""Talk to one child: send the request, receive its events, stop it, and report how it ended."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from apps.engine.process.protocol import LineReader, Message, ProtocolError, Res
 from apps.engine.reporting.redaction import Redactor
 
 GRACE = 5.0  # seconds between the request to stop and the kill
-UNKILLABLE = 3.0  # seconds after the kill before a process stuck in the kernel is given up
+UNKILLABLE = 3.0  # seconds after the kill before we stop waiting for a process stuck in the kernel
 _NO_MEMORY = re.compile(
     r"memory allocation of \d+ bytes failed|bad_alloc|MemoryError|Cannot allocate memory"
 )
 
 
 class Conversation:
-    """One child from request to exit. Not thread-safe: it belongs to the thread that runs it."""
+    """One child from request to exit. Not thread-safe: only the thread that runs it may use it."""
 
     def __init__(self, server: ForkServerProcess, request: bytes, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -69,14 +69,16 @@ class Conversation:
 
     @property
     def over(self) -> bool:
-        """It has said its last word, or ended without one and was heard out, or cannot be killed."""
+        """Whether nothing more will be received: the result has arrived, the child has exited, or it cannot be
+        killed.
+        """
         if self._give_up_at is not None and time.monotonic() > self._give_up_at:
             return True
         ended = self.last_word is not None or self._child.ended.is_set()
         return ended and not self._pipes.is_open(self._events_fd)
 
     def stop(self) -> None:
-        """Ask it to stop at its next checkpoint; it is killed when it does not."""
+        """Ask the child to stop at its next checkpoint. It is killed if it does not stop in time."""
         if self._kill_at is None:
             self._server.signal(self._child, signal.SIGTERM)
             self._kill_at = time.monotonic() + GRACE
@@ -87,7 +89,10 @@ class Conversation:
         self._give_up_at = self._give_up_at or time.monotonic() + UNKILLABLE
 
     def listen(self, seconds: float) -> Iterator[Message]:
-        """What it says within `seconds`, as it says it. Garbage kills it and is its last word."""
+        """Yield the messages that arrive within `seconds`.
+
+        An invalid message ends the conversation and kills the child.
+        """
         self._enforce_grace()
         was_over = self._child.ended.is_set()
         if self._pipes.are_all_forgotten:
@@ -102,14 +107,16 @@ class Conversation:
             yield from self._hear_rest()
 
     def outcome(self) -> Outcome | Result:
-        """How it ended. A child without a last word has crashed."""
+        """Return the child's result. A child that sent none has crashed."""
         if self.last_word is not None:
             return self.last_word
         return _ended(self._child, tuple(self._tail))
 
     @property
     def cut_off(self) -> bool:
-        """It never started, was killed from outside or broke the protocol: not what it was asked ended it."""
+        """Whether the child did not start, was killed from outside or broke the protocol, so the request is not to
+        blame.
+        """
         child, status = self._child, self._child.status
         if self.last_word is not None:
             return self._garbled
@@ -118,12 +125,12 @@ class Conversation:
         )
         return child.refused is not None or status is None or killed
 
-    # hearing
+    # Receiving.
 
     def _hear_events(self) -> Iterator[Message]:
         data = self._pipes.read(self._events_fd)
         if data == b"":
-            yield from self._hear_standard()  # what it printed before
+            yield from self._hear_standard()  # Read what it printed before.
         if not data:
             return
         try:
@@ -152,7 +159,7 @@ class Conversation:
                 yield LogLine(now.replace("+00:00", "Z"), "info", text, {"stream": "output"})
 
     def _hear_rest(self) -> Iterator[Message]:
-        """After the exit: what is left in the pipes, without waiting for a grandchild to close them."""
+        """Read the rest of the pipes after the exit, without waiting for grandchildren to close them."""
         while self._pipes.is_open(self._events_fd):
             yield from self._hear_events()
             if not self._pipes.can_be_read(self._events_fd):
@@ -166,7 +173,9 @@ class Conversation:
             self.kill()
 
     def _close_all(self) -> None:
-        if self._pipes.is_open(self._request_fd):  # otherwise it was closed after the request
+        if self._pipes.is_open(
+            self._request_fd
+        ):  # Otherwise it was closed after the request was sent.
             os.close(self._request_fd)
         self._pipes.close()
         os.close(self._events_fd)
@@ -174,22 +183,22 @@ class Conversation:
 
 
 def _ended(child: Child, tail: tuple[str, ...]) -> Failed:
-    """Why there was no last word."""
+    """Return the reason why the child sent no result."""
     if child.refused is not None:
         return _crashed("The process could not be started.", (child.refused,))
     if child.orphaned:
-        return _crashed("The engine's fork server ended and took this run with it.", tail)
+        return _crashed("The engine's fork server ended, which also ended this run.", tail)
     if child.status is None:
-        return _crashed("The process does not react to being killed.", tail)
+        return _crashed("The process cannot be killed.", tail)
     if not os.WIFSIGNALED(child.status):
         code = os.WEXITSTATUS(child.status)
-        how = f"The process ended without a last word (exit code {code})."
+        how = f"The process ended without a result (exit code {code})."
         return _out_of_memory(tail) or _crashed(how, (f"exit code {code}", *tail))
     number = os.WTERMSIG(child.status)
     name = signal_name(number)
     tail = (f"signal {number} ({name})", *tail)
     if number == signal.SIGXCPU:
-        message = "The process used all the CPU time it may have."
+        message = "The process used all its CPU time."
         return Failed(FailureClass.TIMEOUT, message, tail, retryable=False)
     if number == signal.SIGKILL:
         hint = " Perhaps the machine ran out of memory."
@@ -198,10 +207,10 @@ def _ended(child: Child, tail: tuple[str, ...]) -> Failed:
 
 
 def _out_of_memory(tail: tuple[str, ...]) -> Failed | None:
-    """Libraries in Rust and C++ end the process where Python raises MemoryError."""
+    """Libraries in Rust and C++ abort the process where Python raises MemoryError."""
     if not any(_NO_MEMORY.search(line) for line in tail):
         return None
-    return Failed(FailureClass.MEMORY, too_much_memory("what it read"), tail, retryable=False)
+    return Failed(FailureClass.MEMORY, too_much_memory("the data it read"), tail, retryable=False)
 
 
 def _crashed(message: str, evidence: tuple[str, ...]) -> Failed:

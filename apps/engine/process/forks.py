@@ -1,4 +1,4 @@
-"""The owner's end of a fork server: start the process, ask it for children, hear of their ends."""
+"""The owner's side of a fork server: start the process, request children, receive their exits."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ QUIT_SECONDS = 3.0
 
 
 class ForkServerGone(Unavailable):
-    """The fork server ended; a new one can be started."""
+    """The fork server has ended; a new one can be started."""
 
 
 class Child:
-    """A forked child as its owner sees it. `status` is what waitpid said, None while unknown."""
+    """A forked child as its owner sees it. `status` is the result of waitpid, None while unknown."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.pid: int | None = None
         self.status: int | None = None
         self.refused: str | None = None
-        self.orphaned = False  # the fork server died, and the kernel killed the child with it
+        self.orphaned = False  # The fork server died, so the kernel killed the child too.
         self.ended = threading.Event()
 
 
 class ForkServerProcess:
-    """One life of a fork server. Thread-safe. With `idle_timeout` (seconds) it ends when unused."""
+    """One fork server process. Thread-safe. With `idle_timeout` (seconds) it ends when unused."""
 
     def __init__(self, *, idle_timeout: float | None, preload: Sequence[str]) -> None:
         self._idle_timeout = idle_timeout
@@ -49,8 +49,8 @@ class ForkServerProcess:
         self._children: dict[int, Child] = {}
         self._last_used = time.monotonic()
         self.ready = threading.Event()
-        self.gone = threading.Event()  # nobody can ask it any more
-        self.buried = threading.Event()  # and it is known why
+        self.gone = threading.Event()  # No more requests are accepted.
+        self.buried = threading.Event()  # The reason for its end is known.
         self._last_words: tuple[str, ...] = ()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,7 +65,7 @@ class ForkServerProcess:
         return self._process.pid
 
     def fork(self, request_fd: int, events_fd: int, stderr_fd: int) -> Child:
-        """A new child that owns the three descriptors. Raises `ForkServerGone`."""
+        """Fork a new child that gets the three descriptors. Raises `ForkServerGone`."""
         with self._lock:
             if self.gone.is_set():
                 raise ForkServerGone("The engine's fork server ended.")
@@ -77,17 +77,19 @@ class ForkServerProcess:
                 socket.send_fds(self._socket, [message], [request_fd, events_fd, stderr_fd])
             except OSError as error:
                 self._children.pop(child.number)
-                raise ForkServerGone("The engine's fork server does not listen.") from error
+                raise ForkServerGone(
+                    "The engine's fork server does not accept requests."
+                ) from error
         return child
 
     def signal(self, child: Child, signum: int) -> None:
-        """Signal the child and everything in its session; nothing when it has ended."""
+        """Signal the child and all processes in its session. Does nothing if the child has ended."""
         message = json.dumps({"op": "signal", "id": child.number, "signal": int(signum)}).encode()
-        with self._lock, contextlib.suppress(OSError):  # no server, no child
+        with self._lock, contextlib.suppress(OSError):  # Without the server there is no child.
             self._socket.send(message)
 
     def close(self) -> None:
-        """End it; it kills its children first."""
+        """End the server, which kills its children first."""
         with self._lock, contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
@@ -118,13 +120,13 @@ class ForkServerProcess:
         with self._lock:
             idle = time.monotonic() - self._last_used > self._idle_timeout
             if idle and not self._children:
-                self.gone.set()  # under the lock: nobody can ask it any more
+                self.gone.set()  # Checked under the lock, so that no request can arrive in between.
                 return True
         return False
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message["op"] == "ready":
-            self._last_used = time.monotonic()  # somebody may be waiting for it
+            self._last_used = time.monotonic()  # Another thread may be waiting for it.
             self.ready.set()
             return
         with self._lock:
@@ -145,7 +147,7 @@ class ForkServerProcess:
             orphans = list(self._children.values())
             self._children.clear()
             self._socket.close()
-        self.ready.set()  # whoever waits shall look
+        self.ready.set()  # Wake up the waiting threads.
         for child in orphans:
             child.orphaned = True
             child.ended.set()
@@ -158,7 +160,7 @@ class ForkServerProcess:
         self.buried.set()
 
     def why_gone(self) -> ForkServerGone:
-        """Its exit code, and its last words as evidence."""
+        """Return the error for its end, with the exit code and its last output as evidence."""
         self.buried.wait(QUIT_SECONDS)
         code = self._process.returncode
         return ForkServerGone(

@@ -1,12 +1,12 @@
-"""A process that has everything imported and does nothing but fork: `python -m apps.engine.process.forkserver FD`.
+"""A process that has imported all modules and only forks: `python -m apps.engine.process.forkserver FD`.
 
-It speaks JSON datagrams on a SOCK_SEQPACKET socket whose other end its owner holds:
+It exchanges JSON datagrams with its owner over a SOCK_SEQPACKET socket:
     owner -> {"op": "fork", "id": 7} with three descriptors: request (read), events (write), stderr (write)
     owner -> {"op": "signal", "id": 7, "signal": 15}
     us    -> {"op": "ready"}, {"op": "forked", "id": 7, "pid": 123},
              {"op": "refused", "id": 7, "error": "..."}, {"op": "exited", "id": 7, "status": 0}
-Signals go through here because only the parent of an unreaped child knows that its id is still its own.
-When the owner is gone every child is killed; when this process dies the kernel kills them.
+Signals are sent by this process because only the parent knows that a child's pid has not been reused.
+When the owner exits, every child is killed; when this process dies, the kernel kills them.
 """
 
 from __future__ import annotations
@@ -32,30 +32,33 @@ PRELOADED = (
     "apps.engine.process.child",
     "psycopg",
 )
-# Behind these are tens of megabytes that most runs never touch; the children that do import them.
+# These modules use tens of megabytes that most runs do not need; the children that need them import them.
 COSTLY = {
     "apps.engine.destinations.duckdb",
     "apps.engine.sources.files",
     "apps.engine.sources.gsheets",
     "apps.engine.sources.kafka",
 }
-# polars parks one thread at import, which owns nothing and is never woken (its spill cleaner).
+# polars starts one thread at import (its spill cleaner), which holds no locks and is never woken.
 HARMLESS_THREADS = {"polars-ooc-clea"}
 EXIT_FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 
 class ThreadsStarted(RuntimeError):
-    """An import started threads; forking now could copy a lock that nobody will ever release."""
+    """An import started threads; a fork could copy a lock that is never released."""
 
 
 def preload(extra: list[str]) -> None:
-    """Import what children need, once; the `extra` first, so that a wrong name is told at once. Raises `ThreadsStarted`."""
+    """Import the modules that children need, `extra` first, so that a wrong name fails at once.
+
+    Raises `ThreadsStarted`.
+    """
     for name in (*extra, *PRELOADED):
         importlib.import_module(name)
     for name in _connectors():
         with contextlib.suppress(ImportError):  # an optional dependency of one connector
             importlib.import_module(name)
-    layers.probe()  # the same for every child, and tens of milliseconds for each that had to ask
+    layers.probe()  # The result is the same for every child, and computing it takes tens of milliseconds.
     paths.readable()
     require_single_thread()
     gc.collect()
@@ -85,14 +88,14 @@ def _other_threads() -> list[str]:
 
 
 class ForkServer:
-    """The loop of the process: requests in, children out, exits back."""
+    """The main loop: receive requests, fork children, report exits."""
 
     def __init__(self, owner: socket.socket) -> None:
         self._owner = owner
         self._children: dict[int, int] = {}  # pid -> id
 
     def serve(self) -> None:
-        """Until the owner is gone."""
+        """Run until the owner exits."""
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, _noticed)
@@ -147,7 +150,9 @@ class ForkServer:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is None:
                 return
-            _signal_group(ended.si_pid, signal.SIGKILL)  # what it left running in its session
+            _signal_group(
+                ended.si_pid, signal.SIGKILL
+            )  # Kill processes that it left running in its session.
             pid, status = os.waitpid(ended.si_pid, 0)
             number = self._children.pop(pid, None)
             if number is not None:
@@ -165,7 +170,9 @@ class ForkServer:
                 time.sleep(0.01)
 
     def _say(self, **message: Any) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the loop will see EOF
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # The main loop will see the end of file.
             self._owner.send(json.dumps(message).encode())
 
 
@@ -173,11 +180,11 @@ def _signal_group(pid: int, signum: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signum)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signum)  # it may not have made its own session yet
+        os.kill(pid, signum)  # The child may not have created its session yet.
 
 
 def _noticed(_signal: int, _frame: FrameType | None) -> None:
-    """Only so that the wake-up descriptor is written to."""
+    """Does nothing: a handler must exist so that the wake-up descriptor is written to."""
 
 
 def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
@@ -194,7 +201,7 @@ def _become_child(request_fd: int, events_fd: int, stderr_fd: int) -> NoReturn:
         traceback.print_exc()
         sys.stderr.flush()
     finally:
-        os._exit(status)  # no finaliser of the server's runs in a child, no thread is waited for
+        os._exit(status)  # Skip the server's finalizers and do not wait for threads in the child.
 
 
 def main(arguments: list[str]) -> None:

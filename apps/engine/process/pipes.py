@@ -1,7 +1,7 @@
-"""Talk with a process through pipes without waiting for any of them, in lines of bounded length.
+"""Non-blocking communication with a process through pipes, in lines of bounded length.
 
-The engine's own children and sandboxed code are both heard this way. Nothing here trusts what it reads: a line is
-cut off at its limit before anybody parses it.
+Used for the engine's own children and for sandboxed code. The input is not trusted: the length of a line is
+checked before the line is parsed.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import selectors
 import signal
 from collections.abc import Callable, Iterator
 
-READ = 1 << 18  # bytes taken from a pipe at a time
-PRINTED_LINE = 8_000  # bytes of a line of standard output that are kept
-SHOWN = 200  # bytes of a line that is too long
+READ = 1 << 18  # bytes read from a pipe at a time
+PRINTED_LINE = 8_000  # bytes kept of a line of standard output
+SHOWN = 200  # bytes kept of a line that is too long
 TAIL = 8  # printed or logged lines kept as evidence
 
 
 class Pipes:
-    """Our ends of the pipes of one process. Whoever opened them closes them, unless `tell` is asked to."""
+    """Our ends of one process's pipes. The caller opens and closes them; `tell` closes its pipe if asked to."""
 
     def __init__(self, *heard: int) -> None:
         self._selector = selectors.DefaultSelector()
@@ -29,7 +29,7 @@ class Pipes:
             self._selector.register(fd, selectors.EVENT_READ)
 
     def tell(self, fd: int, text: bytes, *, then_close: bool = False) -> None:
-        """Write the text piece by piece while `ready` is asked, then forget the pipe."""
+        """Write the text in pieces during calls of `ready`, then forget the pipe."""
         os.set_blocking(fd, False)
         if then_close:
             self._closing.add(fd)
@@ -37,7 +37,7 @@ class Pipes:
         self._selector.register(fd, selectors.EVENT_WRITE)
 
     def ready(self, seconds: float) -> Iterator[int]:
-        """The pipes that have something to read within `seconds`."""
+        """Return the pipes that have data to read within `seconds`."""
         for key, _ in self._selector.select(seconds):
             if key.fd in self._untold:
                 self._write(key.fd)
@@ -45,7 +45,7 @@ class Pipes:
                 yield key.fd
 
     def read(self, fd: int) -> bytes | None:
-        """None when there is nothing now; empty at the end, when the pipe is forgotten."""
+        """Return data, None if there is none now, or empty bytes at the end, when the pipe is forgotten."""
         try:
             data = os.read(fd, READ)
         except BlockingIOError:
@@ -58,7 +58,7 @@ class Pipes:
         return any(key.fd == fd for key, _ in self._selector.select(0))
 
     def is_open(self, fd: int) -> bool:
-        """Whether it has not been forgotten: it is still to be read, or told something."""
+        """Whether the pipe is still in use, for reading or writing."""
         return fd in (self._selector.get_map() or ())
 
     @property
@@ -66,7 +66,7 @@ class Pipes:
         return not self._selector.get_map()
 
     def forget(self, fd: int) -> None:
-        """Neither read it any more nor write the rest of what it was to be told."""
+        """Stop reading the pipe, or discard the rest of what was to be written to it."""
         self._untold.pop(fd, None)
         if self.is_open(fd):
             self._selector.unregister(fd)
@@ -80,7 +80,7 @@ class Pipes:
             text = text[os.write(fd, text) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # nobody reads it; how the process ends says why
+        except BrokenPipeError:  # The reader has exited; the exit status tells why.
             text = text[len(text) :]
         self._untold[fd] = text
         if not text:
@@ -90,19 +90,19 @@ class Pipes:
 
 
 class Lines:
-    """Cuts bytes into lines, and holds at most one unfinished line of `limit` bytes.
+    """Splits bytes into lines, and keeps at most one unfinished line of `limit` bytes.
 
-    `too_long` makes the error that is raised for a longer one, from the beginning of the line.
+    `too_long` creates the error for a longer line, from the beginning of the line.
     """
 
     def __init__(self, limit: int, too_long: Callable[[bytes], Exception]) -> None:
         self._limit = limit
         self._too_long = too_long
         self._held = bytearray()
-        self._searched = 0  # there is no newline before this place
+        self._searched = 0  # there is no newline before this position
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The lines that are complete now, without their newlines."""
+        """Return the lines that are complete now, without their newlines."""
         self._held += data
         while (end := self._held.find(b"\n", self._searched)) >= 0:
             line = bytes(self._held[:end])
@@ -119,13 +119,13 @@ class Lines:
 
 
 class PrintedLines:
-    """Cuts standard output into lines. A line that is too long is shortened: whoever prints breaks no rule."""
+    """Splits standard output into lines. A line that is too long is shortened, because printing is not an error."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """The lines that are complete now; empty `data` is the end."""
+        """Return the lines that are complete now; empty `data` means the end."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > PRINTED_LINE or not data:
             lines, self._rest = [*lines, self._rest], b""

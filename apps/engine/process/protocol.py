@@ -1,7 +1,7 @@
-"""The line protocol between a child process and the supervisor: one JSON object a line, versioned.
+"""The line protocol between a child process and the supervisor: one versioned JSON object per line.
 
 Child to parent:  {"v":1,"type":"progress","read":...}   parent to child: one JSON document, then EOF.
-The reader trusts nothing: an over-long line, another version or an unknown shape is a `ProtocolError`.
+The reader validates everything: a line that is too long, another version or an unknown shape is a `ProtocolError`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ MOST_DECIMAL = 10_000  # bits; Python refuses to write more than 4,300 digits
 
 
 class ProtocolError(EngineError):
-    """The child process said something that is not the line protocol."""
+    """The child process sent something that does not follow the line protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer of a called function (check, discover, preview)."""
+    """The result of a called function (check, discover, preview)."""
 
     value: Mapping[str, Any] = field(default_factory=dict)
 
@@ -91,7 +91,10 @@ _CLASSES = {member.value for member in FailureClass}
 
 
 def encode(message: Message) -> bytes:
-    """One line, newline included. Raises `ProtocolError` when it would be longer than a reader accepts."""
+    """Encode a message as one line with its newline.
+
+    Raises `ProtocolError` if it is longer than a reader accepts.
+    """
     body = {"v": VERSION, "type": _NAMES[type(message)], **asdict(message)}
     try:
         line = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS, default=str)
@@ -103,7 +106,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """The message of one line without its newline. Raises `ProtocolError`."""
+    """Decode one line without its newline. Raises `ProtocolError`."""
     try:
         body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -121,14 +124,14 @@ def decode(line: bytes) -> Message:
 
 
 class LineReader:
-    """Cuts what a child says into lines of at most `limit` bytes."""
+    """Splits a child's output into lines of at most `limit` bytes."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:
         why = f"a line longer than {limit} bytes"
         self._lines = Lines(limit, lambda line: _garbage(why, line))
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The complete lines without the empty ones. Raises `ProtocolError` on a line too long."""
+        """Return the complete lines, without empty ones. Raises `ProtocolError` if a line is too long."""
         return filter(None, self._lines.feed(data))
 
 
@@ -164,7 +167,7 @@ def _garbage(why: str, line: bytes) -> ProtocolError:
 
 
 def _printable(value: Any) -> Any:
-    """Text that UTF-8 can carry and integers that fit: what orjson refuses, made harmless."""
+    """Replace what orjson refuses: invalid Unicode and integers that are too large."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Signs that this process gets on with its work: its supervisor ends a run that shows none for too long.
+"""Report that this process makes progress: its supervisor ends a run that reports none for too long.
 
-Whatever moves data gives a sign in its own thread when it has moved some: a page, bytes of an answer, rows of
-a COPY. No thread does nothing but give signs, so a process that hangs shows none.
+Code that moves data reports it from its own thread after each piece: a page, bytes of a response, rows of a
+COPY. There is no background thread for this, so a process that hangs reports nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from contextlib import contextmanager
 
 from apps.engine.contract import Working
 
-EVERY = 5.0  # seconds between two messages; most signs are not worth one
+EVERY = 5.0  # seconds between two messages; further reports in between are dropped
 
 
 class Signs:
-    """Those of one process. Nobody is told before `tell` is set, as in tests and in questions."""
+    """The activity of one process. Nothing is sent until `tell` is set, as in tests and in calls."""
 
     def __init__(self) -> None:
         self.tell: Callable[[Working], None] | None = None
         self._told = float("-inf")
 
     def moved(self) -> None:
-        """Something moved. Cheap: call it for each piece."""
+        """Report that some data was moved. Cheap enough to call for each piece."""
         now = time.monotonic()
         if self.tell is not None and now - self._told >= EVERY:
             self._told = now
@@ -31,7 +31,7 @@ class Signs:
 
     @contextmanager
     def waiting(self, what: str, seconds: float) -> Iterator[None]:
-        """The block may take `seconds` without a sign: a wait that is meant, or another's long statement."""
+        """The block may take `seconds` without progress: an intended wait, or a long statement of another system."""
         self._say(Working(what, seconds))
         try:
             yield

@@ -1,4 +1,4 @@
-"""How long a child may say nothing before it counts as hung."""
+"""Detect a child that hangs: it has sent no news for too long."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SILENCE = 900.0  # seconds
 
 
 class Watch:
-    """Hears what a child says, and knows until when it has to say something new.
+    """Watches a child's messages, and knows the time by which the next news is due.
 
-    Counts that are repeated although nothing moved are no news: a child tells them from a thread that
-    does not hang along with its source.
+    Repeated counts without a change are not news: a child sends them from a thread that keeps running when its
+    source hangs.
     """
 
     def __init__(self, silence: float) -> None:
-        self.doing = ""  # what it said it would take long for
+        self.doing = ""  # the operation that the child announced as slow
         self._silence = silence
         self._counts: dict[type, Message] = {}
         self._until = time.monotonic() + silence
@@ -39,5 +39,5 @@ class Watch:
 
     @property
     def is_over(self) -> bool:
-        """It has been silent for longer than it may."""
+        """Whether the child has sent no news for longer than allowed."""
         return time.monotonic() > self._until

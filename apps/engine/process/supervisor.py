@@ -1,4 +1,4 @@
-"""Run streams and connection calls in child processes of a pre-loaded fork server."""
+"""Run streams and connection calls in child processes of a preloaded fork server."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from apps.engine.process.silence import SILENCE, Watch
 from apps.engine.reporting.redaction import Redactor, redactor_of, redactor_of_payload
 from apps.json import JsonObject, JsonValue
 
-LOOK_EVERY = 0.2  # seconds between questions whether to stop
-START_SECONDS = 20.0  # a question waits for a fork server that is starting
+LOOK_EVERY = 0.2  # seconds between calls of `should_stop`
+START_SECONDS = 20.0  # how long a call waits for a fork server that is starting
 
 _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "cancelled": (FailureClass.CANCELLED, "The run was cancelled.", False),
@@ -48,7 +48,7 @@ _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "silent": (
         FailureClass.TIMEOUT,
         f"{failures.RUN_WAS_SILENT} (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"
-        " line of the log. It is ended and tried again; see whether the source or the destination hangs.",
+        " log line. The attempt was ended and will be retried; check whether the source or the destination hangs.",
         True,
     ),
     "lease_lost": (FailureClass.CRASHED, "Another worker took this run over.", True),
@@ -73,12 +73,11 @@ _ERRORS: dict[FailureClass, type[EngineError]] = {
 
 
 class EngineSupervisor:
-    """The engine as its users see it. Thread-safe; many runs and calls at once.
+    """The public interface of the engine. Thread-safe; runs any number of runs and calls at once.
 
-    Nothing is started before `start()` or the first use. With `idle_timeout` (seconds) the fork
-    server ends when it was not used for so long. `preload` names modules to import in it besides
-    the engine's own. `memory` limits the address space of each child, in bytes; `silence` is how long
-    a run may show no sign of work, in seconds.
+    Nothing is started before `start()` or the first use. With `idle_timeout` (seconds) the fork server ends
+    when it was not used for so long. `preload` names additional modules to import in it. `memory` limits the
+    address space of each child, in bytes; `silence` is how long a run may make no progress, in seconds.
     """
 
     def __init__(
@@ -98,9 +97,9 @@ class EngineSupervisor:
         self._closed = False
 
     def start(self, *, wait: float = 0) -> None:
-        """Start the fork server, waiting at most `wait` seconds until it is warm.
+        """Start the fork server and wait at most `wait` seconds until it is ready.
 
-        Raises `ForkServerGone` when it ends meanwhile.
+        Raises `ForkServerGone` if it ends meanwhile.
         """
         server = self._server()
         server.ready.wait(wait)
@@ -114,12 +113,11 @@ class EngineSupervisor:
         on_event: Callable[[Event], None],
         should_stop: Callable[[], StopReason | None],
     ) -> Outcome:
-        """Run one attempt to its end.
+        """Run one attempt to its end and return the result.
 
-        `on_event` gets everything but the outcome, in this thread; what it raises kills the child
-        and is raised here. `should_stop` is asked every 0.25 s or less; after it gives a reason
-        the run ends within 10 s whatever the child does. A child that is silent for too long ends
-        with the class `timeout`.
+        `on_event` gets all other events, in this thread; an exception from it kills the child and is raised
+        here. `should_stop` is called every 0.25 s or less; after it returns a reason, the run ends within 10 s
+        whatever the child does. A child that reports no progress for too long fails with the class `timeout`.
         """
         request = {"do": "run", "spec": spec.to_json(), **self._limits()}
         reason: StopReason | None = None
@@ -138,7 +136,7 @@ class EngineSupervisor:
         if reason == "silent" and watch.doing and isinstance(outcome, Failed):
             outcome = replace(outcome, evidence=(f"it was {watch.doing}", *outcome.evidence))
         if isinstance(outcome, Result):
-            return Failed(FailureClass.INTERNAL, "The run answered like a call.")
+            return Failed(FailureClass.INTERNAL, "The run returned the result of a call.")
         return _because(reason, outcome)
 
     def call(
@@ -151,8 +149,8 @@ class EngineSupervisor:
     ) -> dict[str, JsonValue]:
         """Run one of the calls of `apps.engine.process.child` in a child and return its answer (`apps.engine.answers`).
 
-        Raises the `EngineError` it ended with, `TimedOut` after `timeout` seconds, `Unavailable` when
-        no child could be started.
+        Raises the child's `EngineError`, `TimedOut` after `timeout` seconds, or `Unavailable` when no child
+        could be started.
         """
         request = {"do": "call", "name": name, "payload": payload, **self._limits(cpu_seconds)}
         self._wait_for_server()
@@ -169,9 +167,9 @@ class EngineSupervisor:
         if isinstance(outcome, Result):
             return dict(outcome.value)
         if isinstance(outcome, Succeeded):
-            raise EngineError("The call answered like a run.")
+            raise EngineError("The call returned the result of a run.")
         if late:
-            raise TimedOut(f"No answer within {timeout:g} seconds.")
+            raise TimedOut(f"No result within {timeout:g} seconds.")
         if conversation.cut_off:
             raise Unavailable(outcome.message, evidence=outcome.evidence)
         raise _raised(outcome)
@@ -186,7 +184,7 @@ class EngineSupervisor:
 
     @property
     def server_pid(self) -> int | None:
-        """The fork server's process id while it lives."""
+        """The fork server's process id while it is alive."""
         with self._lock:
             alive = self._current is not None and not self._current.gone.is_set()
             return self._current.pid if self._current is not None and alive else None
@@ -205,18 +203,21 @@ class EngineSupervisor:
         return {"limits": asdict(ChildLimits(self._memory, cpu_seconds))}
 
     def _wait_for_server(self) -> None:
-        """The time a fork server takes to start is not the question's. Raises `Unavailable`."""
+        """Wait for the fork server to start; this does not count against the call's timeout.
+
+        Raises `Unavailable`.
+        """
         with _starting():
             server = self._server()
             if server.ready.wait(START_SECONDS) and server.gone.is_set():
-                server = self._server()  # the one before was idle for too long, and ended
+                server = self._server()  # The previous one ended because it was idle.
             if not server.ready.wait(START_SECONDS):
                 raise Unavailable("The engine is still starting; ask again in a few seconds.")
             if server.gone.is_set():
                 raise server.why_gone()
 
     def _conversation(self, request: Mapping[str, Any], redactor: Redactor) -> Conversation:
-        """With a child of the living fork server, or of a new one if that just died."""
+        """A conversation with a child of the running fork server, or of a new one if that has just died."""
         body = _written({"v": VERSION, **request})
         with _starting():
             try:
@@ -229,14 +230,12 @@ def _written(request: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(request, option=orjson.OPT_NON_STR_KEYS, default=str)
     except orjson.JSONEncodeError as error:
-        raise ConfigurationError(
-            f"The settings cannot be handed to the engine: {error}."
-        ) from error
+        raise ConfigurationError(f"The settings cannot be sent to the engine: {error}.") from error
 
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """What the machine refuses, memory or processes or descriptors, is not the fault of what was asked."""
+    """Convert a lack of memory, processes or descriptors to `Unavailable`: the request is not to blame."""
     try:
         yield
     except (OSError, MemoryError) as error:
@@ -246,7 +245,7 @@ def _starting() -> Iterator[None]:
 
 
 def _because(reason: StopReason | None, outcome: Outcome) -> Outcome:
-    """A run that was told to stop ended for that reason, unless it had finished before it heard."""
+    """Return the reason of the stop as the result of a stopped run, unless the run had finished before."""
     if reason is None or not isinstance(outcome, Failed):
         return outcome
     failure_class, message, retryable = _STOPPED[reason]

@@ -1,7 +1,6 @@
-"""Say what an exception means to the person who owns the run: its class, a sentence, and evidence.
+"""Convert an exception to a failure that its user understands: class, message and evidence.
 
-Libraries are recognised without being imported: an exception of a library that was never loaded
-cannot arrive here.
+Libraries are recognised without importing them: a library that was never imported cannot raise.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from apps.engine.reporting.redaction import Redactor
 
 Side = Literal["source", "destination", "state"]
 
-BODY = 300  # characters of a response shown
+BODY = 300  # characters of a response that are shown
 MESSAGE = 500
 EVIDENCE_LINES = 12
 
@@ -45,8 +44,8 @@ _SIDE_CLASS = {
     "state": FailureClass.INTERNAL,
 }
 _HANDLED = {
-    "source": "what the source sends",
-    "destination": "what is written to the destination",
+    "source": "the source's data",
+    "destination": "the data for the destination",
     "state": "this run",
 }
 _SIDE_NAME = {"source": "source", "destination": "destination", "state": "engine's state database"}
@@ -62,7 +61,7 @@ class Finding:
 
 
 def classify(error: BaseException, *, side: Side, redactor: Redactor) -> Failed:
-    """The last word of a run that ended with this exception, free of the secrets `redactor` knows."""
+    """Return the failure of a run that ended with this exception, without the secrets that `redactor` knows."""
     finding = _find(error, side)
     return Failed(
         failure_class=finding.failure_class,
@@ -83,13 +82,13 @@ def _find(error: BaseException, side: Side) -> Finding:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception, what a wrapper holds, and what it was raised from."""
+    """Return the exception, the exceptions it wraps, and those it was raised from."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         yield link
-        held = getattr(link, "orig", None)  # SQLAlchemy keeps the driver's exception here
+        held = getattr(link, "orig", None)  # SQLAlchemy keeps the driver's exception here.
         if isinstance(held, BaseException):
             yield held
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
@@ -105,13 +104,13 @@ def _ours(error: BaseException, _side: Side) -> Finding | None:
     )
 
 
-# HTTP: requests, httpx, urllib3, google-api-core, botocore
+# HTTP: requests, httpx, urllib3, google-api-core, botocore.
 
 NOT_AN_ADDRESS = frozenset(
     {"InvalidSchema", "InvalidURL", "LocationParseError", "MissingSchema", "UnsupportedProtocol"}
 )
-# Errors that come back whenever the same request is sent: the connection itself did not fail.
-AGAIN_THE_SAME = frozenset(
+# Errors that repeat for the same request: the connection itself did not fail.
+NOT_RETRYABLE = frozenset(
     {
         "ContentDecodingError", "CookieConflict", "DecodingError", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL",
         "JSONDecodeError", "LocalProtocolError", "StreamClosed", "StreamConsumed", "StreamConsumedError", "TooManyRedirects",
@@ -160,10 +159,10 @@ def _by_status(status: int, side: Side) -> Finding:
             False,
         )
     if status == 429:
-        return Finding(FailureClass.RATE_LIMIT, f"The {where} asks us to slow down (429).")
+        return Finding(FailureClass.RATE_LIMIT, f"The {where} rate-limits our requests (429).")
     if status in {408, 425} or status >= 500:
-        return Finding(_SIDE_CLASS[side], f"The {where} answered with an error ({status}).")
-    return Finding(_SIDE_CLASS[side], f"The {where} refused the request ({status}).", (), False)
+        return Finding(_SIDE_CLASS[side], f"The {where} returned an error ({status}).")
+    return Finding(_SIDE_CLASS[side], f"The {where} rejected the request ({status}).", (), False)
 
 
 def _botocore(response: dict[str, Any], side: Side) -> Finding | None:
@@ -186,17 +185,17 @@ def _unanswered(error: BaseException, side: Side) -> Finding:
         return Finding(
             FailureClass.CONFIGURATION, "The address is not valid.", (text[:BODY],), False
         )
-    if name in AGAIN_THE_SAME:
-        message = f"The exchange with the {_SIDE_NAME[side]} failed."
+    if name in NOT_RETRYABLE:
+        message = f"The request to the {_SIDE_NAME[side]} failed."
         return Finding(_SIDE_CLASS[side], message, (f"{name}: {text[:BODY]}",), False)
-    what = "did not answer in time" if "Timeout" in name else "could not be reached"
+    what = "did not respond in time" if "Timeout" in name else "could not be reached"
     return Finding(
         _SIDE_CLASS[side], f"The {_SIDE_NAME[side]} {what}.", (f"{name}: {text[:BODY]}",)
     )
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds to wait, from a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
+    """Return the seconds to wait, from a number or an HTTP date (RFC 9110, section 10.2.3); never negative."""
     if not header:
         return None
     try:
@@ -271,7 +270,7 @@ _STORE_MISSING = re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|bucket does not exist"
 
 
 def _object_store(error: BaseException, side: Side) -> Finding | None:
-    """pyarrow raises OSError without an errno for what S3 and Google Cloud Storage answer."""
+    """Recognise errors of S3 and Google Cloud Storage, which pyarrow raises as OSError without an errno."""
     if not isinstance(error, OSError) or error.errno is not None:
         return None
     text = " ".join(str(error).split())
@@ -302,7 +301,7 @@ def _system(error: BaseException, side: Side) -> Finding | None:
 
 
 def _embedded(error: BaseException, side: Side) -> Finding | None:
-    """DuckDB, pyarrow, polars: what they say is the message."""
+    """DuckDB, pyarrow, polars: use the exception's own message."""
     library = type(error).__module__.partition(".")[0].lstrip("_")
     if library not in {"duckdb", "pyarrow", "polars"}:
         return None

@@ -1,4 +1,4 @@
-"""Keep secrets out of everything a run says: messages, evidence, log lines, standard error."""
+"""Remove secrets from all output of a run: messages, evidence, log lines, standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.engine.contract import RunSpec
 from apps.engine.reporting.terminal import printable
 
 MASK = "•••"
-SHORTEST = 4  # characters; masking shorter secrets would mask half of the language
+SHORTEST = 4  # characters; masking shorter secrets would mask common words
 _NAMED_SECRET = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|(api|access|private|service_account|signing)_?key|^key$"
     r"|credential|authorization|cookie|session",
@@ -27,10 +27,10 @@ _USERINFO = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 
 
 class Redactor:
-    """Replaces every known secret, and any `user:password@` of a URL, by a mask.
+    """Masks every known secret, and the `user:password@` of any URL.
 
-    Everything others say goes through here on its way into logs and answers, so what a terminal would act on is
-    written out here too.
+    All text that others control passes through here on its way to logs and responses, so control characters are
+    escaped here too.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -43,7 +43,7 @@ class Redactor:
         return printable(_USERINFO.sub(MASK, masked))
 
     def value(self, value: Any) -> Any:
-        """The same for the text inside lists and mappings."""
+        """Apply `text` to all strings in lists and mappings."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -54,7 +54,7 @@ class Redactor:
 
 
 def redactor_of(spec: RunSpec) -> Redactor:
-    """Knows every secret this run was given."""
+    """Return a redactor that knows every secret this run was given."""
     return Redactor(
         secret
         for config in (
@@ -70,12 +70,12 @@ def redactor_of(spec: RunSpec) -> Redactor:
 
 
 def redactor_of_payload(payload: Mapping[str, Any]) -> Redactor:
-    """Knows every secret a call was given."""
+    """Return a redactor that knows every secret a call was given."""
     return Redactor([*secrets_of(payload), *secrets_of(declared_secrets(payload))])
 
 
 def secrets_of(config: Any) -> Iterator[str]:
-    """Values of settings whose names speak of a secret, at any depth, and passwords inside URLs."""
+    """Return the values of settings whose names suggest a secret, at any depth, and passwords in URLs."""
     if isinstance(config, Mapping):
         yield from _basic_login(config)
         for name, value in config.items():
@@ -88,7 +88,9 @@ def secrets_of(config: Any) -> Iterator[str]:
 
 
 def declared_secrets(source: Mapping[str, Any]) -> dict[str, Any]:
-    """What the code of a source (as JSON) calls secret, under a name that everyone takes for one."""
+    """Return the values that the source's code (as JSON) declares as secret, under a name that always counts as
+    secret.
+    """
     code, config = source.get("code") or {}, source.get("config") or {}
     return {"secret": [config[name] for name in code.get("secret_names", ()) if name in config]}
 
@@ -98,7 +100,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def without_secrets(config: Any) -> Any:
-    """The settings with every secret left out, for a digest that a changed password does not change."""
+    """Return the settings without secrets, for a digest that a changed password does not change."""
     if isinstance(config, Mapping):
         return {
             name: without_secrets(value)
@@ -111,7 +113,7 @@ def without_secrets(config: Any) -> Any:
 
 
 def _basic_login(config: Mapping[Any, Any]) -> Iterator[str]:
-    """A user name with its password as HTTP's Basic login writes them (RFC 7617): servers echo headers."""
+    """Return a user name and password encoded for HTTP's Basic scheme (RFC 7617), because servers echo headers."""
     password = config.get("password")
     for name in ("username", "user"):
         if isinstance(config.get(name), str) and isinstance(password, str) and password:
@@ -131,7 +133,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """The secret, what a service account's JSON holds, and the lines of a key."""
+    """Return the secret, the values in a service account's JSON, and the lines of a key."""
     if secret.lstrip().startswith("{"):
         yield from _of_json(secret)
     yield secret
@@ -149,7 +151,7 @@ def _of_json(text: str) -> Iterator[str]:
 
 
 def _password_of(text: str) -> Iterator[str]:
-    """The password of a URL, secrets in its query, the password of a keyword connection string."""
+    """Return the password of a URL, secrets in its query, or the password of a keyword connection string."""
     for found in _KEYWORD_PASSWORD.findall(text):
         yield found.strip("'")
     if "://" not in text:
@@ -170,7 +172,7 @@ def _password_of(text: str) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """As it is, as JSON writes it, as a URL writes it."""
+    """Return the secret as it is, as JSON encodes it, and as a URL encodes it."""
     yield secret
     yield quote(secret, safe="")
     yield quote_plus(secret)

@@ -1,1 +1,1 @@
-"""Run code nobody here has read: walls around a process, a door in them, and a bounded conversation."""
+"""Run untrusted code: an isolated process, a broker for its connections, and a bounded protocol."""

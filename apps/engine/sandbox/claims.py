@@ -1,7 +1,7 @@
-"""Names in a folder that several processes share, each its owner's until that gives it up or dies.
+"""Claims on names in a folder that several processes share. A claim lasts until its owner releases it or dies.
 
-A claim is a lock on a file beside what it protects, where sandboxed code reaches nothing. The kernel frees the lock
-when the owner dies, whatever container that lived in; the number of a process says nothing in another container.
+A claim is a file lock, in a folder that sandboxed code cannot access. The kernel releases the lock when the owner
+dies. Process ids would not work: they mean nothing in another container.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ _held: dict[Path, int] = {}  # this process's claims, each with the descriptor t
 
 
 def claim(folder: Path, prefix: str) -> Path:
-    """A new name in the folder. It is ours before anything can be made under it."""
+    """Claim a new name in the folder. It is ours before anything can be created under it."""
     while True:
         path = folder / f"{prefix}{secrets.token_hex(8)}"
         if _lock(path, os.O_CREAT | os.O_EXCL):
             return path
-        # A sweep locked or removed the file before we had locked it: try another name.
+        # A sweep locked or removed the file before we locked it: try another name.
 
 
 def claim_exactly(path: Path) -> bool:
-    """Whether that name was nobody's and is ours now."""
+    """Claim this name. Returns whether it was free."""
     return _lock(path, os.O_CREAT)
 
 
 def take_over(path: Path) -> bool:
-    """Whether the claim's owner is dead and it is ours now."""
+    """Claim the name of a dead owner. Returns whether it is ours now."""
     return _lock(path, 0)
 
 
 def release(path: Path) -> None:
-    """Give up a claim of ours. Without one nothing happens."""
+    """Release a claim of ours. Does nothing if there is none."""
     held = _held.pop(path, None)
     if held is not None:
         _lock_file(path).unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def release(path: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Whether somebody claims the name, alive or dead."""
+    """Whether somebody has claimed the name, alive or dead."""
     return _lock_file(path).exists()
 
 
@@ -60,7 +60,7 @@ def _lock(path: Path, flags: int) -> bool:
             _held[path] = lock
             return True
     except (BlockingIOError, FileNotFoundError):
-        pass  # somebody holds it, or has removed it with all it protected
+        pass  # Another process holds it, or has removed it together with what it protected.
     except BaseException:
         os.close(lock)
         raise

@@ -1,4 +1,4 @@
-"""How much sandboxed code keeps on disk, looked at while it lives, also while nobody asks it anything."""
+"""Measure and limit the disk space that sandboxed code uses, also between questions."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from loguru import logger
 from apps.engine.sandbox import owners
 from apps.engine.sandbox.removal import FOLDER, PLACE
 
-BLOCK = 512  # bytes of st_blocks, whatever the file system's own
-ENTRY = 4096  # bytes that a file or folder counts at least: a million empty ones fill a disk too
-MOST_NESTED = 64  # folders in each other
+BLOCK = 512  # bytes per unit of st_blocks, whatever the file system's block size
+ENTRY = (
+    4096  # bytes counted at least per file or folder, because a million empty ones fill a disk too
+)
+MOST_NESTED = 64  # levels of nested folders
 MEASURING_SECONDS = 5.0
-LOOK_EVERY = 0.25  # seconds between looks, and more often when much of the limit is used
+LOOK_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used
 LOOK_CLOSELY = 0.05
-UNSEEN_SECONDS = 2.0  # a process that ends closes /proc before it is gone
+UNSEEN_SECONDS = 2.0  # /proc/PID is closed while a process exits
 MOST_MAPS = 32 << 20  # bytes of /proc/PID/maps
-MOST_THREADS = 80  # bubblewrap's among them; for a user of its own the kernel stops at 64
+MOST_THREADS = 80  # bubblewrap's own are among them; for a separate user the kernel stops at 64
 DELETED = b" (deleted)\n"
 
 
 class Unmeasurable(Exception):
-    """The code's files cannot be measured. The message says why, for whoever wrote the code."""
+    """The code's files cannot be measured. The message tells the author of the code why."""
 
 
 class Watch:
-    """Looks at the files of a sandboxed process from `start` to its end, and kills it above `limit` bytes.
+    """Measures the files of a sandboxed process until it ends, and kills it above `limit` bytes.
 
-    `work` is None where the folder, which the process knows as `inside`, is a file system of its own.
+    `work` is None if the folder, which the process sees as `inside`, is a file system of its own.
     """
 
     def __init__(
         self, process: subprocess.Popen[bytes], work: Path | None, inside: str, limit: int
     ) -> None:
-        self.over = ""  # why the process was killed, in words
+        self.over = ""  # why the process was killed
         self._process = process
         self._work = work
         self._inside = inside
@@ -54,19 +56,19 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
 
     def start(self) -> None:
-        """Once the process has the user it will keep, and before it runs the code. Again is no error."""
+        """Start watching, once the process has its final user and before it runs the code. Safe to call twice."""
         if self._thread.ident is None:
             self._thread.start()
 
     def look(self) -> None:
-        """Have it looked at now, and wait for that."""
+        """Measure now and wait for the result."""
         self._looked.clear()
         self._wanted.set()
         while self._thread.is_alive() and not self._looked.wait(LOOK_EVERY):
             pass
 
     def stop(self) -> None:
-        """Safe to call twice, and without a start."""
+        """Stop watching. Safe to call twice, and without a start."""
         self._stopped = True
         self._wanted.set()
         if self._thread.ident is not None:
@@ -75,8 +77,10 @@ class Watch:
     def _run(self) -> None:
         try:
             self._watch()
-        except Exception as error:  # the edge of a thread: what nobody watches must not go on
-            logger.exception("The files of the code could not be looked at")
+        except (
+            Exception
+        ) as error:  # outermost handler of a thread: an unwatched process must not continue
+            logger.exception("The code's files could not be measured")
             self._end(f"The files of the code could not be measured ({type(error).__name__}).")
 
     def _watch(self) -> None:
@@ -102,7 +106,7 @@ class Watch:
                 self._looked.set()
 
     def _look(self, place: Place | None) -> float:
-        """Seconds until the next look."""
+        """Measure once. Returns the seconds until the next measurement."""
         started = time.monotonic()
         try:
             _require_few_threads(self._process.pid)
@@ -135,20 +139,23 @@ class Watch:
 
 
 class Place:
-    """A work folder, opened by us: its owner may not reach the folders above it. `path` is without links."""
+    """A work folder, opened as ourselves, because its owner may not have access to the folders above it.
+
+    `path` has no links.
+    """
 
     def __init__(self, path: str) -> None:
         self.fd = os.open(path, PLACE)
-        self.start = os.fsencode(path) + b"/"  # of the path of everything in it
+        self.start = os.fsencode(path) + b"/"  # device of the path's file system
 
     def close(self) -> None:
         os.close(self.fd)
 
 
 class Measurement:
-    """The `bytes` in a work folder and in files the process has deleted and not let go of.
+    """The `bytes` in a work folder and in deleted files that the process still has open.
 
-    It counts no further than `limit`. `unseen` says that a part of /proc was closed to us.
+    Counting stops at `limit`. `unseen` means that a part of /proc was not accessible.
     """
 
     def __init__(self, pid: int, place: Place, limit: int) -> None:
@@ -161,7 +168,7 @@ class Measurement:
         self._kept: set[int] = set()  # inodes that have no name any more
 
     def take(self) -> None:
-        """Raises Unmeasurable."""
+        """Measure. Raises Unmeasurable."""
         for weight in self._weights():
             self.bytes += weight
             if self.bytes > self._limit:
@@ -176,12 +183,12 @@ class Measurement:
         except PermissionError:
             raise Unmeasurable("The code hides files it wrote.") from None
         tasks = self._listed(self._tasks)
-        for task in tasks:  # a thread may have descriptors of its own
+        for task in tasks:  # A thread may have its own descriptors.
             yield from self._deleted(f"{self._tasks}/{task}/fd")
         self._require_nothing_mapped(tasks)
 
     def _deleted(self, folder: str) -> Iterator[int]:
-        """Weights of what is open and has no name."""
+        """Return the sizes of open files that were deleted."""
         for fd in self._listed(folder):
             with self._noting_what_is_closed():
                 found = os.stat(f"{folder}/{fd}")
@@ -192,7 +199,7 @@ class Measurement:
                 yield _weight(found)
 
     def _require_nothing_mapped(self, tasks: list[str]) -> None:
-        """What is mapped without being open and without a name has no size that we could ask for."""
+        """Raise Unmeasurable if a deleted file is mapped but not open, because its size cannot be determined."""
         maps = next(filter(None, map(self._maps, tasks)), b"")
         if len(maps) > MOST_MAPS:
             raise Unmeasurable("The code mapped so many files that they cannot be measured.")
@@ -203,7 +210,7 @@ class Measurement:
                     raise Unmeasurable("The code hides files it wrote.")
 
     def _maps(self, task: str) -> bytes:
-        """The same for all threads, and empty for one that has ended."""
+        """Return the mappings of a process, the same for all its threads. Empty if it has ended."""
         with self._noting_what_is_closed(), open(f"{self._tasks}/{task}/maps", "rb") as file:
             return file.read(MOST_MAPS + 1)
         return b""
@@ -218,13 +225,13 @@ class Measurement:
         try:
             yield
         except (FileNotFoundError, ProcessLookupError):
-            pass  # it ended
+            pass  # It has ended.
         except PermissionError:
             self.unseen = True
 
 
 def _weight(found: os.stat_result) -> int:
-    """What it says it holds counts where that is more than what the disk has of it by now."""
+    """Return the larger of a file's apparent size and its allocated size."""
     return max(found.st_size, found.st_blocks * BLOCK, ENTRY)
 
 
@@ -233,14 +240,19 @@ def _is_stored(found: os.stat_result) -> bool:
 
 
 def _below(place: int) -> Iterator[os.stat_result]:
-    """Everything in a folder, whatever changes meanwhile. One descriptor for each level, of which there are few."""
+    """Yield everything in a folder, even if it changes meanwhile.
+
+    Uses one descriptor per level, of which there are few.
+    """
     levels: list[tuple[int, list[str]]] = []
     try:
         folder: int | None = os.open(".", FOLDER, dir_fd=place)
         while folder is not None:
             levels.append((folder, []))
             if len(levels) > MOST_NESTED:
-                raise Unmeasurable(f"The code put more than {MOST_NESTED} folders into each other.")
+                raise Unmeasurable(
+                    f"The code created more than {MOST_NESTED} levels of nested folders."
+                )
             yield from _entries(*levels[-1])
             folder = _next_folder(levels)
     finally:
@@ -249,7 +261,7 @@ def _below(place: int) -> Iterator[os.stat_result]:
 
 
 def _entries(folder: int, folders: list[str]) -> Iterator[os.stat_result]:
-    """Each of its entries; the names of those that are folders are added to `folders`."""
+    """Yield the folder's entries; names of subfolders are added to `folders`."""
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):
@@ -260,7 +272,7 @@ def _entries(folder: int, folders: list[str]) -> Iterator[os.stat_result]:
 
 
 def _next_folder(levels: list[tuple[int, list[str]]]) -> int | None:
-    """The next that was not looked into, opened. Leaves the levels that have none."""
+    """Open the next folder that was not visited. Closes the levels that have none left."""
     while levels:
         folder, names = levels[-1]
         while names:
@@ -268,16 +280,16 @@ def _next_folder(levels: list[tuple[int, list[str]]]) -> int | None:
                 return os.open(names.pop(), FOLDER, dir_fd=folder)
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                    raise  # else it was removed or replaced meanwhile
+                    raise  # Otherwise it was removed or replaced meanwhile.
         levels.pop()
         os.close(folder)
     return None
 
 
 def _on_file_system(pid: int, inside: str) -> int:
-    """What is used of the file system of a process below `pid`, deleted files included.
+    """Return the used bytes of the file system of a process below `pid`, deleted files included.
 
-    0 where it is closed to us: the file system has a size, which holds all the same.
+    Returns 0 if it is not accessible: the file system's own size limits it in any case.
     """
     for process in _processes_below(pid):
         with contextlib.suppress(OSError):
@@ -288,11 +300,11 @@ def _on_file_system(pid: int, inside: str) -> int:
 
 
 def _require_few_threads(pid: int) -> None:
-    """The kernel counts threads for each user, and code may share ours. Raises Unmeasurable."""
+    """Raise Unmeasurable for too many threads. The kernel's limit is per user, and the code may share ours."""
     found = 0
     for process in (pid, *_processes_below(pid)):
         with contextlib.suppress(OSError):
-            found += os.stat(f"/proc/{process}/task").st_nlink - 2  # a folder for each thread
+            found += os.stat(f"/proc/{process}/task").st_nlink - 2  # a folder per thread
     if found > MOST_THREADS:
         raise Unmeasurable(f"The code started more than {MOST_THREADS} threads.")
 

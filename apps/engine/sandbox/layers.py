@@ -1,4 +1,4 @@
-"""Which walls this machine can put around code, how strong they are together, and what is missing."""
+"""Determine which isolation layers this machine supports, how strong they are together, and what is missing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ RANK: dict[str, int] = {"weak": 0, "good": 1, "strong": 2}
 
 SYS_LANDLOCK_CREATE_RULESET = 444
 LANDLOCK_CREATE_RULESET_VERSION = 1
-ABI_TRUNCATE = 3  # from here on Landlock governs truncate(2)
-# Bits of <linux/capability.h>. Root has them; another user where they are ambient, as in the worker's container.
+ABI_TRUNCATE = 3  # the first Landlock ABI that controls truncate(2)
+# Bits of <linux/capability.h>. Root has them; another user has them if they are ambient, as in the worker's
+# container.
 NEEDED_FOR_A_USER = {"CHOWN": 0, "KILL": 5, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18}
 BWRAP_SECONDS = 5.0
 SYSTEM_PATH = "/usr/bin:/bin"
 
 WHAT = {
-    "landlock": "Landlock: no file but Python's own, no TCP, no signals to others",
+    "landlock": "Landlock: no files except Python's own, no TCP, no signals to other processes",
     "seccomp": "seccomp: a list of allowed system calls",
     "root": "a file system of its own (chroot)",
     "uid": "a user of its own",
@@ -41,18 +42,21 @@ SHARED_USER = (
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the kernel and the process's privileges offer. `missing` says why for what is not offered."""
+    """What the kernel and this process's privileges support.
 
-    landlock: int  # version of its ABI, 0 without
+    `missing` gives the reason for each unsupported layer.
+    """
+
+    landlock: int  # version of its ABI, 0 if not available
     seccomp: bool
-    users: bool  # may give code a user and a root of its own, and end it
+    users: bool  # whether this process may give the code its own user and root, and kill it
     bwrap: str | None
     missing: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """The layers that will be used, each of which must hold or nothing runs."""
+    """The layers that will be used. If one of them cannot be applied, the code is not run."""
 
     layers: tuple[Layer, ...]
     level: Level
@@ -60,17 +64,17 @@ class Isolation:
 
     @property
     def left_open(self) -> str:
-        """What these layers do not keep from the code; empty at level strong."""
+        """Return the risks that these layers do not cover; empty at level strong."""
         return SHARED_USER if self.level == "good" else ""
 
     @property
     def explained(self) -> str:
-        """One line for people: the level and what it is made of."""
+        """Return one line for people: the level and its layers."""
         return f"{self.level} ({', '.join(self.layers) or 'no layer'})"
 
 
 def isolation(only: Collection[str] | None = None) -> Isolation:
-    """Everything this machine offers, or of that the layers in `only`."""
+    """Return all layers of this machine, or those of them that are in `only`."""
     machine = probe()
     offered: list[Layer] = []
     if machine.landlock:
@@ -87,7 +91,7 @@ def isolation(only: Collection[str] | None = None) -> Isolation:
 
 
 def level_of(layers: Collection[str]) -> Level:
-    """strong: files closed, calls filtered, and a user or namespaces of its own. good: the first two."""
+    """strong: files closed, system calls filtered, and a separate user or namespaces. good: only the first two."""
     held = set(layers)
     own_root = {"root", "uid"} <= held
     closed = own_root or bool(held & {"landlock", "bwrap"})
@@ -97,13 +101,13 @@ def level_of(layers: Collection[str]) -> Level:
 
 
 def reaches(level: str, least: str) -> bool:
-    """Whether `level` is at least `least`; words that are no level reach nothing."""
+    """Whether `level` is at least `least`; an unknown level never is."""
     return RANK.get(level, -1) >= RANK.get(least, len(RANK))
 
 
 @lru_cache(maxsize=1)
 def probe() -> Machine:
-    """Asked once per process; a few milliseconds."""
+    """Probe the machine, once per process; takes a few milliseconds."""
     missing: dict[str, str] = {}
     landlock = _landlock()
     if not landlock:
@@ -150,4 +154,4 @@ def _bwrap() -> tuple[str | None, str]:
     if ended.returncode == 0:
         return found, ""
     said = ended.stderr.decode(errors="replace").strip().partition("\n")[0]
-    return None, f"bubblewrap may not make namespaces here: {said[:200]}"
+    return None, f"bubblewrap may not create namespaces here: {said[:200]}"

@@ -1,4 +1,4 @@
-"""How much a piece of code may take of this machine, and which failure says that it took too much."""
+"""Limits on what sandboxed code may use, and the failures for exceeding them."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ MEGABYTE = 1 << 20
 
 
 class LimitExceeded(SourceError):
-    """The code used more than it may have; trying again unchanged cannot help."""
+    """The code exceeded a limit; retrying without changes cannot help."""
 
     retryable = False
 
 
 class TookTooLong(TimedOut):
-    """The code used more time than it may have; trying again unchanged cannot help."""
+    """The code exceeded its time; retrying without changes cannot help."""
 
     retryable = False
 
 
 class BrokenOutput(ContractError):
-    """What came out of the sandbox is not the line protocol."""
+    """The output of the sandbox does not follow the line protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds. `wall_seconds` is None where something else keeps the time."""
+    """Sizes in bytes, times in seconds. `wall_seconds` is None where the caller limits the time."""
 
     memory: int = 1024 * MEGABYTE
     cpu_seconds: int = 3600
     wall_seconds: float | None = None
     silence_seconds: float = 300.0  # without a line from the code
     disk: int = 256 * MEGABYTE
-    page: int = 128 * MEGABYTE  # one answer
-    values: int = json_values.MOST  # in one answer, its rows counted
-    rows: int = 1_000_000  # in one answer
-    output: int = 64 << 30  # all answers
+    page: int = 128 * MEGABYTE  # bytes of one answer
+    values: int = json_values.MOST  # values in one answer, rows included
+    rows: int = 1_000_000  # rows in one answer
+    output: int = 64 << 30  # rows in all answers
     line: int = 8 * MEGABYTE
-    log: int = 1 * MEGABYTE  # kept; what comes later is counted
+    log: int = 1 * MEGABYTE  # log lines kept; later ones are only counted
     connections: int = 100_000
     connections_at_once: int = 32
     network: int = 64 << 30
@@ -56,5 +56,5 @@ class Limits:
 
 
 def too_many(what: str, most: int) -> str:
-    """What to say of an answer that holds more than `most` of something."""
-    return f"The code answered more than {most:,} {what} at once: answer smaller pages."
+    """Return the message for an answer that has more than `most` of something."""
+    return f"The code returned more than {most:,} {what} at once: return smaller pages."

@@ -1,4 +1,4 @@
-"""Touch files as the user who owns them: another user's folders may be closed to us, even when we are root."""
+"""Access files as the user who owns them: even root may have no access to another user's folders."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _libc = ctypes.CDLL(None)
 
 
 def act_as_owner(path: Path) -> None:
-    """From now on this thread reaches files, and /proc, with the rights of the owner of `path`.
+    """Give this thread the rights of the owner of `path`, for files and /proc.
 
-    Only for a thread that does nothing else: it is never undone. Without the privilege to do so nothing changes,
-    and the thread goes on with our own rights.
+    Only for a thread that does nothing else, because it is never undone. Without the necessary privilege
+    nothing changes, and the thread keeps our own rights.
     """
     found = os.lstat(path)
     if found.st_uid != os.geteuid():
         _libc.setfsgid(found.st_gid)
-        _libc.setfsuid(found.st_uid)  # in Linux these two concern the calling thread alone
+        _libc.setfsuid(found.st_uid)  # On Linux these two calls affect only the calling thread.
 
 
 def as_owner(path: Path, work: Callable[[], Result]) -> Result:
-    """What `work` answers or raises when it is done with the rights of the owner of `path`."""
+    """Run `work` with the rights of the owner of `path` and return its result or raise its exception."""
     if os.lstat(path).st_uid == os.geteuid():
         return work()
     with ThreadPoolExecutor(1, initializer=act_as_owner, initargs=(path,)) as one:

@@ -1,4 +1,4 @@
-"""The files a sandboxed Python needs, and nothing else of this machine."""
+"""The files of this machine that a sandboxed Python needs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-LIBRARY = Path(__file__).parent / "inside"  # the author's package `drover`
-# What custom sources and transforms can import beside the standard library, with what these need.
+LIBRARY = Path(__file__).parent / "inside"  # the package `drover` for authors
+# Packages that custom sources and transforms can import, with their dependencies.
 DISTRIBUTIONS = (
     "requests",
     "httpx",
@@ -41,25 +41,25 @@ UNUSED_STDLIB = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """Where Python is. `packages` are top-level files and folders below `sites`."""
+    """Where Python is installed. `packages` are top-level files and folders below `sites`."""
 
-    python: str  # the executable, free of any virtual environment
+    python: str  # the executable, outside any virtual environment
     stdlib: tuple[str, ...]
-    linked: tuple[str, ...]  # Python's own shared library, where it is built with one
+    linked: tuple[str, ...]  # Python's shared library, if it is built with one
     sites: tuple[str, ...]
     packages: tuple[str, ...]
-    modules: tuple[str, ...]  # names that can be imported beside the standard library
+    modules: tuple[str, ...]  # names that can be imported, besides the standard library
     certificates: str
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Everything of Python, as folders and files."""
+        """Return all files of Python, as folders and files."""
         return (*self.stdlib, *self.linked, *self.packages, str(LIBRARY))
 
 
 @lru_cache(maxsize=1)
 def readable() -> Readable:
-    """Looked up once per process."""
+    """Find the files; cached per process."""
     import certifi
 
     _compile_library()
@@ -77,7 +77,7 @@ def readable() -> Readable:
 
 
 def _compile_library() -> None:
-    """Once: a sandboxed Python may write nothing here, and would compile all of it at each of its starts."""
+    """Compile the standard library once: a sandboxed Python cannot write there, and would compile it at each start."""
     if not sys.dont_write_bytecode:
         compileall.compile_dir(LIBRARY, quiet=2)
 
@@ -88,9 +88,9 @@ def _python() -> str:
 
 
 def _stdlib() -> list[str]:
-    """The folder of the standard library, and that of its compiled modules where it lies elsewhere."""
+    """Return the folder of the standard library, and that of its compiled modules if it is elsewhere."""
     library = os.path.realpath(os.path.dirname(os.__file__))
-    # A Python that was moved still names the place it was built for in its configuration.
+    # A relocated Python still has the path it was built for in its configuration.
     found = next((path for path in sys.path if path.endswith("/lib-dynload")), None)
     compiled = os.path.realpath(found or sysconfig.get_config_var("DESTSHARED") or library)
     return [library] if compiled.startswith(f"{library}/") else [library, compiled]
@@ -104,7 +104,7 @@ def _linked() -> list[str]:
 
 
 def _packages() -> Iterator[Path]:
-    """The top-level entries of each distribution that is installed."""
+    """Return the top-level entries of each installed distribution."""
     for name in (*DISTRIBUTIONS, *NEEDED_BY_THEM):
         try:
             found = importlib.metadata.distribution(name)

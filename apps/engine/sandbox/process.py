@@ -1,4 +1,4 @@
-"""Start a sandboxed Python and clean up after it."""
+"""Start a sandboxed Python process and clean up after it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ OPEN_FILES = 64
 STACK = 8 << 20
 MORE = (
     1 << 20
-)  # bytes a file system has beyond the limit, so that too much is seen, and ends the code
+)  # extra bytes of a file system, so that exceeding the limit is detected and ends the code
 THREADS = 64
-TICKS = os.sysconf("SC_CLK_TCK")  # a second, in /proc
+TICKS = os.sysconf("SC_CLK_TCK")  # clock ticks per second in /proc
 
 
 class TooWeak(ConfigurationError):
-    """This machine cannot put the walls around code that its operator asks for."""
+    """This machine cannot provide the isolation that its operator requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confined:
-    """A started process and what belongs to it. `work` is None where the folder ends with the process.
+    """A started process and its resources. `work` is None where the folder disappears with the process.
 
-    `user` is the claim of the user it has, None where it is ours or bubblewrap's.
+    `user` is the claim of its user; None if it has our user or bubblewrap's.
     """
 
     process: subprocess.Popen[bytes]
@@ -48,7 +48,7 @@ class Confined:
     user: Path | None
 
     def watched(self, limit: int) -> disk.Watch:
-        """What will look at the files of the process; `limit` in bytes."""
+        """Return the watch for the process's files; `limit` is in bytes."""
         return disk.Watch(self.process, self.work, WORK_INSIDE, limit)
 
     def remove(self) -> None:
@@ -60,9 +60,9 @@ class Confined:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where sandboxes stand: a folder for prepared roots and work folders, and the least level accepted.
+    """Where sandboxes are created: a folder for prepared roots and work folders, and the least level accepted.
 
-    `only` leaves out layers this machine has, which tests use.
+    `only` restricts the layers that are used, for tests.
     """
 
     home: str = ""
@@ -71,7 +71,7 @@ class Ground:
 
 
 def start(code: str, *, ground: Ground, limits: Limits, control_fd: int | None) -> Confined:
-    """A confined process that will load `code`. Raises TooWeak."""
+    """Start a confined process that will load `code`. Raises TooWeak."""
     chosen = isolation(ground.only)
     if not reaches(chosen.level, ground.least):
         raise _too_weak(chosen, ground.least)
@@ -92,10 +92,10 @@ def start(code: str, *, ground: Ground, limits: Limits, control_fd: int | None) 
 
 
 def cpu_seconds(pid: int) -> float:
-    """What the process and those below it have used so far; 0 when it is gone."""
+    """Return the CPU time of the process and its children so far; 0 if it has ended."""
     used = 0.0
     try:
-        # Bytes: the name in it is the code's own choice, and need not be text.
+        # Read bytes: the code chooses the process name in it, which need not be valid text.
         stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         used += (int(stat[11]) + int(stat[12])) / TICKS
         below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -170,11 +170,11 @@ def _tell(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:
         while line:
             line = line[os.write(process.stdin.fileno(), line) :]
     except BrokenPipeError:
-        return  # it ended before it listened; its exit says why
+        return  # It ended before it read; its exit status tells why.
 
 
 def _inside(work: Path | None, root: Path | None) -> str:
-    """The work folder as the process sees it."""
+    """Return the work folder's path as the process sees it."""
     if work is None:
         return WORK_INSIDE
     return str(work) if root is None else f"/{work.relative_to(root)}"
@@ -201,7 +201,7 @@ def _rlimits(limits: Limits, *, alone: bool) -> dict[str, int]:
 
 
 def _environment(found: paths.Readable, work: str) -> dict[str, str]:
-    """All of it. Nothing of ours is handed on."""
+    """Return the complete environment. Nothing of ours is inherited."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -226,7 +226,7 @@ def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence
             command += ["--ro-bind-try", path, path]
     size = str(limits.disk + MORE)
     command += ["--dev", "/dev", "--size", size, "--tmpfs", WORK_INSIDE]
-    for path in ("/", "/dev"):  # file systems in memory too, without a size
+    for path in ("/", "/dev"):  # These are in-memory file systems too, without a size.
         command += ["--remount-ro", path]
     return [*command, "--chdir", WORK_INSIDE, "--"]
 
@@ -234,7 +234,7 @@ def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence
 def _too_weak(chosen: Isolation, least: str) -> TooWeak:
     missing = tuple(f"{layer}: {why}" for layer, why in chosen.machine.missing.items())
     return TooWeak(
-        f"This machine isolates code only at level {chosen.level}, and {least} is asked for;"
+        f"This machine can isolate code only at level {chosen.level}, and {least} is asked for;"
         " `manage.py doctor` says what is missing",
         evidence=missing,
     )

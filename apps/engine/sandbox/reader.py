@@ -1,4 +1,4 @@
-"""Read what comes out of a sandbox: bounded lines of strict JSON, each of a known shape, or nothing."""
+"""Read the sandbox's output: lines of limited length with strict JSON, each of a known shape."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from apps.engine.process.pipes import Lines
 from apps.engine.sandbox import typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many
 
-TEXT = 8_000  # characters of one text field kept
-SHOWN = 120  # bytes of a wrong line shown
+TEXT = 8_000  # characters kept of one text field
+SHOWN = 120  # bytes shown of an invalid line
 EVIDENCE_LINES = 12
 MOST_TYPES = 1500
 MOST_TYPED_ROWS = 1000
@@ -27,7 +27,7 @@ KINDS = frozenset({"ready", "rows", "log", "request", "answer", "error"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message: its kind and its other fields, checked by `decoded`; `size` counts all values in it."""
+    """One message: its kind and its other fields, checked by `decoded`; `size` is the number of values in it."""
 
     kind: str
     values: Mapping[str, Any]
@@ -35,7 +35,9 @@ class Line:
 
 
 class BoundedReader:
-    """Cuts bytes into lines, holding at most one unfinished line of `limit` bytes, none of more than `values`."""
+    """Splits bytes into lines, keeping at most one unfinished line of `limit` bytes; a line may have at most
+    `values` values.
+    """
 
     def __init__(self, limit: int, values: int = json_values.MOST) -> None:
         self._values = values
@@ -43,13 +45,13 @@ class BoundedReader:
         self._lines = Lines(limit, lambda line: _broken(why, line))
 
     def feed(self, data: bytes) -> Iterator[Line]:
-        """The messages that are complete now. Raises BrokenOutput."""
+        """Return the messages that are complete now. Raises BrokenOutput."""
         for line in self._lines.feed(data):
             yield decoded(line, self._values)
 
 
 def decoded(line: bytes, most: int = json_values.MOST) -> Line:
-    """The message of one line. Raises BrokenOutput for anything that is not one, or holds more than `most` values."""
+    """Return the message of one line. Raises BrokenOutput if it is invalid, or has more than `most` values."""
     size = json_values.count(line, most)
     if size > most:
         raise LimitExceeded(too_many("values", most))
@@ -79,7 +81,7 @@ def _rows(body: dict[str, Any]) -> bool:
     if not isinstance(types, dict) or not typed.TAGS.issuperset(_texts_in(types)):
         return False
     if types and (len(types) > MOST_TYPES or len(rows) > MOST_TYPED_ROWS):
-        return False  # each type is looked for in each row
+        return False  # Each type is checked in each row.
     return all(type(row) is dict for row in rows)
 
 
@@ -102,7 +104,7 @@ def _request(body: Mapping[str, Any]) -> bool:
 
 
 def _answer(body: Mapping[str, Any]) -> bool:
-    return True  # its shape depends on the question; whoever asked checks it
+    return True  # Its shape depends on the question, so the caller checks it.
 
 
 def _error(body: Mapping[str, Any]) -> bool:
@@ -140,5 +142,6 @@ def _texts(value: Any) -> bool:
 
 def _broken(why: str, line: bytes) -> BrokenOutput:
     return BrokenOutput(
-        f"The code wrote {why} where its answers belong.", evidence=(repr(line[:SHOWN]),)
+        f"The code wrote {why} to the channel reserved for its answers.",
+        evidence=(repr(line[:SHOWN]),),
     )

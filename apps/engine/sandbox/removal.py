@@ -1,7 +1,7 @@
-"""Remove a folder that hostile code has filled: whatever its depth, names, modes and links, in bounded time.
+"""Remove a folder with contents from hostile code, in bounded time, whatever its depth, names, modes and links.
 
-Nothing recurses and no path grows: a folder inside a folder is renamed up to the top of the tree, so that two levels
-are ever looked at. Links are removed, never followed.
+There is no recursion and no long path: a nested folder is moved to the top of the tree, so that only two levels
+are ever visited. Links are removed, never followed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ OPEN_TO_ITS_OWNER = 0o700
 
 
 class OutOfTime(Exception):
-    """Not everything is removed yet; going on later removes the rest."""
+    """Not everything is removed yet; calling again continues."""
 
 
 def remove(tree: Path, *, seconds: float) -> None:
-    """Remove the folder, link or file, with the rights of its owner or else ours. Nothing there is no error.
+    """Remove a folder, link or file, with the rights of its owner or else ours. A missing path is not an error.
 
-    Raises OutOfTime, and OSError for what cannot be removed, after everything else is.
+    Raises OutOfTime, or OSError for what cannot be removed, after everything else was removed.
     """
     until = time.monotonic() + seconds
     try:
@@ -39,21 +39,23 @@ def remove(tree: Path, *, seconds: float) -> None:
         else:
             os.unlink(tree)
     except FileNotFoundError:
-        return  # another process removes it too
+        return  # Another process removes it too.
 
 
 def _empty(tree: Path, until: float) -> None:
-    found = os.open(tree, PLACE)  # by us: its owner may not reach the folders above it
+    found = os.open(
+        tree, PLACE
+    )  # Opened by us: its owner may not have access to the folders above it.
     try:
         owners.as_owner(tree, lambda: _Emptying(found, until).run())
     except PermissionError:
-        _Emptying(found, until).run()  # what is in it is not all the owner's
+        _Emptying(found, until).run()  # Some of its contents may belong to other users.
     finally:
         os.close(found)
 
 
 def _opened(name: str, folder: int) -> int:
-    """The folder of that name in another."""
+    """Open the subfolder of that name."""
     found = os.open(name, PLACE, dir_fd=folder)
     try:
         return _usable(found)
@@ -62,14 +64,14 @@ def _opened(name: str, folder: int) -> int:
 
 
 def _usable(place: int) -> int:
-    """The folder at a place, open to its owner, who may have closed it to himself."""
+    """Open the folder and give its owner access, which the owner may have removed."""
     if stat.S_IMODE(os.fstat(place).st_mode) & OPEN_TO_ITS_OWNER != OPEN_TO_ITS_OWNER:
         os.chmod(f"/proc/self/fd/{place}", OPEN_TO_ITS_OWNER)
     return os.open(".", FOLDER, dir_fd=place)
 
 
 class _Emptying:
-    """One folder on its way to having nothing in it. Others may be removing the same."""
+    """Empties one folder. Other processes may do so at the same time."""
 
     def __init__(self, place: int, until: float) -> None:
         self._top = _usable(place)
@@ -85,7 +87,7 @@ class _Emptying:
             os.close(self._top)
 
     def _empty(self) -> None:
-        """Pass after pass, since each brings up folders that it does not see itself."""
+        """Repeat until empty, since each pass moves up folders that it does not visit itself."""
         while True:
             before, self._error, found = self._removed, None, False
             for entry in self._entries(self._top):
@@ -95,7 +97,9 @@ class _Emptying:
             if not found:
                 return
             if self._removed == before:
-                raise self._error or OSError("What is in the folder changes while it is removed.")
+                raise self._error or OSError(
+                    "The contents of the folder change while it is being removed."
+                )
 
     def _entries(self, folder: int) -> Iterator[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
@@ -122,14 +126,14 @@ class _Emptying:
             self._unlink(entry.name, folder)
             return
         try:
-            self._rmdir(entry.name, folder)  # most are empty, or will be by the next pass
+            self._rmdir(entry.name, folder)  # Most are empty, or will be by the next pass.
         except OSError:
             self._move_up(entry.name, folder)
 
     def _move_up(self, name: str, folder: int) -> None:
-        os.close(_opened(name, folder))  # only a folder its owner may write to can be moved
+        os.close(_opened(name, folder))  # Only a folder that its owner may write to can be moved.
         os.rename(name, next(self._names), src_dir_fd=folder, dst_dir_fd=self._top)
-        self._removed += 1  # from where it was
+        self._removed += 1  # Remove it from its old position.
 
     def _unlink(self, name: str, folder: int) -> None:
         os.unlink(name, dir_fd=folder)
@@ -141,10 +145,10 @@ class _Emptying:
 
     @contextlib.contextmanager
     def _noting_errors(self) -> Iterator[None]:
-        """One thing that cannot be removed is no reason to leave the others."""
+        """Continue with the rest if one entry cannot be removed."""
         try:
             yield
         except FileNotFoundError:
-            self._removed += 1  # by somebody else
+            self._removed += 1  # Another process has removed it.
         except OSError as error:
             self._error = self._error or error

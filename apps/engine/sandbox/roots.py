@@ -1,7 +1,7 @@
-"""A file system with nothing but Python in it, for chroot: hard links where possible, else copies.
+"""A root folder for chroot that contains only Python: hard links where possible, else copies.
 
-Made once for each state of the packages, below `home`; the folders are readable by every user, because
-the sandboxed process has a user of its own.
+Created below `home`, once for each version of the packages. The folders are readable by every user, because
+the sandboxed process has its own user.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LIBRARY = re.compile(r"(?:=> |^\s*)(/\S+) \(0x")
 
 
 def prepared(home: Path, readable: Readable) -> Path:
-    """The root for these packages, made if it is not there yet. Raises OSError."""
+    """Return the root for these packages, creating it if necessary. Raises OSError."""
     root = home / f"root-{_fingerprint(readable)}"
     home.mkdir(parents=True, exist_ok=True)
     workdirs.sweep(home)
@@ -37,7 +37,7 @@ def prepared(home: Path, readable: Readable) -> Path:
         draft.mkdir()
         draft.chmod(0o755)
         _fill(draft, readable)
-        with contextlib.suppress(OSError):  # another process was first
+        with contextlib.suppress(OSError):  # Another process was faster.
             draft.rename(root)
     finally:
         workdirs.remove(draft)
@@ -46,16 +46,16 @@ def prepared(home: Path, readable: Readable) -> Path:
 
 
 def sweep(home: Path) -> None:
-    """Remove what dead processes left, in the roots of every state of the packages. Never raises for what it finds."""
+    """Remove leftovers of dead processes, in the roots of all versions of the packages. Never raises."""
     for base in (home, home / WORK, *(root / WORK for root in home.glob("root-*"))):
         if base.is_dir():
             workdirs.sweep(base)
 
 
 def _remove_old(home: Path, kept: Path) -> None:
-    """Roots of other packages in which nothing has begun for a day: an upgrade leaves one behind."""
+    """Remove roots of other package versions unused for a day; an upgrade leaves one behind."""
     for old in home.glob("root-*"):
-        with contextlib.suppress(OSError):  # another process removes it too
+        with contextlib.suppress(OSError):  # Another process removes it too.
             idle = time.time() - (old / WORK).stat().st_mtime
             if old != kept and idle > OLD and not workdirs.in_use(old / WORK):
                 workdirs.remove(old)
@@ -91,7 +91,7 @@ def _fill(root: Path, readable: Readable) -> None:
 
 
 def _libraries(binaries: Iterable[str]) -> set[str]:
-    """The shared libraries they are linked with, as the loader of this machine finds them."""
+    """Return the shared libraries that they are linked with, as this machine's loader finds them."""
     said = subprocess.run(
         ["/usr/bin/ldd", *binaries],
         capture_output=True,
@@ -122,15 +122,15 @@ def _link(path: str, root: Path, *, skip: frozenset[str]) -> None:
 
 
 def _hard_link(source: str, target: str, *, follow_symlinks: bool = True) -> str:
-    """Only what everyone may read already is linked; another mode would change the original's too."""
+    """Link only files that everyone may already read, because changing the mode would change the original too."""
     try:
         if os.stat(source).st_mode & 0o004:
             os.link(os.path.realpath(source), target)
             return target
     except OSError:
-        pass  # another file system
+        pass  # It is on another file system.
     shutil.copyfile(source, target)
     os.chmod(target, 0o644)
-    found = os.stat(source)  # a compiled module counts only for the time of its source
+    found = os.stat(source)  # A compiled module is valid only for its source's modification time.
     os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
     return target

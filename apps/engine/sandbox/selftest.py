@@ -1,4 +1,4 @@
-"""Does the sandbox of this machine hold? Code that tries the simplest ways out says how far it came."""
+"""Test this machine's sandbox: code tries some simple escapes and reports which succeeded."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Trying(Source):
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """`holds` with the level and layers in `isolation`, or `why` not; `ms` until the walls stood."""
+    """`holds` with the level and layers in `isolation`, or else `why` not; `ms` is the time to set up the sandbox."""
 
     holds: bool
     isolation: str
@@ -64,7 +64,7 @@ class Tested:
 
 
 def test(ground: Ground) -> Tested:
-    """Start a sandbox as runs do and let it try."""
+    """Start a sandbox as runs do and let the code try to escape."""
     started = time.perf_counter()
     bound = {
         "config": {"platform": __file__},

@@ -1,4 +1,4 @@
-"""Talk with sandboxed code: ask, hear the answer, keep every limit, and say why it ended."""
+"""Ask questions of sandboxed code: enforce every limit, and explain why the code ended."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, Took
 from apps.engine.sandbox.process import Ground
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
 
-LOOK_EVERY = 0.25  # seconds between looks at disk and clock
-LOG_FLOOD = 64 << 20  # bytes after which printing ends the code
+LOOK_EVERY = 0.25  # seconds between checks of disk and clock
+LOG_FLOOD = 64 << 20  # printed bytes above which the code is ended
 DEATH_SECONDS = 2.0
 
 _ERRORS: dict[str, type[EngineError]] = {
@@ -40,14 +40,14 @@ _ERRORS: dict[str, type[EngineError]] = {
 
 
 class CodeFailed(SourceError):
-    """The code raised something that trying again unchanged cannot help."""
+    """The code raised an exception; retrying without changes cannot help."""
 
     retryable = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request the code says it made; `ms` until the answer's headers."""
+    """An HTTP request that the code reports; `ms` is the time until the response's headers."""
 
     method: str
     url: str
@@ -57,7 +57,7 @@ class Request:
 
 @dataclass(slots=True)
 class Heard:
-    """What the code says beside its answers. Called from the thread that asks, passages from another."""
+    """Callbacks for messages besides the answers. Called from the asking thread, except those for connections."""
 
     log: Callable[[str, str], None] = lambda level, message: None
     request: Callable[[Request], None] = lambda request: None
@@ -66,16 +66,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The fields of an answer, and the rows that came before it."""
+    """The fields of an answer, and the rows that preceded it."""
 
     values: Mapping[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Sandbox:
-    """One sandboxed process from start to end. One question at a time; close it, or use it as a context.
+    """One sandboxed process from start to end. One question at a time; close it, or use it as a context manager.
 
-    Raises EngineError wherever the code fails: LimitExceeded, TookTooLong, BrokenOutput, TooWeak among them.
+    Raises EngineError when the code fails: LimitExceeded, TookTooLong, BrokenOutput, TooWeak and others.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Sandbox:
         self._tail: deque[str] = deque(maxlen=TAIL)
         self._printed = PrintedLines()
         self._logged = self._printed_bytes = self._output = 0
-        self._cpu = 0.0  # seconds, when last looked at
+        self._cpu = 0.0  # seconds, at the last check
         self._broker = Broker(door, self._heard.passage) if door is not None else None
         try:
             control = self._broker.theirs.fileno() if self._broker else None
@@ -133,7 +133,7 @@ class Sandbox:
         return self._process.pid
 
     def wait_ready(self) -> None:
-        """Until the walls stand and the code is about to be loaded."""
+        """Wait until the process is confined and the code is about to be loaded."""
         for line in self._lines(b""):
             self._aside(line)
             if line.kind == "ready":
@@ -141,7 +141,7 @@ class Sandbox:
         raise self._death()
 
     def ask(self, operation: str, **values: Any) -> Answer:
-        """The answer to one question. Values are JSON, or `orjson.Fragment`s of it."""
+        """Ask one question and return the answer. Values are JSON, or `orjson.Fragment`s of it."""
         rows: list[dict[str, Any]] = []
         before, counted = self._output, 0
         question = orjson.dumps({"op": operation, **values}) + b"\n"
@@ -154,19 +154,19 @@ class Sandbox:
             elif line.kind == "answer":
                 return Answer(line.values, rows)
             elif line.kind == "error":
-                self._look_at_what_it_took()  # what was cut off there is why it failed
+                self._look_at_what_it_took()  # Closing the network was the reason of the failure.
                 raise _raised(line.values)
             else:
                 self._aside(line)
         raise self._death()
 
     def conclude(self) -> None:
-        """Nothing more will be asked. Raises what it took too much of, if only since its last answer."""
+        """Call after the last question. Raises if the code exceeded a limit, even after its last answer."""
         self._look_at_what_it_took()
         self._kill()
 
     def close(self) -> None:
-        """Kill what still runs and remove what it wrote. Safe to call twice."""
+        """Kill the process if it still runs and remove its files. Safe to call twice."""
         with self._lock:
             if self._closed:
                 return
@@ -182,10 +182,10 @@ class Sandbox:
         self._close_broker()
         self._confined.remove()
 
-    # hearing
+    # Receiving.
 
     def _lines(self, question: bytes) -> Iterator[Line]:
-        """What it says while the question is written and until it ends."""
+        """Yield the messages that arrive while the question is written and until the process ends."""
         if question:
             self._last_sign = time.monotonic()
             self._pipes.tell(self._request_fd, question)
@@ -231,7 +231,7 @@ class Sandbox:
 
     def _aside(self, line: Line) -> None:
         if line.kind == "ready":
-            self._watch.start()  # the code is loaded with the first question, not before
+            self._watch.start()  # The code is loaded with the first question, not before.
         elif line.kind == "log":
             self._log(line.values["level"], line.values["message"][:TEXT])
         elif line.kind == "request":
@@ -247,16 +247,16 @@ class Sandbox:
         if self._logged <= self._limits.log:
             self._heard.log(level, message)
         elif before <= self._limits.log:
-            self._heard.log("warning", "The code has logged too much; what follows is left out.")
+            self._heard.log("warning", "The code has logged too much; further lines are dropped.")
 
-    # limits
+    # Limits.
 
     def _look(self) -> None:
-        """Raises what it took too much of."""
+        """Raise if the code has exceeded a limit."""
         now, limits = time.monotonic(), self._limits
         self._cpu = process.cpu_seconds(self.pid) or self._cpu
         if limits.wall_seconds is not None and now - self._started > limits.wall_seconds:
-            message = f"The code was not done after {limits.wall_seconds:g} seconds."
+            message = f"The code did not finish within {limits.wall_seconds:g} seconds."
             raise self._end(TookTooLong(message, evidence=tuple(self._tail)))
         if now - self._last_sign > limits.silence_seconds:
             message = f"{failures.CODE_WAS_SILENT} {limits.silence_seconds:g} seconds."
@@ -297,19 +297,19 @@ class Sandbox:
             self._process.wait(DEATH_SECONDS)
 
     def _death(self) -> EngineError:
-        """Why it ended without an answer."""
+        """Return the reason why the process ended without an answer."""
         try:
             code = self._process.wait(DEATH_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            return LimitExceeded("The code closed its output and went on.")
+            return LimitExceeded("The code closed its output but kept running.")
         if self._pipes.is_open(self._standard_fd):
             self._hear_standard()
         evidence = tuple(self._tail)
         if self._watch.over:
             return LimitExceeded(self._watch.over, evidence=evidence)
         number = self._signal(code)
-        if not self._ready and not number:  # what it says later comes from the code itself
+        if not self._ready and not number:  # Later messages come from the code itself.
             return ConfigurationError("The sandbox could not be set up.", evidence=evidence)
         if number == signal.SIGXCPU or self._cpu >= self._limits.cpu_seconds:
             message = (
@@ -321,7 +321,7 @@ class Sandbox:
         if number == signal.SIGSYS:
             return LimitExceeded("The code made a forbidden system call.", evidence=evidence)
         if number == signal.SIGKILL:
-            message = "The code was killed; perhaps the machine ran out of memory."
+            message = "The code was killed; the machine may have run out of memory."
             return SourceError(message, evidence=evidence)
         if not number:
             message = f"The code ended its process with exit status {code}."
@@ -330,7 +330,10 @@ class Sandbox:
         return CodeFailed(how, evidence=evidence)
 
     def _signal(self, code: int) -> int:
-        """Which signal ended the process, 0 if none. The filter keeps the code from choosing what bubblewrap says."""
+        """Return the signal that ended the process, 0 if none.
+
+        The filter prevents the code from faking bubblewrap's status.
+        """
         if code < 0:
             return -code
         if "bwrap" in self.isolation.layers and code > syscalls.RELAYED_SIGNAL:

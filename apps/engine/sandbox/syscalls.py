@@ -1,13 +1,13 @@
 """The system calls a sandboxed process may make, compiled to the filter it loads into the kernel.
 
-An allow-list: what is not named answers EPERM. There is no call that makes a process, opens an INET
-socket, looks at another process, or reaches a kernel subsystem with a history (io_uring, keyctl, bpf,
-namespaces, mounts). Calls of a foreign architecture (i386, x32) kill the process.
+This is an allow-list: all other calls fail with EPERM. No allowed call creates a process, opens an INET
+socket, inspects another process, or uses a kernel subsystem with many past vulnerabilities (io_uring, keyctl,
+bpf, namespaces, mounts). Calls of a foreign architecture (i386, x32) kill the process.
 
-At level `good` the process shares its user with the platform, and Landlock governs neither modes, owners,
-times, attributes, locks nor signals of files. So no call here changes one of these, not even by descriptor:
-Python's own files can be opened. Nor can a file be opened without saying what for (O_PATH, access mode 3),
-which Landlock lets pass anywhere. Where a call does several things its arguments are allow-listed too.
+At level `good` the process has the same user as the platform, and Landlock does not control modes, owners,
+times, attributes, locks and signals of files. So no allowed call changes one of these, not even by descriptor,
+because Python's own files can be opened. A file can also not be opened without an access mode (O_PATH, access
+mode 3), which Landlock allows everywhere. If a call has several functions, its arguments are allow-listed too.
 """
 
 from __future__ import annotations
@@ -28,23 +28,25 @@ MSG_FASTOPEN = 0x20000000
 HARMLESS_IOCTLS = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)
 # <linux/prctl.h>: PR_SET_NAME PR_GET_NAME PR_SET_VMA
 HARMLESS_PRCTLS = (15, 16, 0x53564D41)
-# Not among them: signals to an owner, leases, notices of a folder, the size of a pipe, seals.
+# Not included: signals to an owner, leases, directory notifications, pipe sizes, seals.
 HARMLESS_FCNTLS = (
     *(fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL),
     *(fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW),
 )
-# Not among them: filters, credentials and process handles of the other end.
+# Not included: filters, and the peer's credentials and pidfd.
 HARMLESS_SOCKET_OPTIONS = (
     *(socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_KEEPALIVE, socket.SO_LINGER),
     *(socket.SO_SNDTIMEO, socket.SO_RCVTIMEO),
     *(socket.SO_TYPE, socket.SO_DOMAIN, socket.SO_PROTOCOL, socket.SO_ERROR, socket.SO_ACCEPTCONN),
 )
-# Asked for and not changed: what waits in a socket is the kernel's memory, which no limit of the process counts.
+# May be read but not set: socket buffers are kernel memory, which no limit of the process counts.
 READABLE_SOCKET_OPTIONS = (socket.SO_SNDBUF, socket.SO_RCVBUF)
-LAST_CLOCK = 11  # CLOCK_TAI; above and below are clocks of other processes
-RELAYED_SIGNAL = 128  # bubblewrap ends with this plus the signal that ended the process
+LAST_CLOCK = 11  # CLOCK_TAI; clocks below and above belong to other processes
+RELAYED_SIGNAL = (
+    128  # bubblewrap's exit status is this plus the number of the signal that ended the process
+)
 
-# By kind: files, memory, signals, threads, identity, time, waiting, and talking over what is already open.
+# By kind: files, memory, signals, threads, identity, time, waiting, and communication over open descriptors.
 ALLOWED = """
 read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 dup3
 fstat newfstatat stat lstat statx fstatfs statfs access faccessat faccessat2 readlink readlinkat
@@ -60,21 +62,22 @@ poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll
 eventfd2 eventfd pipe pipe2 sched_yield sched_getaffinity getcpu getrlimit uname sysinfo getrandom
 recvfrom recvmsg shutdown getsockname getpeername sendfile copy_file_range splice
 """
-# Programs ask these and can do without: the answer is that the file system cannot do it. One fallocate takes as much
-# of a disk as there is, before anybody looks and beyond RLIMIT_FSIZE.
+# Programs try these calls and work without them: they fail as not supported by the file system. One fallocate can
+# allocate the whole disk before it is measured, despite RLIMIT_FSIZE.
 NOT_SUPPORTED = "fallocate getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"
 
 
 class FilterUnavailable(OSError):
-    """libseccomp is not installed, so no filter can be written."""
+    """libseccomp is not installed, so no filter can be created."""
 
 
 @lru_cache(maxsize=4)
 def compiled(*, truncate: bool, relayed: bool = False) -> bytes:
-    """The filter as BPF instructions of 8 bytes. Raises FilterUnavailable.
+    """Return the filter as BPF instructions of 8 bytes. Raises FilterUnavailable.
 
-    `truncate` only where Landlock governs it (ABI 3) or the user is its own. `relayed`: bubblewrap says how
-    the process ended, so that the process must not choose a status that means a signal.
+    `truncate` is allowed only where Landlock controls it (ABI 3) or the code has its own user. `relayed` means
+    that bubblewrap reports how the process ended, so the process must not use an exit status that means a
+    signal.
     """
     try:
         import pyseccomp as seccomp
@@ -104,16 +107,16 @@ def _allow(made: object, name: str, *arguments: object) -> None:
     try:
         made.add_rule(seccomp.ALLOW, name, *arguments)  # type: ignore[attr-defined]
     except OSError:
-        return  # a call this architecture or this libseccomp does not know stays refused
+        return  # A call unknown to this architecture or this libseccomp stays refused.
 
 
 def _allow_with_conditions(made: object) -> None:
     import pyseccomp as seccomp
 
     arg, add, allow = seccomp.Arg, made.add_rule, seccomp.ALLOW  # type: ignore[attr-defined]
-    # glibc tries clone3 first, whose flags lie in memory; told that it is missing, it takes clone.
+    # glibc tries clone3 first, whose flags are in memory. If told that it is missing, it uses clone.
     add(seccomp.ERRNO(errno.ENOSYS), "clone3")
-    # A thread shares where it stands: each could keep a deleted folder alive, which nobody would count.
+    # Threads share the current folder: otherwise each could keep a deleted folder alive, which nobody would count.
     thread = CLONE_THREAD | CLONE_FS
     add(allow, "clone", arg(0, seccomp.MASKED_EQ, thread | CLONE_NAMESPACES, thread))
     add(
@@ -122,8 +125,8 @@ def _allow_with_conditions(made: object) -> None:
         arg(0, seccomp.EQ, socket.AF_UNIX),
         arg(1, seccomp.MASKED_EQ, 0xF, socket.SOCK_STREAM),
     )
-    # No address: what is connected stays the only other end. And no sendmsg or sendmmsg, which hand over
-    # descriptors: what is on its way between two sockets is counted by nobody.
+    # No address: only the connected peer can be reached. No sendmsg or sendmmsg, which can pass descriptors: files
+    # in transit between two sockets are not counted anywhere.
     add(allow, "sendto", arg(4, seccomp.EQ, 0), arg(3, seccomp.MASKED_EQ, MSG_FASTOPEN, 0))
     for option in HARMLESS_SOCKET_OPTIONS:
         for name in ("getsockopt", "setsockopt"):
@@ -141,7 +144,10 @@ def _allow_with_conditions(made: object) -> None:
 
 
 def _allow_opening(made: object, *, truncate: bool) -> None:
-    """For reading, writing or both. Without `truncate` a file opened for reading only must stay as it is."""
+    """Allow opening for reading, writing or both.
+
+    Without `truncate`, opening a file for reading only must not truncate it.
+    """
     import pyseccomp as seccomp
 
     looked_at = os.O_ACCMODE | os.O_PATH
@@ -155,7 +161,7 @@ def _allow_opening(made: object, *, truncate: bool) -> None:
 
 
 def _allow_asking_about_oneself(made: object) -> None:
-    """Calls that take the number of a process, where 0 is the caller."""
+    """Allow calls with a process id as argument if it is 0, which means the caller."""
     import pyseccomp as seccomp
 
     arg, add, allow = seccomp.Arg, made.add_rule, seccomp.ALLOW  # type: ignore[attr-defined]

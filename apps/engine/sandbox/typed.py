@@ -1,6 +1,6 @@
-"""Columns of values that JSON has no word for, as they cross the wall: text with the name of their type.
+"""Decode columns of types that JSON lacks: the sandbox sends them as text with the name of their type.
 
-Inside, `drover._typed` speaks the same words. What comes from there is believed only where it reads well.
+`drover._typed` is the other side of this protocol. Its output is not trusted, so every value is validated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 Row = dict[str, Any]
-LONGEST = 100  # characters of a number or a moment
+LONGEST = 100  # characters of a number or a timestamp
 
 
 def _decimal(text: str) -> Decimal:
@@ -50,7 +50,7 @@ _TAGS: dict[type, str] = {
 
 
 def restore(rows: list[Row], types: Mapping[str, str]) -> None:
-    """Give typed columns their values, in place; text that is not what its type says stays text."""
+    """Convert typed columns in place; text that is not valid for its type stays text."""
     for name, tag in types.items():
         read, longest = _READ[tag], None if tag == "binary" else LONGEST
         for row in rows:
@@ -67,7 +67,7 @@ def _read(read: Callable[[str], Any], text: str) -> Any:
 
 
 def tags_of_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The types of the columns whose every value is of one type that JSON lacks, or None."""
+    """Return the types of the columns whose values all have the same type that JSON lacks, or None."""
     seen: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.items():
@@ -83,7 +83,7 @@ def _is_pure(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
 
 
 def tags_of(frame: pl.DataFrame) -> dict[str, str]:
-    """The types of a frame's columns that JSON lacks."""
+    """Return the types of a frame's columns that JSON lacks."""
     found = {name: _tag(dtype) for name, dtype in frame.schema.items()}
     return {name: tag for name, tag in found.items() if tag is not None}
 

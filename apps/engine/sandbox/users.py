@@ -1,6 +1,6 @@
-"""Users for sandboxed code: numbers that nobody has on this machine, each for one sandbox at a time.
+"""User ids for sandboxed code: ids without an account on this machine, each used by one sandbox at a time.
 
-They are claimed in a folder that all who share it see, so that two containers do not give out the same one.
+They are claimed in a folder shared by all workers, so that two containers do not use the same id.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from pathlib import Path
 from apps.engine.failures import SourceError
 from apps.engine.sandbox import claims
 
-FIRST, COUNT = 61_184, 4_336  # systemd's range for users that exist for one service only
+FIRST, COUNT = 61_184, 4_336  # systemd's range for dynamic users of services
 
 
 def claimed(folder: Path) -> Path:
-    """The claim of a user nobody else has; its name is the number. Raises SourceError when all are taken."""
+    """Claim a user id that nobody else uses; the claim's name is the id. Raises SourceError when all are in use."""
     folder.mkdir(parents=True, exist_ok=True)
     first = secrets.randbelow(COUNT)
     for number in range(COUNT):
         path = folder / str(FIRST + (first + number) % COUNT)
         if claims.claim_exactly(path):
             return path
-    raise SourceError("Too much code runs at once on this machine; try again later.")
+    raise SourceError("Too many sandboxes are running on this machine; try again later.")

@@ -1,6 +1,7 @@
-"""The folder a sandboxed process may write to: made, removed, and swept up after its owner was killed.
+"""Work folders of sandboxed processes: create them, remove them, and sweep those of killed owners.
 
-What is to go is renamed aside first, so that no sweep and no new folder meets it, however long its removal takes.
+A folder is renamed before it is removed, so that it is not in the way of sweeps and new folders, however long its
+removal takes.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from apps.engine.sandbox import claims, removal
 
 MODE = 0o700
 WORK = "work-"
-DRAFT = ".draft-"  # of a prepared root
+DRAFT = ".draft-"  # name within a prepared root
 CLAIMED = (WORK, DRAFT)
 ASIDE = ".removed-"
-REMOVAL_SECONDS = 10.0  # of who made the folder; what is left then goes with the sweeps
-SWEEP_SECONDS = 0.5  # a new sandbox waits for it
-UNCLAIMED = re.compile(r"(\d+)-[0-9a-f]+")  # as an earlier release named them, after their process
+REMOVAL_SECONDS = 10.0  # seconds that the folder's owner spends removing it; sweeps remove the rest
+SWEEP_SECONDS = 0.5  # seconds; a new sandbox waits for this
+UNCLAIMED = re.compile(
+    r"(\d+)-[0-9a-f]+"
+)  # names used by an earlier release, with the id of their process
 
 
 def create(base: Path, uid: int | None) -> Path:
-    """A new empty folder below `base`, of the user `uid` if given. Sweeps what dead processes left."""
+    """Create an empty folder below `base`, owned by the user `uid` if given. Sweeps leftovers of dead processes."""
     base.mkdir(parents=True, exist_ok=True)
     sweep(base)
     made = claims.claim(base, WORK)
@@ -42,24 +45,24 @@ def create(base: Path, uid: int | None) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """With everything in it. Never raises for what is in it: what cannot go now stays aside for the sweeps."""
+    """Remove the folder with all its contents. Never raises: what cannot be removed now is left to the sweeps."""
     aside = _set_aside(folder)
     claims.release(folder)
     if aside is not None:
         why = _removed(aside, REMOVAL_SECONDS)
         if why:
-            logger.warning("Not everything that the code left is removed yet: {}", why)
+            logger.warning("Some files of the code could not be removed yet: {}", why)
 
 
 def sweep(base: Path) -> None:
-    """Remove what dead processes left: one that was killed cannot do it itself. Never raises for what it finds."""
+    """Remove leftovers of dead processes, which cannot do it themselves. Never raises."""
     try:
         for folder in _abandoned(base):
             _set_aside(folder)
             claims.release(folder)
         _remove_set_aside(base, time.monotonic() + SWEEP_SECONDS)
-    except OSError as error:  # what is left over must not keep anything new from starting
-        logger.warning("What ended code left could not be looked through: {}", error.strerror)
+    except OSError as error:  # Leftovers must not prevent new sandboxes.
+        logger.warning("Leftover work folders could not be examined: {}", error.strerror)
 
 
 def _remove_set_aside(base: Path, until: float) -> None:
@@ -70,13 +73,13 @@ def _remove_set_aside(base: Path, until: float) -> None:
 
 
 def in_use(base: Path) -> bool:
-    """Whether anything is left below `base` after a sweep: folders of the living, or what cannot be removed yet."""
+    """Whether anything is left below `base` after a sweep: folders in use, or folders that cannot be removed yet."""
     sweep(base)
     return any(True for _ in base.iterdir())
 
 
 def _abandoned(base: Path) -> Iterator[Path]:
-    """Those that nobody alive owns, their claims being ours now."""
+    """Take over and return the folders whose owners are dead."""
     for path in _named(base, CLAIMED):
         if path.name.endswith(claims.SUFFIX):
             folder = path.with_name(path.name.removesuffix(claims.SUFFIX))
@@ -91,7 +94,7 @@ def _abandoned(base: Path) -> Iterator[Path]:
 
 
 def _set_aside(folder: Path) -> Path | None:
-    """The same folder under a name that means it is to be removed; None when it is gone, or cannot be renamed."""
+    """Rename the folder so that it counts as removed; None if it is gone or cannot be renamed."""
     aside = folder.with_name(f"{ASIDE}{secrets.token_hex(8)}")
     try:
         folder.rename(aside)
@@ -104,7 +107,7 @@ def _set_aside(folder: Path) -> Path | None:
 
 
 def _removed(aside: Path, seconds: float) -> str:
-    """Why it is not gone; empty when it is."""
+    """Remove it. Returns the reason if it could not be removed, else an empty string."""
     try:
         removal.remove(aside, seconds=seconds)
     except removal.OutOfTime:

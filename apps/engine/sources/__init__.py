@@ -1,4 +1,4 @@
-"""Every source kind and the module that holds it. Importing this imports none of them."""
+"""Every kind of source and its module. Importing this package does not import those modules."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ SOURCES: dict[str, str] = {
 
 
 def load(kind: str) -> ModuleType:
-    """The module of a source kind: `Source`, `Config`, `KIND`, `TITLE`, ... Raises KeyError."""
+    """Import the module of a source kind: `Source`, `Config`, `KIND`, `TITLE`, ... Raises KeyError."""
     return importlib.import_module(SOURCES[kind])

@@ -1,4 +1,4 @@
-"""The contract of our sources: bizon's `AbstractSource`, plus frames, plain rows, named checks and discovery."""
+"""The interface of our sources: bizon's `AbstractSource`, plus frames, plain rows, named checks and discovery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.engine.contract import CheckStep, SourceSpec, StorageRoot, StreamInfo
 
 
 class FrameIteration(SourceIteration):
-    """A page as a typed frame: straight to the destination, no per-record work. `records` stays empty."""
+    """A page as a typed frame, passed to the destination without work per record. `records` stays empty."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
     frame: pl.DataFrame
@@ -28,16 +28,16 @@ class RowsIteration(SourceIteration):
 
 
 class StreamSource(AbstractSource):
-    """One source kind, bound to one stream.
+    """One kind of source, bound to one stream.
 
-    `get(pagination)` answers the page at `pagination` (None or {} is the first) as a `FrameIteration`,
-    `RowsIteration` or bizon's own `SourceIteration`; `next_pagination == {}` ends the stream. A page must
-    be repeatable from its pagination token: that is what resuming relies on. Incremental sources answer
-    `get_records_after(state, pagination)` and hand `next_state` with their last page.
-    Failures are raised as `apps.engine.failures` exceptions.
+    `get(pagination)` returns the page at `pagination` (None or {} is the first) as a `FrameIteration`,
+    `RowsIteration` or bizon's own `SourceIteration`; `next_pagination == {}` ends the stream. The same token
+    must return the same page again: resuming relies on it. Incremental sources implement
+    `get_records_after(state, pagination)` and return `next_state` with their last page. Failures are raised as
+    exceptions of `apps.engine.failures`.
     """
 
-    Config: ClassVar[type[BaseModel]]  # the settings as a person writes them
+    Config: ClassVar[type[BaseModel]]  # the settings as the user wrote them
 
     def __init__(
         self,
@@ -54,12 +54,14 @@ class StreamSource(AbstractSource):
 
     @staticmethod
     def streams() -> list[str]:
-        """Names known without connecting; empty when they depend on what is connected to."""
+        """Return names that are known without connecting; empty if they depend on the connection."""
         return []
 
     @property
     def repeats(self) -> bool:
-        """Whether a sync gives rows again that an earlier one gave, so that appending would double them."""
+        """Whether a sync may return rows again that an earlier one returned, so that appending would duplicate
+        them.
+        """
         return False
 
     def check(self) -> Iterator[CheckStep]:
@@ -71,8 +73,8 @@ class StreamSource(AbstractSource):
         raise NotImplementedError
 
     def conclude(self) -> None:
-        """After the last page: raise what makes all of them worthless, if anything does."""
+        """Called after the last page. Raises if the pages turned out to be invalid."""
 
     def close(self) -> None:
-        """Release connections, after the last page. Safe to call twice."""
+        """Close connections, after the last page. Safe to call twice."""
         self.session.close()

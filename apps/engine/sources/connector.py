@@ -1,4 +1,6 @@
-"""What our sources share: settings bound to one stream, pages without per-record models, HTTP under the policy."""
+"""Base classes of our sources: settings bound to one stream, pages without per-record models, HTTP under the
+policy.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +24,20 @@ Pagination = dict[str, Any] | None
 
 
 class SourceSettings(BaseModel):
-    """Base of the settings of a connector, as a person writes them. Unknown fields are refused."""
+    """Base of the connectors' settings, as users write them. Unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 def Secret(description: str, **options: Any) -> Any:  # noqa: N802 - reads like pydantic's Field
-    """A field whose value is stored encrypted and never shown again."""
+    """Declare a field whose value is stored encrypted and never shown again."""
     extra: dict[str, JsonValue] = {"writeOnly": True, "format": "password"}
     default = options.pop("default", ...)
     return Field(default, description=description, json_schema_extra=extra, repr=False, **options)
 
 
 class BoundConfig(SourceConfig):
-    """What bizon's producer reads (name, stream, sync mode) around the connector's own settings."""
+    """The fields that bizon's producer reads (name, stream, sync mode), plus the connector's own settings."""
 
     settings: SerializeAsAny[SourceSettings]
 
@@ -44,11 +46,11 @@ SettingsT = TypeVar("SettingsT", bound=SourceSettings)
 
 
 class ConnectorSource(StreamSource, Generic[SettingsT]):
-    """A source that says only what is particular to it: `check`, `discover`, `get`."""
+    """Base of sources, which implement only `check`, `discover` and `get`."""
 
     incremental: ClassVar[bool] = False
-    needs_cursor: ClassVar[bool] = False  # an incremental sync must name its cursor field
-    page_limit: int | None = None  # a preview wants no more rows than this in a page
+    needs_cursor: ClassVar[bool] = False  # whether an incremental sync must name its cursor field
+    page_limit: int | None = None  # the most rows that a preview wants in a page
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class ConnectorSource(StreamSource, Generic[SettingsT]):
 
     @classmethod
     def sync_modes(cls, stream: str | None) -> tuple[SyncMode, ...]:
-        """What a stream can do, or the kind as a whole (None)."""
+        """Return the sync modes of a stream, or of the kind as a whole (None)."""
         return ("full_refresh", "incremental") if cls.incremental else ("full_refresh",)
 
     def get_session(self) -> SourceSession:
@@ -91,7 +93,7 @@ def frame_page(
     next_pagination: JsonObject,
     next_state: JsonObject | None = None,
 ) -> FrameIteration:
-    """A page as a frame. Validation is skipped: there is nothing in it that we did not make."""
+    """Return a page as a frame. Validation is skipped, because we created all of its values."""
     return FrameIteration.model_construct(
         frame=frame,
         records=[],
@@ -105,7 +107,7 @@ def rows_page(
     next_pagination: JsonObject,
     next_state: JsonObject | None = None,
 ) -> RowsIteration:
-    """A page as plain rows, which pydantic would otherwise copy one by one."""
+    """Return a page as plain rows. Validation is skipped, because pydantic would copy the rows one by one."""
     return RowsIteration.model_construct(
         rows=rows,
         records=[],
@@ -115,7 +117,10 @@ def rows_page(
 
 
 def checked(steps: Sequence[tuple[str, Callable[[], str]]]) -> Iterator[CheckStep]:
-    """Run named steps in order until one fails. A step answers its message or raises what is EXPECTED."""
+    """Run named steps in order until one fails.
+
+    A step returns its message or raises one of the EXPECTED exceptions.
+    """
     for name, action in steps:
         started = time.perf_counter()
         try:

@@ -1,7 +1,7 @@
-"""Where files are kept: a folder, an S3 bucket or a Google Cloud Storage bucket, behind one interface.
+"""Object storage: a folder, an S3 bucket or a Google Cloud Storage bucket, behind one interface.
 
-Objects become visible whole or not at all, and are durable once a write returns. `swap` replaces an
-object only if nobody else did since it was read.
+A write is atomic, and durable once it returns. `swap` replaces an object only if nobody else has replaced
+it since it was read.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Entry:
 
 
 class SwapConflict(Exception):
-    """Somebody else replaced the object since it was read."""
+    """Another process has replaced the object since it was read."""
 
 
 class Store(ABC):
-    """Objects by key below one prefix. Failures are DestinationError, AuthenticationError, ConfigurationError."""
+    """Objects by key below one prefix. Raises DestinationError, AuthenticationError and ConfigurationError."""
 
     @abstractmethod
     def full_key(self, key: str) -> str:
-        """The key with the store's own prefix."""
+        """Return the key with the store's own prefix."""
 
     @abstractmethod
     def write(self, key: str, data: bytes) -> None:
@@ -42,48 +42,48 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, key: str) -> bytes | None:
-        """The object's bytes, or None when there is none."""
+        """Return the object's bytes, or None if it does not exist."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
-        """The object's size in bytes, or None when there is none."""
+        """Return the object's size in bytes, or None if it does not exist."""
 
     @abstractmethod
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Give objects a second key; both may share their bytes, so neither is ever written in place.
+        """Copy objects to new keys. Both keys may share their bytes, so objects are never modified in place.
 
-        Raises FileNotFoundError when a source is gone.
+        Raises FileNotFoundError when a source does not exist.
         """
 
     @abstractmethod
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; those that are gone already are no error."""
+        """Delete objects. Missing ones are not an error."""
 
     @abstractmethod
     def entries(self, prefix: str) -> Iterator[Entry]:
-        """Every object whose key starts with `prefix`, which ends in a slash."""
+        """Yield every object whose key starts with `prefix`, which ends in a slash."""
 
     @abstractmethod
     def read_version(self, key: str) -> tuple[bytes, str] | None:
-        """The object and a mark of its version for `swap`, or None when there is none."""
+        """Return the object and its version for `swap`, or None if it does not exist."""
 
     @abstractmethod
     def swap(self, key: str, data: bytes, version: str | None) -> None:
-        """Replace the object of that version (None: create it). Raises SwapConflict."""
+        """Replace the object if it still has that version (None: create it). Raises SwapConflict."""
 
     @contextlib.contextmanager
     def sink(self, key: str) -> Iterator[BinaryIO]:
-        """A file to write the object to; it appears when the block ends without an exception."""
+        """A file to write the object to; the object appears when the block ends without an exception."""
         buffer = io.BytesIO()
         yield buffer
         self.write(key, buffer.getvalue())
 
     def readable(self, key: str) -> Path | bytes:
-        """What polars' readers take: the path of a local object, else its bytes. Raises FileNotFoundError."""
+        """Return an argument for polars' readers: a local object's path, else its bytes. Raises FileNotFoundError."""
         data = self.read(key)
         if data is None:
             raise FileNotFoundError(key)
         return data
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing
-        """Release connections."""
+        """Close connections."""

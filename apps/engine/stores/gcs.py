@@ -31,16 +31,16 @@ from apps.engine.stores import Entry, Store, SwapConflict
 TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
-UNKNOWN = "unknown"  # the version where a server does not count generations, as emulators
+UNKNOWN = "unknown"  # used if a server does not support generations, as some emulators
 RETRY = DEFAULT_RETRY.with_timeout(60.0)
 
 
 @dataclass(frozen=True, slots=True)
 class GcsAccess:
-    """How to reach a bucket.
+    """How to access a bucket.
 
-    Without a key an endpoint of one's own is used anonymously, and Google's with the machine's own
-    identity: only for Drover's own storage.
+    Without a key, a custom endpoint is accessed anonymously, and Google's with this machine's own identity,
+    which is allowed only for Drover's own storage.
     """
 
     bucket: str
@@ -161,7 +161,7 @@ def _credentials(access: GcsAccess) -> Any:
 
 
 def service_account(key: str) -> Credentials:
-    """Credentials of a service account's JSON key; where they are exchanged is ours to say, not the key's.
+    """Create credentials from a service account's JSON key. The token URL is ours, not the key's.
 
     Raises ConfigurationError if it is not such a key.
     """
@@ -174,13 +174,13 @@ def service_account(key: str) -> Credentials:
     except (ValueError, GoogleAuthError):
         raise ConfigurationError(
             "service_account_key is not the JSON key of a service account"
-        ) from None  # the cause quotes parts of the key
+        ) from None  # Hide the cause, which quotes parts of the key.
     return made
 
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turn Google's answers into failures with a class, the code and the message as evidence."""
+    """Convert Google's errors to failures, with the code and the message as evidence."""
     try:
         yield
     except (requests.RequestException, TransportError) as error:
@@ -197,7 +197,7 @@ def _explained(what: str) -> Iterator[None]:
         ) from error
     except GoogleAPIError as error:
         raise DestinationError(
-            f"{what}: the bucket answered with an error", evidence=(_line(error),)
+            f"{what}: the bucket returned an error", evidence=(_line(error),)
         ) from error
 
 

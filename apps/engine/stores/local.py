@@ -1,4 +1,4 @@
-"""A folder as a store: temporary file, fsync, rename."""
+"""A folder as a store. Files are written as temporary files, synced and renamed."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class LocalStore(Store):
         return f"{self._prefix}/{key}" if self._prefix else key
 
     def path(self, key: str) -> Path:
-        """The file of a key. Raises ValueError for keys that leave the store."""
+        """Return the file of a key. Raises ValueError for keys that point outside the store."""
         if ".." in key.split("/") or key.startswith("/") or "\0" in key:
-            raise ValueError(f"{key!r} is not a key")
+            raise ValueError(f"{key!r} is not a valid key")
         return self._base / key
 
     @contextlib.contextmanager
@@ -66,7 +66,7 @@ class LocalStore(Store):
             return None
 
     def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Hard links where the file system has them, else copies; each folder is synced once."""
+        """Use hard links where the file system supports them, else copies; each folder is synced once."""
         folders: dict[Path, Path] = {}
         for source, target in pairs:
             origin, path = self.path(source), self.path(target)
@@ -87,7 +87,7 @@ class LocalStore(Store):
                 shutil.copyfileobj(original, file, 1 << 20)
             return
         draft.replace(path)
-        draft.unlink(missing_ok=True)  # renaming onto a link of the same file does nothing
+        draft.unlink(missing_ok=True)  # Renaming onto a link to the same file does nothing.
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -138,7 +138,7 @@ class LocalStore(Store):
         while folder != self._base and self._base in folder.parents:
             try:
                 folder.rmdir()
-            except OSError:  # it holds something, or somebody else removed it
+            except OSError:  # It is not empty, or another process has removed it.
                 return
             folder = folder.parent
 
@@ -148,7 +148,7 @@ def _draft(path: Path) -> Path:
 
 
 def _created(draft: Path) -> BinaryIO:
-    """Open the draft, making its folder again if another process found it empty and removed it."""
+    """Open the draft, creating its folder again if another process removed it because it was empty."""
     try:
         return draft.open("xb")
     except FileNotFoundError:
@@ -157,7 +157,7 @@ def _created(draft: Path) -> BinaryIO:
 
 
 def _make_folder(folder: Path) -> Path:
-    """Make the folder and its parents; answers the deepest one that was there before."""
+    """Create the folder and its parents. Returns the deepest folder that existed before."""
     existing = folder
     while not existing.exists():
         existing = existing.parent
@@ -166,7 +166,7 @@ def _make_folder(folder: Path) -> Path:
 
 
 def _sync_folders(folder: Path, existing: Path) -> None:
-    """Make the folder's entries durable, and those of the parents that were made for it."""
+    """Sync the folder, and those parents that were created for it."""
     while True:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -180,12 +180,12 @@ def _sync_folders(folder: Path, existing: Path) -> None:
 
 @contextlib.contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn the operating system's refusals into a DestinationError that says why."""
+    """Convert the operating system's errors to a DestinationError with a reason."""
     try:
         yield
     except OSError as error:
         raise _failure(what, error) from error
-    except PolarsError as error:  # its writers wrap the operating system's
+    except PolarsError as error:  # Unwrap errors of the operating system.
         found = OS_ERROR.search(str(error))
         if found is None:
             raise

@@ -14,7 +14,7 @@ from apps.engine.stores.local import LocalStore
 
 
 def open_root(root: StorageRoot) -> Store:
-    """Drover's own storage, named by the platform's settings. Raises ConfigurationError."""
+    """Open Drover's own storage, which the operator's settings name. Raises ConfigurationError."""
     parts = urlsplit(root.url)
     if parts.scheme == "file":
         return LocalStore(Path(unquote(parts.path)), root.prefix)
@@ -27,7 +27,7 @@ def open_root(root: StorageRoot) -> Store:
 
 
 def local_folder(root: StorageRoot) -> Path | None:
-    """The folder of Drover's own storage, or None when it is in a bucket."""
+    """Return the folder of Drover's own storage, or None if it is a bucket."""
     parts = urlsplit(root.url)
     return Path(unquote(parts.path)) / root.prefix.strip("/") if parts.scheme == "file" else None
 
@@ -58,7 +58,7 @@ def _own_gcs(bucket: str, prefix: str, options: Mapping[str, Any]) -> Store:
 
 
 def _endpoint(options: Mapping[str, Any]) -> str | None:
-    """pyarrow's spelling, `endpoint_override` and `scheme`, as one URL."""
+    """Return pyarrow's options `endpoint_override` and `scheme` as one URL."""
     endpoint = options.get("endpoint_override")
     if not endpoint or "://" in str(endpoint):
         return endpoint

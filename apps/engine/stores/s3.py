@@ -1,4 +1,4 @@
-"""An S3 bucket, or one of any server that speaks S3, as a store."""
+"""An S3 bucket, or a bucket of an S3-compatible server, as a store."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ CONFLICT = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """How to reach a bucket. Without keys the machine's own identity is used: only for Drover's own storage."""
+    """How to access a bucket. Without keys this machine's own identity is used, only for Drover's own storage."""
 
     bucket: str
     access_key: str | None = None
@@ -61,8 +61,8 @@ class S3Access:
 class S3Store(Store):
     """Objects below `prefix` of one bucket.
 
-    `allow_private` sends every request through the egress policy; None trusts the endpoint, which
-    only the platform's own settings may ask for.
+    If `allow_private` is a bool, every request is subject to the egress policy; None trusts the endpoint, which
+    only the operator's settings may do.
     """
 
     def __init__(self, access: S3Access, prefix: str, *, allow_private: bool | None) -> None:
@@ -141,7 +141,8 @@ class S3Store(Store):
                     raise SwapConflict(key) from error
                 if _code(error) not in {"501", "NotImplemented"}:
                     raise
-                self._client.put_object(**self._at(key), Body=data)  # servers without conditions
+                # Fallback for servers without conditional writes.
+                self._client.put_object(**self._at(key), Body=data)
 
     def close(self) -> None:
         self._client.close()
@@ -158,7 +159,7 @@ def _client(access: S3Access) -> Any:
         read_timeout=READ_TIMEOUT,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         s3={"addressing_style": "path" if access.endpoint_url else "auto"},
-        # Servers other than Amazon's refuse the newer checksum trailers.
+        # Servers other than Amazon's reject the newer checksum trailers.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
@@ -178,12 +179,12 @@ def _client(access: S3Access) -> Any:
 
 @cache
 def _session() -> Any:
-    """Reads the description of the service once; credentials are each client's own."""
+    """Load the service description once; each client has its own credentials."""
     return Session()
 
 
 def _sender(session: PolicySession) -> Callable[..., AWSResponse]:
-    """Send botocore's signed requests under the egress policy; S3 needs no redirects."""
+    """Send botocore's signed requests under the egress policy, without redirects, which S3 does not need."""
 
     def send(request: Any, **_: Any) -> AWSResponse:
         headers = {name: _text(value) for name, value in request.headers.items()}
@@ -200,9 +201,10 @@ def _sender(session: PolicySession) -> Callable[..., AWSResponse]:
         except requests.RequestException as error:
             raise HTTPClientError(error=error) from error
         if answer.is_redirect and "x-amz-bucket-region" not in answer.headers:
-            # botocore would ask where the bucket is, be redirected again, and never end.
+            # botocore would look up the bucket's region and be redirected again, endlessly.
             raise ConfigurationError(
-                "The endpoint sends us elsewhere", evidence=(f"HTTP {answer.status_code}",)
+                "The endpoint redirects to another address",
+                evidence=(f"HTTP {answer.status_code}",),
             )
         return AWSResponse(request.url, answer.status_code, answer.headers, answer.raw)
 
@@ -219,7 +221,7 @@ def _code(error: ClientError) -> str:
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turn S3's answers into failures with a class, the code and the message as evidence."""
+    """Convert S3's errors to failures, with the code and the message as evidence."""
     try:
         yield
     except ClientError as error:
@@ -227,7 +229,7 @@ def _explained(what: str) -> Iterator[None]:
         message = str(error.response.get("Error", {}).get("Message", ""))[:300]
         failure = REFUSALS.get(_code(error), DestinationError)
         raise failure(
-            f"{what}: the bucket answered {_code(error)}",
+            f"{what}: the bucket returned {_code(error)}",
             evidence=(f"HTTP {status} {_code(error)}: {message}",),
         ) from error
     except FileNotFoundError:

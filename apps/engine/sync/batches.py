@@ -1,7 +1,7 @@
-"""Gather pages into batches worth staging.
+"""Combine pages into batches that are large enough to stage.
 
-Pages are typed as soon as there are enough of them, so that only a few thousand rows are held as
-Python objects. All frames of a batch have one schema: when it widens, the batch so far is given out first.
+Pages are typed early, so that only a few thousand rows are kept as Python objects. All frames of a batch
+have the same schema: when it widens, the current batch is returned first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import polars as pl
 from apps.engine.frames.decoding import Rejected, StreamSchema
 from apps.engine.sync.pages import OBJECT_FACTOR, QueuedPage
 
-MAX_OBJECTS = 10_000  # rows held as Python objects; then they are typed
-FLUSH_ROWS = 200_000  # of frames
-FLUSH_RECORDS = 50_000  # of pages of records, which cost more memory on their way
+MAX_OBJECTS = 10_000  # rows kept as Python objects before they are typed
+FLUSH_ROWS = 200_000  # bytes of frames
+FLUSH_RECORDS = 50_000  # bytes of pages of records, which use more memory
 FLUSH_BYTES = 32 << 20
 FLUSH_SECONDS = 10.0
-# A slow source shows its first rows soon; the interval doubles from there.
+# The rows of a slow source are shown soon; the interval doubles from here.
 FIRST_FLUSH_SECONDS = 0.25
 
 
@@ -33,13 +33,13 @@ class Gathered:
     last: int
     frame: pl.DataFrame
     rejected: list[Rejected]
-    pagination: Mapping[str, Any]  # of the page that follows
+    pagination: Mapping[str, Any]  # token of the page that follows
     next_state: Mapping[str, Any] | None
 
 
 @dataclass(slots=True)
 class _Span:
-    """Successive pages, and where they lead."""
+    """Consecutive pages, and the token of the page after them."""
 
     first: int | None = None
     last: int = -1
@@ -55,7 +55,7 @@ class _Span:
 
 @dataclass(slots=True)
 class _Raw(_Span):
-    """Pages as they came."""
+    """Pages as the source returned them."""
 
     rows: list[Any] = field(default_factory=list)
     frames: list[pl.DataFrame] = field(default_factory=list)
@@ -70,7 +70,7 @@ class _Raw(_Span):
             self.frames.append(page.frame)
 
     def accepts(self, page: QueuedPage) -> bool:
-        """Frames and rows do not mix, nor do frames of different schemas."""
+        """Frames and rows are not mixed, nor are frames of different schemas."""
         if page.frame is None:
             return not self.frames
         return not self.rows and (not self.frames or self.frames[0].schema == page.frame.schema)
@@ -82,7 +82,7 @@ class _Batch(_Span):
 
     frames: list[pl.DataFrame] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    fullness: float = 0.0  # 1 is worth a checkpoint
+    fullness: float = 0.0  # a checkpoint is due at 1
     since: float = field(default_factory=time.monotonic)
 
     def accepts(self, frame: pl.DataFrame) -> bool:
@@ -107,7 +107,7 @@ class Gathering:
         self._batch = _Batch()
 
     def add(self, page: QueuedPage) -> Iterator[Gathered]:
-        """Take a page; gives out the batch so far when the page's columns do not fit into it."""
+        """Add a page. Returns the current batch if the page's columns do not fit into it."""
         if not self._raw.accepts(page):
             yield from self._settle()
         self._raw.add(page)
@@ -116,7 +116,7 @@ class Gathering:
 
     @property
     def due(self) -> bool:
-        """Whether it is time for a checkpoint."""
+        """Whether a checkpoint is due."""
         batch, raw = self._batch, self._raw
         if batch.fullness + raw.fullness >= 1:
             return True
@@ -124,13 +124,13 @@ class Gathering:
         return waiting and time.monotonic() - batch.since >= self._interval
 
     def take(self) -> Iterator[Gathered]:
-        """Everything gathered, as one batch or, when the columns have just changed, two."""
+        """Return everything gathered, as one batch or, if the columns have just changed, two."""
         yield from self._settle()
         yield from self._given_out()
         self._interval = min(self._interval * 2, FLUSH_SECONDS)
 
     def _settle(self) -> Iterator[Gathered]:
-        """Type what was gathered and join it to the batch."""
+        """Type the pages and append them to the batch."""
         raw, self._raw = self._raw, _Raw()
         if raw.first is None:
             return
@@ -162,7 +162,7 @@ class Gathering:
 
 
 def _fullness(page: QueuedPage) -> float:
-    """The part of a batch that the page makes up."""
+    """Return the fraction of a full batch that the page makes up."""
     if page.frame is None:
         return max(page.count / FLUSH_RECORDS, page.size / OBJECT_FACTOR / FLUSH_BYTES)
     return max(page.count / FLUSH_ROWS, page.size / FLUSH_BYTES)

@@ -1,4 +1,4 @@
-"""Make sources and destinations from specifications."""
+"""Create sources and destinations from specifications."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def build_source(
     allow_private_networks: bool = False,
     sandbox: SandboxSpec | None = None,
 ) -> ConnectorSource[Any]:
-    """The source of the specification, not yet connected. Raises ConfigurationError."""
+    """Create the source of the specification, not yet connected. Raises ConfigurationError."""
     if spec.code is not None:
         return _sandboxed(spec, files, allow_private_networks, sandbox or SandboxSpec())
     if spec.kind not in sources.SOURCES:
@@ -57,7 +57,7 @@ def build_destination(
     data: StorageRoot,
     allow_private_networks: bool = False,
 ) -> Destination:
-    """The destination of the specification, not yet connected. Raises ConfigurationError."""
+    """Create the destination of the specification, not yet connected. Raises ConfigurationError."""
     if spec.kind not in destinations.DESTINATIONS:
         raise ConfigurationError(f"there is no destination of kind {spec.kind!r}")
     made = cast("type[Destination]", destinations.load(spec.kind).Destination)
@@ -71,7 +71,7 @@ def build_destination(
 
 
 def bound(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
-    """The settings with what bizon's producer wants to know about the stream."""
+    """Add the fields that bizon's producer needs about the stream to the settings."""
     return BoundConfig(
         name=spec.kind,
         stream=spec.stream,
@@ -82,7 +82,7 @@ def bound(spec: SourceSpec, settings: SourceSettings) -> BoundConfig:
 
 
 def parsed(model: type[Model], config: Mapping[str, Any]) -> Model:
-    """The settings as their model. Raises ConfigurationError naming each wrong field, never its value."""
+    """Parse the settings into their model. Raises ConfigurationError naming each invalid field, never its value."""
     try:
         return model.model_validate(dict(config))
     except ValidationError as error:

@@ -1,9 +1,9 @@
 """Jobs, leases and checkpoints of one stream, in bizon's tables and ours.
 
-One connection carries everything: the stream's advisory lock lives exactly as long as the session
-that commits its checkpoints, so losing one means losing the other. Every write first locks the
-row of `engine_stream` where the lease is still ours; no such row is `StreamTakenOver`. The statements are
-ours, because bizon's backend commits after each of its own; what they write its backend can read.
+Everything uses one connection: the stream's advisory lock lives exactly as long as the session that
+commits the checkpoints, so losing one means losing the other. Every write first locks the row of
+`engine_stream` if it still has our lease; otherwise it raises `StreamTakenOver`. We use our own SQL,
+because bizon's backend commits after each statement; bizon's backend can read the result.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from apps.engine.failures import StreamTakenOver
 from apps.engine.sync import statements
 from apps.engine.sync.state import engine_conninfo
 
-# A backup locks the tables while it copies files. A frozen process holds its locks for seconds only.
+# A backup locks the tables while it copies files. A frozen process keeps its locks for seconds only.
 _PATIENT = "-c lock_timeout=0"
-_PLACE_WAIT = 60.0  # seconds for one of the server's connections
+_PLACE_WAIT = 60.0  # seconds to wait for a free connection of the server
 _FULL = re.compile("too many (clients|connections)|connection slots are reserved")
-_LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to let go
+_LOCK_WAIT = 10.0  # seconds a new owner waits for a terminated session to release the lock
 
 
 @dataclass(frozen=True, slots=True)
 class StreamIdentity:
-    """Which stream, and a digest of the settings under which its staged batches can be continued."""
+    """The stream, and digests of the settings that decide whether its staged batches can be continued."""
 
     key: str
     source: str
     stream: str
     sync_mode: str
     destination_kind: str
-    destination: str  # digest of where the rows go
-    fingerprint: str  # digest of that and of how they are read
+    destination: str  # digest of the destination
+    fingerprint: str  # digest of the destination and of how the rows are read
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write a stream's state, given to one attempt of one run."""
+    """The right to write a stream's state, held by one attempt of one run."""
 
     token: str
     run_id: str
@@ -59,7 +59,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sync, over as many attempts as it takes, as it stood when this attempt resolved it."""
+    """One sync, over as many attempts as it takes, as it was when this attempt resolved it."""
 
     id: str
     resumed: bool
@@ -78,23 +78,23 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What one flush commits: the cursor, and its batch in the manifest."""
+    """The contents of one commit: the cursor, and its batch in the manifest."""
 
     batch: Batch
-    staged: bool  # a batch without rows is counted but holds nothing to publish
+    staged: bool  # a batch without rows is counted but has nothing to publish
     rejected: int
     bytes: int
-    pagination: Mapping[str, Any]  # of the page after the batch; empty when there is none
-    columns: Mapping[str, Any] | None  # when they changed since the last checkpoint
+    pagination: Mapping[str, Any]  # token of the page after the batch; empty if there is none
+    columns: Mapping[str, Any] | None  # set if they changed since the last checkpoint
     next_state: Mapping[str, Any] | None
     total: int | None
 
 
 class StateBackend:
-    """The state of one stream while this process runs it."""
+    """Access to the state of one stream while this process runs it."""
 
     def __init__(self, state_dsn: str) -> None:
-        """Connects, waiting for a free place at the server. Raises psycopg.OperationalError."""
+        """Connect, waiting for a free connection of the server. Raises psycopg.OperationalError."""
         self._conninfo = engine_conninfo(state_dsn, settings=_PATIENT)
         self._connection = _connected(self._conninfo)
         self._identity: StreamIdentity | None = None
@@ -103,10 +103,10 @@ class StateBackend:
     def close(self) -> None:
         self._connection.close()
 
-    # the right to write
+    # Releases the lock.
 
     def take_stream(self, identity: StreamIdentity, lease: Lease) -> None:
-        """Become the stream's only writer; whoever was before is fenced and disconnected.
+        """Become the stream's only writer; a previous owner loses its lease and is disconnected.
 
         Raises `StreamTakenOver` when a later attempt of the same run was faster.
         """
@@ -118,7 +118,7 @@ class StateBackend:
         while not self._try_lock():
             if time.monotonic() > deadline:
                 raise StreamTakenOver(
-                    "Another process holds the stream's lock and does not let go."
+                    "Another process holds the stream's lock and does not release it."
                 )
             time.sleep(0.05)
 
@@ -130,19 +130,19 @@ class StateBackend:
         return False
 
     def check_lease(self) -> None:
-        """Raises `StreamTakenOver` unless this attempt still owns the stream."""
+        """Raise `StreamTakenOver` unless this attempt still owns the stream."""
         with self._fenced():
             pass
 
     def was_taken_over(self) -> bool:
-        """Asked on a fresh connection after a failure: a new owner disconnects the one before it."""
+        """Check on a new connection after a failure, because a new owner disconnects the previous one."""
         if self._identity is None or self._lease is None:
             return False
         try:
             with psycopg.connect(self._conninfo) as fresh:
                 row = fresh.execute(statements.OWNER, {"key": self._identity.key}).fetchone()
         except psycopg.Error:
-            return False  # nothing can be learnt, so the first failure is the one to tell
+            return False  # It cannot be determined, so the first failure is reported.
         return row is None or row[0] != self._lease.token
 
     @contextmanager
@@ -152,13 +152,13 @@ class StateBackend:
                 raise StreamTakenOver("Another attempt owns this stream now.")
             yield
 
-    # jobs
+    # Jobs.
 
     def resolve_job(self) -> Job:
-        """Continue the stream's unfinished job if its settings still hold, else begin a new one.
+        """Continue the stream's unfinished job if its settings are unchanged, else create a new one.
 
-        A job that an earlier attempt of this run finished is published once more, which changes nothing,
-        instead of being followed by another: the worker died before it could say that the run had ended.
+        If an earlier attempt of this run has finished a job, return that job, so that publishing it again
+        changes nothing: the worker died before it could report the end of the run.
         """
         with self._fenced():
             live = self._one(statements.LIVE_JOB)
@@ -175,7 +175,7 @@ class StateBackend:
             return self._load(self._created(from_start=again), resumed=False)
 
     def restart(self, job: Job) -> Job:
-        """Give up an unfinished job, whose position is gone, for a new one of the same extent."""
+        """Cancel an unfinished job whose position is gone, and create a new one of the same kind."""
         with self._fenced():
             live = self._one(statements.LIVE_JOB)
             self._all(statements.CANCEL, job=job.id)
@@ -219,7 +219,7 @@ class StateBackend:
         )
 
     def _since(self, since_job: str | None, started: datetime) -> SourceIncrementalState | None:
-        """What an incremental source continues from; None when the sync starts at the beginning."""
+        """Return the state from which an incremental source continues; None if the sync starts at the beginning."""
         previous = self._one(statements.POSITION, job=since_job)
         if previous is None:
             return None
@@ -229,10 +229,10 @@ class StateBackend:
             run_started_at=started,
         )
 
-    # checkpoints
+    # Checkpoints.
 
     def commit(self, job: Job, checkpoint: Checkpoint) -> None:
-        """Batch and cursor in one statement, if the stream is still ours. Raises `StreamTakenOver`."""
+        """Commit batch and cursor in one statement, if the stream is still ours. Raises `StreamTakenOver`."""
         batch = checkpoint.batch
         with self._connection.transaction():
             committed = self._one(
@@ -255,14 +255,14 @@ class StateBackend:
                 raise StreamTakenOver("Another attempt owns this stream now.")
 
     def succeed(self, job: Job) -> None:
-        """Close the published job and hand its state to the next one, in one transaction."""
+        """Finish the published job and store its state for the next one, in one transaction."""
         with self._fenced():
             self._all(statements.SUCCEED, job=job.id)
 
-    # abandoned jobs
+    # Cancelled jobs.
 
     def unswept_jobs(self) -> Sequence[str]:
-        """Cancelled jobs whose staging in the present destination was not removed yet."""
+        """Return cancelled jobs whose staging in the present destination was not removed yet."""
         with self._connection.transaction():
             return [row.id for row in self._all(statements.UNSWEPT)]
 
@@ -271,7 +271,7 @@ class StateBackend:
             self._all(statements.FORGET_BATCHES, job=job_id)
             self._all(statements.MARK_SWEPT, job=job_id)
 
-    # statements
+    # Statements.
 
     @property
     def _mine(self) -> StreamIdentity:
@@ -280,12 +280,12 @@ class StateBackend:
         return self._identity
 
     def _one(self, statement: LiteralString, **values: Any) -> Any:
-        """The only row, or None."""
+        """Return the only row, or None."""
         rows = self._all(statement, **values)
         return rows[0] if rows else None
 
     def _all(self, statement: LiteralString, **values: Any) -> list[Any]:
-        """Every row; none for a statement that answers none. Its parameters may name the stream's."""
+        """Return every row; none for a statement without result. The stream's parameters are added."""
         mine, lease = self._mine, self._lease
         named = {
             "key": mine.key,
@@ -308,7 +308,7 @@ def _json(value: Mapping[str, Any] | None) -> str | None:
 
 
 def _connected(conninfo: str) -> psycopg.Connection[Any]:
-    """A run that begins while the server has no place left waits for one instead of failing."""
+    """Connect. If the server has no free connection, wait for one instead of failing."""
     deadline = time.monotonic() + _PLACE_WAIT
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Which stream a run works on, and whether an unfinished job of it can be continued."""
+"""Identify the stream of a run, and decide whether an unfinished job of it can be continued."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from apps.engine.sync.checkpoints import StreamIdentity
 
 
 def identity_of(spec: RunSpec) -> StreamIdentity:
-    """Digests leave secrets out: a corrected password continues the job that failed for want of it."""
+    """Compute the identity.
+
+    Secrets are left out, so that a job that failed for a wrong password can be continued.
+    """
     source, target = spec.source, spec.destination
     place = _digest(
         [target.kind, without_secrets(target.config), target.table, spec.data.url, spec.data.prefix]

@@ -1,4 +1,4 @@
-"""Read pages from a source on a thread of its own, a bounded distance ahead of the writer."""
+"""Read pages from a source in a separate thread, a limited distance ahead of the writer."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ from apps.engine.sync.transforms import Transform
 MAX_ROWS = 200_000
 MAX_OBJECTS = 10_000
 MAX_BYTES = 24 << 20
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it, not a backslash before u0000
-OBJECT_FACTOR = 4  # a dict in memory against the same as JSON
+_NUL = re.compile(
+    r"(?<!\\)(?:\\\\)*\\u0000"
+)  # an escaped NUL in JSON, not a backslash followed by u0000
+OBJECT_FACTOR = 4  # a dict's memory relative to the same as JSON
 
 
 class BrokenSource(SourceError):
-    """The source's code broke the contract of a page; trying again unchanged cannot help."""
+    """The source's code returned an invalid page; retrying without changes cannot help."""
 
     retryable = False
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedPage:
-    """One answer of the source: a frame or rows, and where the next one is (empty: nowhere)."""
+    """One page of the source: a frame or rows, and the token of the next page (empty after the last)."""
 
     iteration: int
     frame: pl.DataFrame | None
@@ -50,27 +52,27 @@ class QueuedPage:
 
     @property
     def room(self) -> float:
-        """The part of a queue it takes up; rows as Python objects weigh ten times a frame's."""
+        """Return the fraction of a queue it uses; rows as Python objects count ten times a frame's."""
         most = MAX_OBJECTS if self.frame is None else MAX_ROWS
         return max(self.count / most, self.size / MAX_BYTES)
 
 
 class Closed(Exception):
-    """The writer wants no more pages."""
+    """The writer accepts no more pages."""
 
 
 class PageQueue:
-    """A bounded number of rows and bytes of pages; one page always fits, however large."""
+    """A queue with a limited number of rows and bytes; one page always fits, however large."""
 
     def __init__(self) -> None:
         self._pages: deque[QueuedPage] = deque()
-        self._taken_up = 0.0  # 1 is full
+        self._taken_up = 0.0  # full at 1
         self._changed = threading.Condition()
         self._closed = self._finished = False
         self.error: BaseException | None = None
 
     def put(self, page: QueuedPage) -> None:
-        """Wait for room. Raises `Closed` when the writer is gone."""
+        """Add a page, waiting for room. Raises `Closed` if the writer is gone."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._has_room(page))
             if self._closed:
@@ -80,25 +82,25 @@ class PageQueue:
             self._changed.notify_all()
 
     def get(self, timeout: float) -> QueuedPage | None:
-        """The next page, or None after `timeout` seconds without one and once `ended`."""
+        """Return the next page, or None if `timeout` seconds passed or the queue has `ended`."""
         with self._changed:
             self._changed.wait_for(lambda: self._pages or self._finished or self._closed, timeout)
             return self._taken() if self._pages else None
 
     @property
     def ended(self) -> bool:
-        """Everything that was read is taken; `error` says whether it is all there is."""
+        """Whether all pages were taken and no more follow; `error` is set if reading failed."""
         with self._changed:
             return self._finished and not self._pages
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Nothing more will be put, because of `error` or because there is nothing more."""
+        """Mark the end of reading, with the error if it failed."""
         with self._changed:
             self._finished, self.error = True, error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let a waiting reader go, and drop what was not taken."""
+        """Wake up a waiting reader, and drop the remaining pages."""
         with self._changed:
             self._closed = True
             self._pages.clear()
@@ -115,7 +117,7 @@ class PageQueue:
 
 
 class PageReader:
-    """Asks the source for page after page until it has no next one, and hands them, transformed, to the queue."""
+    """Requests all pages of the source, transforms them and puts them into the queue."""
 
     def __init__(
         self,
@@ -145,16 +147,21 @@ class PageReader:
             self._read()
         except Closed:
             self._queue.finish()
-        except Exception as error:  # the edge of a thread: whatever a source raises ends the run
-            traceback.clear_frames(error.__traceback__)  # what did not fit must not stay in memory
+        except (
+            Exception
+        ) as error:  # outermost handler of a thread: any exception of a source ends the run
+            traceback.clear_frames(
+                error.__traceback__
+            )  # Release the memory of pages that were not queued.
             self._queue.finish(error)
-        except BaseException as error:  # report SystemExit instead of exiting
+        except BaseException as error:  # Report SystemExit instead of exiting.
             self._queue.finish(BrokenSource(f"The source raised {type(error).__name__}."))
         else:
             self._queue.finish()
 
     def _read(self) -> None:
-        counts = self._transform is None  # else what arrives is not what the source counts
+        # A transform changes the number of records, so the source's total would be wrong.
+        counts = self._transform is None
         if self._iteration == 0 and self._since is None and counts:
             self.total = _count(self._source.get_total_records_count())
         pagination: Mapping[str, Any] = self._start
@@ -167,7 +174,8 @@ class PageReader:
                     evidence=(f"pagination={json.dumps(page.next)[:300]}",),
                 )
             if not page.next:
-                self._conclude()  # before the last page is handed on: a run that goes on has it to read again
+                # Checked before the last page is queued, so that a retried run reads that page again.
+                self._conclude()
             self._queue.put(page)
             if not page.next:
                 return
@@ -198,7 +206,7 @@ def _count(total: object) -> int | None:
 def _page(answer: object, iteration: int) -> QueuedPage:
     if not isinstance(answer, SourceIteration):
         raise BrokenSource(
-            f"The source answered {_described(answer)} instead of a page.",
+            f"The source returned {_described(answer)} instead of a page.",
             evidence=(f"iteration={iteration}",),
         )
     rows, frame = _content(answer)
@@ -224,7 +232,7 @@ def _content(answer: SourceIteration) -> tuple[Sequence[Any], pl.DataFrame | Non
 
 
 def _token(value: object, name: str) -> dict[str, Any] | None:
-    """As it will come back from the database, so that going on and resuming see the same."""
+    """Convert the token as the database will return it, so that continuing and resuming get the same value."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -237,11 +245,11 @@ def _token(value: object, name: str) -> dict[str, Any] | None:
 
 
 def _state(value: object) -> dict[str, Any] | None:
-    """As `_token`. It is kept as JSON in PostgreSQL, which stores neither NUL nor half a character."""
+    """Convert the state as `_token` does, and check that PostgreSQL can store it: no NUL, no lone surrogates."""
     stored = _token(value, "next_state")
     text = json.dumps(stored, ensure_ascii=False)
     if _NUL.search(text) or not _is_text(text):
-        raise BrokenSource("The source's next_state holds text that cannot be stored.")
+        raise BrokenSource("The source's next_state contains text that cannot be stored.")
     return stored
 
 
@@ -258,7 +266,7 @@ def _described(value: object) -> str:
 
 
 def _size(rows: Sequence[Any]) -> int:
-    """Estimated from three of them: measuring all would cost as much as reading them."""
+    """Estimate the size from three rows: measuring all would take as long as reading them."""
     if not rows:
         return 0
     sample = {0, len(rows) // 2, len(rows) - 1}

@@ -1,9 +1,9 @@
 """Run one stream: read ahead, stage batch by batch, checkpoint each, publish once.
 
-The order is the promise. A batch is staged, then its id and the cursor are committed together
-while the stream is ours; a later attempt rolls back what was staged and not committed; publishing
-is idempotent by job id; and only a published job is done. Killed at any moment and run again,
-nothing is lost and nothing is doubled, as far as the source's pages repeat.
+The order guarantees that no row is lost or duplicated if the process is killed at any moment and the run is
+retried, provided that the source's pages can be repeated: a batch is staged, then its id and the cursor are
+committed together while the stream is ours; a later attempt rolls back batches that were staged but not
+committed; publishing is idempotent by job id; and only a published job is finished.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from apps.engine.sync.pages import PageQueue, PageReader
 from apps.engine.sync.transforms import Transform
 from apps.engine.sync.writer import Blame, Writer
 
-POLL = 0.2  # seconds between looks at the stop flag while the source is silent
+POLL = 0.2  # seconds between checks of the stop flag while the source sends nothing
 PROGRESS_EVERY = 0.5  # seconds
 
 
 class Stopped(Crashed):
-    """The process was told to stop; what was read is checkpointed."""
+    """The process was told to stop; everything read so far is checkpointed."""
 
 
 class Runner:
-    """One attempt at one stream. `emit` gets its events; set `stop` to end it at the next checkpoint."""
+    """One attempt at one stream. `emit` receives its events; set `stop` to end it at the next checkpoint."""
 
     def __init__(
         self,
@@ -65,13 +65,16 @@ class Runner:
         self._blame = Blame()
         self._backend: StateBackend | None = None
         self._reported = 0.0
-        self._told = 0  # of the egress log
+        self._told = 0  # entries of the egress log
 
     def run(self) -> Outcome:
-        """Whatever a source, a destination or a database raises becomes a `Failed` with its class."""
+        """Run the attempt.
+
+        Any exception of a source, a destination or a database becomes a `Failed` with its class.
+        """
         try:
             return self._run()
-        except Exception as error:  # the edge of the run
+        except Exception as error:  # outermost handler of the run
             reason = self._taken_over() or error
             return classify(reason, side=self._blame.side, redactor=self._redactor)
         finally:
@@ -80,7 +83,10 @@ class Runner:
                 self._backend.close()
 
     def _taken_over(self) -> StreamTakenOver | None:
-        """A new owner removes our staging and our connection: whatever that broke, it is the reason."""
+        """Whether a new owner took the stream.
+
+        It removes our staging and our connection, which explains any other error.
+        """
         if self._backend is None or not self._backend.was_taken_over():
             return None
         return StreamTakenOver("Another attempt owns this stream now.")
@@ -94,7 +100,7 @@ class Runner:
         try:
             return self._sync(source, backend, job)
         except PositionGone as gone:
-            logger.warning("Starting over, since {}", gone.message)
+            logger.warning("Reading from the beginning, since {}", gone.message)
             self._blame.side = "state"
             return self._sync(self._source(), backend, backend.restart(job))
 
@@ -109,7 +115,7 @@ class Runner:
             )
             if source.repeats and spec.destination.write_mode == "append":
                 raise ConfigurationError(
-                    "With lookback_seconds rows are read again, and appending would double them: choose the"
+                    "With lookback_seconds rows are read again, and appending would duplicate them: choose the"
                     " write mode merge"
                 )
             return source
@@ -127,13 +133,13 @@ class Runner:
             try:
                 self._transfer(source, writer, job)
             except PositionGone:
-                destination.close()  # a new job opens it anew
+                destination.close()  # The new job opens it again.
                 raise
         self._publish(destination, backend, job, writer)
         totals = writer.totals
         return Succeeded(totals.read, totals.written, totals.rejected, totals.bytes)
 
-    # the destination, and what earlier jobs left in it
+    # The destination, and leftovers of earlier jobs in it.
 
     def _destination(self, job: Job) -> Destination:
         target = self._spec.destination
@@ -150,16 +156,16 @@ class Runner:
         )
 
     def _sweep(self, backend: StateBackend) -> None:
-        """Remove the staging of jobs that were given up, now or before."""
+        """Remove the staging of cancelled jobs, those of earlier runs included."""
         for job_id in backend.unswept_jobs():
             with self._blame.on("destination"):
                 destination = self._bound(self._spec.destination, job_id)
-                with signs.waiting("removing what was staged", destination.longest_step):
+                with signs.waiting("removing staged data", destination.longest_step):
                     destination.abandon()
                 destination.close()
             backend.mark_swept(job_id)
 
-    # reading and writing
+    # Reading and writing.
 
     def _transfer(self, source: StreamSource, writer: Writer, job: Job) -> None:
         since = job.since
@@ -179,14 +185,17 @@ class Runner:
         reader.start()
         try:
             self._pump(queue, reader, writer)
-            source.close()  # not on the way out of a failure: the reader may still be using it
+            source.close()  # Not when a failure is being raised: the reader may still be using it.
             if transform is not None:
                 transform.close()
         finally:
             queue.close()
 
     def _transform(self) -> Transform | None:
-        """Its sandbox ends with the thread that starts it: this one, which outlives the reader's."""
+        """Create the transform.
+
+        A sandbox ends with the thread that starts it, so this thread does, not the reader's.
+        """
         code = self._spec.transform
         if code is None:
             return None
@@ -265,8 +274,8 @@ def _say_where(spec: RunSpec, job: Job) -> None:
     if not job.resumed:
         logger.info("Starting a new sync")
     elif job.exhausted:
-        logger.info("The source was read to its end before: publishing what is staged")
+        logger.info("An earlier attempt has read the source to its end: publishing the staged data")
     elif not job.next_iteration:
-        logger.info("Starting again: nothing was staged before")
+        logger.info("Starting from the beginning: nothing was staged before")
     else:
         logger.info("Continuing at page {} with {:,} rows staged", job.next_iteration, job.written)

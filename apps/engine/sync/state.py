@@ -1,9 +1,9 @@
-"""The engine's memory in PostgreSQL: schema `engine`, its role, and what others may ask of it.
+"""The engine's state in PostgreSQL: its schema `engine`, its role, and functions to read and reset it.
 
 Four tables are bizon's (jobs, cursors, resets), with the indexes and 64-bit counters it lacks;
-three are ours: who owns a stream now (`engine_stream`), what a job needs to be resumed
-(`engine_job`) and which staged batches count (`engine_batch`, the manifest). Needs only psycopg,
-so the web process can read and reset state without loading the engine.
+three are ours: the owner of each stream (`engine_stream`), the data to resume a job (`engine_job`) and
+the committed batches (`engine_batch`, the manifest). This module needs only psycopg, so the web process
+can read and reset state without loading the engine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
 SCHEMA = "engine"
-_INSTALL_LOCK = 0x64726F7665725F65  # "drover_e": two installers at once wait for each other
+_INSTALL_LOCK = (
+    0x64726F7665725F65  # "drover_e" as a number: two concurrent installations wait for each other
+)
 
 _TABLES = """
 create schema if not exists engine;
@@ -136,9 +138,9 @@ grant select, insert, update, delete on all tables in schema engine to {role};
 
 
 def install(owner_dsn: str, *, role: str) -> None:
-    """Create or complete the schema as its owner and let `role` read and write it, nothing else.
+    """Create or complete the schema as its owner, and give `role` the right to read and write it.
 
-    Safe to run again and from several places at once. `role` must exist.
+    Safe to run again and concurrently. `role` must exist.
     """
     from psycopg import sql
 
@@ -150,9 +152,9 @@ def install(owner_dsn: str, *, role: str) -> None:
 
 
 def engine_conninfo(dsn: str, *, settings: str = "") -> str:
-    """The connection string with the engine's search path and a bound on waiting for a server.
+    """Return the connection string with the engine's search path and a connect timeout.
 
-    `settings` are more of the session, as `-c name=value`.
+    `settings` are further session settings, as `-c name=value`.
     """
     given = conninfo_to_dict(dsn)
     options = f"{given.get('options') or ''} -c search_path={SCHEMA} {settings}".strip()
@@ -166,7 +168,7 @@ def engine_conninfo(dsn: str, *, settings: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What the engine remembers of a stream: its newest job. Times are naive UTC, as bizon keeps them."""
+    """The engine's state of a stream: its newest job. Times are naive UTC, as bizon stores them."""
 
     job_id: str
     source: str
@@ -203,17 +205,17 @@ order by j.created_at desc limit 1
 
 
 def read_state(state_dsn: str, stream_key: str) -> StreamState | None:
-    """The newest job of the stream, or None when it never ran."""
+    """Return the newest job of the stream, or None if it never ran."""
     with psycopg.connect(engine_conninfo(state_dsn)) as connection:
         cursor = connection.cursor(row_factory=class_row(StreamState))
         return cursor.execute(_NEWEST_JOB, (stream_key,)).fetchone()
 
 
 def reset(state_dsn: str, stream_key: str) -> bool:
-    """Forget the stream's position: the next run reads everything again and replaces what we wrote.
+    """Forget the stream's position: the next run reads everything again and replaces the rows we wrote.
 
-    A running attempt loses its lease and stops at its next checkpoint. Answers whether there was
-    anything to forget.
+    A running attempt loses its lease and stops at its next checkpoint. Returns whether there was anything to
+    forget.
     """
     with _transaction(state_dsn) as connection:
         connection.execute(
@@ -237,10 +239,10 @@ def reset(state_dsn: str, stream_key: str) -> bool:
 
 
 def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
-    """Make the next incremental sync continue from `position` (JSON), taking back a pending reset.
+    """Make the next incremental sync continue from `position` (JSON), and withdraw a pending reset.
 
-    Answers False when the stream has no finished sync whose position could be changed. What was
-    staged of an unfinished sync is given up, because it continues the old position.
+    Returns False if the stream has no finished sync whose position could be changed. An unfinished sync is
+    cancelled, because it continues the old position.
     """
     with _transaction(state_dsn) as connection:
         changed = connection.execute(
@@ -263,7 +265,7 @@ def continue_from(state_dsn: str, stream_key: str, position: str) -> bool:
 
 
 def forget(state_dsn: str, stream_key: str) -> None:
-    """Delete all state of a stream whose pipeline is gone."""
+    """Delete all state of a stream whose pipeline was deleted."""
     with _transaction(state_dsn) as connection:
         connection.execute("delete from engine_stream where stream_key = %s", (stream_key,))
         connection.execute("delete from stream_resets where name = %s", (stream_key,))
@@ -271,7 +273,7 @@ def forget(state_dsn: str, stream_key: str) -> None:
 
 
 def prune(state_dsn: str, *, keep_jobs: int = 20, keep_days: int = 30) -> int:
-    """Delete finished jobs that are neither among a stream's newest nor recent; answers how many."""
+    """Delete finished jobs that are neither recent nor among the newest of their stream. Returns their number."""
     with _transaction(state_dsn) as connection:
         return connection.execute(
             """

@@ -1,4 +1,4 @@
-"""The SQL of a running stream. Parameters named like the stream's identity and lease are always given."""
+"""The SQL of a running stream. The parameters of the stream's identity and lease are always passed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ update stream_jobs set status = 'running', attempt = attempt + 1, updated_at = n
 where id = %(job)s
 """
 
-# The newest finished job, if this very run finished it: its end was not written down by the worker.
+# The newest finished job, if this same run finished it: the worker died before it recorded the end of the run.
 FINISHED = """
 select newest.id from (
     select id from stream_jobs where name = %(key)s and status = 'succeeded'
@@ -53,8 +53,8 @@ update stream_jobs set status = 'cancelled', updated_at = now() at time zone 'ut
 where id = %(job)s
 """
 
-# The job whose state an incremental one continues from: the newest, and no older one behind it, because
-# what the newest published is there now.
+# The job whose state an incremental one continues from: always the newest, because the destination now contains
+# what the newest published.
 PREVIOUS = """
 select id from (
     select id, source_name, stream_name, sync_mode, incremental_state from stream_jobs
@@ -64,7 +64,7 @@ where source_name = %(source)s and stream_name = %(stream)s
   and (sync_mode = 'incremental' or incremental_state is not null)
 """
 
-# Whether an earlier job published to this very destination, so that replacing it loses nothing.
+# Whether an earlier job published to this same destination, so that replacing its data loses nothing.
 IS_OURS = """
 select 1 from stream_jobs j join engine_job e on e.job_id = j.id
 where j.name = %(key)s and j.status = 'succeeded' and e.destination = %(destination)s limit 1
@@ -81,7 +81,7 @@ values (%(job)s, %(run_id)s, %(fingerprint)s, %(destination)s, %(replaces)s, %(s
         (select columns from engine_job where job_id = %(since)s))
 """
 
-# Tie the request for a reset to the job that honours it, so that it outlives a crash.
+# Link the requested reset to the job that performs it, so that the request survives a crash.
 BIND_RESET = """
 update stream_resets set consumed_at = now() at time zone 'utc', consumed_by_job_id = %(job)s
 where name = %(key)s and consumed_at is null returning id

@@ -1,4 +1,4 @@
-"""Change records on their way with a person's Python: `transform(record)`, in a sandbox without a network."""
+"""Apply a user's Python function `transform(record)` to records, in a sandbox without network access."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Row = dict[str, Any]
 
 
 class TransformFailed(ContractError):
-    """The transform raised, or took more than it may have: a record, or the code, is not as it should be."""
+    """The transform raised or exceeded a limit: a record or the code is wrong."""
 
 
 class Transform:
-    """One sandbox from the first page to `close`; it ends with the thread that makes this object.
+    """Uses one sandbox from creation to `close`. The sandbox ends with the thread that creates this object.
 
-    A page without records stays as it is, and so do things among the records that are no objects: the
-    stream's schema rejects them. NaN and infinities arrive as None, since JSON has no word for them.
+    A page without records is not changed, and neither are non-objects among the records: the stream's schema
+    rejects them. NaN and infinities become None, since JSON cannot represent them.
     """
 
     def __init__(self, code: CodeSpec, sandbox: SandboxSpec) -> None:
@@ -53,7 +53,7 @@ class Transform:
         self.close()
 
     def apply(self, page: SourceIteration) -> SourceIteration:
-        """The page with what the code made of its records. Raises EngineError."""
+        """Return the page with its records transformed. Raises EngineError."""
         made: list[Any] = []
         for rows, types in _slices(page):
             records = [row for row in rows if isinstance(row, Mapping)]
@@ -61,16 +61,16 @@ class Transform:
             types = typed.tags_of_rows(records) if types is None else types
             made += self._transformed(records, types)
         if not made and isinstance(page, FrameIteration) and not page.frame.height:
-            return page  # an empty stream still has columns
+            return page  # An empty stream still has columns.
         return rows_page(made, page.next_pagination, page.next_state)
 
     def conclude(self) -> None:
-        """After the last page: raises EngineError if the code took too much meanwhile, and says the totals."""
+        """Call after the last page. Raises EngineError if the code exceeded a limit, and logs the totals."""
         try:
             self._sandbox.conclude()
         except EngineError as error:
             raise _as_transform(error) from error
-        logger.info("The transform made {:,} records of {:,}", self.made, self.received)
+        logger.info("The transform returned {:,} records for {:,}", self.made, self.received)
 
     def close(self) -> None:
         self._sandbox.close()
@@ -83,7 +83,9 @@ class Transform:
         except EngineError as error:
             raise _as_transform(error) from error
         if answer.values.get("rows") != len(answer.rows):
-            raise BrokenOutput("The transform did not deliver the records it said it would.")
+            raise BrokenOutput(
+                "The transform returned another number of records than it announced."
+            )
         self.received += len(records)
         self.made += len(answer.rows)
         return answer.rows
@@ -94,7 +96,7 @@ def _log(level: str, message: str) -> None:
 
 
 def _slices(page: SourceIteration) -> Iterator[tuple[Sequence[Any], Mapping[str, str] | None]]:
-    """A page's records, some at a time, with the types a frame's columns have and JSON lacks."""
+    """Yield a page's records in slices, with the types of a frame's columns that JSON lacks."""
     if isinstance(page, FrameIteration):
         types = typed.tags_of(page.frame)
         for part in page.frame.iter_slices(SLICE):
@@ -109,13 +111,13 @@ def _json(records: Sequence[Mapping[str, Any]]) -> orjson.Fragment:
     options = orjson.OPT_NON_STR_KEYS
     try:
         return orjson.Fragment(orjson.dumps(records, default=_word, option=options))
-    except TypeError:  # among them integers of more than 64 bits
+    except TypeError:  # including integers of more than 64 bits
         plain = [{name: _exact(value) for name, value in row.items()} for row in records]
         return orjson.Fragment(orjson.dumps(plain, default=_word, option=options))
 
 
 def _word(value: Any) -> str:
-    """What JSON lacks: bytes as base64, everything else as its exact text."""
+    """Convert values that JSON lacks: bytes to base64, everything else to its exact text."""
     return b64encode(value).decode() if isinstance(value, bytes) else text(value)
 
 
@@ -126,14 +128,12 @@ def _exact(value: Any) -> Any:
         try:
             return text(value).encode("utf-8", "replace").decode()
         except Unrepresentable as error:
-            raise TransformFailed(
-                f"A record cannot be handed to the transform: {error}."
-            ) from error
+            raise TransformFailed(f"A record cannot be sent to the transform: {error}.") from error
     return value
 
 
 def _as_transform(error: EngineError) -> EngineError:
-    """Its failures are the transform's, never the source's."""
+    """Convert failures in the sandbox to failures of the transform, because they are not the source's."""
     if error.failure_class is not FailureClass.SOURCE:
         return error
     message = error.message.replace("The code", "The transform", 1)

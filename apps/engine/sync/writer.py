@@ -19,18 +19,18 @@ from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
 from apps.engine.sync.pages import QueuedPage
 
 SHOWN_REJECTS = 5  # samples logged per batch
-SAY_EVERY = 5.0  # seconds between lines about how far it is
+SAY_EVERY = 5.0  # seconds between log lines about progress
 
 
 class Blame:
-    """Which side is being talked to, so that an unexpected exception is laid at the right door."""
+    """Records which side is being used, so that an unexpected exception is attributed to that side."""
 
     def __init__(self) -> None:
         self.side: Side = "state"
 
     @contextmanager
     def on(self, side: Side) -> Iterator[None]:
-        """The side stays blamed when the block raises."""
+        """Attribute failures to the side. It stays set when the block raises."""
         before, self.side = self.side, side
         yield
         self.side = before
@@ -47,7 +47,7 @@ class Totals:
 
     @property
     def read(self) -> int:
-        """Rows whose fate is decided: read == written + rejected at every moment."""
+        """Rows that were written or rejected: read == written + rejected at every moment."""
         return self.written + self.rejected
 
 
@@ -59,7 +59,7 @@ class Writer:
     ) -> None:
         self.committed: list[Batch] = list(job.batches)
         self.totals = Totals(job.written, job.rejected, job.bytes, job.next_iteration)
-        self.expected: int | None = job.total  # rows in the source, when it knows
+        self.expected: int | None = job.total  # rows in the source, if known
         self._destination = destination
         self._backend = backend
         self._job = job
@@ -71,7 +71,7 @@ class Writer:
         self._said = time.monotonic()
 
     def take(self, page: QueuedPage) -> None:
-        """Gather a page, and write what it cannot be gathered with."""
+        """Gather a page. Writes the current batch if the page does not fit into it."""
         self._write_all(self._gathering.add(page))
 
     def flush_if_due(self) -> None:
@@ -79,12 +79,12 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Stage what was gathered and commit it. Raises `StreamTakenOver` when the stream is another's."""
+        """Stage and commit everything gathered. Raises `StreamTakenOver` if another attempt owns the stream."""
         self._write_all(self._gathering.take())
 
     def _write_all(self, batches: Iterator[Gathered]) -> None:
         while True:
-            with self._blame.on("source"):  # typing what it sent
+            with self._blame.on("source"):  # typing the records is the source's side
                 gathered = next(batches, None)
             if gathered is None:
                 return
@@ -118,7 +118,7 @@ class Writer:
         return columns
 
     def _stage(self, gathered: Gathered, batch: Batch) -> bool:
-        """An empty batch is staged only to show the destination the columns of an empty stream."""
+        """Stage a batch. An empty batch is staged only to tell the destination an empty stream's columns."""
         if not gathered.frame.height and (not gathered.frame.width or self.committed):
             return False
         with self._blame.on("destination"):

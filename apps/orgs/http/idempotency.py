@@ -1,4 +1,4 @@
-"""The claims of an org's Idempotency-Keys: a row for each key, the answer sealed with the org's data key."""
+"""Store an org's Idempotency-Keys: one row per key, with the response encrypted by the org's data key."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from apps.orgs.tenancy import org_scope
 from apps.web.idempotency import Answer, Asked, Earlier
 
 LIFETIME = timedelta(hours=24)
-GIVEN_UP = timedelta(seconds=60)  # a claim without an answer after that: its process crashed
+GIVEN_UP = timedelta(
+    seconds=60
+)  # age of a claim without a response after which its process counts as crashed
 SEALED_FOR = "idempotency"
 
 
 class OrgStore:
-    """A `Store` of one org, for one request. The id of the row says whose claim it is."""
+    """The `Store` of one org, for one request. The row's id identifies the request that owns the claim."""
 
     def __init__(self, org: Org) -> None:
         self.org = org
@@ -33,7 +35,7 @@ class OrgStore:
         )
         IdempotencyRecord.unscoped.bulk_create([self.record], ignore_conflicts=True)
         found = IdempotencyRecord.objects.for_org(self.org).filter(key=asked.key).first()
-        if found is None:  # another request released it just now
+        if found is None:  # Another request has just released it.
             return Earlier(asked.operation, asked.digest, None)
         return None if found.pk == self.record.pk else self._earlier(found)
 
@@ -55,7 +57,7 @@ class OrgStore:
             self.drop()
 
     def _ours(self) -> Any:
-        """Our claim, as long as it has no answer and nobody took it over."""
+        """Return our claim, if it has no response and nobody has taken it over."""
         claims = IdempotencyRecord.objects.for_org(self.org)
         return claims.filter(pk=self.record.pk, status__isnull=True)
 

@@ -1,4 +1,4 @@
-"""What people write about things and each other: the fields for names, for texts of several lines, for addresses."""
+"""Serializer fields for names, texts of several lines, and addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NameField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if len(text) > 4 * (self.max_length or 0):  # normalising shortens less than that
+        if len(text) > 4 * (self.max_length or 0):  # Normalising shortens a text by less than that.
             self.fail("max_length", max_length=self.max_length)
         try:
             text = names.read(text, lines=self.lines)
@@ -31,19 +31,19 @@ class NameField(serializers.CharField):
 
 
 class ProseField(NameField):
-    """A description: the same characters, on several lines."""
+    """A description of several lines, with the same allowed characters."""
 
     lines = True
 
 
 class AsciiEmailField(serializers.EmailField):
-    """An address in ASCII; an international domain is written in its xn-- form."""
+    """An ASCII address; an international domain is written in its xn-- form."""
 
     def to_internal_value(self, data: Any) -> str:
         address = str(super().to_internal_value(data)).strip().lower()
         if not address.isascii():
-            raise serializers.ValidationError("Write the address in ASCII.", code="invalid")
+            raise serializers.ValidationError("Enter the address in ASCII.", code="invalid")
         if not names.is_plain_address(address):
-            message = "Addresses with quotes or control characters are not taken."
+            message = "Addresses with quotes or control characters are not accepted."
             raise serializers.ValidationError(message, code="invalid")
         return address

@@ -1,8 +1,8 @@
-"""The views that every route inside an org derives from.
+"""The base classes of all views inside an org.
 
 `OrgView` reads the credential, opens the org's scope (one transaction), loads the principal, checks the one
-permission the method names, and only then calls the handler. A view that names none fails a guard test. An
-exception rolls everything back and becomes a problem answer; a returned answer commits, whatever its status.
+permission that the method names, and only then calls the handler. A view that names none fails a guard test. An
+exception rolls everything back and becomes a problem response; a returned response commits, whatever its status.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from apps.web.slow import Slowly
 
 
 class AccountView(APIView):
-    """A route about the logged-in person, whatever their orgs ask: for sessions, never for API keys.
+    """A route about the logged-in user, independent of orgs: for sessions, never for API keys.
 
-    A session that one org's own identity provider began may use only the methods named in `limited_methods`.
+    A session that began with an org's own identity provider may use only the methods in `limited_methods`.
     """
 
     limited_methods: ClassVar[frozenset[str]] = frozenset()
@@ -49,7 +49,8 @@ class AccountView(APIView):
         try:
             with transaction.atomic():
                 response = self._answer(drf_request, credentials.read(request))
-        except Exception as error:  # the outermost edge: becomes a problem or is raised again
+        # outermost handler: the exception becomes a problem response, or is raised again
+        except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
@@ -65,19 +66,19 @@ class AccountView(APIView):
         try:
             answer: Response = handler(request, *self.args, **self.kwargs)
         except (WrongPassword, WrongCode) as wrong:
-            return self.handle_exception(wrong)  # and commit: the try stays written down
+            return self.handle_exception(wrong)  # Commit, so that the attempt is recorded.
         return answer
 
     def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
-        """What an API key gets here: SessionNeeded, unless a view knows better."""
+        """Respond to an API key: by default with SessionNeeded."""
         raise SessionNeeded
 
 
 class OrgView(APIView):
-    """A route inside one org. `permissions` names one permission per method, GET being `read` unless told.
+    """A route inside one org. `permissions` names one permission per method; the default for GET is `read`.
 
-    `session_methods` are for logged-in people: an API key gets 403 there. `always_methods` work also while the
-    org is suspended or waits for its deletion, when other changes are refused.
+    `session_methods` are for logged-in users: an API key gets 403. `always_methods` work even while the org is
+    suspended or scheduled for deletion, when other changes are refused.
     """
 
     always_methods: ClassVar[frozenset[str]] = frozenset({"get", "head"})
@@ -97,14 +98,15 @@ class OrgView(APIView):
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._answer(drf_request)
             response = slow.finish(answer, partial(self._scope_again, request, credential))
-        except Exception as error:  # the outermost edge: becomes a problem or is raised again
+        # outermost handler: the exception becomes a problem response, or is raised again
+        except Exception as error:
             response = self.handle_exception(error)
         self.response = self.finalize_response(drf_request, response, *args, **kwargs)
         return self.response
 
     @contextmanager
     def _scope(self, request: HttpRequest, credential: credentials.Credential) -> Iterator[None]:
-        """The org's scope, for a credential that gives access now."""
+        """Open the org's scope, for a credential that has access now."""
         changing = (request.method or "").lower() not in self.always_methods
         with org_scope(credentials.org_of(credential)):
             self.org, self.principal = credentials.load(credential, changing=changing)
@@ -114,7 +116,10 @@ class OrgView(APIView):
     def _scope_again(
         self, request: HttpRequest, credential: credentials.Credential
     ) -> Iterator[None]:
-        """The same after a wait. A key is read anew: it may have been revoked meanwhile, and rights may be gone."""
+        """Open the scope again after a wait.
+
+        An API key is read again, because it may have been revoked meanwhile or have lost permissions.
+        """
         if isinstance(credential, credentials.KeyCredential):
             credential = credentials.read(request)
         with self._scope(request, credential):
@@ -153,7 +158,7 @@ class OrgView(APIView):
 
     @classmethod
     def permission_for(cls, method: str) -> Permission:
-        """What this method needs; raises LookupError when the class does not say."""
+        """Return the permission that this method needs. Raises LookupError if the class does not name one."""
         method = "get" if method == "head" else method
         if method in cls.permissions:
             return cls.permissions[method]
@@ -163,7 +168,9 @@ class OrgView(APIView):
 
 
 def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Response | Slowly:
-    """The answer of `change(None)`, or of `change` with what a check found, if its verb asks for one first."""
+    """Return the response of `change(None)`; if its action raises CheckFirst, run the check and call `change` with
+    its result.
+    """
     try:
         with transaction.atomic():
             return change(None)
@@ -172,7 +179,7 @@ def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Resp
 
 
 def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:
-    """The view's method for this request, and its name; raises 405."""
+    """Return the view's method for this request, and its name. Raises 405."""
     method = (request.method or "").lower()
     handler = getattr(view, method, None) if method in view.http_method_names else None
     if handler is None or method == "options":

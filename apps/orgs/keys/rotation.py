@@ -1,6 +1,6 @@
-"""Move every org's data key, and people's second factors, under the newest platform key.
+"""Encrypt every org's data key, and users' second factors, with the newest platform key.
 
-What the data keys seal is not touched.
+The secrets that are encrypted with data keys do not change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from apps.orgs.tenancy import org_scope
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How many secrets of each outcome: one an org, and those of second factors."""
+    """The number of secrets per outcome: one per org, and those of second factors."""
 
     rewrapped: int
     already: int
@@ -31,7 +31,7 @@ class Rotation:
 
 
 def rotate_all() -> Rotation:
-    """Each org in a short transaction of its own; safe to stop, and to run again or twice at once."""
+    """Rotate each org in its own short transaction; safe to stop, to repeat, and to run concurrently."""
     try:
         ids = list(Org.objects.using("ops").order_by("id").values_list("id", flat=True))
     finally:
@@ -63,7 +63,7 @@ def _rotate(org_id: UUID) -> str:
 
 
 def _rotate_factors() -> Iterator[str]:
-    """The secrets of second factors, which belong to people and so to no org."""
+    """Rotate the secrets of second factors, which belong to users and not to orgs."""
     for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
         with transaction.atomic():
             factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
@@ -80,5 +80,5 @@ def _rotate_factors() -> Iterator[str]:
             yield "rewrapped"
 
 
-# What allauth keeps, by type of factor; of a passkey it keeps only what is public.
+# The secret fields in allauth's data, by type of factor; a passkey's data is all public.
 SECRETS = {"totp": "secret", "recovery_codes": "seed"}

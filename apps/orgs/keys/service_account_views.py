@@ -1,4 +1,4 @@
-"""Service accounts over HTTP. Roles, domain roles and removal are those of any member (`/org/members`)."""
+"""Service accounts over HTTP. Roles, domain roles and removal work as for other members (`/org/members`)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ServiceAccounts(OrgView):
     @operation(
         "service_accounts_list",
         tag="service accounts",
-        summary="Members that are programs",
+        summary="List service accounts",
         answer=MEMBER_PAGE,
         parameters=[*PAGE_PARAMETERS, order_of(MEMBER_ORDERS, "oldest")],
         example=page_example(SERVICE_EXAMPLE),
@@ -52,7 +52,7 @@ class ServiceAccounts(OrgView):
     @operation(
         "service_accounts_create",
         tag="service accounts",
-        summary="Make a member that is a program, at most as strong as oneself",
+        summary="Create a service account, with at most your own role",
         request=forms.NewServiceAccount,
         answer=forms.Member,
         status=201,
@@ -74,7 +74,7 @@ class ServiceAccountKeys(KeyView):
     @operation(
         "service_accounts_keys_create",
         tag="service accounts",
-        summary="Make a key of a service account, with its role; it is shown this once",
+        summary="Create a key of a service account, with at most its role; it is shown only once",
         request=forms.NewServiceAccountKey,
         answer=forms.MadeApiKey,
         status=201,

@@ -1,7 +1,7 @@
-"""Service accounts: members that are programs. They have a role and keys of their own, which outlive whoever made them.
+"""Service accounts: not tied to a person, so their role and keys outlive their creator.
 
-One is a user nobody can log in as, with a membership: so roles, domain overrides, keys and the trail need no
-second kind of anything.
+Each is a user without login, and a membership. So roles, domain roles, keys and the audit log need no special
+cases.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from apps.orgs.roles import Permission, Role
 
 
 def create(*, org: Org, by: Principal, name: str, role: Role) -> Membership:
-    """A new one. Raises PermissionMissing above one's own role."""
+    """Create a service account. Raises PermissionMissing for a role above `by`'s own."""
     by.require_person()
     by.require(Permission.API_KEYS_MANAGE)
     require_reach(by, role)
     user_id = new_id()
     user = User.objects.create_user(
         id=user_id,
-        email=f"{user_id}@service.invalid",  # RFC 2606: no mail can ever reach it
+        email=f"{user_id}@service.invalid",  # RFC 2606: this address can never receive mail.
         password=None,
         name=name,
         kind=User.Kind.SERVICE,
@@ -57,8 +57,11 @@ def create_key(
     domain_id: UUID | None = None,
     expires_at: datetime | None = None,
 ) -> MadeKey:
-    """A key of the service account, with its role. Raises NotFound, PermissionMissing for one stronger than oneself,
-    and what making a key raises."""
+    """Create a key of the service account, with its role.
+
+    Raises NotFound, PermissionMissing if the account's role is above `by`'s own, and what creating a key
+    raises.
+    """
     by.require(Permission.API_KEYS_MANAGE)
     programs = Membership.objects.for_org(org).filter(user__kind=User.Kind.SERVICE)
     member = one(programs.select_related("user"), member_id)

@@ -1,4 +1,4 @@
-"""The verbs of API keys: make, rotate, revoke. Called inside the org's scope."""
+"""Actions on API keys: create, rotate, revoke. Called inside the org's scope."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from apps.orgs.roles import RANK, Permission, Role, allows
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A key just made. `text` is shown once and stored nowhere."""
+    """A key that was just created. `text` is shown only once and stored nowhere."""
 
     row: ApiKey
     text: str
@@ -41,15 +41,15 @@ def create(
     expires_at: datetime | None = None,
     holder: User | None = None,
 ) -> MadeKey:
-    """A new key of the member behind `by`, or of the service account `holder`; takes one bcrypt.
+    """Create a key of the member behind `by`, or of the service account `holder`. Computes one bcrypt hash.
 
-    Raises SessionNeeded for a key that would make another, and Invalid beyond the maker's role.
+    Raises SessionNeeded if `by` is an API key, and Invalid for more than the creator's role allows.
     """
     by.require_person()
     by.require(Permission.API_KEYS_OWN)
     _refuse_excess(by, role, scopes)
     if expires_at is not None and expires_at <= timezone.now():
-        raise Invalid([("expires_at", "This time has passed.", "past")])
+        raise Invalid([("expires_at", "This time is in the past.", "past")])
     _require_domain(org, domain_id)
     row = ApiKey(name=name, role=role, scopes=list(scopes), domain_id=domain_id)
     made = _make(org, row, expires_at, holder.pk if holder else by.require_user())
@@ -63,9 +63,9 @@ def create(
 
 
 def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> MadeKey:
-    """A new key like this one, at most as strong as its maker; the old one works until `grace` is over.
+    """Create a new key with the same limits, and at most its creator's role; the old one expires after `grace`.
 
-    A service account's stays its own; another member's becomes that of whoever rotates it. Raises NotFound.
+    A service account's key stays the account's; another member's key becomes the caller's. Raises NotFound.
     """
     by.require_person()
     key = _active(org, by, key_id)
@@ -90,7 +90,7 @@ def rotate(*, org: Org, by: Principal, key_id: UUID, grace: timedelta) -> MadeKe
 
 
 def revoke(*, org: Org, by: Principal, key_id: UUID) -> None:
-    """The key stops working with this transaction; its row stays for the record. Raises NotFound."""
+    """Revoke the key at once; its row is kept for the audit log. Raises NotFound."""
     key = _active(org, by, key_id)
     key.revoked_at = timezone.now()
     key.save(update_fields=["revoked_at"])
@@ -99,12 +99,12 @@ def revoke(*, org: Org, by: Principal, key_id: UUID) -> None:
 
 
 def seen(org: Org, by: Principal) -> ApiKeyQuerySet:
-    """The keys that the principal can see."""
+    """Return the keys that the principal can see."""
     return ApiKey.objects.for_org(org).seen_by(by)
 
 
 def row(key: ApiKey) -> dict[str, Any]:
-    """What lists show of a key."""
+    """Return a key's columns for lists."""
     return ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
 
 
@@ -115,12 +115,12 @@ def _active(org: Org, by: Principal, key_id: UUID) -> ApiKey:
 
 def _require_domain(org: Org, domain_id: UUID | None) -> None:
     if domain_id is not None and not Domain.objects.for_org(org).filter(pk=domain_id).exists():
-        raise Invalid([("domain_id", "There is no such domain here.", "unknown")])
+        raise Invalid([("domain_id", "There is no such domain in this organization.", "unknown")])
 
 
 def _refuse_excess(by: Principal, role: Role, scopes: Sequence[Permission]) -> None:
     if RANK[role] > RANK[by.role]:
-        message = f"You are {by.role}: a key of yours cannot be {role}."
+        message = f"Your role is {by.role}, so your key cannot have the role {role}."
         raise Invalid([("role", message, "above_own_role")])
     errors = [
         (f"scopes.{index}", f"The role {role} does not include {scope}.", "above_role")

@@ -1,4 +1,7 @@
-"""API keys over HTTP. Only people make and rotate them: a key must not outlive its limits in another."""
+"""API keys over HTTP.
+
+Only users create and rotate them, so that a key cannot outlive its limits through another.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class ApiKeys(KeyView):
     @operation(
         "api_keys_list",
         tag="api keys",
-        summary="One's own keys, or everyone's for who manages keys; never the keys themselves",
+        summary="List your keys, or all keys if you may manage keys; never the secrets",
         answer=page_of(forms.ApiKeyRow),
         parameters=[forms.ApiKeyFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [KEY_EXAMPLE], "next": None, "previous": None, "count": 1},
@@ -67,7 +70,7 @@ class ApiKeys(KeyView):
     @operation(
         "api_keys_create",
         tag="api keys",
-        summary="Make a key, at most as strong as oneself; it is shown this once",
+        summary="Create a key, with at most your own role; it is shown only once",
         request=forms.NewApiKey,
         answer=forms.MadeApiKey,
         status=201,
@@ -94,7 +97,7 @@ class OneApiKey(KeyView):
     @operation(
         "api_keys_revoke",
         tag="api keys",
-        summary="Revoke a key: it stops working at once",
+        summary="Revoke a key at once",
         status=204,
         errors=(404,),
     )
@@ -110,7 +113,7 @@ class Rotation(KeyView):
     @operation(
         "api_keys_rotate",
         tag="api keys",
-        summary="A new key in place of this one, which goes on for `grace_seconds`",
+        summary="Rotate a key: the old one keeps working for `grace_seconds`",
         request=forms.Rotation,
         answer=forms.MadeApiKey,
         status=201,

@@ -1,4 +1,4 @@
-"""The audit trail over HTTP: a list, and the whole of it as CSV or JSON lines."""
+"""The audit log over HTTP: a list, and an export as CSV or JSON Lines."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ EVENT_EXAMPLE = {
 }
 ORDERS = {"newest": newest("at"), "oldest": oldest("at")}
 COLUMNS = (*EVENT_EXAMPLE, "on_behalf_of")
-DOCUMENTS = ("changes", "on_behalf_of")  # columns that hold JSON
-# What begins a formula in a spreadsheet, also as the full-width signs = + - @.
+DOCUMENTS = ("changes", "on_behalf_of")  # columns that contain JSON
+# Characters that begin a formula in a spreadsheet, and their full-width forms = + - @.
 FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 
@@ -46,7 +46,7 @@ class AuditTrail(OrgView):
     @operation(
         "audit_list",
         tag="audit",
-        summary="Who did what, with secrets masked",
+        summary="List audit events, with secrets masked",
         answer=page_of(forms.AuditRow),
         parameters=[forms.AuditFilter, *PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [EVENT_EXAMPLE], "next": None, "previous": None, "count": 1},
@@ -63,7 +63,7 @@ class AuditExport(OrgView):
     @operation(
         "audit_export",
         tag="audit",
-        summary="The trail as a file, the oldest first",
+        summary="Export the audit log as a file, oldest event first",
         answer=str,
         media_type="text/csv",
         other_media_types=("application/jsonl",),
@@ -81,7 +81,7 @@ class AuditExport(OrgView):
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
-    """An event as it is shown: without `on_behalf_of` where nobody was."""
+    """Render an event; `on_behalf_of` is left out if nobody was represented."""
     if row["on_behalf_of"] is None:
         del row["on_behalf_of"]
     return row
@@ -106,6 +106,6 @@ def _line(cells: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    """The value as text a spreadsheet will not run as a formula (OWASP: CSV injection)."""
+    """Return the value as text that a spreadsheet does not evaluate as a formula (OWASP: CSV injection)."""
     text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
     return f"'{text}" if text.startswith(FORMULA) else text

@@ -1,4 +1,4 @@
-"""TXT records, asked of the name servers in the settings, or of the system's. Call it outside every transaction."""
+"""Look up TXT records at the configured name servers, or the system's. Call it outside every transaction."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import dns.nameserver
 import dns.resolver
 from django.conf import settings
 
-SECONDS = 5.0  # for one question, all servers and repetitions included
+SECONDS = 5.0  # seconds for one lookup, including all servers and retries
 
 
 class LookUpFailed(Exception):
-    """The name servers could not be asked; the message says why."""
+    """The name servers could not be queried; the message says why."""
 
 
 def ascii_domain(text: str) -> str:
-    """A domain of at least two labels in the form DNS has (IDNA 2008). Raises ValueError for anything else."""
+    """Return a domain of at least two labels in the form used by DNS (IDNA 2008).
+
+    Raises ValueError for anything else.
+    """
     try:
         name = dns.name.from_unicode(text.strip(), idna_codec=dns.name.IDNA_2008_UTS_46)
     except (dns.exception.DNSException, UnicodeError) as error:
@@ -37,8 +40,10 @@ def ascii_domain(text: str) -> str:
 
 
 def txt_at(domain: str) -> frozenset[str]:
-    """The texts at exactly this name; none when there are none, and none behind an alias (CNAME), because they are
-    another domain's. Raises LookUpFailed."""
+    """Return the texts at exactly this name. Returns none if there are none.
+
+    An alias (CNAME) is not followed, because its target is another domain's. Raises LookUpFailed.
+    """
     name = dns.name.from_text(domain)
     try:
         answer = _resolver().resolve(name, "TXT", raise_on_no_answer=False, search=False)
@@ -63,6 +68,6 @@ def _resolver() -> dns.resolver.Resolver:
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
-    """`192.0.2.1`, `192.0.2.1:5353` or `[2001:db8::1]:53`."""
+    """Parse `192.0.2.1`, `192.0.2.1:5353` or `[2001:db8::1]:53`."""
     parts = urlsplit(f"//{text}")
     return dns.nameserver.Do53Nameserver(parts.hostname or text, parts.port or 53)

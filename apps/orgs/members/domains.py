@@ -1,4 +1,4 @@
-"""The verbs of domains, the groups inside an org, and of the roles that are raised in one."""
+"""Actions on domains, the groups inside an org, and on the roles granted in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apps.orgs.versions import Match, of_time, require_match
 
 
 def create(*, org: Org, by: Principal, name: str) -> Domain:
-    """A new domain. Raises NameTaken."""
+    """Create a domain. Raises NameTaken."""
     by.require(Permission.DOMAINS_MANAGE)
     domain = Domain(org=org, name=name)
     _save(domain)
@@ -36,7 +36,7 @@ def rename(*, org: Org, by: Principal, domain_id: UUID, name: str, match: Match 
 
 
 def delete(*, org: Org, by: Principal, domain_id: UUID, match: Match = None) -> None:
-    """Delete a domain: its objects stay in the org, keys limited to it go with it.
+    """Delete a domain: its objects stay in the org; keys limited to it are deleted.
 
     Raises NotFound and ChangedMeanwhile.
     """
@@ -48,12 +48,12 @@ def delete(*, org: Org, by: Principal, domain_id: UUID, match: Match = None) -> 
 def set_role(
     *, org: Org, by: Principal, domain_id: UUID, member_id: UUID, role: Role
 ) -> DomainRole:
-    """Raise a member's role for one domain. Raises NotFound, and Invalid when the role would not raise it."""
+    """Grant a member a higher role for one domain. Raises NotFound, and Invalid if the role is not higher."""
     by.require(Permission.DOMAINS_MANAGE)
     domain = one(Domain.objects.for_org(org), domain_id)
     member = one(Membership.objects.for_org(org).select_related("user"), member_id)
     if RANK[role] <= RANK[Role(member.role)]:
-        message = f"An override only raises; this member is {member.role} everywhere."
+        message = f"A domain role must be higher than the member's role, which is {member.role}."
         raise Invalid([("role", message, "not_higher")])
     mine = DomainRole.objects.for_org(org).filter(domain=domain, membership=member)
     before = mine.values_list("role", flat=True).first()
@@ -67,7 +67,7 @@ def set_role(
 
 
 def clear_role(*, org: Org, by: Principal, domain_id: UUID, member_id: UUID) -> None:
-    """Take an override back: the member's own role counts again. Raises NotFound."""
+    """Remove a domain role: the member's own role applies again. Raises NotFound."""
     by.require(Permission.DOMAINS_MANAGE)
     overrides = DomainRole.objects.for_org(org).select_related("domain", "membership__user")
     override: DomainRole | None = overrides.filter(

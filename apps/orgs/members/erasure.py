@@ -1,6 +1,6 @@
-"""Erasing an org whose grace period is over: what each app keeps outside its rows, then every row, in that order.
+"""Erase an org whose grace period is over: first each app's data outside the database, then every row.
 
-Safe to repeat and to go on after a crash: the org's own row goes last.
+Safe to repeat and to continue after a crash, because the org's own row is deleted last.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ logger = structlog.get_logger(__name__)
 
 
 def erase_due() -> int:
-    """Erase what is due. Answers how many orgs."""
+    """Erase the orgs that are due. Returns their number."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_to_erase()")
         due = cursor.fetchall()
@@ -25,11 +25,11 @@ def erase_due() -> int:
 
 
 def erase(org_id: UUID) -> bool:
-    """False while an app has not let go of the org yet; the next look goes on."""
+    """Erase one org. Returns False while an app still has data of the org; the next call continues."""
     if not all(eraser(org_id) for eraser in registry.erasers()):
         return False
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")  # every row of an org takes its time
+        cursor.execute("SET LOCAL statement_timeout = 0")  # Deleting all rows of an org takes long.
         cursor.execute("SELECT erase_org(%s)", [org_id])
     logger.info("organization erased", org=str(org_id))
     return True

@@ -1,4 +1,4 @@
-"""Everything an org may take along over HTTP: one file of JSON lines, without secrets."""
+"""Export an org over HTTP: one JSON Lines file without secrets."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class OrgExportView(OrgView):
     @operation(
         "org_export",
         tag="organization",
-        summary="Everything of the organization but its secrets, as JSON lines",
+        summary="Export everything of the organization except its secrets, as JSON Lines",
         answer=str,
         media_type="application/jsonl",
         example='{"record":"domain","id":"01936c61-2b3c-7e21-9f10-0a1b2c3d4e5f","name":"Marketing"}',
     )
     def get(self, request: Request) -> Any:
-        """Works until the organization is erased, also while it is suspended."""
+        """Available until the organization is erased, even while it is suspended."""
         records = exports.everything(org=self.org, by=self.principal)
         answer = StreamingHttpResponse(
             (dumps(record) + b"\n" for record in records),

@@ -1,4 +1,4 @@
-"""What an org may take along: its audit trail, and everything but its secrets. An export is itself in the trail."""
+"""Export an org's audit log, and everything except its secrets. An export is recorded in the audit log too."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ from apps.orgs.queries import AuditEventQuerySet
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 
-CHUNK = 1000  # rows a transaction
+CHUNK = 1000  # rows per transaction
 
 Row = dict[str, Any]
 
 
 def events(org: Org) -> AuditEventQuerySet:
-    """The audit trail of the org."""
+    """The audit log of the org."""
     return AuditEvent.objects.for_org(org)
 
 
 def trail(*, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]) -> Iterator[Row]:
-    """The events that `wanted` describes up to now, the oldest first. They are read after the transaction of this call."""
+    """Yield the events that match `wanted` up to now, oldest first.
+
+    They are read after the transaction of this call.
+    """
     by.require(Permission.AUDIT_VIEW)
     audit.record(
         org=org,
@@ -45,7 +48,9 @@ def trail(*, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]) -> I
 
 
 def everything(*, org: Org, by: Principal) -> Iterator[Row]:
-    """One record after the other: the org, then what each app has registered. Read after the transaction of this call."""
+    """Yield the records: the org, then what each app has registered. They are read after the transaction of this
+    call.
+    """
     by.require_person()
     by.require(Permission.AUDIT_VIEW)
     audit.record(
@@ -73,7 +78,7 @@ def _rows(org_id: UUID, export: Export) -> QuerySet[Any, Row]:
 
 
 def _in_chunks(org_id: UUID, rows: QuerySet[Any, Row]) -> Iterator[Row]:
-    """By keyset, one short transaction a chunk: a slow reader holds nothing."""
+    """Read by keyset, in one short transaction per chunk, so that a slow reader holds no locks."""
     last: UUID | None = None
     while True:
         with org_scope(org_id):

@@ -1,4 +1,4 @@
-"""Invitations inside an org over HTTP. Whoever holds a link opens it in `apps.orgs.sign_in.invitation_views`."""
+"""Invitations inside an org over HTTP. Recipients open their links in `apps.orgs.sign_in.invitation_views`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Invitations(InvitationView):
     @operation(
         "invitations_list",
         tag="members",
-        summary="Invitations nobody has accepted yet",
+        summary="List pending invitations",
         answer=page_of(forms.InvitationRow),
         parameters=[*PAGE_PARAMETERS, order_of(ORDERS, "newest")],
         example={"results": [INVITATION_EXAMPLE], "next": None, "previous": None, "count": 1},
@@ -95,7 +95,7 @@ class Resend(InvitationView):
     @operation(
         "invitations_resend",
         tag="members",
-        summary="Mail a new link, good for the whole time again",
+        summary="Resend an invitation, with a new link and expiry",
         answer=forms.InvitationRow,
         errors=(404,),
         example=INVITATION_EXAMPLE,

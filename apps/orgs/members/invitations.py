@@ -1,6 +1,6 @@
-"""The verbs of invitations: invite, send again, withdraw, accept.
+"""Actions on invitations: invite, resend, withdraw, accept.
 
-An invitation is bound to an address. Its link is made when its mail is, works once, and proves the mailbox.
+An invitation is bound to an address. Its link is created with its mail, works once, and verifies the address.
 """
 
 from __future__ import annotations
@@ -39,18 +39,21 @@ class Shown:
     role: Role
     invited_by: str | None
     expires_at: datetime
-    single_sign_on: str | None  # the org's short name, where it has an identity provider of its own
+    single_sign_on: str | None  # the org's slug, if it has its own identity provider
 
 
 def invite(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
-    """Ask an address to join. Raises Invalid for one outside the org's e-mail domains, AlreadyMember,
-    AlreadyInvited, LimitReached, TooManyAttempts, and PermissionMissing beyond one's own role."""
+    """Invite an address to join.
+
+    Raises Invalid for an address outside the org's e-mail domains, AlreadyMember, AlreadyInvited, LimitReached,
+    TooManyAttempts, and PermissionMissing for a role above `by`'s own.
+    """
     by.require(Permission.INVITATIONS_MANAGE)
     return _invite(org, by, email, role)
 
 
 def invite_provisioned(*, org: Org, by: Principal, email: str, role: Role) -> Invitation:
-    """`invite` for the org's directory, whose key may manage members: as its groups say, so at most as its own role."""
+    """Invite on behalf of the org's directory, whose key may manage members, with at most the key's role."""
     by.require(Permission.MEMBERS_MANAGE)
     return _invite(org, by, email, role)
 
@@ -67,20 +70,22 @@ def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
 
 
 def ask_for_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
-    """Mail whoever has this address the question whether they want in, unless it is on its way already: an identity
-    provider or a directory has named them. Raises LimitReached and TooManyAttempts."""
+    """Mail the owner of this address a question whether to join, unless such a mail is pending.
+
+    Used if an identity provider or a directory has named them. Raises LimitReached and TooManyAttempts.
+    """
     if alive_for(org, email) is None:
         _make(org, by, email, role, invited_by=None)
 
 
 def consent(*, org: Org, token: str, email: str) -> bool:
-    """Whether this is the secret that was mailed to this very address by this org, and still counts."""
+    """Whether this is the valid secret that this org mailed to this address."""
     invitation = alive_for(org, email)
     return invitation is not None and bytes(invitation.digest or b"") == links.digest(token)
 
 
 def alive_for(org: Org, email: str) -> Invitation | None:
-    """The org's invitation of this address, locked, when it can be accepted."""
+    """Return the org's invitation of this address, locked, if it can be accepted."""
     opened = Invitation.objects.for_org(org).open().filter(email=email)
     found: Invitation | None = (
         opened.filter(expires_at__gt=timezone.now()).select_for_update(of=("self",)).first()
@@ -89,7 +94,7 @@ def alive_for(org: Org, email: str) -> Invitation | None:
 
 
 def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
-    """A new link, good for the whole time again; the old one stops working. Raises NotFound and TooManyAttempts."""
+    """Send a new link with a new expiry; the old one stops working. Raises NotFound and TooManyAttempts."""
     by.require(Permission.INVITATIONS_MANAGE)
     invitation = _open(org, invitation_id)
     require_reach(by, Role(invitation.role))
@@ -102,13 +107,13 @@ def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
 
 
 def withdraw(*, org: Org, by: Principal, invitation_id: UUID) -> None:
-    """The link stops working. Raises NotFound."""
+    """Withdraw an invitation: its link stops working. Raises NotFound."""
     by.require(Permission.INVITATIONS_MANAGE)
     _withdraw(org, by, _open(org, invitation_id))
 
 
 def withdraw_all_of(*, org: Org, by: Principal, email: str) -> None:
-    """Withdraw whatever an address was sent: the org's directory has put its owner out."""
+    """Withdraw all invitations of an address, because the org's directory has removed its owner."""
     by.require(Permission.MEMBERS_MANAGE)
     for invitation in Invitation.objects.for_org(org).open().filter(email=email):
         _withdraw(org, by, invitation)
@@ -124,7 +129,7 @@ def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:
 
 
 def show(token: str) -> Shown:
-    """What an invitation says. Raises LinkSpent."""
+    """Return the content of an invitation. Raises LinkSpent."""
     org_id, invitation_id = _find(token)
     with org_scope(org_id):
         invitation = _alive(org_id, invitation_id, lock=False)
@@ -140,7 +145,7 @@ def show(token: str) -> Shown:
 
 
 def accept(*, token: str, user: User, by: Principal) -> Membership:
-    """Join, with the role the invitation gives; a member keeps a higher one. The address is proven.
+    """Join with the invitation's role; a member keeps a higher one. The address counts as verified.
 
     Call it outside every scope. Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
     """
@@ -170,14 +175,16 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
 
 
 def forget_links_to(email: str) -> None:
-    """The links of invitations that were mailed to an address its owner has given up stop working, whatever the
-    org; it can send them again. A SECURITY DEFINER function does it, because no org is known."""
+    """Invalidate the links of invitations mailed to an address that its owner has given up, in all orgs.
+
+    The orgs can send them again. A SECURITY DEFINER function does it, because the org is not known.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT forget_invitation_links(%s)", [email])
 
 
 def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
-    """Make the link and mail it. Nothing happens when the invitation is gone or was accepted."""
+    """Create the link and mail it. Does nothing if the invitation was deleted or accepted."""
     with org_scope(org_id):
         opened = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
         invitation = opened.filter(pk=invitation_id).select_for_update(of=("self",)).first()
@@ -200,7 +207,7 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
 def _make(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
-    Invitation.objects.for_org(org).open().filter(email=email).delete()  # expired
+    Invitation.objects.for_org(org).open().filter(email=email).delete()  # Expired.
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
         org=org,
@@ -216,12 +223,12 @@ def _make(
 
 def _refuse_other_domains(org: Org, email: str) -> None:
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
-        message = f"This organization takes only addresses of {', '.join(org.email_domains)}."
+        message = f"This organization only accepts addresses of {', '.join(org.email_domains)}."
         raise Invalid([("email", message, "domain_not_allowed")])
 
 
 def _find(token: str) -> tuple[UUID, UUID]:
-    """No org is known yet, so a SECURITY DEFINER function answers these two ids."""
+    """Return the ids of org and invitation, from a SECURITY DEFINER function, because the org is not known yet."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM invitation_by_digest(%s)", [links.digest(token)])
         row = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""How many members an org may have. Its other limits are asked where their things are made."""
+"""Limit the number of an org's members. Its other limits are checked where the objects are created."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apps.orgs.models import Invitation, Membership, Org
 
 
 def require_room_for_members(org: Org, *, besides: Invitation | None = None) -> None:
-    """Raise LimitReached unless one more fits, invited people counted, all `besides` this invitation's."""
+    """Raise LimitReached unless one more member fits, counting all invitations `besides` this one."""
     if org.max_members is None:
         return
     people = Membership.objects.for_org(org).filter(user__kind=User.Kind.PERSON).count()

@@ -1,4 +1,4 @@
-"""What the routes under /org take and answer."""
+"""The request and response schemas of the routes under /org."""
 
 from __future__ import annotations
 
@@ -21,17 +21,24 @@ class Organization(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
     slug = serializers.CharField()
-    max_running = serializers.IntegerField(help_text="Runs at once.")
-    max_pipelines = serializers.IntegerField(allow_null=True, help_text="Null: no limit.")
-    max_members = serializers.IntegerField(allow_null=True, help_text="Invited ones included.")
-    max_rows_month = serializers.IntegerField(allow_null=True, help_text="Rows written a month.")
-    max_bytes_month = serializers.IntegerField(allow_null=True, help_text="Bytes a month.")
-    keep_logs_days = serializers.IntegerField(allow_null=True, help_text="Null: for ever.")
+    max_running = serializers.IntegerField(help_text="Maximum number of concurrent runs.")
+    max_pipelines = serializers.IntegerField(allow_null=True, help_text="null means no limit.")
+    max_members = serializers.IntegerField(
+        allow_null=True, help_text="Maximum number of members, including invited ones."
+    )
+    max_rows_month = serializers.IntegerField(
+        allow_null=True, help_text="Maximum rows written per month."
+    )
+    max_bytes_month = serializers.IntegerField(
+        allow_null=True, help_text="Maximum bytes per month."
+    )
+    keep_logs_days = serializers.IntegerField(allow_null=True, help_text="null means forever.")
     keep_events_days = serializers.IntegerField(
-        allow_null=True, help_text="Of what the organization's stream said."
+        allow_null=True, help_text="Days that events of the organization's stream are kept."
     )
     keep_runs_days = serializers.IntegerField(
-        allow_null=True, help_text="Runs whose files are there stay, and each pipeline's newest."
+        allow_null=True,
+        help_text="Runs with existing files are kept, and each pipeline's newest run.",
     )
     keep_audit_days = serializers.IntegerField(allow_null=True)
     require_second_factor = serializers.BooleanField()
@@ -46,35 +53,35 @@ class Organization(serializers.Serializer[Any]):
 
 
 class EmailDomainField(serializers.CharField):
-    """A domain as it ends an address: lower case, without @."""
+    """The domain of an e-mail address: lower case, without @."""
 
     SHAPE = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.ASCII)
 
     def to_internal_value(self, data: Any) -> str:
         domain = str(super().to_internal_value(data)).strip().lower().removeprefix("@")
         if not self.SHAPE.fullmatch(domain):
-            raise serializers.ValidationError("Write a domain like example.com.", code="invalid")
+            raise serializers.ValidationError("Enter a domain like example.com.", code="invalid")
         return domain
 
 
 class NetworkField(serializers.CharField):
-    """An address, or a CIDR block of them."""
+    """An IP address or a CIDR block."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip()
         try:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:
-            message = "Write an address or a block like 192.0.2.0/24."
+            message = "Enter an IP address or a CIDR block like 192.0.2.0/24."
             raise serializers.ValidationError(message, code="invalid") from None
         mapped = getattr(network.network_address, "ipv4_mapped", None)
-        if mapped is not None and network.prefixlen >= 96:  # requests are compared as IPv4
+        if mapped is not None and network.prefixlen >= 96:  # Requests are compared as IPv4.
             return f"{mapped}/{network.prefixlen - 96}"
         return str(network)
 
 
 class DaysField(serializers.IntegerField):
-    """How long something is kept."""
+    """The number of days that something is kept."""
 
     def __init__(self, *, min_value: int = 1) -> None:
         super().__init__(
@@ -82,17 +89,17 @@ class DaysField(serializers.IntegerField):
             max_value=36_500,
             allow_null=True,
             required=False,
-            help_text="Days that they are kept; null: for ever.",
+            help_text="Days to keep them; null means forever.",
         )
 
 
-MOST = 2**53 - 1  # what JSON numbers hold exactly
+MOST = 2**53 - 1  # the largest integer that JSON numbers represent exactly
 
 
 class OrganizationChange(serializers.Serializer[Any]):
     name = NameField(max_length=120, required=False)
     max_running = serializers.IntegerField(
-        min_value=1, max_value=1000, required=False, help_text="Runs at once."
+        min_value=1, max_value=1000, required=False, help_text="Maximum number of concurrent runs."
     )
     max_pipelines = serializers.IntegerField(
         min_value=0, max_value=1_000_000, allow_null=True, required=False
@@ -111,28 +118,31 @@ class OrganizationChange(serializers.Serializer[Any]):
     keep_runs_days = DaysField()
     keep_audit_days = DaysField(min_value=365)
     require_second_factor = serializers.BooleanField(
-        required=False, help_text="Members without one are asked to set one up before they get in."
+        required=False,
+        help_text="Members without a second factor must set one up before they can work here.",
     )
     require_sso = serializers.BooleanField(
         required=False,
-        help_text="Owners may still log in otherwise, lest a broken issuer lock you out.",
+        help_text="Owners may still log in another way, so that a broken issuer cannot lock you out.",
     )
     email_domains = serializers.ListField(
         child=EmailDomainField(max_length=253),
         max_length=50,
         required=False,
-        help_text="Whom invitations may go to; empty: anyone.",
+        help_text="Domains that may be invited; empty means any.",
     )
     networks = serializers.ListField(
         child=NetworkField(max_length=50),
         max_length=200,
         required=False,
-        help_text="Where requests may come from, as CIDR blocks; empty: anywhere. Refused without your own.",
+        help_text="CIDR blocks from which requests are allowed; empty means any. Must include your own address.",
     )
 
 
 class Transfer(serializers.Serializer[Any]):
-    member_id = serializers.UUIDField(help_text="Who becomes an owner; you become an admin.")
+    member_id = serializers.UUIDField(
+        help_text="The member who becomes an owner; you become an admin."
+    )
 
 
 class NewInvitation(serializers.Serializer[Any]):
@@ -146,7 +156,7 @@ class InvitationRow(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Role.choices)
     invited_by = serializers.EmailField(allow_null=True)
     created_at = serializers.DateTimeField()
-    sent_at = serializers.DateTimeField(allow_null=True, help_text="Null: mail is on its way.")
+    sent_at = serializers.DateTimeField(allow_null=True, help_text="null until the mail is sent.")
     expires_at = serializers.DateTimeField()
 
 
@@ -162,12 +172,12 @@ class ShownInvitation(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
     single_sign_on = serializers.CharField(
         allow_null=True,
-        help_text="Short name of the organization, when one can accept by its identity provider.",
+        help_text="Slug of the organization, if the invitation can be accepted with its identity provider.",
     )
 
 
 class Member(serializers.Serializer[Any]):
-    id = serializers.UUIDField(help_text="Of the membership.")
+    id = serializers.UUIDField(help_text="Id of the membership.")
     user_id = serializers.UUIDField()
     email = serializers.EmailField()
     name = serializers.CharField()
@@ -198,7 +208,7 @@ class DomainMember(serializers.Serializer[Any]):
 
 
 class DomainDetail(DomainRow):
-    members = DomainMember(many=True, help_text="Whose role is raised here.")
+    members = DomainMember(many=True, help_text="Members with a domain role here.")
 
 
 class DomainRoleChange(serializers.Serializer[Any]):
@@ -213,10 +223,13 @@ class Maker(serializers.Serializer[Any]):
 class ApiKeyRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     name = serializers.CharField()
-    prefix = serializers.CharField(help_text="The key's second part: which key it is, not the key.")
+    prefix = serializers.CharField(
+        help_text="The key's second part, which identifies it. It is not secret."
+    )
     role = serializers.ChoiceField(choices=Role.choices)
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=PERMISSIONS), help_text="Empty: all of the role."
+        child=serializers.ChoiceField(choices=PERMISSIONS),
+        help_text="Empty means all permissions of the role.",
     )
     domain_id = serializers.UUIDField(allow_null=True)
     created_by = Maker()
@@ -233,7 +246,7 @@ class NewApiKey(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=PERMISSIONS),
         max_length=len(PERMISSIONS),
         default=list,
-        help_text="Empty: all of the role.",
+        help_text="Empty means all permissions of the role.",
     )
     domain_id = serializers.UUIDField(allow_null=True, default=None)
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
@@ -250,7 +263,7 @@ class NewServiceAccountKey(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=PERMISSIONS),
         max_length=len(PERMISSIONS),
         default=list,
-        help_text="Empty: all of the service account's role.",
+        help_text="Empty means all permissions of the service account's role.",
     )
     domain_id = serializers.UUIDField(allow_null=True, default=None)
     expires_at = serializers.DateTimeField(allow_null=True, default=None)
@@ -258,7 +271,8 @@ class NewServiceAccountKey(serializers.Serializer[Any]):
 
 class AccessQuery(serializers.Serializer[Any]):
     domain = serializers.UUIDField(
-        required=False, help_text="For objects of this domain; left out: of none."
+        required=False,
+        help_text="For objects of this domain; by default for objects without a domain.",
     )
 
 
@@ -270,9 +284,11 @@ class AccessRow(serializers.Serializer[Any]):
 
 class MemberAccess(serializers.Serializer[Any]):
     role = serializers.ChoiceField(
-        choices=Role.choices, help_text="Everywhere in the organization."
+        choices=Role.choices, help_text="Role in the whole organization."
     )
-    role_here = serializers.ChoiceField(choices=Role.choices, help_text="In the domain asked for.")
+    role_here = serializers.ChoiceField(
+        choices=Role.choices, help_text="Role in the requested domain."
+    )
     permissions = AccessRow(many=True)
 
 
@@ -282,20 +298,23 @@ class MadeApiKey(ApiKeyRow):
 
 class Rotation(serializers.Serializer[Any]):
     grace_seconds = serializers.IntegerField(
-        min_value=0, max_value=MAX_GRACE, default=0, help_text="How long the old key goes on."
+        min_value=0,
+        max_value=MAX_GRACE,
+        default=0,
+        help_text="How long the old key keeps working, in seconds.",
     )
 
 
 class ApiKeyFilter(serializers.Serializer[Any]):
     revoked = serializers.BooleanField(
-        required=False, help_text="Only keys that were revoked, or only keys that were not."
+        required=False, help_text="Only revoked keys, or only keys that are not revoked."
     )
 
 
 class AuditFilter(serializers.Serializer[Any]):
     actor = serializers.UUIDField(required=False, help_text="Id of the user or API key.")
     action = serializers.CharField(max_length=60, required=False, help_text="Like domain.create.")
-    object = serializers.UUIDField(required=False, help_text="Id of what was changed.")
+    object = serializers.UUIDField(required=False, help_text="Id of the changed object.")
     object_kind = serializers.CharField(max_length=40, required=False)
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
@@ -306,7 +325,7 @@ class AuditExportFilter(AuditFilter):
 
 
 class AuditPerson(serializers.Serializer[Any]):
-    kind = serializers.CharField(help_text="One of those of actor_kind.")
+    kind = serializers.CharField(help_text="Kind of the person, one of the values of actor_kind.")
     id = serializers.UUIDField(allow_null=True)
     name = serializers.CharField()
 
@@ -318,7 +337,7 @@ class AuditRow(serializers.Serializer[Any]):
     actor_id = serializers.UUIDField(allow_null=True)
     actor_label = serializers.CharField()
     on_behalf_of = AuditPerson(
-        required=False, help_text="The person for whom a program acted; left out where nobody was."
+        required=False, help_text="The person for whom a program acted; left out if there was none."
     )
     action = serializers.CharField()
     object_kind = serializers.CharField()

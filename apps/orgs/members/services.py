@@ -1,7 +1,7 @@
-"""The verbs of orgs and their members: each one transaction, one audit event.
+"""Actions on orgs and their members, each in one transaction with one audit event.
 
-All but `create_org` are called inside the org's scope. What changes who owns an org first locks its row, so
-that two owners cannot remove each other at the same moment.
+All except `create_org` are called inside the org's scope. Actions that change who owns an org first lock its
+row, so that two owners cannot remove each other at the same moment.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_do
 
 
 def create_org(*, name: str, owner: User, by: Principal) -> Org:
-    """A new org with its own data key and its first owner."""
+    """Create an org with its own data key and its first owner."""
     org_id = new_id()
     slug = f"{slugify(name)[:60] or 'org'}-{secrets.token_hex(3)}"
     with org_scope(org_id):
@@ -45,8 +45,11 @@ def create_org(*, name: str, owner: User, by: Principal) -> Org:
 
 
 def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Match = None) -> Org:
-    """Change the org's name, limits or rules. Raises ChangedMeanwhile, Invalid for a rule that would shut out whoever
-    sets it, and SessionNeeded: rules are set by people."""
+    """Change the org's name, limits or rules.
+
+    Raises ChangedMeanwhile, Invalid for a rule that would lock out the caller, and SessionNeeded for an API key
+    that changes rules.
+    """
     by.require(Permission.ORG_UPDATE)
     org = _locked(org, by, Permission.ORG_UPDATE, match)
     before = {field: getattr(org, field) for field in changes}
@@ -55,7 +58,9 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Ma
     if RULES.intersection(changes):
         by.require_person()
         _refuse_locking_out(org, by)
-        access.changed(org.pk)  # a stream may be open to somebody whom the new rule keeps out
+        access.changed(
+            org.pk
+        )  # Close open streams, because the new rule may deny their users access.
     org.save(update_fields=[*changes, "updated_at"])
     _record_org(
         org,
@@ -67,14 +72,17 @@ def update_org(*, org: Org, by: Principal, changes: Mapping[str, Any], match: Ma
 
 
 def transfer(*, org: Org, by: Principal, member_id: UUID) -> None:
-    """Make another person an owner and oneself an admin, at once. Raises NotFound, and Invalid for oneself."""
+    """Make another person an owner and the caller an admin, at once.
+
+    Raises NotFound, and Invalid for the caller.
+    """
     by.require_person()
     by.require(Permission.ORG_TRANSFER)
     _locked(org, by, Permission.ORG_TRANSFER)
     mine = _mine(org, by)
     member = one(_members(org).filter(user__kind=User.Kind.PERSON), member_id)
     if member.pk == mine.pk:
-        raise Invalid([("member_id", "You are an owner already.", "self")])
+        raise Invalid([("member_id", "You are already an owner.", "self")])
     before = member.role
     member.role, mine.role = Role.OWNER, Role.ADMIN
     member.save(update_fields=["role"])
@@ -84,7 +92,7 @@ def transfer(*, org: Org, by: Principal, member_id: UUID) -> None:
 
 
 def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
-    """Have the org erased when ORG_DELETION_GRACE is over. Until then it can be read, exported and restored.
+    """Schedule the org for deletion after ORG_DELETION_GRACE. Until then it can be read, exported and restored.
 
     Raises ChangedMeanwhile.
     """
@@ -100,7 +108,7 @@ def delete_org(*, org: Org, by: Principal, match: Match = None) -> Org:
 
 
 def restore_org(*, org: Org, by: Principal) -> Org:
-    """Call a deletion off. Raises DeletionBegun when its time has come: files may be gone already."""
+    """Cancel the deletion. Raises DeletionBegun when its time has come, because files may be deleted already."""
     by.require_person()
     by.require(Permission.ORG_DELETE)
     org = _locked(org, by, Permission.ORG_DELETE)
@@ -114,14 +122,19 @@ def restore_org(*, org: Org, by: Principal) -> Org:
 
 
 def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Membership:
-    """Give a member another role. Raises NotFound, PermissionMissing beyond one's own role, and LastOwner."""
+    """Change a member's role.
+
+    Raises NotFound, PermissionMissing for a role above the caller's own, and LastOwner.
+    """
     by.require(Permission.MEMBERS_MANAGE)
     _locked(org, by, Permission.MEMBERS_MANAGE)
     member = one(_members(org), member_id)
     before = Role(member.role)
     require_reach(by, before, role)
     if role is Role.OWNER and member.user.kind == User.Kind.SERVICE:
-        raise Invalid([("role", "A program cannot own an organization.", "service_account")])
+        raise Invalid(
+            [("role", "A service account cannot own an organization.", "service_account")]
+        )
     if before is Role.OWNER and role is not Role.OWNER:
         _keep_an_owner(org, without=member)
     member.role = role
@@ -131,7 +144,7 @@ def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Memb
 
 
 def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
-    """End a membership and the API keys made under it. Raises NotFound, PermissionMissing and LastOwner."""
+    """Delete a membership and its API keys. Raises NotFound, PermissionMissing and LastOwner."""
     by.require(Permission.MEMBERS_MANAGE)
     _locked(org, by, Permission.MEMBERS_MANAGE)
     member = one(_members(org), member_id)
@@ -140,15 +153,18 @@ def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
 
 
 def leave(*, org: Org, by: Principal) -> None:
-    """End one's own membership. Raises LastOwner."""
+    """Delete the caller's own membership. Raises LastOwner."""
     by.require_person()
     _locked(org, by, Permission.READ)
     _end(org, by, _mine(org, by), "member.leave")
 
 
 def _locked(org: Org, by: Principal, permission: Permission, match: Match = None) -> Org:
-    """The org, locked. Raises ChangedMeanwhile; and NotFound or PermissionMissing where another owner removed or
-    demoted whoever acts while the lock was waited for."""
+    """Return the org, locked. Raises ChangedMeanwhile.
+
+    Raises NotFound or PermissionMissing if another owner removed or demoted the caller while this waited for
+    the lock.
+    """
     found = Org.objects.select_for_update().get(pk=org.pk)
     require_match(match, of_time(found.updated_at))
     if by.membership_id is not None and RANK[Role(_mine(org, by).role)] < RANK[by.role]:
@@ -161,14 +177,14 @@ def _members(org: Org) -> MembershipQuerySet:
 
 
 def _mine(org: Org, by: Principal) -> Membership:
-    """The membership behind a principal; raises NotFound where there is none."""
+    """Return the membership behind a principal. Raises NotFound if there is none."""
     if by.membership_id is None:
         raise NotFound
     return one(_members(org), by.membership_id)
 
 
 def require_reach(by: Principal, *roles: Role) -> None:
-    """Nobody gives or takes a role above their own; owners are made and unmade by owners."""
+    """Raise PermissionMissing for a role above the caller's own; only owners grant and remove ownership."""
     if Role.OWNER in roles:
         by.require(Permission.OWNERS_MANAGE)
     if any(RANK[role] > RANK[by.role] for role in roles):
@@ -182,7 +198,7 @@ def _keep_an_owner(org: Org, *, without: Membership) -> None:
 
 
 def _refuse_locking_out(org: Org, by: Principal) -> None:
-    """A rule that keeps out the one who sets it is a mistake."""
+    """Raise Invalid for a rule that would lock out the caller."""
     ip = by.actor.ip
     if org.networks and not rules.within(ip, org.networks):
         message = f"This would lock you out: your own address is {ip or 'unknown'}."
@@ -221,13 +237,15 @@ def _end(org: Org, by: Principal, member: Membership, action: str) -> None:
     _record_member(org, by, action, member, {"role": [member.role, None]})
     user = member.user
     member.delete()
-    if user.kind == User.Kind.SERVICE:  # it was a member here and nowhere else
+    if (
+        user.kind == User.Kind.SERVICE
+    ):  # The address belonged only to this member's identity in this org.
         User.objects.filter(pk=user.pk).update(is_active=False)
     access.changed(user.pk)
 
 
 def address(member: Membership) -> str:
-    """What the trail calls a member."""
+    """Return the member's name in the audit log."""
     service = member.user.kind == User.Kind.SERVICE
     return member.user.name if service else member.user.email
 

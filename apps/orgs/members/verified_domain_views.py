@@ -1,4 +1,4 @@
-"""An org's verified e-mail domains over HTTP: named, proven by DNS, removed."""
+"""An org's verified e-mail domains over HTTP: add, verify by DNS, remove."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ CHECKED_EXAMPLE = {
 
 
 class DomainNameField(serializers.CharField):
-    """A domain with at least two labels, kept in the form DNS has."""
+    """A domain with at least two labels, stored in the form used by DNS."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).removeprefix("@")
         try:
             return dns_records.ascii_domain(text)
         except ValueError:
-            message = "Write the part of your addresses behind the @, like example.com."
+            message = "Enter the part of your addresses after the @, like example.com."
             raise serializers.ValidationError(message, code="invalid") from None
 
 
@@ -54,15 +54,16 @@ class NewVerifiedDomain(serializers.Serializer[Any]):
 class VerifiedDomainRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     domain = serializers.CharField()
-    record_name = serializers.CharField(help_text="Where to publish the TXT record.")
-    record_value = serializers.CharField(help_text="What to publish there.")
-    verified_at = serializers.DateTimeField(allow_null=True, help_text="Null: not proven.")
+    record_name = serializers.CharField(help_text="Name at which to publish the TXT record.")
+    record_value = serializers.CharField(help_text="Value of the TXT record.")
+    verified_at = serializers.DateTimeField(allow_null=True, help_text="null while not verified.")
     missing_since = serializers.DateTimeField(
-        allow_null=True, help_text="The record is gone: after three days the domain is lost."
+        allow_null=True,
+        help_text="Since when the record is missing: after three days the verification is lost.",
     )
     unanswered_since = serializers.DateTimeField(
         allow_null=True,
-        help_text="Its name servers give no answer: after two weeks the domain is lost.",
+        help_text="Since when its name servers do not respond: after two weeks the verification is lost.",
     )
     checked_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -74,7 +75,7 @@ class VerifiedDomainList(serializers.Serializer[Any]):
 
 class DomainChecked(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
-    message = serializers.CharField(help_text="What was found, and what to do next.")
+    message = serializers.CharField(help_text="The result, and the next step.")
     domain = VerifiedDomainRow()
 
 
@@ -90,7 +91,7 @@ class VerifiedDomains(OrgView):
     @operation(
         "verified_domains_list",
         tag="single sign-on",
-        summary="E-mail domains the organization has proven, or is about to",
+        summary="List verified e-mail domains, and those not verified yet",
         answer=VerifiedDomainList,
         example={"domains": [ROW_EXAMPLE]},
     )
@@ -101,7 +102,7 @@ class VerifiedDomains(OrgView):
     @operation(
         "verified_domains_add",
         tag="single sign-on",
-        summary="Name an e-mail domain; it counts once the TXT record in the answer is published",
+        summary="Add an e-mail domain; it must be verified with the TXT record in the response",
         request=NewVerifiedDomain,
         answer=VerifiedDomainRow,
         status=201,
@@ -122,7 +123,7 @@ class OneVerifiedDomain(OrgView):
     @operation(
         "verified_domains_remove",
         tag="single sign-on",
-        summary="Speak for the addresses of a domain no longer; members stay members",
+        summary="Remove a verified domain; members stay members",
         status=204,
         errors=(404,),
     )
@@ -137,7 +138,7 @@ class VerifiedDomainCheck(OrgView):
     @operation(
         "verified_domains_check",
         tag="single sign-on",
-        summary="Look for the TXT record now",
+        summary="Check the TXT record now",
         answer=DomainChecked,
         errors=(404,),
         example=CHECKED_EXAMPLE,

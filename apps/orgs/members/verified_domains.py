@@ -1,7 +1,7 @@
-"""E-mail domains that an org has shown to be its own, by a TXT record that only their owner can publish.
+"""E-mail domains that an org has verified by a TXT record, which only the domain's owner can publish.
 
-For addresses of such a domain the org's own identity provider and its directory are believed without a mail. Not to be
-confused with a domain, which is a group inside an org, nor with the rule `email_domains`, which limits invitations.
+For addresses of such a domain the org's own identity provider and its directory are trusted without a mail. This is
+neither a domain (a group inside an org), nor the rule `email_domains`, which limits invitations.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 
 PREFIX = "drover-domain-verification="
-MOST = 50  # of one org
-EVERY = timedelta(days=1)  # a verified domain is looked at again
-GRACE = timedelta(days=3)  # without its record before it counts as lost
+MOST = 50  # per org
+EVERY = timedelta(days=1)  # interval between checks of a verified domain
+GRACE = timedelta(days=3)  # time without the record until the verification is lost
 UNANSWERED_GRACE = timedelta(
     days=14
-)  # without any answer: somebody has to repair their name servers
+)  # time without any response; the org's administrators must repair the name servers
 RECHECK = "orgs.recheck_domain"
-AT_ONCE = 200  # domains that one round looks at
+AT_ONCE = 200  # domains checked by one task
 
-# Everybody's: no customer can publish a record there, so this only says so at once.
+# Public mail providers. No customer could publish a record there, so this only reports the error early.
 SHARED = frozenset(
     [
         "126.com",
@@ -80,7 +80,7 @@ SHARED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a look at DNS came to. `message` says what to do next."""
+    """The result of a DNS check. `message` says what to do next."""
 
     ok: bool
     message: str
@@ -88,23 +88,23 @@ class Checked:
 
 
 def value_of(row: VerifiedDomain) -> str:
-    """What to publish as a TXT record at the domain itself."""
+    """Return the value to publish as a TXT record at the domain."""
     return PREFIX + row.token
 
 
 def proves(org: Org, email: str) -> bool:
-    """Whether the org has shown that addresses like this one are its own to give."""
+    """Whether the org has verified the domain of this address."""
     mine = VerifiedDomain.objects.for_org(org).filter(verified_at__isnull=False)
     return bool(mine.filter(domain=email.rpartition("@")[2]).exists())
 
 
 def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
-    """A domain that is yet to be proven. Raises Invalid, NameTaken and LimitReached."""
+    """Add a domain that is not verified yet. Raises Invalid, NameTaken and LimitReached."""
     by.require_person()
     by.require(Permission.ORG_UPDATE)
     if domain in SHARED:
         message = (
-            f"{domain} gives addresses to everybody. Name a domain of your organization's own."
+            f"{domain} is a public mail provider. Enter a domain that belongs to your organization."
         )
         raise Invalid([("domain", message, "shared")])
     if VerifiedDomain.objects.for_org(org).count() >= MOST:
@@ -114,14 +114,14 @@ def add(*, org: Org, by: Principal, domain: str) -> VerifiedDomain:
         with transaction.atomic():
             row.save()
     except IntegrityError:
-        message = f"{domain} is in your organization's list already: check its TXT record there."
+        message = f"{domain} is already in your organization's list: check its TXT record there."
         raise NameTaken(message) from None
     _record(org, by, "verified_domain.add", row, {"domain": [None, domain]})
     return row
 
 
 def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
-    """The org speaks for these addresses no longer; who is a member stays one. Raises NotFound."""
+    """Remove a verified domain; members stay members. Raises NotFound."""
     by.require_person()
     row = _row(org, by, domain_id, lock=True)
     _record(org, by, "verified_domain.remove", row, {"domain": [row.domain, None]})
@@ -129,14 +129,14 @@ def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
 
 
 def to_check(org: Org, by: Principal, domain_id: UUID) -> str:
-    """The domain to `look_up` and then to `settle`. Raises NotFound and TooManyAttempts."""
+    """Return the domain for `look_up` and then `settle`. Raises NotFound and TooManyAttempts."""
     row = _row(org, by, domain_id)
     attempts.begin_domain_check(org.pk)
     return row.domain
 
 
 def look_up(domain: str) -> frozenset[str] | LookUpFailed:
-    """What is published at the domain, or why that is unknown. Slow: call it outside every transaction."""
+    """Query DNS for the domain's records, or return why that failed. Slow: call it outside every transaction."""
     try:
         return dns_records.txt_at(domain)
     except LookUpFailed as failure:
@@ -146,8 +146,11 @@ def look_up(domain: str) -> frozenset[str] | LookUpFailed:
 def settle(
     *, org: Org, by: Principal, domain_id: UUID, seen: frozenset[str] | LookUpFailed
 ) -> Checked:
-    """Write down what a look at DNS showed. A record that is missing for longer than GRACE loses the domain, and so
-    do name servers that give no answer for longer than UNANSWERED_GRACE. Raises NotFound."""
+    """Store the result of a DNS query. Raises NotFound.
+
+    The verification is lost if the record is missing for longer than GRACE, or if the name servers do not
+    respond for longer than UNANSWERED_GRACE.
+    """
     return _settle(org, by, _row(org, by, domain_id, lock=True), seen)
 
 
@@ -170,7 +173,7 @@ def _settle(
     return outcome
 
 
-FAILED = "The name servers of {domain} could not be asked: {why}. Nothing has changed; try again in a minute."
+FAILED = "The name servers of {domain} could not be queried: {why}. Nothing has changed; try again in a minute."
 LOST = (
     "The name servers of {domain} have given no answer for two weeks ({why}), so it is not your organization's any more. "
     "Have them repaired, then check again."
@@ -193,7 +196,7 @@ def _found(org: Org, by: Principal, row: VerifiedDomain) -> Checked:
         try:
             with transaction.atomic():
                 row.save(update_fields=["verified_at"])
-        except IntegrityError:  # another org's, of which no more is told
+        except IntegrityError:  # It belongs to another org, of which nothing may be revealed.
             row.verified_at = None
             return Checked(False, TAKEN.format(domain=row.domain), row)
         _record(org, by, "verified_domain.verify", row, {"verified": [False, True]})
@@ -221,15 +224,17 @@ def _unanswered(org: Org, by: Principal, row: VerifiedDomain, why: LookUpFailed)
 
 
 def _lapse(org: Org, by: Principal, row: VerifiedDomain) -> None:
-    """The domain is free for whoever proves it next; owners read it in the trail."""
+    """Make the domain available to others. Owners see this in the audit log."""
     row.verified_at = row.missing_since = row.unanswered_since = None
     row.save(update_fields=["verified_at"])
     _record(org, by, "verified_domain.lapse", row, {"verified": [True, False]})
 
 
 def ask_to_recheck() -> int:
-    """One job for each verified domain that was not looked at for a day. No org is known, so a SECURITY DEFINER
-    function answers the ids. Answers how many there were."""
+    """Defer one job for each verified domain that was not checked for a day. Returns their number.
+
+    A SECURITY DEFINER function returns the ids, because no org is known.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, domain_id FROM verified_domains_due(%s, %s)",
@@ -242,7 +247,7 @@ def ask_to_recheck() -> int:
 
 
 def recheck(*, org_id: UUID, domain_id: UUID) -> None:
-    """Look at a verified domain again. Nothing happens when it is gone or was never proven."""
+    """Check a verified domain again. Does nothing if it was removed or never verified."""
     with org_scope(org_id):
         verified = VerifiedDomain.objects.for_org(org_id).filter(verified_at__isnull=False)
         row = verified.filter(pk=domain_id).first()

@@ -1,4 +1,4 @@
-"""The org itself, its members and its domains: parse, one domain call, render."""
+"""The org itself, its members and its domains: parse, one service call, render."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ ACCESS_EXAMPLE = {
         {
             "permission": "pipelines.run",
             "allowed": True,
-            "because": "Raised from viewer to admin in Marketing.",
+            "because": "The domain role in Marketing raises viewer to admin.",
         }
     ],
 }
@@ -90,7 +90,7 @@ class Organization(OrgView):
     @operation(
         "org_get",
         tag="organization",
-        summary="The organization of this credential",
+        summary="Show the organization of this credential",
         answer=forms.Organization,
         example=ORG_EXAMPLE,
     )
@@ -117,7 +117,7 @@ class Organization(OrgView):
     @operation(
         "org_delete",
         tag="organization",
-        summary="Have the organization erased after a grace period",
+        summary="Schedule the organization for deletion after a grace period",
         answer=forms.Organization,
         status=202,
         errors=(412,),
@@ -125,8 +125,10 @@ class Organization(OrgView):
         example={**ORG_EXAMPLE, "deletion_at": "2026-12-06T09:00:00Z"},
     )
     def delete(self, request: Request) -> Response:
-        """From now on nothing can be changed or run there; everything can be read and exported. An owner can
-        call it off with `org_restore` until the time the answer names."""
+        """From now on nothing can be changed or run there; everything can be read and exported.
+
+        An owner can cancel this with `org_restore` until the time in the response.
+        """
         match = match_of(request)
         return org_answer(services.delete_org(org=self.org, by=self.principal, match=match), 202)
 
@@ -145,7 +147,7 @@ class Restoration(OrgView):
     @operation(
         "org_restore",
         tag="organization",
-        summary="Call the organization's deletion off",
+        summary="Cancel the organization's deletion",
         answer=forms.Organization,
         errors=(409,),
         example=ORG_EXAMPLE,
@@ -161,7 +163,7 @@ class Transfer(OrgView):
     @operation(
         "org_transfer",
         tag="organization",
-        summary="Make another member an owner and oneself an admin",
+        summary="Transfer ownership to another member and become an admin",
         request=forms.Transfer,
         status=204,
         errors=(404,),
@@ -177,7 +179,7 @@ class Members(OrgView):
     @operation(
         "members_list",
         tag="members",
-        summary="Who belongs to the organization",
+        summary="List the members of the organization",
         answer=MEMBER_PAGE,
         parameters=[*PAGE_PARAMETERS, order_of(MEMBER_ORDERS, "oldest")],
         example=page_example(MEMBER_EXAMPLE),
@@ -203,7 +205,7 @@ class Member(OrgView):
     @operation(
         "members_update",
         tag="members",
-        summary="Give a member another role",
+        summary="Change a member's role",
         request=forms.RoleChange,
         answer=forms.Member,
         errors=(404, 409),
@@ -220,7 +222,7 @@ class Member(OrgView):
     @operation(
         "members_remove",
         tag="members",
-        summary="End a membership; access and API keys end at once",
+        summary="Remove a member; access and API keys end at once",
         status=204,
         errors=(404, 409),
     )
@@ -233,14 +235,14 @@ class MemberAccess(OrgView):
     @operation(
         "members_access",
         tag="members",
-        summary="What a member may do, and why",
+        summary="Show a member's permissions, with reasons",
         answer=forms.MemberAccess,
         parameters=[forms.AccessQuery],
         errors=(404,),
         example=ACCESS_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        """For objects of a domain, or of none: "why may this member run this pipeline?"."""
+        """For objects of a domain, or of objects without one: "why may this member run this pipeline?"."""
         wanted = query_of(forms.AccessQuery, request).get("domain")
         found = visibility.access(self.org, pk, wanted)
         return Response(
@@ -256,7 +258,7 @@ class Leave(OrgView):
     @operation(
         "org_leave",
         tag="organization",
-        summary="End one's own membership",
+        summary="Leave the organization",
         status=204,
         errors=(409,),
     )
@@ -271,7 +273,7 @@ class Domains(OrgView):
     @operation(
         "domains_list",
         tag="domains",
-        summary="The organization's domains",
+        summary="List the organization's domains",
         answer=page_of(forms.DomainRow),
         parameters=[*PAGE_PARAMETERS, order_of(DOMAIN_ORDERS, "name")],
         example=page_example(DOMAIN_EXAMPLE),
@@ -283,7 +285,7 @@ class Domains(OrgView):
     @operation(
         "domains_create",
         tag="domains",
-        summary="Make a domain",
+        summary="Create a domain",
         request=forms.DomainChange,
         answer=forms.DomainDetail,
         status=201,
@@ -314,7 +316,7 @@ class OneDomain(OrgView):
     @operation(
         "domains_get",
         tag="domains",
-        summary="A domain and whose role it raises",
+        summary="Show a domain and its domain roles",
         answer=forms.DomainDetail,
         errors=(404,),
         example=DOMAIN_DETAIL_EXAMPLE,
@@ -344,7 +346,7 @@ class OneDomain(OrgView):
     @operation(
         "domains_delete",
         tag="domains",
-        summary="Delete a domain; its pipelines and connectors stay, keys limited to it go",
+        summary="Delete a domain; its pipelines and connectors are kept, keys limited to it are deleted",
         status=204,
         errors=(404, 412),
         parameters=[IF_MATCH],
@@ -361,7 +363,7 @@ class DomainMember(OrgView):
     @operation(
         "domains_members_set",
         tag="domains",
-        summary="Raise a member's role for the objects of this domain",
+        summary="Grant a member a higher role in this domain",
         request=forms.DomainRoleChange,
         answer=forms.DomainMember,
         errors=(404,),
@@ -383,7 +385,7 @@ class DomainMember(OrgView):
     @operation(
         "domains_members_clear",
         tag="domains",
-        summary="Take a raised role back",
+        summary="Remove a domain role",
         status=204,
         errors=(404,),
     )

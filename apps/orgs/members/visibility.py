@@ -1,4 +1,4 @@
-"""What everybody in an org may read of it, and what a member may do there and why."""
+"""What all members of an org may read of it, and a member's permissions with reasons."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from apps.orgs.roles import RANK, Permission, Role, explain
 
 
 def members(org: Org) -> MembershipQuerySet:
-    """Its people and its service accounts."""
+    """The org's people and service accounts."""
     return Membership.objects.for_org(org)
 
 
 def service_accounts(org: Org) -> MembershipQuerySet:
-    """Its members that are programs."""
+    """The org's service accounts."""
     return members(org).filter(user__kind=User.Kind.SERVICE)
 
 
 def domains(org: Org) -> DomainQuerySet:
-    """Its domains."""
+    """The org's domains."""
     return Domain.objects.for_org(org)
 
 
 def domain(org: Org, domain_id: UUID) -> Domain:
-    """One of its domains. Raises NotFound."""
+    """Return one of the org's domains. Raises NotFound."""
     return one(domains(org), domain_id)
 
 
 def raised_in(domain: Domain) -> list[dict[str, Any]]:
-    """Whose role the domain raises, and to which, by address."""
+    """Return the domain roles of a domain, by address."""
     overrides = DomainRole.objects.for_org(domain.org_id).filter(domain=domain)
     columns = ("membership_id", "membership__user__email", "role")
     return [
@@ -46,27 +46,27 @@ def raised_in(domain: Domain) -> list[dict[str, Any]]:
 
 
 def open_invitations(org: Org) -> InvitationQuerySet:
-    """Those that nobody has accepted yet."""
+    """The org's pending invitations."""
     return Invitation.objects.for_org(org).open()
 
 
 def verified_domains(org: Org) -> QuerySet[VerifiedDomain]:
-    """The e-mail domains it has proven or is about to, by name."""
+    """The org's e-mail domains, verified or not, by name."""
     found: QuerySet[VerifiedDomain] = VerifiedDomain.objects.for_org(org)
     return found.order_by("domain")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a member may do. `role_here` is the role that counts for the objects asked about."""
+    """A member's permissions. `role_here` is the role that applies to the objects in question."""
 
     role: Role
     role_here: Role
-    permissions: list[dict[str, Any]]  # permission, allowed, because
+    permissions: list[dict[str, Any]]  # permission, allowed, reason
 
 
 def access(org: Org, member_id: UUID, domain_id: UUID | None) -> Access:
-    """What a member may do with the objects of a domain, or with those of none. Raises NotFound."""
+    """Return a member's permissions for objects of a domain, or for objects without one. Raises NotFound."""
     member = one(members(org), member_id)
     there = domain(org, domain_id) if domain_id else None
     overrides = DomainRole.objects.for_org(org).filter(domain=there, membership=member)

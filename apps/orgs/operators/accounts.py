@@ -1,4 +1,4 @@
-"""The verbs of operators' commands: make an operator, an org with its owner, and help somebody who is locked out."""
+"""Actions of operators' commands: create an operator, or an org with its owner, and reset second factors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from apps.orgs.principals import Principal
 
 
 class AccountExists(Conflict):
-    """There is an account with this address already: operators need one of their own."""
+    """An account with this address already exists: operators need a separate one."""
 
     code = "account_exists"
 
 
 def make_operator(*, email: str, password: str) -> User:
-    """Raises AccountExists."""
+    """Create an operator. Raises AccountExists."""
     if User.objects.filter(email=email).exists():
         raise AccountExists
     return User.objects.create_user(email=email, password=password, is_staff=True)
@@ -31,7 +31,10 @@ def make_operator(*, email: str, password: str) -> User:
 def make_org(
     *, name: str, owner: str, new_password: Callable[[], str], by: Principal
 ) -> tuple[Org, str | None]:
-    """The org, and the password of its owner if their account is made too. `new_password` is asked then only."""
+    """Return the new org, and the password of its owner if the account is created too.
+
+    Only then `new_password` is called.
+    """
     user, password = User.objects.filter(email=owner).first(), None
     if user is None:
         password = new_password()
@@ -40,8 +43,9 @@ def make_org(
 
 
 def reset_second_factor(*, email: str) -> int:
-    """Take the second factors of whoever has this address, and end their sessions. How many there were.
+    """Delete the second factors of the account with this address, and end its sessions.
 
+    Returns the number of factors.
     Raises NotFound.
     """
     user = User.objects.filter(email=email.strip().lower(), kind=User.Kind.PERSON).first()

@@ -1,4 +1,6 @@
-"""What `manage.py doctor` looks at, one function a part: database, roles, walls, keys, queue, storage, isolation, time, space."""
+"""The checks of `manage.py doctor`, one function each: database, roles, row security, keys, queue, storage,
+isolation, time, space.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,13 @@ from apps.orgs.tenancy import OrgOwned
 
 SKEW_ALLOWED = 2.0  # seconds
 MOST_SHOWN = 5
-_CLOSE = "Start Drover again, which closes them, as the user who owns them; or chmod -R go= them."
+_CLOSE = "Restart Drover as the user who owns them, which fixes this; or run chmod -R go= on them."
 SPACE_WANTED = 1 << 30  # bytes
 PREPARE = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
 
 
 def all_findings() -> Iterator[Finding]:
-    """Everything, the database first: without it most of the rest cannot be asked."""
+    """Run all checks, the database first, because most others need it."""
     first = health.database()
     yield first
     yield deployment()
@@ -58,7 +60,7 @@ def all_findings() -> Iterator[Finding]:
 
 
 def isolation() -> Finding:
-    """Custom code is isolated strongly enough, and tries in vain to get out."""
+    """Custom code is isolated strongly enough, and a test escape fails."""
     found = health.isolation()
     if not found.ok:
         return found
@@ -66,14 +68,14 @@ def isolation() -> Finding:
     tested = selftest.test(ground)
     if not tested.holds:
         return Finding(
-            "isolation", False, tested.why, "Custom code must not run here: report this."
+            "isolation", False, tested.why, "Do not run custom code here, and report this."
         )
-    seen = f"{found.seen}; tried it: nothing gets out, ready in {tested.ms:.0f} ms"
+    seen = f"{found.seen}; self-test passed, ready in {tested.ms:.0f} ms"
     return Finding("isolation", True, seen)
 
 
 def mail() -> Finding:
-    """There is a mail server and it lets us in; on one's own machine files will do."""
+    """There is a mail server that accepts our login; for local use, files are sufficient."""
     step = "Set DROVER_MAIL_URL to smtp://user:password@host:587."
     if not settings.MAIL_URL:
         seen = f"no mail server: mail goes to files in {settings.EMAIL_FILE_PATH}"
@@ -82,13 +84,13 @@ def mail() -> Finding:
         server = get_connection()
         server.open()
         server.close()
-    except OSError as error:  # smtplib's errors are OSErrors
+    except OSError as error:  # smtplib's errors are OSErrors.
         return Finding("mail", False, f"{settings.EMAIL_HOST}: {error}", step)
-    return Finding("mail", True, f"{settings.EMAIL_HOST} lets us in")
+    return Finding("mail", True, f"login to {settings.EMAIL_HOST} works")
 
 
 def roles() -> Finding:
-    """The four roles are there and none stands above row-level security."""
+    """The four roles exist, and none can bypass row-level security."""
     names = list(settings.DATABASE_ROLES.values())
     found = dict(
         health.rows(
@@ -121,7 +123,7 @@ def logins() -> Finding:
 
 
 def row_security() -> Finding:
-    """Every table of an org has row-level security on, and a policy for the runtime role."""
+    """Every table of an org has row-level security, and a policy for the runtime role."""
     tables = sorted(m._meta.db_table for m in apps.get_models() if issubclass(m, OrgOwned))
     open_ones = health.rows(
         """SELECT t.name FROM unnest(%s::text[]) t (name)
@@ -131,13 +133,13 @@ def row_security() -> Finding:
         tables,
     )
     names = ", ".join(name for (name,) in open_ones)
-    step = "Run `manage.py migrate`; if it stays so, restore the policies from a backup's schema."
+    step = "Run `manage.py migrate`; if that does not help, restore the policies from a backup's schema."
     seen = f"not protected: {names}" if names else f"on for all {len(tables)} tables of orgs"
     return Finding("row security", not names, seen, step)
 
 
 def keys() -> Finding:
-    """Every org's data key opens with the platform keys of these settings."""
+    """Every org's data key can be decrypted with the platform keys of the settings."""
     newest = Fernet(settings.ENCRYPTION_KEYS[0])
     lost, old, count = 0, 0, 0
     try:
@@ -150,9 +152,11 @@ def keys() -> Finding:
     finally:
         connections["ops"].close()
     if lost:
-        step = "Add the key they were wrapped with to ENCRYPTION_KEYS, after the newest."
-        return Finding("keys", False, f"{lost} of {count} organizations cannot be opened", step)
-    later = f"; {old} under an older key, `manage.py rotate_keys` re-wraps them" if old else ""
+        step = "Add the key they were encrypted with to ENCRYPTION_KEYS, after the newest."
+        return Finding(
+            "keys", False, f"the keys of {lost} of {count} organizations cannot be decrypted", step
+        )
+    later = f"; {old} use an older key, run `manage.py rotate_keys`" if old else ""
     organizations = "1 organization" if count == 1 else f"{count} organizations"
     return Finding("keys", True, f"{organizations} can be opened{later}")
 
@@ -166,15 +170,15 @@ def _opens(key: Fernet | MultiFernet, wrapped: str) -> bool:
 
 
 def clock() -> Finding:
-    """This machine and the database agree on the time: leases and schedules depend on it."""
+    """The clocks of this machine and the database agree, because leases and schedules depend on them."""
     ((theirs,),) = health.rows("SELECT clock_timestamp()")
     skew = abs((datetime.now(UTC) - theirs).total_seconds())
-    step = "Set both clocks by NTP."
+    step = "Synchronize both clocks with NTP."
     return Finding("clock", skew <= SKEW_ALLOWED, f"{skew:.3f} s from the database's", step)
 
 
 def deployment() -> Finding:
-    """Settings that must not reach production."""
+    """Find settings that must not be used in production."""
     faults = []
     if settings.DEPLOYMENT not in {"local", "production"}:
         faults.append(f"DROVER_DEPLOYMENT is {settings.DEPLOYMENT!r}, not local or production")
@@ -183,13 +187,13 @@ def deployment() -> Finding:
     if settings.BEHIND_TLS and not settings.PUBLIC_URL.startswith("https://"):
         faults.append("DROVER_PUBLIC_URL is not https")
     if settings.BEHIND_TLS and settings.TRUSTED_PROXIES < 1:
-        faults.append("DROVER_TRUSTED_PROXIES is 0, so everyone has the proxy's address")
+        faults.append("DROVER_TRUSTED_PROXIES is 0, so all clients appear with the proxy's address")
     seen = "; ".join(faults) or f"{settings.DEPLOYMENT}, {settings.PUBLIC_URL}"
     return Finding("settings", not faults, seen, "Correct the environment of every process.")
 
 
 def room_for_runs() -> Finding:
-    """The memory of a worker here, and what follows from it."""
+    """The memory of a worker on this machine, and the resulting concurrency."""
     child, sandbox = settings.CHILD_MEMORY, settings.SANDBOX_LIMITS["memory"]
     total, each = memory.available(), child + sandbox
     seen = (
@@ -201,21 +205,21 @@ def room_for_runs() -> Finding:
 
 
 def files() -> Finding:
-    """Nobody else of this machine reads what lies below the home."""
+    """No other user of this machine can read the files below Drover's home."""
     try:
         found = list(islice(private.open_to_others(settings.DROVER_HOME), MOST_SHOWN))
     except OSError as error:
         return Finding("files", False, f"{settings.DROVER_HOME}: {error.strerror}", _CLOSE)
-    seen = f"open to others: {', '.join(found)}" if found else "for their owner only"
+    seen = f"readable by others: {', '.join(found)}" if found else "for their owner only"
     return Finding("files", not found, seen, _CLOSE if found else "")
 
 
 def space() -> Finding:
-    """Room on the disk that holds keys, files and the local database."""
+    """There is free space on the disk with keys, files and the local database."""
     try:
         free = shutil.disk_usage(settings.DROVER_HOME).free
     except OSError as error:
-        step = "Make the folder, or set DROVER_HOME."
+        step = "Create the folder, or set DROVER_HOME."
         return Finding("disk", False, f"{settings.DROVER_HOME}: {error.strerror}", step)
     step = "Free some space, or set DROVER_HOME to another disk."
     return Finding("disk", free >= SPACE_WANTED, f"{free / (1 << 30):.1f} GB free", step)

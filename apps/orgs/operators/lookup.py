@@ -1,4 +1,4 @@
-"""Which org an operator's command means."""
+"""Find the org that an operator's command names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SLUGS_SHOWN = 10
 
 
 class NotOneOrg(Exception):
-    """No org is named so, or several are."""
+    """No org has this name, or several have."""
 
 
 def org_named(named: str) -> Org:
-    """The org with this slug or, if it is the only one, this name; operators may look across orgs.
+    """Return the org with this slug or, if it is unique, this name; operators may search all orgs.
 
-    Raises NotOneOrg, which shows some slugs to choose from.
+    Raises NotOneOrg, with some slugs to choose from.
     """
     every = Org.objects.using("ops")
     found = list(every.filter(slug=named)) or list(every.filter(name__iexact=named))
@@ -27,14 +27,14 @@ def org_named(named: str) -> Org:
         raise NotOneOrg(f"There is no organization {named!r}. {slugs}")
     if len(found) > 1:
         raise NotOneOrg(
-            f"{len(found)} organizations are named {named!r}: say which by its slug. {_slugs(found)}"
+            f"{len(found)} organizations are named {named!r}: use the slug instead. {_slugs(found)}"
         )
     with org_scope(found[0].pk):
         return Org.objects.get(pk=found[0].pk)
 
 
 def _slugs(orgs: Iterable[Org]) -> str:
-    """The first few slugs, so that one can be copied."""
+    """List the first few slugs, to copy one of them."""
     known = [org.slug for org in islice(orgs, SLUGS_SHOWN + 1)]
     more = ", …" if len(known) > SLUGS_SHOWN else ""
     return f"Slugs: {', '.join(known[:SLUGS_SHOWN]) or 'none yet'}{more}."

@@ -1,4 +1,4 @@
-"""The second factor every operator must have: set up at the first log-in, shown at each."""
+"""The second factor that every operator must have: set up at the first login, required at each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def has_one(operator: User) -> bool:
 
 
 def begin(*, operator: User) -> TotpBegun | None:
-    """A secret for an authenticator app; None for who has a factor already."""
+    """Return a secret for an authenticator app; None if the operator already has a factor."""
     return None if has_one(operator) else factors.begin_totp(operator)
 
 
 def show(*, operator: User, code: str, challenge: str, ip: str | None) -> list[str]:
-    """Spend a code, or set up the secret that `challenge` stands for. Answers new recovery codes if it was set up.
+    """Verify a code, or set up the secret of `challenge`. Returns new recovery codes if it was set up.
 
     Raises WrongCode, TooManyAttempts and LinkSpent.
     """

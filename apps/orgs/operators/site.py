@@ -1,6 +1,6 @@
-"""The operators' pages: everything of the installation, to be read only, each look at an org written down.
+"""The operators' site: read-only pages about the whole installation. Each access to an org is recorded.
 
-Rows are read by the role app_ops, which may do nothing else; what seals or proves something is never shown.
+Rows are read with the database role app_ops, which can do nothing else. Keys, hashes and secrets are never shown.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NEVER_SHOWN = frozenset(
 
 
 class OperatorSite(admin.AdminSite):
-    """For active staff with a second factor. Members of orgs have no business here."""
+    """For active staff with a second factor. Members of orgs have no access."""
 
     site_header = "Drover operators"
     site_title = "Drover"
@@ -56,7 +56,7 @@ class OperatorSite(admin.AdminSite):
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """Also how strongly this process isolates custom code, and what that takes."""
+        """Also show how strongly this process isolates custom code, and what is missing."""
         found = layers.isolation()
         shown = {
             "isolation": found,
@@ -72,7 +72,7 @@ class OperatorSite(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The password first, then the second factor."""
+        """Ask for the password, then for the second factor."""
         user = request.user
         if user.is_authenticated and user.is_active and user.is_staff and not has_shown(request):
             return HttpResponseRedirect(reverse("admin:second_factor"))
@@ -92,7 +92,7 @@ class OperatorSite(admin.AdminSite):
         return [own, *guarded, *super().get_urls()]
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Pages that only read; what other packages would add, to change things, is left out."""
+        """Register read-only pages; pages that other packages would add to change things are left out."""
         if admin_class is not None and issubclass(admin_class, OperatorAdmin):
             super().register(model_or_iterable, admin_class, **options)
 
@@ -100,15 +100,17 @@ class OperatorSite(admin.AdminSite):
 if TYPE_CHECKING:
     ReadOnly = admin.ModelAdmin[Any]
 else:
-    ReadOnly = admin.ModelAdmin  # not generic when the program runs
+    ReadOnly = admin.ModelAdmin  # not generic at run time
 
 
 class OperatorAdmin(ReadOnly):
-    """Reading only, and rows of an org only while the operator has asked for a look at it."""
+    """Read-only, and rows of an org only while the operator has requested access to it."""
 
     list_per_page = 50
     show_full_result_count = False
-    org_column: ClassVar[str] = "org_id"  # where a row says whose it is; empty: nobody's
+    org_column: ClassVar[str] = (
+        "org_id"  # path to the row's org; empty if the model belongs to no org
+    )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         manager = getattr(self.model, "unscoped", self.model._default_manager)
@@ -119,7 +121,7 @@ class OperatorAdmin(ReadOnly):
         return rows.order_by("-pk")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """A filter in the address must not let anyone guess, letter by letter, what is never shown."""
+        """Whether a URL may filter by this field. Others could be used to guess hidden values letter by letter."""
         if NEVER_SHOWN.intersection(lookup.split("__")):
             return False
         return super().lookup_allowed(lookup, value, request)
@@ -157,9 +159,7 @@ class OperatorAdmin(ReadOnly):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         if self.org_column == "org_id":
-            hint = (
-                "Rows of organizations you have asked for a look at: ask under Orgs, with a reason."
-            )
+            hint = "Only rows of organizations you have requested access to: request it under Orgs, with a reason."
             extra_context = {**(extra_context or {}), "subtitle": hint}
         answer: HttpResponseBase = super().changelist_view(request, extra_context)
         shown: ChangeList | None = getattr(answer, "context_data", {}).get("cl")
@@ -170,7 +170,7 @@ class OperatorAdmin(ReadOnly):
     def note(
         self, request: HttpRequest, rows: list[Any], action: str, object_id: UUID | None
     ) -> None:
-        """One event in the trail of each org whose rows were looked at."""
+        """Add one event to the audit log of each org whose rows were viewed."""
         if not self.org_column:
             return
         user: Any = request.user

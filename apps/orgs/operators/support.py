@@ -1,4 +1,6 @@
-"""What operators do to an org: ask for a look at it, suspend and resume it. Each with a reason, in the org's own trail."""
+"""Operators' actions on an org: request access, suspend, resume. Each has a reason, which is recorded in the org's
+audit log.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ LASTS = timedelta(hours=1)
 
 
 def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> SupportAccess:
-    """Let an operator look at an org's rows for an hour."""
+    """Give an operator access to an org's rows for an hour."""
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
         row: SupportAccess = SupportAccess.unscoped.create(
@@ -28,18 +30,18 @@ def open_access(*, org_id: UUID, operator: User, reason: str, ip: str | None) ->
 
 
 def orgs_open_to(operator: User) -> list[UUID]:
-    """The orgs an operator may look at now."""
+    """Return the orgs that an operator has access to now."""
     rows = SupportAccess.unscoped.using("ops").filter(operator=operator, until__gt=timezone.now())
     return list(rows.values_list("org_id", flat=True).distinct())
 
 
 def org_of_page(pk: UUID) -> Org | None:
-    """The org an operator's page is about."""
+    """Return the org that an operator's page is about."""
     return Org.objects.using("ops").filter(pk=pk).first()
 
 
 def suspend(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
-    """From now on the org can be read only; its runs are ended by the next reconciling, within seconds."""
+    """Make the org read-only; the reconciler ends its runs within seconds."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         org.suspended_at, org.suspended_because = timezone.now(), reason
@@ -49,7 +51,7 @@ def suspend(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> Non
 
 
 def resume(*, org_id: UUID, operator: User, reason: str, ip: str | None) -> None:
-    """Everything goes on; schedules with their next slot."""
+    """End the suspension; schedules continue with their next time."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         org.suspended_at, org.suspended_because = None, ""

@@ -1,4 +1,4 @@
-"""Pages of the operators' site that are not lists: the second factor, a look at an org, suspending one."""
+"""Other pages of the operators' site: second factor, access to an org, suspension."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from apps.auth.models import User
 from apps.orgs.operators import second_factors, support
 from apps.web.addresses import client_ip
 
-SHOWN = "operator_second_factor"  # in the web session, once this log-in has shown one
+SHOWN = (
+    "operator_second_factor"  # set in the web session once this login has passed the second factor
+)
 
 
 class CodeForm(forms.Form):
@@ -31,7 +33,7 @@ class CodeForm(forms.Form):
 
 
 class ReasonField(forms.CharField):
-    """One line of visible text: owners read it in their trail, and it goes into logs."""
+    """One line of visible text: owners read it in the audit log, and it is logged."""
 
     def to_python(self, value: Any) -> str:
         try:
@@ -45,12 +47,15 @@ class ReasonForm(forms.Form):
         min_length=10,
         max_length=500,
         widget=forms.TextInput({"size": 60}),
-        help_text="The organization's owners read it in their audit trail.",
+        help_text="The organization's owners can read this in their audit log.",
     )
 
 
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Show a code; whoever has no factor yet sets an authenticator app up first, and sees recovery codes."""
+    """Verify a code.
+
+    An operator without a factor first sets up an authenticator app, and sees the recovery codes.
+    """
     user: Any = request.user
     if not (user.is_authenticated and user.is_active and user.is_staff):
         return HttpResponseRedirect(reverse("admin:login"))
@@ -60,7 +65,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
             return _shown(request, user, form.cleaned_data)
         except (WrongCode, TooManyAttempts, LinkSpent) as error:
             form.add_error("code", str(error))
-    # A wrong first code can be tried again, with the same secret.
+    # After a wrong first code, the same secret can be tried again.
     begun = second_factors.begin(operator=user) if request.method == "GET" else None
     if begun:
         form.initial["challenge"] = begun["challenge"]
@@ -77,12 +82,12 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 
 
 def _shown(request: HttpRequest, user: User, data: dict[str, str]) -> HttpResponse:
-    """The site, or new recovery codes. Raises WrongCode, TooManyAttempts and LinkSpent."""
+    """Return the site, or the new recovery codes. Raises WrongCode, TooManyAttempts and LinkSpent."""
     codes = second_factors.show(
         operator=user, code=data["code"], challenge=data["challenge"], ip=client_ip(request)
     )
     if codes:
-        update_session_auth_hash(request, user)  # every session ended, but not this log-in
+        update_session_auth_hash(request, user)  # Every session was ended, so keep this one.
     request.session[SHOWN] = True
     request.session.cycle_key()
     if not codes:
@@ -91,13 +96,13 @@ def _shown(request: HttpRequest, user: User, data: dict[str, str]) -> HttpRespon
 
 
 def open_access(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Ask for a look at an org's rows."""
+    """Request access to an org's rows."""
     return _with_reason(
         request,
         pk,
-        title="Look at this organization for an hour",
+        title="Access this organization for an hour",
         act=support.open_access,
-        done="You may look at this organization for an hour.",
+        done="You have access to this organization for an hour.",
     )
 
 
@@ -117,7 +122,7 @@ def resume(request: HttpRequest, pk: UUID) -> HttpResponse:
         pk,
         title="Resume this organization",
         act=support.resume,
-        done="The organization goes on.",
+        done="The organization is active again.",
     )
 
 
@@ -142,12 +147,12 @@ def _with_reason(
 
 
 def _page(request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-    """A page with the site's own header and menu."""
+    """Render a page with the site's own header and menu."""
     return render(request, template, {**admin.site.each_context(request), **context})
 
 
 def has_shown(request: HttpRequest) -> bool:
-    """Whether this log-in of an active operator has shown a second factor."""
+    """Whether this login of an active operator has passed the second factor."""
     user = request.user
     staff = isinstance(user, User) and user.is_active and user.is_staff
     return staff and bool(request.session.get(SHOWN))

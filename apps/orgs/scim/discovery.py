@@ -1,4 +1,4 @@
-"""What Drover says of its SCIM service (RFC 7644, section 4): its capabilities, resource types and schemas."""
+"""Drover's SCIM discovery documents (RFC 7644, section 4): capabilities, resource types and schemas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a directory reads what Drover speaks and keeps of SCIM."""
+"""The SCIM discovery endpoints."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from apps.web.problems import Problem
 
 
 class DiscoveryView(ScimView):
-    """Parameters are ignored, but a filter is refused: RFC 7644, section 4."""
+    """Query parameters are ignored, but a filter is refused: RFC 7644, section 4."""
 
     def descriptions(self, request: Request) -> Any:
         if "filter" in query(request):
-            raise Problem(403, "These descriptions cannot be filtered.", "not_filtered")
+            raise Problem(403, "Discovery documents cannot be filtered.", "not_filtered")
         from apps.orgs.scim import discovery
 
         return discovery
@@ -32,7 +32,7 @@ class DiscoveryView(ScimView):
 class ServiceProviderConfig(DiscoveryView):
     @described(
         "scim_config",
-        summary="Which parts of SCIM are spoken here",
+        summary="Show the supported SCIM features",
         answer=forms.ScimConfig,
         example=CONFIG_EXAMPLE,
     )
@@ -43,7 +43,7 @@ class ServiceProviderConfig(DiscoveryView):
 class ResourceTypes(DiscoveryView):
     @described(
         "scim_resource_types",
-        summary="Kinds of resources a directory can manage here",
+        summary="List the resource types",
         answer=forms.ScimObjectList,
         example=listed(RESOURCE_TYPE_EXAMPLE),
     )
@@ -55,7 +55,7 @@ class ResourceTypes(DiscoveryView):
 class OneResourceType(DiscoveryView):
     @described(
         "scim_resource_type",
-        summary="One kind of resources",
+        summary="Show a resource type",
         answer=forms.ScimObject,
         errors=(404,),
         example=RESOURCE_TYPE_EXAMPLE,
@@ -68,7 +68,7 @@ class OneResourceType(DiscoveryView):
 class Schemas(DiscoveryView):
     @described(
         "scim_schemas",
-        summary="Attributes that are kept of users and groups",
+        summary="List the schemas of users and groups",
         answer=forms.ScimObjectList,
         example=listed(SCHEMA_EXAMPLE),
     )
@@ -80,7 +80,7 @@ class Schemas(DiscoveryView):
 class OneSchema(DiscoveryView):
     @described(
         "scim_schema",
-        summary="Attributes of one schema",
+        summary="Show a schema",
         answer=forms.ScimObject,
         errors=(404,),
         example=SCHEMA_EXAMPLE,

@@ -1,4 +1,4 @@
-"""Every error of a SCIM route in SCIM's own form (RFC 7644, section 3.12)."""
+"""Return every error of a SCIM route in SCIM's error format (RFC 7644, section 3.12)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apps.web.problems import Problem, as_problem
 BASE = "/api/v1/scim/v2"
 MEDIA_TYPE = "application/scim+json"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
-# The keyword SCIM has for a problem's code, where it has one.
+# SCIM's keyword for a problem's code, if it has one.
 KEYWORDS = {
     "malformed": "invalidSyntax",
     "invalid": "invalidValue",
@@ -24,11 +24,14 @@ KEYWORDS = {
         )
     },
 }
-STATUSES = {422: 400}  # SCIM answers every invalid request with 400
+STATUSES = {422: 400}  # SCIM responds with 400 to every invalid request.
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler of SCIM views. Unknown exceptions are None, which re-raises them as a logged 500."""
+    """DRF's exception handler for SCIM views.
+
+    Returns None for unknown exceptions, so that DRF logs them as a 500.
+    """
     problem = as_problem(error)
     return answer(problem) if problem else None
 

@@ -1,4 +1,4 @@
-"""Examples of SCIM's bodies for the OpenAPI document."""
+"""Examples of SCIM bodies for the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Patches of groups. Who is in them is worked out with sets: a list of thousands of members, copied and compared for
-each operation, would take seconds."""
+"""Patches of groups.
+
+Members are computed with sets: copying and comparing thousands of members for each operation would take
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,14 @@ from apps.web.problems import Problem
 Op = PatchOperation.Op
 MEMBERS = re.compile(rf"(?:{re.escape(str(Group.__schema__))}:)?members", re.IGNORECASE)
 ONE_MEMBER = re.compile(rf'{MEMBERS.pattern}\[value eq "([^"\\]*)"\]', re.IGNORECASE)
-COMPARISON_LIMIT = 100_000  # operations times members, of a patch that only the library understands
+COMPARISON_LIMIT = 100_000  # operations times members, for a patch that only the library can apply
 
 
 def divided(operations: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]] | None:
-    """The operations on everything else, and those on members as (op, value); None when a path is not that plain."""
+    """Split into operations on other attributes, and those on members as (op, value).
+
+    None if a path is not simple.
+    """
     others, changes = [], []
     for operation in operations:
         path = str(operation.path or "")
@@ -44,7 +50,7 @@ def divided(operations: list[Any]) -> tuple[list[Any], list[tuple[Any, Any]]] | 
 
 
 def people_after(before: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUID]:
-    """Who is in the group after these operations on its members."""
+    """Return the members of the group after these operations."""
     people = set(before)
     for op, value in changes:
         if op == Op.remove and value is None:
@@ -60,7 +66,7 @@ def people_after(before: set[UUID], changes: list[tuple[Any, Any]]) -> set[UUID]
 
 def refuse_too_much(operations: int, members: int) -> None:
     if operations * members > COMPARISON_LIMIT:
-        message = 'This patch compares too much; name members by `members[value eq "id"]`, or send fewer operations.'
+        message = 'This patch is too complex; refer to members by `members[value eq "id"]`, or send fewer operations.'
         raise Problem(400, message, "tooMany")
 
 
@@ -82,5 +88,5 @@ def member_id(said: Member) -> UUID:
 
 
 def _not_a_member() -> Problem:
-    message = "members: each needs the id of a user of this directory as its value."
+    message = "members: each value must be the id of a user of this directory."
     return Problem(400, message, "invalidValue")

@@ -1,4 +1,4 @@
-"""The role each group of a directory gives: an admin says it, the directory cannot."""
+"""The role of each directory group, which an admin of Drover sets and the directory cannot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.orgs.scim import provisioning
 
 @dataclass(frozen=True, slots=True)
 class GroupRole:
-    """A group, how many people are in it, and the role it gives them, if any."""
+    """A group, its number of members, and the role it grants, if any."""
 
     id: UUID
     display_name: str
@@ -24,7 +24,7 @@ class GroupRole:
 
 
 def of(org: Org) -> list[GroupRole]:
-    """Every group of the org's directory, by name."""
+    """Return every group of the org's directory, by name."""
     counted = dict(
         ScimMembership.objects.for_org(org).values_list("group_id").annotate(people=Count("id"))
     )
@@ -33,7 +33,7 @@ def of(org: Org) -> list[GroupRole]:
 
 
 def give(*, org: Org, by: Principal, group_id: UUID, role: str | None) -> GroupRole:
-    """Give everyone in the group this role, or none any more. Raises NotFound."""
+    """Set or clear the role that the group grants to its members. Raises NotFound."""
     row = provisioning.save_group(
         org=org,
         by=by,

@@ -1,8 +1,8 @@
-"""What an org's directory provisions (SCIM 2.0, RFC 7643 and 7644), as invitations and memberships.
+"""Apply an org's directory (SCIM 2.0, RFC 7643 and 7644) as invitations and memberships.
 
-A directory knows addresses, and is no proof that their owners agree: so a person it adds is invited, and joins by
-following the mail. One it deactivates is out at once.
-Owners are made and unmade by owners, never by a directory.
+A directory knows addresses, but not whether their owners agree: so a user it adds is invited, and joins with
+the mailed link. A user it deactivates loses access at once. Only owners grant and remove ownership, never a
+directory.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from apps.orgs.roles import RANK, Role
 def save_user(
     *, org: Org, by: Principal, row: ScimUser, fields: Mapping[str, Any], action: str
 ) -> ScimUser:
-    """Store what the directory says and make it so. Raises NameTaken, LimitReached, PermissionMissing for an owner."""
+    """Store a user's attributes and apply them. Raises NameTaken, LimitReached, PermissionMissing for an owner."""
     if row.email and row.email != fields["email"]:
-        _put_out(org, by, row)  # another address is another person
+        _put_out(org, by, row)  # Another address means another person.
     changed = _store(row, fields)
     if "claims" in changed:
         changed["attributes"] = _different(*changed.pop("claims"))
@@ -47,23 +47,25 @@ def save_user(
 
 
 def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
-    """The directory knows this person no longer."""
+    """Remove a user whom the directory has deleted."""
     _put_out(org, by, row)
     _record(org, by, "scim_user.delete", "scim_user", row.pk, row.user_name, {})
     row.delete()
 
 
 def settle(org: Org, by: Principal, row: ScimUser) -> None:
-    """Make the membership, or the invitation, what the directory wants: in with the role of its groups, or out.
+    """Make the membership, or the invitation, match the directory: active with the role of the groups, or removed.
 
-    A member whom no group gives a role keeps the one they have, unless a group had given it.
+    A member without a role from groups keeps the current one, unless a group had granted it.
     """
     if not row.email:
-        return  # the directory has not said yet who this is
+        return  # The directory has not sent an address yet.
     if not row.active:
         _put_out(org, by, row)
         return
-    locked = ScimUser.objects.for_org(org).select_for_update()  # two groups may change at once
+    locked = ScimUser.objects.for_org(
+        org
+    ).select_for_update()  # Two groups may change at the same time.
     before, row.given = locked.get(pk=row.pk).given, _given(org, row)
     if row.given != before:
         row.save(update_fields=["given"])
@@ -75,32 +77,35 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
 
 
 def provisioned(org: Org, email: str) -> ScimUser | None:
-    """What the directory says of whoever has this address."""
+    """Return the provisioned user with this address."""
     return ScimUser.objects.for_org(org).filter(email=email).first()
 
 
 def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Names of the attributes that differ: the trail keeps no addresses and telephone numbers."""
+    """Return the names of the changed attributes: the audit log contains no addresses and telephone numbers."""
     return sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
 
 
 def role_of(row: ScimUser) -> Role:
-    """What somebody provisioned joins as: viewer unless a group gives more."""
+    """Return the role with which a provisioned user joins: viewer unless a group grants more."""
     return Role(row.given or Role.VIEWER)
 
 
 def _given(org: Org, row: ScimUser) -> str:
-    """The highest role of the groups a person is in; empty when none gives one."""
+    """Return the highest role of the groups of a user; empty if none grants one."""
     groups = ScimMembership.objects.for_org(org).filter(user=row)
     roles = [Role(role) for role in groups.values_list("group__role", flat=True) if role]
     return max(roles, key=RANK.__getitem__) if roles else ""
 
 
 def _invite(org: Org, by: Principal, row: ScimUser) -> None:
-    """By mail: whoever the directory names has to agree. Not where the org has proven the domain of the address and
-    its own identity provider lets them in."""
+    """Invite by mail, because the user has to agree.
+
+    Not necessary if the org has verified the domain of the address and its own identity provider lets the user
+    in.
+    """
     let_in = IdentityProvider.objects.for_org(org).filter(enabled=True).exists()
     if let_in and verified_domains.proves(org, row.email):
         return
@@ -116,7 +121,7 @@ def _invite(org: Org, by: Principal, row: ScimUser) -> None:
 def save_group(
     *, org: Org, by: Principal, row: ScimGroup, fields: Mapping[str, Any], action: str
 ) -> ScimGroup:
-    """Store a group's name, id or role, and settle everyone in it. Raises NameTaken."""
+    """Store a group's name, id or role, and update all its members. Raises NameTaken."""
     changed = _store(row, fields)
     if changed:
         _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
@@ -126,11 +131,13 @@ def save_group(
 
 
 def set_people(*, org: Org, by: Principal, group: ScimGroup, wanted: Iterable[UUID]) -> None:
-    """Exactly these people are in the group. Raises Invalid for one the directory did not provision."""
+    """Set the members of the group. Raises Invalid for a user that the directory did not provision."""
     ids = set(wanted)
     people = {row.pk: row for row in ScimUser.objects.for_org(org).filter(pk__in=ids)}
     if ids - people.keys():
-        raise Invalid([("members", "One of these is not a user of this directory.", "unknown")])
+        raise Invalid(
+            [("members", "One of the members is not a user of this directory.", "unknown")]
+        )
     mine = ScimMembership.objects.for_org(org).filter(group=group)
     before = set(mine.values_list("user_id", flat=True))
     mine.exclude(user_id__in=ids).delete()
@@ -183,7 +190,7 @@ def _member(org: Org, row: ScimUser) -> Membership | None:
 
 
 def _store(row: ScimUser | ScimGroup, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what changes and return it, as old and new value by field. Raises NameTaken."""
+    """Store the changes and return them as old and new value by field. Raises NameTaken."""
     changed = {
         name: [getattr(row, name), value]
         for name, value in fields.items()

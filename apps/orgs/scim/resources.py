@@ -1,6 +1,6 @@
-"""The attributes of people and groups that Drover keeps for a directory, as `/Schemas` declares them.
+"""The attributes of users and groups that Drover stores for a directory, as `/Schemas` declares them.
 
-Importing `scim2_models` takes half a second, so this module is imported by the first SCIM request only.
+Importing `scim2_models` takes half a second, so only the first SCIM request imports this module.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from scim2_models import (
     Uniqueness,
 )
 
-TEXT_LIMIT = 1000  # characters of one value
-ENTRY_LIMIT = 100  # values of one attribute of a person
+TEXT_LIMIT = 1000  # characters per value
+ENTRY_LIMIT = 100  # values of one attribute of a user
 
-# What Okta and Entra ID send besides the letter of the RFCs: attributes nobody declared, `remove` with a value,
-# and `add` with a filter that matches nothing yet.
+# Deviations of Okta and Entra ID from the RFCs: undeclared attributes, `remove` with a value, and `add` with a
+# filter that has no match yet.
 POLICY = scim.ScimPolicy(
     unknown=scim.ScimPolicy.Unknown.ignore,
     remove_value_as_filter=scim.ScimPolicy.RemoveValue.apply,
@@ -32,11 +32,11 @@ POLICY = scim.ScimPolicy(
 
 class Email(scim.Email):
     value: str | None = None
-    """Email address of the user, as the directory writes it."""
+    """Email address of the user, as the directory sent it."""
 
 
 class Manager(ComplexAttribute):
-    """As in the enterprise extension, but without the `$ref` that directories leave out."""
+    """Like the enterprise extension, but without the `$ref` that directories leave out."""
 
     value: Annotated[str | None, CaseExact.true] = None
     """The id of the SCIM resource representing the user's manager."""
@@ -49,7 +49,7 @@ class Manager(ComplexAttribute):
     @model_validator(mode="before")
     @classmethod
     def accept_a_bare_id(cls, said: Any) -> Any:
-        """Entra ID sends the id alone."""
+        """Accept a plain id, which Entra ID sends."""
         return {"value": said} if isinstance(said, str) else said
 
 
@@ -78,12 +78,12 @@ class EnterpriseUser(scim.Extension):
 
 
 class User(scim.Resource[scim.AnyExtension]):
-    """A person the directory provisions."""
+    """A user provisioned by the directory."""
 
     __schema__ = scim.User.__schema__
 
     user_name: Annotated[str | None, Uniqueness.server, Required.true] = None
-    """The directory's own name of the person; often the e-mail address."""
+    """The directory's user name; often the e-mail address."""
 
     name: scim.Name | None = None
     """The components of the person's name."""
@@ -113,7 +113,7 @@ class User(scim.Resource[scim.AnyExtension]):
     """Time zone of the person."""
 
     active: bool | None = None
-    """Whether the person may have access; false takes it away at once."""
+    """Whether the person may have access; false removes access at once."""
 
     emails: list[Email] | None = None
     """Email addresses of the person."""
@@ -134,10 +134,10 @@ class User(scim.Resource[scim.AnyExtension]):
     """Groups the person is in."""
 
     entitlements: list[scim.Entitlement] | None = None
-    """Entitlements of the person; they give nothing here."""
+    """Entitlements of the person; they have no effect."""
 
     roles: list[scim.Role] | None = None
-    """Roles of the person in the directory; they give nothing here."""
+    """Roles of the person in the directory; they have no effect."""
 
 
 class Member(ComplexAttribute):
@@ -150,7 +150,7 @@ class Member(ComplexAttribute):
     """URI of the user."""
 
     type: Annotated[str | None, Mutability.immutable] = Field(None, examples=["User"])
-    """Kind of the member: groups in groups are not kept."""
+    """Type of the member; nested groups are not supported."""
 
 
 class Group(scim.Resource[Any]):

@@ -1,4 +1,4 @@
-"""The role each group of the directory gives, which an admin says: the directory's own key cannot."""
+"""The roles of directory groups over HTTP. An admin sets them; the directory's own key cannot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GroupRoles(OrgView):
     @operation(
         "scim_roles_list",
         tag="scim",
-        summary="Groups of the directory and the role each gives",
+        summary="List the directory's groups and their roles",
         answer=forms.ScimGroups,
         example=GROUPS_EXAMPLE,
     )
@@ -48,7 +48,7 @@ class GroupRole(OrgView):
     @operation(
         "scim_roles_set",
         tag="scim",
-        summary="Give everyone in a group of the directory a role",
+        summary="Set the role of a directory group",
         request=forms.ScimGroupRole,
         answer=forms.ScimGroupRow,
         errors=(404,),
@@ -56,7 +56,7 @@ class GroupRole(OrgView):
         request_example={"role": "member"},
     )
     def put(self, request: Request, pk: UUID) -> Response:
-        """By a person: a directory's key cannot make its own groups stronger."""
+        """Only for users: a directory's key cannot raise the roles of its own groups."""
         role = data_of(forms.ScimGroupRole, request)["role"]
         group = group_roles.give(org=self.org, by=self.principal, group_id=pk, role=role)
         return Response(asdict(group))

@@ -1,4 +1,4 @@
-"""Lists and searches: filters, sorting, pages by index, and the attributes an answer holds (RFC 7644, 3.4.2)."""
+"""Lists and searches: filters, sorting, pages by index, and the returned attributes (RFC 7644, 3.4.2)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from apps.orgs.scim.store import Store, refusing
 from apps.web.problems import Problem
 
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-PAGE = 100  # resources, unless `count` is given
+PAGE = 100  # resources per page, if `count` is not sent
 PAGE_LIMIT = 200
 LAST_INDEX = 1_000_000_000
-SCAN_LIMIT = 10_000  # resources one filter or sort may have to look at
-# Attributes whose column the database can ask for equality; it ignores case, so it finds no less than the filter.
+SCAN_LIMIT = 10_000  # resources that one filter or sort may examine in Python
+# Attributes with a column for equality queries. These ignore case, so they find at least what the filter matches.
 COLUMNS = {
     "username": "user_name__iexact",
     "externalid": "external_id__iexact",
@@ -31,7 +31,7 @@ COLUMNS = {
 
 
 def search(stores: Sequence[Store], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A ListResponse over one kind of resource, or over several as at the root."""
+    """Return a ListResponse of one type of resource, or of several as at the root."""
     models: Any = reduce(operator.or_, [store.model for store in stores])
     with refusing():
         request = scim.SearchRequest[models].model_validate(dict(asked), scim_policy=POLICY)
@@ -52,21 +52,21 @@ def search(stores: Sequence[Store], asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(resource: scim.Resource[Any], asked: Any = None) -> dict[str, Any]:
-    """A resource as an answer holds it: with the attributes that are asked for, or all."""
+    """Render a resource with the requested attributes, or all."""
     return resource.model_dump(
         scim_ctx=Context.RESOURCE_QUERY_RESPONSE, response_parameters=asked, scim_policy=POLICY
     )
 
 
 def wanted(store: Store, query: Mapping[str, Any]) -> Any:
-    """`attributes` and `excludedAttributes` of a request for one resource."""
+    """Return `attributes` and `excludedAttributes` of a request for one resource."""
     given = {name: query[name] for name in ("attributes", "excludedAttributes") if name in query}
     with refusing():
         return scim.ResponseParameters[store.model].model_validate(given)  # type: ignore[name-defined]
 
 
 def _page(stores: Sequence[Store], request: Any, start: int, stop: int) -> tuple[int, list[Any]]:
-    """Without a filter the database counts and cuts."""
+    """Return a page. Without a filter, the database counts and slices."""
     total, page = 0, []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
@@ -78,14 +78,17 @@ def _page(stores: Sequence[Store], request: Any, start: int, stop: int) -> tuple
 
 
 def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
-    """All resources a filter matches, in the order asked for. Raises a Problem when it would look at too many."""
+    """Return all resources that match a filter, in the requested order.
+
+    Raises a Problem if it would examine too many.
+    """
     found: list[Any] = []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         if request.filter is not None:
             rows = rows.filter(_narrowed(request.filter.ast, store))
         if rows.count() > SCAN_LIMIT:
-            message = f"This looks at more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
+            message = f"This query would examine more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
             raise Problem(400, message, "tooMany")
         found += store.resources(rows, joined=_asks(request, store.joined))
     with POLICY:
@@ -95,7 +98,7 @@ def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
 
 
 def _loaded(stores: Sequence[Store], request: Any, page: list[Any]) -> list[Any]:
-    """The resources of a page as they are shown, in its order."""
+    """Load and render the resources of a page, in its order."""
     whole: dict[str, Any] = {}
     for store in stores:
         rows = store.rows().filter(pk__in=[each.id for each in page])
@@ -110,7 +113,7 @@ def _asks(request: Any, attribute: str) -> bool:
 
 
 def _shows(request: Any, attribute: str) -> bool:
-    """Whether an answer may hold an attribute."""
+    """Whether a response may contain an attribute."""
     included = [str(path).lower() for path in request.attributes or []]
     excluded = [str(path).lower() for path in request.excluded_attributes or []]
     named = not included or any(attribute in path for path in included)
@@ -118,7 +121,7 @@ def _shows(request: Any, attribute: str) -> bool:
 
 
 def _narrowed(node: FilterNode, store: Store) -> Q:
-    """What the database can tell of a filter: never less than matches, so that the rest is asked in Python."""
+    """Narrow a filter in the database. The result has at least all matches; Python checks the rest."""
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_:
         return reduce(operator.and_, (_narrowed(term, store) for term in node.terms), Q())
     if not isinstance(node, Comparison) or node.op != CompareOperator.eq:
@@ -134,7 +137,7 @@ def _narrowed(node: FilterNode, store: Store) -> Q:
     if lookup is None:
         return Q()
     if name == "username" and store.name != "User":
-        return Q(pk=None)  # a group has no userName
+        return Q(pk=None)  # A group has no userName.
     return Q(**{lookup: node.value})
 
 

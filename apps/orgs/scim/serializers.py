@@ -1,6 +1,7 @@
-"""SCIM's forms for the OpenAPI document, and the forms of the routes that give groups a role.
+"""SCIM's schemas for the OpenAPI document, and the schemas of the routes for roles of groups.
 
-SCIM bodies are read by `scim2_models`, as `/Schemas` declares them; here is the part a reader looks for first.
+`scim2_models` validates SCIM bodies, as `/Schemas` declares them; these classes document only the most
+important attributes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Objects(serializers.ListField):
 class ScimError(serializers.Serializer[Any]):
     schemas = Texts()
     status = serializers.CharField()
-    scimType = text(help_text="SCIM's keyword for the error, where it has one.")
+    scimType = text(help_text="SCIM's keyword for the error, if it has one.")
     detail = serializers.CharField()
 
 
@@ -44,15 +45,14 @@ class ScimMeta(serializers.Serializer[Any]):
 
 class ScimUserIn(serializers.Serializer[Any]):
     schemas = Texts()
-    userName = NameField(
-        max_length=254, required=False, help_text="The directory's own name of the person."
-    )
+    userName = NameField(max_length=254, required=False, help_text="The directory's user name.")
     externalId = text()
     name = serializers.DictField(required=False)
     displayName = NameField(max_length=200, required=False)
     active = serializers.BooleanField(required=False)
     emails = Objects(
-        required=False, help_text="The primary one says who is meant when userName is no address."
+        required=False,
+        help_text="The primary one identifies the person if userName is not an address.",
     )
 
 
@@ -66,7 +66,7 @@ class ScimGroupIn(serializers.Serializer[Any]):
     schemas = Texts()
     displayName = NameField(max_length=200, required=False)
     externalId = text()
-    members = Objects(required=False, help_text="Each has the id of a user as its value.")
+    members = Objects(required=False, help_text="Each value is the id of a user.")
 
 
 class ScimGroupOut(ScimGroupIn):
@@ -75,7 +75,7 @@ class ScimGroupOut(ScimGroupIn):
 
 
 class ScimOperation(serializers.Serializer[Any]):
-    op = serializers.CharField(help_text="add, replace or remove, in any case.")
+    op = serializers.CharField(help_text="add, replace or remove; case-insensitive.")
     path = text()
     value = serializers.JSONField(required=False)
 
@@ -87,7 +87,7 @@ class ScimPatch(serializers.Serializer[Any]):
 
 class ScimAttributes(serializers.Serializer[Any]):
     attributes = text(help_text="Only these attributes, separated by commas.")
-    excludedAttributes = text(help_text="All but these attributes.")
+    excludedAttributes = text(help_text="All except these attributes.")
 
 
 class ScimQuery(ScimAttributes):
@@ -129,7 +129,7 @@ class ScimObjectList(ScimList):
 
 
 class ScimObject(serializers.Serializer[Any]):
-    """One of SCIM's own descriptions."""
+    """One of SCIM's discovery documents."""
 
     schemas = Texts()
     id = text()
@@ -154,7 +154,7 @@ class ScimGroupRow(serializers.Serializer[Any]):
     role = serializers.ChoiceField(
         choices=[("viewer", "Viewer"), ("member", "Member"), ("admin", "Admin")],
         allow_null=True,
-        help_text="What the group gives in the organization; null: nothing.",
+        help_text="The role that the group grants in the organization; null means none.",
     )
 
 

@@ -1,6 +1,6 @@
-"""People and groups of one org's directory as SCIM resources: read, written, patched and searched.
+"""Users and groups of one org's directory as SCIM resources: read, write, patch and search.
 
-A resource is made from the org's own rows and from nothing else; what follows from a change is provisioning's.
+A resource is created only from the org's own rows; `provisioning` applies the consequences of a change.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from apps.orgs.scim.resources import POLICY, FullUser, Group, Member
 from apps.web.problems import Problem
 from apps.web.wire import dumps
 
-CLAIMS_LIMIT = 64 * 1024  # bytes of JSON about one person
-OPERATION_LIMIT = 1000  # of one PATCH
+CLAIMS_LIMIT = 64 * 1024  # bytes of JSON per user
+OPERATION_LIMIT = 1000  # operations per PATCH
 COLUMNS = {"userName": "user_name", "externalId": "external_id", "displayName": "display_name"}
 LENGTHS = {"userName": 254, "externalId": 200, "displayName": 200}
-VERBS = {"create": "create", "replace": "update", "patch": "update"}  # as the trail has them
-SERVERS_OWN = {"schemas", "id", "meta", "groups"}  # never the directory's to say
+VERBS = {"create": "create", "replace": "update", "patch": "update"}  # names in the audit log
+SERVERS_OWN = {"schemas", "id", "meta", "groups"}  # attributes that the directory cannot set
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """What scim2_models refuses, as a problem with SCIM's own keyword."""
+    """Convert errors of scim2_models to problems with SCIM's own keyword."""
     try:
         yield
     except ValidationError as error:
@@ -66,11 +66,11 @@ def invalid(detail: str) -> Problem:
 
 
 class Store(ABC):
-    """What users and groups have in common."""
+    """Shared by users and groups."""
 
-    name: ClassVar[str]  # of the resource type
+    name: ClassVar[str]  # name of the resource type
     model: ClassVar[type[scim.Resource[Any]]]
-    joined: ClassVar[str]  # the attribute that says who is in which group
+    joined: ClassVar[str]  # the attribute with the memberships in groups
 
     def __init__(self, org: Org, by: Principal) -> None:
         self.org, self.by = org, by
@@ -83,8 +83,10 @@ class Store(ABC):
 
     @abstractmethod
     def resources(self, rows: Iterable[Any], *, joined: bool = True) -> list[Any]:
-        """The rows as resources, in as many queries for many as for one; `joined` says whether with who is in which
-        group, which can be thousands for each."""
+        """Convert rows to resources, with the same number of queries for any number of rows.
+
+        `joined` includes group memberships, which can be thousands per resource.
+        """
 
     @abstractmethod
     def save(self, row: Any, said: Any, action: str) -> None: ...
@@ -249,12 +251,12 @@ class Groups(Store):
 
 
 def user_fields(user: Any) -> dict[str, Any]:
-    """The columns of a person, from what the directory says now."""
+    """Return the columns of a user for the directory's current attributes."""
     said = user.model_dump()
     others = {name: said[name] for name in said if name not in {*SERVERS_OWN, *COLUMNS, "active"}}
     claims = names.cleaned_json(others)
     if user.active is None:
-        claims["active"] = None  # a patch removed the attribute, which puts nobody out
+        claims["active"] = None  # A patch removed the attribute, which deactivates nobody.
     if len(dumps(claims)) > CLAIMS_LIMIT:
         raise invalid(f"The attributes of a user may take {CLAIMS_LIMIT // 1024} KiB together.")
     return {
@@ -268,14 +270,14 @@ def user_fields(user: Any) -> dict[str, Any]:
 
 
 def address_of(user: Any) -> str:
-    """Whom the directory means: `userName` when it is an address, else the primary or first of `emails`."""
+    """Return the user's address: `userName` if it is an address, else the primary or first of `emails`."""
     emails = sorted(user.emails or [], key=lambda email: not email.primary)
     candidates = [user.user_name, *(email.value for email in emails)]
     return next((found for text in candidates if (found := as_address(text or ""))), "")
 
 
 def as_address(text: str) -> str:
-    """In lower case; empty when this is no address in ASCII."""
+    """Return the address in lower case; empty if it is not an ASCII address."""
     try:
         validate_email(text)
     except InvalidAddress:
@@ -284,7 +286,7 @@ def as_address(text: str) -> str:
 
 
 def text(value: str | None, name: str, *, required: bool = False) -> str:
-    """A text that fits its column and a line of a page, as `names` has it."""
+    """Validate a text for its column and for display on one line, as `names` does."""
     try:
         found = names.read(value or "")
     except names.InvalidName as error:
@@ -292,12 +294,12 @@ def text(value: str | None, name: str, *, required: bool = False) -> str:
     if len(found) > LENGTHS[name]:
         raise invalid(f"{name} may have {LENGTHS[name]} characters.")
     if not found and required:
-        raise invalid(f"{name} is required, and it must hold something that can be seen.")
+        raise invalid(f"{name} is required, and it must contain visible characters.")
     return found
 
 
 def external_id(said: Any) -> str:
-    """The directory's own key, kept exactly, but nothing that cannot be seen."""
+    """Validate the directory's own key. It is stored exactly, but must not contain invisible characters."""
     found = str(said.external_id or "")
     if len(found) > LENGTHS["externalId"]:
         raise invalid(f"externalId may have {LENGTHS['externalId']} characters.")
@@ -314,7 +316,7 @@ def location(name: str, pk: UUID) -> str:
 
 
 def without_own_id(data: dict[str, Any], own: str) -> dict[str, Any]:
-    """Okta repeats the resource's id inside the value of a patch; only another id would be a change."""
+    """Okta repeats the resource's id in the value of a patch; only another id would be a change."""
     operations = data.get("Operations")
     if not isinstance(operations, list):
         return data

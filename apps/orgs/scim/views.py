@@ -1,6 +1,6 @@
 """SCIM 2.0 for an org's directory: users and groups, with an API key that manages members (RFC 7644).
 
-`scim2_models` takes half a second to import, so what needs it is imported by the first request, not at start-up.
+`scim2_models` takes half a second to import, so modules that need it are imported by the first request.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ class ScimRenderer(JSONRenderer):
 
 
 class ScimView(OrgView):
-    """A route of SCIM: its media type, its errors, and the resources it is about."""
+    """A SCIM route: its media type, its error format, and its resources."""
 
     permissions = MANAGING
     parser_classes = [JSONParser, ScimParser]
     renderer_classes = [ScimRenderer]
-    kinds: tuple[str, ...] = ()  # of resources: Users, Groups
+    kinds: tuple[str, ...] = ()  # name of the resource type: Users, Groups
 
     def get_exception_handler(self) -> Any:
         return errors.handle
@@ -77,7 +77,7 @@ class ScimView(OrgView):
 
 
 def query(request: Request) -> dict[str, str]:
-    """The parameters of the address; directories add some of their own, which are left alone."""
+    """Parse the query parameters; additional ones of directories are ignored."""
     found = {str(name): str(value) for name, value in request.query_params.items()}
     refuse_nul_in_query(found)
     return found
@@ -111,7 +111,7 @@ class Users(AllOf):
 
     @described(
         "scim_users_list",
-        summary="People the directory provisions",
+        summary="List users",
         answer=forms.ScimUserList,
         parameters=[forms.ScimQuery],
         example=listed(USER_EXAMPLE),
@@ -121,7 +121,7 @@ class Users(AllOf):
 
     @described(
         "scim_users_create",
-        summary="Provision a person: they are invited, and join by mail or single sign-on",
+        summary="Create a user, who is invited and joins by mail or single sign-on",
         request=forms.ScimUserIn,
         answer=forms.ScimUserOut,
         parameters=[forms.ScimAttributes],
@@ -139,7 +139,7 @@ class OneUser(OneOf):
 
     @described(
         "scim_users_get",
-        summary="A person the directory provisions",
+        summary="Show a user",
         answer=forms.ScimUserOut,
         parameters=[forms.ScimAttributes],
         errors=(404,),
@@ -150,7 +150,7 @@ class OneUser(OneOf):
 
     @described(
         "scim_users_replace",
-        summary="Everything the directory says of a person",
+        summary="Replace a user",
         request=forms.ScimUserIn,
         answer=forms.ScimUserOut,
         parameters=[forms.ScimAttributes],
@@ -163,7 +163,7 @@ class OneUser(OneOf):
 
     @described(
         "scim_users_patch",
-        summary="Change some of it: active false takes all access at once",
+        summary="Patch a user: active false removes all access at once",
         request=forms.ScimPatch,
         answer=forms.ScimUserOut,
         parameters=[forms.ScimAttributes],
@@ -176,7 +176,7 @@ class OneUser(OneOf):
 
     @described(
         "scim_users_delete",
-        summary="The directory knows the person no longer: they are out at once",
+        summary="Delete a user, who loses access at once",
         status=204,
         errors=(404, 409),
     )
@@ -189,7 +189,7 @@ class Groups(AllOf):
 
     @described(
         "scim_groups_list",
-        summary="Groups of the directory",
+        summary="List groups",
         answer=forms.ScimGroupList,
         parameters=[forms.ScimQuery],
         example=listed(GROUP_EXAMPLE),
@@ -199,7 +199,7 @@ class Groups(AllOf):
 
     @described(
         "scim_groups_create",
-        summary="A group of the directory; it gives nothing until an admin gives it a role",
+        summary="Create a group; it has no effect until an admin gives it a role",
         request=forms.ScimGroupIn,
         answer=forms.ScimGroupOut,
         parameters=[forms.ScimAttributes],
@@ -217,7 +217,7 @@ class OneGroup(OneOf):
 
     @described(
         "scim_groups_get",
-        summary="A group of the directory, with its people",
+        summary="Show a group with its members",
         answer=forms.ScimGroupOut,
         parameters=[forms.ScimAttributes],
         errors=(404,),
@@ -228,7 +228,7 @@ class OneGroup(OneOf):
 
     @described(
         "scim_groups_replace",
-        summary="Everything the directory says of a group",
+        summary="Replace a group",
         request=forms.ScimGroupIn,
         answer=forms.ScimGroupOut,
         parameters=[forms.ScimAttributes],
@@ -241,7 +241,7 @@ class OneGroup(OneOf):
 
     @described(
         "scim_groups_patch",
-        summary="Rename a group, add people to it or take them out",
+        summary="Patch a group: rename it, add or remove members",
         request=forms.ScimPatch,
         answer=forms.ScimGroupOut,
         parameters=[forms.ScimAttributes],
@@ -259,7 +259,7 @@ class OneGroup(OneOf):
 
     @described(
         "scim_groups_delete",
-        summary="The directory knows the group no longer: what it gave is taken back",
+        summary="Delete a group; roles that it granted are removed",
         status=204,
         errors=(404, 409),
     )
@@ -272,7 +272,7 @@ class UserSearch(ScimView):
 
     @described(
         "scim_users_search",
-        summary="Search the people the directory provisions",
+        summary="Search users",
         request=forms.ScimSearch,
         answer=forms.ScimUserList,
         example=listed(USER_EXAMPLE),
@@ -287,7 +287,7 @@ class GroupSearch(ScimView):
 
     @described(
         "scim_groups_search",
-        summary="Search the groups of the directory",
+        summary="Search groups",
         request=forms.ScimSearch,
         answer=forms.ScimGroupList,
         example=listed(GROUP_EXAMPLE),
@@ -302,7 +302,7 @@ class Search(ScimView):
 
     @described(
         "scim_search",
-        summary="Search people and groups together",
+        summary="Search users and groups together",
         request=forms.ScimSearch,
         answer=forms.ScimObjectList,
         example=listed(USER_EXAMPLE),

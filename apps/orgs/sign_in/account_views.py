@@ -1,4 +1,4 @@
-"""One's own account: profile, password, address, sessions, and making another organization."""
+"""The user's own account: profile, password, address, sessions, and creating another organization."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Me(AccountView):
     @operation(
         "auth_me",
         tag="auth",
-        summary="Who this credential is, and where",
+        summary="Show the user, organization and permissions of this credential",
         answer=forms.Profile,
         example=PROFILE,
         account=True,
@@ -50,7 +50,7 @@ class Me(AccountView):
     @operation(
         "auth_me_update",
         tag="auth",
-        summary="Change one's own name",
+        summary="Change your name",
         request=forms.ProfileChange,
         answer=forms.Profile,
         errors=(422,),
@@ -65,7 +65,7 @@ class Me(AccountView):
         return Response(answers.profile_of(self.account))
 
     def answer_key(self, request: Request, credential: credentials.KeyCredential) -> Response:
-        """A key knows its own organization only."""
+        """A key's response contains only its own organization."""
         if request.method != "GET":
             return super().answer_key(request, credential)
         return Response(answers.profile_of_key(credential))
@@ -75,7 +75,7 @@ class Password(AccountView):
     @operation(
         "auth_password_change",
         tag="auth",
-        summary="Change one's own password; every other session ends",
+        summary="Change your password; every other session ends",
         request=forms.PasswordChange,
         status=204,
         errors=(422,),
@@ -91,7 +91,7 @@ class Password(AccountView):
 
 
 class ForgottenPassword(PublicView):
-    public_because = "Whoever forgot the password has no credential to show."
+    public_because = "A user who forgot the password has no credential."
 
     @operation(
         "auth_password_forgot",
@@ -104,7 +104,7 @@ class ForgottenPassword(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        """The answer, and the time it takes, are the same whether or not there is such an account."""
+        """The response, and its timing, are the same whether or not such an account exists."""
         refuse_cross_site(request, cookie=False)
         data = data_of(forms.Forgotten, request)
         accounts.ask_to_reset(data["email"], ip_of(request))
@@ -137,7 +137,7 @@ class EmailProof(PublicView):
     @operation(
         "auth_email_verify",
         tag="auth",
-        summary="Confirm an address with a mailed link",
+        summary="Verify an address with a mailed link",
         request=forms.EmailProof,
         status=204,
         errors=(403, 410, 422),
@@ -145,7 +145,7 @@ class EmailProof(PublicView):
         public=True,
     )
     def post(self, request: Request) -> Response:
-        """A new address takes the place of the old one with this, and every session ends."""
+        """A new address replaces the old one, and every session ends."""
         refuse_cross_site(request, cookie=False)
         own_account.prove_email(data_of(forms.EmailProof, request)["token"])
         return Response(status=204)
@@ -155,7 +155,7 @@ class EmailVerification(AccountView):
     @operation(
         "auth_email_send",
         tag="auth",
-        summary="Mail the link that confirms one's own address again",
+        summary="Resend the mail that verifies your address",
         status=202,
         account=True,
     )
@@ -168,7 +168,7 @@ class EmailChange(AccountView):
     @operation(
         "auth_email_change",
         tag="auth",
-        summary="Ask to use another address: a link is mailed there, and nothing changes before it is followed",
+        summary="Change your address: a link is mailed to the new one, and nothing changes before it is opened",
         request=forms.EmailChange,
         status=202,
         errors=(422,),
@@ -187,7 +187,7 @@ class Sessions(AccountView):
     @operation(
         "auth_sessions_list",
         tag="auth",
-        summary="Where one is logged in",
+        summary="List your sessions",
         answer=page_of(forms.SessionRow),
         parameters=[*PAGE_PARAMETERS, order_of(SESSION_ORDERS, "recent")],
         example={"results": [SESSION_EXAMPLE], "next": None, "previous": None, "count": 1},
@@ -222,7 +222,7 @@ class OneSession(AccountView):
     @operation(
         "auth_sessions_end",
         tag="auth",
-        summary="End one of one's own sessions: it stops working at once",
+        summary="End one of your sessions at once",
         status=204,
         errors=(404,),
         account=True,
@@ -237,7 +237,7 @@ class Organizations(AccountView):
     @operation(
         "organizations_create",
         tag="organization",
-        summary="Make another organization, and an access token for it",
+        summary="Create another organization, and get an access token for it",
         request=forms.NewOrganization,
         answer=forms.SignedIn,
         status=201,

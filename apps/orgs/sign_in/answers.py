@@ -1,4 +1,4 @@
-"""From a session to an answer: which orgs a user belongs to, and an access token for one of them."""
+"""Build responses for a session: the user's orgs, and an access token for one of them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from apps.orgs.tenancy import org_scope, user_scope
 
 
 def session_of(account: Account) -> Session:
-    """The session of a request, as it stands: from where it was asked now, not from where it began."""
+    """Return the session of a request, with the request's own address instead of the one the session began with."""
     return replace(sessions.of(account.session), ip=account.ip)
 
 
 def profile_of(account: Account) -> dict[str, Any]:
-    """What `GET /auth/me` answers a session."""
+    """Return the response of `GET /auth/me` for a session."""
     session = session_of(account)
     mine = memberships_of(account.user.pk, only=session.only_org)
     here = next((each for each in mine if each.org_id == account.org_id), None)
@@ -34,7 +34,7 @@ def profile_of(account: Account) -> dict[str, Any]:
 
 
 def profile_of_key(key: KeyCredential) -> dict[str, Any]:
-    """What it answers an API key, which knows its own org only."""
+    """Return the response of `GET /auth/me` for an API key, which contains only its own org."""
     with org_scope(key.org_id):
         org, principal = credentials.load(key)
         members = Membership.objects.for_org(org).select_related("org", "user")
@@ -48,7 +48,7 @@ def profile_of_key(key: KeyCredential) -> dict[str, Any]:
 
 
 def memberships_of(user_id: UUID, *, only: UUID | None = None) -> list[Membership]:
-    """Every membership of a user with its org, the oldest first; of one org `only`, when named."""
+    """Return every membership of a user with its org, the oldest first; only that of the org `only` if set."""
     with user_scope(user_id):
         mine = Membership.unscoped.filter(user_id=user_id).select_related("org")
         if only is not None:
@@ -57,10 +57,11 @@ def memberships_of(user_id: UUID, *, only: UUID | None = None) -> list[Membershi
 
 
 def answer(session: Session, org_id: UUID | None = None) -> dict[str, Any]:
-    """What logging in, refreshing and switching answer: an access token for `org_id`, or for the oldest org
-    that lets them in.
+    """Return the response to logging in, refreshing and switching: an access token for `org_id`, or for the oldest
+    accessible org.
 
-    Raises NotFound when the user is no member of `org_id`. For a member of none it is good for the account only.
+    Raises NotFound if the user is not a member of `org_id`. A user without orgs gets a token for the account
+    only.
     """
     memberships = memberships_of(session.user.pk, only=session.only_org)
     chosen = _choose(memberships, org_id, session)
@@ -80,7 +81,7 @@ def answer(session: Session, org_id: UUID | None = None) -> dict[str, Any]:
 def profile(
     session: Session, chosen: Membership | None, memberships: list[Membership]
 ) -> dict[str, Any]:
-    """Who someone is, where, and what they may do there: what `GET /auth/me` answers."""
+    """Return the user, the org and the permissions: the response of `GET /auth/me`."""
     here = None
     if chosen is not None:
         here = {**organization(chosen, _principal(chosen)), "closed": closed_to(session, chosen)}
@@ -100,14 +101,14 @@ def profile(
 
 
 def as_vouched_for(session: Session, org_id: UUID) -> dict[str, Any]:
-    """Who this is by the word of the org's own identity provider, which learns nothing of the account."""
+    """Return the user as described by the org's own identity provider, without data of the account."""
     with org_scope(org_id):
         known = FederatedIdentity.objects.for_org(org_id)
         said = known.filter(membership__user=session.user).values("email", "name").first()
     return {"id": session.user.pk, **(said or {"email": "", "name": ""}), **UNTOLD}
 
 
-# What only a session of the account itself is told.
+# Data that only a session of the account itself may see.
 UNTOLD = {"email_verified": None, "has_password": None}
 
 
@@ -122,7 +123,7 @@ def person(user: User) -> dict[str, Any]:
 
 
 def organization(membership: Membership, principal: Principal) -> dict[str, Any]:
-    """An org as its member sees it, with what they may do there."""
+    """Render an org for its member, with the member's permissions."""
     org = membership.org
     return {
         **summary(membership),
@@ -138,7 +139,7 @@ def organization(membership: Membership, principal: Principal) -> dict[str, Any]
 
 
 def closed_to(session: Session, membership: Membership) -> str | None:
-    """The rule of the org that keeps this session out, by name."""
+    """Return the name of the org's rule that denies this session access, if any."""
     return rules.closed(
         membership.org,
         role=Role(membership.role),
@@ -150,7 +151,7 @@ def closed_to(session: Session, membership: Membership) -> str | None:
 
 
 def _principal(chosen: Membership) -> Principal:
-    """The member as a request of theirs would be."""
+    """Return the member's principal, as for one of their requests."""
     with org_scope(chosen.org_id):
         overrides = DomainRole.objects.for_org(chosen.org_id).filter(membership_id=chosen.pk)
         raised = {row.domain_id: Role(row.role) for row in overrides.order_by("domain_id")}

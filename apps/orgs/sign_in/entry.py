@@ -1,4 +1,4 @@
-"""The verbs of getting in: make an account, log in by what one knows, has, or is vouched for, and refresh."""
+"""Actions to register, to log in by password, passkey or identity provider, and to refresh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apps.orgs.sign_in.providers import Identity, ProviderFailed
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who sends a request without a credential: all that is known of them."""
+    """The sender of a request without a credential."""
 
     ip: str | None
     user_agent: str
@@ -33,7 +33,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A session, and what is answered with it."""
+    """A session and its response."""
 
     session: Session
     answer: dict[str, Any]
@@ -41,12 +41,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What came of somebody's way through a provider: a session; a challenge for the second factor they owe; or
-    neither, when the provider is to vouch for their account from now on."""
+    """The result of returning from an identity provider.
+
+    Either a session; or a challenge for a required second factor; or neither, if the provider was linked to an
+    account.
+    """
 
     session: Session | None = None
     challenge: str | None = None
-    org_id: UUID | None = None  # where to go first
+    org_id: UUID | None = None  # the page to open
 
 
 def register(
@@ -58,12 +61,12 @@ def register(
     invitation: str = "",
     client: Client,
 ) -> Entry | None:
-    """A user and their org, or their place in the org that invited them, all or none.
+    """Create a user and an org, or join the org that invited them, in one transaction.
 
-    None where addresses must be verified first: then a mail is on its way, to a taken address too, so that the
-    answer tells nobody who has an account. None too for an account that awaits its owner, who sets its password by
-    the mailed link. Raises RegistrationRefused for a taken address otherwise, LinkSpent for a bad invitation and
-    TooManyAttempts.
+    Returns None if addresses must be verified first: a mail is sent, to an existing account too, so that the
+    response does not reveal who has an account. Also returns None for an account that awaits its owner, who
+    sets the password with the mailed link. Otherwise raises RegistrationRefused for an existing account,
+    LinkSpent for an invalid invitation, and TooManyAttempts.
     """
     attempts.begin_registration(client.ip)
     verify = settings.REQUIRE_VERIFIED_EMAIL and not invitation
@@ -93,9 +96,10 @@ def register(
 def log_in(
     *, email: str, password: str, code: str | None, org_id: UUID | None, client: Client
 ) -> Entry:
-    """By password, and a second factor where one is set up.
+    """Log in by password, and by a second factor if one is set up.
 
-    Raises BadCredentials, NotVerified, SecondFactorNeeded, WrongCode, TooManyAttempts, and NotFound for another org.
+    Raises BadCredentials, NotVerified, SecondFactorNeeded, WrongCode, TooManyAttempts, and NotFound for another
+    org.
     """
     user = accounts.recognise(email=email, password=password, ip=client.ip)
     if settings.REQUIRE_VERIFIED_EMAIL and user.email_verified_at is None:
@@ -112,28 +116,31 @@ def log_in(
 def log_in_with_passkey(
     *, challenge: str, credential: Credential, org_id: UUID | None, client: Client
 ) -> Entry:
-    """A passkey is both factors at once. Raises BadCredentials, and NotFound for another org."""
+    """Log in by passkey, which counts as both factors. Raises BadCredentials, and NotFound for another org."""
     user = factors.show_passkey(challenge=challenge, credential=credential)
     return _enter(user, client, org_id, method="passkey", second_factor=True)
 
 
 def show_second_factor(*, challenge: str, code: str, org_id: UUID | None, client: Client) -> Entry:
-    """Go on where `arrive` answered a challenge. Raises BadCredentials, WrongCode, TooManyAttempts, and NotFound."""
+    """Continue after `arrive` returned a challenge.
+
+    Raises BadCredentials, WrongCode, TooManyAttempts, and NotFound.
+    """
     user, method = factors.go_on(challenge=challenge, code=code, ip=client.ip)
     return _enter(user, client, org_id, method=method, second_factor=True)
 
 
 @transaction.atomic
 def refresh(*, token: str, org_id: UUID | None, client: Client) -> Entry | None:
-    """A fresh access token for a refresh token; None when it does not stand for a session (any more)."""
+    """Return a new access token for a refresh token; None if it belongs to no active session."""
     session = sessions.refresh(token, ip=client.ip)
     return Entry(session, answers.answer(session, org_id)) if session else None
 
 
 def choose_provider(*, named: str, org_slug: str, client: Client) -> str:
-    """The provider somebody asks to be sent to; `sso` is the own issuer of an org.
+    """Return the provider that a user has chosen; `sso` means the org's own issuer.
 
-    Raises ProviderFailed when the org has none, and TooManyAttempts.
+    Raises ProviderFailed if the org has none, and TooManyAttempts.
     """
     attempts.begin_passkey(client.ip)
     chosen = providers.by_slug(org_slug) if named == "sso" else named
@@ -143,7 +150,7 @@ def choose_provider(*, named: str, org_slug: str, client: Client) -> str:
 
 
 def arrive(*, identity: Identity, client: Client) -> Arrival:
-    """Somebody came back from a provider. Raises what `sso.link` and `sso.sign_in` do."""
+    """Handle a user's return from a provider. Raises what `sso.link` and `sso.sign_in` raise."""
     if "link" in identity.state:
         sso.link(identity)
         return Arrival()
@@ -162,7 +169,7 @@ def _enter(
     method: str = "password",
     second_factor: bool = False,
 ) -> Entry:
-    """A new session and its answer, or neither."""
+    """Create a session and its response, or neither."""
     with transaction.atomic():
         session = _begin(user, client, method=method, second_factor=second_factor)
         return Entry(session, answers.answer(session, org_id))
@@ -187,7 +194,7 @@ def _begin(
 
 
 def _rehearse(organization_name: str) -> None:
-    """Make an org and take it back: a taken address must not be told by its quicker answer."""
+    """Create an org and roll it back, so that a faster response does not reveal an existing account."""
     with transaction.atomic():
         nobody = accounts.create_account(
             email=f"{uuid4().hex}@nobody.invalid", password="", name=""

@@ -1,4 +1,4 @@
-"""One's own second factors: set up, shown, removed. Whoever changes them shows the password, and a factor they have."""
+"""The user's second factors: set up, verify, remove. Changes require the password, and an existing factor."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Factors(AccountView):
     @operation(
         "auth_factors_get",
         tag="second factors",
-        summary="Which second factors one has set up",
+        summary="List your second factors",
         answer=forms.Factors,
         example=FACTORS_EXAMPLE,
         account=True,
@@ -56,7 +56,7 @@ class Showing(AccountView):
     @operation(
         "auth_factors_show",
         tag="second factors",
-        summary="Show a code to a session that was begun without one",
+        summary="Verify a code in a session that began without a second factor",
         request=forms.Code,
         status=204,
         request_example={"code": "123456"},
@@ -72,14 +72,14 @@ class ShowingPasskey(AccountView):
     @operation(
         "auth_factors_show_passkey",
         tag="second factors",
-        summary="Show a passkey to a session that was begun without one",
+        summary="Verify a passkey in a session that began without a second factor",
         request=forms.PasskeyShown,
         status=204,
         request_example={"challenge": "Q2hhbmdlIG1lIG9uY2UgdXNlZA", "credential": {}},
         account=True,
     )
     def post(self, request: Request) -> Response:
-        """Begin with `auth_passkey_begin`."""
+        """Start with `auth_passkey_begin`."""
         data = data_of(forms.PasskeyShown, request)
         own_factors.show_passkey(
             account=self.account, challenge=data["challenge"], credential=data["credential"]
@@ -91,7 +91,7 @@ class Totp(AccountView):
     @operation(
         "auth_totp_begin",
         tag="second factors",
-        summary="A new secret for an authenticator app; nothing changes before its first code",
+        summary="Get a new secret for an authenticator app; it takes effect with its first code",
         request=forms.Reauthentication,
         answer=forms.TotpBegun,
         example=TOTP_EXAMPLE,
@@ -107,7 +107,7 @@ class TotpRemoval(AccountView):
     @operation(
         "auth_totp_remove",
         tag="second factors",
-        summary="Use codes of the authenticator app no longer; every other session ends",
+        summary="Remove the authenticator app; every other session ends",
         request=forms.Reauthentication,
         status=204,
         request_example=PASSWORD_EXAMPLE,
@@ -123,7 +123,7 @@ class TotpConfirmation(AccountView):
     @operation(
         "auth_totp_confirm",
         tag="second factors",
-        summary="Show the first code; every other session ends",
+        summary="Confirm the authenticator app with its first code; every other session ends",
         request=forms.TotpConfirmation,
         answer=forms.RecoveryCodes,
         errors=(410,),
@@ -146,7 +146,7 @@ class RecoveryCodes(AccountView):
     @operation(
         "auth_recovery_codes_renew",
         tag="second factors",
-        summary="Fresh recovery codes in place of the old ones",
+        summary="Replace the recovery codes",
         request=forms.Reauthentication,
         answer=forms.RecoveryCodes,
         errors=(404,),
@@ -164,7 +164,7 @@ class Passkeys(AccountView):
     @operation(
         "auth_passkeys_begin",
         tag="second factors",
-        summary="What the browser needs to make a passkey",
+        summary="Get the browser's options for creating a passkey",
         request=forms.Reauthentication,
         answer=forms.PasskeyBegun,
         errors=(409,),
@@ -181,7 +181,7 @@ class PasskeyConfirmation(AccountView):
     @operation(
         "auth_passkeys_confirm",
         tag="second factors",
-        summary="Keep the passkey the browser made; every other session ends",
+        summary="Save the passkey that the browser created; every other session ends",
         request=forms.PasskeyMade,
         answer=forms.RecoveryCodes,
         status=201,
@@ -210,7 +210,7 @@ class PasskeyRemoval(AccountView):
     @operation(
         "auth_passkeys_remove",
         tag="second factors",
-        summary="Forget a passkey; every other session ends",
+        summary="Remove a passkey; every other session ends",
         request=forms.Reauthentication,
         status=204,
         errors=(404,),

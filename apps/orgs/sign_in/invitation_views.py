@@ -1,4 +1,4 @@
-"""Invitations shown to and accepted by whoever holds the mailed link."""
+"""Show and accept invitations, for holders of the mailed link."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ShownInvitation(PublicView):
     @operation(
         "invitations_show",
         tag="members",
-        summary="What an invitation says, to whoever holds its link",
+        summary="Show an invitation by its link",
         request=forms.InvitationToken,
         answer=forms.ShownInvitation,
         errors=(403, 410, 422),
@@ -50,7 +50,7 @@ class Acceptance(AccountView):
     @operation(
         "invitations_accept",
         tag="members",
-        summary="Join the organization that invited one's own address, and get an access token for it",
+        summary="Accept an invitation to your address, and get an access token for the organization",
         request=forms.InvitationToken,
         answer=SignedIn,
         errors=(409, 410, 422, 423),

@@ -1,4 +1,4 @@
-"""The verbs of one's own account: its password and address, and the orgs it joins, makes and goes to."""
+"""Actions on the user's own account: password, address, and joining, creating and switching orgs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.orgs.sign_in.reauthentication import require_password
 
 
 def change_password(*, account: Account, current: str, new: str) -> None:
-    """Every other session ends. Raises WrongPassword, and Invalid for a weak one."""
+    """Change the password; every other session ends. Raises WrongPassword, and Invalid for a weak one."""
     require_password(account, current)
     user = account.user
     if faults := accounts.password_faults(new, email=user.email, name=user.name):
@@ -25,31 +25,34 @@ def change_password(*, account: Account, current: str, new: str) -> None:
 
 
 def ask_to_change_email(*, account: Account, password: str, email: str) -> None:
-    """Mail a link to the new address; nothing changes before it is followed. Raises WrongPassword."""
+    """Mail a link to the new address; nothing changes before it is opened. Raises WrongPassword."""
     require_password(account, password)
     accounts.ask_to_change_email(user=account.user, email=email, ip=account.ip)
 
 
 @transaction.atomic
 def prove_email(token: str) -> None:
-    """Spend a mailed link. Invitations to an address that is given up by it stop working. Raises LinkSpent."""
+    """Verify an address with a mailed link. Invitations to the replaced address stop working. Raises LinkSpent."""
     if given_up := accounts.verify_email(token):
         invitations.forget_links_to(given_up)
 
 
 def switch(*, account: Account, org_id: UUID) -> dict[str, Any]:
-    """An access token of the same session for another org. Raises NotFound."""
+    """Return an access token of the same session for another org. Raises NotFound."""
     return answers.answer(answers.session_of(account), org_id)
 
 
 def create_org(*, account: Account, name: str) -> dict[str, Any]:
-    """Another org, and an access token for it. Raises TooManyAttempts."""
+    """Create another org, and return an access token for it. Raises TooManyAttempts."""
     attempts.begin_registration(account.ip)
     org = services.create_org(name=name, owner=account.user, by=account.principal)
     return switch(account=account, org_id=org.pk)
 
 
 def accept_invitation(*, account: Account, token: str) -> dict[str, Any]:
-    """Join the org that invited one's own address, and get an access token for it. Raises LinkSpent and OtherAddress."""
+    """Join the org that invited the user's address, and return an access token for it.
+
+    Raises LinkSpent and OtherAddress.
+    """
     member = invitations.accept(token=token, user=account.user, by=account.principal)
     return switch(account=account, org_id=member.org_id)

@@ -1,4 +1,4 @@
-"""The verbs of one's own second factors. Whoever changes them shows the password, and a factor they have."""
+"""Actions on the user's second factors. Changes require the password, and an existing factor."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from apps.orgs.sign_in.reauthentication import require_factor
 
 
 def show_code(*, account: Account, code: str) -> None:
-    """This session has shown a second factor. Raises WrongCode and TooManyAttempts."""
+    """Verify a code in this session. Raises WrongCode and TooManyAttempts."""
     factors.check_code(user=account.user, code=code, ip=account.ip)
     factors.mark_shown(account.session)
 
 
 def show_passkey(*, account: Account, challenge: str, credential: Credential) -> None:
-    """The same with a passkey. Raises BadCredentials, also for the passkey of somebody else."""
+    """Verify a passkey in this session. Raises BadCredentials, also for another user's passkey."""
     user = factors.show_passkey(challenge=challenge, credential=credential)
     if user.pk != account.user.pk:
         raise BadCredentials
@@ -27,7 +27,7 @@ def show_passkey(*, account: Account, challenge: str, credential: Credential) ->
 
 
 def begin_totp(*, account: Account, password: str) -> TotpBegun:
-    """A new secret for an authenticator app; nothing changes before its first code."""
+    """Create a secret for an authenticator app; it takes effect with its first code."""
     require_factor(account, password)
     return factors.begin_totp(account.user)
 
@@ -38,7 +38,7 @@ def remove_totp(*, account: Account, password: str) -> None:
 
 
 def new_recovery_codes(*, account: Account, password: str) -> list[str]:
-    """Fresh codes in place of the old ones. Raises NotFound without a second factor."""
+    """Replace the recovery codes. Raises NotFound without a second factor."""
     require_factor(account, password)
     if not factors.of(account.user).any:
         raise NotFound
@@ -46,14 +46,14 @@ def new_recovery_codes(*, account: Account, password: str) -> list[str]:
 
 
 def begin_passkey(*, account: Account, password: str) -> PasskeyBegun:
-    """What the browser needs to make a passkey. Raises TooManyPasskeys."""
+    """Return the browser's options for creating a passkey. Raises TooManyPasskeys."""
     require_factor(account, password)
     factors.require_room_for_passkey(account.user)
     return factors.begin_passkey(account.user)
 
 
 def remove_passkey(*, account: Account, password: str, passkey_id: UUID) -> None:
-    """Raises NotFound for one that is not theirs."""
+    """Remove a passkey. Raises NotFound if the user has no such passkey."""
     require_factor(account, password)
     user, session = account.user, account.session
     if not factors.remove_passkey(user=user, passkey=passkey_id, session=session):

@@ -1,4 +1,4 @@
-"""An org's own identity provider: set, checked, removed. What it may vouch for is in `sso`."""
+"""An org's own identity provider: set, check, remove. The module `sso` decides what it may vouch for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ProviderFields(TypedDict):
 
 
 class SsoRequired(Conflict):
-    """The organization requires its identity provider: lift that rule first."""
+    """The organization requires its identity provider: disable that rule first."""
 
     code = "sso_required"
 
@@ -38,10 +38,10 @@ def of(org: Org) -> IdentityProvider | None:
 
 
 def save(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider:
-    """Set the org's own issuer. `client_secret` may be left out to keep the one there is.
+    """Set the org's own issuer. Without `client_secret` the stored one is kept.
 
-    Another issuer's subjects are other people: those of the one before are forgotten. Its sessions end then, and
-    when it is switched off.
+    With another issuer, the stored subjects are deleted, because they mean other people. Its sessions end then,
+    and when it is disabled.
     """
     said: dict[str, Any] = {**fields}
     secret = said.pop("client_secret", None)
@@ -52,7 +52,7 @@ def save(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider
     if secret is None and not row.sealed:
         raise Invalid([("client_secret", "This field is required.", "required")])
     if row.sealed and secret is None and before.get("issuer") != said["issuer"]:
-        message = "Give the secret again: it is not sent to another issuer unasked."
+        message = "Enter the secret again: it would be sent to another issuer."
         raise Invalid([("client_secret", message, "required")])
     for name, value in said.items():
         setattr(row, name, value)
@@ -73,7 +73,7 @@ def save(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider
 
 
 def remove(*, org: Org, by: Principal, match: Match) -> None:
-    """Members log in otherwise from now on; whom the issuer knew is forgotten, and its sessions end.
+    """Remove the provider. Its known subjects are deleted, and its sessions end; members log in another way.
 
     Raises NotFound, ChangedMeanwhile and SsoRequired.
     """
@@ -90,7 +90,7 @@ def remove(*, org: Org, by: Principal, match: Match) -> None:
 
 
 def check(issuer: str) -> dict[str, Any]:
-    """Steps: the discovery document is there, names this issuer, and has what a log-in needs."""
+    """Return the check's steps: the discovery document exists, names this issuer, and has everything a login needs."""
     try:
         found = providers.look_up(issuer)
     except ProviderFailed:
@@ -110,7 +110,7 @@ def check(issuer: str) -> dict[str, Any]:
         {
             "step": "endpoints",
             "ok": not missing,
-            "message": f"Missing: {', '.join(missing)}" if missing else "All are there.",
+            "message": f"Missing: {', '.join(missing)}" if missing else "All are present.",
         },
     ]
     return {"ok": same and not missing, "steps": steps}

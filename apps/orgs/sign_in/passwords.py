@@ -1,4 +1,4 @@
-"""Passwords that commands give: read from a file, or made up."""
+"""Passwords for commands: read from a file, or generated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.auth.accounts import password_faults
 
 
 def new_password(file: str | None, email: str) -> str:
-    """The first line of `file` (`-` is stdin), or a random password. Raises CommandError for a weak one."""
+    """Return the first line of `file` (`-` is stdin), or a random password. Raises CommandError for a weak one."""
     if file is None:
         return secrets.token_urlsafe(15)
     try:

@@ -1,4 +1,4 @@
-"""What the routes of identity providers take and answer."""
+"""The request and response schemas of the routes of identity providers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Start(serializers.Serializer[Any]):
         max_length=80, default="", help_text="The organization's slug, for `sso`."
     )
     next = serializers.CharField(
-        max_length=500, default="", allow_blank=True, help_text="Path of the page to come back to."
+        max_length=500, default="", allow_blank=True, help_text="Path of the page to return to."
     )
     invitation = serializers.CharField(
         max_length=200, default="", allow_blank=True, help_text="Secret of an invitation's link."
@@ -55,11 +55,11 @@ class Links(serializers.Serializer[Any]):
 
 
 class Location(serializers.Serializer[Any]):
-    location = serializers.CharField(help_text="Send the browser there.")
+    location = serializers.CharField(help_text="URL to send the browser to.")
 
 
 class IssuerField(NameField):
-    """An https address without query; http only where private networks are allowed."""
+    """An https URL without query; http only if private networks are allowed."""
 
     def to_internal_value(self, data: Any) -> str:
         text = str(super().to_internal_value(data)).strip().rstrip("/")
@@ -70,7 +70,7 @@ class IssuerField(NameField):
         except ValueError:
             fine = False
         if not fine or parts.query or parts.fragment or parts.username or not text.isascii():
-            message = "Write the issuer's address, like https://login.example.com."
+            message = "Enter the issuer's URL, like https://login.example.com."
             raise serializers.ValidationError(message, code="invalid")
         return text
 
@@ -86,8 +86,8 @@ class OwnProvider(serializers.Serializer[Any]):
     client_secret = SecretHint()
     join_role = serializers.ChoiceField(choices=JOIN_ROLES, allow_null=True)
     enabled = serializers.BooleanField()
-    callback_url = serializers.CharField(help_text="Register it at the issuer.")
-    start_url = serializers.CharField(help_text="Leads members to the issuer.")
+    callback_url = serializers.CharField(help_text="Callback URL to register at the issuer.")
+    start_url = serializers.CharField(help_text="URL that sends members to the issuer.")
     updated_at = serializers.DateTimeField()
 
 
@@ -95,13 +95,16 @@ class OwnProviderChange(serializers.Serializer[ProviderFields]):
     issuer = IssuerField(max_length=500)
     client_id = NameField(max_length=191)
     client_secret = serializers.CharField(
-        max_length=500, required=False, trim_whitespace=False, help_text="Left out: kept."
+        max_length=500,
+        required=False,
+        trim_whitespace=False,
+        help_text="If left out, the stored secret is kept.",
     )
     join_role = serializers.ChoiceField(
         choices=JOIN_ROLES,
         allow_null=True,
         default=None,
-        help_text="Of people the issuer knows and nobody invited; null: they stay out.",
+        help_text="Role of users who were not invited; null means that they are denied.",
     )
     enabled = serializers.BooleanField(default=True)
 

@@ -1,4 +1,4 @@
-"""Logging in through identity providers, and an org's own issuer."""
+"""Log in through identity providers, and manage an org's own issuer."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
 
 
 class Providers(PublicView):
-    public_because = "The log-in page shows their buttons."
+    public_because = "The login page shows a button for each."
 
     @operation(
         "auth_providers",
         tag="auth",
-        summary="The identity providers of this installation",
+        summary="List the identity providers of this installation",
         answer=forms.Providers,
         example=PROVIDERS_EXAMPLE,
         public=True,
@@ -60,19 +60,19 @@ class Providers(PublicView):
 
 
 class Start(PublicView):
-    public_because = "This is how a credential is got; the answer leads to the provider."
+    public_because = "Used to log in; the response redirects to the provider."
 
     @operation(
         "auth_provider_start",
         tag="auth",
-        summary="Go to an identity provider, in a browser",
+        summary="Redirect the browser to an identity provider",
         parameters=[forms.Start],
         status=302,
         errors=(404,),
         public=True,
     )
     def get(self, request: Request, provider: str) -> HttpResponseBase:
-        """`sso` with `org` goes to that organization's own issuer. What goes wrong is told at /login?problem=."""
+        """`sso` with `org` redirects to that organization's own issuer. Errors are shown at /login?problem=."""
         wanted = query_of(forms.Start, request)
         state = {"next": own_path(wanted["next"]), "invitation": wanted["invitation"]}
         try:
@@ -85,14 +85,12 @@ class Start(PublicView):
 
 
 class Callback(PublicView):
-    public_because = (
-        "The provider sends people here; the state in the cookie and its answer are the credential."
-    )
+    public_because = "The provider redirects here; the state cookie and the provider's response are the credential."
 
     @operation(
         "auth_provider_callback",
         tag="auth",
-        summary="Where an identity provider sends people back to",
+        summary="Callback URL of identity providers",
         status=302,
         errors=(404,),
         public=True,
@@ -117,14 +115,12 @@ class Callback(PublicView):
 
 
 class GoOn(PublicView):
-    public_because = (
-        "This is how a credential is got: the challenge stands for the provider's word."
-    )
+    public_because = "Used to log in: the challenge represents the provider's confirmation."
 
     @operation(
         "auth_login_continue",
         tag="auth",
-        summary="Show the second factor after a provider has vouched",
+        summary="Complete a provider login with the second factor",
         request=forms.GoOn,
         answer=forms.SignedIn,
         errors=(401, 403, 404),
@@ -148,7 +144,7 @@ class Links(AccountView):
     @operation(
         "auth_links_list",
         tag="auth",
-        summary="The providers that vouch for one's account",
+        summary="List the providers linked to your account",
         answer=forms.Links,
         example=LINKS_EXAMPLE,
         account=True,
@@ -161,7 +157,7 @@ class OneLink(AccountView):
     @operation(
         "auth_links_add",
         tag="auth",
-        summary="Where to go so that a provider vouches for one's account from then on",
+        summary="Start linking a provider to your account",
         request=forms.Reauthentication,
         answer=forms.Location,
         errors=(404,),
@@ -185,7 +181,7 @@ class LinkRemoval(AccountView):
     @operation(
         "auth_links_remove",
         tag="auth",
-        summary="A provider vouches no longer",
+        summary="Unlink a provider",
         request=forms.Reauthentication,
         status=204,
         errors=(404, 409),
@@ -199,7 +195,7 @@ class LinkRemoval(AccountView):
 
 
 class OwnProvider(OrgView):
-    """Owners only: who chooses the issuer can be whom they like in the org."""
+    """Only for owners: whoever chooses the issuer can impersonate any member of the org."""
 
     permissions = {
         "get": Permission.SETTINGS_EDIT,
@@ -211,9 +207,9 @@ class OwnProvider(OrgView):
     @operation(
         "identity_provider_get",
         tag="single sign-on",
-        summary="The organization's own identity provider",
+        summary="Show the organization's own identity provider",
         answer=forms.OwnProvider,
-        also={204: "The organization has none."},
+        also={204: "The organization has no identity provider."},
         example=OWN_EXAMPLE,
     )
     def get(self, request: Request) -> Response:
@@ -241,7 +237,7 @@ class OwnProvider(OrgView):
     @operation(
         "identity_provider_remove",
         tag="single sign-on",
-        summary="Have no identity provider of one's own any more",
+        summary="Remove the organization's own identity provider",
         status=204,
         errors=(404, 409, 412),
         parameters=[IF_MATCH],
@@ -271,7 +267,7 @@ class OwnProviderCheck(OrgView):
     @operation(
         "identity_provider_check",
         tag="single sign-on",
-        summary="Whether an issuer answers as it should, in named steps",
+        summary="Check an issuer, in named steps",
         request=forms.IssuerCheck,
         answer=forms.Checked,
         example=STEPS_EXAMPLE,
@@ -283,12 +279,12 @@ class OwnProviderCheck(OrgView):
 
 
 def own_path(path: str) -> str:
-    """A path of our own pages, or none: a full address would let a link send people elsewhere."""
+    """Accept only a path of our own pages: with a full URL, a link could send users elsewhere."""
     return path if OWN_PATH.fullmatch(path) else ""
 
 
 def page_after(arrival: Arrival, *, next_page: str) -> HttpResponseBase:
-    """Where somebody goes who came back from a provider."""
+    """Return the page for a user who returned from a provider."""
     if arrival.challenge is not None:
         return page("/login", second_factor=arrival.challenge)
     if arrival.session is None:
@@ -302,7 +298,7 @@ def page_after(arrival: Arrival, *, next_page: str) -> HttpResponseBase:
 
 
 def page(path: str, **query: str) -> HttpResponseRedirect:
-    """A page of the dashboard. What it is told stands behind `#`, which no server or log sees."""
+    """Return the URL of a dashboard page. Its data follows `#`, so that no server or log sees it."""
     return HttpResponseRedirect(f"{path}#{urlencode(query)}" if query else path)
 
 

@@ -1,7 +1,7 @@
-"""Identity providers: allauth's OAuth 2 and OpenID Connect under our policy, without web sessions of ours.
+"""Identity providers: allauth's OAuth 2 and OpenID Connect, under our egress policy and without web sessions.
 
 The installation's own (Google, GitHub, one issuer) come from the settings; an org's issuer from its row, as the
-provider `org-<id>`. What a redirect must remember travels in a signed cookie that lives ten minutes.
+provider `org-<id>`. The state of a redirect is kept in a signed cookie for ten minutes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COOKIE = "drover_provider"
 COOKIE_SECONDS = 600
 ORG = "org-"
 LARGEST_ANSWER = 1 << 20  # bytes
-TIMEOUT = (5.0, 10.0)  # seconds to connect, and for an answer
+TIMEOUT = (5.0, 10.0)  # seconds to connect, and for a response
 
 
 class ProviderFailed(Exception):
@@ -54,7 +54,7 @@ class ProviderFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a provider says about who came back from it. `state` is what we gave the browser before."""
+    """A provider's claims about the user who returned from it. `state` is what we had stored in the browser."""
 
     provider: str
     subject: str
@@ -65,7 +65,7 @@ class Identity:
 
 
 class IdentityReceived(Exception):
-    """Stops allauth once an identity is known: the rest is ours."""
+    """Raised to stop allauth once an identity is known, because our own code does the rest."""
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity.provider)
@@ -73,7 +73,7 @@ class IdentityReceived(Exception):
 
 
 class Failed(Exception):
-    """Stops allauth where it would show a page of its own."""
+    """Raised to stop allauth where it would show its own page."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -81,12 +81,12 @@ class Failed(Exception):
 
 
 class Adapter(DefaultSocialAccountAdapter):
-    """What allauth.socialaccount asks of a project."""
+    """The hooks of allauth.socialaccount."""
 
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """Never rows of allauth's own, whose secrets are not sealed."""
+        """Return our providers, never allauth's own rows, whose secrets are not encrypted."""
         if provider is not None and (org_id := org_of(provider)):
             found = _app_of_org(org_id)
             return [found] if found else []
@@ -97,7 +97,9 @@ class Adapter(DefaultSocialAccountAdapter):
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         account = sociallogin.account
-        if account.pk:  # allauth has just stored the claims, of which nothing is needed again
+        if (
+            account.pk
+        ):  # Delete the claims that allauth has just stored, because they are not needed again.
             account.extra_data = {}
             account.save(update_fields=["extra_data"])
         address = next(iter(sociallogin.email_addresses), None)
@@ -126,18 +128,18 @@ class Adapter(DefaultSocialAccountAdapter):
 
 
 class _ProviderSession(PolicySession):
-    """Answers of a bounded size, from addresses the egress policy lets us reach."""
+    """Limits the size of responses, and connects only to addresses that the egress policy allows."""
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["stream"] = True
         response = super().request(method, url, *args, **kwargs)
         body = read_body(response, limit=LARGEST_ANSWER, seconds=sum(TIMEOUT))
-        response._content = body  # as `requests` does it, when it reads a body itself
+        response._content = body  # as `requests` does when it reads a body itself
         return response
 
 
 class _Ours:
-    """The address a provider sends people back to, whatever Host a request claims."""
+    """Uses our own callback URL, whatever Host header a request has."""
 
     provider_id: str
 
@@ -159,16 +161,16 @@ class _OpenID(_Ours, OpenIDConnectOAuth2Adapter):
 
 class _CallbackView(OAuth2CallbackView):
     def _redirect_strict_samesite(self, request: HttpRequest, provider: Any) -> None:
-        """Our cookie is Lax: a state that is missing is missing."""
+        """Do not retry: our cookie is Lax, so a missing state stays missing."""
 
 
 def installed() -> dict[str, SocialApp]:
-    """The installation's providers, by name."""
+    """Return the installation's providers, by name."""
     return {name: _app(name, **about) for name, about in settings.IDENTITY_PROVIDERS.items()}
 
 
 def org_of(provider: str) -> UUID | None:
-    """The org whose provider this is, if it is an org's."""
+    """Return the org of this provider, if it is an org's."""
     if not provider.startswith(ORG):
         return None
     try:
@@ -182,8 +184,10 @@ def of_org(org_id: UUID) -> str:
 
 
 def by_slug(slug: str) -> str | None:
-    """The provider of the org with this slug, if it has one that is switched on. No org is known yet, so a
-    SECURITY DEFINER function answers one id."""
+    """Return the enabled provider of the org with this slug, if any.
+
+    A SECURITY DEFINER function returns its id, because the org is not known yet.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_with_provider(%s)", [slug])
         (found,) = cursor.fetchone() or (None,)
@@ -195,7 +199,7 @@ def callback_url(provider: str) -> str:
 
 
 def begin(request: HttpRequest, provider: str, state: Mapping[str, Any]) -> HttpResponseBase:
-    """A redirect to the provider. Raises ProviderFailed."""
+    """Redirect to the provider. Raises ProviderFailed."""
     session = SessionStore()
     request.session = session
     with context.request_context(request), _translated():
@@ -208,8 +212,10 @@ def begin(request: HttpRequest, provider: str, state: Mapping[str, Any]) -> Http
 
 
 def come_back(request: HttpRequest, provider: str) -> Identity:
-    """Who came back from the provider. Raises ProviderFailed."""
-    if request.GET.get("error") == "access_denied":  # with or without our state: nothing is begun
+    """Return the identity of the user who returned from the provider. Raises ProviderFailed."""
+    if (
+        request.GET.get("error") == "access_denied"
+    ):  # The response has an error, with or without our state.
         raise ProviderFailed("cancelled")
     request.session = SessionStore(request.COOKIES.get(COOKIE))
     with context.request_context(request), _translated():
@@ -228,7 +234,7 @@ def forget(answer: HttpResponseBase) -> None:
 
 
 def look_up(issuer: str) -> dict[str, Any]:
-    """The issuer's own description of itself. Raises ProviderFailed."""
+    """Return the issuer's discovery document. Raises ProviderFailed."""
     url = issuer.rstrip("/") + "/.well-known/openid-configuration"
     with _translated():
         answer = Adapter().get_requests_session().get(url)
@@ -240,7 +246,7 @@ def look_up(issuer: str) -> dict[str, Any]:
 
 
 def _keep(answer: HttpResponseBase, state: str) -> None:
-    """Lax, because the way back begins at another site."""
+    """Set the state cookie as Lax, because the return is a navigation from another site."""
     answer.set_cookie(
         COOKIE,
         state,
@@ -252,7 +258,7 @@ def _keep(answer: HttpResponseBase, state: str) -> None:
     )
 
 
-# `requests`, our policy, and what allauth trips over in a document that is not what it should be.
+# Errors of `requests`, of our policy, and of allauth with invalid documents.
 BROKEN = (
     requests.RequestException,
     EgressError,
@@ -267,7 +273,7 @@ BROKEN = (
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Whatever a provider answers, or does not, becomes one exception."""
+    """Convert all errors of a provider to one exception."""
     try:
         yield
     except Failed as error:
@@ -310,7 +316,7 @@ def _app_of_org(org_id: UUID) -> SocialApp | None:
 def _app(
     name: str, *, kind: str, label: str, client_id: str, secret: str, issuer: str
 ) -> SocialApp:
-    """An app as allauth knows it, never saved."""
+    """Create allauth's model of an app, which is never saved."""
     return SocialApp(
         provider=kind,
         provider_id=name if kind == "openid_connect" else "",

@@ -1,4 +1,4 @@
-"""What someone shows again before they change how they log in, because a session left open is not its owner."""
+"""Ask for credentials again before a user changes how to log in, because another person may use an open session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from apps.orgs.exceptions import WrongPassword
 
 
 def require_password(account: Account, password: str) -> None:
-    """Raise WrongPassword unless this is their password; who has none must have logged in a few minutes ago."""
+    """Raise WrongPassword unless the password is right.
+
+    A user without one must have logged in within a few minutes.
+    """
     user, began = account.user, account.session.created_at
     if accounts.reauthenticate(user=user, password=password, began=began, ip=account.ip):
         return
@@ -21,7 +24,7 @@ def require_password(account: Account, password: str) -> None:
 
 
 def require_factor(account: Account, password: str) -> None:
-    """The password and, from someone who has second factors, a session that showed one.
+    """Require the password and, if the user has second factors, a session that has verified one.
 
     Raises WrongPassword and SecondFactorNeeded.
     """

@@ -1,4 +1,4 @@
-"""What signing in takes and answers."""
+"""The request and response schemas of signing in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.orgs.http.texts import AsciiEmailField, NameField
 from apps.orgs.roles import Permission, Role
 from apps.orgs.rules import Closed
 
-PASSWORD_MAX = 1024  # a longer one only costs time
+PASSWORD_MAX = 1024  # characters; hashing a longer password only takes time
 
 
 class NewAccount(TypedDict):
@@ -28,7 +28,9 @@ class Registration(serializers.Serializer[NewAccount]):
     password = serializers.CharField(max_length=PASSWORD_MAX, trim_whitespace=False)
     name = NameField(max_length=120, allow_blank=True, default="")
     organization_name = NameField(
-        max_length=120, required=False, help_text="Of the new one; left out with an invitation."
+        max_length=120,
+        required=False,
+        help_text="Name of the new organization; left out with an invitation.",
     )
     invitation = serializers.CharField(
         max_length=200, required=False, help_text="The secret of an invitation's link."
@@ -59,16 +61,16 @@ class Login(serializers.Serializer[Credentials]):
     mfa_code = serializers.CharField(
         max_length=40,
         required=False,
-        help_text="A one-time or recovery code, once `second_factor_needed` was answered.",
+        help_text="A one-time or recovery code, if the response was `second_factor_needed`.",
     )
     org = serializers.UUIDField(
-        required=False, help_text="Organization to work in; without it the one joined first."
+        required=False, help_text="Organization to log in to; by default the one joined first."
     )
 
 
 class Refresh(serializers.Serializer[Any]):
     org = serializers.UUIDField(
-        required=False, help_text="Organization to work in; without it the one joined first."
+        required=False, help_text="Organization to log in to; by default the one joined first."
     )
 
 
@@ -81,7 +83,10 @@ class ProfileChange(serializers.Serializer[Any]):
 
 
 class Reauthentication(serializers.Serializer[Any]):
-    """Whoever sits at an open session must show the password; who has none, log in again first."""
+    """Requires the password, because another person may use an open session.
+
+    A user without one logs in again first.
+    """
 
     current_password = serializers.CharField(
         max_length=PASSWORD_MAX, trim_whitespace=False, allow_blank=True, default=""
@@ -106,16 +111,16 @@ class Passkey(serializers.Serializer[Any]):
 class Factors(serializers.Serializer[Any]):
     totp_since = serializers.DateTimeField(allow_null=True)
     passkeys = Passkey(many=True)
-    recovery_codes = serializers.IntegerField(help_text="How many are left.")
+    recovery_codes = serializers.IntegerField(help_text="Number of unused recovery codes.")
 
 
 class TotpBegun(serializers.Serializer[Any]):
     challenge = serializers.CharField(
-        help_text="Send it back with the first code, within 10 minutes."
+        help_text="Send it back with the first code within 10 minutes."
     )
     secret = serializers.CharField()
     uri = serializers.CharField()
-    qr_svg = serializers.CharField(help_text="The address as a QR code.")
+    qr_svg = serializers.CharField(help_text="The URL as a QR code.")
 
 
 class TotpConfirmation(Code):
@@ -124,20 +129,21 @@ class TotpConfirmation(Code):
 
 class RecoveryCodes(serializers.Serializer[Any]):
     recovery_codes = serializers.ListField(
-        child=serializers.CharField(), help_text="Shown this once; empty when there were some."
+        child=serializers.CharField(),
+        help_text="Shown only once; empty if there were some already.",
     )
 
 
 class PasskeyBegun(serializers.Serializer[Any]):
     challenge = serializers.CharField(
-        help_text="Send it back with the browser's answer, within 10 minutes."
+        help_text="Send it back with the browser's response within 10 minutes."
     )
     options = serializers.DictField(help_text="For navigator.credentials, as WebAuthn's JSON.")
 
 
 class PasskeyShown(serializers.Serializer[Any]):
     challenge = serializers.CharField(max_length=200)
-    credential = serializers.DictField(help_text="What the browser answered, as WebAuthn's JSON.")
+    credential = serializers.DictField(help_text="The browser's response, as WebAuthn's JSON.")
 
 
 class PasskeyMade(PasskeyShown):
@@ -146,7 +152,7 @@ class PasskeyMade(PasskeyShown):
 
 class PasskeyLogin(PasskeyShown):
     org = serializers.UUIDField(
-        required=False, help_text="Organization to work in; without it the one joined first."
+        required=False, help_text="Organization to log in to; by default the one joined first."
     )
 
 
@@ -169,17 +175,19 @@ class NewOrganization(serializers.Serializer[Any]):
 
 class SessionRow(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    current = serializers.BooleanField(help_text="The one that asks.")
+    current = serializers.BooleanField(help_text="Whether this is the session of the request.")
     user_agent = serializers.CharField()
-    ip = serializers.IPAddressField(allow_null=True, help_text="Of the last use.")
-    method = serializers.CharField(help_text="How the person was recognised: password, google ...")
+    ip = serializers.IPAddressField(allow_null=True, help_text="Address of the last use.")
+    method = serializers.CharField(help_text="How the user logged in: password, google ...")
     second_factor = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField()
 
 
 class SessionsEnd(serializers.Serializer[Any]):
-    current = serializers.BooleanField(default=False, help_text="End the one that asks too.")
+    current = serializers.BooleanField(
+        default=False, help_text="Whether to end the session of the request too."
+    )
 
 
 class PasswordChange(Reauthentication):
@@ -191,15 +199,17 @@ class UserSummary(serializers.Serializer[Any]):
     email = serializers.EmailField()
     name = serializers.CharField()
     email_verified = serializers.BooleanField(
-        allow_null=True, help_text="Null for whoever may not touch the account."
+        allow_null=True, help_text="null if this credential may not manage the account."
     )
     has_password = serializers.BooleanField(
-        allow_null=True, help_text="Null for whoever may not touch the account."
+        allow_null=True, help_text="null if this credential may not manage the account."
     )
     limited = serializers.BooleanField(
-        help_text="One organization's identity provider began this session: it is good there only."
+        help_text="Whether the session began with an organization's identity provider, and is limited to that organization."
     )
-    second_factor = serializers.BooleanField(help_text="Whether this session showed one.")
+    second_factor = serializers.BooleanField(
+        help_text="Whether this session has verified a second factor."
+    )
 
 
 class OrganizationSummary(serializers.Serializer[Any]):
@@ -219,21 +229,28 @@ class DomainPermissions(serializers.Serializer[Any]):
 
 
 class CurrentOrganization(OrganizationSummary):
-    permissions = PermissionList(help_text="For objects of no domain, and of domains not listed.")
-    domains = DomainPermissions(many=True, help_text="Where more, or less, is allowed.")
-    suspended_at = serializers.DateTimeField(allow_null=True, help_text="Nothing changes or runs.")
-    deletion_at = serializers.DateTimeField(allow_null=True, help_text="Erased from then on.")
+    permissions = PermissionList(
+        help_text="For objects without a domain, and of domains not listed."
+    )
+    domains = DomainPermissions(many=True, help_text="Domains with other permissions.")
+    suspended_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Since when the organization is suspended: nothing can be changed or run.",
+    )
+    deletion_at = serializers.DateTimeField(
+        allow_null=True, help_text="Time after which the organization is erased."
+    )
     closed = serializers.ChoiceField(
         choices=[(each.value, each.value) for each in Closed],
         allow_null=True,
-        help_text="The organization's rule that keeps this session out; null when it is open.",
+        help_text="The organization's rule that denies this session access; null if access is allowed.",
     )
 
 
 class Profile(serializers.Serializer[Any]):
     user = UserSummary()
     organization = CurrentOrganization(
-        allow_null=True, help_text="Null for someone who belongs to none at present."
+        allow_null=True, help_text="null for a user without organizations."
     )
     organizations = OrganizationSummary(many=True)
 

@@ -1,8 +1,8 @@
-"""What it means that a provider vouches for someone.
+"""Log in by identity providers, and decide how far they are trusted.
 
-The installation's providers are chosen by its operator and are believed about accounts. An org's own issuer is
-chosen by an owner of that org: it is believed about that org alone, so the session it begins is good there only
-and cannot touch the account. Otherwise anyone could make an org whose issuer says "I am you".
+The operator chooses the installation's providers, which are trusted for whole accounts. An owner of an org
+chooses the org's own issuer, which is trusted for that org only: its sessions are limited to the org and cannot
+manage the account. Otherwise anyone could create an org with an issuer that claims to identify other people.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from apps.orgs.tenancy import org_scope
 
 
 class SignInRefused(Exception):
-    """Someone was recognised and still does not get in; `code` says why."""
+    """The identity is known, but the user may not log in; `code` says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -50,28 +50,28 @@ class LastWayIn(Conflict):
 
 
 class LinkedElsewhere(Conflict):
-    """That identity belongs to another account."""
+    """That identity is linked to another account."""
 
     code = "linked_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Who gets a session, and what kind of one."""
+    """The user who gets a session, and its kind."""
 
     user: User
     method: str
-    org_id: UUID | None = None  # where to go first
+    org_id: UUID | None = None  # the page to open
     only_org: UUID | None = None
 
 
 def sign_in(identity: Identity, ip: str | None) -> Welcome:
-    """The session an identity earns. Raises SignInRefused, and what accepting an invitation raises."""
+    """Return the login for an identity. Raises SignInRefused, and what accepting an invitation raises."""
     org_id = providers.org_of(identity.provider)
     if org_id is None:
         return _into_account(identity, ip)
     welcome = _into_org(org_id, identity, ip)
-    if welcome is None:  # raised outside the transaction that has sent the mail
+    if welcome is None:  # Raised outside the transaction, so that the mail is sent.
         raise SignInRefused("consent_needed")
     return welcome
 
@@ -90,7 +90,10 @@ def _into_account(identity: Identity, ip: str | None) -> Welcome:
 
 
 def begin_link(*, account: Account, password: str, provider: str) -> dict[str, Any]:
-    """What the browser takes along to a provider that is to vouch for this account. Raises WrongPassword and NotFound."""
+    """Return the state to keep in the browser while a provider is being linked to this account.
+
+    Raises WrongPassword and NotFound.
+    """
     require_password(account, password)
     if provider not in providers.installed():
         raise NotFound
@@ -101,9 +104,9 @@ def begin_link(*, account: Account, password: str, provider: str) -> dict[str, A
 
 @transaction.atomic
 def link(identity: Identity) -> None:
-    """Let an installation's provider vouch from now on for the account that went there with what `begin_link` answered.
+    """Link an installation's provider to the account that started with the result of `begin_link`.
 
-    Raises LinkedElsewhere, and LinkSpent when the session that asked has ended or the account has changed.
+    Raises LinkedElsewhere, and LinkSpent if the session has ended or the account has changed since.
     """
     asked = identity.state["link"]
     user = proofs.hold(UUID(asked["user"]), asked["version"])
@@ -123,15 +126,15 @@ def link(identity: Identity) -> None:
 
 
 def links_of(user: User) -> list[dict[str, Any]]:
-    """The installation's providers that vouch for this account."""
+    """Return the installation's providers that are linked to this account."""
     rows = SocialAccount.objects.filter(user=user).order_by("date_joined")
     return [{"provider": row.provider, "linked_at": row.date_joined} for row in rows]
 
 
 def unlink(*, account: Account, password: str, provider: str) -> None:
-    """This provider vouches no longer; who is half way in by it does not get further.
+    """Unlink this provider; logins by it that are not completed yet fail.
 
-    Raises WrongPassword, NotFound, and LastWayIn when nothing else would let them in.
+    Raises WrongPassword, NotFound, and LastWayIn if the user could not log in any more.
     """
     require_password(account, password)
     _unlink(account.user, provider)
@@ -155,7 +158,9 @@ def _newcomer(identity: Identity, ip: str | None) -> Welcome:
     if not identity.verified:
         raise SignInRefused("email_not_verified")
     if User.objects.filter(email=identity.email).exists():
-        raise SignInRefused("link_first")  # an address alone is no proof of an account
+        raise SignInRefused(
+            "link_first"
+        )  # An address alone does not prove that it is the same account.
     user = create_account(email=identity.email, password=None, name=identity.name)
     user.email_verified_at = timezone.now()
     user.save(update_fields=["email_verified_at"])
@@ -175,7 +180,7 @@ def _first_org(user: User) -> str:
 
 
 def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome | None:
-    """None for somebody who was asked by mail whether they want in."""
+    """Log in to an org. Returns None for a user who was asked by mail whether to join."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
         known = FederatedIdentity.objects.for_org(org).filter(subject=identity.subject)
@@ -191,7 +196,9 @@ def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome | Non
 
 
 def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentity | None:
-    """The member a new subject is: by address, or who joins now. None for somebody who has to agree first."""
+    """Return the member for a new subject: by address, or by joining now. Returns None for a user who has to agree
+    first.
+    """
     email = identity.email
     if not email or not email.isascii():
         raise SignInRefused("email_missing")
@@ -225,9 +232,12 @@ def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentit
 
 
 def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membership | None:
-    """Make somebody a member whom the org wants: whoever agreed, by the secret that was mailed to them, and whoever has
-    an address of a domain that the org has proven. The others are asked by mail: an issuer can name anybody, and
-    nothing here depends on whether the address has an account."""
+    """Make a user a member whom the org accepts.
+
+    The user must have agreed with the mailed secret, or have an address of a domain that the org has verified.
+    All others are asked by mail: an issuer can name anybody, and the result must not depend on whether the
+    address has an account.
+    """
     rules.refuse_changes(org)
     invitation = invitations.alive_for(org, email)
     role = _role_wanted(org, email, invitation)
@@ -255,8 +265,10 @@ def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membershi
 
 
 def _role_wanted(org: Org, email: str, invitation: Invitation | None) -> Role:
-    """The role of somebody the org invited, its directory provisioned, or it takes as everyone its issuer knows.
-    Raises SignInRefused for all others."""
+    """Return the role of a user whom the org has invited or provisioned, or accepts as any user of its issuer.
+
+    Raises SignInRefused for all others.
+    """
     if org.email_domains and email.rpartition("@")[2] not in org.email_domains:
         raise SignInRefused("address_not_allowed")
     directory = provisioning.provisioned(org, email)
@@ -273,8 +285,10 @@ def _role_wanted(org: Org, email: str, invitation: Invitation | None) -> Role:
 
 
 def _owner_of(email: str, name: str, *, agreed: bool) -> User:
-    """The account with this address, made if there is none; proven when its owner agreed by mail. Raises
-    SignInRefused for one whose password was set by whoever registered the address without proving it."""
+    """Return the account with this address, creating it if necessary. It is verified if its owner agreed by mail.
+
+    Raises SignInRefused if its password was set by someone who registered the address without verifying it.
+    """
     user = User.objects.filter(email=email).first()
     if user is None:
         user = create_account(email=email, password=None, name=name)

@@ -1,4 +1,4 @@
-"""Register, log in, refresh, log out, switch: the routes under /auth that need identity and orgs both."""
+"""Register, log in, refresh, log out, switch: the routes under /auth that need users and orgs."""
 
 from __future__ import annotations
 
@@ -56,25 +56,25 @@ PASSKEY_BEGUN = {
 }
 OUR_PAGE = header(
     HEADER,
-    "Always `drover`: a form of another site cannot send it.",
+    "Always `drover`: a form on another site cannot send it.",
     required=True,
     only=HEADER_VALUE,
 )
 
 
 class Register(PublicView):
-    public_because = "Nobody has an account before making one."
+    public_because = "Users have no credential before they register."
 
     @operation(
         "auth_register",
         tag="auth",
-        summary="Make an account and an organization, or accept an invitation",
+        summary="Register an account and an organization, or accept an invitation",
         request=forms.Registration,
         answer=forms.SignedIn,
         status=201,
         errors=(403, 409, 410, 422, 423),
         also={
-            202: "Confirm the address first: mail is on its way, whether or not it had an account"
+            202: "The address must be verified first: a mail is sent, whether or not it has an account"
         },
         example=SIGNED_IN,
         request_example={
@@ -93,7 +93,7 @@ class Register(PublicView):
 
 
 class Login(PublicView):
-    public_because = "This is how a credential is got."
+    public_because = "Used to log in."
 
     @operation(
         "auth_login",
@@ -120,12 +120,12 @@ class Login(PublicView):
 
 
 class PasskeyBegin(PublicView):
-    public_because = "This is how a credential is got; the options are for any passkey."
+    public_because = "Used to log in; the options are for any passkey."
 
     @operation(
         "auth_passkey_begin",
         tag="auth",
-        summary="What the browser needs to show a passkey of this place",
+        summary="Get the browser's options for logging in with a passkey",
         answer=forms.PasskeyBegun,
         errors=(403,),
         example=PASSKEY_BEGUN,
@@ -137,12 +137,12 @@ class PasskeyBegin(PublicView):
 
 
 class PasskeyLogin(PublicView):
-    public_because = "This is how a credential is got."
+    public_because = "Used to log in."
 
     @operation(
         "auth_passkey_login",
         tag="auth",
-        summary="Log in with a passkey, which is both factors at once",
+        summary="Log in with a passkey, which counts as both factors",
         request=forms.PasskeyLogin,
         answer=forms.SignedIn,
         errors=(401, 403, 404, 422),
@@ -168,7 +168,7 @@ class Refresh(PublicView):
     @operation(
         "auth_refresh",
         tag="auth",
-        summary="A fresh access token for the refresh cookie",
+        summary="Get a new access token with the refresh cookie",
         request=forms.Refresh,
         answer=forms.SignedIn,
         errors=(401, 403, 404, 422),
@@ -215,7 +215,7 @@ class Switch(AccountView):
     @operation(
         "auth_switch",
         tag="auth",
-        summary="An access token of the same session for another organization",
+        summary="Get an access token of the same session for another organization",
         request=forms.Switch,
         answer=forms.SignedIn,
         errors=(404, 422),
@@ -243,7 +243,7 @@ def signed_in(entered: Entry, status: int = 200) -> Response:
 
 
 def keep(session: sessions.Session, response: HttpResponseBase) -> None:
-    """Give the browser the refresh token, when there is a new one, in a cookie no script can read."""
+    """Set the refresh token, if it is new, in a cookie that scripts cannot read."""
     if session.refresh_token:
         response.set_cookie(
             COOKIE,

@@ -1,4 +1,4 @@
-"""Migration operations for the second and third wall: row-level security and composite keys.
+"""Migration operations for the second and third barrier between orgs: row-level security and composite keys.
 
 Every table with an `org_id` goes through `protect`; every reference between two of them through
 `same_org`. Guard tests walk the catalogue of the database and fail on one that did not.
@@ -25,7 +25,7 @@ CREATE FUNCTION app_user_or_null() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAF
 
 
 def functions() -> RunSQL:
-    """The functions policies ask; `app_current_org` raises when no org is set, so a bug is loud."""
+    """The functions that policies call; `app_current_org` raises if no org is set, so that bugs are noticed."""
     return RunSQL(
         CURRENT_ORG,
         "DROP FUNCTION app_current_org(); DROP FUNCTION app_org_or_null(); DROP FUNCTION app_user_or_null();",
@@ -33,7 +33,7 @@ def functions() -> RunSQL:
 
 
 def protect(table: str) -> RunSQL:
-    """Row-level security by org for the runtime role, reads for operators, and the key others refer to."""
+    """Row-level security by org for the runtime role, read access for operators, and the key for references."""
     return RunSQL(
         f"""
         ALTER TABLE {table} ADD CONSTRAINT {table}_org_key UNIQUE (org_id, id);
@@ -50,7 +50,7 @@ def protect(table: str) -> RunSQL:
 
 
 def same_org(table: str, column: str, target: str, *, on_delete: str = "NO ACTION") -> RunSQL:
-    """A composite foreign key, so a row of one org cannot point at another's, whatever code wrote it.
+    """A composite foreign key, so that a row of one org cannot refer to another's.
 
     `on_delete` is the database's own action; a nullable reference uses `SET NULL (column)`.
     """
@@ -62,7 +62,7 @@ def same_org(table: str, column: str, target: str, *, on_delete: str = "NO ACTIO
 
 
 def append_only(table: str) -> RunSQL:
-    """The runtime role may add rows and read them, never change or remove them."""
+    """The runtime role may add rows and read them, but not change or delete them."""
     return RunSQL(
         f"REVOKE UPDATE, DELETE ON {table} FROM app_user;",
         f"GRANT UPDATE, DELETE ON {table} TO app_user;",

@@ -1,7 +1,7 @@
-"""Migration operation for the functions of the database, which are kept in `.sql` files beside the Python that calls them.
+"""Migration operation for the database functions in `.sql` files, next to the Python code that calls them.
 
-Each file holds the newest definition of its functions. Whoever changes a file adds a migration that installs it
-again; a guard test fails until there is one, and says which digest it has to name.
+Each file has the newest definition of its functions. A change of a file needs a migration that installs it
+again; a guard test fails until there is one, and shows the digest it has to name.
 """
 
 from __future__ import annotations

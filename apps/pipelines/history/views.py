@@ -115,7 +115,7 @@ class Restore(PipelineView):
     @operation(
         "pipelines_versions_restore",
         tag="pipelines",
-        summary="Make a new version that equals an old one, secrets included",
+        summary="Restore an old version as a new one, secrets included",
         request=Empty,
         answer=PipelineDetail,
         errors=(404, 412, 422),

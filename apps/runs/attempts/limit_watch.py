@@ -1,4 +1,4 @@
-"""Whether the org has reached a limit of its month while one of its runs is at work."""
+"""Check whether the org reaches one of its monthly limits while one of its runs is running."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.runs.usage import counting as usage
 
-MEASURE_EVERY = 5.0  # seconds between two looks
+MEASURE_EVERY = 5.0  # seconds between two checks
 
 
 class LimitWatch:
-    """Stops a run at a limit: what is committed stays, and the next run continues from there."""
+    """Stops a run when a limit is reached. Committed rows stay, and the next run continues from there."""
 
     def __init__(self, org_id: UUID) -> None:
         self.reached: usage.Measure | None = None
@@ -21,7 +21,7 @@ class LimitWatch:
         self._measured = time.monotonic()
 
     def is_reached(self) -> bool:
-        """Asks the database at most every MEASURE_EVERY seconds."""
+        """Check the limits; queries the database at most every MEASURE_EVERY seconds."""
         if time.monotonic() > self._measured + MEASURE_EVERY:
             self._measured = time.monotonic()
             with org_scope(self._org_id):

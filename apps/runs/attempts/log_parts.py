@@ -1,4 +1,4 @@
-"""The log lines of a running attempt on their way to storage."""
+"""Write the log lines of a running attempt to storage."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from apps.runs.outputs import logs
 
 logger = structlog.get_logger(__name__)
 
-PUT_PATIENCE = 0.5  # seconds a turn waits for storage to take a part
-MOST_WAITING = 8 * 1024 * 1024  # bytes of log lines kept while storage is away; the oldest go first
+PUT_PATIENCE = 0.5  # seconds the recorder waits for storage to write a part
+# bytes of log lines kept in memory while storage is not available; the oldest are dropped first
+MOST_WAITING = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A part that is in storage; `added` are those of its lines that no row of the run counts yet."""
+    """A part that is in storage; `added` are the lines that the run's row does not count yet."""
 
     row: LogPart
     added: Sequence[LogLine]
 
     @property
     def end(self) -> int:
-        """Number of the line after its last one."""
+        """The number of the line after its last one."""
         return self.row.first_line + self.row.lines
 
 
 class LogParts:
-    """Lines go in from the thread that runs the child; stored parts come out in the one that records it."""
+    """The thread that runs the child adds lines; the thread that records the attempt takes stored parts."""
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
@@ -42,7 +43,9 @@ class LogParts:
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
         self._draft = logs.Draft(claim.log_lines)
-        self._put: Put | None = None  # on its way to storage, or there and not in the database yet
+        self._put: Put | None = (
+            None  # being written to storage, or stored and not yet recorded in the database
+        )
 
     def add(self, line: LogLine) -> None:
         with self._lock:
@@ -53,7 +56,7 @@ class LogParts:
 
     @property
     def part_is_full(self) -> bool:
-        """Whether the lines that wait are enough for a part."""
+        """Whether there are enough waiting lines for a part."""
         return self._bytes >= logs.PART_BYTES
 
     @property
@@ -61,9 +64,10 @@ class LogParts:
         return bool(self._lines) or self._put is not None
 
     def stored(self) -> StoredPart | None:
-        """The waiting lines as a part in storage; None while there are none, or storage has not taken them.
+        """Write the waiting lines to storage as a part.
 
-        The part travels on a thread of its own: a storage that hangs must not cost the run its lease.
+        Returns None if there are none, or storage has not accepted them.
+        The part is written in a separate thread, so that a hanging storage does not cost the run its lease.
         """
         if self._put is None and (lines := self._take_lines()):
             self._put = Put(self._claim, self._draft.plus(lines), lines)
@@ -77,7 +81,7 @@ class LogParts:
         return StoredPart(put.row, put.lines)
 
     def forget(self, part: StoredPart) -> None:
-        """The part that `stored` answered is in the database."""
+        """Mark the part returned by `stored` as recorded in the database."""
         if self._put is not None:
             self._draft = logs.Draft(part.end) if self._put.draft.full else self._put.draft
             self._put = None
@@ -96,7 +100,7 @@ class LogParts:
 
 
 class Put:
-    """A part on its way to storage. `done` is set at the end; `row` stays None when storage refused it."""
+    """Writes a part to storage. `done` is set at the end; `row` stays None if storage refused it."""
 
     def __init__(self, claim: Claim, draft: logs.Draft, lines: Sequence[LogLine]) -> None:
         self.draft = draft
@@ -112,7 +116,9 @@ class Put:
             self.row = logs.store(
                 self.draft, org_id=claim.org_id, run_id=claim.run_id, attempt=claim.attempt
             )
-        except Exception as error:  # any backend's own: the log must not end the run it tells about
+        except (
+            Exception
+        ) as error:  # Each backend raises its own exceptions, and a log must not end its run.
             logger.warning("log part cannot be stored now", error=repr(error))
         finally:
             self.done.set()

@@ -1,8 +1,8 @@
-"""Keeps the rows of a running attempt up to date while the engine's child works, and tells it when to stop.
+"""Keep the rows of a running attempt up to date while the engine's child works, and tell it when to stop.
 
-One thread per attempt, at most one short transaction a second. The database or the storage may go
-away meanwhile: what cannot be written now is kept and written later. A worker that dies loses at
-most the last second of the log.
+One thread per attempt, at most one short transaction per second. If the database or the storage is not
+available, data is kept in memory and written later. If a worker dies, at most the last second of the log is
+lost.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from apps.runs.usage.counting import Measure
 logger = structlog.get_logger(__name__)
 
 EVERY = 1.0  # seconds between writes
-LAST_PATIENCE = 5.0  # seconds the end of an attempt waits for storage
+LAST_PATIENCE = 5.0  # seconds that the end of an attempt waits for storage
 
 
 class Recorder:
-    """Feed it the engine's events from the thread that runs the child; ask it whether to stop."""
+    """Pass it the engine's events from the thread that runs the child, and ask it whether to stop."""
 
     def __init__(self, claim: Claim, shutdown: threading.Event) -> None:
-        self.fault: Exception | None = None  # a bug in here; the run must not go on unseen
+        # an exception caused by a bug in this class; the run must not continue unrecorded
+        self.fault: Exception | None = None
         self._claim = claim
         self._shutdown = shutdown
         self._stop = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
@@ -51,19 +52,19 @@ class Recorder:
 
     @property
     def latest(self) -> Progress | None:
-        """What the child said last about how far it is."""
+        """The child's latest progress."""
         return self._reported.latest
 
     @property
     def limit_reached(self) -> Measure | None:
-        """The limit of the org that this run reached."""
+        """The limit of the org that this run has reached."""
         return self._limits.reached
 
     def start(self) -> None:
         self._thread.start()
 
     def take(self, event: Event) -> None:
-        """One event of the child."""
+        """Process one event of the child."""
         if isinstance(event, LogLine):
             self._log.add(event)
             is_urgent = self._log.part_is_full
@@ -74,11 +75,11 @@ class Recorder:
             self._wake.set()
 
     def stop_reason(self) -> StopReason | None:
-        """Why the child should stop, if it should."""
+        """Return the reason why the child should stop, or None."""
         return self._stop.first()
 
     def close(self) -> None:
-        """Write what is left and end the thread. Call it before the attempt is concluded."""
+        """Write the remaining data and end the thread. Call it before the attempt is concluded."""
         self._done = True
         self._wake.set()
         self._thread.join()
@@ -88,19 +89,19 @@ class Recorder:
             while not self._done:
                 self._wake.wait(EVERY)
                 self._wake.clear()
-                self._turn()
+                self._record_once()
             self._finish()
         except LeaseLost:
             self._stop.give("lease_lost")
-        except Exception as error:  # the outermost edge of this thread
+        except Exception as error:  # outermost handler of this thread
             logger.exception("run cannot be recorded")
             self.fault = error
             self._stop.give("lease_lost")
         finally:
             connection.close()
 
-    def _turn(self) -> None:
-        """Write what is new, renew the lease when it is time, and look for a reason to stop."""
+    def _record_once(self) -> None:
+        """Write new data, renew the lease if due, and check for a reason to stop."""
         try:
             if self._has_news():
                 self._write()
@@ -111,7 +112,7 @@ class Recorder:
             logger.warning("run cannot be recorded now", error=first_line(error))
             self._keep_lease()
         finally:
-            connection.close()  # back to the pool between two turns
+            connection.close()  # Return the connection to the pool until the next round.
 
     def _look_for_a_reason_to_stop(self) -> None:
         if self._stop.first() is None and leases.cancel_wanted(self._claim):
@@ -120,7 +121,9 @@ class Recorder:
             self._stop.give("limit")
 
     def _keep_lease(self) -> None:
-        """Another process may hold a row of the org; the lease depends on the run's own row alone."""
+        """Renew the lease separately: another process may lock rows of the org, but the lease needs only the run's
+        own row.
+        """
         if not self._lease.renewal_is_due:
             return
         try:
@@ -129,12 +132,12 @@ class Recorder:
             logger.warning("lease cannot be renewed now", error=first_line(error))
 
     def _finish(self) -> None:
-        """Write what is left; lines that storage does not take for LAST_PATIENCE are given up."""
+        """Write the remaining data. Lines that storage does not accept within LAST_PATIENCE are dropped."""
         deadline = time.monotonic() + LAST_PATIENCE
         while self._has_news():
             patiently(self._write, give_up=self._shutdown)
             if time.monotonic() > deadline and self._has_news():
-                logger.warning("the end of the log is lost: storage does not take it")
+                logger.warning("the end of the log is lost: storage does not accept it")
                 return
             time.sleep(0.05)
 
@@ -142,7 +145,7 @@ class Recorder:
         return self._reported.has_news or self._log.has_news
 
     def _write(self) -> None:
-        """Everything new in one transaction under the lease. What fails is kept for the next turn."""
+        """Write all new data in one transaction under the lease. If that fails, it is kept for the next round."""
         part = self._log.stored()
         news = self._reported.news()
         with self._lease.held() as mine:

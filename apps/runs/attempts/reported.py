@@ -1,4 +1,4 @@
-"""What the child of a running attempt reported and no row has yet, its log aside."""
+"""Collect the child's events that are not in the database yet, except its log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from apps.engine.contract import Event, Network, OutputFile, Progress, Started, 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one write brings into the database."""
+    """The data of one write to the database."""
 
     launched: bool
     progress: Progress | None
@@ -19,7 +19,7 @@ class News:
 
 
 class Reported:
-    """Events go in from the thread that runs the child, `news` comes out in the one that records it."""
+    """The thread that runs the child adds events; the thread that records the attempt takes them as `news`."""
 
     def __init__(self) -> None:
         self.latest: Progress | None = None
@@ -47,12 +47,12 @@ class Reported:
             return any(news)
 
     def news(self) -> News:
-        """Everything that is new. It stays new until `forget` is told that it was written."""
+        """Return all new data. It stays new until `forget` is called after writing it."""
         with self._lock:
             return News(self._launched, self._progress, self._network, tuple(self._outputs))
 
     def forget(self, news: News) -> None:
-        """`news` is written; what was reported meanwhile is not."""
+        """Mark this data as written; data reported since then stays new."""
         with self._lock:
             self._launched = self._launched and not news.launched
             if self._progress is news.progress:

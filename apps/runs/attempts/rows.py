@@ -1,4 +1,4 @@
-"""The rows in which a running attempt is written down, and the events that tell those who watch it."""
+"""Write a running attempt to its rows, and publish the events for clients that follow it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from apps.runs.outputs import logs
 
 
 class AttemptRows:
-    """Those of one attempt. Call `write` in the transaction that holds its lease."""
+    """The rows of one attempt. Call `write` in the transaction that holds its lease."""
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._rate = Rate()
 
     def write(self, mine: Any, news: News, part: StoredPart | None) -> None:
-        """`mine` is the run's row, `part` the part of the log that storage has taken."""
+        """Write new data. `mine` is the run's row, `part` is the log part that was stored."""
         claim = self._claim
         if news.launched:
             self._note_launch()
@@ -83,7 +83,7 @@ class AttemptRows:
                 self._note_output(output)
 
     def _note_output(self, output: OutputFile) -> None:
-        """A name that is published again replaces the earlier one."""
+        """Add a published file; it replaces an earlier one of the same name."""
         claim = self._claim
         Output.unscoped.update_or_create(
             org_id=claim.org_id,
@@ -98,7 +98,7 @@ class AttemptRows:
         )
 
     def _withdraw(self, prefix: str) -> None:
-        """Other runs of the pipeline list no file that is gone, or is ours now."""
+        """Remove files from the lists of the pipeline's other runs if they were deleted or belong to this run now."""
         claim = self._claim
         Output.objects.for_org(claim.org_id).filter(
             run__pipeline_id=claim.pipeline_id, key__startswith=prefix
@@ -106,7 +106,7 @@ class AttemptRows:
 
 
 class Rate:
-    """Records per second, smoothed over the last few looks."""
+    """Records per second, smoothed over the last few measurements."""
 
     def __init__(self) -> None:
         self._at = time.monotonic()
@@ -114,7 +114,7 @@ class Rate:
         self._value: float | None = None
 
     def after(self, read: int) -> float | None:
-        """The rate now that `read` records were read; None before it can be known."""
+        """Update the rate with the number of records read so far; None before it can be computed."""
         now = time.monotonic()
         before, self._read = self._read, read
         elapsed, self._at = now - self._at, now
@@ -126,7 +126,7 @@ class Rate:
 
 
 def columns_of(latest: Progress) -> dict[str, Any]:
-    """Progress as columns of the run."""
+    """Return progress as columns of the run."""
     return {
         "records_read": latest.read,
         "records_written": latest.written,

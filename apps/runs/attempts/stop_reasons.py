@@ -1,4 +1,4 @@
-"""Why the child of an attempt should stop."""
+"""The reasons why the child of an attempt should stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from apps.engine.contract import StopReason
 
 
 class StopReasons:
-    """Collects reasons from the thread that runs the child and the one that records it. The first one stays."""
+    """Collects reasons from the thread that runs the child and the one that records it. The first one is kept."""
 
     def __init__(self, *, seconds_left: float, shutdown: threading.Event) -> None:
         self._deadline = time.monotonic() + seconds_left
@@ -22,7 +22,7 @@ class StopReasons:
             self._first = self._first or reason
 
     def first(self) -> StopReason | None:
-        """The first reason there was; the worker's shutdown and the run's time limit are looked at here."""
+        """Return the first reason. Also checks the worker's shutdown and the run's time limit."""
         if self._shutdown.is_set():
             self.give("shutdown")
         if time.monotonic() > self._deadline:

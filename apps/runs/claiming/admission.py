@@ -1,10 +1,10 @@
-"""Whose turn it is: limits per platform, org and pipeline, and round robin between orgs.
+"""Choose the next run: limits per platform, org and pipeline, and round robin between orgs.
 
-Claims are made one at a time on the whole platform, under an advisory lock, so that two workers
-cannot both take the last place. A claim takes a few milliseconds; runs take seconds to hours. Nobody
-queues for the lock: a session that waits in a queue holds a connection for as long as a frozen holder
-is there.
-One live run per pipeline is the database's own rule (a partial unique index).
+Claims are made one at a time on the whole platform, under an advisory lock, so that two workers cannot
+both take the last free slot. A claim takes a few milliseconds; runs take seconds to hours. Sessions poll for
+the lock instead of blocking on it, because a blocked session would keep its connection as long as a frozen
+holder exists.
+A partial unique index allows one live run per pipeline.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ _CLAIMS = 0x44524F01  # advisory lock: one claim at a time
 
 
 def try_lock() -> bool:
-    """Whether no other claim is being made; held until the transaction ends."""
+    """Try to take the claim lock, which is held until the transaction ends. Returns whether it was free."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_CLAIMS])
         return bool(cursor.fetchone()[0])
 
 
 def wait_briefly() -> None:
-    """For rows that others hold, until the transaction ends: everybody else's claim waits meanwhile."""
+    """Use a short timeout for row locks until the transaction ends, because all other claims wait meanwhile."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '100ms'")
 
 
 def check_references() -> None:
-    """Lock the rows referred to now, not at the commit, when no other org could be chosen any more."""
+    """Check foreign keys now, because at the commit it would be too late to choose another org."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
-    """(org, run) that may start now and whose turn it is, or None. Works outside any org's scope.
+    """Return (org, run) of the run to start next, or None. Works outside any org's scope.
 
-    Orgs that are `passed_over` have no turn.
+    Orgs in `passed_over` are skipped.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -58,14 +58,14 @@ def next_run(passed_over: Collection[UUID] = ()) -> tuple[UUID, UUID] | None:
 
 
 def startable() -> int:
-    """How many waiting runs could start now, were there workers enough."""
+    """Count the waiting runs that could start now if there were enough workers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT runs_startable(%s)", [settings.MAX_RUNNING_PLATFORM])
         return int(cursor.fetchone()[0])
 
 
-def crowded(worker: str) -> set[UUID]:
-    """Orgs with as many runs in this worker as its memory is enough for."""
+def full_orgs(worker: str) -> set[UUID]:
+    """Return the orgs that already have as many runs in this worker as its memory allows."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id FROM runs_held(%s) WHERE worker = %s GROUP BY 1 HAVING count(*) >= %s",
@@ -76,14 +76,14 @@ def crowded(worker: str) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why a pending run does not run yet, and its place among its org's waiting runs, from 1."""
+    """Why a pending run is waiting, and its position among its org's waiting runs, from 1."""
 
     reason: str
     place: int
 
 
 def explain(org_id: UUID, pending: Iterable[Mapping[str, Any]]) -> dict[UUID, Waiting]:
-    """What each of these pending runs (`id`, `not_before`, `attempt`) waits for. Three queries at most."""
+    """Return what each of these pending runs (`id`, `not_before`, `attempt`) waits for. Three queries at most."""
     rows = list(pending)
     if not rows:
         return {}
@@ -92,12 +92,12 @@ def explain(org_id: UUID, pending: Iterable[Mapping[str, Any]]) -> dict[UUID, Wa
     return {
         row["id"]: Waiting(_reason(row, limits), places[row["id"]])
         for row in rows
-        if row["id"] in places  # else it left the line since it was read
+        if row["id"] in places  # Skip runs that have started since they were read.
     }
 
 
 def _limits(org_id: UUID) -> str:
-    """The limit that holds everybody back now, in words; empty when there is room."""
+    """Describe the limit that currently blocks all of the org's runs; empty if there is room."""
     most = Org.objects.values_list("max_running", flat=True).get(pk=org_id)
     running = Run.objects.for_org(org_id).filter(status=Status.RUNNING).count()
     if running >= most:

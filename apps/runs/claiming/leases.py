@@ -1,7 +1,7 @@
-"""The right to work on a run: taken by one guarded UPDATE, renewed while working, checked by every write.
+"""Leases on runs: taken by one guarded UPDATE, renewed while the run executes, checked by every write.
 
-A worker that froze and wakes up finds that its lease is no longer on the row, and stops. Times are
-the database's, so that clocks of different machines do not matter.
+A worker that was frozen and resumes finds that its lease is no longer on the row, and stops. Times are the
+database's, so that clocks of different machines do not matter.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from apps.runs.models import Attempt, Run, Status
 
 logger = structlog.get_logger(__name__)
 
-PAUSE = (0.02, 0.1)  # seconds until the claim lock is asked for again
+PAUSE = (0.02, 0.1)  # seconds between attempts to take the claim lock
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One attempt at one run, ours as long as the row carries this lease."""
+    """One attempt at one run, owned by us as long as the row has this lease."""
 
     org_id: UUID
     run_id: UUID
@@ -45,15 +45,15 @@ class Claim:
     attempt: int
     lease: UUID
     timeout_left: float  # seconds until the run's time limit
-    log_lines: int  # written by earlier attempts
-    records_read: int  # so far, by earlier attempts
+    log_lines: int  # records written by earlier attempts
+    records_read: int  # records read so far, by earlier attempts
 
 
 def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | None:
-    """Take the run whose turn it is; None when nothing may start now, or `stop` was set.
+    """Claim the next run. Returns None if no run may start now, or `stop` is set.
 
-    Asks again while another claim is being made, while another process holds the rows of whose turn
-    it is, and while the database is away: the ticket that called is the only one there may be.
+    Retries while another claim is being made, while another process locks the rows it needs, and while the
+    database is not available: the job that called may be the only one for the run.
     """
     stop = stop or threading.Event()
     claiming = _Claiming(worker)
@@ -72,21 +72,21 @@ def claim_next(worker: str, *, stop: threading.Event | None = None) -> Claim | N
 
 
 class _Claiming:
-    """One claim, over as many tries as it takes, all under one lease.
+    """One claim, over as many tries as needed, all with the same lease.
 
-    When the connection breaks during a commit nobody knows whether the run was taken. The next try that
-    gets the lock does: the transaction before it held the lock to its end.
+    If the connection breaks during a commit, it is unknown whether the run was claimed. The next try that gets
+    the claim lock can tell, because the earlier transaction held that lock to its end.
     """
 
     def __init__(self, worker: str) -> None:
         self.claim: Claim | None = None
-        self.decided = False  # whether `claim` is the answer
+        self.decided = False  # whether `claim` is the result
         self._worker = worker
         self._lease = uuid4()
         self._chosen: tuple[UUID, UUID] | None = None
 
     def attempt(self) -> None:
-        """One try in one transaction."""
+        """Try once, in one transaction."""
         with transaction.atomic():
             if not admission.try_lock():
                 return
@@ -95,7 +95,7 @@ class _Claiming:
         self.decided = self.claim is not None or not passed_over
 
     def _unconfirmed(self) -> Claim | None:
-        """What an earlier try took although its commit was not confirmed."""
+        """Return the run that an earlier try claimed although its commit was not confirmed."""
         if self._chosen is None:
             return None
         org_id, run_id = self._chosen
@@ -105,10 +105,10 @@ class _Claiming:
         return _claim_of(run, self._lease) if run else None
 
     def _choose(self) -> set[UUID]:
-        """Take the next run, if there is one. Answers the orgs whose rows somebody else holds."""
+        """Claim the next run, if there is one. Returns the orgs whose rows another process has locked."""
         passed_over: set[UUID] = set()
-        crowded = admission.crowded(self._worker[:120])
-        while (chosen := admission.next_run(passed_over | crowded)) is not None:
+        full = admission.full_orgs(self._worker[:120])
+        while (chosen := admission.next_run(passed_over | full)) is not None:
             self._chosen = chosen
             try:
                 self.claim = self._take(*chosen)
@@ -128,7 +128,7 @@ class _Claiming:
 
 
 def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) -> Claim | None:
-    """Move a pending run to running under a new lease; None when somebody was quicker."""
+    """Move a pending run to running with a new lease; None if another process was faster."""
     lease = lease or uuid4()
     taken = states.move(
         org_id=org_id,
@@ -151,7 +151,7 @@ def take(*, org_id: UUID, run_id: UUID, worker: str, lease: UUID | None = None) 
 
 
 def _claim_of(run: Any, lease: UUID) -> Claim:
-    """`run` has the database's time as `now`."""
+    """Build the claim; `run` has the database's time as `now`."""
     spent = (run.now - run.started_at).total_seconds()
     return Claim(
         org_id=run.org_id,
@@ -168,9 +168,9 @@ def _claim_of(run: Any, lease: UUID) -> Claim:
 
 @contextmanager
 def held(claim: Claim) -> Iterator[Any]:
-    """A transaction in which the run is ours: its row is locked, and the lease begins anew.
+    """A transaction in which the run is ours: its row is locked, and the lease is renewed.
 
-    Yields the row. Raises LeaseLost when the run is somebody else's, or nobody's.
+    Yields the row. Raises LeaseLost if another worker, or none, owns the run.
     """
     with org_scope(claim.org_id):
         mine = Run.objects.for_org(claim.org_id).filter(
@@ -182,7 +182,7 @@ def held(claim: Claim) -> Iterator[Any]:
 
 
 class KeptLease:
-    """The lease of an attempt at work, which lasts only as long as it is renewed."""
+    """The lease of a running attempt, which expires unless it is renewed."""
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
@@ -193,20 +193,20 @@ class KeptLease:
         return time.monotonic() - self._renewed > settings.RUN_HEARTBEAT.total_seconds()
 
     def renew(self) -> None:
-        """Raises LeaseLost."""
+        """Renew the lease. Raises LeaseLost."""
         with self.held():
             pass
 
     @contextmanager
     def held(self) -> Iterator[Any]:
-        """As the function `held`; what is written under a lease renews it."""
+        """Like the function `held`; also counts as a renewal."""
         with held(self._claim) as mine:
             yield mine
         self._renewed = time.monotonic()
 
 
 def cancel_wanted(claim: Claim) -> bool:
-    """Whether somebody asked to cancel the run. Raises LeaseLost."""
+    """Whether cancelling the run was requested. Raises LeaseLost."""
     with org_scope(claim.org_id):
         rows = (
             Run.objects.for_org(claim.org_id)

@@ -1,6 +1,6 @@
-"""Makes rows true again after crashes: runs nobody works on, tickets that are missing, jobs of dead workers.
+"""Repair the state after crashes: runs without a worker, missing jobs, jobs of dead workers.
 
-Any worker may do this at any time; every step is a guarded update that changes nothing twice.
+Any worker may do this at any time: every step is a guarded update and is safe to repeat.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from apps.runs.snapshots import failure_columns
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 200  # rows of a kind handled in one go; the next go takes the rest
-MOST_TICKETS = 100  # asked for at once
+AT_ONCE = 200  # rows of a kind handled per call; the next call handles the rest
+MOST_JOBS = 100  # jobs deferred at once
 SILENT_WORKER = timedelta(seconds=30)
-EVENTS_KEPT = timedelta(days=1)  # progress and log lines of ended runs; the log keeps them too
+EVENTS_KEPT = timedelta(days=1)  # progress and log events of ended runs; the log has them too
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was put right."""
+    """The number of repairs of each kind."""
 
     recovered: int
     cancelled: int
-    tickets: int
+    jobs: int
     zombies: int
-    closed: int  # suspended or deleted orgs whose runs were asked to end
+    closed: int  # suspended or deleted orgs whose runs were told to end
 
 
 def reconcile() -> Report:
-    """Once over everything that may be stuck."""
+    """Run every repair once."""
     report = Report(
         recovered=recover_expired(),
         cancelled=enforce_cancels(),
-        tickets=issue_missing_tickets(),
+        jobs=defer_missing_jobs(),
         zombies=jobs.remove_zombies(SILENT_WORKER),
         closed=closing.stop_closed(),
     )
@@ -63,7 +63,7 @@ def reconcile() -> Report:
 
 
 def recover_expired() -> int:
-    """Runs whose lease ran out are tried again, or fail when their worker died too often."""
+    """Retry runs whose lease has expired, or fail them if their worker died too often."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, run_id, lease FROM runs_expired(%s)", [AT_ONCE])
         found = cursor.fetchall()
@@ -71,9 +71,9 @@ def recover_expired() -> int:
 
 
 def recover(*, org_id: UUID, run_id: UUID, lease: UUID, worker_died: bool = False) -> bool:
-    """Take the run from a worker that does not answer. False when it answered meanwhile.
+    """Take the run from a worker that does not respond. False if it has responded meanwhile.
 
-    `worker_died` says that the process is known to be gone, so the lease need not run out first.
+    `worker_died` means that the process is known to be dead, so the lease need not expire first.
     """
     with org_scope(org_id):
         mine = Run.objects.for_org(org_id).filter(pk=run_id, status=Status.RUNNING, lease=lease)
@@ -101,7 +101,7 @@ POISONED = Failed(
 
 
 def enforce_cancel(*, org_id: UUID, run_id: UUID) -> bool:
-    """Cancel a run whose worker was asked to stop and does not answer; its lease is void from now on."""
+    """Cancel a run whose worker was told to stop and does not respond. The worker loses its lease."""
     with org_scope(org_id):
         run = (
             Run.objects.for_org(org_id)
@@ -116,7 +116,7 @@ def enforce_cancel(*, org_id: UUID, run_id: UUID) -> bool:
 
 
 def enforce_cancels() -> int:
-    """The same for all that are overdue, should the job that looks after one be lost."""
+    """Cancel all overdue runs, in case the job that checks one of them was lost."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT org_id, run_id FROM runs_overdue_cancels(%s)", [CANCEL_ENFORCED_AFTER]
@@ -125,16 +125,16 @@ def enforce_cancels() -> int:
     return each(found, lambda org, run: enforce_cancel(org_id=org, run_id=run))
 
 
-def issue_missing_tickets() -> int:
-    """Every run that could start now has a ticket, or one is made."""
-    missing = min(admission.startable() - queue.tickets(), MOST_TICKETS)
+def defer_missing_jobs() -> int:
+    """Defer missing jobs, so that there is one for every run that could start now."""
+    missing = min(admission.startable() - queue.waiting_jobs(), MOST_JOBS)
     if missing > 0:
         queue.ask_for_workers(missing)
     return max(missing, 0)
 
 
 def forget_details() -> None:
-    """Progress and log lines of ended runs, whose log keeps them too, and jobs the engine has done."""
+    """Delete progress and log events of ended runs, and finished jobs of the engine."""
     remove_in_batches("runs_remove_old_events", timezone.now() - EVENTS_KEPT)
     engine_state.prune(settings.ENGINE_DATABASE_URL)
 

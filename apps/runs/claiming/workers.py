@@ -1,4 +1,4 @@
-"""What a worker process needs to execute runs: an engine, and a name that says whose a run is."""
+"""What a worker process needs to execute runs: an engine, and a name that identifies it as a run's owner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _current: Worker | None = None
 
 
 def current() -> Worker:
-    """The worker this process is. Raises LookupError elsewhere."""
+    """Return the worker of this process. Raises LookupError in other processes."""
     if _current is None:
         raise LookupError("only a process started by `manage.py worker` executes runs")
     return _current
@@ -32,7 +32,7 @@ def current() -> Worker:
 
 @contextmanager
 def executing_runs() -> Iterator[Stop]:
-    """Execute runs in this process until the block ends; what a worker of this machine left is freed first."""
+    """Execute runs in this process until the block ends. First frees the runs of dead workers of this machine."""
     with this_process() as worker:
         release_dead()
         yield lambda: stop(worker)
@@ -40,7 +40,7 @@ def executing_runs() -> Iterator[Stop]:
 
 @contextmanager
 def this_process() -> Iterator[Worker]:
-    """Be a worker, with a warm engine, until the block ends."""
+    """Be a worker, with a started engine, until the block ends."""
     global _current
     engine = EngineSupervisor(memory=settings.CHILD_MEMORY, silence=settings.RUN_SILENCE)
     _current = Worker(name_of(os.getpid()), engine, threading.Event())
@@ -53,13 +53,13 @@ def this_process() -> Iterator[Worker]:
 
 
 def stop(worker: Worker) -> None:
-    """Runs are asked to checkpoint, then given back."""
-    logger.info("runs are asked to checkpoint")
+    """Tell the runs to checkpoint, and release them."""
+    logger.info("telling runs to checkpoint")
     worker.shutdown.set()
 
 
 def release_dead() -> int:
-    """Free the runs of worker processes of this machine that are gone, without waiting for their leases."""
+    """Release the runs of dead worker processes of this machine, without waiting for their leases to expire."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id, run_id, lease, worker FROM runs_held(%s)", [host()])
         held = cursor.fetchall()

@@ -1,1 +1,1 @@
-"""The demo that `make up` shows: an org with real data, three pipelines, and a check of what arrived."""
+"""The demo of `make up`: an org with real data, three pipelines, and a check of the results."""

@@ -1,4 +1,4 @@
-"""Reads every source and every destination of the demo by itself, without the engine, and compares."""
+"""Read the source and the destination of each demo pipeline directly, without the engine, and compare them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PAGE = 5000
 
 
 def differences(stream: str, *, org: Org, run: Run, places: Places) -> tuple[int, list[str]]:
-    """(rows that arrived, what differs) for one demo pipeline after its run."""
+    """Return (number of rows, differences) for one demo pipeline after its run."""
     read_source, read_destination = _READERS[stream]
     arrived = read_destination(org, run, places)
     return arrived.rows, read_source(places).differences(arrived)
 
 
 def where(stream: str, *, org: Org, run: Run, places: Places) -> str:
-    """Where a person finds what arrived."""
+    """Describe where to find the results."""
     if stream == "weather":
         parts = urlsplit(places.warehouse_url)
         place = f"{parts.hostname}:{parts.port or 5432}"

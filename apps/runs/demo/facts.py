@@ -1,8 +1,7 @@
-"""What can be said of a table without looking at every row twice: counts and sums of each column.
+"""Summarize a table by counts and sums of each column, without comparing single rows.
 
-A number's measure is its sum, a text's the sum of its lengths in characters, a time's the sum of
-its seconds since 1970. Two tables of which all facts agree hold the same values, orders aside, for
-all a demo needs to know.
+A number's measure is its sum, a text's the sum of its lengths in characters, a time's the sum of its seconds
+since 1970. For the demo, two tables with the same facts count as equal.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     import polars as pl
 
-CLOSE = 1e-9  # relative: sums of doubles depend on their order
+CLOSE = 1e-9  # relative tolerance: sums of doubles depend on their order
 
 MEASURES = {
     "text": "sum(length({0}))",
@@ -33,13 +32,13 @@ NUMBER = "sum({0})"
 
 @dataclass(frozen=True)
 class Column:
-    """How many rows have a value, and what the values add up to (0 when none has)."""
+    """The number of non-null values of a column, and their sum (0 if there are none)."""
 
     values: int
     measure: float
 
     def agrees(self, other: Column) -> bool:
-        """The same, up to the rounding of sums."""
+        """Whether both are equal, up to the rounding of sums."""
         return self.values == other.values and math.isclose(
             self.measure, other.measure, rel_tol=CLOSE, abs_tol=CLOSE
         )
@@ -47,13 +46,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Facts:
-    """Rows and columns of one table."""
+    """The rows and columns of one table."""
 
     rows: int
     columns: Mapping[str, Column]
 
     def differences(self, arrived: Facts) -> list[str]:
-        """What of these facts does not hold of a destination, as sentences; more columns are no matter."""
+        """Describe in sentences where a destination differs; additional columns are ignored."""
         found = []
         if self.rows != arrived.rows:
             found.append(f"{self.rows:,} rows in the source, {arrived.rows:,} in the destination")
@@ -70,7 +69,7 @@ class Facts:
 
 
 def of_table(url: str, table: str) -> Facts:
-    """The facts of a PostgreSQL table in schema public, by one aggregate query."""
+    """Read the facts of a PostgreSQL table in schema public, by one aggregate query."""
     with psycopg.connect(url) as connection:
         kinds = connection.execute(
             "SELECT column_name, data_type FROM information_schema.columns"
@@ -91,7 +90,7 @@ def of_table(url: str, table: str) -> Facts:
 
 
 def of_frame(frame: pl.DataFrame) -> Facts:
-    """The facts of a frame."""
+    """Compute the facts of a frame."""
     return Facts(frame.height, {series.name: _of_series(series) for series in frame})
 
 
@@ -102,6 +101,8 @@ def _of_series(series: pl.Series) -> Column:
     if series.dtype == pl.String:
         return Column(values, float(series.str.len_chars().sum()))
     if series.dtype.is_temporal():
-        seconds = series.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000  # sums pass 63 bits
+        seconds = (
+            series.cast(pl.Datetime("us")).dt.epoch("us") / 1_000_000
+        )  # sums can exceed 63 bits
         return Column(values, float(seconds.sum() or 0))
     return Column(values, float(series.sum() or 0))

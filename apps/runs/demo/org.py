@@ -1,4 +1,4 @@
-"""The demo's user and org, made once."""
+"""The demo's user and org, created once."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ ORGANIZATION = "Demo"
 
 @dataclass(frozen=True)
 class Login:
-    """How the demo is entered. `password` is None once somebody changed it."""
+    """How to log in to the demo. `password` is None once it was changed."""
 
     email: str
     password: str | None
 
 
 def ensure_org(*, password: str) -> tuple[Org, Principal, Login]:
-    """The demo org and its owner; `password` is used when they are made now."""
+    """Create the demo org and its owner, unless they exist; `password` is used only for new ones."""
     user = User.objects.filter(email=EMAIL).first()
     if user is None:
         with transaction.atomic():
             user = create_account(email=EMAIL, password=password, name=NAME)
-            user.email_verified_at = timezone.now()  # nobody reads mail at this address
+            user.email_verified_at = timezone.now()  # There is no mailbox behind this address.
             user.save(update_fields=["email_verified_at"])
             create_org(name=ORGANIZATION, owner=user, by=person(user.pk, user.email))
     login = Login(EMAIL, password if user.check_password(password) else None)

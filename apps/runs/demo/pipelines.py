@@ -1,4 +1,4 @@
-"""The demo's connectors and pipelines. What is there stays as its owner left it; only addresses follow."""
+"""The demo's connectors and pipelines. Existing ones are not changed, except for their addresses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Demo:
-    """One pipeline: from, to, and how."""
+    """One pipeline: source, destination and options."""
 
     name: str
     description: str
@@ -48,7 +48,7 @@ def demos(places: Places) -> tuple[Demo, Demo, Demo]:
 
 
 def ensure_pipelines(org: Org, by: Principal, places: Places) -> dict[str, Pipeline]:
-    """Make what is missing; call inside the org's scope. Returns pipelines by their demo's stream."""
+    """Create missing pipelines. Call it inside the org's scope. Returns the pipelines by their demo's stream."""
     storage.write(
         f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", places.airports.read_bytes()
     )
@@ -93,7 +93,7 @@ def _weather(places: Places) -> Demo:
     return Demo(
         name="Weather to the warehouse",
         description="Hourly weather at three airports, from an HTTP API to PostgreSQL: each run "
-        "asks only for what is new.",
+        "reads only new records.",
         source=Side("source", "rest", "Weather API", api),
         destination=Side(
             "destination", "postgres", "Warehouse", connection_settings(places.warehouse_url)
@@ -114,7 +114,7 @@ def _airports() -> Demo:
     csv = {"path": AIRPORTS_FILE, "stream_name": "airports", "csv": {"null_values": ["NA"]}}
     return Demo(
         name="Airports to DuckDB",
-        description="The airports flown to, from an uploaded CSV file to a DuckDB database.",
+        description="The destination airports, from an uploaded CSV file to a DuckDB database.",
         source=Side("source", "files", "Airports file", csv),
         destination=Side("destination", "duckdb", "DuckDB database", {}),
         stream="airports",
@@ -144,7 +144,7 @@ def _ensure_pipeline(org: Org, by: Principal, demo: Demo) -> Pipeline:
 
 
 def _ensure_connector(org: Org, by: Principal, side: Side) -> Connector:
-    """The connector of this name; a port may have changed since it was made."""
+    """Create or update the connector of this name; a port may have changed since it was created."""
     known = Connector.objects.for_org(org).filter(role=side.role, name__iexact=side.name)
     found: Connector | None = known.select_for_update().first()
     if found is None:

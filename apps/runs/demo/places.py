@@ -1,4 +1,4 @@
-"""Where the demo's data comes from and goes to. Whoever runs `manage.py demo` says so in the settings."""
+"""The locations of the demo's data, which the caller of `manage.py demo` provides in the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True)
 class Places:
-    """The two databases (libpq addresses), the weather API and the CSV file."""
+    """The two databases (libpq URLs), the weather API and the CSV file."""
 
     source_url: str
     warehouse_url: str
@@ -21,11 +21,11 @@ class Places:
     api_key: str
     airports: Path
 
-    password: str  # of the demo's login
+    password: str  # password of the demo user
 
     @classmethod
     def from_settings(cls) -> Places:
-        """Raises ImproperlyConfigured where one is missing."""
+        """Read them from the settings. Raises ImproperlyConfigured if one is missing."""
         if missing := [name for name, value in settings.DEMO.items() if not value]:
             raise ImproperlyConfigured(
                 f"DROVER_DEMO_{missing[0].upper()} is not set. `make up` sets it."
@@ -36,7 +36,7 @@ class Places:
 
 
 def connection_settings(url: str) -> dict[str, Any]:
-    """An address as the settings of a PostgreSQL connector."""
+    """Convert a libpq URL to the settings of a PostgreSQL connector."""
     parts = urlsplit(url)
     return {
         "host": parts.hostname or "127.0.0.1",

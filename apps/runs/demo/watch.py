@@ -1,4 +1,4 @@
-"""Starts the demo's runs through the queue and waits for them, showing how far they are."""
+"""Start the demo's runs through the queue, wait for them, and show their progress."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from apps.pipelines.models import Pipeline
 from apps.runs import services
 from apps.runs.models import LIVE, Run, Status
 
-QUIET_SECONDS = 180.0  # without any change: the worker is not there
+QUIET_SECONDS = 180.0  # seconds without any change: there is no worker
 POLL_SECONDS = 0.2
 
 
 def run_where_needed(
     org: Org, by: Principal, pipelines: Mapping[str, Pipeline], say: Callable[[str], None]
 ) -> tuple[dict[str, Run], set[str]]:
-    """(the newest run of each pipeline, which of them ran now).
+    """Return (the newest run of each pipeline, the pipelines that ran now).
 
-    A pipeline whose newest run succeeded is left alone. Raises CommandError for a run that failed.
+    A pipeline whose newest run succeeded is not run again. Raises CommandError for a run that failed.
     """
     fresh: set[str] = set()
     with org_scope(org.pk):
@@ -53,7 +53,7 @@ def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None
             with org_scope(org.pk):
                 run = _newest(org, pipeline)
             if run is None:
-                raise CommandError(f"The run of {pipeline.name} has disappeared.")
+                raise CommandError(f"The run of {pipeline.name} no longer exists.")
             state = (run.status, run.records_written, run.attempt)
             if state != seen.get(stream):
                 seen[stream], changed_at = state, time.monotonic()
@@ -62,7 +62,7 @@ def _wait(org: Org, pipelines: Mapping[str, Pipeline], say: Callable[[str], None
                 _tell(pipeline, run, say)
         if time.monotonic() - changed_at > QUIET_SECONDS:
             names = ", ".join(pipeline.name for pipeline in waiting.values())
-            raise CommandError(f"Nothing happens to {names}: see the worker's log.")
+            raise CommandError(f"{names} made no progress: see the worker's log.")
         time.sleep(POLL_SECONDS)
 
 

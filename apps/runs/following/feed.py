@@ -1,4 +1,4 @@
-"""Runs as something to follow: their states, progress, log and end."""
+"""The event stream of a run: states, progress, log and end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RunFeed(EventFeed):
 
 
 def feed_for(principal: Principal, run_id: UUID) -> RunFeed:
-    """The stream of a run that the principal can see; raises NotFound. Call it inside the org's scope."""
+    """Return the stream of a run that the principal can see. Raises NotFound. Call it inside the org's scope."""
     org_id = principal.require_org()
     if not visibility.runs(org_id, principal).filter(pk=run_id).exists():
         raise NotFound

@@ -1,4 +1,4 @@
-"""The stream of one run, as the document describes it and as a server without ASGI answers it."""
+"""The event stream of one run: its API documentation, and the response of a server without ASGI."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunEventsView(OrgView):
         summary="Follow a run: its states, progress, log and end, as server-sent events",
         answer=str,
         media_type="text/event-stream",
-        also={204: "The run has ended and everything was seen: do not come back."},
+        also={204: "The run has ended and all events were sent: do not reconnect."},
         example=RUN_STREAM,
         errors=(404,),
         parameters=PARAMETERS,
@@ -44,6 +44,6 @@ class RunEventsView(OrgView):
         - `log`: first_line and the lines from there on, each with at, level, message and fields
         - `end`: the status in which the run ended; nothing follows
 
-        Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+        Reconnect with `Last-Event-ID`: no event is lost or sent twice.
         """
         return answer_once(request, feed_for(self.principal, pk))

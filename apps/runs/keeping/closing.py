@@ -1,4 +1,4 @@
-"""Ending the runs of an org that is suspended or erased, and removing what they left outside its rows."""
+"""End the runs of an org that is suspended or erased, and remove its data outside the database."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ logger = structlog.get_logger(__name__)
 
 
 def remove_everything(org_id: UUID) -> bool:
-    """End the runs of an org that is erased, and remove its files and what the engine remembers of it.
+    """End the runs of an org that is being erased, and remove its files and its engine state.
 
-    False while a run has not ended yet: it was asked to, and the next look goes on.
+    Returns False while a run has not ended: it was told to, and the next call continues.
     """
     if stop_runs(org_id):
         return False
@@ -39,7 +39,7 @@ def remove_everything(org_id: UUID) -> bool:
 
 
 def stop_runs(org_id: UUID) -> int:
-    """Ask every live run of an org to end. Answers how many there are."""
+    """Tell every live run of an org to end. Returns their number."""
     with org_scope(org_id):
         org = Org.objects.get(pk=org_id)
         live = list(Run.objects.for_org(org).filter(status__in=LIVE))
@@ -54,7 +54,7 @@ def stop_runs(org_id: UUID) -> int:
 
 
 def stop_closed() -> int:
-    """Runs of orgs that were suspended, or will be deleted, end. Answers how many orgs had any."""
+    """End the runs of suspended orgs and of orgs that will be deleted. Returns how many orgs had any."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT org_id FROM orgs_closed_with_runs()")
         found = cursor.fetchall()

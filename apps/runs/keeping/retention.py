@@ -1,7 +1,7 @@
-"""Removes what an org keeps no longer: logs, events, runs and its audit trail, each after its own days.
+"""Delete expired data of orgs: logs, events, runs and audit log, each after its own number of days.
 
-In bounded steps, any worker, at any time. A log's removal is written down before the first file goes, so a
-reader is told and a crash leaves something to go on from. Runs that have not ended are never touched.
+Any worker may do this at any time, in bounded steps. The removal of a log is recorded before its first file is
+deleted, so that readers are told and a removal continues after a crash. Runs that have not ended are never touched.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from apps.runs.outputs import storage
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 500  # things asked for in one query, and rows removed by one statement
-MOST = 20_000  # things of a kind removed by one call; the next one goes on
+AT_ONCE = 500  # items found by one query, and rows deleted by one statement
+MOST = 20_000  # items of a kind removed per call; the next call continues
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How much went."""
+    """The number of removed items."""
 
     logs: int
     runs: int
@@ -39,7 +39,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What there is of one kind. `days` None: for ever; `bytes` None: not measured."""
+    """The stored items of one kind. `days` None: forever; `bytes` None: not measured."""
 
     name: str
     days: int | None
@@ -48,7 +48,7 @@ class Kept:
 
 
 def apply() -> Removed:
-    """Remove what is due. Safe to repeat, to run twice at once, and to go on after a crash."""
+    """Remove expired data. Safe to repeat, to run concurrently, and to continue after a crash."""
     removed = Removed(
         logs=remove_logs(),
         runs=remove_runs(),
@@ -56,16 +56,18 @@ def apply() -> Removed:
         audit=_in_batches("orgs_prune_audit"),
     )
     if any(asdict(removed).values()):
-        logger.info("removed for age", **asdict(removed))
+        logger.info("removed expired data", **asdict(removed))
     return removed
 
 
-# logs
+# Logs.
 
 
 def remove_logs() -> int:
-    """Logs of runs that ended long enough ago. Answers of how many runs."""
-    each(_found("runs_logs_going"), _finish)  # what a crash or the storage left
+    """Remove the logs of runs that ended long enough ago. Returns the number of runs."""
+    each(
+        _found("runs_logs_going"), _finish
+    )  # Logs whose removal was interrupted by a crash or a storage failure.
     removed = 0
     while removed < MOST and (due := _found("runs_logs_due")):
         gone = each(due, _remove_log)
@@ -76,7 +78,7 @@ def remove_logs() -> int:
 
 
 def _remove_log(org_id: UUID, run_id: UUID) -> bool:
-    """Whether its removal has begun at least: what is left then goes with the next call."""
+    """Remove one log. Returns whether its removal has at least begun; the next call removes the rest."""
     if not begin(org_id, run_id):
         return False
     _finish(org_id, run_id)
@@ -84,7 +86,7 @@ def _remove_log(org_id: UUID, run_id: UUID) -> bool:
 
 
 def begin(org_id: UUID, run_id: UUID) -> bool:
-    """From now on readers are told that the log is gone. False when the run was started again."""
+    """Mark the log as removed for readers. False if the run was started again."""
     with org_scope(org_id):
         mine = Run.objects.for_org(org_id).filter(pk=run_id, status__in=ENDED)
         return bool(mine.update(log_removed=F("log_lines"), log_removal_at=Now()))
@@ -99,7 +101,9 @@ def _finish(org_id: UUID, run_id: UUID) -> bool:
         return False
     try:
         storage.remove_log(org_id, run_id, before=before)
-    except Exception:  # each storage raises its own kinds, and none may keep other orgs' logs
+    except (
+        Exception
+    ):  # Each storage raises its own exceptions, and one failure must not keep other orgs' logs.
         logger.exception("log cannot be removed now", org=str(org_id), run=str(run_id))
         return False
     with org_scope(org_id):
@@ -118,7 +122,7 @@ def log_is_gone(run: Run) -> bool:
 
 
 def note(org: Org, run: Run) -> str:
-    """What a reader of a log is told about lines that were removed."""
+    """Return the note for readers of a log about lines that were removed."""
     if not run.log_removed:
         return ""
     days = [kept for kept in (org.keep_logs_days, org.keep_runs_days) if kept is not None]
@@ -128,11 +132,11 @@ def note(org: Org, run: Run) -> str:
     return f"The first {run.log_removed:,} lines were removed{after}."
 
 
-# runs
+# Runs.
 
 
 def remove_runs() -> int:
-    """Runs whose log is gone and whose files were replaced; each pipeline's newest stays."""
+    """Remove runs whose log and files are gone; each pipeline's newest run stays."""
     removed = 0
     while removed < MOST and (due := _found("runs_due")):
         gone = each(due, _remove_run)
@@ -143,7 +147,7 @@ def remove_runs() -> int:
 
 
 def _remove_run(org_id: UUID, run_id: UUID) -> bool:
-    """Whether it was there. The database takes along what belongs to it."""
+    """Delete a run; related rows are deleted by the database. Returns whether it existed."""
     with org_scope(org_id), connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM runs_run WHERE org_id = %s AND id = %s AND status = ANY(%s)",
@@ -152,7 +156,7 @@ def _remove_run(org_id: UUID, run_id: UUID) -> bool:
         return bool(cursor.rowcount)
 
 
-# what is asked of the database across orgs: ids, and counts of what a function removed
+# Queries across orgs; they return only ids and counts.
 
 
 def _found(function: str) -> list[tuple[UUID, UUID]]:
@@ -174,11 +178,11 @@ def _in_batches(function: str) -> int:
     return removed
 
 
-# sizes
+# Sizes.
 
 
 def kept(org: Org) -> list[Kept]:
-    """What the org keeps, and for how long. One query."""
+    """Return what the org stores, and for how long. One query."""
     days = {
         "logs": org.keep_logs_days,
         "outputs": None,

@@ -1,4 +1,4 @@
-"""The files a run published: which there are, and reading one."""
+"""List and read the files that a run published."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from apps.runs.outputs import storage
 
 
 def of_run(*, org: Org, by: Principal, run_id: UUID) -> Any:
-    """The run's files as a QuerySet, by name. Raises NotFound."""
+    """Return the run's files as a QuerySet, ordered by name. Raises NotFound."""
     visibility.readable_run(org=org, by=by, run_id=run_id)
     return Output.objects.for_org(org).filter(run_id=run_id).order_by("name")
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An open file; or a URL of the object store that works for a few minutes, and no file."""
+    """An open file, or a short-lived URL of the object store instead."""
 
     name: str  # without folders
     media_type: str
@@ -36,9 +36,9 @@ class Download:
 
 
 def download(*, org: Org, by: Principal, run_id: UUID, name: str, link: bool) -> Question[Download]:
-    """One file of a run. With `link` a URL, if the object store makes such URLs.
+    """Prepare the download of a run's file; with `link`, a URL if the object store supports that.
 
-    It and the question's `ask` raise NotFound: the file may be removed meanwhile.
+    This function and the question's `ask` raise NotFound, because the file may be removed meanwhile.
     """
     found: Output | None = of_run(org=org, by=by, run_id=run_id).filter(name=name).first()
     if found is None:
@@ -50,7 +50,7 @@ def download(*, org: Org, by: Principal, run_id: UUID, name: str, link: bool) ->
 
 
 def _fetch(output: Output, *, link: bool) -> Download:
-    """Touches storage, not the database. Raises NotFound."""
+    """Open the file, or create the URL. Accesses storage, not the database. Raises NotFound."""
     name = output.name.rpartition("/")[2]
     url = storage.signed_url(output.key, name=name) if link else None
     if url:

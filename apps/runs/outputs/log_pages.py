@@ -1,4 +1,4 @@
-"""A page of a run's log, for whoever can see the run."""
+"""Read a page of a run's log, for principals who can see the run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from apps.runs.outputs.logs import LogPage
 
 @dataclass(frozen=True, slots=True)
 class ShownLog:
-    """A page of a log, and what is told of the whole of it. Line numbers begin at 0."""
+    """A page of a log, and facts about the whole log. Line numbers begin at 0."""
 
     page: LogPage
-    total: int  # lines there have been so far
-    removed: int  # of them, the first ones
-    complete: bool  # nothing follows this page, nor ever will
+    total: int  # lines written so far
+    removed: int  # number of removed lines, which are the first ones
+    complete: bool  # whether the run has ended and no line follows this page
     note: str
 
     @property
@@ -33,7 +33,7 @@ class ShownLog:
 def read(
     *, org: Org, by: Principal, run_id: UUID, offset: int, limit: int, level: str | None
 ) -> Question[ShownLog]:
-    """Lines from `offset` on, of this level and the graver ones. Raises NotFound."""
+    """Read lines from `offset` on, of this level and more severe ones. Raises NotFound."""
     run = visibility.readable_run(org=org, by=by, run_id=run_id)
     found = logs.parts(org_id=org.pk, run_id=run_id, offset=offset, level=level)
     note = retention.note(org, run)

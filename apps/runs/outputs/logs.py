@@ -15,13 +15,13 @@ from apps.runs.models import LogPart
 from apps.runs.outputs import storage
 
 LEVELS = ("debug", "info", "warning", "error")
-PART_BYTES = 64 * 1024  # of content after which a part is closed
-MOST_PARTS = 500  # read for one page; a page may end earlier than its limit, never skip a line
+PART_BYTES = 64 * 1024  # bytes of content after which a part is complete
+MOST_PARTS = 500  # bytes read for one page; a page may have fewer lines than its limit, but never skips lines
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of the log as the reader needs it."""
+    """A part of the log as the reader needs it."""
 
     key: str
     first_line: int
@@ -30,14 +30,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Lines from `offset` on. `next_offset` is where the next page begins."""
+    """Lines from `offset` on. `next_offset` is the offset of the next page."""
 
     lines: list[dict[str, Any]]
     next_offset: int
 
 
 def encode(lines: Sequence[LogLine]) -> bytes:
-    """JSON lines."""
+    """Encode as JSON lines."""
     return b"".join(orjson.dumps(shown(line), option=_PLAIN) + b"\n" for line in lines)
 
 
@@ -52,15 +52,15 @@ def shown(line: LogLine) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The part being written. It is stored again with each addition until it is PART_BYTES long.
+    """The part that is being written. It is stored again with each addition until it has PART_BYTES.
 
-    So the log is never more than a second behind in storage, and still does not end up in
-    thousands of objects that a reader would have to fetch one by one.
+    So storage is never more than a second behind, and the log does not consist of thousands of small objects
+    that a reader would have to fetch one by one.
     """
 
     first_line: int
     content: bytes = b""
-    levels: tuple[str, ...] = ()  # of each line
+    levels: tuple[str, ...] = ()  # level of each line
 
     @property
     def lines(self) -> int:
@@ -76,7 +76,7 @@ class Draft:
 
 
 def store(draft: Draft, *, org_id: UUID, run_id: UUID, attempt: int) -> LogPart:
-    """Write the part to storage. Answers its row, not saved yet: that belongs to the lease's transaction."""
+    """Write the part to storage. Returns its unsaved row, which is saved in the lease's transaction."""
     key = storage.log_key(org_id, run_id, attempt, draft.first_line)
     storage.write(key, draft.content)
     return LogPart(
@@ -91,7 +91,7 @@ def store(draft: Draft, *, org_id: UUID, run_id: UUID, attempt: int) -> LogPart:
 
 
 def save(part: LogPart) -> None:
-    """Add the part's row, or say that the part has become longer."""
+    """Add the part's row, or update its length."""
     LogPart.unscoped.bulk_create(
         [part],
         update_conflicts=True,
@@ -101,7 +101,7 @@ def save(part: LogPart) -> None:
 
 
 def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list[Part]:
-    """The parts that may hold lines from `offset` on; with a level, only those that hold such lines."""
+    """Return the parts that may have lines from `offset` on; with a level, only parts with such lines."""
     found = LogPart.objects.for_org(org_id).filter(run_id=run_id)
     start = (
         found.filter(first_line__lte=offset)
@@ -121,7 +121,7 @@ def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list
 def page(
     found: Sequence[Part], *, offset: int, limit: int, level: str | None, total: int
 ) -> LogPage:
-    """Read the lines. Touches storage, not the database."""
+    """Read the lines. Accesses storage, not the database."""
     wanted = frozenset(_from(level)) if level else frozenset(LEVELS)
     lines: list[dict[str, Any]] = []
     for part in found[:MOST_PARTS]:
@@ -136,7 +136,9 @@ def page(
 
 
 def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:
-    rows = storage.read(part.key).splitlines()[: part.lines]  # it may have grown meanwhile
+    rows = storage.read(part.key).splitlines()[
+        : part.lines
+    ]  # The part may have grown since its row was read.
     for number, raw in enumerate(rows, start=part.first_line):
         if number >= offset:
             line: Mapping[str, Any] = orjson.loads(raw)
@@ -144,7 +146,7 @@ def _lines_of(part: Part, offset: int) -> Iterator[dict[str, Any]]:
 
 
 def _from(level: str) -> Sequence[str]:
-    """This level and the graver ones."""
+    """Return this level and all more severe ones."""
     return LEVELS[LEVELS.index(level) :]
 
 

@@ -1,4 +1,4 @@
-"""Where logs and outputs are kept, and what the engine needs to reach the same place. Keys are made of ids only."""
+"""The storage of logs and outputs, and its description for the engine. Keys consist of ids only."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ __all__ = [
 ]
 
 
-_PART = re.compile(r"\d{4}-(\d{12})\.jsonl")  # as log_key names them
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as keys spell it
+_PART = re.compile(r"\d{4}-(\d{12})\.jsonl")  # the pattern of log_key
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as spelled in keys
 
 
 def log_key(org_id: UUID, run_id: UUID, attempt: int, first_line: int) -> str:
-    """Each attempt writes keys of its own, so a thawed one cannot overwrite its successor's."""
+    """Return the key of a log part.
+
+    Each attempt has its own keys, so a frozen worker cannot overwrite its successor's.
+    """
     return f"{run_folder(org_id, run_id)}/log/{attempt:04d}-{first_line:012d}.jsonl"
 
 
@@ -43,16 +46,16 @@ def run_folder(org_id: UUID, run_id: UUID) -> str:
 
 
 def run_ids(org_id: UUID) -> list[UUID]:
-    """Every run of the org that keeps anything here."""
+    """Return all runs of the org that have files here."""
     try:
         folders, _ = default_storage.listdir(f"org/{org_id}/run")
-    except FileNotFoundError:  # on a disk: the org has not run anything yet
+    except FileNotFoundError:  # The folder does not exist: the org has not run anything yet.
         return []
     return [UUID(name) for name in folders if _ID.fullmatch(name)]
 
 
 def write(key: str, content: bytes) -> None:
-    """Store under exactly this key, replacing what an earlier try of the same write left."""
+    """Store under exactly this key, replacing the result of an earlier try of the same write."""
     storage: Storage = default_storage
     if settings.STORAGE_KIND == "local":
         _write_file(Path(storage.path(key)), content)
@@ -61,14 +64,14 @@ def write(key: str, content: bytes) -> None:
 
 
 def read(key: str) -> bytes:
-    """The whole content. Raises FileNotFoundError."""
+    """Return the whole content. Raises FileNotFoundError."""
     with default_storage.open(key, "rb") as file:
         content: bytes = file.read()
     return content
 
 
 def remove(folder: str) -> None:
-    """Everything below the folder, which may be gone already."""
+    """Remove everything below the folder, which may not exist any more."""
     if settings.STORAGE_KIND == "local":
         _remove_folder(Path(default_storage.path(folder)))
     else:
@@ -76,11 +79,13 @@ def remove(folder: str) -> None:
 
 
 def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
-    """The parts of a run's log that begin before this line; a new attempt may write others meanwhile."""
+    """Remove the parts of a run's log that begin before this line; a new attempt may write others meanwhile."""
     folder = f"{run_folder(org_id, run_id)}/log"
     try:
         _, names = default_storage.listdir(folder)
-    except FileNotFoundError:  # on a disk: it is gone already, or nothing was ever written
+    except (
+        FileNotFoundError
+    ):  # The folder does not exist: it was removed already, or nothing was written.
         return
     for name in names:
         found = _PART.fullmatch(name)
@@ -91,9 +96,9 @@ def remove_log(org_id: UUID, run_id: UUID, *, before: int) -> None:
 
 
 def signed_url(key: str, *, name: str) -> str | None:
-    """A link that works for a few minutes and downloads as `name`; None where the backend has none."""
+    """Return a short-lived download link with the file name `name`; None if the backend does not support links."""
     disposition = f'attachment; filename="{name}"'
-    backend: Any = default_storage  # django-storages' own parameters
+    backend: Any = default_storage  # parameters of django-storages
     if settings.STORAGE_KIND == "s3":
         parameters = {"ResponseContentDisposition": disposition}
         return str(backend.url(key, parameters=parameters))
@@ -103,19 +108,21 @@ def signed_url(key: str, *, name: str) -> str | None:
 
 
 def _can_sign() -> bool:
-    """An emulator, or a machine without a service account's key, cannot sign: stream the file instead."""
+    """Whether links can be signed: not by an emulator, nor without a service account's key. Then the file is
+    streamed.
+    """
     return not settings.STORAGE_OPTIONS["gcs"].get("custom_endpoint")
 
 
 def _remove_folder(path: Path) -> None:
-    """Somebody else may be removing the same: what they took is no error, and no reason to leave the rest."""
+    """Remove a folder. Another process may be removing it too, so missing entries are not an error."""
     while path.exists():
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
 
 
 def _remove_empty_folders(log: Path) -> None:
-    """The log's folder and its run's, unless they hold something."""
+    """Remove the log's folder and its run's, if they are empty."""
     for folder in (log, log.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
@@ -130,7 +137,7 @@ def _remove_objects(folder: str) -> None:
 
 
 def _write_file(path: Path, content: bytes) -> None:
-    """Whole or not at all: a reader never sees half a part."""
+    """Write the file atomically: a reader never sees half a part."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.new")
     draft.write_bytes(content)

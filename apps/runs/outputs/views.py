@@ -1,4 +1,4 @@
-"""Files a run published: the list, and their downloads."""
+"""The files that a run published: the list, and downloads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OutputListView(OrgView):
     @operation(
         "runs_outputs_list",
         tag="runs",
-        summary="Files the run published into Drover's storage",
+        summary="List the files that the run published to Drover's storage",
         answer=OutputListSerializer,
         errors=(404,),
         example={
@@ -47,7 +47,7 @@ class OutputListView(OrgView):
 
 
 class AnyRenderer(JSONRenderer):
-    """Whatever the client accepts: a file is what it is. Problems stay JSON."""
+    """Accepts any media type, because a file has its own. Problems are still JSON."""
 
     media_type = "*/*"
     format = "file"
@@ -62,7 +62,7 @@ class OutputView(OrgView):
         summary="Download one file",
         answer=OpenApiTypes.BINARY,
         media_type="application/octet-stream",
-        also={302: "The file is at a link of the object store that works for a few minutes."},
+        also={302: "Redirect to a short-lived download link of the object store."},
         errors=(404,),
         parameters=[
             OpenApiParameter("name", str, OpenApiParameter.PATH),
@@ -70,7 +70,7 @@ class OutputView(OrgView):
         ],
     )
     def get(self, request: Request, pk: UUID, name: str) -> Slowly:
-        """The file as an attachment, or a redirect to a link of the object store that works for a few minutes."""
+        """Return the file as an attachment, or a redirect to a short-lived download link of the object store."""
         wanted = query_of(DownloadQuery, request)
         question = files.download(
             org=self.org, by=self.principal, run_id=pk, name=name, link=wanted["redirect"]
@@ -79,7 +79,7 @@ class OutputView(OrgView):
 
 
 def _answer(found: Download) -> Response:
-    """A redirect to a link, or the open file as an attachment."""
+    """Return a redirect to a link, or the open file as an attachment."""
     if found.file is None:
         return cast(Response, HttpResponseRedirect(found.url or ""))
     answer = FileResponse(

@@ -1,4 +1,4 @@
-"""Where a pipeline's stream is, and moving it: what the engine remembers, guarded against running runs."""
+"""Show and change the position of a pipeline's stream: the engine's state, protected against running runs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ UNFINISHED = frozenset({"started", "running"})
 
 
 def shown(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Each stream's position; none before the first run. Raises NotFound."""
+    """Return each stream's position; none before the first run. Raises NotFound."""
     readable(org=org, by=by, pipeline_id=pipeline_id)
     return {"streams": _streams(org.pk, pipeline_id)}
 
 
 def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
-    """What an unfinished sync has committed so far; None when there is none, or it cannot be asked now."""
+    """Return what an unfinished sync has committed so far; None if there is none, or it cannot be read now."""
     try:
         found = state.read_state(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     except psycopg.OperationalError as error:
@@ -51,7 +51,7 @@ def checkpointed(org_id: UUID, pipeline_id: UUID) -> Progress | None:
 
 
 def put(*, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any]) -> dict[str, Any]:
-    """Let the next incremental sync continue from `position`. Answers what `shown` does now.
+    """Let the next incremental sync continue from `position`. Returns the new result of `shown`.
 
     Raises RunInProgress, and NoPosition before the first finished sync.
     """
@@ -67,7 +67,7 @@ def put(*, org: Org, by: Principal, pipeline_id: UUID, position: dict[str, Any])
 
 
 def reset(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
-    """Let the next run read everything again. Answers what `shown` does now. Raises RunInProgress."""
+    """Let the next run read everything again. Returns the new result of `shown`. Raises RunInProgress."""
     with transaction.atomic():
         pipeline = _movable(org, by, pipeline_id)
         state.reset(settings.ENGINE_DATABASE_URL, stream_key(org.pk, pipeline_id))
@@ -76,7 +76,7 @@ def reset(*, org: Org, by: Principal, pipeline_id: UUID) -> dict[str, Any]:
 
 
 def _movable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
-    """The pipeline, locked: a run of it cannot start before the position has changed. Raises RunInProgress."""
+    """Lock and return the pipeline, so that none of its runs can start before the change. Raises RunInProgress."""
     pipeline = visibility.pipeline_for(
         Permission.STATE_EDIT, org=org, by=by, pipeline_id=pipeline_id, lock=True
     )

@@ -40,7 +40,7 @@ class StateView(OrgView):
     @operation(
         "pipelines_state_get",
         tag="runs",
-        summary="Where the pipeline's stream is",
+        summary="Show the position of the pipeline's stream",
         answer=PipelineStateSerializer,
         errors=(404,),
         example=EXAMPLE,

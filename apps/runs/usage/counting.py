@@ -1,4 +1,4 @@
-"""What an org used this month, and its limits: a warning at 80 %, a stop at 100 %."""
+"""An org's usage this month, and its limits: a warning at 80%, a stop at 100%."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MONTHS = 24
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One thing that is counted. `limit` None: as much as one likes."""
+    """One counted quantity. `limit` None means unlimited."""
 
     name: str
     used: int
@@ -30,7 +30,7 @@ class Measure:
 
     @property
     def state(self) -> str:
-        """ok, warning from 80 % on, or reached."""
+        """ok, warning (from 80% on), or reached."""
         if self.limit is None:
             return "ok"
         if self.used >= self.limit:
@@ -43,7 +43,7 @@ def this_month() -> date:
 
 
 def measures(org: Org) -> list[Measure]:
-    """Everything that has a limit. Four queries."""
+    """Return everything that has a limit. Four queries."""
     month = of_month(org.pk)
     running = Run.objects.for_org(org).filter(status=Status.RUNNING).count()
     pipelines = Pipeline.objects.for_org(org).count()
@@ -58,19 +58,19 @@ def measures(org: Org) -> list[Measure]:
 
 
 def of_month(org_id: UUID) -> Usage:
-    """This month's row, or an empty one that is not saved."""
+    """Return this month's row, or an unsaved empty one."""
     found = Usage.objects.for_org(org_id).filter(month=this_month()).first()
     return found or Usage(org_id=org_id, month=this_month())
 
 
 def months(org: Org) -> list[Mapping[str, Any]]:
-    """What was used in each of the last months, the newest first."""
+    """Return the usage of each of the last months, newest first."""
     rows = Usage.objects.for_org(org).order_by("-month")[:MONTHS]
     return list(rows.values("month", "rows", "bytes", "runs"))
 
 
 def over(org: Org) -> Measure | None:
-    """The monthly limit that is reached, if one is."""
+    """Return the monthly limit that is reached, or None."""
     if org.max_rows_month is None and org.max_bytes_month is None:
         return None
     month = of_month(org.pk)
@@ -84,13 +84,13 @@ def over(org: Org) -> Measure | None:
 
 
 def require_room(org: Org) -> None:
-    """Raise LimitReached when nothing more may be moved this month."""
+    """Raise LimitReached if no more records may be moved this month."""
     if (measure := over(org)) is not None and measure.limit is not None:
         raise LimitReached(WORDS[measure.name], measure.limit)
 
 
 def stopped(measure: Measure) -> Failed:
-    """How a run ends that would go beyond a limit."""
+    """Return the failure of a run that would exceed a limit."""
     return Failed(
         FailureClass.CONFIGURATION,
         f"The organization's limit of {measure.limit:,} {WORDS[measure.name]} is reached.",
@@ -102,4 +102,4 @@ def stopped(measure: Measure) -> Failed:
     )
 
 
-WORDS = {"rows_month": "rows a month", "bytes_month": "bytes a month"}
+WORDS = {"rows_month": "rows per month", "bytes_month": "bytes per month"}

@@ -1,4 +1,4 @@
-"""What an org used, and its limits."""
+"""An org's usage and limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UsageView(OrgView):
     @operation(
         "usage_get",
         tag="usage",
-        summary="What was used, month by month, how far the limits are, and what is kept",
+        summary="Show usage per month, limits, and stored data",
         answer=UsageSerializer,
         example=EXAMPLE,
     )
@@ -48,7 +48,7 @@ class UsageExportView(OrgView):
     @operation(
         "usage_export",
         tag="usage",
-        summary="What was used, month by month, as CSV",
+        summary="Export usage per month as CSV",
         answer=str,
         media_type="text/csv",
         example="month,rows,bytes,runs",

@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Where an identity provider sends people back to
-         * @description Where an identity provider sends people back to.
+         * Callback URL of identity providers
+         * @description Callback URL of identity providers.
          */
         get: operations["auth_provider_callback"];
         put?: never;
@@ -32,8 +32,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Go to an identity provider, in a browser
-         * @description `sso` with `org` goes to that organization's own issuer. What goes wrong is told at /login?problem=.
+         * Redirect the browser to an identity provider
+         * @description `sso` with `org` redirects to that organization's own issuer. Errors are shown at /login?problem=.
          */
         get: operations["auth_provider_start"];
         put?: never;
@@ -54,8 +54,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask to use another address: a link is mailed there, and nothing changes before it is followed
-         * @description Ask to use another address: a link is mailed there, and nothing changes before it is followed.
+         * Change your address: a link is mailed to the new one, and nothing changes before it is opened
+         * @description Change your address: a link is mailed to the new one, and nothing changes before it is opened.
          */
         post: operations["auth_email_change"];
         delete?: never;
@@ -74,8 +74,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Mail the link that confirms one's own address again
-         * @description Mail the link that confirms one's own address again.
+         * Resend the mail that verifies your address
+         * @description Resend the mail that verifies your address.
          */
         post: operations["auth_email_send"];
         delete?: never;
@@ -94,8 +94,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm an address with a mailed link
-         * @description A new address takes the place of the old one with this, and every session ends.
+         * Verify an address with a mailed link
+         * @description A new address replaces the old one, and every session ends.
          */
         post: operations["auth_email_verify"];
         delete?: never;
@@ -112,8 +112,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Which second factors one has set up
-         * @description Which second factors one has set up.
+         * List your second factors
+         * @description List your second factors.
          */
         get: operations["auth_factors_get"];
         put?: never;
@@ -134,8 +134,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What the browser needs to make a passkey
-         * @description What the browser needs to make a passkey.
+         * Get the browser's options for creating a passkey
+         * @description Get the browser's options for creating a passkey.
          */
         post: operations["auth_passkeys_begin"];
         delete?: never;
@@ -154,8 +154,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Forget a passkey; every other session ends
-         * @description Forget a passkey; every other session ends.
+         * Remove a passkey; every other session ends
+         * @description Remove a passkey; every other session ends.
          */
         post: operations["auth_passkeys_remove"];
         delete?: never;
@@ -174,8 +174,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Keep the passkey the browser made; every other session ends
-         * @description Keep the passkey the browser made; every other session ends.
+         * Save the passkey that the browser created; every other session ends
+         * @description Save the passkey that the browser created; every other session ends.
          */
         post: operations["auth_passkeys_confirm"];
         delete?: never;
@@ -194,8 +194,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Fresh recovery codes in place of the old ones
-         * @description Fresh recovery codes in place of the old ones.
+         * Replace the recovery codes
+         * @description Replace the recovery codes.
          */
         post: operations["auth_recovery_codes_renew"];
         delete?: never;
@@ -214,8 +214,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show a code to a session that was begun without one
-         * @description Show a code to a session that was begun without one.
+         * Verify a code in a session that began without a second factor
+         * @description Verify a code in a session that began without a second factor.
          */
         post: operations["auth_factors_show"];
         delete?: never;
@@ -234,8 +234,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show a passkey to a session that was begun without one
-         * @description Begin with `auth_passkey_begin`.
+         * Verify a passkey in a session that began without a second factor
+         * @description Start with `auth_passkey_begin`.
          */
         post: operations["auth_factors_show_passkey"];
         delete?: never;
@@ -254,8 +254,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A new secret for an authenticator app; nothing changes before its first code
-         * @description A new secret for an authenticator app; nothing changes before its first code.
+         * Get a new secret for an authenticator app; it takes effect with its first code
+         * @description Get a new secret for an authenticator app; it takes effect with its first code.
          */
         post: operations["auth_totp_begin"];
         delete?: never;
@@ -274,8 +274,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show the first code; every other session ends
-         * @description Show the first code; every other session ends.
+         * Confirm the authenticator app with its first code; every other session ends
+         * @description Confirm the authenticator app with its first code; every other session ends.
          */
         post: operations["auth_totp_confirm"];
         delete?: never;
@@ -294,8 +294,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Use codes of the authenticator app no longer; every other session ends
-         * @description Use codes of the authenticator app no longer; every other session ends.
+         * Remove the authenticator app; every other session ends
+         * @description Remove the authenticator app; every other session ends.
          */
         post: operations["auth_totp_remove"];
         delete?: never;
@@ -312,8 +312,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The providers that vouch for one's account
-         * @description The providers that vouch for one's account.
+         * List the providers linked to your account
+         * @description List the providers linked to your account.
          */
         get: operations["auth_links_list"];
         put?: never;
@@ -334,8 +334,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Where to go so that a provider vouches for one's account from then on
-         * @description Where to go so that a provider vouches for one's account from then on.
+         * Start linking a provider to your account
+         * @description Start linking a provider to your account.
          */
         post: operations["auth_links_add"];
         delete?: never;
@@ -354,8 +354,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A provider vouches no longer
-         * @description A provider vouches no longer.
+         * Unlink a provider
+         * @description Unlink a provider.
          */
         post: operations["auth_links_remove"];
         delete?: never;
@@ -394,8 +394,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Show the second factor after a provider has vouched
-         * @description Show the second factor after a provider has vouched.
+         * Complete a provider login with the second factor
+         * @description Complete a provider login with the second factor.
          */
         post: operations["auth_login_continue"];
         delete?: never;
@@ -432,8 +432,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who this credential is, and where
-         * @description Who this credential is, and where.
+         * Show the user, organization and permissions of this credential
+         * @description Show the user, organization and permissions of this credential.
          */
         get: operations["auth_me"];
         put?: never;
@@ -442,8 +442,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change one's own name
-         * @description Change one's own name.
+         * Change your name
+         * @description Change your name.
          */
         patch: operations["auth_me_update"];
         trace?: never;
@@ -458,8 +458,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What the browser needs to show a passkey of this place
-         * @description What the browser needs to show a passkey of this place.
+         * Get the browser's options for logging in with a passkey
+         * @description Get the browser's options for logging in with a passkey.
          */
         post: operations["auth_passkey_begin"];
         delete?: never;
@@ -478,8 +478,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Log in with a passkey, which is both factors at once
-         * @description Log in with a passkey, which is both factors at once.
+         * Log in with a passkey, which counts as both factors
+         * @description Log in with a passkey, which counts as both factors.
          */
         post: operations["auth_passkey_login"];
         delete?: never;
@@ -498,8 +498,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change one's own password; every other session ends
-         * @description Change one's own password; every other session ends.
+         * Change your password; every other session ends
+         * @description Change your password; every other session ends.
          */
         post: operations["auth_password_change"];
         delete?: never;
@@ -519,7 +519,7 @@ export interface paths {
         put?: never;
         /**
          * Mail a link that sets a new password, if the address has an account
-         * @description The answer, and the time it takes, are the same whether or not there is such an account.
+         * @description The response, and its timing, are the same whether or not such an account exists.
          */
         post: operations["auth_password_forgot"];
         delete?: never;
@@ -556,8 +556,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The identity providers of this installation
-         * @description The identity providers of this installation.
+         * List the identity providers of this installation
+         * @description List the identity providers of this installation.
          */
         get: operations["auth_providers"];
         put?: never;
@@ -578,8 +578,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A fresh access token for the refresh cookie
-         * @description A fresh access token for the refresh cookie.
+         * Get a new access token with the refresh cookie
+         * @description Get a new access token with the refresh cookie.
          */
         post: operations["auth_refresh"];
         delete?: never;
@@ -598,8 +598,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make an account and an organization, or accept an invitation
-         * @description Make an account and an organization, or accept an invitation.
+         * Register an account and an organization, or accept an invitation
+         * @description Register an account and an organization, or accept an invitation.
          */
         post: operations["auth_register"];
         delete?: never;
@@ -616,8 +616,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Where one is logged in
-         * @description Where one is logged in.
+         * List your sessions
+         * @description List your sessions.
          */
         get: operations["auth_sessions_list"];
         put?: never;
@@ -643,8 +643,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End one of one's own sessions: it stops working at once
-         * @description End one of one's own sessions: it stops working at once.
+         * End one of your sessions at once
+         * @description End one of your sessions at once.
          */
         delete: operations["auth_sessions_end"];
         options?: never;
@@ -662,8 +662,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A single-use pass of 30 s for EventSource, which cannot send headers
-         * @description A single-use pass of 30 s for EventSource, which cannot send headers.
+         * Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers
+         * @description Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers.
          */
         post: operations["auth_stream_ticket"];
         delete?: never;
@@ -682,8 +682,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * An access token of the same session for another organization
-         * @description An access token of the same session for another organization.
+         * Get an access token of the same session for another organization
+         * @description Get an access token of the same session for another organization.
          */
         post: operations["auth_switch"];
         delete?: never;
@@ -700,8 +700,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Every kind of destination
-         * @description Every kind of destination.
+         * List kinds of destinations
+         * @description List kinds of destinations.
          */
         get: operations["catalog_destinations_list"];
         put?: never;
@@ -720,8 +720,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One kind of destination
-         * @description One kind of destination.
+         * Show a kind of destination
+         * @description Show a kind of destination.
          */
         get: operations["catalog_destinations_retrieve"];
         put?: never;
@@ -740,8 +740,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Every kind of source
-         * @description Every kind of source.
+         * List kinds of sources
+         * @description List kinds of sources.
          */
         get: operations["catalog_sources_list"];
         put?: never;
@@ -760,8 +760,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One kind of source
-         * @description One kind of source.
+         * Show a kind of source
+         * @description Show a kind of source.
          */
         get: operations["catalog_sources_retrieve"];
         put?: never;
@@ -780,14 +780,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Saved connectors, without their settings
-         * @description Saved connectors, without their settings.
+         * List saved connectors, without their settings
+         * @description List saved connectors, without their settings.
          */
         get: operations["connectors_list"];
         put?: never;
         /**
-         * Save the settings of a source or destination; its secrets are stored encrypted
-         * @description Save the settings of a source or destination; its secrets are stored encrypted.
+         * Create a connector for a source or destination; its secrets are stored encrypted
+         * @description Create a connector for a source or destination; its secrets are stored encrypted.
          */
         post: operations["connectors_create"];
         delete?: never;
@@ -804,8 +804,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A connector with its settings, secrets masked
-         * @description A connector with its settings, secrets masked.
+         * Show a connector with its settings, secrets masked
+         * @description Show a connector with its settings, secrets masked.
          */
         get: operations["connectors_retrieve"];
         /**
@@ -815,8 +815,8 @@ export interface paths {
         put: operations["connectors_replace"];
         post?: never;
         /**
-         * Delete a connector that no pipeline uses
-         * @description Delete a connector that no pipeline uses.
+         * Delete an unused connector
+         * @description Delete an unused connector.
          */
         delete: operations["connectors_delete"];
         options?: never;
@@ -838,8 +838,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try a saved connector, step by step
-         * @description Try a saved connector, step by step.
+         * Test a saved connector, step by step
+         * @description Test a saved connector, step by step.
          */
         post: operations["connectors_check"];
         delete?: never;
@@ -856,8 +856,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The streams behind a saved source, with their fields
-         * @description The streams behind a saved source, with their fields.
+         * List the streams of a saved source, with their fields
+         * @description List the streams of a saved source, with their fields.
          */
         get: operations["connectors_streams"];
         put?: never;
@@ -878,8 +878,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try settings that are not saved
-         * @description Try settings that are not saved.
+         * Test settings that are not saved
+         * @description Test settings that are not saved.
          */
         post: operations["connectors_check_unsaved"];
         delete?: never;
@@ -896,14 +896,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Sources the org's people wrote, without their code
-         * @description Sources the org's people wrote, without their code.
+         * List custom sources, without their code
+         * @description List custom sources, without their code.
          */
         get: operations["custom_sources_list"];
         put?: never;
         /**
-         * Save a source with its first version; nothing of it runs until it is approved
-         * @description Save a source with its first version; nothing of it runs until it is approved.
+         * Create a custom source with its first version; it cannot run until it is approved
+         * @description Create a custom source with its first version; it cannot run until it is approved.
          */
         post: operations["custom_sources_create"];
         delete?: never;
@@ -920,22 +920,22 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A custom source with its newest version
-         * @description A custom source with its newest version.
+         * Show a custom source with its newest version
+         * @description Show a custom source with its newest version.
          */
         get: operations["custom_sources_retrieve"];
         put?: never;
         post?: never;
         /**
-         * Delete a custom source that nothing uses, with its versions
-         * @description Delete a custom source that nothing uses, with its versions.
+         * Delete an unused custom source with its versions
+         * @description Delete an unused custom source with its versions.
          */
         delete: operations["custom_sources_delete"];
         options?: never;
         head?: never;
         /**
-         * Change a custom source; other code becomes a new version
-         * @description Change a custom source; other code becomes a new version.
+         * Change a custom source; changed code becomes a new version
+         * @description Change a custom source; changed code becomes a new version.
          */
         patch: operations["custom_sources_update"];
         trace?: never;
@@ -948,8 +948,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Versions of a custom source, newest first
-         * @description Versions of a custom source, newest first.
+         * List the versions of a custom source, newest first
+         * @description List the versions of a custom source, newest first.
          */
         get: operations["custom_sources_versions_list"];
         put?: never;
@@ -968,8 +968,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One version with its code
-         * @description One version with its code.
+         * Show a version with its code
+         * @description Show a version with its code.
          */
         get: operations["custom_sources_versions_retrieve"];
         put?: never;
@@ -990,8 +990,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let pipelines run a version, and reach the hosts it names
-         * @description Let pipelines run a version, and reach the hosts it names.
+         * Approve a version for pipelines, with the hosts it names
+         * @description Approve a version for pipelines, with the hosts it names.
          */
         post: operations["custom_sources_versions_approve"];
         delete?: never;
@@ -1008,8 +1008,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a version changed: its code, and what it may reach
-         * @description What a version changed: its code, and what it may reach.
+         * Compare a version with another: its code, and its hosts
+         * @description Compare a version with another: its code, and its hosts.
          */
         get: operations["custom_sources_versions_diff"];
         put?: never;
@@ -1030,8 +1030,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a new version that equals an old one
-         * @description Make a new version that equals an old one.
+         * Restore an old version as a new one
+         * @description Restore an old version as a new one.
          */
         post: operations["custom_sources_versions_restore"];
         delete?: never;
@@ -1048,8 +1048,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Short sources to start from, and what code can import
-         * @description Short sources to start from, and what code can import.
+         * List example sources, and the packages that code can import
+         * @description List example sources, and the packages that code can import.
          */
         get: operations["custom_sources_cookbook"];
         put?: never;
@@ -1070,8 +1070,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Run code in the sandbox for a few real records, with its requests and log
-         * @description Run code in the sandbox for a few real records, with its requests and log.
+         * Preview code in the sandbox: a few real records, its requests and log
+         * @description Preview code in the sandbox: a few real records, its requests and log.
          */
         post: operations["custom_sources_preview"];
         delete?: never;
@@ -1090,8 +1090,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make sources, or new versions of them, of a .py file or a .zip of some
-         * @description Make sources, or new versions of them, of a .py file or a .zip of some.
+         * Create custom sources, or new versions of them, from a .py or .zip file
+         * @description Create custom sources, or new versions of them, from a .py or .zip file.
          */
         post: operations["custom_sources_upload"];
         delete?: never;
@@ -1110,8 +1110,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read what code says of itself, without running any of it
-         * @description Read what code says of itself, without running any of it.
+         * Validate code without running it
+         * @description Validate code without running it.
          */
         post: operations["custom_sources_validate"];
         delete?: never;
@@ -1128,9 +1128,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow the organization: every change of every run's state, as server-sent events
-         * @description `hello` tells the present number to who comes without one; `run` is a run as `GET /runs/{id}` shows
-         *     it, whenever its state changes. Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+         * Follow the organization: all changes of runs' states, as server-sent events
+         * @description `hello` has the current number for a client without one.
+         *
+         *     `run` is a run as in `GET /runs/{id}`, sent whenever its state changes. Reconnect with `Last-Event-ID`:
+         *     no event is lost or sent twice.
          */
         get: operations["events"];
         put?: never;
@@ -1149,8 +1151,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether this process answers
-         * @description Whether this process answers.
+         * Check whether this process is alive
+         * @description Check whether this process is alive.
          */
         get: operations["health_live"];
         put?: never;
@@ -1169,8 +1171,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not
-         * @description Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not.
+         * Check whether this process is ready; with DROVER_METRICS_TOKEN, show what is missing
+         * @description Check whether this process is ready; with DROVER_METRICS_TOKEN, show what is missing.
          */
         get: operations["health_ready"];
         put?: never;
@@ -1191,8 +1193,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What a Git server calls after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket)
-         * @description What a Git server calls after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket).
+         * Receive a Git server's webhook after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket)
+         * @description Receive a Git server's webhook after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket).
          */
         post: operations["repositories_hook"];
         delete?: never;
@@ -1211,8 +1213,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Join the organization that invited one's own address, and get an access token for it
-         * @description Join the organization that invited one's own address, and get an access token for it.
+         * Accept an invitation to your address, and get an access token for the organization
+         * @description Accept an invitation to your address, and get an access token for the organization.
          */
         post: operations["invitations_accept"];
         delete?: never;
@@ -1231,8 +1233,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What an invitation says, to whoever holds its link
-         * @description What an invitation says, to whoever holds its link.
+         * Show an invitation by its link
+         * @description Show an invitation by its link.
          */
         post: operations["invitations_show"];
         delete?: never;
@@ -1249,8 +1251,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Gauges for Prometheus; send DROVER_METRICS_TOKEN as a bearer token
-         * @description Gauges for Prometheus; send DROVER_METRICS_TOKEN as a bearer token.
+         * Get metrics for Prometheus; send DROVER_METRICS_TOKEN as a bearer token
+         * @description Get metrics for Prometheus; send DROVER_METRICS_TOKEN as a bearer token.
          */
         get: operations["metrics"];
         put?: never;
@@ -1269,16 +1271,17 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The organization of this credential
-         * @description The organization of this credential.
+         * Show the organization of this credential
+         * @description Show the organization of this credential.
          */
         get: operations["org_get"];
         put?: never;
         post?: never;
         /**
-         * Have the organization erased after a grace period
-         * @description From now on nothing can be changed or run there; everything can be read and exported. An owner can
-         *     call it off with `org_restore` until the time the answer names.
+         * Schedule the organization for deletion after a grace period
+         * @description From now on nothing can be changed or run there; everything can be read and exported.
+         *
+         *     An owner can cancel this with `org_restore` until the time in the response.
          */
         delete: operations["org_delete"];
         options?: never;
@@ -1298,14 +1301,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One's own keys, or everyone's for who manages keys; never the keys themselves
-         * @description One's own keys, or everyone's for who manages keys; never the keys themselves.
+         * List your keys, or all keys if you may manage keys; never the secrets
+         * @description List your keys, or all keys if you may manage keys; never the secrets.
          */
         get: operations["api_keys_list"];
         put?: never;
         /**
-         * Make a key, at most as strong as oneself; it is shown this once
-         * @description Make a key, at most as strong as oneself; it is shown this once.
+         * Create a key, with at most your own role; it is shown only once
+         * @description Create a key, with at most your own role; it is shown only once.
          */
         post: operations["api_keys_create"];
         delete?: never;
@@ -1325,8 +1328,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Revoke a key: it stops working at once
-         * @description Revoke a key: it stops working at once.
+         * Revoke a key at once
+         * @description Revoke a key at once.
          */
         delete: operations["api_keys_revoke"];
         options?: never;
@@ -1344,8 +1347,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A new key in place of this one, which goes on for `grace_seconds`
-         * @description A new key in place of this one, which goes on for `grace_seconds`.
+         * Rotate a key: the old one keeps working for `grace_seconds`
+         * @description Rotate a key: the old one keeps working for `grace_seconds`.
          */
         post: operations["api_keys_rotate"];
         delete?: never;
@@ -1362,8 +1365,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who did what, with secrets masked
-         * @description Who did what, with secrets masked.
+         * List audit events, with secrets masked
+         * @description List audit events, with secrets masked.
          */
         get: operations["audit_list"];
         put?: never;
@@ -1382,8 +1385,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The trail as a file, the oldest first
-         * @description The trail as a file, the oldest first.
+         * Export the audit log as a file, oldest event first
+         * @description Export the audit log as a file, oldest event first.
          */
         get: operations["audit_export"];
         put?: never;
@@ -1402,14 +1405,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The organization's domains
-         * @description The organization's domains.
+         * List the organization's domains
+         * @description List the organization's domains.
          */
         get: operations["domains_list"];
         put?: never;
         /**
-         * Make a domain
-         * @description Make a domain.
+         * Create a domain
+         * @description Create a domain.
          */
         post: operations["domains_create"];
         delete?: never;
@@ -1426,15 +1429,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A domain and whose role it raises
-         * @description A domain and whose role it raises.
+         * Show a domain and its domain roles
+         * @description Show a domain and its domain roles.
          */
         get: operations["domains_get"];
         put?: never;
         post?: never;
         /**
-         * Delete a domain; its pipelines and connectors stay, keys limited to it go
-         * @description Delete a domain; its pipelines and connectors stay, keys limited to it go.
+         * Delete a domain; its pipelines and connectors are kept, keys limited to it are deleted
+         * @description Delete a domain; its pipelines and connectors are kept, keys limited to it are deleted.
          */
         delete: operations["domains_delete"];
         options?: never;
@@ -1455,14 +1458,14 @@ export interface paths {
         };
         get?: never;
         /**
-         * Raise a member's role for the objects of this domain
-         * @description Raise a member's role for the objects of this domain.
+         * Grant a member a higher role in this domain
+         * @description Grant a member a higher role in this domain.
          */
         put: operations["domains_members_set"];
         post?: never;
         /**
-         * Take a raised role back
-         * @description Take a raised role back.
+         * Remove a domain role
+         * @description Remove a domain role.
          */
         delete: operations["domains_members_clear"];
         options?: never;
@@ -1478,8 +1481,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Everything of the organization but its secrets, as JSON lines
-         * @description Works until the organization is erased, also while it is suspended.
+         * Export everything of the organization except its secrets, as JSON Lines
+         * @description Available until the organization is erased, even while it is suspended.
          */
         get: operations["org_export"];
         put?: never;
@@ -1498,8 +1501,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The organization's own identity provider
-         * @description The organization's own identity provider.
+         * Show the organization's own identity provider
+         * @description Show the organization's own identity provider.
          */
         get: operations["identity_provider_get"];
         /**
@@ -1509,8 +1512,8 @@ export interface paths {
         put: operations["identity_provider_put"];
         post?: never;
         /**
-         * Have no identity provider of one's own any more
-         * @description Have no identity provider of one's own any more.
+         * Remove the organization's own identity provider
+         * @description Remove the organization's own identity provider.
          */
         delete: operations["identity_provider_remove"];
         options?: never;
@@ -1528,8 +1531,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Whether an issuer answers as it should, in named steps
-         * @description Whether an issuer answers as it should, in named steps.
+         * Check an issuer, in named steps
+         * @description Check an issuer, in named steps.
          */
         post: operations["identity_provider_check"];
         delete?: never;
@@ -1546,8 +1549,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Invitations nobody has accepted yet
-         * @description Invitations nobody has accepted yet.
+         * List pending invitations
+         * @description List pending invitations.
          */
         get: operations["invitations_list"];
         put?: never;
@@ -1592,8 +1595,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Mail a new link, good for the whole time again
-         * @description Mail a new link, good for the whole time again.
+         * Resend an invitation, with a new link and expiry
+         * @description Resend an invitation, with a new link and expiry.
          */
         post: operations["invitations_resend"];
         delete?: never;
@@ -1612,8 +1615,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * End one's own membership
-         * @description End one's own membership.
+         * Leave the organization
+         * @description Leave the organization.
          */
         post: operations["org_leave"];
         delete?: never;
@@ -1630,8 +1633,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who belongs to the organization
-         * @description Who belongs to the organization.
+         * List the members of the organization
+         * @description List the members of the organization.
          */
         get: operations["members_list"];
         put?: never;
@@ -1653,15 +1656,15 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End a membership; access and API keys end at once
-         * @description End a membership; access and API keys end at once.
+         * Remove a member; access and API keys end at once
+         * @description Remove a member; access and API keys end at once.
          */
         delete: operations["members_remove"];
         options?: never;
         head?: never;
         /**
-         * Give a member another role
-         * @description Give a member another role.
+         * Change a member's role
+         * @description Change a member's role.
          */
         patch: operations["members_update"];
         trace?: never;
@@ -1674,8 +1677,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a member may do, and why
-         * @description For objects of a domain, or of none: "why may this member run this pipeline?".
+         * Show a member's permissions, with reasons
+         * @description For objects of a domain, or of objects without one: "why may this member run this pipeline?".
          */
         get: operations["members_access"];
         put?: never;
@@ -1696,8 +1699,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Call the organization's deletion off
-         * @description Call the organization's deletion off.
+         * Cancel the organization's deletion
+         * @description Cancel the organization's deletion.
          */
         post: operations["org_restore"];
         delete?: never;
@@ -1714,8 +1717,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Groups of the directory and the role each gives
-         * @description Groups of the directory and the role each gives.
+         * List the directory's groups and their roles
+         * @description List the directory's groups and their roles.
          */
         get: operations["scim_roles_list"];
         put?: never;
@@ -1735,8 +1738,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Give everyone in a group of the directory a role
-         * @description By a person: a directory's key cannot make its own groups stronger.
+         * Set the role of a directory group
+         * @description Only for users: a directory's key cannot raise the roles of its own groups.
          */
         put: operations["scim_roles_set"];
         post?: never;
@@ -1754,14 +1757,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Members that are programs
-         * @description Members that are programs.
+         * List service accounts
+         * @description List service accounts.
          */
         get: operations["service_accounts_list"];
         put?: never;
         /**
-         * Make a member that is a program, at most as strong as oneself
-         * @description Make a member that is a program, at most as strong as oneself.
+         * Create a service account, with at most your own role
+         * @description Create a service account, with at most your own role.
          */
         post: operations["service_accounts_create"];
         delete?: never;
@@ -1780,8 +1783,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a key of a service account, with its role; it is shown this once
-         * @description Make a key of a service account, with its role; it is shown this once.
+         * Create a key of a service account, with at most its role; it is shown only once
+         * @description Create a key of a service account, with at most its role; it is shown only once.
          */
         post: operations["service_accounts_keys_create"];
         delete?: never;
@@ -1800,8 +1803,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make another member an owner and oneself an admin
-         * @description Make another member an owner and oneself an admin.
+         * Transfer ownership to another member and become an admin
+         * @description Transfer ownership to another member and become an admin.
          */
         post: operations["org_transfer"];
         delete?: never;
@@ -1818,8 +1821,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was used, month by month, how far the limits are, and what is kept
-         * @description What was used, month by month, how far the limits are, and what is kept.
+         * Show usage per month, limits, and stored data
+         * @description Show usage per month, limits, and stored data.
          */
         get: operations["usage_get"];
         put?: never;
@@ -1838,8 +1841,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was used, month by month, as CSV
-         * @description What was used, month by month, as CSV.
+         * Export usage per month as CSV
+         * @description Export usage per month as CSV.
          */
         get: operations["usage_export"];
         put?: never;
@@ -1858,14 +1861,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * E-mail domains the organization has proven, or is about to
-         * @description E-mail domains the organization has proven, or is about to.
+         * List verified e-mail domains, and those not verified yet
+         * @description List verified e-mail domains, and those not verified yet.
          */
         get: operations["verified_domains_list"];
         put?: never;
         /**
-         * Name an e-mail domain; it counts once the TXT record in the answer is published
-         * @description Name an e-mail domain; it counts once the TXT record in the answer is published.
+         * Add an e-mail domain; it must be verified with the TXT record in the response
+         * @description Add an e-mail domain; it must be verified with the TXT record in the response.
          */
         post: operations["verified_domains_add"];
         delete?: never;
@@ -1885,8 +1888,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Speak for the addresses of a domain no longer; members stay members
-         * @description Speak for the addresses of a domain no longer; members stay members.
+         * Remove a verified domain; members stay members
+         * @description Remove a verified domain; members stay members.
          */
         delete: operations["verified_domains_remove"];
         options?: never;
@@ -1904,8 +1907,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Look for the TXT record now
-         * @description Look for the TXT record now.
+         * Check the TXT record now
+         * @description Check the TXT record now.
          */
         post: operations["verified_domains_check"];
         delete?: never;
@@ -1924,8 +1927,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make another organization, and an access token for it
-         * @description Make another organization, and an access token for it.
+         * Create another organization, and get an access token for it
+         * @description Create another organization, and get an access token for it.
          */
         post: operations["organizations_create"];
         delete?: never;
@@ -2158,8 +2161,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Where the pipeline's stream is
-         * @description Where the pipeline's stream is.
+         * Show the position of the pipeline's stream
+         * @description Show the position of the pipeline's stream.
          */
         get: operations["pipelines_state_get"];
         /**
@@ -2264,8 +2267,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a new version that equals an old one, secrets included
-         * @description Make a new version that equals an old one, secrets included.
+         * Restore an old version as a new one, secrets included
+         * @description Restore an old version as a new one, secrets included.
          */
         post: operations["pipelines_versions_restore"];
         delete?: never;
@@ -2322,14 +2325,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Connected Git repositories, and what became of their files
-         * @description Connected Git repositories, and what became of their files.
+         * List connected Git repositories, with the results of their files
+         * @description List connected Git repositories, with the results of their files.
          */
         get: operations["repositories_list"];
         put?: never;
         /**
-         * Connect a folder of a Git repository, and read it
-         * @description Connect a folder of a Git repository, and read it.
+         * Connect a folder of a Git repository, and sync it
+         * @description Connect a folder of a Git repository, and sync it.
          */
         post: operations["repositories_create"];
         delete?: never;
@@ -2346,22 +2349,22 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A connected Git repository
-         * @description A connected Git repository.
+         * Show a connected Git repository
+         * @description Show a connected Git repository.
          */
         get: operations["repositories_retrieve"];
         put?: never;
         post?: never;
         /**
-         * Disconnect a Git repository; its sources stay and can be edited
-         * @description Disconnect a Git repository; its sources stay and can be edited.
+         * Disconnect a Git repository; its sources are kept and can be edited
+         * @description Disconnect a Git repository; its sources are kept and can be edited.
          */
         delete: operations["repositories_delete"];
         options?: never;
         head?: never;
         /**
-         * Change a connected Git repository, and read it again
-         * @description Change a connected Git repository, and read it again.
+         * Change a connected Git repository, and sync it again
+         * @description Change a connected Git repository, and sync it again.
          */
         patch: operations["repositories_update"];
         trace?: never;
@@ -2376,8 +2379,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read a Git repository now
-         * @description Read a Git repository now.
+         * Sync a Git repository now
+         * @description Sync a Git repository now.
          */
         post: operations["repositories_sync"];
         delete?: never;
@@ -2396,8 +2399,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * A new secret for the webhook; the old one stops working
-         * @description A new secret for the webhook; the old one stops working.
+         * Create a new webhook secret; the old one stops working
+         * @description Create a new webhook secret; the old one stops working.
          */
         post: operations["repositories_renew_webhook_secret"];
         delete?: never;
@@ -2414,8 +2417,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Runs, newest first
-         * @description Runs, newest first.
+         * List runs, newest first
+         * @description List runs, newest first.
          */
         get: operations["runs_list"];
         put?: never;
@@ -2434,8 +2437,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A run: state, progress, attempts, failure
-         * @description A run: state, progress, attempts, failure.
+         * Show a run: state, progress, attempts, failure
+         * @description Show a run: state, progress, attempts, failure.
          */
         get: operations["runs_get"];
         put?: never;
@@ -2456,8 +2459,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * End the run within ten seconds
-         * @description End the run within ten seconds.
+         * Cancel the run within ten seconds
+         * @description Cancel the run within ten seconds.
          */
         post: operations["runs_cancel"];
         delete?: never;
@@ -2483,7 +2486,7 @@ export interface paths {
          *     - `log`: first_line and the lines from there on, each with at, level, message and fields
          *     - `end`: the status in which the run ended; nothing follows
          *
-         *     Reconnect with `Last-Event-ID`: nothing is lost and nothing comes twice.
+         *     Reconnect with `Last-Event-ID`: no event is lost or sent twice.
          */
         get: operations["runs_events"];
         put?: never;
@@ -2502,8 +2505,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Log lines from an offset on, also while the run goes on
-         * @description Log lines from an offset on, also while the run goes on.
+         * Read log lines from an offset on, also while the run is running
+         * @description Read log lines from an offset on, also while the run is running.
          */
         get: operations["runs_logs"];
         put?: never;
@@ -2522,8 +2525,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Files the run published into Drover's storage
-         * @description Files the run published into Drover's storage.
+         * List the files that the run published to Drover's storage
+         * @description List the files that the run published to Drover's storage.
          */
         get: operations["runs_outputs_list"];
         put?: never;
@@ -2543,7 +2546,7 @@ export interface paths {
         };
         /**
          * Download one file
-         * @description The file as an attachment, or a redirect to a link of the object store that works for a few minutes.
+         * @description Return the file as an attachment, or a redirect to a short-lived download link of the object store.
          */
         get: operations["runs_outputs_get"];
         put?: never;
@@ -2564,8 +2567,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try a failed or cancelled run again, from its last checkpoint
-         * @description Try a failed or cancelled run again, from its last checkpoint.
+         * Retry a failed or cancelled run from its last checkpoint
+         * @description Retry a failed or cancelled run from its last checkpoint.
          */
         post: operations["runs_retry"];
         delete?: never;
@@ -2604,8 +2607,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Search people and groups together
-         * @description Search people and groups together.
+         * Search users and groups together
+         * @description Search users and groups together.
          */
         post: operations["scim_search"];
         delete?: never;
@@ -2622,14 +2625,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Groups of the directory
-         * @description Groups of the directory.
+         * List groups
+         * @description List groups.
          */
         get: operations["scim_groups_list"];
         put?: never;
         /**
-         * A group of the directory; it gives nothing until an admin gives it a role
-         * @description A group of the directory; it gives nothing until an admin gives it a role.
+         * Create a group; it has no effect until an admin gives it a role
+         * @description Create a group; it has no effect until an admin gives it a role.
          */
         post: operations["scim_groups_create"];
         delete?: never;
@@ -2646,26 +2649,26 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A group of the directory, with its people
-         * @description A group of the directory, with its people.
+         * Show a group with its members
+         * @description Show a group with its members.
          */
         get: operations["scim_groups_get"];
         /**
-         * Everything the directory says of a group
-         * @description Everything the directory says of a group.
+         * Replace a group
+         * @description Replace a group.
          */
         put: operations["scim_groups_replace"];
         post?: never;
         /**
-         * The directory knows the group no longer: what it gave is taken back
-         * @description The directory knows the group no longer: what it gave is taken back.
+         * Delete a group; roles that it granted are removed
+         * @description Delete a group; roles that it granted are removed.
          */
         delete: operations["scim_groups_delete"];
         options?: never;
         head?: never;
         /**
-         * Rename a group, add people to it or take them out
-         * @description Rename a group, add people to it or take them out.
+         * Patch a group: rename it, add or remove members
+         * @description Patch a group: rename it, add or remove members.
          */
         patch: operations["scim_groups_patch"];
         trace?: never;
@@ -2680,8 +2683,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Search the groups of the directory
-         * @description Search the groups of the directory.
+         * Search groups
+         * @description Search groups.
          */
         post: operations["scim_groups_search"];
         delete?: never;
@@ -2698,8 +2701,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Kinds of resources a directory can manage here
-         * @description Kinds of resources a directory can manage here.
+         * List the resource types
+         * @description List the resource types.
          */
         get: operations["scim_resource_types"];
         put?: never;
@@ -2718,8 +2721,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One kind of resources
-         * @description One kind of resources.
+         * Show a resource type
+         * @description Show a resource type.
          */
         get: operations["scim_resource_type"];
         put?: never;
@@ -2738,8 +2741,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Attributes that are kept of users and groups
-         * @description Attributes that are kept of users and groups.
+         * List the schemas of users and groups
+         * @description List the schemas of users and groups.
          */
         get: operations["scim_schemas"];
         put?: never;
@@ -2758,8 +2761,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Attributes of one schema
-         * @description Attributes of one schema.
+         * Show a schema
+         * @description Show a schema.
          */
         get: operations["scim_schema"];
         put?: never;
@@ -2778,8 +2781,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Which parts of SCIM are spoken here
-         * @description Which parts of SCIM are spoken here.
+         * Show the supported SCIM features
+         * @description Show the supported SCIM features.
          */
         get: operations["scim_config"];
         put?: never;
@@ -2798,14 +2801,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * People the directory provisions
-         * @description People the directory provisions.
+         * List users
+         * @description List users.
          */
         get: operations["scim_users_list"];
         put?: never;
         /**
-         * Provision a person: they are invited, and join by mail or single sign-on
-         * @description Provision a person: they are invited, and join by mail or single sign-on.
+         * Create a user, who is invited and joins by mail or single sign-on
+         * @description Create a user, who is invited and joins by mail or single sign-on.
          */
         post: operations["scim_users_create"];
         delete?: never;
@@ -2822,26 +2825,26 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A person the directory provisions
-         * @description A person the directory provisions.
+         * Show a user
+         * @description Show a user.
          */
         get: operations["scim_users_get"];
         /**
-         * Everything the directory says of a person
-         * @description Everything the directory says of a person.
+         * Replace a user
+         * @description Replace a user.
          */
         put: operations["scim_users_replace"];
         post?: never;
         /**
-         * The directory knows the person no longer: they are out at once
-         * @description The directory knows the person no longer: they are out at once.
+         * Delete a user, who loses access at once
+         * @description Delete a user, who loses access at once.
          */
         delete: operations["scim_users_delete"];
         options?: never;
         head?: never;
         /**
-         * Change some of it: active false takes all access at once
-         * @description Change some of it: active false takes all access at once.
+         * Patch a user: active false removes all access at once
+         * @description Patch a user: active false removes all access at once.
          */
         patch: operations["scim_users_patch"];
         trace?: never;
@@ -2856,8 +2859,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Search the people the directory provisions
-         * @description Search the people the directory provisions.
+         * Search users
+         * @description Search users.
          */
         post: operations["scim_users_search"];
         delete?: never;
@@ -2874,8 +2877,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The last 24 hours at one glance, and what runs or waits now
-         * @description The last 24 hours at one glance, and what runs or waits now.
+         * Summarize the last 24 hours, and running and waiting runs
+         * @description Summarize the last 24 hours, and running and waiting runs.
          */
         get: operations["stats_overview"];
         put?: never;
@@ -2907,10 +2910,10 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description The key's second part: which key it is, not the key. */
+            /** @description The key's second part, which identifies it. It is not secret. */
             prefix: string;
             role: components["schemas"]["RoleEnum"];
-            /** @description Empty: all of the role. */
+            /** @description Empty means all permissions of the role. */
             scopes: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id: string | null;
@@ -2926,7 +2929,7 @@ export interface components {
         };
         ApiKeyRowPage: {
             results: components["schemas"]["ApiKeyRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -2940,21 +2943,21 @@ export interface components {
             started_at: string;
             /**
              * Format: date-time
-             * @description When its child process reported in.
+             * @description When its child process started.
              */
             launched_at: string | null;
             /** Format: date-time */
             finished_at: string | null;
-            /** @description By the run when this attempt ended, earlier attempts included. */
+            /** @description Count of the run when this attempt ended, earlier attempts included. */
             records_read: number;
             /** @description Likewise. */
             records_written: number;
             failure: components["schemas"]["Failure"] | null;
-            /** @description The hosts it reached for, and was refused. */
+            /** @description The hosts it tried to connect to, including refused ones. */
             network: components["schemas"]["NetworkPlace"][];
         };
         AuditPerson: {
-            /** @description One of those of actor_kind. */
+            /** @description Kind of the person, one of the values of actor_kind. */
             kind: string;
             /** Format: uuid */
             id: string | null;
@@ -2969,7 +2972,7 @@ export interface components {
             /** Format: uuid */
             actor_id: string | null;
             actor_label: string;
-            /** @description The person for whom a program acted; left out where nobody was. */
+            /** @description The person for whom a program acted; left out if there was none. */
             on_behalf_of?: components["schemas"]["AuditPerson"];
             action: string;
             object_kind: string;
@@ -2984,7 +2987,7 @@ export interface components {
         };
         AuditRowPage: {
             results: components["schemas"]["AuditRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -2996,11 +2999,11 @@ export interface components {
             description: string;
             icon: string;
             docs_url: string;
-            /** @description JSON Schema of the settings; secret fields carry writeOnly. */
+            /** @description JSON Schema of the settings; secret fields are writeOnly. */
             config_schema: unknown;
-            /** @description Where secrets can be, `*` for any name or place. */
+            /** @description Paths of possible secrets, `*` for any name or index. */
             secret_paths: string[];
-            /** @description Empty when they depend on the connection. */
+            /** @description Empty if the streams depend on the connection. */
             streams: components["schemas"]["CatalogueStream"][];
             sync_modes: string[];
             write_modes: string[];
@@ -3033,7 +3036,7 @@ export interface components {
             message: string;
             /**
              * Format: double
-             * @description How long it took, in milliseconds.
+             * @description Duration in milliseconds.
              */
             ms: number;
         };
@@ -3074,7 +3077,7 @@ export interface components {
             };
             secret_names: string[];
             auth_type: string;
-            /** @description What it may reach: host, *.host, host:port, {setting} for that setting's host, * for any. */
+            /** @description Hosts it may connect to: host, *.host, host:port, {setting} for that setting's host, * for any. */
             hosts: string[];
         };
         CodeRequest: {
@@ -3115,7 +3118,7 @@ export interface components {
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
-            /** @description Of the last check. */
+            /** @description Result of the last check. */
             check_ok: boolean | null;
             /** Format: date-time */
             checked_at: string | null;
@@ -3123,7 +3126,7 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Each secret reads {"set": true, "last4": "…"}. */
+            /** @description Each secret is shown as {"set": true, "last4": "…"}. */
             config: {
                 [key: string]: unknown;
             };
@@ -3150,7 +3153,7 @@ export interface components {
             kind: string;
             description: string;
             domain: components["schemas"]["DomainLabel"] | null;
-            /** @description Of the last check. */
+            /** @description Result of the last check. */
             check_ok: boolean | null;
             /** Format: date-time */
             checked_at: string | null;
@@ -3161,14 +3164,14 @@ export interface components {
         };
         ConnectorRowPage: {
             results: components["schemas"]["ConnectorRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
         };
         Cookbook: {
             results: components["schemas"]["CookbookEntry"][];
-            /** @description What can be imported beside the standard library. */
+            /** @description Packages that can be imported, besides the standard library. */
             packages: string[];
         };
         CookbookEntry: {
@@ -3182,21 +3185,21 @@ export interface components {
             name: string;
             slug: string;
             role: components["schemas"]["RoleEnum"];
-            /** @description For objects of no domain, and of domains not listed. */
+            /** @description For objects without a domain, and of domains not listed. */
             permissions: components["schemas"]["PermissionEnum"][];
-            /** @description Where more, or less, is allowed. */
+            /** @description Domains with other permissions. */
             domains: components["schemas"]["DomainPermissions"][];
             /**
              * Format: date-time
-             * @description Nothing changes or runs.
+             * @description Since when the organization is suspended: nothing can be changed or run.
              */
             suspended_at: string | null;
             /**
              * Format: date-time
-             * @description Erased from then on.
+             * @description Time after which the organization is erased.
              */
             deletion_at: string | null;
-            /** @description The organization's rule that keeps this session out; null when it is open. */
+            /** @description The organization's rule that denies this session access; null if access is allowed. */
             closed: components["schemas"]["ClosedEnum"] | components["schemas"]["NullEnum"];
         };
         CustomSourceCreateRequest: {
@@ -3207,7 +3210,7 @@ export interface components {
             /** @default  */
             note?: string;
             /**
-             * @description Let pipelines run it at once, with the hosts it names.
+             * @description Approve it at once, with the hosts it names.
              * @default false
              */
             approve?: boolean;
@@ -3215,14 +3218,14 @@ export interface components {
         CustomSourceDetail: {
             /** Format: uuid */
             id: string;
-            /** @description What connectors and pipelines call it. */
+            /** @description The `kind` of its connectors and pipelines. */
             kind: string;
             name: string;
             description: string;
             origin: components["schemas"]["OriginEnum"];
             /**
              * Format: uuid
-             * @description Where its code comes from, and where alone it can be changed.
+             * @description Where its code comes from. Only there it can be changed.
              */
             repository_id: string | null;
             repository_path: string;
@@ -3237,7 +3240,7 @@ export interface components {
             version: components["schemas"]["CustomSourceVersionDetail"];
         };
         CustomSourceDiff: {
-            /** @description 0 is nothing at all. */
+            /** @description 0 means an empty version. */
             before: number;
             after: number;
             /** @description Unified diff of the code; null when a version has more than 3,000 lines, which are too many to compare. */
@@ -3248,14 +3251,14 @@ export interface components {
         CustomSourceRow: {
             /** Format: uuid */
             id: string;
-            /** @description What connectors and pipelines call it. */
+            /** @description The `kind` of its connectors and pipelines. */
             kind: string;
             name: string;
             description: string;
             origin: components["schemas"]["OriginEnum"];
             /**
              * Format: uuid
-             * @description Where its code comes from, and where alone it can be changed.
+             * @description Where its code comes from. Only there it can be changed.
              */
             repository_id: string | null;
             repository_path: string;
@@ -3269,7 +3272,7 @@ export interface components {
         };
         CustomSourceRowPage: {
             results: components["schemas"]["CustomSourceRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -3306,7 +3309,7 @@ export interface components {
         };
         CustomSourceVersionRowPage: {
             results: components["schemas"]["CustomSourceVersionRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -3316,7 +3319,7 @@ export interface components {
         };
         DomainChecked: {
             ok: boolean;
-            /** @description What was found, and what to do next. */
+            /** @description The result, and the next step. */
             message: string;
             domain: components["schemas"]["VerifiedDomainRow"];
         };
@@ -3328,7 +3331,7 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Whose role is raised here. */
+            /** @description Members with a domain role here. */
             members: components["schemas"]["DomainMember"][];
         };
         DomainLabel: {
@@ -3365,7 +3368,7 @@ export interface components {
         };
         DomainRowPage: {
             results: components["schemas"]["DomainRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -3373,7 +3376,11 @@ export interface components {
         DuplicateRequestRequest: {
             name?: string;
         };
-        /** @description Whoever sits at an open session must show the password; who has none, log in again first. */
+        /**
+         * @description Requires the password, because another person may use an open session.
+         *
+         *     A user without one logs in again first.
+         */
         EmailChangeRequest: {
             /** @default  */
             current_password?: string;
@@ -3387,14 +3394,14 @@ export interface components {
             /** Format: date-time */
             totp_since: string | null;
             passkeys: components["schemas"]["Passkey"][];
-            /** @description How many are left. */
+            /** @description Number of unused recovery codes. */
             recovery_codes: number;
         };
         Failure: {
             class: components["schemas"]["ClassEnum"];
             message: string;
             evidence: string[];
-            /** @description Whether trying again unchanged can help; null for attempts of a release that did not keep it. */
+            /** @description Whether a retry without changes can help; null for attempts of older releases, which did not record it. */
             retryable: boolean | null;
             next_step: string;
         };
@@ -3425,7 +3432,7 @@ export interface components {
             org?: string;
         };
         HookAnswer: {
-            /** @description Whether it concerns the branch, and a sync was asked for. */
+            /** @description Whether the push concerns the branch, so that a sync was requested. */
             sync: boolean;
         };
         Invalidity: {
@@ -3446,7 +3453,7 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description Null: mail is on its way.
+             * @description null until the mail is sent.
              */
             sent_at: string | null;
             /** Format: date-time */
@@ -3454,7 +3461,7 @@ export interface components {
         };
         InvitationRowPage: {
             results: components["schemas"]["InvitationRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -3470,10 +3477,10 @@ export interface components {
         JoinRoleEnum: "viewer" | "member";
         Kept: {
             name: components["schemas"]["KeptNameEnum"];
-            /** @description How long; null: for ever. */
+            /** @description Days kept; null means forever. */
             days: number | null;
             rows: number;
-            /** @description Null: not measured. */
+            /** @description null means not measured. */
             bytes: number | null;
         };
         /** @enum {string} */
@@ -3501,11 +3508,11 @@ export interface components {
             links: components["schemas"]["Link"][];
         };
         Location: {
-            /** @description Send the browser there. */
+            /** @description URL to send the browser to. */
             location: string;
         };
         LogLine: {
-            /** @description Its number, from 0. */
+            /** @description Line number, from 0. */
             line: number;
             /** Format: date-time */
             at: string;
@@ -3518,25 +3525,25 @@ export interface components {
         LogPage: {
             offset: number;
             lines: components["schemas"]["LogLine"][];
-            /** @description Where to read on; null when there is nothing more yet. */
+            /** @description Offset of the next page; null if there are no more lines yet. */
             next_offset: number | null;
-            /** @description Lines written so far. */
+            /** @description Number of lines written so far. */
             total: number;
-            /** @description The run has ended: no line will follow. */
+            /** @description Whether the run has ended, so that no more lines follow. */
             complete: boolean;
-            /** @description Lines before this number were removed for age. */
+            /** @description Lines before this number were removed because they expired. */
             removed: number;
-            /** @description Says so in words; empty when nothing was removed. */
+            /** @description A sentence about removed lines; empty if none were removed. */
             note: string;
         };
         LoginRequest: {
             email: string;
             password: string;
-            /** @description A one-time or recovery code, once `second_factor_needed` was answered. */
+            /** @description A one-time or recovery code, if the response was `second_factor_needed`. */
             mfa_code?: string;
             /**
              * Format: uuid
-             * @description Organization to work in; without it the one joined first.
+             * @description Organization to log in to; by default the one joined first.
              */
             org?: string;
         };
@@ -3544,10 +3551,10 @@ export interface components {
             /** Format: uuid */
             id: string;
             name: string;
-            /** @description The key's second part: which key it is, not the key. */
+            /** @description The key's second part, which identifies it. It is not secret. */
             prefix: string;
             role: components["schemas"]["RoleEnum"];
-            /** @description Empty: all of the role. */
+            /** @description Empty means all permissions of the role. */
             scopes: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id: string | null;
@@ -3572,9 +3579,9 @@ export interface components {
         Measure: {
             name: components["schemas"]["MeasureNameEnum"];
             used: number;
-            /** @description Null: no limit. */
+            /** @description null means no limit. */
             limit: number | null;
-            /** @description `warning` from 80 % on. */
+            /** @description `warning` from 80% of the limit on. */
             state: components["schemas"]["StateEnum"];
         };
         /** @enum {string} */
@@ -3582,7 +3589,7 @@ export interface components {
         Member: {
             /**
              * Format: uuid
-             * @description Of the membership.
+             * @description Id of the membership.
              */
             id: string;
             /** Format: uuid */
@@ -3596,15 +3603,15 @@ export interface components {
             created_at: string;
         };
         MemberAccess: {
-            /** @description Everywhere in the organization. */
+            /** @description Role in the whole organization. */
             role: components["schemas"]["RoleEnum"];
-            /** @description In the domain asked for. */
+            /** @description Role in the requested domain. */
             role_here: components["schemas"]["RoleEnum"];
             permissions: components["schemas"]["AccessRow"][];
         };
         MemberPage: {
             results: components["schemas"]["Member"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -3614,7 +3621,7 @@ export interface components {
         Month: {
             /**
              * Format: date
-             * @description Its first day, UTC.
+             * @description First day of the month, UTC.
              */
             month: string;
             rows: number;
@@ -3630,7 +3637,7 @@ export interface components {
             host: string;
             port: number;
             address: string;
-            /** @description Why no connection was made. */
+            /** @description Why the connection was refused; empty if it was not. */
             refused: string;
             connections: number;
             /** @description Bytes. */
@@ -3641,7 +3648,7 @@ export interface components {
         NewApiKeyRequest: {
             name: string;
             role: components["schemas"]["RoleEnum"];
-            /** @description Empty: all of the role. */
+            /** @description Empty means all permissions of the role. */
             scopes?: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id?: string | null;
@@ -3658,7 +3665,7 @@ export interface components {
         };
         NewServiceAccountKeyRequest: {
             name: string;
-            /** @description Empty: all of the service account's role. */
+            /** @description Empty means all permissions of the service account's role. */
             scopes?: components["schemas"]["PermissionEnum"][];
             /** Format: uuid */
             domain_id?: string | null;
@@ -3678,21 +3685,21 @@ export interface components {
             id: string;
             name: string;
             slug: string;
-            /** @description Runs at once. */
+            /** @description Maximum number of concurrent runs. */
             max_running: number;
-            /** @description Null: no limit. */
+            /** @description null means no limit. */
             max_pipelines: number | null;
-            /** @description Invited ones included. */
+            /** @description Maximum number of members, including invited ones. */
             max_members: number | null;
-            /** @description Rows written a month. */
+            /** @description Maximum rows written per month. */
             max_rows_month: number | null;
-            /** @description Bytes a month. */
+            /** @description Maximum bytes per month. */
             max_bytes_month: number | null;
-            /** @description Null: for ever. */
+            /** @description null means forever. */
             keep_logs_days: number | null;
-            /** @description Of what the organization's stream said. */
+            /** @description Days that events of the organization's stream are kept. */
             keep_events_days: number | null;
-            /** @description Runs whose files are there stay, and each pipeline's newest. */
+            /** @description Runs with existing files are kept, and each pipeline's newest run. */
             keep_runs_days: number | null;
             keep_audit_days: number | null;
             require_second_factor: boolean;
@@ -3733,7 +3740,7 @@ export interface components {
         };
         /** @enum {string} */
         OverlapEnum: "skip" | "queue" | "cancel_other";
-        /** @description Today is the last 24 hours. */
+        /** @description Today means the last 24 hours. */
         Overview: {
             runs: number;
             succeeded: number;
@@ -3741,7 +3748,7 @@ export interface components {
             cancelled: number;
             /**
              * Format: double
-             * @description Succeeded of succeeded and failed; null when there was none.
+             * @description Share of succeeded runs among succeeded and failed ones; null if there were none.
              */
             success_rate: number | null;
             records: number;
@@ -3755,9 +3762,9 @@ export interface components {
             client_secret: components["schemas"]["SecretHint"];
             join_role: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
             enabled: boolean;
-            /** @description Register it at the issuer. */
+            /** @description Callback URL to register at the issuer. */
             callback_url: string;
-            /** @description Leads members to the issuer. */
+            /** @description URL that sends members to the issuer. */
             start_url: string;
             /** Format: date-time */
             updated_at: string;
@@ -3765,9 +3772,9 @@ export interface components {
         OwnProviderChangeRequest: {
             issuer: string;
             client_id: string;
-            /** @description Left out: kept. */
+            /** @description If left out, the stored secret is kept. */
             client_secret?: string;
-            /** @description Of people the issuer knows and nobody invited; null: they stay out. */
+            /** @description Role of users who were not invited; null means that they are denied. */
             join_role?: components["schemas"]["JoinRoleEnum"] | components["schemas"]["NullEnum"];
             /** @default true */
             enabled?: boolean;
@@ -3787,7 +3794,7 @@ export interface components {
             last_used_at: string | null;
         };
         PasskeyBegun: {
-            /** @description Send it back with the browser's answer, within 10 minutes. */
+            /** @description Send it back with the browser's response within 10 minutes. */
             challenge: string;
             /** @description For navigator.credentials, as WebAuthn's JSON. */
             options: {
@@ -3796,19 +3803,19 @@ export interface components {
         };
         PasskeyLoginRequest: {
             challenge: string;
-            /** @description What the browser answered, as WebAuthn's JSON. */
+            /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
                 [key: string]: unknown;
             };
             /**
              * Format: uuid
-             * @description Organization to work in; without it the one joined first.
+             * @description Organization to log in to; by default the one joined first.
              */
             org?: string;
         };
         PasskeyMadeRequest: {
             challenge: string;
-            /** @description What the browser answered, as WebAuthn's JSON. */
+            /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
                 [key: string]: unknown;
             };
@@ -3816,12 +3823,16 @@ export interface components {
         };
         PasskeyShownRequest: {
             challenge: string;
-            /** @description What the browser answered, as WebAuthn's JSON. */
+            /** @description The browser's response, as WebAuthn's JSON. */
             credential: {
                 [key: string]: unknown;
             };
         };
-        /** @description Whoever sits at an open session must show the password; who has none, log in again first. */
+        /**
+         * @description Requires the password, because another person may use an open session.
+         *
+         *     A user without one logs in again first.
+         */
         PasswordChangeRequest: {
             /** @default  */
             current_password?: string;
@@ -3833,7 +3844,7 @@ export interface components {
         };
         PatchedConnectorUpdateRequest: {
             name?: string;
-            /** @description Merged into the present settings (RFC 7396); null removes a field. */
+            /** @description Merged into the current settings (RFC 7396); null removes a field. */
             config?: {
                 [key: string]: unknown;
             };
@@ -3854,7 +3865,7 @@ export interface components {
         };
         PatchedOrganizationChangeRequest: {
             name?: string;
-            /** @description Runs at once. */
+            /** @description Maximum number of concurrent runs. */
             max_running?: number;
             max_pipelines?: number | null;
             max_members?: number | null;
@@ -3862,21 +3873,21 @@ export interface components {
             max_rows_month?: number | null;
             /** Format: int64 */
             max_bytes_month?: number | null;
-            /** @description Days that they are kept; null: for ever. */
+            /** @description Days to keep them; null means forever. */
             keep_logs_days?: number | null;
-            /** @description Days that they are kept; null: for ever. */
+            /** @description Days to keep them; null means forever. */
             keep_events_days?: number | null;
-            /** @description Days that they are kept; null: for ever. */
+            /** @description Days to keep them; null means forever. */
             keep_runs_days?: number | null;
-            /** @description Days that they are kept; null: for ever. */
+            /** @description Days to keep them; null means forever. */
             keep_audit_days?: number | null;
-            /** @description Members without one are asked to set one up before they get in. */
+            /** @description Members without a second factor must set one up before they can work here. */
             require_second_factor?: boolean;
-            /** @description Owners may still log in otherwise, lest a broken issuer lock you out. */
+            /** @description Owners may still log in another way, so that a broken issuer cannot lock you out. */
             require_sso?: boolean;
-            /** @description Whom invitations may go to; empty: anyone. */
+            /** @description Domains that may be invited; empty means any. */
             email_domains?: string[];
-            /** @description Where requests may come from, as CIDR blocks; empty: anywhere. Refused without your own. */
+            /** @description CIDR blocks from which requests are allowed; empty means any. Must include your own address. */
             networks?: string[];
         };
         PatchedPipelineUpdateRequest: {
@@ -3966,13 +3977,13 @@ export interface components {
         PatchedRepositoryUpdateRequest: {
             url?: string;
             branch?: string;
-            /** @description Folder; empty is the root. */
+            /** @description Folder; empty means the root. */
             path?: string;
-            /** @description What goes with the token. */
+            /** @description The user name to send with the token. */
             username?: string;
-            /** @description Reads the repository; needs no more. Another url asks for it again. */
+            /** @description A token with read access to the repository. It is required again when the URL changes. */
             token?: string;
-            /** @description Let pipelines run new versions at once when they reach no new host. */
+            /** @description Approve new versions automatically if they need no new hosts. */
             approves?: boolean;
         };
         PatchedRoleChangeRequest: {
@@ -4175,7 +4186,7 @@ export interface components {
         };
         PipelineRowPage: {
             results: components["schemas"]["PipelineRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -4188,7 +4199,7 @@ export interface components {
             records: {
                 [key: string]: unknown;
             }[];
-            /** @description Records that were read and left out, because a run would reject them: empty ones, for example. */
+            /** @description Number of records that are left out because a run would reject them, such as empty ones. */
             rejected: number;
             columns: components["schemas"]["StreamField"][];
             /** Format: double */
@@ -4273,7 +4284,7 @@ export interface components {
         };
         Profile: {
             user: components["schemas"]["UserSummary"];
-            /** @description Null for someone who belongs to none at present. */
+            /** @description null for a user without organizations. */
             organization: components["schemas"]["CurrentOrganization"] | null;
             organizations: components["schemas"]["OrganizationSummary"][];
         };
@@ -4286,11 +4297,11 @@ export interface components {
             bytes: number;
             /** @description Pages read. */
             iterations: number;
-            /** @description What the source says it holds. */
+            /** @description The number of records in the source, if known. */
             total: number | null;
             /**
              * Format: double
-             * @description Records per second, lately.
+             * @description Current records per second.
              */
             rate: number | null;
             /** Format: double */
@@ -4306,29 +4317,33 @@ export interface components {
             providers: components["schemas"]["Provider"][];
         };
         PutStreamStateRequest: {
-            /** @description What the next incremental sync continues from. */
+            /** @description The position from which the next incremental sync continues. */
             state: {
                 [key: string]: unknown;
             };
         };
         Readiness: {
             ready: boolean;
-            /** @description With DROVER_METRICS_TOKEN as a bearer token only. */
+            /** @description Only with DROVER_METRICS_TOKEN as a bearer token. */
             parts?: components["schemas"]["Part"][];
         };
-        /** @description Whoever sits at an open session must show the password; who has none, log in again first. */
+        /**
+         * @description Requires the password, because another person may use an open session.
+         *
+         *     A user without one logs in again first.
+         */
         ReauthenticationRequest: {
             /** @default  */
             current_password?: string;
         };
         RecoveryCodes: {
-            /** @description Shown this once; empty when there were some. */
+            /** @description Shown only once; empty if there were some already. */
             recovery_codes: string[];
         };
         RefreshRequest: {
             /**
              * Format: uuid
-             * @description Organization to work in; without it the one joined first.
+             * @description Organization to log in to; by default the one joined first.
              */
             org?: string;
         };
@@ -4338,7 +4353,7 @@ export interface components {
             password: string;
             /** @default  */
             name?: string;
-            /** @description Of the new one; left out with an invitation. */
+            /** @description Name of the new organization; left out with an invitation. */
             organization_name?: string;
             /** @description The secret of an invitation's link. */
             invitation?: string;
@@ -4352,9 +4367,9 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /** @description Of the newest sync. */
+            /** @description Results of the newest sync. */
             status: components["schemas"]["SyncStatusEnum"];
-            /** @description Why it failed. */
+            /** @description Why the newest sync failed. */
             message: string;
             /** Format: date-time */
             synced_at: string | null;
@@ -4365,7 +4380,7 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Shown this once. */
+            /** @description Shown only once. */
             webhook_secret: string;
         };
         RepositoryCreateRequest: {
@@ -4376,7 +4391,7 @@ export interface components {
             path?: string;
             /** @default git */
             username?: string;
-            /** @description Reads the repository; needs no more. Another url asks for it again. */
+            /** @description A token with read access to the repository. It is required again when the URL changes. */
             token?: string;
             /** @default false */
             approves?: boolean;
@@ -4390,9 +4405,9 @@ export interface components {
             username: string;
             token: components["schemas"]["TokenHint"];
             approves: boolean;
-            /** @description Of the newest sync. */
+            /** @description Results of the newest sync. */
             status: components["schemas"]["SyncStatusEnum"];
-            /** @description Why it failed. */
+            /** @description Why the newest sync failed. */
             message: string;
             /** Format: date-time */
             synced_at: string | null;
@@ -4406,7 +4421,7 @@ export interface components {
         };
         RepositoryRowPage: {
             results: components["schemas"]["RepositoryRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -4415,7 +4430,7 @@ export interface components {
         RoleEnum: "owner" | "admin" | "member" | "viewer";
         RotationRequest: {
             /**
-             * @description How long the old key goes on.
+             * @description How long the old key keeps working, in seconds.
              * @default 0
              */
             grace_seconds?: number;
@@ -4426,7 +4441,7 @@ export interface components {
             pipeline: components["schemas"]["Named"];
             /** Format: uuid */
             domain_id: string | null;
-            /** @description Of the pipeline's definition. */
+            /** @description Version of the pipeline's definition. */
             version: number;
             status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
@@ -4436,13 +4451,13 @@ export interface components {
             schedule_id: string | null;
             /**
              * Format: date-time
-             * @description The schedule's time this run stands for.
+             * @description The scheduled time for which this run was created.
              */
             slot: string | null;
             attempt: number;
             max_attempts: number;
             waiting_reason: string | null;
-            /** @description Among the organization's waiting runs, from 1. */
+            /** @description Position among the organization's waiting runs, from 1. */
             place_in_line: number | null;
             /** Format: date-time */
             not_before: string | null;
@@ -4458,7 +4473,7 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
-            /** @description Number of its newest event: pass as Last-Event-ID to hear only what follows. */
+            /** @description Number of its newest event: pass it as Last-Event-ID to receive only later events. */
             event_sequence: number;
             log_lines: number;
             attempts: components["schemas"]["Attempt"][];
@@ -4469,7 +4484,7 @@ export interface components {
             pipeline: components["schemas"]["Named"];
             /** Format: uuid */
             domain_id: string | null;
-            /** @description Of the pipeline's definition. */
+            /** @description Version of the pipeline's definition. */
             version: number;
             status: components["schemas"]["RunStatusEnum"];
             trigger: components["schemas"]["TriggerEnum"];
@@ -4479,13 +4494,13 @@ export interface components {
             schedule_id: string | null;
             /**
              * Format: date-time
-             * @description The schedule's time this run stands for.
+             * @description The scheduled time for which this run was created.
              */
             slot: string | null;
             attempt: number;
             max_attempts: number;
             waiting_reason: string | null;
-            /** @description Among the organization's waiting runs, from 1. */
+            /** @description Position among the organization's waiting runs, from 1. */
             place_in_line: number | null;
             /** Format: date-time */
             not_before: string | null;
@@ -4501,13 +4516,13 @@ export interface components {
             duration_seconds: number | null;
             progress: components["schemas"]["Progress"];
             failure: components["schemas"]["Failure"] | null;
-            /** @description Number of its newest event: pass as Last-Event-ID to hear only what follows. */
+            /** @description Number of its newest event: pass it as Last-Event-ID to receive only later events. */
             event_sequence: number;
             log_lines: number;
         };
         RunRowPage: {
             results: components["schemas"]["RunRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -4564,7 +4579,7 @@ export interface components {
         ScimError: {
             schemas: string[];
             status: string;
-            /** @description SCIM's keyword for the error, where it has one. */
+            /** @description SCIM's keyword for the error, if it has one. */
             scimType?: string;
             detail: string;
         };
@@ -4572,7 +4587,7 @@ export interface components {
             schemas: string[];
             displayName?: string;
             externalId?: string;
-            /** @description Each has the id of a user as its value. */
+            /** @description Each value is the id of a user. */
             members?: {
                 [key: string]: unknown;
             }[];
@@ -4588,7 +4603,7 @@ export interface components {
             schemas: string[];
             displayName?: string;
             externalId?: string;
-            /** @description Each has the id of a user as its value. */
+            /** @description Each value is the id of a user. */
             members?: {
                 [key: string]: unknown;
             }[];
@@ -4603,7 +4618,7 @@ export interface components {
             id: string;
             display_name: string;
             people: number;
-            /** @description What the group gives in the organization; null: nothing. */
+            /** @description The role that the group grants in the organization; null means none. */
             role: components["schemas"]["ServiceRoleEnum"] | components["schemas"]["NullEnum"];
         };
         ScimGroups: {
@@ -4617,7 +4632,7 @@ export interface components {
             lastModified?: string;
             location?: string;
         };
-        /** @description One of SCIM's own descriptions. */
+        /** @description One of SCIM's discovery documents. */
         ScimObject: {
             schemas: string[];
             id?: string;
@@ -4633,7 +4648,7 @@ export interface components {
             }[];
         };
         ScimOperationRequest: {
-            /** @description add, replace or remove, in any case. */
+            /** @description add, replace or remove; case-insensitive. */
             op: string;
             path?: string;
             value?: unknown;
@@ -4650,7 +4665,7 @@ export interface components {
         };
         ScimUserInRequest: {
             schemas: string[];
-            /** @description The directory's own name of the person. */
+            /** @description The directory's user name. */
             userName?: string;
             externalId?: string;
             name?: {
@@ -4658,7 +4673,7 @@ export interface components {
             };
             displayName?: string;
             active?: boolean;
-            /** @description The primary one says who is meant when userName is no address. */
+            /** @description The primary one identifies the person if userName is not an address. */
             emails?: {
                 [key: string]: unknown;
             }[];
@@ -4672,7 +4687,7 @@ export interface components {
         };
         ScimUserOut: {
             schemas: string[];
-            /** @description The directory's own name of the person. */
+            /** @description The directory's user name. */
             userName?: string;
             externalId?: string;
             name?: {
@@ -4680,7 +4695,7 @@ export interface components {
             };
             displayName?: string;
             active?: boolean;
-            /** @description The primary one says who is meant when userName is no address. */
+            /** @description The primary one identifies the person if userName is not an address. */
             emails?: {
                 [key: string]: unknown;
             }[];
@@ -4699,12 +4714,12 @@ export interface components {
         SessionRow: {
             /** Format: uuid */
             id: string;
-            /** @description The one that asks. */
+            /** @description Whether this is the session of the request. */
             current: boolean;
             user_agent: string;
-            /** @description Of the last use. */
+            /** @description Address of the last use. */
             ip: string | null;
-            /** @description How the person was recognised: password, google ... */
+            /** @description How the user logged in: password, google ... */
             method: string;
             second_factor: boolean;
             /** Format: date-time */
@@ -4714,7 +4729,7 @@ export interface components {
         };
         SessionRowPage: {
             results: components["schemas"]["SessionRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
@@ -4730,12 +4745,12 @@ export interface components {
             invited_by: string | null;
             /** Format: date-time */
             expires_at: string;
-            /** @description Short name of the organization, when one can accept by its identity provider. */
+            /** @description Slug of the organization, if the invitation can be accepted with its identity provider. */
             single_sign_on: string | null;
         };
         SignedIn: {
             user: components["schemas"]["UserSummary"];
-            /** @description Null for someone who belongs to none at present. */
+            /** @description null for a user without organizations. */
             organization: components["schemas"]["CurrentOrganization"] | null;
             organizations: components["schemas"]["OrganizationSummary"][];
             /** @description Send as Authorization: Bearer. */
@@ -4750,7 +4765,7 @@ export interface components {
         };
         StartRequest: {
             /**
-             * @description Run it although the pipeline is disabled.
+             * @description Run the pipeline even if it is disabled.
              * @default false
              */
             force?: boolean;
@@ -4769,12 +4784,12 @@ export interface components {
             type: string;
             nullable: boolean;
         };
-        /** @description Where the engine is in the pipeline's stream. */
+        /** @description The engine's position in the pipeline's stream. */
         StreamState: {
             stream: string;
             sync_mode: string;
             status: string;
-            /** @description What an incremental sync continues from. */
+            /** @description The position from which an incremental sync continues. */
             state: unknown;
             batches: number;
             written: number;
@@ -4783,7 +4798,7 @@ export interface components {
             updated_at: string;
         };
         StreamTicketAnswer: {
-            /** @description Send as ?ticket= once. */
+            /** @description Send it once, as ?ticket=. */
             ticket: string;
             /** @description Seconds. */
             expires_in: number;
@@ -4840,11 +4855,11 @@ export interface components {
             last4: string;
         };
         TotpBegun: {
-            /** @description Send it back with the first code, within 10 minutes. */
+            /** @description Send it back with the first code within 10 minutes. */
             challenge: string;
             secret: string;
             uri: string;
-            /** @description The address as a QR code. */
+            /** @description The URL as a QR code. */
             qr_svg: string;
         };
         TotpConfirmationRequest: {
@@ -4855,7 +4870,7 @@ export interface components {
         TransferRequest: {
             /**
              * Format: uuid
-             * @description Who becomes an owner; you become an admin.
+             * @description The member who becomes an owner; you become an admin.
              */
             member_id: string;
         };
@@ -4866,7 +4881,7 @@ export interface components {
             records: {
                 [key: string]: unknown;
             }[];
-            /** @description Records that were read and left out, because a run would reject them: empty ones, for example. */
+            /** @description Number of records that are left out because a run would reject them, such as empty ones. */
             rejected: number;
             columns: components["schemas"]["TryColumn"][];
             /** Format: double */
@@ -4874,13 +4889,13 @@ export interface components {
             requests: components["schemas"]["TryCall"][];
             log: components["schemas"]["TryLine"][];
             network: components["schemas"]["NetworkPlace"][];
-            /** @description Level and layers that held it. */
+            /** @description Level and layers of the sandbox. */
             isolation: string;
             failure: components["schemas"]["TryFailure"] | null;
         };
         TryCall: {
             method: string;
-            /** @description Without its query, which may hold secrets. */
+            /** @description Without its query, which may contain secrets. */
             url: string;
             status: number;
             /** Format: double */
@@ -4904,14 +4919,14 @@ export interface components {
             code?: string;
             /**
              * Format: uuid
-             * @description A saved source, instead of code.
+             * @description A saved source to run instead of code.
              */
             id?: string;
-            /** @description Of that source; its newest when left out. */
+            /** @description Version of that source; by default its newest. */
             version?: number;
             /**
              * Format: uuid
-             * @description A saved connector of that source, for its settings.
+             * @description A saved connector of that source whose settings are used.
              */
             connector_id?: string;
             stream: string;
@@ -4925,12 +4940,12 @@ export interface components {
             results: components["schemas"]["FileOutcome"][];
         };
         UploadRequestRequest: {
-            /** @description Ends with .py or .zip. */
+            /** @description File name, ending with .py or .zip. */
             filename: string;
-            /** @description Its bytes, as base64. */
+            /** @description The content of the file as base64. */
             content: string;
             /**
-             * @description Let pipelines run them at once, with the hosts they name.
+             * @description Approve the sources at once, with the hosts they name.
              * @default false
              */
             approve?: boolean;
@@ -4946,13 +4961,13 @@ export interface components {
             /** Format: email */
             email: string;
             name: string;
-            /** @description Null for whoever may not touch the account. */
+            /** @description null if this credential may not manage the account. */
             email_verified: boolean | null;
-            /** @description Null for whoever may not touch the account. */
+            /** @description null if this credential may not manage the account. */
             has_password: boolean | null;
-            /** @description One organization's identity provider began this session: it is good there only. */
+            /** @description Whether the session began with an organization's identity provider, and is limited to that organization. */
             limited: boolean;
-            /** @description Whether this session showed one. */
+            /** @description Whether this session has verified a second factor. */
             second_factor: boolean;
         };
         ValidateAnswer: {
@@ -4966,23 +4981,23 @@ export interface components {
             /** Format: uuid */
             id: string;
             domain: string;
-            /** @description Where to publish the TXT record. */
+            /** @description Name at which to publish the TXT record. */
             record_name: string;
-            /** @description What to publish there. */
+            /** @description Value of the TXT record. */
             record_value: string;
             /**
              * Format: date-time
-             * @description Null: not proven.
+             * @description null while not verified.
              */
             verified_at: string | null;
             /**
              * Format: date-time
-             * @description The record is gone: after three days the domain is lost.
+             * @description Since when the record is missing: after three days the verification is lost.
              */
             missing_since: string | null;
             /**
              * Format: date-time
-             * @description Its name servers give no answer: after two weeks the domain is lost.
+             * @description Since when its name servers do not respond: after two weeks the verification is lost.
              */
             unanswered_since: string | null;
             /** Format: date-time */
@@ -5060,13 +5075,13 @@ export interface components {
         };
         VersionRowPage: {
             results: components["schemas"]["VersionRow"][];
-            /** @description Pass as ?cursor= for the next page. */
+            /** @description Pass it as ?cursor= to get the next page. */
             next: string | null;
             previous: string | null;
             count: number;
         };
         WebhookSecret: {
-            /** @description Shown this once. */
+            /** @description Shown only once. */
             webhook_secret: string;
         };
     };
@@ -5089,7 +5104,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Where an identity provider sends people back to */
+            /** @description Callback URL of identity providers */
             302: {
                 headers: {
                     [name: string]: unknown;
@@ -5139,7 +5154,7 @@ export interface operations {
             query?: {
                 /** @description Secret of an invitation's link. */
                 invitation?: string;
-                /** @description Path of the page to come back to. */
+                /** @description Path of the page to return to. */
                 next?: string;
                 /** @description The organization's slug, for `sso`. */
                 org?: string;
@@ -5152,7 +5167,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Go to an identity provider, in a browser */
+            /** @description Redirect the browser to an identity provider */
             302: {
                 headers: {
                     [name: string]: unknown;
@@ -5210,7 +5225,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Ask to use another address: a link is mailed there, and nothing changes before it is followed */
+            /** @description Change your address: a link is mailed to the new one, and nothing changes before it is opened */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5309,7 +5324,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Mail the link that confirms one's own address again */
+            /** @description Resend the mail that verifies your address */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5376,7 +5391,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Confirm an address with a mailed link */
+            /** @description Verify an address with a mailed link */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5475,7 +5490,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Which second factors one has set up */
+            /** @description List your second factors */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5544,7 +5559,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What the browser needs to make a passkey */
+            /** @description Get the browser's options for creating a passkey */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5660,7 +5675,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Forget a passkey; every other session ends */
+            /** @description Remove a passkey; every other session ends */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5772,7 +5787,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Keep the passkey the browser made; every other session ends */
+            /** @description Save the passkey that the browser created; every other session ends */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5886,7 +5901,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Fresh recovery codes in place of the old ones */
+            /** @description Replace the recovery codes */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6000,7 +6015,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Show a code to a session that was begun without one */
+            /** @description Verify a code in a session that began without a second factor */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6103,7 +6118,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Show a passkey to a session that was begun without one */
+            /** @description Verify a passkey in a session that began without a second factor */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6206,7 +6221,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A new secret for an authenticator app; nothing changes before its first code */
+            /** @description Get a new secret for an authenticator app; it takes effect with its first code */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6311,7 +6326,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Show the first code; every other session ends */
+            /** @description Confirm the authenticator app with its first code; every other session ends */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6425,7 +6440,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Use codes of the authenticator app no longer; every other session ends */
+            /** @description Remove the authenticator app; every other session ends */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6524,7 +6539,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The providers that vouch for one's account */
+            /** @description List the providers linked to your account */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6595,7 +6610,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Where to go so that a provider vouches for one's account from then on */
+            /** @description Start linking a provider to your account */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6711,7 +6726,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A provider vouches no longer */
+            /** @description Unlink a provider */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -6946,7 +6961,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Show the second factor after a provider has vouched */
+            /** @description Complete a provider login with the second factor */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7051,7 +7066,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Always `drover`: a form of another site cannot send it. */
+                /** @description Always `drover`: a form on another site cannot send it. */
                 "X-Requested-With": "drover";
             };
             path?: never;
@@ -7113,7 +7128,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who this credential is, and where */
+            /** @description Show the user, organization and permissions of this credential */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7182,7 +7197,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change one's own name */
+            /** @description Change your name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7283,7 +7298,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the browser needs to show a passkey of this place */
+            /** @description Get the browser's options for logging in with a passkey */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7343,7 +7358,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Log in with a passkey, which is both factors at once */
+            /** @description Log in with a passkey, which counts as both factors */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7457,7 +7472,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change one's own password; every other session ends */
+            /** @description Change your password; every other session ends */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7753,7 +7768,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The identity providers of this installation */
+            /** @description List the identity providers of this installation */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7795,7 +7810,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description Always `drover`: a form of another site cannot send it. */
+                /** @description Always `drover`: a form on another site cannot send it. */
                 "X-Requested-With": "drover";
             };
             path?: never;
@@ -7807,7 +7822,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A fresh access token for the refresh cookie */
+            /** @description Get a new access token with the refresh cookie */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7921,7 +7936,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make an account and an organization, or accept an invitation */
+            /** @description Register an account and an organization, or accept an invitation */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -7930,7 +7945,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignedIn"];
                 };
             };
-            /** @description Confirm the address first: mail is on its way, whether or not it had an account */
+            /** @description The address must be verified first: a mail is sent, whether or not it has an account */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -8041,9 +8056,9 @@ export interface operations {
     auth_sessions_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "recent";
             };
@@ -8053,7 +8068,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Where one is logged in */
+            /** @description List your sessions */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8112,7 +8127,7 @@ export interface operations {
     auth_sessions_end_all: {
         parameters: {
             query?: {
-                /** @description End the one that asks too. */
+                /** @description Whether to end the session of the request too. */
                 current?: boolean;
             };
             header?: never;
@@ -8186,7 +8201,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description End one of one's own sessions: it stops working at once */
+            /** @description End one of your sessions at once */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -8253,7 +8268,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8261,7 +8276,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A single-use pass of 30 s for EventSource, which cannot send headers */
+            /** @description Create a single-use ticket, valid for 30 s, for EventSource, which cannot send headers */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8339,7 +8354,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description An access token of the same session for another organization */
+            /** @description Get an access token of the same session for another organization */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8449,7 +8464,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every kind of destination */
+            /** @description List kinds of destinations */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8458,7 +8473,7 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogueList"];
                 };
             };
-            /** @description What If-None-Match names is still what there is. */
+            /** @description The content still has the ETag of If-None-Match. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -8523,7 +8538,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One kind of destination */
+            /** @description Show a kind of destination */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8532,7 +8547,7 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogueKind"];
                 };
             };
-            /** @description What If-None-Match names is still what there is. */
+            /** @description The content still has the ETag of If-None-Match. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -8604,7 +8619,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every kind of source */
+            /** @description List kinds of sources */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8613,7 +8628,7 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogueList"];
                 };
             };
-            /** @description What If-None-Match names is still what there is. */
+            /** @description The content still has the ETag of If-None-Match. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -8678,7 +8693,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One kind of source */
+            /** @description Show a kind of source */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8687,7 +8702,7 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogueKind"];
                 };
             };
-            /** @description What If-None-Match names is still what there is. */
+            /** @description The content still has the ETag of If-None-Match. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -8753,11 +8768,11 @@ export interface operations {
     connectors_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
                 domain?: string;
                 kind?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "name" | "updated";
                 q?: string;
@@ -8769,7 +8784,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Saved connectors, without their settings */
+            /** @description List saved connectors, without their settings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8829,7 +8844,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -8841,7 +8856,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Save the settings of a source or destination; its secrets are stored encrypted */
+            /** @description Create a connector for a source or destination; its secrets are stored encrypted */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8953,7 +8968,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A connector with its settings, secrets masked */
+            /** @description Show a connector with its settings, secrets masked */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9022,7 +9037,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9159,7 +9174,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9169,7 +9184,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Delete a connector that no pipeline uses */
+            /** @description Delete an unused connector */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -9254,7 +9269,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9391,7 +9406,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9401,7 +9416,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Try a saved connector, step by step */
+            /** @description Test a saved connector, step by step */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9513,7 +9528,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The streams behind a saved source, with their fields */
+            /** @description List the streams of a saved source, with their fields */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9591,7 +9606,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9603,7 +9618,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Try settings that are not saved */
+            /** @description Test settings that are not saved */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9699,9 +9714,9 @@ export interface operations {
         parameters: {
             query?: {
                 archived?: boolean;
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "name" | "updated";
                 q?: string;
@@ -9712,7 +9727,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Sources the org's people wrote, without their code */
+            /** @description List custom sources, without their code */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9772,7 +9787,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -9784,7 +9799,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Save a source with its first version; nothing of it runs until it is approved */
+            /** @description Create a custom source with its first version; it cannot run until it is approved */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -9896,7 +9911,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A custom source with its newest version */
+            /** @description Show a custom source with its newest version */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9965,7 +9980,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -9975,7 +9990,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Delete a custom source that nothing uses, with its versions */
+            /** @description Delete an unused custom source with its versions */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -10060,7 +10075,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10074,7 +10089,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change a custom source; other code becomes a new version */
+            /** @description Change a custom source; changed code becomes a new version */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10196,9 +10211,9 @@ export interface operations {
     custom_sources_versions_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest";
             };
@@ -10210,7 +10225,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Versions of a custom source, newest first */
+            /** @description List the versions of a custom source, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10287,7 +10302,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One version with its code */
+            /** @description Show a version with its code */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10356,9 +10371,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10369,7 +10384,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Let pipelines run a version, and reach the hosts it names */
+            /** @description Approve a version for pipelines, with the hosts it names */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10482,7 +10497,7 @@ export interface operations {
     custom_sources_versions_diff: {
         parameters: {
             query?: {
-                /** @description Another version; the one before when left out. */
+                /** @description The version to compare with; by default the previous one. */
                 against?: number;
             };
             header?: never;
@@ -10494,7 +10509,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a version changed: its code, and what it may reach */
+            /** @description Compare a version with another: its code, and its hosts */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10563,9 +10578,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -10576,7 +10591,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Make a new version that equals an old one */
+            /** @description Restore an old version as a new one */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10704,7 +10719,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Short sources to start from, and what code can import */
+            /** @description List example sources, and the packages that code can import */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10764,7 +10779,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -10776,7 +10791,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Run code in the sandbox for a few real records, with its requests and log */
+            /** @description Preview code in the sandbox: a few real records, its requests and log */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10881,7 +10896,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -10893,7 +10908,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make sources, or new versions of them, of a .py file or a .zip of some */
+            /** @description Create custom sources, or new versions of them, from a .py or .zip file */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10989,7 +11004,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -11001,7 +11016,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Read what code says of itself, without running any of it */
+            /** @description Validate code without running it */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11096,13 +11111,13 @@ export interface operations {
     events: {
         parameters: {
             query?: {
-                /** @description The same, for clients that cannot send headers. */
+                /** @description Like Last-Event-ID, for clients that cannot send headers. */
                 last_event_id?: number;
-                /** @description A stream ticket, in place of Authorization. */
+                /** @description A stream ticket, instead of Authorization. */
                 ticket?: string;
             };
             header?: {
-                /** @description Number of the last event seen; what follows it comes first. */
+                /** @description Number of the last received event; the stream continues after it. */
                 "Last-Event-ID"?: number;
             };
             path?: never;
@@ -11110,7 +11125,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Follow the organization: every change of every run's state, as server-sent events */
+            /** @description Follow the organization: all changes of runs' states, as server-sent events */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11175,7 +11190,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Whether this process answers */
+            /** @description Check whether this process is alive */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11222,7 +11237,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Whether everything this process needs is there; with DROVER_METRICS_TOKEN, what is not */
+            /** @description Check whether this process is ready; with DROVER_METRICS_TOKEN, show what is missing */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11272,7 +11287,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a Git server calls after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket) */
+            /** @description Receive a Git server's webhook after a push (GitHub, GitLab, Gitea, Forgejo, Bitbucket) */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -11341,7 +11356,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Join the organization that invited one's own address, and get an access token for it */
+            /** @description Accept an invitation to your address, and get an access token for the organization */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11473,7 +11488,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What an invitation says, to whoever holds its link */
+            /** @description Show an invitation by its link */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11574,7 +11589,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Gauges for Prometheus; send DROVER_METRICS_TOKEN as a bearer token */
+            /** @description Get metrics for Prometheus; send DROVER_METRICS_TOKEN as a bearer token */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11630,7 +11645,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The organization of this credential */
+            /** @description Show the organization of this credential */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11690,7 +11705,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path?: never;
@@ -11698,7 +11713,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Have the organization erased after a grace period */
+            /** @description Schedule the organization for deletion after a grace period */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -11767,7 +11782,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path?: never;
@@ -11883,12 +11898,12 @@ export interface operations {
     api_keys_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "name";
-                /** @description Only keys that were revoked, or only keys that were not. */
+                /** @description Only revoked keys, or only keys that are not revoked. */
                 revoked?: boolean;
             };
             header?: never;
@@ -11897,7 +11912,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One's own keys, or everyone's for who manages keys; never the keys themselves */
+            /** @description List your keys, or all keys if you may manage keys; never the secrets */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11957,7 +11972,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -11969,7 +11984,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make a key, at most as strong as oneself; it is shown this once */
+            /** @description Create a key, with at most your own role; it is shown only once */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -12072,7 +12087,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Revoke a key: it stops working at once */
+            /** @description Revoke a key at once */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -12139,7 +12154,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -12153,7 +12168,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A new key in place of this one, which goes on for `grace_seconds` */
+            /** @description Rotate a key: the old one keeps working for `grace_seconds` */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -12261,11 +12276,11 @@ export interface operations {
                 action?: string;
                 /** @description Id of the user or API key. */
                 actor?: string;
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description Id of what was changed. */
+                /** @description Id of the changed object. */
                 object?: string;
                 object_kind?: string;
                 order?: "newest" | "oldest";
@@ -12278,7 +12293,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who did what, with secrets masked */
+            /** @description List audit events, with secrets masked */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12342,7 +12357,7 @@ export interface operations {
                 /** @description Id of the user or API key. */
                 actor?: string;
                 format?: "csv" | "jsonl";
-                /** @description Id of what was changed. */
+                /** @description Id of the changed object. */
                 object?: string;
                 object_kind?: string;
                 since?: string;
@@ -12354,7 +12369,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The trail as a file, the oldest first */
+            /** @description Export the audit log as a file, oldest event first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12414,9 +12429,9 @@ export interface operations {
     domains_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "name" | "newest";
             };
@@ -12426,7 +12441,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The organization's domains */
+            /** @description List the organization's domains */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12486,7 +12501,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -12498,7 +12513,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make a domain */
+            /** @description Create a domain */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -12610,7 +12625,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A domain and whose role it raises */
+            /** @description Show a domain and its domain roles */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12679,7 +12694,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -12689,7 +12704,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Delete a domain; its pipelines and connectors stay, keys limited to it go */
+            /** @description Delete a domain; its pipelines and connectors are kept, keys limited to it are deleted */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -12765,7 +12780,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -12914,7 +12929,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Raise a member's role for the objects of this domain */
+            /** @description Grant a member a higher role in this domain */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13027,7 +13042,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Take a raised role back */
+            /** @description Remove a domain role */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -13099,7 +13114,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Everything of the organization but its secrets, as JSON lines */
+            /** @description Export everything of the organization except its secrets, as JSON Lines */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13164,7 +13179,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The organization's own identity provider */
+            /** @description Show the organization's own identity provider */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13173,7 +13188,7 @@ export interface operations {
                     "application/json": components["schemas"]["OwnProvider"];
                 };
             };
-            /** @description The organization has none. */
+            /** @description The organization has no identity provider. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -13336,7 +13351,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path?: never;
@@ -13344,7 +13359,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Have no identity provider of one's own any more */
+            /** @description Remove the organization's own identity provider */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -13429,7 +13444,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -13441,7 +13456,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Whether an issuer answers as it should, in named steps */
+            /** @description Check an issuer, in named steps */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13536,9 +13551,9 @@ export interface operations {
     invitations_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "email";
             };
@@ -13548,7 +13563,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Invitations nobody has accepted yet */
+            /** @description List pending invitations */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13608,7 +13623,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -13799,7 +13814,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -13809,7 +13824,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Mail a new link, good for the whole time again */
+            /** @description Resend an invitation, with a new link and expiry */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13887,7 +13902,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -13895,7 +13910,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description End one's own membership */
+            /** @description Leave the organization */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -13970,9 +13985,9 @@ export interface operations {
     members_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "oldest" | "newest" | "email";
             };
@@ -13982,7 +13997,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who belongs to the organization */
+            /** @description List the members of the organization */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14049,7 +14064,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description End a membership; access and API keys end at once */
+            /** @description Remove a member; access and API keys end at once */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -14136,7 +14151,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Give a member another role */
+            /** @description Change a member's role */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14249,7 +14264,7 @@ export interface operations {
     members_access: {
         parameters: {
             query?: {
-                /** @description For objects of this domain; left out: of none. */
+                /** @description For objects of this domain; by default for objects without a domain. */
                 domain?: string;
             };
             header?: never;
@@ -14260,7 +14275,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a member may do, and why */
+            /** @description Show a member's permissions, with reasons */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14329,7 +14344,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -14337,7 +14352,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Call the organization's deletion off */
+            /** @description Cancel the organization's deletion */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14420,7 +14435,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Groups of the directory and the role each gives */
+            /** @description List the directory's groups and their roles */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14491,7 +14506,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Give everyone in a group of the directory a role */
+            /** @description Set the role of a directory group */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14595,9 +14610,9 @@ export interface operations {
     service_accounts_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "oldest" | "newest" | "email";
             };
@@ -14607,7 +14622,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Members that are programs */
+            /** @description List service accounts */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14667,7 +14682,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -14679,7 +14694,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make a member that is a program, at most as strong as oneself */
+            /** @description Create a service account, with at most your own role */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -14775,7 +14790,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -14789,7 +14804,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make a key of a service account, with its role; it is shown this once */
+            /** @description Create a key of a service account, with at most its role; it is shown only once */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -14894,7 +14909,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -14906,7 +14921,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make another member an owner and oneself an admin */
+            /** @description Transfer ownership to another member and become an admin */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -15014,7 +15029,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was used, month by month, how far the limits are, and what is kept */
+            /** @description Show usage per month, limits, and stored data */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -15079,7 +15094,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What was used, month by month, as CSV */
+            /** @description Export usage per month as CSV */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -15144,7 +15159,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description E-mail domains the organization has proven, or is about to */
+            /** @description List verified e-mail domains, and those not verified yet */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -15204,7 +15219,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -15216,7 +15231,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Name an e-mail domain; it counts once the TXT record in the answer is published */
+            /** @description Add an e-mail domain; it must be verified with the TXT record in the response */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -15328,7 +15343,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Speak for the addresses of a domain no longer; members stay members */
+            /** @description Remove a verified domain; members stay members */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -15395,7 +15410,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -15405,7 +15420,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Look for the TXT record now */
+            /** @description Check the TXT record now */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -15492,7 +15507,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make another organization, and an access token for it */
+            /** @description Create another organization, and get an access token for it */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -15588,13 +15603,13 @@ export interface operations {
         parameters: {
             query?: {
                 connector?: string;
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
                 /** @description Kind. */
                 destination?: string;
                 domain?: string;
                 enabled?: boolean;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "oldest" | "name" | "updated";
                 q?: string;
@@ -15671,7 +15686,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -15864,7 +15879,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -16001,7 +16016,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -16096,7 +16111,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -16233,7 +16248,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -16348,7 +16363,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -16476,7 +16491,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -16591,7 +16606,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -16710,7 +16725,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -16847,7 +16862,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -17062,7 +17077,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -17193,7 +17208,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Where the pipeline's stream is */
+            /** @description Show the position of the pipeline's stream */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17387,7 +17402,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -17510,9 +17525,9 @@ export interface operations {
     pipelines_versions_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 order?: "newest" | "oldest";
             };
@@ -17750,9 +17765,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -17763,7 +17778,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Make a new version that equals an old one, secrets included */
+            /** @description Restore an old version as a new one, secrets included */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17877,7 +17892,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -17985,7 +18000,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -18092,9 +18107,9 @@ export interface operations {
     repositories_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
             };
             header?: never;
@@ -18103,7 +18118,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Connected Git repositories, and what became of their files */
+            /** @description List connected Git repositories, with the results of their files */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18163,7 +18178,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -18175,7 +18190,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Connect a folder of a Git repository, and read it */
+            /** @description Connect a folder of a Git repository, and sync it */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -18287,7 +18302,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A connected Git repository */
+            /** @description Show a connected Git repository */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18356,7 +18371,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -18366,7 +18381,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Disconnect a Git repository; its sources stay and can be edited */
+            /** @description Disconnect a Git repository; its sources are kept and can be edited */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -18442,7 +18457,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description ETag of the version you read; else 412. */
+                /** @description ETag of the version you read; if it has changed, the response is 412. */
                 "If-Match"?: string;
             };
             path: {
@@ -18456,7 +18471,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change a connected Git repository, and read it again */
+            /** @description Change a connected Git repository, and sync it again */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18579,7 +18594,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -18589,7 +18604,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Read a Git repository now */
+            /** @description Sync a Git repository now */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -18694,7 +18709,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -18704,7 +18719,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A new secret for the webhook; the old one stops working */
+            /** @description Create a new webhook secret; the old one stops working */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18808,21 +18823,21 @@ export interface operations {
     runs_list: {
         parameters: {
             query?: {
-                /** @description `next` or `previous` of another page. */
+                /** @description The value of `next` or `previous` of another page. */
                 cursor?: string;
                 /** @description Runs of pipelines of this domain. */
                 domain?: string;
-                /** @description Rows a page. */
+                /** @description Rows per page. */
                 limit?: number;
                 /** @description Default -created_at. */
                 order?: "-created_at" | "created_at";
                 /** @description Runs of this pipeline. */
                 pipeline?: string;
-                /** @description Made at this time or later. */
+                /** @description Created at this time or later. */
                 since?: string;
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
                 trigger?: "manual" | "schedule" | "api" | "retry";
-                /** @description Made before this time. */
+                /** @description Created before this time. */
                 until?: string;
             };
             header?: never;
@@ -18831,7 +18846,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Runs, newest first */
+            /** @description List runs, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18898,7 +18913,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A run: state, progress, attempts, failure */
+            /** @description Show a run: state, progress, attempts, failure */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18967,7 +18982,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -18977,7 +18992,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description End the run within ten seconds */
+            /** @description Cancel the run within ten seconds */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19090,13 +19105,13 @@ export interface operations {
     runs_events: {
         parameters: {
             query?: {
-                /** @description The same, for clients that cannot send headers. */
+                /** @description Like Last-Event-ID, for clients that cannot send headers. */
                 last_event_id?: number;
-                /** @description A stream ticket, in place of Authorization. */
+                /** @description A stream ticket, instead of Authorization. */
                 ticket?: string;
             };
             header?: {
-                /** @description Number of the last event seen; what follows it comes first. */
+                /** @description Number of the last received event; the stream continues after it. */
                 "Last-Event-ID"?: number;
             };
             path: {
@@ -19115,7 +19130,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The run has ended and everything was seen: do not come back. */
+            /** @description The run has ended and all events were sent: do not reconnect. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -19181,10 +19196,10 @@ export interface operations {
     runs_logs: {
         parameters: {
             query?: {
-                /** @description Only lines of this level or a graver one. */
+                /** @description Only lines of this level or a more severe one. */
                 level?: "debug" | "info" | "warning" | "error";
                 limit?: number;
-                /** @description Number of the first line wanted, from 0. */
+                /** @description Number of the first line to return, from 0. */
                 offset?: number;
             };
             header?: never;
@@ -19195,7 +19210,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Log lines from an offset on, also while the run goes on */
+            /** @description Read log lines from an offset on, also while the run is running */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19271,7 +19286,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Files the run published into Drover's storage */
+            /** @description List the files that the run published to Drover's storage */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19339,7 +19354,7 @@ export interface operations {
     runs_outputs_get: {
         parameters: {
             query?: {
-                /** @description false: pass the file through Drover, whatever the storage. */
+                /** @description false: send the file through Drover instead of redirecting to the object store. */
                 redirect?: boolean;
             };
             header?: never;
@@ -19360,7 +19375,7 @@ export interface operations {
                     "application/octet-stream": string;
                 };
             };
-            /** @description The file is at a link of the object store that works for a few minutes. */
+            /** @description Redirect to a short-lived download link of the object store. */
             302: {
                 headers: {
                     [name: string]: unknown;
@@ -19427,7 +19442,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -19437,7 +19452,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Try a failed or cancelled run again, from its last checkpoint */
+            /** @description Retry a failed or cancelled run from its last checkpoint */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19551,7 +19566,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -19659,7 +19674,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -19671,7 +19686,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Search people and groups together */
+            /** @description Search users and groups together */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19770,7 +19785,7 @@ export interface operations {
                 attributes?: string;
                 /** @description At most 200. */
                 count?: number;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
                 /** @description Like `userName eq "ada@example.com"`. */
                 filter?: string;
@@ -19784,7 +19799,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Groups of the directory */
+            /** @description List groups */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19845,11 +19860,11 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -19861,7 +19876,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A group of the directory; it gives nothing until an admin gives it a role */
+            /** @description Create a group; it has no effect until an admin gives it a role */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -19967,7 +19982,7 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -19978,7 +19993,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A group of the directory, with its people */
+            /** @description Show a group with its members */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20048,7 +20063,7 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -20063,7 +20078,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Everything the directory says of a group */
+            /** @description Replace a group */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20184,7 +20199,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The directory knows the group no longer: what it gave is taken back */
+            /** @description Delete a group; roles that it granted are removed */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -20261,7 +20276,7 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -20276,7 +20291,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Rename a group, add people to it or take them out */
+            /** @description Patch a group: rename it, add or remove members */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20390,7 +20405,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -20402,7 +20417,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Search the groups of the directory */
+            /** @description Search groups */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20503,7 +20518,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Kinds of resources a directory can manage here */
+            /** @description List the resource types */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20570,7 +20585,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One kind of resources */
+            /** @description Show a resource type */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20644,7 +20659,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Attributes that are kept of users and groups */
+            /** @description List the schemas of users and groups */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20711,7 +20726,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Attributes of one schema */
+            /** @description Show a schema */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20785,7 +20800,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Which parts of SCIM are spoken here */
+            /** @description Show the supported SCIM features */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20848,7 +20863,7 @@ export interface operations {
                 attributes?: string;
                 /** @description At most 200. */
                 count?: number;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
                 /** @description Like `userName eq "ada@example.com"`. */
                 filter?: string;
@@ -20862,7 +20877,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description People the directory provisions */
+            /** @description List users */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -20923,11 +20938,11 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -20939,7 +20954,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Provision a person: they are invited, and join by mail or single sign-on */
+            /** @description Create a user, who is invited and joins by mail or single sign-on */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -21045,7 +21060,7 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -21056,7 +21071,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A person the directory provisions */
+            /** @description Show a user */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21126,7 +21141,7 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -21141,7 +21156,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Everything the directory says of a person */
+            /** @description Replace a user */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21262,7 +21277,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The directory knows the person no longer: they are out at once */
+            /** @description Delete a user, who loses access at once */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -21339,7 +21354,7 @@ export interface operations {
             query?: {
                 /** @description Only these attributes, separated by commas. */
                 attributes?: string;
-                /** @description All but these attributes. */
+                /** @description All except these attributes. */
                 excludedAttributes?: string;
             };
             header?: never;
@@ -21354,7 +21369,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change some of it: active false takes all access at once */
+            /** @description Patch a user: active false removes all access at once */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21468,7 +21483,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The same key and body replays the first answer for 24 h. */
+                /** @description A repeated request with the same key and body gets the first response again, for 24 h. */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -21480,7 +21495,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Search the people the directory provisions */
+            /** @description Search users */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -21581,7 +21596,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The last 24 hours at one glance, and what runs or waits now */
+            /** @description Summarize the last 24 hours, and running and waiting runs */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -73,7 +73,7 @@ def test_the_published_file_is_whole_without_its_log(target: DuckdbTarget) -> No
 
 def test_storage_in_a_bucket_is_refused(target: DuckdbTarget) -> None:
     target.data = StorageRoot("s3://bucket", "org/1")
-    with pytest.raises(ConfigurationError, match="on this machine"):
+    with pytest.raises(ConfigurationError, match="needs local storage"):
         Sync(target)
 
 

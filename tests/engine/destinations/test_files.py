@@ -218,9 +218,9 @@ def test_staged_data_that_vanished_is_an_error_not_a_shorter_result(files: FileT
     job.write([{"id": 1}])
     job.write([{"id": 2}])
     files.store.delete([next(iter(files.store.entries(f"{files.name}/_staging/"))).key])
-    with pytest.raises(DestinationError, match="gone"):
+    with pytest.raises(DestinationError, match="is missing"):
         job.attempt()
-    with pytest.raises(DestinationError, match="gone"):
+    with pytest.raises(DestinationError, match="is missing"):
         job.target.make(job.job).publish(job.committed)
     assert files.rows() is None
 

@@ -93,7 +93,7 @@ def test_a_record_without_its_key_is_a_breach_of_contract(merging: Target) -> No
 
 @pytest.mark.parametrize("kind", [ParquetTarget, JsonlTarget, CsvTarget])
 def test_files_refuse_to_merge(kind: Any, servers: Servers, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be merged"):
+    with pytest.raises(ConfigurationError, match="do not support the write mode merge"):
         Sync(kind(servers, tmp_path), "merge", ["id"])
 
 

@@ -17,7 +17,7 @@ Rehearse = Callable[..., Rehearsal]
 @pytest.mark.parametrize(
     ("answer", "said", "retryable"),
     [
-        ("none", "answered None instead of a page", False),
+        ("none", "returned None instead of a page", False),
         ("tuple", "a value of type tuple instead of a page", False),
         ("dict", "a value of type dict instead of a page", False),
         ("rows_none", "records are None, not a list", False),
@@ -100,7 +100,7 @@ def test_the_log_says_why_an_attempt_failed_and_that_the_next_starts_again(
     assert errors == [f"Failed ({failed.failure_class}): {failed.message}", *failed.evidence]
     run.trouble.unlink()
     assert isinstance(run.attempt(), Succeeded)
-    assert any("Starting again" in line.message for line in run.log)
+    assert any("Starting from the beginning" in line.message for line in run.log)
 
 
 def test_wrong_settings_are_named_and_their_values_are_not(rehearse: Rehearse) -> None:

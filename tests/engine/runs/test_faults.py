@@ -127,7 +127,10 @@ def test_a_sync_whose_position_is_gone_starts_over_by_itself(
     assert isinstance(outcome, Succeeded), outcome
     assert (outcome.read, outcome.written) == (900, 900)
     assert rows_of(run.folder) == list(range(1, 901))
-    assert any("Starting over, since the rows were replaced" in line.message for line in run.log)
+    assert any(
+        "Reading from the beginning, since the rows were replaced" in line.message
+        for line in run.log
+    )
 
 
 def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -> None:

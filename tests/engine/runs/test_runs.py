@@ -186,7 +186,7 @@ def test_a_corrected_password_continues_the_job(rehearse: Rehearse) -> None:
     run = rehearse({"rows": 500, "password": "wrong"}, {"fault": "publish_fails"})
     run.attempt()
     run.attempt(source={"password": "right"})
-    assert any("publishing what is staged" in line.message for line in run.log)
+    assert any("publishing the staged data" in line.message for line in run.log)
 
 
 def test_the_engine_role_sees_its_schema_and_nothing_else(

@@ -92,7 +92,7 @@ WRITING += [(name, FIRST) for name in WRITES if name not in EVERYWHERE]
 HIDING = modes.spread(
     HIDES, whole=(), among=("landlock", "root")
 )  # there its files are on our file system
-SAYS = "more than 2,097,152 bytes of files|hides files|folders into each other"
+SAYS = "more than 2,097,152 bytes of files|hides files|nested folders"
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ GREEDY = {
     "runs past the clock while it talks": Greedy(
         "import time\nwhile True: time.sleep(0.01); say('log', level='info', message='still here')",
         TookTooLong,
-        "not done after 1 seconds",
+        "did not finish within 1 seconds",
         replace(SMALL, wall_seconds=1),
     ),
     "ignores every signal": Greedy(
@@ -276,5 +276,5 @@ def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
         pytest.raises(EngineError, match="could not be set up"),
     ):
         sandbox.wait_ready()
-    assert "seccomp could not be had" in " ".join(heard)
+    assert "seccomp is not available" in " ".join(heard)
     assert "I ran" not in heard

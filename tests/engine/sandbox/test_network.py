@@ -299,7 +299,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
     from apps.egress import broker
 
     monkeypatch.setattr(broker, "_connected", connect)
-    with pytest.raises(EngineError, match="nothing answers"):
+    with pytest.raises(EngineError, match="no address accepts"):
         trial.fetch(FETCH, trial.door("rebinding.test"), url=f"http://rebinding.test:{trial.port}/")
     assert asked == ["rebinding.test"]
     assert connected == ["93.184.216.34"]
@@ -367,7 +367,7 @@ def test_questions_that_are_none_are_refused(trial: Trial) -> None:
         return Page([{"answers": answers}])
     """
     rows = trial.fetch(body, trial.door("shop.test"))
-    assert rows == [{"answers": [{"refused": "not a question"}] * 8}]
+    assert rows == [{"answers": [{"refused": "not a valid request"}] * 8}]
 
 
 def test_descriptors_are_handed_to_nobody(trial: Trial) -> None:

@@ -172,7 +172,7 @@ def test_a_next_link_to_another_host_is_not_followed() -> None:
 def test_a_next_link_that_is_no_address_is_a_source_failure_that_shows_it(link: str) -> None:
     with serving(always(Reply({"data": ITEMS, "next": link}))) as api:
         reader = source(api, pagination={"type": "next_link", "link_path": "next"})
-        with pytest.raises(SourceError, match="not an address") as raised:
+        with pytest.raises(SourceError, match="not a URL") as raised:
             reader.get()
     assert raised.value.evidence == (link,)
 
@@ -298,7 +298,7 @@ def test_what_is_not_json_is_a_source_failure_that_shows_it(reply: Reply, messag
 def test_a_body_that_breaks_off_is_a_source_failure() -> None:
     with serving(always(Reply(b'{"data": [', declared=5000))) as api:
         error = failure(source(api), SourceError)
-    assert "broke off" in error.message
+    assert "was incomplete" in error.message
     assert error.retryable
 
 

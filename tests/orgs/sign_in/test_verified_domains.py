@@ -143,7 +143,7 @@ def test_name_servers_that_fail_change_nothing_that_was_proven(
         patch.setattr(dns_records, "SECONDS", 0.3)
         failed = check(world, pk).json()
     assert failed["ok"] is False
-    assert "could not be asked" in failed["message"]
+    assert "could not be queried" in failed["message"]
     assert failed["domain"]["verified_at"] is not None
     assert failed["domain"]["missing_since"] is None
     assert failed["domain"]["unanswered_since"] is not None
@@ -208,7 +208,7 @@ def test_the_same_domain_twice_and_too_many_are_conflicts(world: World) -> None:
     name(world)
     again = name(world, "ACME.example").json()
     assert again["code"] == "name_taken"
-    assert again["detail"].startswith("acme.example is in your organization's list already")
+    assert again["detail"].startswith("acme.example is already in your organization's list")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verified_domains, "MOST", 1)
         assert name(world, "b.example").json()["code"] == "limit_reached"

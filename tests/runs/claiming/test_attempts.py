@@ -216,7 +216,7 @@ def test_a_wait_that_outlasts_the_time_limit_ends_the_run_for_its_own_reason(
 
     run = shown(acme, run_id)
     assert (run["status"], run["failure"]["class"]) == ("failed", "rate_limit")
-    assert "Not tried again" in run["failure"]["evidence"][-1]
+    assert "Not retried" in run["failure"]["evidence"][-1]
 
 
 def test_a_run_retried_by_hand_is_tried_as_often_as_a_new_one(

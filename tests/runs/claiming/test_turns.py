@@ -179,12 +179,12 @@ def test_a_freed_place_asks_for_a_worker_when_somebody_waits(acme: World) -> Non
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
     wake_waiting()
-    assert queue.tickets() == 0  # nobody could start yet
+    assert queue.waiting_jobs() == 0  # nobody could start yet
 
     finish(taken)
     wake_waiting()
 
-    assert queue.tickets() == 1
+    assert queue.waiting_jobs() == 1
 
 
 def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
@@ -242,9 +242,9 @@ def test_a_lost_ticket_is_made_again(acme: World) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
 
-    assert reconciler.issue_missing_tickets() == 3
-    assert reconciler.issue_missing_tickets() == 0
-    assert queue.tickets() == 3
+    assert reconciler.defer_missing_jobs() == 3
+    assert reconciler.defer_missing_jobs() == 0
+    assert queue.waiting_jobs() == 3
 
 
 def test_cancelling_what_waits_frees_the_pipeline(acme: World) -> None:

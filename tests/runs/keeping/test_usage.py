@@ -73,13 +73,13 @@ def test_at_the_limit_a_run_is_refused_by_hand_and_a_scheduled_one_fails_with_th
     assert run_of(acme).status == Status.SUCCEEDED  # small enough to end before the next look
     refused = acme.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
     assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
-    assert "200 rows a month" in refused.json()["detail"]
+    assert "200 rows per month" in refused.json()["detail"]
     with acme.scope():
         services.start(org=acme.org, by=SYSTEM, pipeline_id=pipeline.pk, trigger=Trigger.SCHEDULE)
     work_until_idle(this_worker)
     failed = run_of(acme)
     assert (failed.status, failed.failure_class) == (Status.FAILED, "configuration")
-    assert "limit of 200 rows a month" in failed.failure_message
+    assert "limit of 200 rows per month" in failed.failure_message
     assert failed.failure_retryable is False
 
 
@@ -94,7 +94,7 @@ def test_a_long_run_stops_at_the_limit_and_goes_on_when_it_is_raised(
     work_until_idle(this_worker)
     stopped = run_of(acme)
     assert stopped.status == Status.FAILED
-    assert "limit of 400 rows a month" in stopped.failure_message
+    assert "limit of 400 rows per month" in stopped.failure_message
     assert 0 < stopped.records_written < 4000
     limit(acme, max_rows_month=1_000_000)
     again = acme.client().post(f"/api/v1/runs/{stopped.pk}/retry", {})

@@ -8,11 +8,11 @@ from apps.auth import accounts
 
 
 class Command(changepassword.Command):
-    """Set the password of someone, by address. All their sessions end, and links on their way stop working."""
+    """Set the password of a user, by address. All sessions end, and links that were mailed before stop working."""
 
     help = __doc__ or ""
 
     def handle(self, *args: Any, **options: Any) -> str:
-        said = str(super().handle(*args, **options))  # raises when no password was set
+        said = str(super().handle(*args, **options))  # Raises if no password was set.
         accounts.note_changed_password(email=options["username"])
         return said

@@ -1,4 +1,4 @@
-"""`manage.py worker`: execute runs, fire schedules, put right what crashed."""
+"""`manage.py worker`: execute runs, trigger schedules, recover from crashes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ logger = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Execute runs, fire schedules and put right what crashed, until SIGTERM."
+    help = "Execute runs, trigger schedules and recover from crashes, until SIGTERM."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--concurrency",
             type=int,
             default=settings.WORKER_CONCURRENCY,
-            help="Runs at once (default: %(default)s).",
+            help="Number of concurrent runs (default: %(default)s).",
         )
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
         private.tighten(settings.DROVER_HOME)
         roots.sweep(settings.SANDBOX_HOME)
         connections.warn()
-        logger.info("custom code runs isolated", level=health.isolation().seen)
+        logger.info("isolation of custom code", level=health.isolation().seen)
         workers.work(concurrency=concurrency)

@@ -1,4 +1,4 @@
-"""`manage.py test_source PATH`: check, streams and a few records of a custom source, as the platform would."""
+"""`manage.py test_source PATH`: check a custom source as the platform would, and read a few records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.engine.authoring.text import is_source_file
 from apps.engine.contract import CodeSpec, SourceSpec
 from apps.engine.reporting.terminal import printable
 
-NOBODY = UUID(int=0)  # the org in whose name it runs: it has no files
+NOBODY = UUID(int=0)  # the org used for the run; it has no files
 UNREADABLE = 2
 SHOWN = 100  # records at most
 
@@ -29,15 +29,15 @@ class Command(BaseCommand):
     help = (
         "Test a custom source here, in the same sandbox as on the platform: validate it, check the connection, "
         "list its streams, read some records. A folder is validated file by file. Needs no database. "
-        "Exit code 0: all is well, 1: something failed, 2: it could not be read."
+        "Exit code 0: success, 1: a test failed, 2: the file could not be read."
     )
-    requires_system_checks = ()  # they ask for a database
+    requires_system_checks = ()  # system checks, which need a database
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("path", type=Path, help="a .py file, or a folder of some")
-        parser.add_argument("--stream", help="which to read; the first when left out")
+        parser.add_argument("path", type=Path, help="a .py file, or a folder of .py files")
+        parser.add_argument("--stream", help="the stream to read; by default the first")
         parser.add_argument(
-            "--config", help="file of the settings as JSON, - for standard input", metavar="FILE"
+            "--config", help="file with the settings as JSON, - for standard input", metavar="FILE"
         )
         parser.add_argument(
             "--set",
@@ -45,13 +45,13 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="one setting, JSON or text; secrets are asked for, or belong into --config",
+            help="one setting, as JSON or text; secrets are prompted for, or put them into --config",
         )
         parser.add_argument(
-            "--records", type=int, default=10, help=f"how many to read, at most {SHOWN}"
+            "--records", type=int, default=10, help=f"number of records to read, at most {SHOWN}"
         )
         parser.add_argument(
-            "--private-networks", action="store_true", help="let it reach servers of this network"
+            "--private-networks", action="store_true", help="allow connections to private networks"
         )
 
     def handle(
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         files = _files(path)
         reports = {file: self._validated(file) for file in files}
         if not all(report["valid"] for report in reports.values()):
-            raise CommandError("It is not valid.", returncode=1)
+            raise CommandError("The source is not valid.", returncode=1)
         if path.is_dir():
             return
         (report,) = reports.values()
@@ -142,12 +142,12 @@ class Command(BaseCommand):
 
 
 def _indented(text: str) -> str:
-    """Further lines are indented, so that the code under test cannot forge a line of ours."""
+    """Indent further lines, so that the tested code cannot imitate lines of this command."""
     return printable(text).replace("\n", "\n    ")
 
 
 def _files(path: Path) -> list[Path]:
-    """What a repository's sync would take of it. Raises CommandError."""
+    """Return the files that a repository sync would use. Raises CommandError."""
     if path.is_dir():
         found = [one for one in sorted(path.iterdir()) if is_source_file(one.name)]
         if not found:
@@ -166,7 +166,10 @@ def _text(path: Path) -> str:
 
 
 def _settings(report: Report, config: str | None, pairs: Sequence[str]) -> dict[str, Any]:
-    """The source's settings, secrets asked for where somebody can answer. Raises CommandError naming each wrong one."""
+    """Return the source's settings, prompting for secrets if possible.
+
+    Raises CommandError naming each invalid one.
+    """
     found = _from_file(config) if config else {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -180,7 +183,7 @@ def _settings(report: Report, config: str | None, pairs: Sequence[str]) -> dict[
             found[name] = getpass.getpass(f"{name}: ")
     if errors := schemas.errors(schema, found):
         lines = "\n".join(f"  {name or 'settings'}: {message}" for name, message, _ in errors)
-        raise CommandError(f"The settings do not fit:\n{lines}", returncode=UNREADABLE)
+        raise CommandError(f"The settings are not valid:\n{lines}", returncode=UNREADABLE)
     return found
 
 
@@ -191,7 +194,7 @@ def _from_file(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise CommandError(f"{name} is not JSON: {error}", returncode=UNREADABLE) from None
     if not isinstance(found, dict):
-        raise CommandError(f"{name} holds no object.", returncode=UNREADABLE)
+        raise CommandError(f"{name} is not a JSON object.", returncode=UNREADABLE)
     return found
 
 

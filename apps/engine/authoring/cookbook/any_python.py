@@ -1,7 +1,7 @@
 """Anything else in Python
 
-A source says its streams and answers pages. What it hands on as the next page comes back to it, also
-after a failure: the same page must come again.
+A source declares its streams and returns pages. It gets a page's `next` back as `pagination`, also when a
+run is retried, and must then return the same page again.
 """
 
 import csv

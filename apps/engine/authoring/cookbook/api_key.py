@@ -1,6 +1,6 @@
 """A key in a header
 
-The API wants its key in a header of its own; with `param="api_key"` it would go into the query.
+The API expects its key in a custom header; use `param="api_key"` to send it as a query parameter.
 """
 
 from drover import ApiKey, RestSource, Secret, Stream

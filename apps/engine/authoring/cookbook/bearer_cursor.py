@@ -1,6 +1,6 @@
-"""A bearer token, and pages by cursor
+"""Bearer token and cursor pagination
 
-Each answer names the next page in `next_cursor`. `since` with `cursor_field` makes orders incremental.
+Each response has the next page's cursor in `next_cursor`. `since` and `cursor_field` make orders incremental.
 """
 
 from drover import Bearer, Cursor, RestSource, Secret, Stream

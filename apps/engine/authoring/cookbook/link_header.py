@@ -1,6 +1,6 @@
-"""Pages by the Link header
+"""Pagination by the Link header
 
-As GitHub and others do: the answer's header names the next page.
+GitHub and others send the next page's URL in the response's Link header.
 """
 
 from drover import Bearer, Field, LinkHeader, RestSource, Secret, Stream

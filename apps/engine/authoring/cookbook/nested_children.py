@@ -1,6 +1,6 @@
-"""Children of another stream
+"""A child stream of another stream
 
-Comments are asked for once per post, with their own pages; each gets the post's id.
+Comments are requested once per post, with their own pagination; each comment gets the post's id.
 """
 
 from collections.abc import Iterator

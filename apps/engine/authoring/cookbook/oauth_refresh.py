@@ -1,6 +1,6 @@
 """OAuth with a refresh token
 
-The access token is fetched when it is needed and renewed before it ends. The sub-domain is a setting.
+The access token is fetched when needed and renewed before it expires. The subdomain is a setting.
 """
 
 from drover import Field, OAuthRefresh, PageNumber, RestSource, Secret, Stream

@@ -1,6 +1,6 @@
-"""Pages by offset, user and password
+"""Offset pagination, user name and password
 
-Pages of 500 until one is not full.
+Requests pages of 500 records until a page has fewer.
 """
 
 from drover import Basic, Field, Offset, RestSource, Secret, Stream

@@ -10,21 +10,21 @@ from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class CsvConfig(BucketSettings):
-    """Where the files go and how their cells are written."""
+    """Where the files are written and how their cells are formatted."""
 
     model_config = ConfigDict(extra="forbid", title="CSV files")
 
     delimiter: Literal[",", ";", "\t", "|"] = Field(
         default=",",
         title="Delimiter",
-        description="What stands between two cells.",
+        description="Character between two cells.",
         examples=[","],
     )
     escape_formulas: bool = Field(
         default=False,
         title="Escape formulas",
         description=(
-            "Put an apostrophe before text that a spreadsheet would run as a formula"
+            "Put an apostrophe before text that a spreadsheet would evaluate as a formula"
             " (beginning with = + - @ tab or carriage return). It changes the data: leave it off"
             " for files that programs read."
         ),

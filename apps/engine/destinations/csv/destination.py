@@ -1,4 +1,4 @@
-"""CSV files after RFC 4180, in UTF-8, each with a header."""
+"""CSV files according to RFC 4180, in UTF-8, each with a header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMULA = r"^([=+\-@\t\r])"
 
 
 class CsvFormat(FileFormat):
-    """Null is an empty cell and empty text a quoted one, except in files of one column: both quoted there.
+    """Null is an empty cell and empty text a quoted one; in files of one column both are quoted.
 
     Times are ISO 8601, bytes base64.
     """
@@ -40,7 +40,7 @@ class CsvFormat(FileFormat):
             sink,
             separator=self._delimiter,
             line_terminator="\r\n",
-            # A lone empty cell would be an empty line, which readers skip.
+            # An unquoted empty cell in a file of one column would be an empty line, which readers skip.
             quote_style="always" if frame.width == 1 else "necessary",
         )
 
@@ -57,7 +57,7 @@ class CsvFormat(FileFormat):
 
 
 class CsvDestination(FilesDestination):
-    """Comma-separated text."""
+    """Writes CSV files."""
 
     Config = CsvConfig
     config: CsvConfig

@@ -14,7 +14,7 @@ class DuckdbConfig(BaseModel):
         "warehouse",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
         title="Database",
-        description="Name of the database file, without .duckdb. It is made if it is not there.",
+        description="Name of the database file, without .duckdb. It is created if it does not exist.",
         examples=["warehouse"],
     )
     lock_timeout: int = Field(

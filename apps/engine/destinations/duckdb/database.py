@@ -1,4 +1,4 @@
-"""Open a DuckDB file that can reach nothing but its own staging, and say what goes wrong."""
+"""Open a DuckDB file whose connection can read only its own staging folder, and translate DuckDB's errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loguru import logger
 
 from apps.engine.failures import ConfigurationError, ContractError, DestinationError
 
-POLL = 0.2  # seconds between tries to get the file's lock
+POLL = 0.2  # seconds between attempts to lock the file
 OPTIONS: dict[str, Any] = {
     "allow_community_extensions": False,
     "allow_unsigned_extensions": False,
@@ -23,7 +23,8 @@ OPTIONS: dict[str, Any] = {
     "python_enable_replacements": False,
     "threads": 2,
 }
-IN_USE = ("Could not set lock", "already attached")  # by another process; by a closing one of ours
+# The first when another process has the lock; the second when this process is still closing the file.
+IN_USE = ("Could not set lock", "already attached")
 DISK_FULL = ("No space left", "disk quota", "File too large")
 
 
@@ -31,7 +32,7 @@ DISK_FULL = ("No space left", "disk quota", "File too large")
 def database(
     file: Path, *, staging: Path, lock_timeout: float
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection whose statements can read `staging` and no other file.
+    """Connect to a database whose statements can read `staging` and no other file.
 
     Raises DestinationError when another process keeps the file locked for `lock_timeout` seconds.
     """
@@ -47,7 +48,7 @@ def database(
 
 @contextlib.contextmanager
 def explained(file: Path) -> Iterator[None]:
-    """Turn DuckDB's errors into ours, without the paths of this machine."""
+    """Convert DuckDB's errors to ours, without paths of this machine."""
     try:
         yield
     except (duckdb.Error, OSError) as error:
@@ -62,14 +63,14 @@ def explained(file: Path) -> Iterator[None]:
 
 
 def fold_in(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring what was committed from the write-ahead log into the file, so that the file alone is whole.
+    """Checkpoint the write-ahead log into the file, so that the file alone is complete.
 
-    While somebody reads it, the log stays beside it.
+    While another process reads the file, the log stays beside it.
     """
     try:
         connection.execute("CHECKPOINT")
     except duckdb.TransactionException:
-        logger.info("The database is being read: its write-ahead log stays beside it for now")
+        logger.info("The database is in use: its write-ahead log stays in a separate file for now")
 
 
 def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
@@ -89,7 +90,9 @@ def _connect(file: Path, lock_timeout: float) -> duckdb.DuckDBPyConnection:
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, staging: Path) -> None:
-    """Settings that a connection can only tighten, so that a second one in this process agrees."""
+    """Apply settings that a connection can only tighten, so that another connection in this process has the same
+    ones.
+    """
     row = connection.execute("SELECT current_setting('enable_external_access')").fetchone()
     if row and row[0]:
         connection.execute("SET allowed_directories = [$folder]", {"folder": str(staging)})

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class DuckdbDestination(Destination):
     """One table of one database file: `<data>/<database>.duckdb`.
 
-    The file is open, and locked, only while a job is published. With `replace` and a primary key
-    the last record of each key is kept, as `merge` would.
+    The file is open, and locked, only while a job is published. With `replace` and a primary key the last
+    record of each key is kept, as with `merge`.
     """
 
     Config = DuckdbConfig
@@ -53,11 +53,11 @@ class DuckdbDestination(Destination):
         folder = local_folder(data)
         if folder is None:
             raise ConfigurationError(
-                "DuckDB needs storage on this machine, and Drover's is in a bucket:"
+                "DuckDB needs local storage, but Drover's storage is a bucket:"
                 " choose Parquet files instead"
             )
         if spec.write_mode == "merge" and not spec.primary_key:
-            raise ConfigurationError("Merging needs a primary key")
+            raise ConfigurationError("The write mode merge needs a primary key")
         schema, _, table = file_set(spec.table).rpartition(".")
         self._schema, self._table = schema or "main", table
         self._key = () if spec.write_mode == "append" else spec.primary_key
@@ -147,7 +147,7 @@ class DuckdbDestination(Destination):
             if lacking:
                 raise ContractError(f"{lacking:,} records have no value for the key {name!r}")
 
-    # checking
+    # The connection check.
 
     def _steps(self) -> Iterator[Step]:
         yield "write", self._write_and_remove
@@ -164,7 +164,7 @@ class DuckdbDestination(Destination):
         finally:
             for left in probe.parent.glob(f"{probe.name}*"):
                 left.unlink(missing_ok=True)
-        return "A database file was made and removed"
+        return "A database file was created and removed"
 
     def _take_the_lock(self) -> str:
         with self._database() as connection:

@@ -1,4 +1,4 @@
-"""The committed parts of a job as Parquet files of one set of columns."""
+"""The committed parts of a job, converted to Parquet files with the same columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.engine.stores.local import LocalStore
 
 
 class Incoming:
-    """Prepared once, before the database is opened. Raises FileNotFoundError if a part is gone."""
+    """The job's parts, prepared before the database is opened. Raises FileNotFoundError if a part is missing."""
 
     def __init__(self, store: LocalStore, staging: Staging, committed: Sequence[Batch]) -> None:
         self._store = store
@@ -23,7 +23,7 @@ class Incoming:
         self._batches = [batch for batch in committed if batch.rows]
         self.rows = sum(batch.rows for batch in self._batches)
         self.columns = self._joined(committed)
-        self.stored = _stored(self.columns)  # each field's column in the files
+        self.stored = _stored(self.columns)  # maps each field to its column in the files
         self.files = self._prepared()
 
     def _joined(self, committed: Sequence[Batch]) -> dict[str, Column]:
@@ -54,7 +54,7 @@ class Incoming:
 
 
 def _stored(columns: Mapping[str, Column]) -> dict[str, str]:
-    """Names that DuckDB tells apart when it reads the files: numbers, unless the fields' own will do."""
+    """Return column names that DuckDB can distinguish when it reads the files: the fields' own names, or numbers."""
     folded = {name.lower() for name in columns}
     if len(folded) == len(columns) and not folded & {"", "filename", "file_row_number"}:
         return {name: name for name in columns}
@@ -62,7 +62,7 @@ def _stored(columns: Mapping[str, Column]) -> dict[str, str]:
 
 
 def column_names(names: Mapping[str, Column], taken: Sequence[str]) -> dict[str, str]:
-    """Each field's column. DuckDB ignores case: of fields that differ in nothing else, later ones get a number."""
+    """Return each field's column. DuckDB ignores case: fields that differ only in case get a number appended."""
     made: dict[str, str] = {}
     used: set[str] = set()
     known = {name.lower(): name for name in taken}

@@ -22,8 +22,8 @@ CREATE TABLE IF NOT EXISTS {PUBLICATIONS} (
 LAST = f"SELECT unknown FROM {PUBLICATIONS} WHERE target = ? ORDER BY published_at DESC LIMIT 1"  # noqa: S608 - a constant
 RECORD = f"INSERT INTO {PUBLICATIONS} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - a constant
 NEWEST = f"SELECT max(published_at) FROM {PUBLICATIONS} WHERE target = ?"  # noqa: S608 - a constant
-# The file is one pipeline's, so every publication in it is. This one and the one before it stay: what is older
-# is asked for by nobody, and forgetting after publishing would change the file whose size was told.
+# A file belongs to one pipeline, and so do all its publications. Keep this one and the previous one. Older ones are
+# not needed; delete them here, because a change after publishing would change the file size already reported.
 FORGET = f"DELETE FROM {PUBLICATIONS} WHERE target = ? AND published_at < ({NEWEST})"  # noqa: S608 - constants
 PART, ROW = "_drover_part", "_drover_row"
 
@@ -37,14 +37,14 @@ def published_rows(connection: duckdb.DuckDBPyConnection, job_id: str) -> int | 
 
 
 def target_of(schema: str, table: str) -> str:
-    """As publications name it."""
+    """Return the name under which publications of this table are recorded."""
     return f"{schema}.{table}".lower()
 
 
 def refuse_if_late(connection: duckdb.DuckDBPyConnection, target: str, opened: datetime) -> None:
-    """Raise DestinationError when a later sync of this pipeline published since this job was opened.
+    """Raise DestinationError when a later sync of this pipeline has published since this job was opened.
 
-    Its staged rows are gone then; without rows nothing else would tell it from an empty result.
+    The later sync has removed this job's staged rows. If the job staged no rows, only this check detects it.
     """
     connection.execute(MAKE)
     newest = connection.execute(NEWEST, [target]).fetchone()
@@ -53,7 +53,7 @@ def refuse_if_late(connection: duckdb.DuckDBPyConnection, target: str, opened: d
 
 
 class Publishing:
-    """One publication. `schema` and `table` are as the user wrote them."""
+    """One publication. `schema` and `table` are spelled as in the settings."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Publishing:
         self._names: dict[str, str] = {}
 
     def run(self, mode: WriteMode, job_id: str) -> int:
-        """In one transaction. Answers the rows that were staged, every one of which was applied."""
+        """Publish in one transaction. Returns the number of staged rows, all of which were applied."""
         with self._connection.cursor() as cursor:
             self._do = cursor.execute
             self._do("BEGIN TRANSACTION")
@@ -98,7 +98,7 @@ class Publishing:
         self._unknown = set(last[0]) if last else set()
         if mode == "replace" and present is not None:
             self._do(f"DELETE FROM {self._name}")  # noqa: S608 - quoted
-            if self._incoming.columns:  # otherwise nothing says which columns an empty table has
+            if self._incoming.columns:  # The new table's columns are unknown otherwise.
                 self._do(f"DROP TABLE {self._name}")
                 present = None
         self._names = column_names(self._incoming.columns, list(present or ()))
@@ -114,10 +114,10 @@ class Publishing:
             files = [str(file) for file in self._incoming.files]
             self._do(f"INSERT INTO {self._name} {self._columns()} {self._select()}", [files])
 
-    # the table
+    # Columns of the table.
 
     def _present(self) -> dict[str, str] | None:
-        """The columns of the table that is there and their types. Raises ConfigurationError for a view."""
+        """Return the columns of the existing table and their types. Raises ConfigurationError for a view."""
         found = self._do(
             "SELECT table_type FROM information_schema.tables"
             " WHERE lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
@@ -157,7 +157,7 @@ class Publishing:
         if name in self._unknown and not self._any(f"{quoted(name)} IS NOT NULL"):
             self._alter(name, column, "NULL")
             return
-        if have is None:  # a type that a person chose: the insert casts to it or fails
+        if have is None:  # The user chose this column type: the insert casts to it or fails.
             return
         wanted = have.widen(column)
         if wanted.type is not ColumnType.STRING and self._is_inexact(
@@ -190,13 +190,13 @@ class Publishing:
             f" SET DATA TYPE {type_of(to)} USING {expression}"
         )
 
-    # the rows
+    # Rows of the table.
 
     def _columns(self) -> str:
         return "(" + ", ".join(quoted(name) for name in self._names.values()) + ")"
 
     def _select(self, more: str = "") -> str:
-        """The rows of files, in the target's columns and types; takes the list of files."""
+        """Select the rows of files, in the target's columns and types; its parameter is the list of files."""
         types = self._present() or {}
         expressions = []
         for field, column in self._incoming.columns.items():
@@ -207,7 +207,7 @@ class Publishing:
         return f"SELECT {', '.join(expressions)}{more} FROM read_parquet(?{option})"  # noqa: S608 - quoted
 
     def _upsert(self) -> None:
-        """Update the rows whose key is there, insert the others; the last record of a key wins."""
+        """Update the rows whose key exists, insert the others; the last record of a key wins."""
         names = [quoted(name) for name in self._names.values()]
         key = [quoted(self._names[name]) for name in self._key]
         self._gather(names)

@@ -1,4 +1,4 @@
-"""DuckDB's types for Drover's, and the expressions that widen one to another without loss."""
+"""DuckDB's types for Drover's types, and the expressions that widen one to another without loss."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def type_of(column: Column) -> str:
 
 
 def column_of_type(spelling: str) -> Column | None:
-    """Drover's column for a type as DuckDB spells it; None for types only a person would choose."""
+    """Return Drover's column for a type as DuckDB spells it; None for types that Drover never creates."""
     decimal = _DECIMAL.fullmatch(spelling)
     if decimal:
         return Column(ColumnType.DECIMAL, scale=int(decimal[1]))
@@ -47,14 +47,14 @@ def column_of_type(spelling: str) -> Column | None:
 
 
 def widened(expression: str, column: Column, to: Column) -> str:
-    """The expression in a wider type, with exact text."""
+    """Return the expression converted to a wider type, with exact text."""
     if type_of(to) == "VARCHAR":
         return _TEXTS.get(column.type, "CAST({} AS VARCHAR)").format(expression)
     return f"CAST({expression} AS {type_of(to)})"
 
 
 def unfit(expression: str, column: Column, to: Column) -> str:
-    """A condition: the value would not survive the widening."""
+    """Return a condition that is true if the value would change or fail when widened."""
     if column.type is ColumnType.INTEGER and to.type is ColumnType.NUMBER:
         return f"abs({expression}::HUGEINT) > {EXACT_INTEGERS}"
     return f"{expression} IS NOT NULL AND TRY_CAST({expression} AS {type_of(to)}) IS NULL"

@@ -1,1 +1,1 @@
-"""What the file destinations share: staging as Parquet parts, and one manifest that says what is visible."""
+"""Shared by the file destinations: staging as Parquet parts, and a manifest that lists the visible files."""

@@ -13,7 +13,7 @@ from apps.engine.stores.opening import open_root
 
 
 def open_store(settings: BucketSettings, data: StorageRoot, *, allow_private: bool) -> Store:
-    """The user's own bucket when one is named, else Drover's storage. Raises ConfigurationError."""
+    """Open the user's own bucket if one is named, else Drover's storage. Raises ConfigurationError."""
     if settings.bucket_url is None:
         return open_root(data)
     parts = urlsplit(settings.bucket_url)

@@ -1,4 +1,4 @@
-"""Settings that the file destinations share: whose bucket, and how to reach it."""
+"""Settings shared by the file destinations: which bucket, and how to access it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class BucketSettings(BaseModel):
         default=None,
         max_length=256,
         title="Access key ID",
-        description="S3: the access key that may list, read, write and delete in the folder.",
+        description="S3: an access key that may list, read, write and delete objects in the folder.",
         examples=["AKIAIOSFODNN7EXAMPLE"],
     )
     secret_access_key: SecretStr | None = Field(
         default=None,
         title="Secret access key",
-        description="S3: the secret that belongs to the access key.",
+        description="S3: the secret of the access key.",
     )
     session_token: SecretStr | None = Field(
         default=None,
         title="Session token",
-        description="S3: only for temporary keys.",
+        description="S3: only for temporary credentials.",
     )
     region: str | None = Field(
         default=None,
@@ -52,7 +52,7 @@ class BucketSettings(BaseModel):
         pattern=r"^https?://[^\s/?#@]+/?$",
         max_length=300,
         title="Endpoint",
-        description="Only for servers that speak S3 or Google Cloud Storage but are not Amazon's or Google's.",
+        description="Only for S3-compatible or GCS-compatible servers that are not Amazon's or Google's.",
         examples=["https://minio.example.com:9000"],
     )
     service_account_key: SecretStr | None = Field(
@@ -84,7 +84,7 @@ class BucketSettings(BaseModel):
             raise ValueError(f"{given[0]} needs bucket_url")
 
     def endpoint(self) -> tuple[str, int]:
-        """Host and port that requests go to."""
+        """Return the host and port to which requests are sent."""
         parts = urlsplit(self.endpoint_url or "")
         if parts.hostname:
             return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

@@ -1,12 +1,12 @@
-"""Stage parts, then swap one manifest: the destination behind Parquet, JSON Lines and CSV files.
+"""The base of the Parquet, JSON Lines and CSV destinations: stage parts, then replace one manifest.
 
     <table>/manifest.json                  what is visible: parts, columns, rows
     <table>/<job>/part-00000.<ext>         a published part
     <table>/_staging/<job>/<batch>.parquet a staged batch, typed
 
-Publishing makes the job's parts from the committed batches, rewrites older parts that lack a
-column, and replaces the manifest in one step. Only then are replaced parts removed: a reader that
-still holds the old manifest and misses a part reads the manifest again.
+Publishing writes the job's parts from the committed batches, rewrites older parts that lack a
+column, and replaces the manifest in one step. Replaced parts are removed afterwards: a reader that
+uses the old manifest and does not find a part has to read the manifest again.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from apps.engine.failures import ConfigurationError, DestinationError
 from apps.engine.frames.columns import NULL, STRING, Column, InexactCast, fitted
 from apps.engine.stores import Store, SwapConflict
 
-SWAPS = 10  # tries against others who publish to the same folder
+SWAPS = 10  # attempts, if other pipelines publish to the same folder at the same time
 
 
 class FilesDestination(Destination):
-    """Subclasses name their settings and format."""
+    """Subclasses define their settings and file format."""
 
     Format: ClassVar[type[FileFormat]]
     write_modes: ClassVar[tuple[WriteMode, ...]] = ("replace", "append")
@@ -59,7 +59,9 @@ class FilesDestination(Destination):
             allow_private_networks=allow_private_networks,
         )
         if spec.write_mode == "merge":
-            raise ConfigurationError("Files cannot be merged: choose replace or append")
+            raise ConfigurationError(
+                "Files do not support the write mode merge: choose replace or append"
+            )
         self._folder = file_set(spec.table)
         self._own = key_part(job_id)
         self._manifest_key = self._at("manifest.json")
@@ -68,7 +70,7 @@ class FilesDestination(Destination):
         self._staged: Staging | None = None
 
     def make_format(self) -> FileFormat:
-        """The format, with what the settings say about it."""
+        """Return the file format, configured by the settings."""
         return self.Format()
 
     def check(self) -> Iterator[CheckStep]:
@@ -101,7 +103,7 @@ class FilesDestination(Destination):
                     ) from error
                 continue
             self._clean_up(manifest, new)
-        raise DestinationError("Others keep publishing to this folder at the same time")
+        raise DestinationError("Other pipelines keep publishing to this folder at the same time")
 
     def abandon(self) -> None:
         self._staging.clear()
@@ -110,7 +112,7 @@ class FilesDestination(Destination):
         if self._opened is not None:
             self._opened.close()
 
-    # what is there
+    # The current manifest.
 
     @property
     def _store(self) -> Store:
@@ -143,21 +145,21 @@ class FilesDestination(Destination):
     def _published(self) -> Published | None:
         return self._read_manifest()[0].publication(self.job_id)
 
-    # making the next state
+    # Prepare the next manifest.
 
     def _next(self, manifest: Manifest, committed: Sequence[Batch]) -> Manifest:
-        """Write the parts of the next manifest. Raises FileNotFoundError if a staged one is gone."""
+        """Write the parts of the next manifest. Raises FileNotFoundError if a staged part is missing."""
         if self.spec.spares_others and manifest.shows_others(self.data.prefix):
             raise ConfigurationError(
-                "Another pipeline has written to this folder too, and starting over would remove its rows:"
-                " give this pipeline a name of its own for the data"
+                "Another pipeline has also written to this folder, and reading from the beginning would"
+                " remove its rows: choose another destination name for this pipeline"
             )
         kept = manifest.parts if self.spec.write_mode == "append" else ()
         columns = dict(manifest.columns) if kept else {}
         for batch in committed:
             if batch.rows or self._store.size(self._staging.key(batch)):
                 _widen(columns, self._staging.columns(batch))
-        columns = columns or dict(manifest.columns)  # an empty result keeps the columns
+        columns = columns or dict(manifest.columns)  # An empty result keeps the previous columns.
         while True:
             try:
                 older = self._older_parts(manifest, kept, columns)
@@ -173,7 +175,10 @@ class FilesDestination(Destination):
     def _new_parts(
         self, committed: Sequence[Batch], columns: Mapping[str, Column], *, empty: bool
     ) -> tuple[Part, ...]:
-        """A part for each batch with rows; if there is none and `empty`, one that holds the columns."""
+        """Return a part for each batch with rows.
+
+        If there is none and `empty` is set, return one part with the columns only.
+        """
         target = physical(columns)
         batches = [batch for batch in committed if batch.rows]
         if not batches and empty and columns:
@@ -198,7 +203,7 @@ class FilesDestination(Destination):
     def _older_parts(
         self, manifest: Manifest, kept: tuple[Part, ...], columns: Mapping[str, Column]
     ) -> tuple[Part, ...]:
-        """The kept parts, written again under new keys if the columns have widened."""
+        """Return the kept parts, rewritten under new keys if the columns were widened."""
         before, target = physical(manifest.columns), physical(columns)
         if not self._format.one_schema or list(before.items()) == list(target.items()):
             return kept
@@ -223,16 +228,16 @@ class FilesDestination(Destination):
         return Part(key, rows, self._store.size(self._at(key)) or 0, job)
 
     def _key(self, name: str) -> str:
-        """Relative to the manifest, as parts are listed."""
+        """Return the key relative to the manifest, as the manifest lists parts."""
         return f"{self._own}/{name}.{self._format.extension}"
 
     def _at(self, key: str) -> str:
         return f"{self._folder}/{key}"
 
-    # after the swap
+    # After the manifest was replaced.
 
     def _clean_up(self, before: Manifest, after: Manifest) -> None:
-        """Remove what the swap made invisible, and what interrupted clean-ups left."""
+        """Remove the parts that are no longer visible, and leftovers of interrupted clean-ups."""
         visible = {part.key for part in after.parts}
         self._store.delete(self._at(part.key) for part in before.parts if part.key not in visible)
         if self.spec.write_mode == "replace":
@@ -262,11 +267,11 @@ class FilesDestination(Destination):
         return Publication(done.rows, outputs, self._withdrawn(manifest))
 
     def _withdrawn(self, manifest: Manifest) -> str | None:
-        """Our folder, unless parts of others are still visible: they are kept or rewritten all together."""
+        """Return the prefix of our folder, unless it still holds visible parts of other pipelines."""
         kept = any(not part.key.startswith(f"{self._own}/") for part in manifest.parts)
         return None if kept else self._store.full_key(self._at(""))
 
-    # checking
+    # The connection check.
 
     def _steps(self) -> Iterator[Step]:
         if self.config.bucket_url is not None:
@@ -279,7 +284,7 @@ class FilesDestination(Destination):
 
     def _look(self) -> str:
         next(self._store.entries(f"{self._folder}/"), None)
-        return "The bucket lets us list it"
+        return "The bucket can be listed"
 
     def _write_and_remove(self) -> str:
         key = self._at(f"_staging/check-{uuid.uuid4().hex}")

@@ -1,4 +1,4 @@
-"""What a file format must do for the file destinations."""
+"""The interface of a file format."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from apps.engine.frames.columns import Column, ColumnType
 
 
 class FileFormat(ABC):
-    """How rows become a file, and how an older file is given the columns of newer ones."""
+    """How rows are written to a file, and how the rows of an older file get the columns of newer ones."""
 
     name: ClassVar[str]
     extension: ClassVar[str]
     media_type: ClassVar[str]
     one_schema: ClassVar[bool] = True  # all visible parts must have the same columns
-    stages_itself: ClassVar[bool] = False  # a staged part of the right columns is a finished file
+    # a staged part that already has the right columns can be published unchanged
+    stages_itself: ClassVar[bool] = False
     staging_compression: str = "lz4"
 
     @abstractmethod
     def write(self, frame: pl.DataFrame, sink: BinaryIO, *, again: bool) -> None:
-        """Write a finished file; `again` says that the rows were in a finished file before."""
+        """Write a finished file; `again` means that the rows come from a finished file."""
 
     @abstractmethod
     def widened(self, part: Path | bytes, before: list[str], target: pl.Schema) -> pl.DataFrame:
-        """The rows of an older file, whose columns were `before`, in the target's. Raises InexactCast."""
+        """Convert the rows of an older file with the columns `before` to the target's columns.
+
+        Raises InexactCast.
+        """
 
 
 def physical(columns: Mapping[str, Column]) -> pl.Schema:
-    """The dtypes of files: a column in which no value was seen is text, so that every reader can read it."""
+    """Return the column types of files: a column without values is text, so that every reader can read it."""
     return pl.Schema(
         {
             name: pl.String() if column.type is ColumnType.NULL else column.dtype

@@ -1,7 +1,7 @@
-"""The one file that says which parts of a set of files are visible.
+"""The manifest, the file that lists the visible parts of a file set.
 
-A reader takes `manifest.json` and reads the parts it lists; whatever else lies in the folder is
-staging, or garbage of an interrupted clean-up. Keys are relative to the manifest's folder.
+A reader reads the parts that `manifest.json` lists. All other files in the folder are staged data or
+leftovers of an interrupted clean-up. Keys are relative to the manifest's folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from apps.engine.failures import DestinationError
 from apps.engine.frames.columns import Column, ColumnType
 
 VERSION = 1
-HISTORY = 200  # publications remembered, so that a late second publish of one changes nothing
+HISTORY = 200  # publications recorded, so that publishing one of them again changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A sync that was published here, and its parts at that time."""
+    """A published sync, and its parts at that time."""
 
     job: str
     rows: int
     at: str
     parts: tuple[Part, ...]
-    owner: str = ""  # the pipeline; unknown for those of an older release
+    owner: str = ""  # the pipeline; unknown if an older release published it
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is visible, in which columns, and who published."""
+    """The visible parts, their columns, and the syncs that published them."""
 
     format: str
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Manifest:
         return next((done for done in self.publications if done.job == job), None)
 
     def shows_others(self, owner: str) -> bool:
-        """Whether rows of another pipeline than `owner` are visible."""
+        """Whether rows of a pipeline other than `owner` are visible."""
         others = {done.job for done in self.publications if done.owner not in {"", owner}}
         return any(part.rows and part.job in others for part in self.parts)
 
@@ -67,7 +67,7 @@ class Manifest:
         columns: Mapping[str, Column],
         owner: str,
     ) -> Manifest:
-        """The manifest in which the job's parts are visible after the kept ones."""
+        """Return a manifest in which the job's parts follow the kept ones."""
         done = Published(job, rows, datetime.now(UTC).isoformat(timespec="seconds"), new, owner)
         return replace(
             self,
@@ -107,7 +107,7 @@ class Manifest:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DestinationError(
-                "manifest.json was changed by something else and cannot be read",
+                "manifest.json was changed by another program and cannot be read",
                 evidence=(f"{type(error).__name__}: {error}"[:200],),
             ) from error
 

@@ -1,4 +1,4 @@
-"""Staged parts of one job: typed Parquet files where readers do not look."""
+"""Staged parts of one job: typed Parquet files in a folder that readers ignore."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from apps.engine.stores import Store
 EXTENSION = ".parquet"
 FORGOTTEN_AFTER = timedelta(days=7)
 _NULL_COLUMNS = (
-    "drover.null_columns"  # typed as text in the file, so that it may be published as it is
+    "drover.null_columns"  # Written as text, so that the file may be published unchanged.
 )
 
 Compression = Literal["lz4", "uncompressed", "snappy", "gzip", "zstd"]
 
 
 class Staging:
-    """The parts a job has staged below `<folder>/_staging/<job>/`, by batch id."""
+    """The parts that a job has staged below `<folder>/_staging/<job>/`, by batch id."""
 
     def __init__(self, store: Store, folder: str, job_id: str, compression: str) -> None:
         self._store = store
@@ -65,14 +65,14 @@ class Staging:
         return list(physical(self.columns(batch)).items()) == list(target.items())
 
     def roll_back(self, committed: Sequence[Batch]) -> None:
-        """Remove what is staged and not committed. Raises DestinationError if committed data is gone."""
+        """Remove staged parts that were not committed. Raises DestinationError if committed data is missing."""
         kept = {self.key(batch) for batch in committed}
         found = {entry.key for entry in self._store.entries(self._own)}
         self._store.delete(found - kept)
         lost = [batch for batch in committed if batch.rows and self.key(batch) not in found]
         if lost:
             raise DestinationError(
-                "Data that was staged for this sync is gone: reset the sync to read it again",
+                "Data that was staged for this sync is missing: reset the stream to read it again",
                 evidence=(f"{len(lost)} of {len(committed)} staged parts are missing",),
             )
 
@@ -81,7 +81,7 @@ class Staging:
         self._columns.clear()
 
     def sweep(self) -> None:
-        """Remove what other jobs staged and left; a live one would have staged within the week."""
+        """Remove parts that other jobs left behind; a running job would have staged within the last week."""
         limit = datetime.now(UTC) - FORGOTTEN_AFTER
         newest: dict[str, datetime] = {}
         keys: dict[str, list[str]] = {}

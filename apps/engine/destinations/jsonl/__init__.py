@@ -5,7 +5,7 @@ from apps.engine.destinations.jsonl.destination import JsonlDestination
 
 KIND = "jsonl"
 TITLE = "JSON Lines files"
-DESCRIPTION = "One JSON object a line, in Drover's storage or your own bucket."
+DESCRIPTION = "One JSON object per line, in Drover's storage or your own bucket."
 DOCS_URL = "https://jsonlines.org/"
 ICON = "braces"
 

@@ -1,4 +1,4 @@
-"""JSON Lines files: each line says its own fields, so older parts never need new columns."""
+"""JSON Lines files. Each line names its fields, so older parts never need new columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.engine.destinations.jsonl.config import JsonlConfig
 
 
 class JsonlFormat(FileFormat):
-    """UTF-8; decimals and times are strings, bytes base64, and NaN, inf, -inf strings too."""
+    """UTF-8; decimals and times are strings, bytes are base64, and NaN, inf and -inf are strings too."""
 
     name = "jsonl"
     extension = "jsonl"
@@ -36,7 +36,7 @@ class JsonlFormat(FileFormat):
 
 
 class JsonlDestination(FilesDestination):
-    """Lines of JSON."""
+    """Writes JSON Lines files."""
 
     Config = JsonlConfig
     config: JsonlConfig

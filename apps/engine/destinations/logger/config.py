@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class LoggerConfig(BaseModel):
-    """How much of the data appears in the log."""
+    """How much of the data is logged."""
 
     model_config = ConfigDict(extra="forbid", title="Log only")
 

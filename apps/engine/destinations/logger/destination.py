@@ -1,4 +1,4 @@
-"""A destination that keeps nothing: it logs a sample of each batch and counts."""
+"""A destination that stores nothing: it logs a sample of each batch and counts the rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apps.engine.destinations.logger.config import LoggerConfig
 if TYPE_CHECKING:
     import polars as pl
 
-LONGEST_VALUE = 200  # characters of one value in the log
+LONGEST_VALUE = 200  # characters per value in the log
 
 
 class LoggerDestination(Destination):
@@ -24,10 +24,10 @@ class LoggerDestination(Destination):
     config: LoggerConfig
 
     def check(self) -> Iterator[CheckStep]:
-        yield CheckStep("write", True, "The run's log takes the records", 0.0)
+        yield CheckStep("write", True, "Records will be written to the run's log", 0.0)
 
     def open(self, committed: Sequence[Batch]) -> None:
-        """Nothing is staged."""
+        """Nothing to do: this destination stages nothing."""
 
     def stage(self, frame: pl.DataFrame, batch: Batch) -> None:
         logger.info("Batch {}-{}: {:,} rows", batch.first, batch.last, batch.rows)
@@ -37,11 +37,11 @@ class LoggerDestination(Destination):
 
     def publish(self, committed: Sequence[Batch]) -> Publication:
         rows = sum(batch.rows for batch in committed)
-        logger.info("{:,} rows in {:,} batches; nothing is kept", rows, len(committed))
+        logger.info("{:,} rows in {:,} batches; nothing was stored", rows, len(committed))
         return Publication(rows)
 
     def abandon(self) -> None:
-        """Nothing is staged."""
+        """Nothing to do: this destination stages nothing."""
 
 
 def _shown(value: object) -> str | int | float | bool | None:

@@ -10,13 +10,13 @@ from apps.engine.destinations.file_sets.config import BucketSettings
 
 
 class ParquetConfig(BucketSettings):
-    """Where the files go and how they are compressed."""
+    """Where the files are written and how they are compressed."""
 
     model_config = ConfigDict(extra="forbid", title="Parquet files")
 
     compression: Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"] = Field(
         default="zstd",
         title="Compression",
-        description="zstd makes the smallest files; snappy is read by the oldest tools.",
+        description="zstd makes the smallest files; snappy is supported by the oldest tools.",
         examples=["zstd"],
     )

@@ -1,4 +1,4 @@
-"""Parquet files: a staged part with the right columns is published as it is."""
+"""Parquet files. A staged part with the right columns is published unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apps.engine.frames.columns import fitted
 
 
 class ParquetFormat(FileFormat):
-    """Nested values are JSON text; decimals have 38 digits; instants are UTC in microseconds."""
+    """Nested values are JSON text; decimals have 38 digits; timestamps are UTC in microseconds."""
 
     name = "parquet"
     extension = "parquet"
@@ -35,7 +35,7 @@ class ParquetFormat(FileFormat):
 
 
 class ParquetDestination(FilesDestination):
-    """Typed columnar files."""
+    """Writes Parquet files."""
 
     Config = ParquetConfig
     config: ParquetConfig

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class PostgresConfig(BaseModel):
-    """Where the database is and who writes to it."""
+    """Which database to connect to, and as which user."""
 
     model_config = ConfigDict(extra="forbid", title="PostgreSQL")
 
@@ -44,20 +44,20 @@ class PostgresConfig(BaseModel):
         max_length=63,
         pattern=r"^[^\x00]+$",
         title="Schema",
-        description="Schema of the tables; made if it is not there. A table named schema.table goes there instead.",
+        description="Default schema; created if it does not exist. A table named schema.table uses that schema instead.",
         examples=["analytics"],
     )
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
         "prefer",
         title="TLS",
-        description="How far to insist on TLS, as libpq's sslmode.",
+        description="TLS mode, as libpq's sslmode.",
         examples=["verify-full"],
     )
     ssl_root_certificate: str | None = Field(
         None,
         max_length=100_000,
         title="Root certificate",
-        description="Certificate (PEM) of the authority that signed the server's, for verify-ca and verify-full.",
+        description="CA certificate (PEM) for verify-ca and verify-full.",
     )
     connect_timeout: int = Field(
         10,
@@ -72,7 +72,7 @@ class PostgresConfig(BaseModel):
         ge=1,
         le=3600,
         title="Lock timeout",
-        description="Seconds to wait for readers and writers that hold the table.",
+        description="Seconds to wait for locks that others hold on the table.",
         examples=[60],
     )
     statement_timeout: int = Field(
@@ -80,6 +80,6 @@ class PostgresConfig(BaseModel):
         ge=1,
         le=86_400,
         title="Statement timeout",
-        description="Seconds the server may take for one step.",
+        description="Statement timeout in seconds.",
         examples=[3600],
     )

@@ -1,4 +1,4 @@
-"""Connect to PostgreSQL for writing, and say in our words what goes wrong."""
+"""Connect to PostgreSQL for writing, and translate its errors."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from apps.engine.failures import (
 )
 from apps.engine.postgres import Connection, Cursor
 
-# SQLSTATEs, the longest prefix wins: the failure and what to say.
+# Maps SQLSTATE prefixes to the exception and its message; the longest matching prefix wins.
 STATES: dict[str, tuple[type[EngineError], str]] = {
     "0A000": (ConfigurationError, "PostgreSQL cannot change the table as needed"),
-    "0L": (AuthenticationError, "PostgreSQL refused the permission"),
+    "0L": (AuthenticationError, "PostgreSQL refused the operation"),
     "22": (ContractError, "A value does not fit the table"),
-    "23": (ContractError, "A record breaks a constraint of the table"),
+    "23": (ContractError, "A record violates a constraint of the table"),
     "28": (AuthenticationError, "PostgreSQL refused the credentials"),
     "2BP01": (ConfigurationError, "Something else depends on what would be changed"),
     "3D": (ConfigurationError, "There is no such database"),
     "3F": (ConfigurationError, "There is no such schema"),
     "42501": (AuthenticationError, "The user lacks a permission"),
     "42": (ConfigurationError, "PostgreSQL refused a statement"),
-    "42P01": (DestinationError, "A table has disappeared"),
+    "42P01": (DestinationError, "A table no longer exists"),
     "53100": (DestinationError, "The disk of the database is full"),
     "53200": (DestinationError, "The database is out of memory"),
     "53300": (DestinationError, "The database has too many connections"),
-    "55P03": (DestinationError, "The table is locked by somebody else"),
+    "55P03": (DestinationError, "The table is locked by another session"),
     "57014": (DestinationError, "PostgreSQL cancelled a statement that took too long"),
     "57P": (DestinationError, "The database is shutting down or starting"),
     "25006": (ConfigurationError, "The database is read-only"),
 }
 
-IDLE_TRANSACTION = "30s"  # then the process that writes is frozen, and others wait for its locks
+IDLE_TRANSACTION = "30s"  # seconds; a frozen writer would otherwise keep its locks and block others
 
 
 def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
-    """A connection to an address the egress policy judged. Raises EngineError."""
+    """Connect to an address that the egress policy has allowed. Raises EngineError."""
     with saying_why(config):
         password = config.password.get_secret_value()
         return postgres.connect(config, password, allow_private=allow_private, autocommit=True)
@@ -52,7 +52,7 @@ def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
 
 @contextlib.contextmanager
 def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Cursor]:
-    """A cursor in a transaction of its own, with our time limits and spellings."""
+    """A cursor in its own transaction, with our timeouts and output formats."""
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -72,7 +72,7 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
 
 @contextlib.contextmanager
 def saying_why(config: PostgresConfig) -> Iterator[None]:
-    """Turn psycopg's errors into ours, with the SQLSTATE as evidence."""
+    """Convert psycopg's errors to ours, with the SQLSTATE as evidence."""
     try:
         yield
     except psycopg.Error as error:
@@ -80,7 +80,7 @@ def saying_why(config: PostgresConfig) -> Iterator[None]:
 
 
 def explained(error: psycopg.Error, config: PostgresConfig) -> EngineError:
-    """Our error for one of psycopg's."""
+    """Convert one of psycopg's errors to ours."""
     state = error.sqlstate
     if state is None:
         return postgres.connection_failure(error, config, otherwise=DestinationError)

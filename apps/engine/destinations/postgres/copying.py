@@ -1,4 +1,4 @@
-"""Write a frame as the CSV that COPY reads."""
+"""Encode a frame as CSV for COPY."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import polars as pl
 from polars import selectors as cs
 
-SLICE = 10_000  # rows encoded while the server reads the ones before
+SLICE = 10_000  # rows encoded while the server processes the previous slice
 REPLACEMENT = "�"
 
 
 def csv_slices(frame: pl.DataFrame) -> Iterator[memoryview]:
-    """The rows in pieces: null is an empty cell, empty text a quoted one."""
+    """Yield the rows in slices: null is an empty cell, empty text a quoted one."""
     for piece in _texts(frame).iter_slices(SLICE):
         buffer = io.BytesIO()
         piece.write_csv(buffer, include_header=False)
@@ -21,7 +21,10 @@ def csv_slices(frame: pl.DataFrame) -> Iterator[memoryview]:
 
 
 def without_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """PostgreSQL's text cannot hold U+0000: put U+FFFD in its place, and count the values changed."""
+    """Replace U+0000, which PostgreSQL's text cannot store, with U+FFFD.
+
+    Also return the number of changed values.
+    """
     affected = frame.select(cs.string().str.contains("\0", literal=True).sum())
     if not affected.width or not (count := affected.sum_horizontal().item()):
         return frame, 0
@@ -29,7 +32,7 @@ def without_nul(frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def _texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """Bytes as PostgreSQL spells them; times are ISO 8601 as they are."""
+    """Format bytes as PostgreSQL expects them; times are already ISO 8601."""
     binary = frame.select(cs.binary()).columns
     return frame.with_columns(
         pl.format("\\x{}", pl.col(name).bin.encode("hex")).alias(name) for name in binary

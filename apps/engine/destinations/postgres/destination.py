@@ -37,7 +37,7 @@ from apps.engine.postgres import Connection, Cursor
 class PostgresDestination(Destination):
     """One table of one database.
 
-    With `replace` and a primary key the last record of each key is kept, as `merge` would.
+    With `replace` and a primary key the last record of each key is kept, as with `merge`.
     """
 
     Config = PostgresConfig
@@ -60,7 +60,7 @@ class PostgresDestination(Destination):
             allow_private_networks=allow_private_networks,
         )
         if spec.write_mode == "merge" and not spec.primary_key:
-            raise ConfigurationError("Merging needs a primary key")
+            raise ConfigurationError("The write mode merge needs a primary key")
         self.longest_step = max(self.longest_step, 4.0 * config.statement_timeout)
         self._target = table_name(spec.table, config.schema_)
         self._key = [] if spec.write_mode == "append" else list(spec.primary_key)
@@ -85,7 +85,10 @@ class PostgresDestination(Destination):
             return
         frame, changed = without_nul(frame)
         if changed:
-            logger.warning("{:,} texts held U+0000, now U+FFFD: PostgreSQL cannot hold it", changed)
+            logger.warning(
+                "Replaced U+0000, which PostgreSQL cannot store, with U+FFFD in {:,} values",
+                changed,
+            )
         self._require_keys(frame)
         frame = frame.rename(column_names(frame.columns))
         with self._transaction() as cursor:
@@ -141,8 +144,8 @@ class PostgresDestination(Destination):
     def _spare_others(self, cursor: Cursor) -> None:
         if self._publications.others_published(cursor, self.data.prefix):
             raise ConfigurationError(
-                f"Another pipeline has written to {self._target} too, and starting over would remove its"
-                " rows: give this pipeline a table of its own, or drop the table to fill it anew"
+                f"Another pipeline has also written to {self._target}, and reading from the beginning would"
+                " remove its rows: choose another table for this pipeline, or drop the table first"
             )
 
     def _require_keys(self, frame: pl.DataFrame) -> None:
@@ -155,14 +158,14 @@ class PostgresDestination(Destination):
                 )
 
     def _transaction(self) -> AbstractContextManager[Cursor]:
-        """In a connection that is opened again if it was lost between two batches."""
+        """A cursor in a transaction. Reconnects if the connection was lost between two batches."""
         if self._connection is None or self._connection.closed:
             self._connection = postgres.connect(
                 self.config, allow_private=self.allow_private_networks
             )
         return postgres.transaction(self._connection, self.config)
 
-    # checking
+    # The connection check.
 
     def _steps(self) -> Iterator[Step]:
         host, port, private = self.config.host, self.config.port, self.allow_private_networks
@@ -179,7 +182,7 @@ class PostgresDestination(Destination):
         return f"{row[0]} is logged in, PostgreSQL {row[1]}" if row else "Logged in"
 
     def _write_and_undo(self) -> str:
-        """Everything happens, and is rolled back."""
+        """Create, fill and drop a table, then roll everything back."""
         probe = self._target.beside(f"_drover_check_{uuid.uuid4().hex}")
         try:
             with self._transaction() as cursor:
@@ -194,14 +197,14 @@ class PostgresDestination(Destination):
 
 
 class _Undo(Exception):
-    """Leaves a transaction without keeping anything."""
+    """Raised to roll the transaction back."""
 
 
 def _make_schema(cursor: Cursor, schema: str) -> None:
     row = cursor.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
     if row is not None:
         return
-    # Whoever makes it at the same time wins, and IF NOT EXISTS then fails all the same.
+    # If another session creates it at the same time, CREATE SCHEMA IF NOT EXISTS can still fail.
     with contextlib.suppress(UniqueViolation), cursor.connection.transaction():
         cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
 

@@ -1,4 +1,4 @@
-"""Names that PostgreSQL takes as they are, and what becomes of the others."""
+"""Names that PostgreSQL accepts, and how all other names are changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg import sql
 from apps.engine.failures import ConfigurationError
 
 LONGEST = 63  # bytes
-BATCH, ROW = "_drover_batch", "_drover_row"  # of staging tables
+BATCH, ROW = "_drover_batch", "_drover_row"  # prefix of staging tables
 PUBLICATIONS = "_drover_publications"
 BATCHES = "_drover_batches"
 _TAKEN = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", BATCH, ROW}
@@ -35,7 +35,7 @@ class TableName:
 
 
 def table_name(table: str, default_schema: str) -> TableName:
-    """`table` or `schema.table`. Raises ConfigurationError."""
+    """Parse `table` or `schema.table`. Raises ConfigurationError."""
     schema, dot, name = table.rpartition(".")
     made = TableName(schema if dot else default_schema, name)
     for part in (made.schema, made.name):
@@ -45,22 +45,22 @@ def table_name(table: str, default_schema: str) -> TableName:
                 evidence=(f"destination.table: {table[:100]!r}",),
             )
     if made.name.startswith("_drover_"):
-        raise ConfigurationError("Table names that begin with _drover_ are Drover's own")
+        raise ConfigurationError("Table names that begin with _drover_ are reserved for Drover")
     return made
 
 
 def staging_name(target: TableName, job_id: str) -> TableName:
-    """The job's staging table, beside the target."""
+    """Return the job's staging table, in the schema of the target."""
     if len(job_id) > 40 or not job_id.isascii():
         job_id = hashlib.sha256(job_id.encode()).hexdigest()[:40]
     return target.beside(f"_drover_stg_{job_id}")
 
 
 def column_names(names: Sequence[str]) -> dict[str, str]:
-    """Each field's column. Names that PostgreSQL cannot have get a shortened one that ends in a digest."""
+    """Return each field's column. A name that PostgreSQL does not allow is shortened and ends in a digest."""
     made = {name: column_name(name) for name in names}
     if len(set(made.values())) < len(made):
-        raise ConfigurationError("Two fields of the stream would share one column's name")
+        raise ConfigurationError("Two fields of the stream would get the same column name")
     return made
 
 

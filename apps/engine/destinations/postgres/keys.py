@@ -1,4 +1,4 @@
-"""The key that tells which record replaces which."""
+"""SQL for the primary key, by which a newer record replaces an older one."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ NEWEST_FIRST = sql.SQL("kept.n DESC, s.{} DESC").format(sql.Identifier(ROW))
 
 
 def listed(key: Sequence[str], alias: str | None = None) -> sql.Composed:
-    """The key's columns, separated by commas."""
+    """Return the key's columns, separated by commas."""
     names = [sql.Identifier(alias, name) if alias else sql.Identifier(name) for name in key]
     return sql.SQL(", ").join(names)
 
 
 def in_order(staging: TableName) -> sql.Composed:
-    """The staged rows as `s`, with the place of their batch as `kept.n`; takes the batches' marks."""
+    """Return the staged rows as `s`, with the position of their batch as `kept.n`; its parameter is the batches'
+    marks.
+    """
     return sql.SQL(
         "{} AS s JOIN unnest(%s::uuid[]) WITH ORDINALITY AS kept (id, n) ON kept.id = s.{}"
     ).format(staging.quoted(), sql.Identifier(BATCH))
 
 
 def last_records(staging: TableName, key: Sequence[str]) -> sql.Composed:
-    """The last staged row of each key, as `s`; takes the batches' marks."""
+    """Return the last staged row of each key, as `s`; its parameter is the batches' marks."""
     columns = listed(key, "s")
     return sql.SQL("(SELECT DISTINCT ON ({0}) s.* FROM {1} ORDER BY {0}, {2}) AS s").format(
         columns, in_order(staging), NEWEST_FIRST
@@ -45,7 +47,7 @@ def last_records(staging: TableName, key: Sequence[str]) -> sql.Composed:
 
 
 def is_unique(cursor: Cursor, table: Table, key: Sequence[str]) -> bool:
-    """Whether an index keeps the key unique, making one if the rows allow it."""
+    """Whether a unique index on the key exists. Creates one if the rows allow it."""
     row = cursor.execute(UNIQUE, (table.oid, sorted(key))).fetchone()
     if row and row[0]:
         return True
@@ -55,5 +57,5 @@ def is_unique(cursor: Cursor, table: Table, key: Sequence[str]) -> bool:
                 sql.SQL("CREATE UNIQUE INDEX ON {} ({})").format(table.name.quoted(), listed(key))
             )
     except psycopg.errors.UniqueViolation:
-        return False  # rows from before hold a key twice
+        return False  # Older rows contain the same key twice.
     return True

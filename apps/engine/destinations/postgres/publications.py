@@ -1,4 +1,4 @@
-"""The table that remembers which jobs were published, so that none is twice."""
+"""The table that records published jobs, so that no job is published twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LAST = "SELECT relid, shape, unknown FROM {} WHERE target = %s ORDER BY at DESC 
 RECORD = """
 INSERT INTO {} (job_id, target, rows, at, relid, shape, unknown, owner)
 VALUES (%s, %s, %s, clock_timestamp(), %s, %s, %s, %s)"""
-# The newest says what the target was, the newest with rows that some of ours are in it.
+# Keep the newest publication, which describes the table, and the owner's newest one with rows, which shows that the
+# table contains some of its rows.
 FORGET = """
 DELETE FROM {table} WHERE target = %(target)s AND (owner = %(owner)s OR owner IS NULL)
 AND job_id <> coalesce((SELECT job_id FROM {table} WHERE target = %(target)s ORDER BY at DESC LIMIT 1), '')
@@ -39,10 +40,10 @@ OTHERS = "SELECT EXISTS (SELECT FROM {} WHERE target = %s AND rows > 0 AND owner
 
 @dataclass(frozen=True, slots=True)
 class LastPublication:
-    """What the target was when a job was last published to it.
+    """The target's state when a job was last published to it.
 
-    `relid` and `shape` are kept when Drover made the table; `unknown` are columns that are text
-    only because no value was seen in them.
+    `relid` and `shape` are set if Drover created the table; `unknown` lists the columns that are text only
+    because they had no values.
     """
 
     relid: int | None = None
@@ -51,14 +52,14 @@ class LastPublication:
 
 
 class Publications:
-    """The publications of one schema. Every method runs in the transaction of its cursor."""
+    """The publications of one schema. Every method runs in the cursor's transaction."""
 
     def __init__(self, target: TableName) -> None:
         self._target = target
         self._table = target.beside(PUBLICATIONS)
 
     def lock(self, cursor: Cursor) -> None:
-        """Wait for whoever publishes to the same target, until the end of the transaction."""
+        """Wait for other publications to the same target. Holds the lock until the end of the transaction."""
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"drover:{self._target}",)
         )
@@ -70,11 +71,11 @@ class Publications:
         found = look(cursor, self._table)
         if found is None:
             cursor.execute(sql.SQL(MAKE).format(self._table.quoted()))
-        elif "owner" not in found.columns:  # made by an older release
+        elif "owner" not in found.columns:  # The table was created by an older release.
             cursor.execute(sql.SQL(COMPLETE).format(self._table.quoted()))
 
     def rows(self, cursor: Cursor, job_id: str) -> int | None:
-        """How many rows the job published, or None if it has not."""
+        """Return the number of rows that the job published, or None if it has not been published."""
         if look(cursor, self._table) is None:
             return None
         query = sql.SQL("SELECT rows FROM {} WHERE job_id = %s").format(self._table.quoted())
@@ -89,12 +90,12 @@ class Publications:
         )
 
     def forget_older(self, cursor: Cursor, owner: str) -> None:
-        """Of the owner's publications to the target only the newest is asked for again."""
+        """Delete the owner's older publications to the target, which are not needed any more."""
         query = sql.SQL(FORGET).format(table=self._table.quoted())
         cursor.execute(query, {"target": str(self._target), "owner": owner})
 
     def others_published(self, cursor: Cursor, owner: str) -> bool:
-        """Whether another pipeline than `owner` has put rows into the target."""
+        """Whether a pipeline other than `owner` has written rows to the target."""
         query = sql.SQL(OTHERS).format(self._table.quoted())
         found = cursor.execute(query, (str(self._target), owner)).fetchone()
         return bool(found and found[0])
@@ -109,7 +110,7 @@ class Publications:
         unknown: set[str],
         owner: str,
     ) -> None:
-        """Remember the job; `made` is the target if it is a table of Drover's making."""
+        """Record the job; `made` is the target if Drover created the table."""
         oid, shape = (made.oid, shape_of(made)) if made else (None, None)
         cursor.execute(
             sql.SQL(RECORD).format(self._table.quoted()),
@@ -118,5 +119,5 @@ class Publications:
 
 
 def shape_of(table: Table) -> str:
-    """The columns and their types, to notice whether somebody else changed them."""
+    """Return the columns and their types, to detect changes made outside Drover."""
     return "\n".join(f"{name} {column.type}" for name, column in table.columns.items())

@@ -1,10 +1,10 @@
 """Make a job's staged rows visible in one transaction.
 
-*replace*: when the target is a table that Drover made and nobody has attached anything to it, the
-staging table takes its name, and its grants; readers wait a moment and then see the new rows.
-A target with views, indexes, triggers, policies, comments, other people's columns or another owner
-is emptied and filled in place, so all of that stays. Either way a REPEATABLE READ transaction that
-began before and reads the table only afterwards may miss rows: TRUNCATE and DDL do not wait for it.
+*replace*: when Drover created the target and no other object depends on it, the staging table
+is renamed to it and gets its grants; readers wait a moment and then see the new rows.
+A target with views, indexes, triggers, policies, comments, columns added by others or another owner
+is emptied and filled in place, so all of these are kept. In both cases a REPEATABLE READ transaction
+that began earlier and reads the table only afterwards may miss rows: TRUNCATE and DDL do not wait for it.
 
 *append* inserts. *merge* inserts or updates by key; the last record of a key wins.
 """
@@ -60,17 +60,17 @@ class Publishing:
         self._ours = self._found is None or self._found.oid == last.relid
 
     def run(self, mode: WriteMode) -> tuple[Table | None, set[str]]:
-        """Answers the target if Drover made it, and its columns in which no value was seen."""
+        """Publish. Returns the target if Drover created it, and its columns that had no values."""
         unknown = self._swap(mode) if self._may_swap(mode) else self._fill(mode)
         return (look(self._cursor, self._name) if self._ours else None), unknown
 
-    # the staging table becomes the target
+    # Replace the target by the staging table.
 
     def _may_swap(self, mode: WriteMode) -> bool:
         if self._found is None:
             return True
         if not self._staging.columns(self._cursor):
-            return False  # an empty result: nothing says which columns another table would have
+            return False  # With an empty result, the new table's columns would be unknown.
         untouched = self._ours and self._last.shape == shape_of(self._found)
         return mode == "replace" and untouched and stands_alone(self._cursor, self._found.oid)
 
@@ -106,7 +106,7 @@ class Publishing:
             with_marks=True,
         )
 
-    # the target is filled in place
+    # Fill the target in place.
 
     def _fill(self, mode: WriteMode) -> set[str]:
         staged = self._staging.columns(self._cursor)
@@ -128,7 +128,7 @@ class Publishing:
 
     def _target(self) -> Table:
         found = look(self._cursor, self._name)
-        assert found is not None, "the target is there, and locked"  # noqa: S101
+        assert found is not None, "the target exists, and is locked"  # noqa: S101
         return found
 
     def _empty(self, target: Table) -> None:
@@ -181,14 +181,17 @@ class Publishing:
             with_marks=bool(self._key),
         )
 
-    # what statements are made of
+    # Parts of the statements.
 
     @property
     def _listed_key(self) -> sql.Composed:
         return keys.listed(self._key)
 
     def _rows(self) -> sql.Composable:
-        """The staged rows as `s`; with a key only the last of each, which takes the marks."""
+        """Select the staged rows as `s`.
+
+        With a key, select only the last row of each key; its parameter is the batches' marks.
+        """
         if self._key:
             return keys.last_records(self._staging.name, self._key)
         return sql.SQL("{} AS s").format(self._staging.name.quoted())
@@ -199,7 +202,7 @@ class Publishing:
 
 
 def _expressions(staged: dict[str, Column], target: Table) -> Pairs:
-    """Each target column that is filled, and what fills it."""
+    """Return each target column to fill, and the expression to fill it with."""
     return [
         (name, _converted(name, column.type, target.columns[name]))
         for name, column in staged.items()
@@ -208,10 +211,10 @@ def _expressions(staged: dict[str, Column], target: Table) -> Pairs:
 
 
 def _converted(name: str, kind: ColumnType, column: TableColumn) -> sql.Composable:
-    """The staged value in the target column's type. Types that only a person chooses are cast to."""
+    """Convert the staged value to the target column's type. A type that Drover would not choose is cast to."""
     value = sql.Identifier("s", name)
     if column.kind not in {None, ColumnType.NULL}:
         return widened(value, kind, column.kind)
-    if column.category == "S":  # a length is checked by assignment; a cast would cut
+    if column.category == "S":  # Assignment checks the length and fails; a cast would truncate.
         return widened(value, kind, ColumnType.STRING)
     return sql.SQL("{}::{}").format(value, sql.SQL(column.base))

@@ -1,7 +1,7 @@
-"""The job's staging table: LOGGED, beside the target, each row marked with its batch.
+"""The job's staging table: LOGGED, in the target's schema, each row marked with its batch.
 
-`_drover_batches` lists the batches of every staging table of the schema and how many rows each has,
-written in the transaction that copies them, so that nothing needs to be counted.
+`_drover_batches` lists the batches of every staging table of the schema and their row counts. It is
+written in the transaction that copies the rows, so rows never have to be counted.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CREATE TABLE IF NOT EXISTS {} (
 
 
 class Staging:
-    """What one job has staged. Every method runs in the transaction of its cursor."""
+    """The rows that one job has staged. Every method runs in the cursor's transaction."""
 
     def __init__(self, name: TableName, *, ordered: bool) -> None:
         self.name = name
-        self._ordered = ordered  # keep the order of records, which merging needs
+        self._ordered = ordered  # Keep the order of records, which merging needs.
 
     def make(self, cursor: Cursor) -> None:
         if look(cursor, self.name.beside(BATCHES)) is None:
@@ -49,7 +49,7 @@ class Staging:
         self.forget(cursor)
 
     def forget(self, cursor: Cursor) -> None:
-        """The table is not a staging table any more."""
+        """Stop treating the table as a staging table."""
         if look(cursor, self.name.beside(BATCHES)) is not None:
             cursor.execute(
                 sql.SQL("DELETE FROM {} WHERE staging = %s").format(self._batches),
@@ -57,14 +57,14 @@ class Staging:
             )
 
     def lock(self, cursor: Cursor) -> None:
-        """Wait for whoever is writing to it, and keep others out. Raises DestinationError if it is gone."""
+        """Lock the table exclusively, waiting for other writers. Raises DestinationError if it does not exist."""
         self.table(cursor)
         cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(self.name.quoted()))
 
     def add(self, cursor: Cursor, frame: pl.DataFrame, batch: Batch) -> None:
-        """Copy the frame in, first giving the table the columns and types it needs."""
+        """Copy the frame into the table after adding the columns and types it needs."""
         mark = batch_mark(batch)
-        # Also takes the exclusive lock, so that another writer's batch cannot get our mark.
+        # ALTER TABLE takes the exclusive lock too, so another writer's rows cannot get our batch's mark.
         cursor.execute(
             sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}").format(
                 self.name.quoted(), sql.Identifier(BATCH), sql.Literal(mark)
@@ -73,7 +73,7 @@ class Staging:
         frame = self._fitted(cursor, frame)
         if self._ordered:
             frame = frame.with_row_index(ROW)
-        if frame.width == 1:  # a line with nothing but \. would end the data of older servers
+        if frame.width == 1:  # Older servers end the data at a line that contains only \.
             frame = frame.with_columns(pl.lit(str(mark)).alias(BATCH))
         names = sql.SQL(", ").join(map(sql.Identifier, frame.columns))
         command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)")
@@ -87,15 +87,15 @@ class Staging:
         )
 
     def columns(self, cursor: Cursor) -> dict[str, Column]:
-        """The staged columns, by name."""
+        """Return the staged columns, by name."""
         return _columns(self.table(cursor))
 
     def table(self, cursor: Cursor) -> Table:
-        """Raises DestinationError if the table is gone."""
+        """Return the table's description. Raises DestinationError if the table does not exist."""
         found = look(cursor, self.name)
         if found is None:
             raise DestinationError(
-                "Data that was staged for this sync is gone: reset the sync to read it again",
+                "Data that was staged for this sync is missing: reset the stream to read it again",
                 evidence=(f"there is no table {self.name}",),
             )
         return found
@@ -108,8 +108,8 @@ class Staging:
         missing = [count for mark, count in kept.items() if rows.get(mark, 0) != count]
         if missing:
             raise DestinationError(
-                "Data that was staged for this sync is gone: reset the sync to read it again",
-                evidence=(f"{len(missing)} of {len(committed)} staged batches are not whole",),
+                "Data that was staged for this sync is missing: reset the stream to read it again",
+                evidence=(f"{len(missing)} of {len(committed)} staged batches are incomplete",),
             )
         others = [*(rows.keys() - kept.keys())]
         if others:
@@ -132,7 +132,7 @@ class Staging:
         return self.name.beside(BATCHES).quoted()
 
     def _fitted(self, cursor: Cursor, frame: pl.DataFrame) -> pl.DataFrame:
-        """Widen the table to the frame, and the frame to the table; columns without values stay out."""
+        """Widen the table to the frame, and the frame to the table. Columns without values are left out."""
         have = _columns(self.table(cursor))
         made = {}
         for series in frame.iter_columns():
@@ -148,13 +148,13 @@ class Staging:
             if column.type is not ColumnType.NULL:
                 exact = series.dtype.is_decimal() and wanted.type is ColumnType.DECIMAL
                 made[series.name] = series if exact else cast(series, wanted.dtype)
-        if not made:  # a batch in which every value is null still has its rows
+        if not made:  # Insert the rows of a batch in which every value is null.
             made[frame.columns[0]] = frame.to_series(0)
         return pl.DataFrame(made)
 
 
 def batch_mark(batch: Batch) -> uuid.UUID:
-    """The batch's id in the 16 bytes that every staged row carries."""
+    """Return the batch's id as the 16 bytes that every staged row carries."""
     try:
         return uuid.UUID(batch.id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""When a new table may take an old one's place, and what it inherits."""
+"""Decide whether a new table may replace an old one, and copy the old one's grants."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ WHERE c.oid = %s::oid AND x.grantee <> c.relowner"""
 
 
 def stands_alone(cursor: Cursor, oid: int) -> bool:
-    """Whether nothing would be lost if the table were dropped and another put in its place."""
+    """Whether the table can be dropped and replaced without losing anything else."""
     row = cursor.execute(ALONE, (oid,)).fetchone()
     return row is not None and bool(row[0])
 
 
 def keep_grants(cursor: Cursor, old: int, new: Table) -> None:
-    """Give the new table the grants of the old one, and no others, if the old one has any."""
+    """Give the new table exactly the grants of the old one, if the old one has any."""
     grants = cursor.execute(GRANTS, (old,)).fetchall()
     if not grants:
         return

@@ -1,4 +1,4 @@
-"""What the catalogue says about a table, and how its columns are widened."""
+"""Read a table's description from PostgreSQL's catalogue, and widen its columns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHERE n.nspname = %s AND c.relname = %s ORDER BY a.attnum"""
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column as PostgreSQL describes it: its type with and without a length, and the category."""
+    """A column as PostgreSQL describes it: its type with and without length, and its type category."""
 
     type: str
     base: str
@@ -38,13 +38,13 @@ class TableColumn:
 
     @property
     def kind(self) -> ColumnType | None:
-        """Drover's type, or None for one that only the table's owner would choose."""
+        """Return Drover's type, or None for a type that Drover never creates."""
         return KINDS.get(self.type)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that is there."""
+    """An existing table."""
 
     name: TableName
     oid: int
@@ -52,7 +52,10 @@ class Table:
 
 
 def look(cursor: Cursor, name: TableName) -> Table | None:
-    """The table, or None. Raises ConfigurationError if the name is something else's, as a view's."""
+    """Return the table, or None.
+
+    Raises ConfigurationError if the name belongs to something else, such as a view.
+    """
     rows = cursor.execute(LOOK, (name.schema, name.name)).fetchall()
     if not rows:
         return None
@@ -71,7 +74,7 @@ def add_column(cursor: Cursor, table: TableName, name: str, column: Column) -> N
 
 
 def widen_column(cursor: Cursor, table: TableName, name: str, kind: ColumnType, to: Column) -> None:
-    """Change the column's type and its values with it."""
+    """Change the column's type and convert its values."""
     quoted = sql.Identifier(name)
     cursor.execute(
         sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
@@ -88,16 +91,16 @@ def exists(cursor: Cursor, table: TableName, condition: sql.Composable) -> bool:
 
 
 class Evolution:
-    """Bring a target's columns to hold what is staged; the user's other columns stay."""
+    """Change a target's columns so that they can hold the staged rows; columns of others are kept."""
 
     def __init__(self, cursor: Cursor, *, staging: Table, target: Table, unknown: set[str]) -> None:
         self._cursor = cursor
         self._staging = staging
         self._target = target
-        self._unknown = unknown  # text columns of Drover's in which no value was seen
+        self._unknown = unknown  # Drover's text columns that never had a value
 
     def run(self, staged: Mapping[str, Column]) -> set[str]:
-        """Add and widen columns; answers the columns of unknown type the target now has."""
+        """Add and widen columns. Returns the target's columns whose type is still unknown."""
         for name, column in staged.items():
             have = self._target.columns.get(name)
             if have is None:
@@ -139,7 +142,7 @@ class Evolution:
             self._alter(name, ColumnType.INTEGER, column)
 
     def _inexact(self, name: str, kind: ColumnType) -> bool:
-        """Whether an integer, in the target or in what is staged, would change as a float."""
+        """Whether an integer, in the target or in the staged rows, would change when stored as a float."""
         holder = self._target if kind is ColumnType.INTEGER else self._staging
         return exists(self._cursor, holder.name, inexact_as_float(sql.Identifier(name)))
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's types for Drover's, and the expressions that widen one to another without loss."""
+"""PostgreSQL's types for Drover's types, and the expressions that widen one to another without loss."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from psycopg import sql
 
 from apps.engine.frames.columns import EXACT_INTEGERS, Column, ColumnType
 
-TYPES: dict[ColumnType, str] = {  # as format_type() spells them
-    ColumnType.NULL: "character varying",  # in staging: no value seen, becomes text without a rewrite
+TYPES: dict[ColumnType, str] = {  # spelled as by format_type()
+    # used in staging for columns without values; can become text without a rewrite
+    ColumnType.NULL: "character varying",
     ColumnType.BOOLEAN: "boolean",
     ColumnType.INTEGER: "bigint",
     ColumnType.NUMBER: "double precision",
@@ -36,7 +37,7 @@ def type_of(column: Column) -> sql.SQL:
 
 
 def widened(expression: sql.Composable, kind: ColumnType, to: ColumnType) -> sql.Composable:
-    """The expression in a wider type, with exact text."""
+    """Return the expression converted to a wider type, with exact text."""
     if TYPES[kind] == TYPES[to]:
         return expression
     if TYPES[to] == "text":
@@ -45,6 +46,6 @@ def widened(expression: sql.Composable, kind: ColumnType, to: ColumnType) -> sql
 
 
 def inexact_as_float(column: sql.Composable) -> sql.Composable:
-    """A condition: the integer is one that no float equals."""
+    """Return a condition that is true for an integer that no float equals."""
     limit = sql.Literal(EXACT_INTEGERS)
     return sql.SQL("({0} > {1} OR {0} < -{1})").format(column, limit)

@@ -1,1 +1,1 @@
-"""What turns bizon's own sources into ours: settings, egress, failures that cannot be swallowed."""
+"""Adapt bizon's own sources to ours: settings, egress policy, and failures that are never ignored."""

@@ -1,4 +1,4 @@
-"""One of bizon's own sources as one of ours."""
+"""Wrap one of bizon's own sources as one of ours."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ UNEXPECTED = (LookupError, TypeError, AttributeError, ValueError, AssertionError
 
 
 class BizonSource(ConnectorSource[SettingsT]):
-    """Hands over to `origin`, guarded: its requests obey our policy and its failures are named."""
+    """Delegates to `origin`, under our egress policy, and converts its failures."""
 
     origin: ClassVar[type[AbstractSource]]
-    reads_to_check: ClassVar[bool] = False  # bizon's own check asks nothing of the API
+    reads_to_check: ClassVar[bool] = (
+        False  # Skip bizon's own check, which sends no request to the API.
+    )
 
     @classmethod
     def streams(cls) -> list[str]:
@@ -77,7 +79,7 @@ class BizonSource(ConnectorSource[SettingsT]):
 
     @cached_property
     def inner(self) -> AbstractSource:
-        """bizon's source; making it may already ask the API something. Raises EngineError."""
+        """Create bizon's source, which may already send requests. Raises EngineError."""
         guarded = under_policy(
             self.origin, allow_private=self.allow_private_networks, watch=self.watch
         )
@@ -86,11 +88,11 @@ class BizonSource(ConnectorSource[SettingsT]):
         return made
 
     def bizon_settings(self) -> dict[str, Any]:
-        """Our settings as bizon's source takes them."""
+        """Convert our settings to those of bizon's source."""
         return self.settings.model_dump(exclude_none=True)
 
     def tolerates_gaps(self) -> bool:
-        """Whether failed requests that bizon's source passed over are only worth a warning."""
+        """Whether failed requests that bizon's source ignored are only logged as warnings."""
         return False
 
     def _bizon_config(self) -> Any:
@@ -110,27 +112,29 @@ class BizonSource(ConnectorSource[SettingsT]):
 
     def _page(self, ask: Callable[[], Any]) -> SourcePage:
         answer = self._asking(ask)
-        if isinstance(answer, tuple) and len(answer) == 2:  # an older shape that 0.6.4 still has
+        if (
+            isinstance(answer, tuple) and len(answer) == 2
+        ):  # an older return type that 0.6.4 still uses
             return rows_page(list(answer[1]), answer[0])
         if not isinstance(answer, SourceIteration):
-            raise UnhelpfulSourceError(f"{self.spec.kind} answered no page")
+            raise UnhelpfulSourceError(f"{self.spec.kind} returned no page")
         rows = [record.data for record in answer.records]
         return rows_page(rows, answer.next_pagination, answer.next_state)
 
     def _asking(self, ask: Callable[[], Answered]) -> Answered:
-        """What the call answers. Raises EngineError for what it raised, and for what it hid."""
+        """Run a call. Raises EngineError for exceptions, and for failed requests that bizon ignored."""
         self.watch.begin()
         try:
             answer = ask()
         except EXPECTED:
             raise
         except requests.exceptions.JSONDecodeError as error:
-            raise self._misunderstood("the source did not answer with complete JSON") from error
+            raise self._misunderstood("the source did not return complete JSON") from error
         except requests.RequestException as error:
             raise self.watch.explained(error) from error
         except UNEXPECTED as error:
             raise self._misunderstood(
-                f"the answer of the source is not as expected ({type(error).__name__})"
+                f"the response of the source is not as expected ({type(error).__name__})"
             ) from error
         self._report_hidden_failures()
         return answer
@@ -150,10 +154,12 @@ class BizonSource(ConnectorSource[SettingsT]):
             raise failure
         for failed in self.watch.failed:
             error = self.watch.explained(failed)
-            logger.warning("Passed over: {} {}", error.message, " | ".join(error.evidence))
+            logger.warning(
+                "Ignored a failed request: {} {}", error.message, " | ".join(error.evidence)
+            )
 
     def _fields(self, stream: str) -> tuple[FieldInfo, ...]:
-        """The fields of the stream this source is bound to; others are not asked for."""
+        """Return the fields of the bound stream; those of other streams are not requested."""
         if stream != self.spec.stream:
             return ()
         schema = StreamSchema()
@@ -164,8 +170,10 @@ class BizonSource(ConnectorSource[SettingsT]):
     def _check_connect(self) -> str:
         ok, message = self._asking(lambda: self.inner.check_connection())
         if not ok:
-            raise SourceError(f"{self.spec.kind} says no", evidence=(str(message)[:300],))
-        return "the settings are accepted" if not self.reads_to_check else "ready to ask"
+            raise SourceError(
+                f"{self.spec.kind} reports that it cannot connect", evidence=(str(message)[:300],)
+            )
+        return "the settings are accepted" if not self.reads_to_check else "ready to send requests"
 
     def _check_read(self) -> str:
         page: Any = self.get()

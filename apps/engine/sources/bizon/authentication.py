@@ -1,4 +1,4 @@
-"""How bizon's sources log in: its own shape, `type` and `params`, with the secrets marked."""
+"""The authentication settings of bizon's sources, `type` and `params`, with secrets marked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Bearer(SourceSettings):
 
 
 class OAuthParams(SourceSettings):
-    """What a new access token is asked for with."""
+    """The parameters for requesting a new access token."""
 
     client_id: str = Field(min_length=1, max_length=1000, description="Client ID")
     client_secret: str = Secret("Client secret", min_length=1, max_length=10_000)
@@ -40,7 +40,7 @@ class OAuthParams(SourceSettings):
 
 
 class OAuth(SourceSettings):
-    """An OAuth 2.0 app that was granted access."""
+    """An OAuth 2.0 app with access to the account."""
 
     type: Literal["oauth"]
     params: OAuthParams = Field(description="The app's credentials")

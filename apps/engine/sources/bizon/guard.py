@@ -1,7 +1,7 @@
-"""Puts a source of bizon's under our egress policy, and notes every request that failed.
+"""Put bizon's sources under our egress policy, and record every failed request.
 
-Some of bizon's sources log a failed request and go on with fewer records. What the guard noted ends
-the page all the same, unless the connector's settings say that gaps are fine.
+Some of bizon's sources log a failed request and continue with fewer records. A recorded failure fails the page
+all the same, unless the connector's settings allow gaps.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from apps.engine.sources.http.answers import (
 RETRIES = 4
 MOST_BODY = 64 << 20  # bytes
 BODY_SECONDS = 300.0
-LONGEST_WAIT = 30.0  # seconds that a Retry-After may make us wait within a run
+LONGEST_WAIT = 30.0  # seconds; a longer Retry-After fails the run instead of waiting
 
 
 @dataclass(slots=True)
 class Watch:
-    """What happened on the wire since the page was begun."""
+    """The requests since the page was started."""
 
     last: requests.Response | None = None
     failed: list[requests.Response | requests.RequestException] = field(default_factory=list)
@@ -53,18 +53,18 @@ class Watch:
         self.failed.clear()
 
     def failure(self) -> EngineError | None:
-        """The first request that failed, as our error."""
+        """Return the first failed request as our error."""
         return self.explained(self.failed[0]) if self.failed else None
 
     def explained(self, failed: requests.Response | requests.RequestException) -> EngineError:
-        """Our error for a request that failed; what broke off later has no request of its own."""
+        """Convert a failed request to our error; for an exception without a failed request, return None."""
         if isinstance(failed, requests.RequestException) and failed.request is None:
             failed.request = self.last.request if self.last is not None else None
         return explained(failed)
 
 
 class WatchingAdapter(PolicyAdapter):
-    """Connects under the policy and tells the watch how each request ended."""
+    """Sends requests under the policy and records how each ended."""
 
     def __init__(self, *, watch: Watch, **options: Any) -> None:
         self._watch = watch
@@ -87,13 +87,13 @@ class WatchingAdapter(PolicyAdapter):
 
 
 def _hold(response: requests.Response) -> None:
-    """Read the body, bounded in bytes and values, before bizon asks for all of it as JSON."""
+    """Read the body, with limits on bytes and values, before bizon parses it as JSON."""
     response._content = read_body(response, limit=MOST_BODY, seconds=BODY_SECONDS)
     json_values.require_few(response._content)
 
 
 class GuardMixin:
-    """Goes before one of bizon's source classes and replaces what it talks to the world with."""
+    """A mixin for bizon's source classes that replaces their session and authentication."""
 
     origin: ClassVar[Any]
     allow_private: ClassVar[bool]
@@ -118,7 +118,7 @@ class GuardMixin:
 
 
 class RenewingAuth(Oauth2Authenticator):
-    """bizon's OAuth, with the token endpoint reached under the policy and its refusals named."""
+    """bizon's OAuth, with requests to the token endpoint under the policy and its errors converted."""
 
     def __init__(self, original: Oauth2Authenticator, session: PolicySession) -> None:
         self.__dict__.update(original.__dict__)
@@ -132,20 +132,20 @@ class RenewingAuth(Oauth2Authenticator):
             raise unanswered(error, f"POST {shown_url(url)}") from error
         if response.status_code in {400, 401, 403}:
             evidence = answer_of(response).evidence
-            raise AuthenticationError("the login could not be renewed", evidence=evidence)
+            raise AuthenticationError("the access token could not be renewed", evidence=evidence)
         if not response.ok:
             raise refused(response.status_code, answer_of(response))
         return response.json()
 
 
 def under_policy(origin: type[Any], *, allow_private: bool, watch: Watch) -> type[Any]:
-    """The class, guarded."""
+    """Return the class with the mixin applied."""
     members = {"origin": origin, "allow_private": allow_private, "watch": watch}
     return type(origin.__name__, (GuardMixin, origin), members)
 
 
 def explained(failed: requests.Response | requests.RequestException) -> EngineError:
-    """Our error for a request that failed."""
+    """Convert a failed request to our error."""
     if isinstance(failed, requests.Response):
         return refused(failed.status_code, answer_of(failed))
     if failed.response is not None:
@@ -157,7 +157,7 @@ def explained(failed: requests.Response | requests.RequestException) -> EngineEr
 
 
 def answer_of(response: requests.Response) -> Answer:
-    """A response of `requests` as an answer, with no more of its body than is shown."""
+    """Convert a response of `requests` to an `Answer`, with only the shown part of its body."""
     request = response.request
     asked = f"{request.method} {shown_url(request.url or '')}"
     return Answer(status_line(response), asked, response.headers, response.content[:SHOWN_BODY], {})

@@ -1,4 +1,4 @@
-"""A source written by a person or the agent: its code runs in the sandbox, what it answers is read here."""
+"""Sources written by a user or the agent: their code runs in the sandbox, and this package reads its output."""
 
 from apps.engine.sources.custom.source import CustomSource
 

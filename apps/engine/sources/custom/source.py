@@ -1,4 +1,4 @@
-"""The trusted side of a custom source: asks the sandbox for pages and believes nothing of the answers."""
+"""The trusted side of a custom source: asks the sandbox for pages and validates everything it returns."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from apps.engine.sources.connector import (
 
 LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
 KEPT = 500  # log lines and requests kept for a preview
-SHOWN_FIELDS = 100  # rows looked at to say a stream's fields
+SHOWN_FIELDS = 100  # rows examined to determine a stream's fields
 SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
 
 
 class CustomSource(ConnectorSource[SourceSettings]):
-    """One sandbox from the first question to `close`; it is started by the thread that makes this object."""
+    """Uses one sandbox from creation to `close`. Its process is started by the thread that creates this object."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class CustomSource(ConnectorSource[SourceSettings]):
             raise ConfigurationError("this source has no code")
         self._code = spec.code
         self.requests: list[Request] = []
-        self.logged: list[tuple[str, str]] = []  # (level, message), the first of them
+        self.logged: list[tuple[str, str]] = []  # the first (level, message) pairs
         self.page_limit: int | None = None
         limits = Limits.from_json(sandbox.limits)
-        # Its end is tied to the thread that starts it, so that is never the one that reads pages.
+        # A sandbox ends with the thread that starts it, so the thread that reads pages must not start it.
         self._sandbox = Sandbox(
             spec.code.text,
             ground=Ground(sandbox.home, sandbox.least),
@@ -82,7 +82,7 @@ class CustomSource(ConnectorSource[SourceSettings]):
 
     @property
     def isolation(self) -> str:
-        """What holds the code, in words."""
+        """Describe the isolation of the code."""
         return self._sandbox.isolation.explained
 
     def check(self) -> Iterator[CheckStep]:
@@ -130,7 +130,7 @@ class CustomSource(ConnectorSource[SourceSettings]):
         )
         values = answer.values
         if values.get("rows") != len(answer.rows):
-            raise BrokenOutput("The code did not deliver the rows it said it would.")
+            raise BrokenOutput("The code returned another number of rows than it announced.")
         following, state = _object(values, "next"), _object(values, "state")
         return rows_page(answer.rows, following or {}, state)
 
@@ -138,7 +138,7 @@ class CustomSource(ConnectorSource[SourceSettings]):
     def _declared(self) -> list[dict[str, Any]]:
         streams = self._sandbox.ask("streams").values.get("streams")
         if not isinstance(streams, list) or not all(_is_stream(one) for one in streams):
-            raise BrokenOutput("The code does not say its streams as a source does.")
+            raise BrokenOutput("The code does not declare its streams correctly.")
         return streams
 
     def _discovered(self, stream: Mapping[str, Any]) -> StreamInfo:
@@ -182,7 +182,7 @@ class CustomSource(ConnectorSource[SourceSettings]):
 
 
 def _passed(passage: Passage) -> None:
-    """Into the egress log, and what is refused into the run's own as well."""
+    """Report the connection for the egress log; a refused one also goes to the run's log."""
     host, port = passage.host, passage.port
     if passage.refused:
         if log.refused(host, port, passage.refused):
@@ -196,17 +196,17 @@ def _passed(passage: Passage) -> None:
 def _object(values: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     found = values.get(name)
     if found is not None and not isinstance(found, dict):
-        raise BrokenOutput(f"The code answered something else than an object as {name}.")
+        raise BrokenOutput(f"The code did not return an object as {name}.")
     try:
-        orjson.dumps({"op": {name: found}})  # as it will be handed back
+        orjson.dumps({"op": {name: found}})  # converted as it will be when it is passed back
     except TypeError as error:
-        raise BrokenOutput(f"The code answered an object nested too deeply as {name}.") from error
+        raise BrokenOutput(f"The code returned an object nested too deeply as {name}.") from error
     return found
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise BrokenOutput("The code answered something else than text as its message.")
+        raise BrokenOutput("The code did not return text as its message.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Customers of Cycle, the product feedback hub."""
+"""Customers from Cycle, the product feedback platform."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from apps.engine.sources.http.answers import UnhelpfulSourceError
 
 KIND = "cycle"
 TITLE = "Cycle"
-DESCRIPTION = "Customers and their companies from Cycle, the product feedback hub."
+DESCRIPTION = "Customers and their companies from Cycle, the product feedback platform."
 DOCS_URL = "https://docs.cycle.app"
 ICON = "refresh"
 
 
 class Config(SourceSettings):
-    """Whose customers to read."""
+    """Which workspace's customers to read."""
 
     slug: str = Field(
         min_length=1, max_length=200, description="Slug of the Cycle workspace", examples=["acme"]
@@ -29,7 +29,7 @@ class Config(SourceSettings):
 
 
 class FailsOnRefusedQuery(CycleSource):
-    """bizon 0.6.4 takes an answer that holds only errors for an answer without customers."""
+    """Raises for an error response, which bizon 0.6.4 treats as a response without customers."""
 
     def run_graphql_query(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = super().run_graphql_query(query, variables)

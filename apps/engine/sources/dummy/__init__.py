@@ -1,4 +1,4 @@
-"""Made-up records: bizon's creatures and plants, and a generator as large, slow or broken as one asks."""
+"""Made-up records: bizon's creatures and plants, and generated rows with configurable size, delays and failures."""
 
 from apps.engine.sources.dummy.source import Config, DummySource
 

@@ -1,4 +1,4 @@
-"""Deterministic records: row `n` is the same whoever asks for it, whenever."""
+"""Deterministic records: row `n` is always the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CATEGORIES = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
 def frame(first: int, count: int) -> pl.DataFrame:
-    """Rows first .. first + count - 1; ids start at 1."""
+    """Return rows first .. first + count - 1 as a frame; ids start at 1."""
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
     number = pl.col("id")
     return pl.DataFrame([ids]).with_columns(
@@ -27,7 +27,7 @@ def frame(first: int, count: int) -> pl.DataFrame:
 
 
 def rows(first: int, count: int) -> list[dict[str, Any]]:
-    """The same as plain JSON-able rows."""
+    """Return the same as plain JSON-able rows."""
     written = frame(first, count).with_columns(
         pl.col("created_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     )

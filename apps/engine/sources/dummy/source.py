@@ -44,7 +44,7 @@ RAISED: dict[str, type[EngineError]] = {
 
 
 class Config(SourceSettings):
-    """What to make up."""
+    """What to generate."""
 
     rows: int = Field(
         1000,
@@ -55,19 +55,17 @@ class Config(SourceSettings):
     )
     page_size: int = Field(1000, ge=1, le=1_000_000, description="Records in a page")
     format: Literal["frames", "rows"] = Field(
-        "frames", description="How pages are handed over: typed frames, or plain records"
+        "frames", description="Format of pages: typed frames, or plain records"
     )
     delay: float = Field(0, ge=0, le=3600, description="Seconds to wait before each page")
     fail_after: int | None = Field(
-        None, ge=0, description="Fail when this many records were read", examples=[500]
+        None, ge=0, description="Fail after this many records", examples=[500]
     )
     failure: Failure = Field(
         "source",
         description="How to fail: with a failure class, `error` (a bug), or `exit` (the process ends)",
     )
-    hang_after: int | None = Field(
-        None, ge=0, description="Stop answering when this many records were read"
-    )
+    hang_after: int | None = Field(None, ge=0, description="Hang after this many records")
 
 
 class DummySource(ConnectorSource[Config]):

@@ -1,4 +1,4 @@
-"""CSV, JSONL and Parquet files: uploaded ones, and ones at a web address."""
+"""CSV, JSON Lines and Parquet files that were uploaded or are at a web address."""
 
 from apps.engine.sources.files.config import Config
 from apps.engine.sources.files.source import FilesSource

@@ -1,4 +1,4 @@
-"""The files a run may read: its org's own area on disk or in a bucket, and what it downloads."""
+"""The files a run may read: the org's own files on disk or in a bucket, and files it downloads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file: its path as people write it, its size in bytes, and a mark that changes with its content."""
+    """A file: its path as users write it, its size in bytes, and a mark that changes with its content."""
 
     path: str
     size: int
@@ -42,17 +42,17 @@ class Found:
 
 
 class Area(Protocol):
-    """Somewhere files are."""
+    """A collection of files."""
 
     def find(self, path: str) -> Sequence[Found]:
-        """The files of a path or pattern, in the order of their paths. Raises EngineError."""
+        """Return the files that match a path or pattern, ordered by path. Raises EngineError."""
 
     def open(self, found: Found) -> BinaryIO:
-        """The file's bytes, seekable. Raises EngineError."""
+        """Open the file as seekable bytes. Raises EngineError."""
 
 
 class StoredArea:
-    """The area below a storage root: a folder, an S3 or a Google Cloud Storage bucket."""
+    """The files below a storage root: a folder, an S3 bucket or a Google Cloud Storage bucket."""
 
     def __init__(self, root: StorageRoot) -> None:
         self._system, base = _file_system(root)
@@ -78,7 +78,7 @@ class StoredArea:
         for info in self._system.get_file_info(selector):
             path = info.path.removeprefix(f"{self._base}/")
             if info.type == fs.FileType.File and matches(pattern, path):
-                with suppress(ConfigurationError):  # a pattern passes by what leads outside
+                with suppress(ConfigurationError):  # A pattern skips files outside the area.
                     yield self._found(path, info)
 
     def _found(self, path: str, info: fs.FileInfo) -> Found:
@@ -86,7 +86,7 @@ class StoredArea:
         return Found(path, info.size, f"{info.size}-{info.mtime_ns}")
 
     def _require_inside(self, path: str) -> None:
-        """A symbolic link must not lead out of the area."""
+        """Raise if a symbolic link leads out of the area."""
         if self._folder is None:
             return
         target = Path(self._base, path).resolve()
@@ -145,7 +145,7 @@ class WebArea:
 
 
 def unpacked(file: BinaryIO, path: str) -> BinaryIO:
-    """The file itself, or what is inside its gzip."""
+    """Return the file itself, or its decompressed content if it is gzip."""
     if not path.partition("?")[0].lower().endswith(".gz"):
         return file
     return cast("BinaryIO", gzip.GzipFile(fileobj=file))
@@ -165,13 +165,13 @@ def _file_system(root: StorageRoot) -> tuple[fs.FileSystem, str]:
     if parts.scheme == "s3":
         return fs.S3FileSystem(**options), base
     if parts.scheme == "gs":
-        # An endpoint of one's own is an emulator or a gateway, which knows nothing of Google's logins.
+        # A custom endpoint is an emulator or a gateway, which does not support Google's authentication.
         return fs.GcsFileSystem(anonymous="endpoint_override" in options, **options), base
     raise ConfigurationError(f"files cannot be read from {parts.scheme}://")
 
 
 def _with_endpoint(options: Mapping[str, Any]) -> dict[str, Any]:
-    """pyarrow wants the scheme of an endpoint apart from it."""
+    """Pass the endpoint's scheme to pyarrow as a separate option."""
     scheme, separator, host = str(options.get("endpoint_override") or "").partition("://")
     if not separator:
         return dict(options)

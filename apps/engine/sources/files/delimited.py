@@ -1,7 +1,7 @@
-"""CSV in pieces: where records end, and what type a column of texts has.
+"""Read CSV in pieces: find where records end, and detect the types of columns.
 
-Every column is read as text and typed piece by piece. What is not a number in the hundredth piece
-makes that piece's column text, and the stream's schema widens; nothing is lost and nothing fails.
+Every column is read as text and typed piece by piece. If a piece has a text in a column of numbers, that piece's
+column is text and the stream's schema widens; no value is lost and the run does not fail.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BOOLEANS = {
     "FALSE": False,
 }
 BLANK_LINE = re.compile(rb"^[ \t]*\r?\n", re.MULTILINE)
-EXACT_DIGITS = 15  # decimal digits that survive a 64-bit float
+EXACT_DIGITS = 15  # decimal digits that a 64-bit float preserves
 NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 DATE = r"^\d{4}-\d{2}-\d{2}$"
 TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
@@ -31,14 +31,14 @@ ZONE = r"(Z|[+-]\d{2}:?\d{2})$"
 
 
 def record_end(data: bytes, quote: str | None) -> int:
-    """Bytes up to and with the last line break that ends a record, 0 when no record is complete."""
+    """Return the number of bytes up to the last line break that ends a record, 0 if no record is complete."""
     position = data.rfind(b"\n")
     if not quote or position < 0:
         return position + 1
     mark = quote.encode()
     quotes = data.count(mark, 0, position)
     while position >= 0 and quotes % 2:
-        opening = data.rfind(mark, 0, position)  # all line breaks behind it are part of a value
+        opening = data.rfind(mark, 0, position)  # All line breaks after it are part of a value.
         before = data.rfind(b"\n", 0, opening)
         quotes -= data.count(mark, max(before, 0), position)
         position = before
@@ -46,7 +46,7 @@ def record_end(data: bytes, quote: str | None) -> int:
 
 
 def names_of(line: bytes, options: CsvOptions) -> list[str]:
-    """The column names of a header line; empty and repeated ones are told apart by position."""
+    """Return the column names of a header line; empty and repeated names get their position appended."""
     if not line.strip():
         return []
     row = _read(line.removeprefix(b"\xef\xbb\xbf"), options, None).row(0)
@@ -58,7 +58,7 @@ def names_of(line: bytes, options: CsvOptions) -> list[str]:
 
 
 def frame_of(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.DataFrame:
-    """The records as a frame of typed columns. Raises SourceError naming the first broken record."""
+    """Parse the records into a frame of typed columns. Raises SourceError naming the first broken record."""
     if names is not None and len(names) > 1:
         data = without_blank_lines(data, options.quote)
     frame = _read(data, options, names)
@@ -68,7 +68,7 @@ def frame_of(data: bytes, names: list[str] | None, options: CsvOptions) -> pl.Da
 
 
 def without_blank_lines(data: bytes, quote: str | None) -> bytes:
-    """The data without lines that hold nothing; those inside quotes are part of a value."""
+    """Return the data without empty lines; those inside quotes are part of a value."""
     if not BLANK_LINE.search(data):
         return data
     if not quote:
@@ -82,7 +82,7 @@ def without_blank_lines(data: bytes, quote: str | None) -> bytes:
 
 
 def typed(texts: pl.Series) -> pl.Series:
-    """The narrowest type that keeps every text's meaning: 007 stays text, 1e3 is a number."""
+    """Convert to the narrowest type that preserves every text's meaning: 007 stays text, 1e3 is a number."""
     first = texts.first(ignore_nulls=True)
     if first is None:
         return texts.cast(pl.Null)
@@ -99,7 +99,7 @@ def _integers(texts: pl.Series, first: str) -> pl.Series | None:
     whole = texts.cast(pl.Int64, strict=False)
     if whole.null_count() > texts.null_count():
         return None
-    # An integer is one only if writing it gives the text back: 007 and +7 are not.
+    # A text is an integer only if formatting the integer gives the same text: 007 and +7 are not.
     return whole if (whole.cast(pl.String) == texts).all() else None
 
 

@@ -1,4 +1,4 @@
-"""Paths of files as people write them: safe relative ones, patterns, web addresses."""
+"""Validate file paths as users write them: safe relative paths, patterns, web addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-MAX_WILDCARDS = 10  # each one multiplies the time a hostile pattern can take
+MAX_WILDCARDS = 10  # Each wildcard multiplies the time that a hostile pattern can take.
 WILDCARD = re.compile(r"[*?\[]")
 FORMATS = {
     ".csv": "csv",
@@ -28,7 +28,7 @@ def is_pattern(path: str) -> bool:
 
 
 def check_path(path: str) -> str:
-    """The path, if it can only mean files of one's own area or an https address. Raises ValueError."""
+    """Return the path if it is inside the area or an https address. Raises ValueError."""
     if is_address(path):
         if not path.startswith("https://") and not path.startswith("http://"):
             raise ValueError("an address must start with https://")
@@ -48,7 +48,7 @@ def check_path(path: str) -> str:
 
 
 def fixed_folder(pattern: str) -> str:
-    """The deepest folder that the pattern names without wildcards; empty for the area itself."""
+    """Return the deepest folder that the pattern names without wildcards; empty for the area itself."""
     parts = pattern.split("/")[:-1]
     fixed: list[str] = []
     for part in parts:
@@ -59,19 +59,19 @@ def fixed_folder(pattern: str) -> str:
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether the path fits: `*` and `?` stay within a folder, `**` crosses folders, `[ab]` is one of."""
+    """Whether the path matches: `*` and `?` stay within a folder, `**` crosses folders, `[ab]` is one of."""
     return _compiled(pattern).fullmatch(path) is not None
 
 
 def format_of(path: str) -> str | None:
-    """The format by the name's ending, ignoring `.gz`; None when it says nothing."""
+    """Return the format by the name's extension, ignoring `.gz`; None if it is unknown."""
     name = PurePosixPath(path.partition("?")[0].lower())
     suffix = PurePosixPath(name.stem).suffix if name.suffix == ".gz" else name.suffix
     return FORMATS.get(suffix)
 
 
 def stream_name(path: str) -> str:
-    """A stream's name for a path: the file's stem, for a pattern the folder it looks in."""
+    """Return the stream name for a path: the file's stem, or a pattern's folder."""
     bare = path.partition("?")[0].rstrip("/") if is_address(path) else path
     if is_pattern(path):
         folder = fixed_folder(path).rpartition("/")[2]

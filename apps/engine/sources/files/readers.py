@@ -1,4 +1,4 @@
-"""Pages of one open file, from any place in it that an earlier page named."""
+"""Read pages of an open file, from any position that an earlier page returned."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from apps.engine.sources.files.config import CsvOptions
 from apps.engine.sources.files.delimited import frame_of, names_of, record_end
 from apps.engine.sources.http.answers import UnhelpfulSourceError
 
-BYTES_PER_ROW = 100  # to turn a page's rows into bytes
+BYTES_PER_ROW = 100  # Converts a page's rows to bytes.
 SMALLEST_PIECE, LARGEST_PIECE = 64 << 10, 8 << 20
 LONGEST_RECORD = 64 << 20
-# orjson turns integers beyond 64 bits into floats.
+# orjson parses integers beyond 64 bits as floats.
 LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 Place = Mapping[str, Any]
@@ -31,7 +31,7 @@ Place = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Rows from a place in a file, typed or plain, and the place after them (None at the end)."""
+    """Rows from a position in a file, typed or plain, and the position after them (None at the end)."""
 
     content: pl.DataFrame | list[Any]
     following: dict[str, Any] | None
@@ -41,14 +41,14 @@ class Reader(Protocol):
     """Reads one file."""
 
     def read(self, place: Place, rows: int) -> Piece:
-        """About `rows` rows from the place on ({} is the beginning)."""
+        """Read about `rows` rows from the position on ({} is the beginning)."""
 
     def total(self) -> int | None:
-        """How many rows there are, when the file says so."""
+        """Return the number of rows, if the file states it."""
 
 
 class CsvReader:
-    """CSV by byte ranges that end where a record ends."""
+    """Reads CSV by byte ranges that end where a record ends."""
 
     def __init__(self, file: BinaryIO, options: CsvOptions) -> None:
         self._file = file
@@ -79,7 +79,7 @@ class CsvReader:
 
 
 class JsonLinesReader:
-    """JSON Lines by byte ranges that end where a line ends."""
+    """Reads JSON Lines by byte ranges that end where a line ends."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -96,7 +96,7 @@ class JsonLinesReader:
 
 
 class ParquetReader:
-    """Parquet by row groups, each in batches."""
+    """Reads Parquet by row groups, each in batches."""
 
     def __init__(self, file: BinaryIO) -> None:
         try:
@@ -127,7 +127,7 @@ class ParquetReader:
         return int(self._parquet.metadata.num_rows)
 
     def _batch(self, group: int, row: int, rows: int) -> pa.RecordBatch:
-        """The batch at a row of a group; the one after the last read one costs no skipping."""
+        """Return the batch at a row of a group; the batch after the last one read is found without skipping."""
         if self._at != (group, row, rows):
             self._batches = self._parquet.iter_batches(batch_size=rows, row_groups=[group])
             for batch in self._batches:
@@ -140,12 +140,15 @@ class ParquetReader:
 def piece(
     file: BinaryIO, offset: int, rows: int, quote: str | None
 ) -> tuple[bytes, dict[str, Any] | None]:
-    """Whole records from the offset on, and the place after them (None at the end of the file)."""
+    """Read whole records from the offset on.
+
+    Returns them with the position after them (None at the end of the file).
+    """
     size = min(max(rows * BYTES_PER_ROW, SMALLEST_PIECE), LARGEST_PIECE)
     file.seek(offset)
     data = b""
     while len(data) < LONGEST_RECORD:
-        wanted = max(size, len(data))  # twice as much: what is there is looked at again
+        wanted = max(size, len(data))  # Doubling the size means that the data is scanned again.
         more = _read_fully(file, wanted)
         data += more
         if len(more) < wanted:
@@ -159,10 +162,10 @@ def piece(
 
 
 def first_record(data: bytes, quote: str | None) -> bytes:
-    """The first record with its line break; all of it when there is none."""
+    """Return the first record with its line break, or all data if there is none."""
     at, end = 0, data.find(b"\n")
     mark = quote.encode() if quote else b"\n"
-    while end >= 0:  # each byte is looked at once for quotes and once for line breaks
+    while end >= 0:  # Scans each byte once for quotes and once for line breaks.
         opened = data.find(mark, at, end)
         if opened < 0:
             return data[: end + 1]
@@ -175,7 +178,7 @@ def first_record(data: bytes, quote: str | None) -> bytes:
 
 
 def _require_few_columns(record: bytes, options: CsvOptions) -> None:
-    """Before polars makes a column of each: a million take a gigabyte. Raises ContractError."""
+    """Check before polars creates the columns: a million of them take a gigabyte. Raises ContractError."""
     delimiter = options.delimiter.encode()
     if record.count(delimiter) < MAX_COLUMNS:
         return
@@ -204,7 +207,7 @@ def _object(load: Any, line: bytes, offset: int) -> Any:
     try:
         return load(line)
     except orjson.JSONDecodeError:
-        return _object(json.loads, line, offset)  # which also takes NaN
+        return _object(json.loads, line, offset)  # Accepts NaN too.
     except (ValueError, RecursionError) as error:
         shown = line[:100].decode("utf-8", "replace")
         raise UnhelpfulSourceError(

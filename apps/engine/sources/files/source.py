@@ -1,4 +1,4 @@
-"""Read files page by page, one after the other in the order of their paths."""
+"""Read files page by page, one after the other, ordered by path."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class FilesSource(ConnectorSource[Config]):
 
     @cached_property
     def files_found(self) -> Sequence[Found]:
-        """The files to read. Raises ConfigurationError when there are none."""
+        """The files to read. Raises ConfigurationError if there are none."""
         found = self.area.find(self.settings.path)
         if not found:
             what = (
@@ -113,7 +113,7 @@ class FilesSource(ConnectorSource[Config]):
             )
 
     def _at(self, token: Mapping[str, Any]) -> tuple[Found, Mapping[str, Any]]:
-        """The file and the place in it that a token means."""
+        """Return the file and the position in it that a token refers to."""
         if not token:
             return self.files_found[0], {}
         for found in self.files_found:
@@ -121,11 +121,11 @@ class FilesSource(ConnectorSource[Config]):
                 continue
             if token["place"] and found.mark != token["mark"]:
                 raise PositionGone(
-                    f"the file {found.path!r} changed while it was read; reading must start over"
+                    f"the file {found.path!r} changed while it was read; reset the stream to start from the beginning"
                 )
             return found, token["place"]
         raise PositionGone(
-            f"the file {token['file']!r} was removed while it was read; reading must start over"
+            f"the file {token['file']!r} was removed while it was read; reset the stream to start from the beginning"
         )
 
     def _following(self, found: Found, piece: Piece) -> dict[str, Any]:
@@ -167,7 +167,9 @@ class FilesSource(ConnectorSource[Config]):
             return JsonLinesReader(file)
         if kind == "parquet":
             return ParquetReader(file)
-        raise ConfigurationError(f"the name of {found.path!r} tells no format; say it in `format`")
+        raise ConfigurationError(
+            f"the name of {found.path!r} does not tell its format; set `format`"
+        )
 
     def _csv_options(self, found: Found) -> Any:
         options = self.settings.csv

@@ -1,4 +1,4 @@
-"""Occurrences of species, from the Global Biodiversity Information Facility."""
+"""Species occurrences from the Global Biodiversity Information Facility."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.engine.sources.connector import SourceSettings
 
 KIND = "gbif"
 TITLE = "GBIF"
-DESCRIPTION = "Where and when species were seen: the first 100,000 records of a public API."
+DESCRIPTION = "Where and when species were observed: the first 100,000 records of a public API."
 DOCS_URL = "https://techdocs.gbif.org/en/openapi/v1/occurrence"
 ICON = "leaf"
 
@@ -22,7 +22,10 @@ class Config(SourceSettings):
 
     page_limit: int = Field(300, ge=1, le=300, description="Records in a page")
     max_records: int | None = Field(
-        None, ge=1, le=GBIF_MAX_OFFSET, description="Records to read; all the API gives when empty"
+        None,
+        ge=1,
+        le=GBIF_MAX_OFFSET,
+        description="Records to read; all that the API offers when empty",
     )
 
 

@@ -29,12 +29,12 @@ TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes
 
 
 class Config(SourceSettings):
-    """Which worksheet to read, and as whom."""
+    """Which worksheet to read, and with which service account."""
 
     spreadsheet_url: str = Field(
         max_length=2000,
         pattern=r"^https://docs\.google\.com/spreadsheets/",
-        description="Address of the spreadsheet",
+        description="URL of the spreadsheet",
         examples=["https://docs.google.com/spreadsheets/d/1aBcD/edit"],
     )
     worksheet_name: str = Field(
@@ -49,12 +49,12 @@ class Config(SourceSettings):
         default_factory=list, max_length=1000, description="Columns to read; all when empty"
     )
     convert_column_names_to_sql_format: bool = Field(
-        True, description="Write column names in small letters with underscores"
+        True, description="Convert column names to lower case with underscores"
     )
 
 
 class Guarded(GsheetsSource):
-    """Never the machine's own identity, and no address but Google's for tokens."""
+    """Never use this machine's own identity, and request tokens only from Google's address."""
 
     allow_private: ClassVar[bool]
 
@@ -76,7 +76,7 @@ class Source(BizonSource[Config]):
     def _asking(self, ask: Any) -> Any:
         try:
             return super()._asking(ask)
-        except PermissionError as error:  # gspread's word for 403
+        except PermissionError as error:  # gspread raises this for 403
             raise AuthenticationError(
                 "the spreadsheet is not shared with the service account",
                 evidence=(str(error.__cause__)[:300],),
@@ -98,7 +98,7 @@ class Source(BizonSource[Config]):
 
 
 def credentials_of(key: str) -> Any:
-    """The service account of a JSON key. Raises ConfigurationError."""
+    """Create credentials from a service account's JSON key. Raises ConfigurationError."""
     try:
         fields = json.loads(key)
         if fields.get("token_uri", TOKEN_URI) != TOKEN_URI:
@@ -107,11 +107,11 @@ def credentials_of(key: str) -> Any:
         credentials = read({**fields, "token_uri": TOKEN_URI})
     except (ValueError, AttributeError, MalformedError):
         raise ConfigurationError(
-            "the service account key is not the JSON that Google makes"
+            "the service account key is not a JSON key created by Google"
         ) from None
     return credentials.with_scopes(gspread.auth.READONLY_SCOPES)
 
 
 def _untyped(function: Any) -> Any:
-    """google-auth says that it is typed, but these are not."""
+    """google-auth is marked as typed, but these functions are not."""
     return function

@@ -1,4 +1,4 @@
-"""Ask over HTTP and say in our words what goes wrong, with the status line and the body's beginning."""
+"""Send HTTP requests and explain failures, with the status line and the beginning of the body."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from apps.engine.reporting.classify import retry_after
 Read = TypeVar("Read")
 
 SHOWN_BODY = 200  # bytes of a body kept as evidence
-FAILED_BODY = 64 << 10  # bytes of a failure's body read at most
+FAILED_BODY = 64 << 10  # bytes read at most of a failed response's body
 
 AUTHENTICATION = frozenset({401, 403, 407})
 MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
@@ -32,7 +32,7 @@ MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer: status below 400, headers, body."""
+    """A complete response: status below 400, headers, body."""
 
     status_line: str
     url: str
@@ -47,16 +47,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait and how often to ask again. Seconds."""
+    """Timeouts and retries. All times are in seconds."""
 
-    timeout: float = 60.0  # for one whole answer
+    timeout: float = 60.0  # for one whole response
     retries: int = 3
-    longest_wait: float = 30.0  # a Retry-After beyond it ends the run with that advice instead
+    longest_wait: float = (
+        30.0  # a longer Retry-After ends the run with that advice instead of waiting
+    )
     max_bytes: int = 64 << 20
 
 
 class Asker:
-    """Sends requests of one session, asking again where that can help."""
+    """Sends the requests of one session, and retries those that may succeed later."""
 
     def __init__(
         self,
@@ -69,13 +71,13 @@ class Asker:
         self._sleep = sleep
 
     def ask(self, method: str, url: str, **options: Any) -> Answer:
-        """The answer, after at most `retries` further tries. Raises EngineError."""
+        """Return the response, after at most `retries` retries. Raises EngineError."""
         return self.ask_for(lambda answer: answer, method, url, **options)
 
     def ask_for(
         self, read: Callable[[Answer], Read], method: str, url: str, **options: Any
     ) -> Read:
-        """What `read` makes of the answer; when it raises a retryable error that is a try as well."""
+        """Return the result of `read` for the response; a retryable error of `read` leads to a retry too."""
         attempt = 0
         while True:
             try:
@@ -84,7 +86,7 @@ class Asker:
                 wait = self._wait(attempt, error)
                 if wait is None:
                     raise
-            with signs.waiting("waiting to ask again", wait):
+            with signs.waiting("waiting to retry", wait):
                 self._sleep(wait)
             attempt += 1
 
@@ -113,7 +115,7 @@ class Asker:
         return answer
 
     def _wait(self, attempt: int, error: EngineError) -> float | None:
-        """Seconds until the next try, None when there is none."""
+        """Return the seconds until the next try, None if there is none."""
         if attempt >= self._patience.retries or not error.retryable:
             return None
         if error.retry_after is None:
@@ -122,13 +124,13 @@ class Asker:
 
 
 class UnhelpfulSourceError(SourceError):
-    """The source answers, but asking again unchanged cannot help."""
+    """The source responds, but retrying without changes cannot help."""
 
     retryable = False
 
 
 def refused(status: int, answer: Answer) -> EngineError:
-    """Our error for an answer of 400 and above."""
+    """Create our error for a status of 400 and above."""
     evidence = answer.evidence
     if status in AUTHENTICATION:
         return AuthenticationError(
@@ -137,11 +139,11 @@ def refused(status: int, answer: Answer) -> EngineError:
     wait = retry_after(answer.headers.get("Retry-After"))
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return RateLimitError(
-            "the source asks to slow down (429)", evidence=evidence, retry_after=wait
+            "the source rate-limits requests (429)", evidence=evidence, retry_after=wait
         )
     if status in MAY_PASS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return SourceError(
-            f"the source answered with an error ({status})", evidence=evidence, retry_after=wait
+            f"the source returned an error ({status})", evidence=evidence, retry_after=wait
         )
     return ConfigurationError(
         f"the source did not accept the request ({status})", evidence=evidence
@@ -149,7 +151,7 @@ def refused(status: int, answer: Answer) -> EngineError:
 
 
 def unanswered(error: Exception, asked: str) -> EngineError:
-    """Our error for a request that got no complete answer."""
+    """Create our error for a request without a complete response."""
     if isinstance(error, BodyTooLargeError):
         return UnhelpfulSourceError(str(error), evidence=(asked,))
     if isinstance(error, BodyTooSlowError):
@@ -160,13 +162,13 @@ def unanswered(error: Exception, asked: str) -> EngineError:
     if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.MissingSchema):
         return ConfigurationError("the request is not valid", evidence=(asked,))
     if isinstance(error, requests.exceptions.TooManyRedirects):
-        return UnhelpfulSourceError("the source redirects for ever", evidence=(asked, reason))
+        return UnhelpfulSourceError("the source redirects endlessly", evidence=(asked, reason))
     if isinstance(error, requests.exceptions.SSLError):
         return SourceError("the TLS handshake with the source failed", evidence=(asked, reason))
     if isinstance(error, requests.exceptions.Timeout):
-        return SourceError("the source did not answer in time", evidence=(asked, reason))
+        return SourceError("the source did not respond in time", evidence=(asked, reason))
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return SourceError("the answer broke off", evidence=(asked, reason))
+        return SourceError("the response was incomplete", evidence=(asked, reason))
     if isinstance(error, requests.exceptions.ConnectionError):
         return SourceError("the source could not be reached", evidence=(asked, reason))
     return SourceError("the request failed", evidence=(asked, reason))
@@ -177,13 +179,13 @@ def status_line(response: requests.Response) -> str:
 
 
 def shown_body(body: bytes) -> tuple[str, ...]:
-    """The first bytes of a body on one line, nothing for an empty one."""
+    """Return the first bytes of a body on one line, an empty string for an empty body."""
     text = " ".join(body[:SHOWN_BODY].decode("utf-8", "replace").split())
     return (text,) if text else ()
 
 
 def _reason(error: Exception) -> str:
-    """The innermost reason, without the URL (and the secrets in it) that `requests` writes around it."""
+    """Return the innermost reason, without the URL (and its secrets) that `requests` adds."""
     inner: BaseException = error
     while True:
         held = getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)

@@ -1,4 +1,4 @@
-"""The first steps of a connection check: does the name resolve, does anything answer."""
+"""The first steps of a connection check: resolve the host name, and open a TCP connection."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from apps.engine.failures import SourceError
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """Says the addresses of the host. Raises ConfigurationError."""
+    """Return a message with the host's addresses. Raises ConfigurationError."""
     addresses = check_host(host, port, allow_private=allow_private)
     return f"{host} is {', '.join(addresses)}"
 
 
 def connect(host: str, port: int, *, allow_private: bool, timeout: float) -> str:
-    """Says which address answers on the port within `timeout` seconds. Raises SourceError."""
+    """Return a message with the address that accepts connections within `timeout` seconds. Raises SourceError."""
     problem = ""
     for address in check_host(host, port, allow_private=allow_private):
         try:

@@ -8,7 +8,7 @@ from apps.egress.http import CONNECT_TIMEOUT, READ_TIMEOUT, PolicySession, obey_
 
 
 class SourceSession(PolicySession, Session):
-    """What sources make requests with. Times out (seconds), and raises for 4xx and 5xx only if asked to."""
+    """The session for sources. It has a timeout (in seconds), and raises for 4xx and 5xx only on request."""
 
     def __init__(
         self,

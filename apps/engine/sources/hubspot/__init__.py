@@ -1,4 +1,4 @@
-"""Contacts, companies and deals of HubSpot."""
+"""Contacts, companies and deals from HubSpot."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from apps.engine.sources.connector import SourceSettings
 
 KIND = "hubspot"
 TITLE = "HubSpot"
-DESCRIPTION = (
-    "Contacts, companies and deals of a HubSpot account, with all their properties or some."
-)
+DESCRIPTION = "Contacts, companies and deals of a HubSpot account, with all or selected properties."
 DOCS_URL = "https://developers.hubspot.com/docs/api/crm/understanding-the-crm"
 ICON = "users"
 
@@ -34,7 +32,7 @@ class Properties(SourceSettings):
 
 
 class Config(SourceSettings):
-    """Whose account to read, and how much of each object."""
+    """Which account to read, and which properties of each object."""
 
     authentication: Annotated[ApiKey | OAuth, Field(discriminator="type")] = Field(
         description="A private app's token, or an OAuth app"
@@ -43,7 +41,7 @@ class Config(SourceSettings):
 
 
 class Corrected(upstream.HubSpotObjectsSource):
-    """0.6.4 answers its last page as a tuple, and its check unpacks the others as one."""
+    """bizon 0.6.4 returns the last page as a tuple, and its connection check expects a tuple for all pages."""
 
     def check_connection(self) -> tuple[bool, str | None]:
         self.get()

@@ -5,7 +5,7 @@ from apps.engine.sources.kafka.source import KafkaTopicSource
 
 KIND = "kafka"
 TITLE = "Kafka"
-DESCRIPTION = "The messages of a topic, from the beginning or from where the last run ended."
+DESCRIPTION = "The messages of a topic, from the beginning or from the end of the last run."
 DOCS_URL = "https://kafka.apache.org/documentation/#consumerconfigs"
 ICON = "stream"
 

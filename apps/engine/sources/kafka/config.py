@@ -1,6 +1,6 @@
 """Settings of the Kafka source.
 
-Only these: librdkafka also has settings that load libraries, run commands and read files.
+Only these settings are allowed, because others of librdkafka load libraries, run commands and read files.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ SERVER = r"[A-Za-z0-9.-]+:[0-9]{1,5}"
 
 
 class Login(SourceSettings):
-    """User and password."""
+    """User name and password."""
 
     username: str = Field(min_length=1, max_length=1000, description="User name")
     password: str = Secret("Password", min_length=1, max_length=10_000)
 
 
 class Sasl(SourceSettings):
-    """Login by SASL."""
+    """SASL authentication."""
 
     type: Literal["basic"]
     params: Login = Field(description="The user")
@@ -45,16 +45,16 @@ class SchemaRegistry(SourceSettings):
 
 
 class Config(SourceSettings):
-    """Which cluster to read, and how its messages are written."""
+    """Which cluster to read, and how its messages are encoded."""
 
     bootstrap_servers: str = Field(
         max_length=2000,
         pattern=rf"^{SERVER}(,{SERVER})*$",
-        description="Brokers to ask first, as host:port with commas between",
+        description="Bootstrap brokers, as host:port separated by commas",
         examples=["broker1.example.com:9092,broker2.example.com:9092"],
     )
     security_protocol: Literal["SASL_SSL", "SSL", "SASL_PLAINTEXT", "PLAINTEXT"] = Field(
-        "SASL_SSL", description="Whether the brokers want TLS, a login, or both"
+        "SASL_SSL", description="Whether the brokers require TLS, a login, or both"
     )
     authentication: Sasl | None = Field(None, description="The login, for the SASL protocols")
     group_id: str = Field("drover", min_length=1, max_length=200, description="Consumer group")
@@ -62,14 +62,14 @@ class Config(SourceSettings):
         "utf-8", description="Messages are JSON in UTF-8, or Avro with a schema registry"
     )
     schema_registry: SchemaRegistry | None = Field(None, description="For Avro")
-    skip_message_empty_value: bool = Field(True, description="Pass over messages without a value")
+    skip_message_empty_value: bool = Field(True, description="Skip messages without a value")
     skip_message_invalid_keys: bool = Field(
-        False, description="Pass over messages whose key is not JSON, instead of failing"
+        False, description="Skip messages whose key is not JSON, instead of failing"
     )
     skip_message_on_decode_error: bool = Field(
-        False, description="Pass over messages that cannot be decoded, instead of failing"
+        False, description="Skip messages that cannot be decoded, instead of failing"
     )
     batch_size: int = Field(1000, ge=1, le=100_000, description="Messages in a page, at most")
     consumer_timeout: int = Field(
-        10, ge=1, le=600, description="Seconds the brokers may take to answer"
+        10, ge=1, le=600, description="Timeout for requests to the brokers, in seconds"
     )

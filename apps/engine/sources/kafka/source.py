@@ -1,7 +1,7 @@
-"""Read a topic up to where it ended when the run began, page by page, by offsets of our own.
+"""Read a topic page by page, up to the offsets at which it ended when the run began.
 
-0.6.4 keeps the offset of one partition per page, so it reads the others again; and it takes a page of
-skipped messages for the end. Decoding is bizon's, reading is ours.
+bizon 0.6.4 keeps the offset of only one partition per page, so it would read the others again, and it treats a
+page of skipped messages as the end. So bizon decodes the messages, and this module reads them.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ REFUSED = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-WAIT = 0.2  # seconds for a batch to fill up
-QUIET_ROUNDS = 3  # pages' worth of silence before we say that the brokers do not answer
+WAIT = 0.2  # seconds to wait for a full batch
+QUIET_ROUNDS = 3  # empty polls, in pages, before the brokers count as not responding
 
-Offsets = dict[str, int]  # partition (JSON has no integer keys) -> offset
+Offsets = dict[str, int]  # partition (as text, since JSON has no integer keys) -> offset
 
 
 class Decoder(KafkaSource):
-    """bizon's source with a consumer of our settings."""
+    """bizon's source with a consumer that has our settings."""
 
     def __init__(self, config: Any) -> None:
         AbstractSource.__init__(self, config)
@@ -60,7 +60,7 @@ class KafkaTopicSource(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = Decoder
     incremental: ClassVar[bool] = True
-    _position: Offsets | None = None  # from where the consumer goes on by itself
+    _position: Offsets | None = None  # the offsets at which the consumer continues
 
     @classmethod
     def streams(cls) -> list[str]:
@@ -145,7 +145,7 @@ class KafkaTopicSource(BizonSource[Config]):
             "bootstrap.servers": self.settings.bootstrap_servers,
             "group.id": self.settings.group_id,
             "security.protocol": self.settings.security_protocol,
-            "auto.offset.reset": "error",  # a gap is to be seen, not jumped over
+            "auto.offset.reset": "error",  # Detect gaps instead of skipping them.
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
@@ -182,7 +182,7 @@ class KafkaTopicSource(BizonSource[Config]):
         return rows_page(rows, {"reached": reached, "last": last})
 
     def _consumed(self, reached: Offsets, last: Offsets) -> list[Message]:
-        """Messages from `reached` on, which is moved behind them. Empty only when nothing is left."""
+        """Return messages from `reached` on, and advance `reached`. Empty only if none are left."""
         topic = self.spec.stream
         open_parts = [part for part in last if reached[part] < last[part]]
         self._go_to({part: reached[part] for part in open_parts})
@@ -194,26 +194,30 @@ class KafkaTopicSource(BizonSource[Config]):
                     wanted.append(message)
             if not wanted and time.monotonic() > deadline:
                 raise SourceError(
-                    "the brokers did not answer in time",
+                    "the brokers did not respond in time",
                     evidence=(f"topic {topic}, offsets {reached}"[:300],),
                 )
         self._position = {part: reached[part] for part in open_parts}
         return wanted
 
     def _go_to(self, offsets: Offsets) -> None:
-        """Nothing where the page before ended there: a new assignment drops what was fetched ahead."""
+        """Seek to the offsets.
+
+        Skipped if the consumer is already there, because a new assignment drops prefetched messages.
+        """
         if offsets != self._position:
             self._consumer.assign(
                 [TopicPartition(self.spec.stream, int(part), at) for part, at in offsets.items()]
             )
-        self._position = None  # not known until the page is whole
+        self._position = None  # unknown until the page is complete
 
     def _takes(self, message: Message, reached: Offsets, last: Offsets) -> bool:
-        """Whether the message belongs to the page; moves its partition's offset behind it."""
+        """Whether the message belongs to the page; advances its partition's offset."""
         part = str(message.partition())
         error = message.error()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
-            # What is missing before `last` was compacted away, or is not committed yet: next time.
+            # Messages missing before `last` were compacted away, or are not committed yet; the next run reads
+            # those.
             last[part] = min(last[part], _offset(message))
             reached[part] = max(reached[part], last[part])
             return False
@@ -227,7 +231,7 @@ class KafkaTopicSource(BizonSource[Config]):
         return [record.data for record in self._decoder.parse_encoded_messages(messages)]
 
     def _bounds(self) -> tuple[Offsets, Offsets]:
-        """The first offset of each partition, and the one after its last message."""
+        """Return the first offset of each partition, and the one after its last message."""
         topic = self.spec.stream
         partitions = self._topics().get(topic)
         if partitions is None:
@@ -244,7 +248,10 @@ class KafkaTopicSource(BizonSource[Config]):
         return first, last
 
     def _topics(self) -> dict[str, list[int]]:
-        """Partitions by topic. Raises when the brokers say they are somewhere we may not go."""
+        """Return the partitions by topic.
+
+        Raises if the brokers announce addresses that the egress policy forbids.
+        """
         metadata = self._calling(
             lambda: self._consumer.list_topics(timeout=self.settings.consumer_timeout)
         )
@@ -282,13 +289,13 @@ def _offset(message: Message) -> int:
 
 
 def explained(error: KafkaError) -> EngineError:
-    """Our error for one of Kafka's."""
+    """Convert one of Kafka's errors to ours."""
     evidence = (f"{error.name()}: {error.str()}"[:300],)
     if error.code() in REFUSED:
         return AuthenticationError("Kafka refused the user", evidence=evidence)
     if error.code() in {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}:
         return SourceError(
-            "messages that were not read yet are gone from the topic; reset the stream to start over",
+            "the topic has deleted messages before they were read; reset the stream to start from the beginning",
             evidence=evidence,
         )
     if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}:

@@ -1,4 +1,4 @@
-"""Pages, blocks, databases and users of Notion."""
+"""Pages, blocks, databases and users from Notion."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ DESCRIPTION = "Pages, blocks, databases and users of a Notion workspace."
 DOCS_URL = "https://developers.notion.com/reference"
 ICON = "notebook"
 
-# What 0.6.4 reads from the beginning each time, although its class offers incremental syncs.
+# Streams that 0.6.4 reads from the beginning each time, although its class offers incremental syncs.
 WHOLE = frozenset({NotionStreams.USERS, NotionStreams.DATA_SOURCES, NotionStreams.ALL_DATA_SOURCES})
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-fA-F-]{32,36}$")]
 
 
 class Config(SourceSettings):
-    """What of the workspace to read."""
+    """Which parts of the workspace to read."""
 
     authentication: Annotated[ApiKey | Bearer, Field(discriminator="type")] = Field(
         description="The integration's secret"
@@ -34,23 +34,23 @@ class Config(SourceSettings):
     database_ids: list[Id] = Field(
         default_factory=list,
         max_length=1000,
-        description="Databases to read; for the streams databases, data_sources, pages and blocks",
+        description="Databases to read; used by the streams databases, data_sources, pages and blocks",
     )
     page_ids: list[Id] = Field(
         default_factory=list,
         max_length=10_000,
-        description="Single pages to read; for the streams pages and blocks",
+        description="Individual pages to read; used by the streams pages and blocks",
     )
-    fetch_blocks_recursively: bool = Field(True, description="Whether to read blocks within blocks")
-    max_recursion_depth: int = Field(5, ge=1, le=100, description="How deep to follow them")
+    fetch_blocks_recursively: bool = Field(True, description="Whether to read nested blocks")
+    max_recursion_depth: int = Field(5, ge=1, le=100, description="Maximum depth of nested blocks")
     page_size: int = Field(100, ge=1, le=100, description="Results in a page")
-    max_workers: int = Field(3, ge=1, le=10, description="Requests at the same time, for blocks")
+    max_workers: int = Field(3, ge=1, le=10, description="Concurrent requests for blocks")
     database_filters: dict[Id, dict[str, Any]] = Field(
         default_factory=dict, description="Notion's own filter for each database"
     )
     skip_unreadable: bool = Field(
         False,
-        description="Go on without what cannot be read, with a warning, instead of failing the run",
+        description="Skip objects that cannot be read, with a warning, instead of failing the run",
     )
 
 

@@ -1,4 +1,4 @@
-"""Charts, dashboards, views and users of Periscope."""
+"""Charts, dashboards, views and users from Periscope."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ class Cookies(SourceSettings):
 
 
 class CookieParams(SourceSettings):
-    """Cookies to send."""
+    """The cookies to send."""
 
     cookies: Cookies = Field(description="The cookies")
 
 
 class CookieAuth(SourceSettings):
-    """The session of a logged-in browser."""
+    """Authentication with the session of a logged-in browser."""
 
     type: Literal["cookies"]
-    params: CookieParams = Field(description="What the browser holds")
+    params: CookieParams = Field(description="Cookies and headers of the browser session")
 
 
 class Config(SourceSettings):
-    """Which workspace to read, as whom."""
+    """Which workspace to read, and how to log in."""
 
     workspace_name: str = Field(min_length=1, max_length=200, description="Name of the workspace")
-    client_site_id: int = Field(ge=0, description="Number of the site")
-    database_id: int = Field(ge=0, description="Charts of this database are read")
+    client_site_id: int = Field(ge=0, description="Site id")
+    database_id: int = Field(ge=0, description="Name of the database whose charts are read")
     x_csrf_token: str = Secret("CSRF token of the session", min_length=1, max_length=10_000)
-    authentication: CookieAuth = Field(description="How to log in")
+    authentication: CookieAuth = Field(description="Authentication")
     skip_unreadable: bool = Field(
         False,
-        description="Go on without dashboards that cannot be read, with a warning, instead of failing",
+        description="Skip dashboards that cannot be read, with a warning, instead of failing the run",
     )
 
 

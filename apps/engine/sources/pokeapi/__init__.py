@@ -1,4 +1,4 @@
-"""Pokémon, berries and items of the public PokéAPI."""
+"""Pokémon, berries and items from the public PokéAPI."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ICON = "sparkles"
 
 
 class Config(SourceSettings):
-    """Nothing to set."""
+    """There are no settings."""
 
 
 class Corrected(upstream.PeriscopeSource):
-    """From Python 3.11 on an f-string shows a str-Enum's name, which 0.6.4 puts into the address."""
+    """Since Python 3.11 an f-string shows a str-Enum's name instead of its value, which 0.6.4 puts into the URL."""
 
     @property
     def url_entity(self) -> str:

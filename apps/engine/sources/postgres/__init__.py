@@ -5,9 +5,7 @@ from apps.engine.sources.postgres.source import PostgresSource
 
 KIND = "postgres"
 TITLE = "PostgreSQL"
-DESCRIPTION = (
-    "Tables and views of a PostgreSQL database, whole or only what is new since the last run."
-)
+DESCRIPTION = "Tables and views of a PostgreSQL database, complete or only rows that are new since the last run."
 DOCS_URL = "https://www.postgresql.org/docs/current/libpq-connect.html"
 ICON = "postgres"
 

@@ -1,8 +1,8 @@
 """PostgreSQL's types: how a column is selected as text, and how the text becomes a typed series.
 
-Values travel as CSV because PostgreSQL writes it and polars reads it several times faster than
-Python could build objects. A value that its type cannot hold here (an infinite timestamp, NaN in a
-numeric, a year before 1) turns the column of that page into the exact text; nothing becomes null.
+Values are transferred as CSV, because that is several times faster than building Python objects. If a
+value does not fit its polars type (an infinite timestamp, NaN in a numeric, a year before 1), the column
+becomes exact text in that page; no value becomes null.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from apps.engine.frames.columns import DECIMAL_DIGITS, FieldType
 Reader = Callable[[pl.Series], pl.Series]
 
 INTEGERS = frozenset({"int2", "int4", "int8", "oid"})
-ROW = "row"  # what queries call the table
+ROW = "row"  # the table's alias in queries
 FLOATS = frozenset({"float4", "float8"})
 CURSORS = ("timestamptz", "timestamp", "date", "int8", "int4", "int2")  # in order of preference
 FIELD_TYPES: dict[str, FieldType] = {
@@ -40,10 +40,10 @@ FIELD_TYPES: dict[str, FieldType] = {
 
 @dataclass(frozen=True, slots=True)
 class PgColumn:
-    """A column as the catalogue of PostgreSQL describes it.
+    """A column as PostgreSQL's catalogue describes it.
 
-    `type` is written as SQL wants it; `base` is the bare type below domains; `shape` its `typtype`
-    letter, or `A` for arrays.
+    `type` is spelled as in SQL; `base` is the type below any domains; `shape` is its `typtype` letter, or `A`
+    for arrays.
     """
 
     name: str
@@ -64,12 +64,15 @@ class PgColumn:
 
     @property
     def sql(self) -> Composable:
-        """The column itself. A bare name would mean the selected text of the same name in ORDER BY."""
+        """Return the qualified column.
+
+        In ORDER BY a bare name would refer to the selected text with the same name.
+        """
         return sql.Identifier(ROW, self.name)
 
     @property
     def expression(self) -> Composable:
-        """The column as the query selects it."""
+        """Return the expression that selects the column."""
         name = self.sql
         if self.shape in {"A", "c"}:
             return sql.SQL("to_json({})::text").format(name)
@@ -83,13 +86,13 @@ class PgColumn:
 
     @property
     def dtype(self) -> pl.DataType:
-        """How polars reads the CSV field; what is not a plain number is read as text first."""
+        """Return the type with which polars reads the CSV field; text for all but plain numbers."""
         if self.base in INTEGERS:
             return pl.Int64()
         return pl.Float64() if self.base in FLOATS else pl.String()
 
     def typed(self, texts: pl.Series) -> pl.Series:
-        """The series as read from CSV, brought to the column's own type."""
+        """Convert the series read from CSV to the column's own type."""
         reader = None if self.shape in {"A", "c"} else READERS.get(self.base)
         if reader is None:
             return texts
@@ -123,19 +126,19 @@ READERS: dict[str, Reader] = {
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """Decoded rows, and beside them the exact texts of the columns that pages are ordered by."""
+    """Decoded rows, and the exact texts of the columns that order the pages."""
 
     frame: pl.DataFrame
     order: pl.DataFrame
 
 
 def order_texts(order: Sequence[PgColumn]) -> list[PgColumn]:
-    """The order columns to select as texts beside themselves: integers are their own exact text."""
+    """Return the order columns to select as texts too; integers are not needed, because they are exact already."""
     return [column for column in order if column.base not in INTEGERS]
 
 
 def decoded(body: bytes, columns: Sequence[PgColumn], order: Sequence[PgColumn]) -> ReadRows:
-    """Rows of PostgreSQL's CSV: the columns, then the `order_texts`. Raises SourceError for broken text."""
+    """Decode PostgreSQL's CSV: the columns, then the `order_texts`. Raises SourceError for invalid text."""
     extra = order_texts(order)
     names = [str(position) for position in range(len(columns) + len(extra))]
     dtypes = [column.dtype for column in columns] + [pl.String()] * len(extra)

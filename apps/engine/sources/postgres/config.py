@@ -12,7 +12,7 @@ SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-
 
 
 class Config(SourceSettings):
-    """Where the database is and who reads it. A user that may only SELECT is enough."""
+    """Which database to read, and as which user. A user with only SELECT is sufficient."""
 
     host: str = Field(
         min_length=1,
@@ -29,18 +29,18 @@ class Config(SourceSettings):
     schemas: list[str] = Field(
         default_factory=list,
         max_length=100,
-        description="Schemas to offer; all that are not the system's when empty",
+        description="Schemas (blank = all)",
         examples=[["public", "sales"]],
     )
-    sslmode: SslMode = Field("prefer", description="How far to insist on TLS, as libpq's `sslmode`")
+    sslmode: SslMode = Field("prefer", description="TLS mode, as libpq's `sslmode`")
     ssl_root_certificate: str | None = Field(
         None,
         max_length=100_000,
-        description="Certificate (PEM) of the authority that signed the server's, for verify-ca and verify-full",
+        description="CA certificate (PEM) for verify-ca and verify-full",
     )
     connect_timeout: int = Field(10, ge=1, le=300, description="Seconds to wait for a connection")
     statement_timeout: int = Field(
-        600, ge=1, le=86_400, description="Seconds the server may take for one page"
+        600, ge=1, le=86_400, description="Statement timeout for one page, in seconds"
     )
     lookback_seconds: int = Field(
         0,
@@ -49,4 +49,4 @@ class Config(SourceSettings):
         description="How far an incremental sync by time goes back behind the newest row it has read, for rows"
         " whose transactions commit late; they are read again, so the destination must merge",
     )
-    page_size: int = Field(50_000, ge=1, le=1_000_000, description="Rows read at a time, at most")
+    page_size: int = Field(50_000, ge=1, le=1_000_000, description="Maximum rows read at a time")

@@ -1,4 +1,4 @@
-"""Connect to PostgreSQL for reading, and say in our words what goes wrong."""
+"""Connect to PostgreSQL for reading, and translate its errors."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from apps.engine.failures import (
 from apps.engine.postgres import Connection, Cursor
 from apps.engine.sources.postgres.config import Config
 
-LOCK_TIMEOUT = 30  # seconds a page waits for somebody's exclusive lock
+LOCK_TIMEOUT = 30  # seconds that a page waits for another session's exclusive lock
 
 
 def connect(config: Config, *, allow_private: bool) -> Connection:
-    """A read-only connection to the address the egress policy judged. Raises EngineError."""
+    """Open a read-only connection to an address that the egress policy has allowed. Raises EngineError."""
     with saying_why(config):
         connection = postgres.connect(config, config.password, allow_private=allow_private)
         connection.read_only = True
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # a page is one moment
+        # All queries of a page see the same snapshot.
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         return connection
 
 
 @contextlib.contextmanager
 def reading(connection: Connection, config: Config) -> Iterator[Cursor]:
-    """A cursor in a read-only transaction whose texts do not depend on the server's settings."""
+    """A cursor in a read-only transaction whose text formats do not depend on the server's settings."""
     settings = {
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
@@ -46,12 +47,12 @@ def reading(connection: Connection, config: Config) -> Iterator[Cursor]:
         postgres.set_for_transaction(cursor, settings)
         yield cursor
         if connection.info.transaction_status is TransactionStatus.INERROR:
-            raise psycopg.Rollback  # a page that was cut short cancelled the rest of its query
+            raise psycopg.Rollback  # A page that was cut short has cancelled the rest of its query.
 
 
 @contextlib.contextmanager
 def saying_why(config: Config) -> Iterator[None]:
-    """Turn psycopg's errors into ours, with the SQLSTATE as evidence."""
+    """Convert psycopg's errors to ours, with the SQLSTATE as evidence."""
     try:
         yield
     except psycopg.Error as error:
@@ -59,7 +60,7 @@ def saying_why(config: Config) -> Iterator[None]:
 
 
 def explained(error: psycopg.Error, config: Config) -> EngineError:
-    """Our error for one of psycopg's."""
+    """Convert one of psycopg's errors to ours."""
     state = error.sqlstate
     if state is None:
         return postgres.connection_failure(error, config, otherwise=SourceError)
@@ -68,7 +69,7 @@ def explained(error: psycopg.Error, config: Config) -> EngineError:
     if state == "57014":
         return SourceError("PostgreSQL cancelled the query", evidence=evidence)
     if state == "55P03":
-        return SourceError("the table is locked by somebody else", evidence=evidence)
+        return SourceError("the table is locked by another session", evidence=evidence)
     if state.startswith("28"):
         return AuthenticationError("PostgreSQL refused the credentials", evidence=evidence)
     if state == "42501":

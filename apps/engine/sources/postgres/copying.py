@@ -1,4 +1,4 @@
-"""Take the lines of a COPY out of libpq as fast as it has them."""
+"""Read the lines of a COPY from libpq with little overhead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Whole lines, one a row; `cut` when more would have followed."""
+    """Whole lines, one per row; `cut` means that more would have followed."""
 
     body: bytes
     rows: int
@@ -27,22 +27,22 @@ class Copied:
 
 
 class _Full(Exception):
-    """There is no room for more lines."""
+    """The size limit is reached."""
 
 
 def copy_lines(cursor: Cursor, query: sql.Composed, room: int) -> Copied:
-    """The output of a COPY, cancelled after the line that goes beyond `room` bytes."""
+    """Return the output of a COPY, cancelled after the line that exceeds `room` bytes."""
     lines: list[Any] = []
     try:
         with cursor.copy(query) as copy:
             _collect(copy, cursor.connection.pgconn, lines, room)
-    except _Full:  # psycopg cancels the rest of a query only when its block ends with an error
+    except _Full:  # psycopg cancels the rest of a query only if its block ends with an exception.
         return Copied(b"".join(lines), len(lines), cut=True)
     return Copied(b"".join(lines), len(lines), cut=False)
 
 
 def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int) -> None:
-    """Lines that libpq holds cost a C call each; only waiting for more goes through psycopg."""
+    """Fetch lines that libpq has already received by direct C calls; wait for more through psycopg."""
     line: psycopg.abc.Buffer
     while True:
         size, line = connection.get_copy_data(1)
@@ -61,7 +61,7 @@ def _collect(copy: psycopg.Copy, connection: PGconn, lines: list[Any], room: int
 
 
 def _finish(connection: PGconn) -> None:
-    """Take the results that end a COPY. Raises what the server failed with."""
+    """Fetch the results that end a COPY. Raises the server's error."""
     while (result := connection.get_result()) is not None:
         if result.status != ExecStatus.COMMAND_OK:
             raise error_from_result(result)

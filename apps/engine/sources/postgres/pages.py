@@ -1,16 +1,16 @@
-"""In which order a table is read, and where each page begins.
+"""The order in which a table is read, and where each page begins.
 
-A pagination token says where a page begins in terms of the data itself, so a page can be read again:
+A pagination token describes the beginning of a page by the data itself, so a page can be read again:
 
     {"after": [texts]}  rows after a key, in key order
     {"after": [cursor, key], "ties": []}  rows after a cursor value and key, in that order
-    {"after": [cursor], "ties": []}  rows from a cursor value on, but for those with these digests (no key)
+    {"after": [cursor], "ties": []}  rows from a cursor value on, except those with these digests (no key)
     {"place": "(7,0)", "blocks": 100, "file": 1}  rows in a range of the table's file (no key)
     {"offset": 50000}  rows in the order of all their texts (a view: slow but repeatable)
 
-Incremental state keeps the last cursor value and the keys (or digests) of the rows that had it, so rows
-that arrive later with the very same cursor value are read, and none is read twice. Rows without a key that
-are alike in every column cannot be told apart: one that arrives later than its twin is not read.
+The incremental state has the last cursor value and the keys (or digests) of the rows with it, so rows that
+arrive later with the same cursor value are read, and none is read twice. Without a key, rows that are equal in
+every column cannot be distinguished: a duplicate that arrives later is not read.
 """
 
 from __future__ import annotations
@@ -26,14 +26,12 @@ from apps.engine.failures import ConfigurationError, PositionGone
 from apps.engine.sources.postgres.columns import ROW, PgColumn
 from apps.engine.sources.postgres.tables import Relation
 
-MAX_TIES = (
-    10_000  # keys remembered for one cursor value; beyond it rows are told apart by key order
-)
+MAX_TIES = 10_000  # keys kept for one cursor value; beyond it, rows are distinguished by key order
 FIRST_BLOCKS = 256  # 2 MB of the table's file, until the width of its rows is known
 
 TIMES = frozenset({"timestamptz", "timestamp", "date"})
 PLACE = PgColumn("ctid", "tid", "tid", "b", nullable=False)
-DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all a row's values
+DIGEST = sql.SQL("md5(ROW({}.*)::text)").format(sql.Identifier(ROW))  # of all values of a row
 
 Token = Mapping[str, Any]
 
@@ -49,14 +47,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """How far a page came: its rows, their order texts, and whether it was cut short of its slice."""
+    """The end of a page: its number of rows, their order texts, and whether it was cut short."""
 
     rows: int
     order: pl.DataFrame
     more: bool
     border: tuple[
         str, ...
-    ] = ()  # digests of the rows that have the last cursor value, without a key
+    ] = ()  # digests of the rows with the last cursor value, if there is no key
 
     def last(self) -> list[str]:
         return [str(value) for value in self.order.row(-1)]
@@ -66,15 +64,15 @@ class Plan(Protocol):
     """An order of reading."""
 
     def slice(self, token: Token, limit: int) -> Slice:
-        """The rows of the page at the token, about `limit` of them and one more to see if more follow."""
+        """Select the rows of the page at the token: about `limit` rows, plus one to see whether more follow."""
 
     def following(self, token: Token, limit: int, reached: Reached) -> dict[str, Any]:
-        """The next page's token, {} when this was the last."""
+        """Return the next page's token, {} if this was the last page."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """By a key that no two rows share."""
+    """Read in the order of a unique key."""
 
     key: tuple[PgColumn, ...]
 
@@ -89,7 +87,7 @@ class KeyPlan:
 
 @dataclass(frozen=True, slots=True)
 class CursorPlan:
-    """By a cursor column, rows of equal cursor told apart by key; `state` is the last run's."""
+    """Read in the order of a cursor column, then of the key; `state` is the last run's."""
 
     cursor: PgColumn
     key: tuple[PgColumn, ...]
@@ -112,7 +110,9 @@ class CursorPlan:
         return self._position(token, reached) if reached.more else {}
 
     def next_state(self, token: Token, reached: Reached) -> dict[str, Any]:
-        if not reached.rows:  # where the page before ended, though its rows are gone meanwhile
+        if (
+            not reached.rows
+        ):  # where the previous page ended, even if its rows have been deleted since
             return {"cursor_field": self.cursor.name, **token} if token else dict(self.state)
         return {"cursor_field": self.cursor.name, **self._position(token, reached)}
 
@@ -131,7 +131,7 @@ class CursorPlan:
 
     def _position(self, token: Token, reached: Reached) -> dict[str, Any]:
         after = reached.last()
-        if not self.key:  # the cursor is the key: no two rows share a value
+        if not self.key:  # The cursor is the key, so no two rows have the same value.
             return {"after": after, "ties": None}
         names = reached.order.columns
         tied = reached.order.filter(pl.col(names[0]) == after[0]).select(names[1:])
@@ -146,7 +146,7 @@ class CursorPlan:
 
 @dataclass(frozen=True, slots=True)
 class TiedCursorPlan:
-    """By a cursor column of a table without a key: rows of one cursor value stay in one page."""
+    """Read by a cursor column a table without a key: all rows of one cursor value are in the same page."""
 
     cursor: PgColumn
     state: Token
@@ -166,8 +166,7 @@ class TiedCursorPlan:
         return Slice(clauses, (self.cursor,), divisible=False)
 
     def border(self, table: sql.Composable, value: str) -> sql.Composed:
-        """The query for the digests of the rows with this cursor value; one too many shows that there are
-        too many."""
+        """The query for the digests of the rows with this cursor value, limited to one more than are kept."""
         return sql.SQL("SELECT {} FROM {} AS {} WHERE {} = {} LIMIT {}").format(
             *(DIGEST, table, sql.Identifier(ROW), self.cursor.sql),
             *(_literal(self.cursor, value), sql.Literal(MAX_TIES + 1)),
@@ -197,10 +196,10 @@ class TiedCursorPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlacePlan:
-    """By the place of rows in the table's file, for a table without a key.
+    """Read a table without a key by the physical position of its rows in the table's file.
 
-    Reading a page again gives the same rows unless they were updated or moved meanwhile; when the
-    whole file was rewritten the token is refused.
+    The same token returns the same rows unless they were updated or moved meanwhile. If the whole file was
+    rewritten, the token is refused.
     """
 
     file: int
@@ -209,7 +208,7 @@ class PlacePlan:
     def slice(self, token: Token, limit: int) -> Slice:
         if token and token["file"] != self.file:
             raise PositionGone(
-                "the table was rewritten while it was read; it has no key, so reading must start over"
+                "the table was rewritten while it was read and has no key; reset the stream to start from the beginning"
             )
         bounds = sql.SQL("WHERE {place} > {first}::tid AND {place} < {end}::tid ORDER BY {place}")
         end = f"({_block(token) + _blocks(token)},0)"
@@ -231,7 +230,10 @@ class PlacePlan:
 
 @dataclass(frozen=True, slots=True)
 class TextPlan:
-    """By the texts of all columns, for what has neither key nor places. Each page sorts everything."""
+    """Read a relation that has neither key nor physical positions in the order of all columns as text.
+
+    Each page sorts all rows.
+    """
 
     columns: tuple[PgColumn, ...]
 
@@ -251,9 +253,10 @@ class TextPlan:
 def cursor_plan(
     table: Relation, name: str, state: Token, lookback: int = 0
 ) -> CursorPlan | TiedCursorPlan:
-    """How to read a table by its cursor field. Raises ConfigurationError when that or the key changed.
+    """Return the order for reading a table by its cursor field.
 
-    `lookback` are seconds; it is for cursors that are times.
+    Raises ConfigurationError if that or the key has changed.
+    `lookback` is in seconds, and applies to cursors that are times.
     """
     cursor = table.column(name)
     if state and state.get("cursor_field") != name:
@@ -309,14 +312,14 @@ def _row(columns: Sequence[PgColumn]) -> sql.Composable:
 def _row_of_literals(columns: Sequence[PgColumn], texts: Sequence[str]) -> sql.Composable:
     if len(columns) != len(texts):
         raise PositionGone(
-            "the key of the table changed while it was read; reading must start over"
+            "the key of the table changed while it was read; reset the stream to start from the beginning"
         )
     values = [_literal(column, text) for column, text in zip(columns, texts, strict=True)]
     return sql.SQL("({})").format(sql.SQL(", ").join(values))
 
 
 def _literal(column: PgColumn, text: str) -> sql.Composable:
-    # The type's name comes from the server's own format_type(), already quoted.
+    # The type's name comes from the server's own format_type(), which quotes it.
     return sql.SQL("CAST({} AS {})").format(sql.Literal(text), _type(column))
 
 

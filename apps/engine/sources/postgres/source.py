@@ -40,7 +40,7 @@ from apps.engine.sources.postgres.pages import (
 )
 from apps.engine.sources.postgres.tables import Cursor, Relation, relation, relations, row_estimate
 
-MAX_PAGE_BYTES = 32 << 20  # of CSV; wide rows make shorter pages
+MAX_PAGE_BYTES = 32 << 20  # bytes of CSV; pages of wide rows have fewer rows
 
 
 class PostgresSource(ConnectorSource[Config]):
@@ -162,7 +162,7 @@ def _query(table: Relation, cut: Slice) -> sql.Composed:
 def _border(
     cursor: Cursor, table: Relation, plan: TiedCursorPlan, reached: Reached
 ) -> tuple[str, ...]:
-    """In the transaction of the page, whose snapshot it shares: no row is taken for read that was not."""
+    """Run in the page's transaction and snapshot, so that no unread row counts as read."""
     rows = cursor.execute(plan.border(table.sql, reached.last()[0])).fetchall()
     return tuple(digest for (digest,) in rows)
 
@@ -186,7 +186,7 @@ def _warn_of_nulls(cursor: Cursor, table: Relation, plan: CursorPlan | TiedCurso
     found = cursor.execute(query).fetchone()
     if found and found[0]:
         logger.warning(
-            "Rows of {} without a value in the cursor field {} are not read",
+            "Rows of {} with a null cursor field {} are not read",
             table.stream,
             plan.cursor.name,
         )

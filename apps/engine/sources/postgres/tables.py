@@ -1,4 +1,4 @@
-"""What a database holds: its tables and views, their columns, and the key that identifies a row."""
+"""The contents of a database: tables and views, their columns, and the key that identifies a row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from apps.engine.sources.postgres.columns import CURSORS, PgColumn
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 MAX_RELATIONS = 10_000
-COUNTABLE_BYTES = 16 << 20  # below it counting is quicker than being wrong
+COUNTABLE_BYTES = (
+    16 << 20
+)  # bytes; smaller tables are counted, because estimates for them are unreliable
 
 RELATIONS = """
 SELECT c.oid::bigint, n.nspname, c.relname, c.relkind::text, c.relhassubclass
@@ -88,7 +90,7 @@ class Relation:
 
     @property
     def has_places(self) -> bool:
-        """Whether every row has one physical place (`ctid`)."""
+        """Whether every row has one physical position (`ctid`)."""
         return self.kind in {"r", "m"} and not self.inherited
 
     @property
@@ -104,7 +106,7 @@ class Relation:
 
     @property
     def cursor_fields(self) -> tuple[str, ...]:
-        """Times, and integers that identify the row: others hardly ever grow with time."""
+        """Return possible cursor fields: times, and integer keys. Other integers rarely grow over time."""
         identity = {"id", *self.key}
         fit = [
             column
@@ -116,7 +118,7 @@ class Relation:
         return tuple(column.name for column in ranked)
 
     def column(self, name: str) -> PgColumn:
-        """The column of that name. Raises ConfigurationError."""
+        """Return the column of that name. Raises ConfigurationError."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -124,7 +126,7 @@ class Relation:
 
 
 def relations(cursor: Cursor, schemas: list[str], name: str | None = None) -> list[Relation]:
-    """Tables and views the user may read, in at most three queries; `name` picks one."""
+    """Return the tables and views that the user may read, in at most three queries; `name` selects one."""
     wanted = {"schemas": schemas, "name": name, "limit": MAX_RELATIONS}
     found = cursor.execute(RELATIONS, wanted).fetchall()
     oids = {"oids": [row[0] for row in found]}
@@ -144,7 +146,7 @@ def _relation(
 ) -> Relation:
     oid, schema, name, kind, inherited = row
     readable = {column.name for column in columns}
-    # The key of a table with heirs holds for its own rows, not for theirs.
+    # The key of a table with children does not apply to their rows.
     whole = readable.issuperset(key) and not (kind == "r" and inherited)
     usable = tuple(key) if whole else ()
     primary_key = usable if primary else ()
@@ -152,7 +154,7 @@ def _relation(
 
 
 def relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
-    """The table or view behind a stream. Raises ConfigurationError when there is none to read."""
+    """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable."""
     found = relations(cursor, schemas, stream)
     if not found:
         raise ConfigurationError(
@@ -162,7 +164,7 @@ def relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
 
 
 def row_estimate(cursor: Cursor, table: Relation) -> int | None:
-    """Rows in the table: counted when it is small, else as the last ANALYZE saw it; None if unknown."""
+    """Return the number of rows: counted for a small table, else as of the last ANALYZE; None if unknown."""
     query = "SELECT reltuples::bigint, pg_relation_size(oid) FROM pg_class WHERE oid = %s"
     found = cursor.execute(query, [table.oid]).fetchone()
     estimate, size = found if found else (-1, 0)

@@ -16,7 +16,7 @@ ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class NoAuth(SourceSettings):
-    """The API is open."""
+    """No authentication."""
 
     type: Literal["none"]
 
@@ -32,7 +32,7 @@ class ApiKeyAuth(SourceSettings):
         examples=["X-Api-Key"],
     )
     key: str = Secret("The key", min_length=1, max_length=10_000, pattern=ONE_LINE)
-    location: Literal["header", "query"] = Field("header", description="Where the key goes")
+    location: Literal["header", "query"] = Field("header", description="Where to send the key")
 
 
 class BearerAuth(SourceSettings):
@@ -54,62 +54,76 @@ Auth = Annotated[NoAuth | ApiKeyAuth | BearerAuth | BasicAuth, Field(discriminat
 
 
 class NoPagination(SourceSettings):
-    """One answer holds everything."""
+    """No pagination: one response has all records."""
 
     type: Literal["none"]
 
 
 class PageNumber(SourceSettings):
-    """Pages are numbered; the first empty one ends the stream."""
+    """Numbered pages; the first empty page ends the stream."""
 
     type: Literal["page"]
-    page_param: str = Field("page", min_length=1, description="Parameter with the page's number")
+    page_param: str = Field("page", min_length=1, description="Query parameter for the page number")
     first_page: int = Field(1, ge=0, description="Number of the first page")
     size_param: str | None = Field(
-        None, description="Parameter with the page's size, if there is one", examples=["per_page"]
+        None,
+        description="Query parameter for the page size, if there is one",
+        examples=["per_page"],
     )
-    page_size: int = Field(100, ge=1, le=100_000, description="Records to ask for in a page")
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: str | None = Field(
-        None, description="Where the answer says whether more follows", examples=["meta.has_more"]
+        None,
+        description="Path of the field that says whether more pages follow",
+        examples=["meta.has_more"],
     )
 
 
 class OffsetLimit(SourceSettings):
-    """Records are counted; the first empty answer ends the stream."""
+    """An offset in records; the first empty page ends the stream."""
 
     type: Literal["offset"]
-    offset_param: str = Field("offset", min_length=1, description="Parameter with the offset")
-    limit_param: str | None = Field("limit", description="Parameter with the page's size")
-    page_size: int = Field(100, ge=1, le=100_000, description="Records to ask for in a page")
+    offset_param: str = Field("offset", min_length=1, description="Query parameter for the offset")
+    limit_param: str | None = Field("limit", description="Query parameter for the page size")
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: str | None = Field(
-        None, description="Where the answer says whether more follows", examples=["has_more"]
+        None,
+        description="Path of the field that says whether more pages follow",
+        examples=["has_more"],
     )
 
 
 class CursorToken(SourceSettings):
-    """Each answer holds a token that asks for the next one."""
+    """Each response has the token of the next page."""
 
     type: Literal["cursor"]
     cursor_path: str = Field(
-        min_length=1, description="Where the answer holds the token", examples=["meta.next_cursor"]
+        min_length=1, description="Path of the token in the response", examples=["meta.next_cursor"]
     )
-    cursor_param: str = Field("cursor", min_length=1, description="Parameter to send it in")
-    size_param: str | None = Field(None, description="Parameter with the page's size, if any")
-    page_size: int = Field(100, ge=1, le=100_000, description="Records to ask for in a page")
+    cursor_param: str = Field("cursor", min_length=1, description="Query parameter for the token")
+    size_param: str | None = Field(
+        None, description="Query parameter for the page size, if there is one"
+    )
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
     more_path: str | None = Field(
-        None, description="Where the answer says whether more follows", examples=["has_more"]
+        None,
+        description="Path of the field that says whether more pages follow",
+        examples=["has_more"],
     )
 
 
 class NextLink(SourceSettings):
-    """Each answer names the address of the next one, in its body or its `Link` header."""
+    """Each response has the URL of the next page, in its body or its `Link` header."""
 
     type: Literal["next_link"]
     link_path: str | None = Field(
-        None, description="Where the body holds it; the `Link` header when empty", examples=["next"]
+        None,
+        description="Path of the URL in the body; the `Link` header when empty",
+        examples=["next"],
     )
-    size_param: str | None = Field(None, description="Parameter with the page's size, if any")
-    page_size: int = Field(100, ge=1, le=100_000, description="Records to ask for in a page")
+    size_param: str | None = Field(
+        None, description="Query parameter for the page size, if there is one"
+    )
+    page_size: int = Field(100, ge=1, le=100_000, description="Records per page")
 
 
 Pagination = Annotated[
@@ -127,7 +141,7 @@ class Stream(SourceSettings):
     records_path: str = Field(
         "",
         max_length=500,
-        description="Where the answer holds the records, as names joined by dots; empty for the whole answer",
+        description="Path of the records in the response, as names joined by dots; empty for the whole response",
         examples=["data.items"],
     )
     params: dict[str, Scalar] = Field(default_factory=dict, description="Query parameters")
@@ -137,64 +151,66 @@ class Stream(SourceSettings):
     cursor_field: str | None = Field(
         None,
         min_length=1,
-        description="Field that grows with every change; makes incremental runs possible",
+        description="Field that grows with every change; enables incremental syncs",
         examples=["updated_at"],
     )
     cursor_param: str | None = Field(
         None,
         min_length=1,
-        description="Parameter that asks for records from a cursor value on",
+        description="Query parameter for records from a cursor value on",
         examples=["since"],
     )
-    pagination: Pagination | None = Field(None, description="Pagination, if not the common one")
+    pagination: Pagination | None = Field(
+        None, description="Pagination of this stream, if it differs from the default"
+    )
 
 
 class Config(SourceSettings):
-    """An API: where it is, how to log in, how pages follow, and what it offers."""
+    """An API: its base URL, authentication, pagination and streams."""
 
     base_url: str = Field(
         max_length=2000,
         pattern=r"^https?://",
-        description="Address that all paths start from",
+        description="Base URL of all paths",
         examples=["https://api.example.com/v1"],
     )
-    auth: Auth = Field(default_factory=lambda: NoAuth(type="none"), description="How to log in")
+    auth: Auth = Field(default_factory=lambda: NoAuth(type="none"), description="Authentication")
     headers: dict[Annotated[str, Field(pattern=HEADER_NAME)], str] = Field(
         default_factory=dict,
-        description="Headers to send with each request; credentials belong into `auth`",
+        description="Headers to send with each request; put credentials into `auth`",
         json_schema_extra={"additionalProperties": False},
     )
     params: dict[str, Scalar] = Field(
         default_factory=dict, description="Query parameters to send with each request"
     )
-    streams: list[Stream] = Field(min_length=1, max_length=500, description="What the API offers")
+    streams: list[Stream] = Field(min_length=1, max_length=500, description="Streams of the API")
     pagination: Pagination = Field(
         default_factory=lambda: NoPagination(type="none"),
-        description="How one page follows another",
+        description="Default pagination",
     )
-    timeout: float = Field(60, gt=0, le=3600, description="Seconds to wait for one whole answer")
-    retries: int = Field(3, ge=0, le=20, description="Further tries when a request fails")
+    timeout: float = Field(60, gt=0, le=3600, description="Timeout for one response, in seconds")
+    retries: int = Field(3, ge=0, le=20, description="Retries when a request fails")
     longest_wait: float = Field(
         30,
         ge=0,
         le=600,
-        description="Longest wait in seconds that the API may ask for between tries",
+        description="Longest wait between retries that the API may request, in seconds",
     )
     max_pages: int = Field(
-        100_000, ge=1, le=10_000_000, description="A stream of more pages than this fails the run"
+        100_000, ge=1, le=10_000_000, description="Maximum pages per stream; more fail the run"
     )
-    max_response_mb: int = Field(64, ge=1, le=1024, description="Largest answer to take, in MB")
+    max_response_mb: int = Field(64, ge=1, le=1024, description="Maximum size of a response, in MB")
 
     @field_validator("base_url")
     @classmethod
     def _has_a_host_and_no_credentials(cls, value: str) -> str:
         parts = urlsplit(value)
         if not parts.hostname:
-            raise ValueError("names no host")
+            raise ValueError("has no host")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("holds credentials, which belong into `auth`")
+            raise ValueError("contains credentials; put them into `auth`")
         if parts.query or parts.fragment:
-            raise ValueError("holds a query or fragment; use `params`")
+            raise ValueError("contains a query or fragment; use `params`")
         return value
 
     @field_validator("headers")
@@ -202,7 +218,7 @@ class Config(SourceSettings):
     def _have_values_of_one_line(cls, value: dict[str, str]) -> dict[str, str]:
         broken = [name for name, text in value.items() if not re.fullmatch(ONE_LINE, text)]
         if broken:
-            raise ValueError(f"the value of {broken[0]!r} is not one line")
+            raise ValueError(f"the value of {broken[0]!r} must be a single line")
         return value
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
-"""Which records are new since the last run, by the values of a cursor field.
+"""Decide which records are new since the last run, by the values of a cursor field.
 
-The state keeps the greatest value and marks of the records that had it: an API that answers "from
-this value on" repeats them, and they are dropped; others that share the value later are kept.
+The state has the greatest value and marks of the records with it. An API that returns records "from this
+value on" returns them again; they are dropped, and new records with the same value are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Rank = tuple[int, Any]
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """The greatest cursor value seen and the marks of the records that have it (None: too many)."""
+    """The greatest cursor value seen and the marks of the records with it (None: too many to keep)."""
 
     value: Any = None
     ties: tuple[str, ...] | None = ()
@@ -39,19 +39,22 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class CursorField:
-    """The cursor field of a stream, and what tells its records apart."""
+    """The cursor field of a stream, and the fields that identify its records."""
 
     path: str
     primary_key: Sequence[str]
 
     def new(self, records: Sequence[Any], since: Watermark) -> list[Any]:
-        """The records beyond the watermark. One without a cursor value might be new, so it stays."""
+        """Return the records after the watermark.
+
+        Records without a cursor value are kept, because they may be new.
+        """
         if since.value is None:
             return list(records)
         return [record for record in records if self._is_new(record, since)]
 
     def advance(self, mark: Watermark, records: Sequence[Any]) -> Watermark:
-        """The watermark after these records."""
+        """Return the watermark after these records."""
         for record in records:
             value = at(record, self.path)
             if value is None:
@@ -78,7 +81,7 @@ class CursorField:
 
 
 def rank(value: Any) -> Rank:
-    """Orders cursor values: numbers (also written as text), times, then other texts."""
+    """Return a sort key for cursor values: numbers (also as text), then times, then other texts."""
     if isinstance(value, int | float):
         return 0, value
     text = str(value)
@@ -92,7 +95,7 @@ def rank(value: Any) -> Rank:
 
 
 def at(value: Any, path: str) -> Any:
-    """What is at a path of names (and list positions) joined by dots; None when there is nothing."""
+    """Return the value at a path of names (and list indexes) joined by dots; None if there is none."""
     for name in path.split(".") if path else []:
         if isinstance(value, Mapping):
             value = value.get(name)

@@ -1,4 +1,4 @@
-"""How one page of an API follows another: what to ask, and where the answer says the next one is."""
+"""Pagination of an API: how to request a page, and where the response has the next one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a page is asked for with: a whole address, or parameters for the stream's own."""
+    """The request of a page: a whole URL, or parameters for the stream's own URL."""
 
     params: Params
     url: str | None = None
@@ -32,7 +32,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What decides about the next page."""
+    """The parts of a response that decide about the next page."""
 
     document: Any
     count: int
@@ -41,7 +41,7 @@ class Answered:
 
 
 def asked(style: Style, token: Token) -> Asked:
-    """How to ask for the page at the token."""
+    """Return how to request the page at the token."""
     match style:
         case PageNumber():
             page = {style.page_param: token.get("page", style.first_page)}
@@ -61,7 +61,7 @@ def asked(style: Style, token: Token) -> Asked:
 
 
 def following(style: Style, token: Token, answered: Answered) -> dict[str, Any]:
-    """Where the next page is, {} when this was the last."""
+    """Return the next page's token, {} if this was the last page."""
     match style:
         case PageNumber():
             page = int(token.get("page", style.first_page))
@@ -81,25 +81,25 @@ def following(style: Style, token: Token, answered: Answered) -> dict[str, Any]:
 
 
 def same_host(link: str, url: str) -> str:
-    """The link as a whole address. Raises when it leads to another host, which would get our credentials."""
+    """Return the link as a whole URL. Raises if it leads to another host, which would get our credentials."""
     origin = urlsplit(url)
     try:
         target = urlsplit(urljoin(url, link))
         place = (target.hostname, target.port or origin.port)
     except ValueError as error:
         raise UnhelpfulSourceError(
-            "the link to the next page is not an address", evidence=(link[:300],)
+            "the link to the next page is not a URL", evidence=(link[:300],)
         ) from error
     if place != (origin.hostname, origin.port):
         raise UnhelpfulSourceError(
             "the link to the next page leads to another host", evidence=(str(target.hostname),)
         )
-    # Behind a proxy servers often write http:// into links of an https:// API.
+    # Servers behind a proxy often write http:// into the links of an https:// API.
     return urlunsplit(target._replace(scheme=origin.scheme, netloc=origin.netloc, fragment=""))
 
 
 def without_param(url: str, name: str) -> str:
-    """The address without a query parameter, such as a key that must not be stored."""
+    """Return the URL without a query parameter, such as a key that must not be stored."""
     parts = urlsplit(url)
     kept = [(key, value) for key, value in parse_qsl(parts.query, True) if key != name]
     return urlunsplit(parts._replace(query=urlencode(kept)))
@@ -107,7 +107,7 @@ def without_param(url: str, name: str) -> str:
 
 def _more(more_path: str | None, answered: Answered) -> bool:
     if more_path is None:
-        # A page shorter than asked for proves nothing: many servers cap the size.
+        # A page shorter than requested does not mean the end: many servers limit the page size.
         return answered.count > 0
     return bool(at(answered.document, more_path)) and answered.count > 0
 

@@ -41,7 +41,7 @@ from apps.engine.sources.rest.paging import (
 
 @dataclass(frozen=True)
 class Read:
-    """One page: its records, and the token of the next."""
+    """One page: its records, and the token of the next page."""
 
     records: list[Any]
     following: dict[str, Any]
@@ -105,7 +105,7 @@ class RestSource(ConnectorSource[Config]):
 
     @cached_property
     def stream(self) -> Stream:
-        """The stream this source is bound to. Raises ConfigurationError."""
+        """The stream that this source is bound to. Raises ConfigurationError."""
         for stream in self.settings.streams:
             if stream.name == self.spec.stream:
                 return stream
@@ -135,7 +135,7 @@ class RestSource(ConnectorSource[Config]):
             )
         if len(read.records) > 1 and read.digest == token.get("digest"):
             raise UnhelpfulSourceError(
-                "the API answers the same page again, so it does not follow the pagination",
+                "the API returns the same page again, so the pagination settings do not fit it",
                 evidence=(f"page {number} equals the one before",),
             )
         going_on = {"number": number, "digest": read.digest}
@@ -229,7 +229,7 @@ class RestSource(ConnectorSource[Config]):
         except AuthenticationError:
             raise
         except EXPECTED as error:
-            logger.debug("Not a matter of credentials: {}", error.message)
+            logger.debug("The failure is not caused by credentials: {}", error.message)
         kind = self.settings.auth.type
         return "no credentials are sent" if kind == "none" else f"the API accepts the {kind} login"
 
@@ -244,7 +244,7 @@ class RestSource(ConnectorSource[Config]):
 
 
 class HeaderAuth(AuthBase):
-    """Puts a credential into a header."""
+    """Adds a credential as a header."""
 
     def __init__(self, name: str, value: str) -> None:
         self._name = name
@@ -256,21 +256,24 @@ class HeaderAuth(AuthBase):
 
 
 def parsed(answer: Answer) -> Any:
-    """The JSON of the answer, integers of any size kept. Raises SourceError with what came instead."""
+    """Parse the response as JSON, with integers of any size.
+
+    Raises SourceError with the beginning of invalid content.
+    """
     if not answer.body.strip():
-        raise SourceError("the source answered with an empty body", evidence=answer.evidence)
+        raise SourceError("the source returned an empty body", evidence=answer.evidence)
     json_values.require_few(answer.body)
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError) as error:
         reason = str(error)[:100]
         raise SourceError(
-            "the source did not answer with complete JSON", evidence=(*answer.evidence, reason)
+            "the source did not return complete JSON", evidence=(*answer.evidence, reason)
         ) from error
 
 
 def records_at(document: Any, path: str, answer: Answer) -> list[Any]:
-    """The records at the path; one object is one record. Raises when there is nothing of the kind."""
+    """Return the records at the path; a single object is one record. Raises if there are none."""
     found = at(document, path)
     if isinstance(found, list):
         return found
@@ -279,8 +282,8 @@ def records_at(document: Any, path: str, answer: Answer) -> list[Any]:
     parent, _, name = path.rpartition(".")
     if found is None and isinstance(holder := at(document, parent), Mapping) and name in holder:
         return []
-    where = f"at {path!r}" if path else "at the top"
-    raise UnhelpfulSourceError(f"the answer holds no records {where}", evidence=answer.evidence)
+    where = f"at {path!r}" if path else "at the top level"
+    raise UnhelpfulSourceError(f"the response has no records {where}", evidence=answer.evidence)
 
 
 def joined(base_url: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Insight reports of Sana."""
+"""Insight reports from Sana."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ ENDED_BADLY = frozenset({"failed", "error", "cancelled", "canceled", "expired"})
 
 
 class TokenParams(SourceSettings):
-    """What an access token is asked for with."""
+    """The parameters for requesting an access token."""
 
     token_refresh_endpoint: str = Field(
-        max_length=2000, pattern=r"^https?://", description="Address that hands out tokens"
+        max_length=2000, pattern=r"^https?://", description="URL of the token endpoint"
     )
     client_id: str = Field(min_length=1, max_length=1000, description="Client ID")
     client_secret: str = Secret("Client secret", min_length=1, max_length=10_000)
     refresh_token: str | None = Secret("Refresh token", default=None, max_length=10_000)
-    scopes: list[str] = Field(default_factory=list, max_length=50, description="Scopes to ask for")
+    scopes: list[str] = Field(default_factory=list, max_length=50, description="Scopes to request")
     grant_type: Literal["client_credentials", "refresh_token"] = Field(
-        "client_credentials", description="Kind of grant"
+        "client_credentials", description="Grant type"
     )
     response_field_path: str | None = Field(
-        None, max_length=200, description="Where the answer holds the token", examples=["data"]
+        None, max_length=200, description="Path of the token in the response", examples=["data"]
     )
-    access_token_name: str = Field("access_token", max_length=100, description="Name of the token")
+    access_token_name: str = Field(
+        "access_token", max_length=100, description="Field with the token"
+    )
     expires_in_name: str = Field(
-        "expires_in", max_length=100, description="Name of the token's life in seconds"
+        "expires_in", max_length=100, description="Field with the token's lifetime in seconds"
     )
 
 
@@ -50,12 +52,12 @@ class OAuth(SourceSettings):
 
 
 class Config(SourceSettings):
-    """Which report to run, and where."""
+    """Which report to run, and in which workspace."""
 
     domain: str = Field(
         max_length=63,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
-        description="First part of the address of the Sana workspace",
+        description="Subdomain of the Sana workspace",
         examples=["acme"],
     )
     query: str = Field(
@@ -64,11 +66,11 @@ class Config(SourceSettings):
         description="The report's query",
         examples=["SELECT * FROM users"],
     )
-    authentication: OAuth = Field(description="How to log in")
+    authentication: OAuth = Field(description="Authentication")
 
 
 class FailsOnFailedReport(SanaSource):
-    """bizon 0.6.4 waits for ever for a report that failed."""
+    """Raises for a failed report, for which bizon 0.6.4 would wait forever."""
 
     def get_insight_report_job(self, job_id: str) -> dict[str, Any]:
         job: dict[str, Any] = super().get_insight_report_job(job_id)

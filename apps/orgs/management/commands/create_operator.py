@@ -12,12 +12,12 @@ from apps.orgs.sign_in.passwords import new_password
 
 
 class Command(BaseCommand):
-    """Make an operator, who may look at everything under /operators/. The password is printed once."""
+    """Create an operator, who may view everything under /operators/. The password is printed once."""
 
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", help="of nobody who is a member of an organization")
+        parser.add_argument("email", help="address that is not a member of any organization")
         parser.add_argument("--password-file", help="read the password from a file; - is stdin")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,13 +31,13 @@ class Command(BaseCommand):
             make_operator(email=email, password=password)
         except AccountExists:
             raise CommandError(
-                f"{email} has an account already: operators need one of their own."
+                f"{email} already has an account: operators need a separate one."
             ) from None
         self.stdout.write(
             f"Operator {email}; log in at {settings.PUBLIC_URL}{settings.OPERATORS_PATH}"
         )
         self.stdout.write(
-            "The first log-in sets up a second factor: have an authenticator app ready."
+            "The first login sets up a second factor: have an authenticator app ready."
         )
         if not options["password_file"]:
-            self.stdout.write(f"Password, shown this once: {password}")
+            self.stdout.write(f"Password, shown only once: {password}")

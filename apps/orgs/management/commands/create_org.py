@@ -14,16 +14,21 @@ from apps.orgs.sign_in.passwords import new_password
 
 
 class Command(BaseCommand):
-    """Make an organization. Its owner is made too, with a password that is printed once, unless there already."""
+    """Create an organization. Its owner is created too if necessary, with a password that is printed once."""
 
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="what people call it")
+        parser.add_argument("name", help="name of the organization")
         parser.add_argument(
-            "--owner", required=True, metavar="EMAIL", help="an account, or one to be made"
+            "--owner",
+            required=True,
+            metavar="EMAIL",
+            help="e-mail address of the owner, whose account is created if necessary",
         )
-        parser.add_argument("--password-file", help="read the new owner's password; - is stdin")
+        parser.add_argument(
+            "--password-file", help="read the new owner's password from a file; - is stdin"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         email = options["owner"].strip().lower()
@@ -32,7 +37,7 @@ class Command(BaseCommand):
         except names.InvalidName as error:
             raise CommandError(str(error)) from None
         if not 1 <= len(name) <= 120:
-            raise CommandError("A name has 1 to 120 characters.")
+            raise CommandError("The name must have 1 to 120 characters.")
         try:
             validate_email(email)
         except ValidationError:
@@ -45,4 +50,4 @@ class Command(BaseCommand):
         )
         self.stdout.write(f"Organization {org.name} ({org.slug}), owner {email}.")
         if password and not options["password_file"]:
-            self.stdout.write(f"Password, shown this once: {password}")
+            self.stdout.write(f"Password, shown only once: {password}")

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    """Look at everything Drover needs and say the next step for what is not well. Exit code 1 then."""
+    """Check everything Drover needs, and print the next step for each problem. The exit code is 1 if there are any."""
 
     help = __doc__ or ""
     requires_system_checks = ()
@@ -23,6 +23,6 @@ class Command(BaseCommand):
                 self.stdout.write(f"        {' ' * width}  -> {finding.next_step}")
         failed = sum(not finding.ok for finding in findings)
         if failed:
-            self.stdout.write(f"{failed} of {len(findings)} need care.")
+            self.stdout.write(f"{failed} of {len(findings)} checks failed.")
             raise SystemExit(1)
-        self.stdout.write("Everything is well.")
+        self.stdout.write("All checks passed.")

@@ -14,7 +14,7 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="fail if the file is out of date")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from apps.web import openapi  # imports every view
+        from apps.web import openapi  # Imports every view.
 
         present = openapi.as_yaml()
         path = openapi.COMMITTED

@@ -1,4 +1,4 @@
-"""Django's `migrate`, which can be done again wherever the database went away."""
+"""Django's `migrate`, which can be repeated if the database connection was lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 class WholeExecutor(MigrationExecutor):
-    """Makes a migration and records it in one transaction. Django's records one that puts off statements (indexes,
-    keys) in a second: cut in between, it would be made again, and its tables are there."""
+    """Runs a migration and records it in one transaction.
+
+    Django records a migration with deferred statements (indexes, keys) in a second transaction. If the
+    connection is lost in between, the migration would run again although its tables exist.
+    """
 
     def apply_migration(
         self, state: Any, migration: Any, fake: bool = False, fake_initial: bool = False

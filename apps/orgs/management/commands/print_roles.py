@@ -8,7 +8,7 @@ from apps.orgs.roles import TABLE, Role
 
 
 class Command(BaseCommand):
-    """Print who may do what, as a Markdown table."""
+    """Print the permissions of each role, as a Markdown table."""
 
     help = __doc__ or ""
     requires_system_checks = ()

@@ -15,13 +15,13 @@ class Command(BaseCommand):
     help = __doc__ or ""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("email", help="of a member or an operator")
+        parser.add_argument("email", help="e-mail address of a member or an operator")
 
     def handle(self, *args: Any, email: str, **options: Any) -> None:
         try:
             removed = reset_second_factor(email=email)
         except NotFound:
-            raise CommandError(f"Nobody here has the address {email!r}.") from None
+            raise CommandError(f"No account has the address {email!r}.") from None
         if not removed:
             raise CommandError(f"{email} has no second factor.")
         self.stdout.write(f"{email} has no second factor now; all their sessions have ended.")

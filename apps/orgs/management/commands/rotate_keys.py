@@ -8,7 +8,7 @@ from apps.orgs.keys import rotation as key_rotation
 
 
 class Command(BaseCommand):
-    """Wrap every organization's data key with the newest platform key, while runs go on.
+    """Encrypt every organization's data key with the newest platform key. Runs continue meanwhile.
 
     Put the new key first in ENCRYPTION_KEYS, restart every process, run this, then remove the old key.
     """
@@ -19,9 +19,9 @@ class Command(BaseCommand):
         done = key_rotation.rotate_all()
         self.stdout.write(
             f"{done.rewrapped} re-wrapped, {done.already} already under the newest key, "
-            f"{done.unreadable} could not be opened."
+            f"{done.unreadable} could not be decrypted."
         )
         if done.unreadable:
-            self.stdout.write("Add the key they were wrapped with to ENCRYPTION_KEYS and repeat.")
+            self.stdout.write("Add the key they were encrypted with to ENCRYPTION_KEYS and repeat.")
             raise SystemExit(1)
         self.stdout.write("The older keys can be removed from ENCRYPTION_KEYS.")

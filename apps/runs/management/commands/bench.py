@@ -1,4 +1,4 @@
-"""`manage.py bench`: the figures Drover is held to, measured on this machine."""
+"""`manage.py bench`: measure Drover's performance targets on this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ NAMES = ("start", "engine", "list", "keys", "streams", "memory", "sandbox")
 
 class Command(BaseCommand):
     help = (
-        "Measure Drover against what it replaces: paired, in one run, medians. Starts a scratch "
-        "PostgreSQL and servers on loopback and removes them; touches nothing of this installation."
+        "Compare Drover with the tools it replaces: paired measurements, medians. Starts a temporary "
+        "PostgreSQL and servers on loopback and removes them; does not change this installation."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,7 +23,12 @@ class Command(BaseCommand):
             metavar="NAME",
             help=f"What to measure: {', '.join(NAMES)} (default: all, about 15 minutes on two cores).",
         )
-        parser.add_argument("--rounds", type=int, default=3, help="Pairs a figure (default: 3).")
+        parser.add_argument(
+            "--rounds",
+            type=int,
+            default=3,
+            help="Number of paired measurements per figure (default: 3).",
+        )
 
     def handle(self, *args: Any, names: list[str], rounds: int, **options: Any) -> None:
         unknown = sorted(set(names) - set(NAMES))
@@ -37,7 +42,7 @@ class Command(BaseCommand):
             from bench import report
         except ImportError as missing:
             raise CommandError(
-                f"{missing.name} is not installed: `make install-dev` installs what the bench compares with."
+                f"{missing.name} is not installed: `make install-dev` installs the tools to compare with."
             ) from missing
         if not report.run(names or list(NAMES), rounds=rounds, say=self.stdout.write):
-            raise CommandError("Some figures missed their bar; see the table.")
+            raise CommandError("Some figures missed their target; see the table.")

@@ -1,4 +1,4 @@
-"""Make the demo org with its pipelines, run them through the queue, and check what arrived."""
+"""Create the demo org with its pipelines, run them through the queue, and check the results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from apps.runs.models import Run
 
 
 class Command(BaseCommand):
-    """`manage.py demo --report FILE`: safe to repeat; what succeeded before is not run again."""
+    """`manage.py demo --report FILE`: safe to repeat; pipelines that succeeded are not run again."""
 
-    help = "Make the demo org with its pipelines, run them, and check every row that arrived."
+    help = (
+        "Create the demo org with its pipelines, run them, and check every row at the destinations."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--report", type=Path, help="write what is printed to this JSON file")
+        parser.add_argument("--report", type=Path, help="write the output to this JSON file too")
 
     def handle(self, *args: Any, report: Path | None = None, **options: Any) -> None:
         places = Places.from_settings()
@@ -56,7 +58,7 @@ class Command(BaseCommand):
 def _checked(
     stream: str, pipeline: Pipeline, *, org: Org, run: Run, places: Places
 ) -> dict[str, Any]:
-    """What the report says of a pipeline. Raises CommandError when what arrived is not the source."""
+    """Return the report's entry of a pipeline. Raises CommandError if the destination differs from the source."""
     rows, differences = check.differences(stream, org=org, run=run, places=places)
     if differences:
         raise CommandError(f"{pipeline.name} differs from its source: {'; '.join(differences)}")
@@ -74,7 +76,7 @@ def _checked(
 
 
 def _checked_before(report: Path | None) -> dict[str, dict[str, Any]]:
-    """Rows of the last report by run, so that what was checked is not checked again."""
+    """Return the last report's entries by run, so that they are not checked again."""
     if report is None:
         return {}
     try:
@@ -85,7 +87,7 @@ def _checked_before(report: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def _write(report: Path, org: Org, login: Login, pipelines: list[dict[str, Any]]) -> None:
-    """Whole or not at all, readable by its owner only: it holds the password."""
+    """Write the file atomically, readable by its owner only: it contains the password."""
     content = {
         "url": settings.PUBLIC_URL,
         "email": login.email,

@@ -1,4 +1,4 @@
-"""`manage.py run_pipeline NAME --org SLUG [--wait]`: start a pipeline, watch it, exit by its outcome."""
+"""`manage.py run_pipeline NAME --org SLUG [--wait]`: start a pipeline, follow its run, exit by its result."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ OPERATOR = operator("manage.py run_pipeline")
 
 class Command(BaseCommand):
     help = (
-        "Start a pipeline. With --wait the exit code says how it ended: 0 succeeded, 1 failed, "
+        "Start a pipeline. With --wait the exit code is its result: 0 succeeded, 1 failed, "
         "2 not started, 3 cancelled, 4 still going after --timeout."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the pipeline's name")
         parser.add_argument(
-            "--org", required=True, help="the organization's slug, or its name if no other has it"
+            "--org", required=True, help="the organization's slug, or its name if that is unique"
         )
-        parser.add_argument("--wait", action="store_true", help="watch it until it ends")
+        parser.add_argument("--wait", action="store_true", help="wait until it ends")
         parser.add_argument("--timeout", type=float, default=None, help="seconds to wait at most")
-        parser.add_argument("--force", action="store_true", help="although it is disabled")
+        parser.add_argument("--force", action="store_true", help="run it even if it is disabled")
 
     def handle(
         self,
@@ -83,7 +83,7 @@ def _start(org: Org, name: str, *, force: bool) -> UUID:
 
 
 def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> dict[str, Any]:
-    """The run when it ended, or when `timeout` seconds are over; a bar meanwhile."""
+    """Wait for the run to end, showing a progress bar. Returns the run, also after `timeout` seconds."""
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     with Progress(
         SpinnerColumn(),

@@ -1,4 +1,4 @@
-"""What a custom source is written with.
+"""The package for writing custom sources.
 
 from drover import Bearer, Cursor, RestSource, Secret, Stream
 
@@ -64,7 +64,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The REST parts import `requests`, a tenth of a second that other sources need not wait for."""
+    """Import the REST parts only when used: they import `requests`, which takes a tenth of a second."""
     if name in __all__:
         from drover import _rest
 

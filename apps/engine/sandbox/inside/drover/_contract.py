@@ -1,6 +1,6 @@
-"""What a source is to us: bizon's `AbstractSource`, or `drover.Source`, which answers the same calls.
+"""The interface of sources: bizon's `AbstractSource`, or `drover.Source`, which has the same methods.
 
-Everything here runs in the sandbox, on objects the user's code made.
+This module runs in the sandbox, on objects that the user's code created.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ UNREACHABLE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, err
 
 
 def source_class(module: types.ModuleType) -> type[Any]:
-    """The one source class of the module. Raises ConfigurationError."""
+    """Return the module's only source class. Raises ConfigurationError."""
     bases: tuple[type[Any], ...] = (Source, *_bizon_base())
     found = [
         value
@@ -53,12 +53,14 @@ def source_class(module: types.ModuleType) -> type[Any]:
     leaves = [one for one in found if not any(one in other.__mro__[1:] for other in found)]
     if len(leaves) != 1:
         names = ", ".join(one.__name__ for one in leaves) or "none"
-        raise ConfigurationError(f"A custom source has exactly one source class; found {names}.")
+        raise ConfigurationError(
+            f"A custom source must have exactly one source class; found {names}."
+        )
     return leaves[0]
 
 
 def streams_of(made: type[Any]) -> list[Json]:
-    """Each stream's name, and what else its class says of it."""
+    """Return each stream's name, and its other declared properties."""
     return [
         {
             "name": stream.name,
@@ -71,7 +73,7 @@ def streams_of(made: type[Any]) -> list[Json]:
 
 
 def instance(made: type[Any], *, config: Json, stream: str, sync_mode: str, cursor: str) -> Any:
-    """The source bound to one stream, as bizon binds it."""
+    """Return the source bound to one stream, as bizon binds it."""
     if issubclass(made, Source):
         settings = _settings(made, config)
         return made(settings, StreamSettings(stream or "", sync_mode, cursor))
@@ -82,11 +84,12 @@ def instance(made: type[Any], *, config: Json, stream: str, sync_mode: str, curs
 def checked(source: Any) -> tuple[bool, str]:
     answer = source.check_connection()
     ok, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, None)
-    return bool(ok), str(message or ("It answers." if ok else "The source says no."))[:MESSAGE]
+    default = "The source is reachable." if ok else "The source reports that it cannot connect."
+    return bool(ok), str(message or default)[:MESSAGE]
 
 
 def page(source: Any, pagination: Json | None, since: Json | None) -> Page:
-    """The page at `pagination`; with `since` only what came after that state."""
+    """Return the page at `pagination`. With `since`, return only what came after that state."""
     if since is None:
         answer = source.get(pagination or None)
     else:
@@ -95,15 +98,15 @@ def page(source: Any, pagination: Json | None, since: Json | None) -> Page:
 
 
 def transform_of(module: types.ModuleType) -> Callable[[Json], Any]:
-    """The module's `transform(record)`. Raises ConfigurationError."""
+    """Return the module's `transform(record)`. Raises ConfigurationError."""
     found = getattr(module, "transform", None)
     if not callable(found):
-        raise ConfigurationError("A transform defines a function transform(record).")
+        raise ConfigurationError("A transform must define a function transform(record).")
     return found  # type: ignore[no-any-return]
 
 
 def transformed(function: Callable[[Json], Any], rows: Iterable[Json]) -> Iterator[Any]:
-    """What the function makes of each record: one, several or, for None, nothing."""
+    """Yield the results of the function for each record: one, several or, for None, nothing."""
     for row in rows:
         try:
             made = function(row)
@@ -119,22 +122,24 @@ def transformed(function: Callable[[Json], Any], rows: Iterable[Json]) -> Iterat
 def _several(made: Any) -> Iterable[Any]:
     if isinstance(made, list | tuple | types.GeneratorType):
         return made
-    message = f"transform answers a record, a list of records or None, not {type(made).__name__}."
+    message = (
+        f"transform must return a record, a list of records or None, not {type(made).__name__}."
+    )
     raise ContractError(message)
 
 
 def plain(row: Any) -> Any:
-    """The record as a dict: of bizon's `SourceRecord` its data."""
+    """Return the record as a dict; of bizon's `SourceRecord`, its data."""
     if type(row) is dict:
         return row
     data = getattr(row, "data", row)
     if not isinstance(data, Mapping):
-        raise ContractError(f"A record is a dict, not {type(row).__name__}.")
+        raise ContractError(f"A record must be a dict, not {type(row).__name__}.")
     return dict(data)
 
 
 def simple(value: Any) -> Any:
-    """What JSON has no word for, as orjson asks it."""
+    """Convert a value that JSON cannot represent; called by orjson."""
     if isinstance(value, decimal.Decimal | uuid.UUID | datetime.timedelta | complex):
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -152,7 +157,7 @@ def simple(value: Any) -> Any:
 
 
 def printable(value: Any) -> Any:
-    """What orjson refuses, made harmless: whole numbers over 64 bits and broken characters as text."""
+    """Replace what orjson refuses: integers over 64 bits and invalid Unicode become text."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, bool | float) or value is None:
@@ -169,7 +174,7 @@ def printable(value: Any) -> Any:
 
 
 def explained(error: BaseException, trace: tuple[list[str], int | None]) -> Json:
-    """The error in the words of a run's failure: class, message, evidence, when to ask again."""
+    """Return the error as a run's failure: class, message, evidence, and when to retry."""
     lines, number = trace
     failure, message, evidence, wait, retry = _explained(error)
     return {
@@ -192,7 +197,7 @@ def _explained(
     if isinstance(error, SourceFailure):
         return error.failure, str(error), error.evidence, error.retry_after, error.retryable
     if isinstance(error, MemoryError):
-        return "memory", "The code needed more memory than it may have.", (), None, False
+        return "memory", "The code needed more memory than allowed.", (), None, False
     answered = _answered(error)
     if answered is not None:
         return answered
@@ -208,7 +213,7 @@ def _explained(
 
 
 def _is_of_network(error: BaseException) -> bool:
-    """Whether a connection failed. Other errors of the system, of files or processes, are the code's own."""
+    """Whether a connection failed. Other OSErrors, of files or processes, are the code's own."""
     if isinstance(error, ConnectionError | TimeoutError):
         return True
     if isinstance(error, OSError) and error.errno in UNREACHABLE:
@@ -218,7 +223,7 @@ def _is_of_network(error: BaseException) -> bool:
 
 
 def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | None, bool] | None:
-    """An HTTP client's error that carries the answer."""
+    """Recognise an HTTP client's error that has a response."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if not isinstance(status, int):
@@ -231,9 +236,9 @@ def _answered(error: BaseException) -> tuple[str, str, Sequence[str], float | No
         message = f"The source refused the credentials ({status})."
         return "authentication", message, evidence, None, False
     if status == 429:
-        return "rate_limit", "The source asks to slow down (429).", evidence, wait, True
+        return "rate_limit", "The source rate-limits requests (429).", evidence, wait, True
     passes = status >= 500 or status in {408, 425}
-    return "source", f"The source answered with an error ({status}).", evidence, wait, passes
+    return "source", f"The source returned an error ({status}).", evidence, wait, passes
 
 
 def _seconds(header: Any) -> float | None:
@@ -282,5 +287,5 @@ def _paged(answer: Any) -> Page:
         return Page(rows, following)
     records = getattr(answer, "records", None)
     if records is None:
-        raise ContractError(f"get() answers a page, not {type(answer).__name__}.")
+        raise ContractError(f"get() must return a page, not {type(answer).__name__}.")
     return Page(records, answer.next_pagination, getattr(answer, "next_state", None))

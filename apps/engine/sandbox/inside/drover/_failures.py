@@ -1,4 +1,4 @@
-"""What a source may raise so that the run says why it failed, and whether trying again can help."""
+"""Exceptions by which a source tells why it failed, and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class SourceFailure(Exception):
-    """The source could not deliver. `retry_after` is in seconds."""
+    """The source could not deliver its records. `retry_after` is in seconds."""
 
     failure: ClassVar[str] = "source"
     retryable: ClassVar[bool] = True
@@ -27,31 +27,31 @@ class AuthenticationError(SourceFailure):
 
 
 class RateLimitError(SourceFailure):
-    """The other side asks to slow down."""
+    """The other side asks us to send fewer requests."""
 
     failure = "rate_limit"
 
 
 class ConfigurationError(SourceFailure):
-    """The settings, or the code itself, cannot work as written."""
+    """The settings or the code are wrong."""
 
     failure = "configuration"
     retryable = False
 
 
 class ContractError(SourceFailure):
-    """What the code answers is not what a source answers."""
+    """The code returned something that a source must not return."""
 
     failure = "contract"
     retryable = False
 
 
 class EgressRefused(ConnectionRefusedError):
-    """The broker does not let this connection pass, and would not the next time either."""
+    """The egress broker refused this connection, and would refuse it again."""
 
 
 def refusal(error: BaseException | None) -> BaseException | None:
-    """What lies at the bottom of an HTTP client's exception: the cause it wraps, as deep as it goes."""
+    """Return the innermost cause of an HTTP client's exception if it is an EgressRefused."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen and not isinstance(error, EgressRefused):
         seen.add(id(error))

@@ -1,7 +1,7 @@
-"""Changing modes and times: the kernel refuses it in a sandbox, also of the code's own files.
+"""Ignore changes of modes and times of the code's own files, which the kernel refuses in a sandbox.
 
-Libraries that copy or unpack files do it in passing. The own files end with the run, so there nothing happens
-instead; of every other file the refusal stands.
+Libraries change them when they copy or unpack files. The files are deleted after the run, so such a change is
+skipped there; for all other files the error is raised.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Changing = Callable[..., None]
 
 
 def install(folder: str) -> None:
-    """Replace what programs call; `folder` is the work folder."""
+    """Patch the functions of `os`; `folder` is the work folder."""
     own = os.path.realpath(folder) + os.sep
     for name in ("chmod", "utime"):
         setattr(os, name, _lenient(getattr(os, name), own))
@@ -34,7 +34,7 @@ def _lenient(change: Changing, own: str) -> Changing:
 
 
 def _is_below(own: str, path: Any, dir_fd: int | None) -> bool:
-    """Raises FileNotFoundError where there is nothing, as the call itself would."""
+    """Raises FileNotFoundError for a missing file, as the patched function does."""
     if isinstance(path, int) or dir_fd is not None:
         return False
     os.lstat(path)

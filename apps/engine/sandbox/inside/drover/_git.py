@@ -1,7 +1,7 @@
 """Read the Python files of one folder of a Git repository, over HTTP, as the records of a source.
 
-It runs in the sandbox like any source: whatever a server or a repository holds meets its limits. Nothing is
-checked out, so names and links in a repository are only text here.
+It runs in the sandbox like any source, so its limits apply to hostile servers and repositories. Nothing is
+checked out, so file names and links in a repository are only text here.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from drover._failures import (
 from drover._source import Page, Source
 
 MOST_FILES = 200
-MOST_BYTES = 512 * 1024  # of a file
-_NO_LARGE_FILES = b"blob:limit=%d" % (MOST_BYTES + 1)  # servers that cannot do this send all
+MOST_BYTES = 512 * 1024  # bytes per file
+# fetch only the newest commit; servers that cannot do this send all commits
+_NO_LARGE_FILES = b"blob:limit=%d" % (MOST_BYTES + 1)
 SUBJECT = 200  # characters of a commit's first line
 Row = dict[str, Any]
 
 
 class Repository(Source):
-    """`files`: `{path, text}`, or `{path, problem}` for what is no file of text. The state tells the commit."""
+    """The stream `files`: `{path, text}`, or `{path, problem}` for a file that cannot be used. The state has the
+    commit.
+    """
 
     streams = ["files"]
 
@@ -48,7 +51,7 @@ class Repository(Source):
         return Page(rows, None, _described(commit))
 
     def _fetch(self, repository: MemoryRepo, branch: str) -> ObjectID:
-        """The id of the branch's newest commit, which `repository` holds then."""
+        """Fetch the branch's newest commit into `repository` and return its id."""
         settings = self.config
         client = HttpGitClient(
             settings.url,
@@ -65,10 +68,10 @@ class Repository(Source):
         try:
             client.fetch("", repository, choose, depth=1, filter_spec=_NO_LARGE_FILES)
         except NotGitRepository as error:
-            message = "There is no Git repository at this address that may be read with this token."
+            message = "There is no Git repository at this URL, or the token may not read it."
             raise ConfigurationError(message) from error
         except HTTPUnauthorized as error:
-            message = "The repository asks for a token, or refuses the one it was given."
+            message = "The repository requires a token, or rejected this one."
             raise AuthenticationError(message) from error
         except (GitProtocolError, HangupException) as error:
             raise _failed(error) from error
@@ -80,7 +83,7 @@ def _failed(error: Exception) -> SourceFailure:
     why = " ".join(str(cause).split()).removeprefix("[Errno 111] ") or type(cause).__name__
     if isinstance(cause, EgressRefused):
         return ConfigurationError(f"The connection to {why}.")
-    if "http resp 403" in why:  # as dulwich words it
+    if "http resp 403" in why:  # dulwich's message
         return AuthenticationError("The token may not read this repository.")
     return SourceFailure(f"The repository could not be read: {why}")
 
@@ -96,14 +99,16 @@ def _tip(refs: Mapping[Ref, ObjectID], branch: str) -> ObjectID:
 
 
 def _files(repository: MemoryRepo, tree_id: bytes, path: str) -> Iterator[Row]:
-    """The Python files of the folder, or the one file the path names; names with _ or test_ first are not sources."""
+    """Return the Python files of the folder, or the one file of the path; names beginning with _ or test_ are
+    skipped.
+    """
     entry = _entry(repository, tree_id, path)
     if entry is not None and not stat.S_ISDIR(entry.mode or 0):
         yield _row(repository, path, entry)
         return
     folder = repository[entry.sha if entry is not None else tree_id]
     if not isinstance(folder, Tree):
-        raise ConfigurationError(f"{path} is no folder.")
+        raise ConfigurationError(f"{path} is not a folder.")
     entries = [one for one in folder.iteritems() if _is_source(one.path)]
     if len(entries) > MOST_FILES:
         raise ConfigurationError(
@@ -112,14 +117,14 @@ def _files(repository: MemoryRepo, tree_id: bytes, path: str) -> Iterator[Row]:
     for one in entries:
         name = one.path.decode("utf-8", "replace")
         here = f"{path}/{name}" if path else name
-        if "/" in name:  # git itself would refuse to check it out
-            yield {"path": here, "problem": "Its name is no name of a file."}
+        if "/" in name:  # git would refuse to check it out.
+            yield {"path": here, "problem": "Its name is not a valid file name."}
         else:
             yield _row(repository, here, one)
 
 
 def _entry(repository: MemoryRepo, tree_id: bytes, path: str) -> TreeEntry | None:
-    """What the path names in the tree, None for the tree itself. Only real folders are walked through."""
+    """Return the tree entry at the path, None for the root. Only real folders are traversed."""
     entry: TreeEntry | None = None
     here = tree_id
     for part in path.split("/") if path else ():
@@ -130,7 +135,9 @@ def _entry(repository: MemoryRepo, tree_id: bytes, path: str) -> TreeEntry | Non
             raise ConfigurationError(f"The branch has no folder or file {path}.")
         here = entry.sha
         if stat.S_ISLNK(entry.mode or 0) or (entry.mode or 0) == _SUBMODULE:
-            raise ConfigurationError(f"{path} leads through a link; name the place itself.")
+            raise ConfigurationError(
+                f"{path} leads through a symbolic link; use the path of the target."
+            )
     return entry
 
 
@@ -146,18 +153,18 @@ def _row(repository: MemoryRepo, path: str, entry: TreeEntry) -> Row:
     if stat.S_ISLNK(mode):
         return {"path": path, "problem": "It is a symbolic link, which is not followed."}
     if not stat.S_ISREG(mode) or entry.sha is None:
-        return {"path": path, "problem": "It is no file."}
+        return {"path": path, "problem": "It is not a file."}
     here = entry.sha in repository.object_store
     blob = repository.object_store[entry.sha] if here else None
     if blob is not None and not isinstance(blob, Blob):
-        return {"path": path, "problem": "It is no file."}
+        return {"path": path, "problem": "It is not a file."}
     data = blob.as_raw_string() if blob is not None else None
     if data is None or len(data) > MOST_BYTES:
         return {"path": path, "problem": f"It is larger than {MOST_BYTES:,} bytes."}
     try:
         return {"path": path, "text": data.decode("utf-8-sig")}
     except UnicodeDecodeError:
-        return {"path": path, "problem": "It is not text in UTF-8."}
+        return {"path": path, "problem": "It is not UTF-8 text."}
 
 
 def _described(commit: Commit) -> Row:

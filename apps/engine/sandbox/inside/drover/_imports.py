@@ -1,4 +1,4 @@
-"""Say plainly that a module is not there, and act once another one is: both where it is imported."""
+"""Import hooks: explain that a module is not available, and run code after another module is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 class _Explaining:
-    """A module that cannot be imported is named, instead of a refused file somewhere below an import."""
+    """Raises a clear error for a module that is not available, instead of a file error deep inside an import."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names) | sys.stdlib_module_names | {"drover", "source"}
@@ -26,7 +26,7 @@ class _Explaining:
 
 
 class _Following:
-    """Calls `then` with the module `name` when that was imported, whoever did it and however late."""
+    """Calls `then` with the module `name` after it was imported, whoever imports it."""
 
     def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
         self._name = name
@@ -49,12 +49,12 @@ class _Following:
 
 
 def explain(names: Iterable[str]) -> None:
-    """`names` are the top-level modules beside the standard library that can be imported."""
+    """Install the explaining hook; `names` are the importable top-level modules outside the standard library."""
     sys.meta_path.insert(0, _Explaining(names))
 
 
 def follow(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Have `then` called with a module once it is there, which may be now or never."""
+    """Call `then` with the module after it is imported, which may be now, later or never."""
     if name in sys.modules:
         then(sys.modules[name])
     else:

@@ -1,9 +1,9 @@
-"""The first code of a sandboxed process: confine ourselves, then serve the source.
+"""The entry point of a sandboxed process: confine this process, then serve the source.
 
-Started as a script by `python -I -S -B`. One JSON line on standard input says how to confine; the order
+Started as a script by `python -I -S -B`. One JSON line on standard input describes the confinement. The order
 matters: limits, own root, own user, no new privileges, Landlock, seccomp, and only then the user's code.
-A layer that was asked for and cannot be had ends the process with exit code 97; once `ready` was said that
-code means nothing, because the user's code can choose it too.
+If a requested layer is not available, the process ends with exit code 97. After `ready` was sent this exit
+code means nothing, because the user's code can use it too.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ def main() -> None:
     layers: set[str] = set(spec["layers"])
     _die_with_parent(spec)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # meant for whoever runs us, who kills us in time
+        # Ignore signals meant for the supervisor, which kills this process in time.
+        signal.signal(number, signal.SIG_IGN)
     _need("limits", lambda: _limit(spec["limits"]))
     if "root" in layers:
         _need("root", lambda: _enter(spec["root"]))
     if "uid" in layers:
         _need("uid", lambda: _become(spec["uid"]))
-        # Changing the user cleared both: the signal at the parent's death, and /proc for whoever measures.
+        # Changing the user reset both: the parent-death signal, and access to /proc for measuring.
         _die_with_parent(spec)
         _need("measuring", lambda: _prctl(PR_SET_DUMPABLE, 1))
     _need("capabilities", _drop_capabilities)
@@ -81,18 +82,18 @@ def _need(layer: str, confine: Callable[[], None]) -> None:
     try:
         confine()
     except Exception as error:
-        os.write(2, f"sandbox: {layer} could not be had: {error!r}\n".encode())
+        os.write(2, f"sandbox: {layer} is not available: {error!r}\n".encode())
         os._exit(EXIT_UNCONFINED)
 
 
 def _die_with_parent(spec: dict[str, Any]) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if spec["parent"] is not None and os.getppid() != spec["parent"]:
-        os._exit(EXIT_ORPHANED)  # it died before the kernel was told to tell us
+        os._exit(EXIT_ORPHANED)  # The parent died before PR_SET_PDEATHSIG was in effect.
 
 
 def _limit(limits: dict[str, int]) -> None:
-    """`memory`, `file` and `stack` in bytes, `cpu` in seconds, `files` and `threads` are counts."""
+    """Set limits: `memory`, `file` and `stack` in bytes, `cpu` in seconds; `files` and `threads` are counts."""
     hard = {
         resource.RLIMIT_AS: limits["memory"],
         resource.RLIMIT_FSIZE: limits["file"],
@@ -107,7 +108,7 @@ def _limit(limits: dict[str, int]) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu"], limits["cpu"] + 1))
     if limits["threads"]:
         resource.setrlimit(resource.RLIMIT_NPROC, (limits["threads"], limits["threads"]))
-    os.nice(5)  # the worker's own threads come first
+    os.nice(5)  # the worker's own threads count too
 
 
 def _enter(root: str) -> None:
@@ -119,7 +120,7 @@ def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    _drop_capabilities()  # which only root loses by changing the user
+    _drop_capabilities()  # Only root loses its capabilities by changing the user.
     try:
         os.setuid(0)
     except PermissionError:
@@ -128,7 +129,7 @@ def _become(uid: int) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Root without its powers, where it has to stay root."""
+    """Drop all capabilities where the process has to stay root."""
     header = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
     nothing = (ctypes.c_uint32 * 6)()
     _checked(_libc.capset(header, nothing))
@@ -150,7 +151,10 @@ class _PathBeneath(ctypes.Structure):
 
 
 def _landlock(spec: dict[str, Any]) -> None:
-    """Files: read what Python needs, write the work folder. TCP: nothing. Signals and sockets: nobody else's."""
+    """Allow reading Python's files and writing the work folder.
+
+    No TCP; no signals or sockets of other processes.
+    """
     version = ctypes.c_uint32(LANDLOCK_CREATE_RULESET_VERSION)
     abi = _libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), version)
     if abi < 1:

@@ -1,4 +1,7 @@
-"""Tell of each HTTP request the source makes, whichever client it uses. For its author, not for safety."""
+"""Report each HTTP request of the source, for common clients.
+
+It informs the author; it is not a security control.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ _tell: Callable[..., None] = lambda **_: None  # noqa: E731 - replaced before an
 
 
 def watch(tell: Callable[..., None]) -> None:
-    """`tell(method=, url=, status=, ms=)`; the URL comes without its query, which may hold secrets.
+    """Call `tell(method=, url=, status=, ms=)` per request. The URL has no query, which may contain secrets.
 
-    Each client is watched from its import on: to import them for code that uses none takes a while.
+    Each client is patched when it is imported, because importing unused clients would take time.
     """
     global _tell
     _tell = tell

@@ -1,4 +1,4 @@
-"""A REST source in ten lines: base URL, authentication, paging, streams."""
+"""Write a REST source in ten lines: base URL, authentication, pagination, streams."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drover._source import Json, Page, Source, Stream
 
 
 class Auth:
-    """How requests prove who asks; what it takes is the names of settings, never values."""
+    """Base of the authentication methods. Their parameters are names of settings, never values."""
 
     def apply(self, request: requests.PreparedRequest, source: Source) -> None:
         raise NotImplementedError
@@ -35,7 +35,7 @@ class Bearer(Auth):
 
 @dataclass(frozen=True)
 class ApiKey(Auth):
-    """A key in a header, or with `param` in the query."""
+    """A key in a header, or in the query if `param` is given."""
 
     key: str = "api_key"
     header: str = "X-API-Key"
@@ -50,7 +50,7 @@ class ApiKey(Auth):
 
 @dataclass(frozen=True)
 class Basic(Auth):
-    """User and password (RFC 7617)."""
+    """User name and password (RFC 7617)."""
 
     user: str = "user"
     password: str = "password"
@@ -62,7 +62,7 @@ class Basic(Auth):
 
 @dataclass(frozen=True)
 class OAuthRefresh(Auth):
-    """An access token got with a refresh token (RFC 6749, section 6), renewed a minute before it ends."""
+    """An access token from a refresh token (RFC 6749, section 6), renewed a minute before it expires."""
 
     token_url: str
     client_id: str = "client_id"
@@ -87,13 +87,16 @@ class OAuthRefresh(Auth):
         )
         answer = response.json()
         if not isinstance(answer, dict) or "access_token" not in answer:
-            raise AuthenticationError("The token endpoint answered no access_token.")
+            raise AuthenticationError("The token endpoint returned no access_token.")
         lifetime = float(answer.get("expires_in") or 300)
         return {"token": answer["access_token"], "until": time.monotonic() + lifetime - 60}
 
 
 class Paging:
-    """Where the next page is: query parameters or a URL, as JSON; None after the last page."""
+    """Base of the pagination methods.
+
+    A page token is query parameters or a URL, as JSON; None after the last page.
+    """
 
     def first(self) -> Json:
         return {}
@@ -106,7 +109,7 @@ class Paging:
 
 @dataclass(frozen=True)
 class Cursor(Paging):
-    """The answer holds the next page's token at `field` (names joined by dots), sent back as `param`."""
+    """The response has the next page's token at `field` (names joined by dots); it is sent back as `param`."""
 
     field: str
     param: str = "cursor"
@@ -120,7 +123,7 @@ class Cursor(Paging):
 
 @dataclass(frozen=True)
 class Offset(Paging):
-    """`?limit=100&offset=200` until a page is not full."""
+    """`?limit=100&offset=200`, until a page has fewer records than the limit."""
 
     size: int = 100
     param: str = "offset"
@@ -140,7 +143,7 @@ class Offset(Paging):
 
 @dataclass(frozen=True)
 class PageNumber(Paging):
-    """`?page=2` until a page is empty, or not full when `size` is given."""
+    """`?page=2`, until a page is empty, or has fewer records than `size` if given."""
 
     size: int = 0
     param: str = "page"
@@ -173,7 +176,7 @@ class LinkHeader(Paging):
 
 @dataclass(frozen=True)
 class NextUrl(Paging):
-    """The answer holds the next page's address at `field` (names joined by dots)."""
+    """The response has the next page's URL at `field` (names joined by dots)."""
 
     field: str = "next"
 
@@ -185,7 +188,7 @@ class NextUrl(Paging):
 
 
 class RestSource(Source):
-    """Streams of a JSON API. What is in braces in `base_url` and in paths is filled from the settings."""
+    """Streams of a JSON API. Names in braces in `base_url` and in paths are replaced by settings."""
 
     base_url: ClassVar[str] = ""
     auth: ClassVar[Auth | None] = None
@@ -203,7 +206,7 @@ class RestSource(Source):
         return self._page(pagination, since=reached)
 
     def ask(self, path: str, **options: Any) -> requests.Response:
-        """GET below the base URL, authenticated. Raises for answers of 400 and above."""
+        """Send an authenticated GET request below the base URL. Raises for statuses of 400 and above."""
         url = filled(self.base_url, self).rstrip("/") + "/" + path.lstrip("/")
         headers = {"Accept": "application/json", **self.headers, **options.pop("headers", {})}
         return self.session.get(
@@ -215,7 +218,7 @@ class RestSource(Source):
         return filled(self.base_url, self).partition("://")[2].partition("/")[0].lower()
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Credentials go to the base URL's host only, wherever an answer points."""
+        """Add credentials only for requests to the base URL's host."""
         host = (request.url or "").partition("://")[2].partition("/")[0].partition("?")[0].lower()
         if self.auth is not None and host == self._origin:
             self.auth.apply(request, self)
@@ -250,14 +253,16 @@ class RestSource(Source):
             rows = []
         if not isinstance(rows, list):
             where = f"at {stream.records!r} " if stream.records else ""
-            raise ContractError(f"The answer of {stream.name} {where}is not a list of records.")
+            raise ContractError(f"The response of {stream.name} {where}is not a list of records.")
         return rows, paging.following(asked, answer, rows, response)
 
     def _children(self, stream: Stream, asked: Json, extra: Json) -> Page:
-        """The children of one page of parents; the token is that page's."""
+        """Return the child records of one page of parents; the page token is that of the parents."""
         parent = next((s for s in self.declared_streams() if s.name == stream.parent), None)
         if parent is None or parent.parent:
-            raise ConfigurationError(f"{stream.name} needs a parent stream that has none itself.")
+            raise ConfigurationError(
+                f"{stream.name} needs a parent stream that has no parent itself."
+            )
         parents, following = self._rows(parent, asked.get("at"), {}, {})
         return Page(
             self._of_parents(stream, parents, extra), {"at": following} if following else None
@@ -281,15 +286,15 @@ class RestSource(Source):
 
 
 def setting(source: Source, name: str) -> Any:
-    """The value of a setting. Raises ConfigurationError when it was left out."""
+    """Return the value of a setting. Raises ConfigurationError if it was left empty."""
     value = getattr(source.config, name, None)
     if value in (None, ""):
-        raise ConfigurationError(f"The setting {name!r} is needed.")
+        raise ConfigurationError(f"The setting {name!r} is required.")
     return value
 
 
 def filled(text: str, source: Source, names: Mapping[str, Any] | None = None) -> str:
-    """`text` with {name} replaced, by `names` first and then by settings."""
+    """Return `text` with each {name} replaced from `names`, or else from the settings."""
     if "{" not in text:
         return text
     of_record = {name: quote(str(value), safe="") for name, value in (names or {}).items()}
@@ -301,7 +306,7 @@ def filled(text: str, source: Source, names: Mapping[str, Any] | None = None) ->
 
 
 def at(answer: Any, path: str) -> Any:
-    """What lies at names joined by dots, None when it is not there."""
+    """Return the value at names joined by dots, None if there is none."""
     for name in path.split("."):
         if not isinstance(answer, Mapping):
             return None

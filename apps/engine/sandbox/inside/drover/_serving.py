@@ -1,4 +1,4 @@
-"""Answer what the other side asks of the source: one JSON line in, JSON lines out.
+"""Process the supervisor's requests to the source: one JSON line in, JSON lines out.
 
 in:  {"op": "streams"} | {"op": "check", ...} | {"op": "page", ...} | {"op": "transform", ...}
 out: {"t": "ready"} once; then for each request any number of {"t": "log"}, {"t": "request"} and
@@ -24,7 +24,7 @@ import orjson
 from drover import _contract, _imports, _requests, _typed
 
 ROWS_IN_A_LINE = 500
-LINE = 1 << 20  # bytes a line of rows should not exceed by much
+LINE = 1 << 20  # approximate bytes of a line of rows
 FILE_NAME = "source.py"
 TRACE_LINES = 8
 
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 
 class Output:
-    """Lines to the other side, whole whichever thread writes them."""
+    """Writes lines to the supervisor. Each line is written whole, from whichever thread."""
 
     def __init__(self, fd: int) -> None:
         self._file = os.fdopen(fd, "wb", buffering=1 << 18)
@@ -46,7 +46,7 @@ class Output:
                 self._file.flush()
 
     def rows(self, rows: Iterable[Any]) -> int:
-        """Every row, some to a line. Says how many there were."""
+        """Write all rows, several per line. Returns the number of rows."""
         count = 0
         left = map(_contract.plain, rows)
         while chunk := list(itertools.islice(left, ROWS_IN_A_LINE)):
@@ -74,7 +74,7 @@ def encoded(value: Any) -> bytes:
 
 
 class LogLines(logging.Handler):
-    """What the source logs, as lines of the run."""
+    """Sends the source's log records as log lines of the run."""
 
     def __init__(self, output: Output) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class LogLines(logging.Handler):
 
 
 def serve(requests: BinaryIO, spec: Json) -> None:
-    """Until there are no more requests. Never returns."""
+    """Process requests until there are no more. Never returns."""
     output = Output(spec["output_fd"])
     sys.stdin = io.StringIO("")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -119,7 +119,7 @@ def _loaded(code: str) -> types.ModuleType:
 
 
 class Served:
-    """One source, made when it is first needed."""
+    """A source, created when it is first needed."""
 
     def __init__(self, module: types.ModuleType, output: Output) -> None:
         self._module = module
@@ -169,7 +169,7 @@ def _limited(rows: Iterable[Any], limit: int | None) -> Iterator[Any]:
 
 
 def _trace(error: BaseException) -> tuple[list[str], int | None]:
-    """The lines of the source that led to the error, and the last one's number."""
+    """Return the lines of the user's code that led to the error, and the number of the last one."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == FILE_NAME]
     lines = [f"{FILE_NAME}, line {f.lineno}, in {f.name}: {f.line}" for f in own[-TRACE_LINES:]]

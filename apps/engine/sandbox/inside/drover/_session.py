@@ -11,11 +11,11 @@ from urllib3.util.retry import Retry
 from drover._failures import EgressRefused, refusal
 
 RETRIED = (429, 500, 502, 503, 504)
-LONGEST_WAIT = 60  # seconds a Retry-After may ask for before the run fails with that advice instead
+LONGEST_WAIT = 60  # seconds; a longer Retry-After fails the run with that advice instead of waiting
 
 
 class _PatientRetry(Retry):
-    """Waits as Retry-After says, unless that is longer than a run should stand still."""
+    """Waits as Retry-After says, unless that is longer than a run may wait."""
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
         return super().is_retry(method, status_code, False)
@@ -23,7 +23,7 @@ class _PatientRetry(Retry):
     def increment(self, *args: Any, **kwargs: Any) -> Any:
         error = kwargs.get("error")
         if isinstance(error, Exception) and isinstance(refusal(error), EgressRefused):
-            raise error  # another try is another refusal
+            raise error  # The broker would refuse the connection again.
         return super().increment(*args, **kwargs)
 
     def get_retry_after(self, response: Any) -> float | None:
@@ -45,7 +45,9 @@ class _Session(requests.Session):
 
 
 def make_session(timeout: tuple[float, float]) -> requests.Session:
-    """Raises `requests.HTTPError` for answers of 400 and above, after three more tries of those that pass."""
+    """Create a session that raises `requests.HTTPError` for statuses of 400 and above, after three retries of
+    temporary errors.
+    """
     session = _Session(timeout)
     session.trust_env = False
     retry = _PatientRetry(

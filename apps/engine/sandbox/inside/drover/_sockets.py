@@ -1,8 +1,8 @@
-"""`socket` without the Internet: a connection is asked of the egress broker, which hands over one end of a pipe.
+"""Replace `socket`: the egress broker opens each connection and passes one end of a socket pair.
 
-No INET socket ever exists in this process. Whoever goes around this module reaches nothing: the broker
-decides, and the kernel refuses the rest. Names are never resolved here; they get addresses out of
-198.18.0.0/16 (RFC 2544), which only this process understands.
+This process never has an INET socket. Code that bypasses this module cannot connect: the broker decides about
+connections, and the kernel refuses everything else. Names are not resolved here; each gets a placeholder
+address from 198.18.0.0/16 (RFC 2544) that only this process can map back.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ MOST_NAMES = 65_000
 
 
 class _Joining(_Real):
-    """`sendmsg` as one send: the kernel refuses the call, which could hand over descriptors as well."""
+    """Implements `sendmsg` as one send: the kernel refuses sendmsg, which could pass descriptors as well."""
 
     def sendmsg(
         self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0, address: Any = None
     ) -> int:
         if ancdata or address is not None:
-            raise PermissionError(1, "a custom source cannot hand over descriptors")
+            raise PermissionError(1, "a custom source cannot pass descriptors")
         return self.send(b"".join(buffers), flags)
 
 
 class BrokeredSocket(_Joining):
-    """A TCP socket as programs know it; underneath it is one end of a UNIX socket pair."""
+    """Behaves like a TCP socket; the underlying descriptor is one end of a UNIX socket pair."""
 
     _peer: Address | None = None
     _internet = False
@@ -95,15 +95,16 @@ class BrokeredSocket(_Joining):
         return ("198.18.0.0", 0) if self._internet else super().getsockname()
 
     def setsockopt(self, level: int, *options: Any) -> None:
-        sizes = level == socket.SOL_SOCKET and options[0] in BUFFERS  # the kernel refuses them
+        # The kernel refuses these options, so they are ignored.
+        sizes = level == socket.SOL_SOCKET and options[0] in BUFFERS
         if level not in INTERNET_LEVELS and not sizes:
             super().setsockopt(level, *options)
 
 
 def _ask(host: str, port: int) -> int:
-    """The descriptor of a connection the broker opened. Raises ConnectionRefusedError with its reason."""
+    """Return the descriptor of a connection opened by the broker. Raises ConnectionRefusedError with its reason."""
     if _broker is None:
-        raise ConnectionRefusedError(111, "this code has no network")
+        raise ConnectionRefusedError(111, "this code has no network access")
     with _lock:
         _broker.sendall(json.dumps({"host": host, "port": port}).encode())
         data, extra, _, _ = _broker.recvmsg(4096, socket.CMSG_SPACE(4))
@@ -156,7 +157,7 @@ def _socketpair(
 
 
 def install(control_fd: int | None) -> None:
-    """Replace what programs call. Without a control descriptor there is no network at all."""
+    """Patch the module `socket`. Without a control descriptor all connections fail."""
     global _broker
     if control_fd is not None:
         _broker = _Real(fileno=control_fd)

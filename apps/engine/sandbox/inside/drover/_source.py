@@ -1,4 +1,4 @@
-"""The thin base class: a source says its streams, its settings and how to get a page."""
+"""The thin base class: a source declares its streams and settings, and implements how to get a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT = (10.0, 60.0)  # seconds: to connect, between two bytes
 
 @dataclass(frozen=True)
 class Page:
-    """Records, where the next page is (None: nowhere), and how far an incremental sync has come."""
+    """Records, the token of the next page (None after the last), and the state of an incremental sync."""
 
     rows: Iterable[Any]
     next_pagination: Json | None = None
@@ -29,11 +29,10 @@ class Page:
 class Stream:
     """One stream of records.
 
-    `path` is below the source's base URL; `records` says where in the answer the records are, names
-    joined by dots, empty when the answer is the list itself. `paging` replaces the source's own. With
-    `parent` the path is asked for once per record of that stream: `/posts/{id}/comments`.
-    `cursor_field` with `since` makes it incremental: the query parameter `since` carries the greatest
-    value of that field so far.
+    `path` is below the source's base URL; `records` is where the response has the records, as names joined by
+    dots, empty if the response is the list itself. `paging` overrides the source's own. With `parent` the path
+    is requested once per record of that stream: `/posts/{id}/comments`. `cursor_field` with `since` makes it
+    incremental: the query parameter `since` is sent with the greatest value of that field so far.
     """
 
     name: str
@@ -56,7 +55,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """What the pipeline chose."""
+    """The stream and sync mode that the pipeline selected."""
 
     stream: str
     sync_mode: str = "full_refresh"
@@ -65,7 +64,7 @@ class StreamSettings:
 
 @dataclass(frozen=True)
 class Declared:
-    """What Field and Secret leave in the class."""
+    """The class attribute that Field and Secret create."""
 
     description: str
     default: Any
@@ -73,12 +72,12 @@ class Declared:
 
 
 def Field(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like pydantic's
-    """A setting a person fills in. `default` makes it optional."""
+    """Declare a setting that users fill in. `default` makes it optional."""
     return Declared(description, default, secret=False)
 
 
 def Secret(description: str = "", default: Any = ...) -> Any:  # noqa: N802 - reads like Field
-    """A setting that is stored encrypted and never shown again."""
+    """Declare a setting that is stored encrypted and never shown again."""
     return Declared(description, default, secret=True)
 
 
@@ -95,16 +94,16 @@ class SettingValues:
         raise ConfigurationError(f"There is no setting {name!r}; declare it in Config.")
 
     def get(self, name: str) -> Any:
-        """The value of a setting, None when it was left out."""
+        """Return the value of a setting, None if it was left empty."""
         return self.__dict__.get(name)
 
 
 class Source:
-    """Answers what bizon's `AbstractSource` answers, with less to write.
+    """The base class of sources. It implements the methods of bizon's `AbstractSource` with less code to write.
 
-    A subclass says `streams` (a list of Stream, or of names), an inner class `Config` whose annotated
-    attributes are the settings, and `get(pagination)`. It runs in a sandbox: the network is what its
-    base URLs and `hosts` name, files live in the current folder until the run ends.
+    A subclass defines `streams` (a list of Stream, or of names), an inner class `Config` whose annotated
+    attributes are the settings, and `get(pagination)`. It runs in a sandbox: it can connect only to the hosts
+    of its base URLs and of `hosts`; files live in the current folder until the run ends.
     """
 
     streams: ClassVar[Any] = []
@@ -122,7 +121,7 @@ class Source:
 
     @property
     def stream(self) -> Stream:
-        """The stream this run reads. Raises ConfigurationError."""
+        """The stream that this run reads. Raises ConfigurationError."""
         for one in self.declared_streams():
             if one.name == self.bound.stream:
                 return one
@@ -130,18 +129,18 @@ class Source:
 
     @cached_property
     def session(self) -> requests.Session:
-        """A `requests.Session` with a timeout that asks again, three times, where that can help."""
+        """A `requests.Session` with a timeout and three retries of temporary errors."""
         from drover._session import make_session
 
         return make_session(TIMEOUT)
 
     def get(self, pagination: Json | None = None) -> Page:
-        """The page at `pagination`, the first when it is None. It must answer the same when asked again."""
-        raise NotImplementedError("A source defines get(pagination).")
+        """Return the page at `pagination`, the first when it is None. A repeated call must return the same page."""
+        raise NotImplementedError("A source must define get(pagination).")
 
     def get_records_after(self, state: Json, pagination: Json | None = None) -> Page:
-        """Like `get`, of what came after `state`: `{"last_run", "state", "cursor_field", "run_started_at"}`."""
-        raise ConfigurationError("This source cannot do an incremental sync.")
+        """Like `get`, for records newer than `state`: `{"last_run", "state", "cursor_field", "run_started_at"}`."""
+        raise ConfigurationError("This source does not support incremental syncs.")
 
     def check_connection(self) -> tuple[bool, str | None]:
         """Read the first page of the first stream."""
@@ -151,10 +150,10 @@ class Source:
                 raise ConfigurationError("The source has no streams.")
             self.bound = StreamSettings(streams[0].name)
         rows = sum(1 for _ in self.get(None).rows)
-        return True, f"{self.bound.stream} answers, {rows:,} records in its first page."
+        return True, f"{self.bound.stream} was read: {rows:,} records in its first page."
 
     def get_total_records_count(self) -> int | None:
-        """How many records there are, when the source says so."""
+        """Return the number of records, if known."""
         return None
 
 

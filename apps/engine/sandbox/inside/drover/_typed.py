@@ -1,6 +1,6 @@
-"""Values that JSON has no word for: columns of them cross the wall as text with the name of their type.
+"""Send columns of types that JSON lacks out of the sandbox as text with the name of their type.
 
-The other side has its own reading of the same words, `apps.engine.sandbox.typed`.
+`apps.engine.sandbox.typed` is the other side of this protocol.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _READ: dict[str, Callable[[str], Any]] = {
 
 
 def tags(rows: Sequence[Row]) -> dict[str, str]:
-    """The types of the columns whose every value is of one type that JSON lacks, or None."""
+    """Return the types of the columns whose values all have the same type that JSON lacks, or None."""
     seen: dict[str, str] = {}
     for row in rows:
         if not _PLAIN.issuperset(map(type, row.values())):
@@ -40,7 +40,7 @@ def tags(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def written(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
-    """The rows with their binary columns as base64; what else is typed writes itself."""
+    """Return the rows with binary columns as base64; orjson encodes the other types itself."""
     binary = [name for name, tag in types.items() if tag == "binary"]
     if not binary:
         return rows
@@ -48,7 +48,7 @@ def written(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
 
 
 def restored(rows: Sequence[Row], types: Mapping[str, str]) -> Sequence[Row]:
-    """The rows as they were before `written`; changed in place."""
+    """Undo `written`, changing the rows in place."""
     for name, tag in types.items():
         read = _READ[tag]
         for row in rows:

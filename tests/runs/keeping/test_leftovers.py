@@ -26,7 +26,7 @@ from apps.runs import tasks
 from apps.runs.claiming import reconciler
 from apps.runs.execute import Worker
 from apps.runs.models import Run, Status
-from apps.runs.outputs import remains, storage
+from apps.runs.outputs import leftovers, storage
 from tests.runs.claiming.test_attempts import has_read, in_background, work_until_idle
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start, wait_for
@@ -67,10 +67,10 @@ def removals() -> list[dict[str, str]]:
         return [orjson.loads(args) for (args,) in cursor.fetchall()]
 
 
-def remove_remains() -> None:
+def remove_leftovers() -> None:
     """As a worker would."""
     for carried in removals():
-        tasks.remove_remains(**carried)
+        tasks.remove_leftovers(**carried)
 
 
 def files(world: World, folder: str = "") -> list[str]:
@@ -108,7 +108,7 @@ def test_logs_files_and_the_engines_memory_of_a_deleted_pipeline_are_gone(
     assert remembered(ran) > 4
 
     delete(acme, ran)
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == []
     assert remembered(ran) == 0
@@ -136,7 +136,7 @@ def test_another_pipeline_keeps_its_log_its_files_and_its_position(
     own = [name for name in files(acme) if str(other.pk) in name or str(other_run) in name]
 
     delete(acme, ran)
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == own
     assert remembered(other) == before > 0
@@ -154,9 +154,9 @@ def test_another_org_keeps_everything(acme: World, ran: Pipeline, this_worker: W
     before = files(globex), remembered(theirs)
 
     delete(acme, ran)
-    remove_remains()
+    remove_leftovers()
     # Ids of two orgs in one job: the pipeline is not there, and neither are its files.
-    remains.remove(org_id=acme.org.pk, pipeline_id=theirs.pk)
+    leftovers.remove(org_id=acme.org.pk, pipeline_id=theirs.pk)
 
     assert (files(globex), remembered(theirs)) == before
 
@@ -165,20 +165,20 @@ def test_files_the_org_uploaded_stay(acme: World, ran: Pipeline) -> None:
     storage.write(f"{files_root(acme.org.pk).prefix}/airports.csv", b"iata\n")
 
     delete(acme, ran)
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == [f"org/{acme.org.pk}/files/airports.csv"]
 
 
 def test_removing_twice_and_where_nothing_ever_was_is_fine(acme: World, ran: Pipeline) -> None:
     delete(acme, ran)
-    remove_remains()
-    remove_remains()
+    remove_leftovers()
+    remove_leftovers()
 
     globex = make_world("Globex")
     never_ran = make_pipeline(globex)
     delete(globex, never_ran)
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == files(globex) == []
     assert remembered(ran) == remembered(never_ran) == 0
@@ -191,10 +191,10 @@ def test_a_removal_that_was_interrupted_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "run_ids", _away)
         with pytest.raises(OSError, match="storage is away"):
-            remove_remains()
+            remove_leftovers()
     assert files(acme, "run")
 
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == []
 
@@ -206,7 +206,7 @@ def _away(*_: Any) -> Any:
 def test_a_pipeline_that_exists_loses_nothing(acme: World, ran: Pipeline) -> None:
     before = files(acme), remembered(ran)
 
-    assert not remains.remove(org_id=acme.org.pk, pipeline_id=ran.pk)
+    assert not leftovers.remove(org_id=acme.org.pk, pipeline_id=ran.pk)
 
     assert (files(acme), remembered(ran)) == before
 
@@ -215,7 +215,7 @@ def test_what_is_no_runs_folder_is_not_touched(acme: World, ran: Pipeline) -> No
     storage.write(f"org/{acme.org.pk}/run/notes/readme.txt", b"mine\n")
 
     delete(acme, ran)
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == [f"org/{acme.org.pk}/run/notes/readme.txt"]
 
@@ -228,7 +228,7 @@ def test_a_duckdb_file_goes_with_its_pipeline_alone(acme: World, this_worker: Wo
         run(this_worker, acme, pipeline)
 
     delete(acme, ours)
-    remove_remains()
+    remove_leftovers()
 
     kept = f"{data_root(acme.org.pk, other.pk).prefix}/warehouse.duckdb"
     assert files(acme, "data") == [kept]
@@ -248,9 +248,9 @@ def test_a_worker_that_writes_after_the_removal_has_it_done_again(
             )
             assert reconciler.enforce_cancel(org_id=acme.org.pk, run_id=run_id)
         delete(acme, pipeline)
-        remove_remains()
+        remove_leftovers()
     assert removals() == [{"org_id": str(acme.org.pk), "pipeline_id": str(pipeline.pk)}] * 2
-    remove_remains()
+    remove_leftovers()
 
     assert files(acme) == []
     assert remembered(pipeline) == 0

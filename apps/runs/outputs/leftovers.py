@@ -1,7 +1,7 @@
-"""What a deleted pipeline leaves outside its rows, and its removal.
+"""Remove the data of a deleted pipeline outside the database.
 
-The rows are gone when this begins, the runs' too. So what belongs to the pipeline is found by its
-own id, and the logs by what is missing: folders of runs that no longer exist.
+The rows of the pipeline and its runs no longer exist at this point. So its data is found by the pipeline's id,
+and its logs as the folders of runs that no longer exist.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from apps.runs.outputs import storage
 
 logger = structlog.get_logger(__name__)
 
-AT_ONCE = 1000  # runs asked for in one query
+AT_ONCE = 1000  # runs per query
 
 
 def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
-    """Remove everything that was the pipeline's alone. Safe to repeat, and to go on after a crash.
+    """Remove everything that belonged only to the pipeline. Safe to repeat, and to continue after a crash.
 
-    False, and nothing is touched, while the pipeline exists. The engine's memory goes first: a
-    child that is still alive somewhere loses its lease with it.
+    Returns False, without removing anything, while the pipeline exists. The engine's state is removed first: a
+    child that is still alive loses its lease by that.
     """
     if _exists(org_id, pipeline_id):
-        logger.warning("nothing removed: the pipeline exists", pipeline=str(pipeline_id))
+        logger.warning("nothing was removed: the pipeline exists", pipeline=str(pipeline_id))
         return False
     state.forget(settings.ENGINE_DATABASE_URL, stream_key(org_id, pipeline_id))
     storage.remove(storage.data_root(org_id, pipeline_id).prefix)
@@ -42,8 +42,8 @@ def remove(*, org_id: UUID, pipeline_id: UUID) -> bool:
     return True
 
 
-def ask_again_if_gone(claim: Claim) -> None:
-    """For a worker that froze and woke up: it may have written after the pipeline's remains were removed."""
+def remove_again_if_gone(claim: Claim) -> None:
+    """Remove the data again if the pipeline is gone: a worker that was frozen may have written after the removal."""
     if not _exists(claim.org_id, claim.pipeline_id):
         removal.ask(org_id=claim.org_id, pipeline_id=claim.pipeline_id)
 
@@ -55,7 +55,10 @@ def _exists(org_id: UUID, pipeline_id: UUID) -> bool:
 
 
 def _gone_runs(org_id: UUID) -> Iterator[UUID]:
-    """Runs that have a folder and no row. Listed first, asked for second: a row is older than its folder."""
+    """Return the runs that have a folder but no row.
+
+    Folders are listed first, because a row is created before its folder.
+    """
     found = storage.run_ids(org_id)
     for first in range(0, len(found), AT_ONCE):
         some = found[first : first + AT_ONCE]
