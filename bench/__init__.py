@@ -1,5 +1,5 @@
-"""Measurements behind `manage.py bench`: what ran, against what, paired in one run, medians.
+"""The measurements of `manage.py bench`: each against an alternative, in pairs, as medians.
 
-Nothing here is asserted by a test: machines differ. Each figure is a ratio or a percentile taken on the
-machine that prints it.
+No test asserts them, because machines differ. Each figure is a ratio or a percentile measured on the machine
+that prints it.
 """

@@ -1,6 +1,6 @@
-"""The engine against stock `bizon` and raw writers, in pairs, one after the other.
+"""The engine compared with plain `bizon` and raw writers, in pairs, one after the other.
 
-Ours always goes the whole way: supervisor, fork server, child, checkpoints, publication.
+Ours always uses all parts: supervisor, fork server, child, checkpoints, publication.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from bench.scratch import Scratch
 from config.env import database_parts
 
 MILLION = 1_000_000
-PAGE = 10_000  # rows in a frame
-RECORD_PAGE = 1_000  # records in a page, as APIs have them
+PAGE = 10_000  # rows per frame
+RECORD_PAGE = 1_000  # records per page, as is common in APIs
 T = TypeVar("T")
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Paired rounds of a million rows each."""
+    """Yield paired rounds of a million rows each."""
     install(place.owner_url(), role="app_engine")
     with psycopg.connect(place.database_url, autocommit=True) as admin:
         admin.execute("CREATE SCHEMA bench")
@@ -59,7 +59,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
 
 
 class WarmEngine:
-    """A started engine that runs whatever is measured, each in a fresh folder."""
+    """A started engine that runs each measurement in a new folder."""
 
     def __init__(self, supervisor: EngineSupervisor, state_dsn: str, folder: Path) -> None:
         self._supervisor = supervisor
@@ -67,7 +67,7 @@ class WarmEngine:
         self._folder = folder
 
     def run(self, source: SourceSpec, target: DestinationSpec) -> Taken:
-        """One run to its end. Raises RuntimeError unless every row was written."""
+        """Run once to the end. Raises RuntimeError unless every row was written."""
         spec = self._spec(source, target)
         peaks: list[int] = []
 
@@ -108,7 +108,7 @@ class WarmEngine:
 
 @contextmanager
 def warm_engine(state_dsn: str) -> Iterator[WarmEngine]:
-    """`state_dsn` is that of the engine's role; its schema is installed."""
+    """Start an engine; `state_dsn` is that of the engine's role, whose schema is installed."""
     supervisor = EngineSupervisor(preload=("bench.flights",))
     with tempfile.TemporaryDirectory(prefix="drover-bench-") as folder:
         try:
@@ -119,7 +119,7 @@ def warm_engine(state_dsn: str) -> Iterator[WarmEngine]:
 
 
 def start_up(engine: WarmEngine, *, rounds: int) -> Figure:
-    """Seconds of a run of five records to the log, from the call to its end."""
+    """Measure the seconds of a run of five records to the log, from the call to its end."""
     source = SourceSpec("dummy", {}, "creatures")
 
     def ours() -> float:
@@ -134,7 +134,7 @@ def start_up(engine: WarmEngine, *, rounds: int) -> Figure:
 
 
 def frames_to_parquet(engine: WarmEngine, *, rounds: int, rows: int = MILLION) -> Figure:
-    """Rows a second."""
+    """Measure rows per second."""
 
     def ours() -> float:
         return rows / engine.run(_frames(rows), DestinationSpec("parquet", {}, "numbers")).seconds
@@ -156,7 +156,7 @@ def frames_to_postgres(
     rounds: int,
     rows: int = MILLION,
 ) -> Figure:
-    """Rows a second. `settings` of the `postgres` destination and `dsn` lead to the same database."""
+    """Measure rows per second. `settings` of the `postgres` destination and `dsn` refer to the same database."""
 
     def ours() -> float:
         target = DestinationSpec("postgres", settings, "drover_bench")
@@ -173,7 +173,7 @@ def frames_to_postgres(
 def records_to_jsonl(
     engine: WarmEngine, *, rounds: int, rows: int = MILLION
 ) -> tuple[Figure, Figure]:
-    """Rows a second, and the peak memory in bytes."""
+    """Measure rows per second, and the peak memory in bytes."""
     config = {"rows": rows, "page_size": RECORD_PAGE, "format": "rows"}
     source = SourceSpec("dummy", config, "generated")
 

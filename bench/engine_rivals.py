@@ -1,4 +1,4 @@
-"""What the engine is measured against, each in a fresh process: stock `bizon`, and raw writers."""
+"""The alternatives to the engine, each in a new process: plain `bizon`, and raw writers."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Numbers(AbstractSource):
         )
 """
 
-# Half the stock waits. Without any, its reader and writer threads sometimes trip over each other at the start
-# (both parse the source file) and the run fails or never ends.
+# Short waits in plain bizon: without any, its reader and writer threads sometimes conflict at the start, because
+# both parse the source file, and the run fails or never ends.
 _ENGINE = {
     "backend": {"type": "sqlite", "config": {"database": "state", "schema": "none"}},
     "runner": {
@@ -64,7 +64,7 @@ _ENGINE = {
 
 
 def stock_tales(folder: Path) -> Taken:
-    """`bizon run` of five records to its log, timed with imports, as its users wait for it."""
+    """Measure `bizon run` of five records to its log, imports included, as its users experience it."""
     token = {"type": "api_key", "params": {"token": "none"}}
     config = {
         "name": "tales",
@@ -75,7 +75,7 @@ def stock_tales(folder: Path) -> Taken:
 
 
 def stock_numbers(folder: Path, *, rows: int, page: int) -> Taken:
-    """`bizon run` of the dummy source's rows to its file destination, timed with imports."""
+    """Measure `bizon run` of the dummy source's rows to its file destination, imports included."""
     source = folder / "numbers.py"
     source.write_text(_NUMBERS.format(rows=rows, page=page))
     config = {
@@ -91,7 +91,7 @@ def stock_numbers(folder: Path, *, rows: int, page: int) -> Taken:
 
 
 def raw_seconds(kind: str, *, rows: int, page: int, target: str) -> float:
-    """What `bench.raw_writers` took, its imports not counted."""
+    """Measure `bench.raw_writers`, imports excluded."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.raw_writers", kind, str(rows), str(page), target],
         cwd=ROOT,

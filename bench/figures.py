@@ -1,4 +1,4 @@
-"""What a measurement answers, and how it is printed."""
+"""The results of measurements, and how they are printed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One printed row: what was measured, against what, the median and the bar it should reach."""
+    """One printed row: what was measured, against what, the median and its target."""
 
     name: str
     against: str
     value: str
     bar: str
     reached: bool
-    runs: str  # every single value, so a reader sees the spread
+    runs: str  # all values, so that a reader sees the spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def ratio(
     at_most: float | None = None,
     unit: str,
 ) -> Figure:
-    """The median of the pairwise ratios ours/theirs. Give one bar."""
+    """Return the median of the pairwise ratios ours/theirs. Pass one target."""
     pairs = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     middle = median(pairs)
     reached = middle >= at_least if at_least is not None else middle <= (at_most or 0.0)
@@ -47,7 +47,7 @@ def ratio(
 
 
 def bound(name: str, against: str, values: Sequence[float], *, at_most: float, unit: str) -> Figure:
-    """The median of plain values against an upper bound."""
+    """Compare the median of plain values with an upper bound."""
     middle = median(values)
     spread = ", ".join(f"{value:.4g}" for value in values)
     return Figure(
@@ -61,7 +61,7 @@ def bound(name: str, against: str, values: Sequence[float], *, at_most: float, u
 
 
 def at_least(name: str, against: str, values: Sequence[float], *, bar: float, unit: str) -> Figure:
-    """The median of plain values against a lower bound."""
+    """Compare the median of plain values with a lower bound."""
     middle = median(values)
     spread = ", ".join(f"{value:,.0f}" for value in values)
     reached = middle >= bar
@@ -69,6 +69,6 @@ def at_least(name: str, against: str, values: Sequence[float], *, bar: float, un
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which `share` (0 to 1) of the values lie, nearest rank."""
+    """Return the value below which `share` (0 to 1) of the values lie, by nearest rank."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

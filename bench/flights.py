@@ -1,4 +1,4 @@
-"""The rows the figures are taken with: made-up flights in the shape of nycflights13 (19 columns, ~150 bytes).
+"""The rows for the measurements: made-up flights in the shape of nycflights13 (19 columns, ~150 bytes).
 
 Imported in the fork server of a measurement, it registers them as the source kind `bench_flights`.
 """
@@ -27,7 +27,7 @@ _FIRST = datetime(2013, 1, 1)  # noqa: DTZ001 - a column's origin; the zone is a
 
 
 def flights(first: int, count: int) -> pl.DataFrame:
-    """Rows first .. first + count - 1, the same whoever asks."""
+    """Return rows first .. first + count - 1, deterministically."""
     n = pl.col("id")
     ids = pl.int_range(first, first + count, dtype=pl.Int64, eager=True).alias("id")
     hour = pl.lit(_FIRST, pl.Datetime("us")) + pl.duration(minutes=n)

@@ -1,4 +1,6 @@
-"""What an API key costs a request: its first use, later ones, and a wrong secret; against bcrypt each time."""
+"""The cost of an API key per request: its first use, later ones, and a wrong secret; compared with bcrypt each
+time.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from bench.scratch import ROOT, Scratch
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Each round in a fresh process, whose memory of verified keys is empty."""
+    """Measure each round in a new process, whose cache of verified keys is empty."""
     taken = [_round(place) for _ in range(rounds)]
     each = {name: [one[name] for one in taken] for name in taken[0]}
     rival = f"bcrypt each time: {sorted(each['bcrypt'])[rounds // 2]:.0f} ms of CPU"

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 load generator: keep-alive clients on one event loop, so that it costs little of two cores."""
+"""A small HTTP/1.1 load generator: keep-alive clients on one event loop, so that it uses little CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.figures import percentile
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a drive saw: answers per second, latencies in milliseconds, one body to compare."""
+    """The result of a test: responses per second, latencies in milliseconds, one body to compare."""
 
     per_second: float
     p50: float
@@ -22,7 +22,7 @@ class Load:
 
 
 def drive(url: str, *, headers: Mapping[str, str], clients: int, seconds: float) -> Load:
-    """GET `url` from `clients` connections for `seconds`; raises RuntimeError on any answer but 200."""
+    """GET `url` from `clients` connections for `seconds`. Raises RuntimeError on any status except 200."""
     return asyncio.run(_drive(url, dict(headers), clients, seconds))
 
 

@@ -1,6 +1,6 @@
 """Idle memory of everything `make up` starts: the proportional set size of its process tree, summed.
 
-PSS counts a page shared by n processes as 1/n in each, so the sum is what the machine gives up.
+PSS counts a page shared by n processes as 1/n in each, so the sum is the memory that is really used.
 Source: /proc/<pid>/smaps_rollup, Linux 4.14 or later.
 """
 
@@ -25,7 +25,9 @@ START_SECONDS = 600.0
 
 
 def measure(_place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Start `make up`'s supervisor in an empty home, let it settle after the demo, sum it `rounds` times."""
+    """Start `make up`'s supervisor in an empty home, wait until the demo is done and idle, and measure `rounds`
+    times.
+    """
     with tempfile.TemporaryDirectory(prefix="drover-bench-home-") as home, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -54,7 +56,7 @@ def measure(_place: Scratch, rounds: int) -> Iterator[Figure]:
 
 
 def tree(root: int) -> list[int]:
-    """A process and all its descendants."""
+    """Return a process and all its descendants."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (found := _parent(entry)) is not None:
@@ -68,7 +70,7 @@ def tree(root: int) -> list[int]:
 
 
 def pss_bytes(pid: int) -> int:
-    """0 when the process just ended."""
+    """Return the PSS; 0 if the process has just ended."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except (FileNotFoundError, ProcessLookupError):

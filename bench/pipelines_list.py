@@ -1,4 +1,6 @@
-"""`GET /pipelines`, 1,000 pipelines, 50 a page, against FastAPI over the same rows; both with two processes."""
+"""`GET /pipelines`, 1,000 pipelines, 50 per page, compared with FastAPI over the same rows; both with two
+processes.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,12 @@ SECONDS = 4.0
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Paired rounds, ours then theirs; yields the ratio of requests per second."""
+    """Yield the ratio of requests per second, in paired rounds."""
     few, many = plant(place, 10), plant(place, 1000)
     with psycopg.connect(place.owner_url(), autocommit=True) as owner:
         owner.execute(
             "ANALYZE"
-        )  # as autovacuum does within a minute; else the plan depends on its timing
+        )  # As autovacuum does within a minute; otherwise the query plan would depend on its timing.
     yield Figure(
         "queries of GET /pipelines with 1,000 pipelines",
         "with 10 pipelines",
@@ -53,7 +55,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     ):
         same_rows(drover, fastapi, headers)
         for address in (drover, fastapi):
-            drive(_list(address), headers=headers, clients=CLIENTS, seconds=1.0)  # warm
+            drive(_list(address), headers=headers, clients=CLIENTS, seconds=1.0)  # warm-up
         for _ in range(rounds):
             ours.append(
                 drive(_list(drover), headers=headers, clients=CLIENTS, seconds=SECONDS).per_second
@@ -72,7 +74,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
 
 
 def same_rows(drover: str, fastapi: str, headers: dict[str, str]) -> None:
-    """Refuse to compare answers that differ."""
+    """Raise if the responses differ, because the comparison would be invalid."""
     pages = []
     for address in (drover, fastapi):
         page = orjson.loads(drive(_list(address), headers=headers, clients=1, seconds=0.05).body)
@@ -84,7 +86,7 @@ def same_rows(drover: str, fastapi: str, headers: dict[str, str]) -> None:
 
 
 def plant(place: Scratch, count: int) -> dict[str, Any]:
-    """An org with `count` pipelines; see bench.plant."""
+    """Create an org with `count` pipelines; see bench.plant."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.plant", str(count)],
         cwd=ROOT,

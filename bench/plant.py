@@ -1,7 +1,7 @@
-"""`python -m bench.plant N`: plant an org with N pipelines in the scratch installation; prints JSON.
+"""`python -m bench.plant N`: create an org with N pipelines in the temporary installation; prints JSON.
 
-Prints {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (for the rival), and
-how many queries the list costs.
+Prints {"token", "jwt_key", "queries"}: an access token of a member, the key that signs it (for the alternative),
+and the number of queries of the list.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main(count: int) -> None:
 
 
 def queries_of_list(token: str) -> int:
-    """Statements one `GET /pipelines` sends, counted at the driver's edge."""
+    """Count the statements of one `GET /pipelines`, at the driver."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext

@@ -1,6 +1,6 @@
-"""`python -m bench.publish URL SECONDS`: two events a second to every run, as 1,000 busy workers would.
+"""`python -m bench.publish URL SECONDS`: two events per second to every run, as 1,000 busy workers would.
 
-Evenly spread: every 50 ms a tenth of the runs get one, in one statement that does what
+They are spread evenly: every 50 ms a tenth of the runs get one, with one statement that does the same as
 apps.live.events.publish does for one run.
 """
 
@@ -13,7 +13,7 @@ import orjson
 import psycopg
 
 EVERY = 0.05  # seconds
-GROUPS = 10  # so each run has its turn every half second
+GROUPS = 10  # so each run gets an event every half second
 
 PUBLISH = """
 WITH bumped AS (

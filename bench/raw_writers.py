@@ -1,7 +1,7 @@
-"""The limit a destination is measured against: the same reader on a thread, the plainest possible writer.
+"""The limit for a destination: the same reader in a thread, with the simplest possible writer.
 
-`python -m bench.raw_writers parquet|postgres ROWS PAGE TARGET` prints the seconds it took, imports
-not counted. Nothing is checkpointed, staged or published.
+`python -m bench.raw_writers parquet|postgres ROWS PAGE TARGET` prints the seconds it took, without imports. It
+does not checkpoint, stage or publish.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TYPES = {
 
 
 def frames(rows: int, page: int) -> Iterator[pl.DataFrame]:
-    """Batches of FLUSH_ROWS, read a few pages ahead."""
+    """Yield batches of FLUSH_ROWS, read a few pages ahead."""
     pages: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=8)
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""Run the measurements asked for and print one table."""
+"""Run the requested measurements and print one table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Measurement = Callable[[Scratch, int], Iterator[Figure]]
 
 
 def run(names: Sequence[str], *, rounds: int, say: Callable[[str], object]) -> bool:
-    """Measure, print as it goes and in one table at the end. False when a figure missed its bar."""
+    """Measure, print each figure and a table at the end. Returns False if a figure missed its target."""
     say(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     figures = []
     for name in names:
@@ -24,13 +24,13 @@ def run(names: Sequence[str], *, rounds: int, say: Callable[[str], object]) -> b
         with scratch() as place:
             for figure in _measurement(name)(place, rounds):
                 figures.append(figure)
-                say(f"  {figure.name}: {figure.value} (bar {figure.bar}) [{figure.runs}]")
+                say(f"  {figure.name}: {figure.value} (target {figure.bar}) [{figure.runs}]")
     _print(figures)
     return all(figure.reached for figure in figures)
 
 
 def _measurement(name: str) -> Measurement:
-    """Imported when asked for: the rivals are heavy."""
+    """Import a measurement only when requested, because the alternatives have large imports."""
     match name:
         case "engine":
             from bench import engine

@@ -1,8 +1,8 @@
-"""The rival of the pipelines list: FastAPI, async SQLAlchemy and asyncpg over the very same tables.
+"""The alternative for the list of pipelines: FastAPI, async SQLAlchemy and asyncpg over the same tables.
 
-The stack of the design Drover replaces, written as its users would: token, user and membership look-up,
-an ORM query with its joins, a count, and a response model. It connects as the tables' owner, so unlike
-Drover it pays for no row-level security.
+It is the stack of the design that Drover replaces, written as is usual: token, user and membership look-up, an
+ORM query with its joins, a count, and a response model. It connects as the tables' owner, so unlike Drover it
+has no cost for row-level security.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sandbox: how long one takes to stand, and how fast records come through it; against the same code unconfined."""
+"""The sandbox: its start time, and its throughput of records, compared with the same code outside the sandbox."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ BOUND: dict[str, Any] = {
     "sync_mode": "full_refresh",
     "cursor": None,
 }
-# What confinement is measured against: a Python of the same files that imports what the sandbox's does.
+# The comparison for the start: a Python that imports the same modules as the sandbox.
 BARE = "import sys; sys.path.insert(0, sys.argv[1]); import drover._serving"
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Starts are paired with a bare interpreter's; each round of records is 200,000 of them."""
+    """Starts are paired with those of a plain interpreter; each round of records has 200,000 of them."""
     ground = Ground(tempfile.gettempdir())
     starts, bare = [], []
     for _ in range(max(10, rounds)):
         starts.append(_start(ground))
         bare.append(_bare_start())
     middle = sorted(bare)[len(bare) // 2]
-    rival = f"a bare Python with the same imports: {middle:.0f} ms"
+    rival = f"a plain Python with the same imports: {middle:.0f} ms"
     name = f"Sandbox, start ({isolation(None).explained})"
     yield bound(name, rival, starts, at_most=250, unit="ms")
     rates = [_records(ground) for _ in range(rounds)]
@@ -75,7 +75,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
 
 
 def _start(ground: Ground) -> float:
-    """Milliseconds until the walls stand and the code is about to be loaded."""
+    """Measure the milliseconds until the process is confined and the code is about to be loaded."""
     started = time.perf_counter()
     with Sandbox(SOURCE, ground=ground, limits=Limits()) as sandbox:
         sandbox.wait_ready()

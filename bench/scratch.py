@@ -1,4 +1,4 @@
-"""A scratch installation to measure in: its own PostgreSQL, keys and home, gone afterwards."""
+"""A temporary installation for measurements: its own PostgreSQL, keys and home, removed afterwards."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """Where the scratch installation is; `environment` makes any process of Drover part of it."""
+    """The temporary installation; `environment` makes any process of Drover part of it."""
 
     home: Path
     database_url: str
     environment: Mapping[str, str]
 
     def owner_url(self) -> str:
-        """The tables' owner, who is not held by row-level security."""
+        """The URL of the tables' owner, who is not subject to row-level security."""
         return self._role_url("app_owner")
 
     def engine_url(self) -> str:
-        """The engine's role, which sees its own schema only."""
+        """The URL of the engine's role, which can access only its own schema."""
         return self._role_url("app_engine")
 
     def _role_url(self, role: str) -> str:
@@ -76,7 +76,7 @@ def scratch() -> Iterator[Scratch]:
 
 
 def manage(*arguments: str, environment: Mapping[str, str]) -> str:
-    """Run one management command and answer what it printed."""
+    """Run one management command and return its output."""
     done = subprocess.run(
         [sys.executable, ROOT / "manage.py", *arguments],
         env=dict(environment),
@@ -91,7 +91,7 @@ def manage(*arguments: str, environment: Mapping[str, str]) -> str:
 def server(
     application: str, *, environment: Mapping[str, str], processes: int, ready: str
 ) -> Iterator[str]:
-    """Serve an ASGI application with uvicorn on a free loopback port; yields its address."""
+    """Serve an ASGI application with uvicorn on a free loopback port; yields its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -121,4 +121,4 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"{url} did not answer within {START_SECONDS:.0f} s")
+    raise RuntimeError(f"{url} did not respond within {START_SECONDS:.0f} s")

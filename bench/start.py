@@ -1,4 +1,4 @@
-"""`POST run` until its child process is running, idle, against a loop that looks for work once a second."""
+"""The time from `POST run` until its child process is running, when idle, compared with polling once a second."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from apps.engine.sync.state import install
 from bench.figures import Figure, bound, percentile
 from bench.scratch import ROOT, Scratch, server
 
-STARTS = 30  # of each round
-POLL = 1.0  # seconds the loop it replaces slept between looks
+STARTS = 30  # runs per round
+POLL = 1.0  # seconds between polls of the replaced loop
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Paired rounds: runs through the API, and rows for the polling loop."""
+    """Yield paired rounds: runs through the API, and rows for the polling loop."""
     install(place.owner_url(), role="app_engine")
     planted = plant(place, 1)
     p50, p95, polled = [], [], []
@@ -40,7 +40,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
         _worker(place),
     ):
         client = _Client(address, planted["token"], planted["pipelines"][0])
-        client.run(wait=60)  # the first run warms everything up
+        client.run(wait=60)  # the first run is a warm-up
         for _ in range(rounds):
             ours = [client.run() for _ in range(STARTS)]
             p50.append(percentile(ours, 0.5))
@@ -52,7 +52,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
 
 
 def plant(place: Scratch, pipelines: int, *options: str) -> dict[str, Any]:
-    """A member's token and pipelines that make up ten rows and log them; with `--runs` a run of each."""
+    """Create a member's token and pipelines that generate ten rows and log them; with `--runs`, one run each."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.plant_runs", str(pipelines), *options],
         env=dict(place.environment),
@@ -71,7 +71,7 @@ class _Client:
         self._pipeline = pipeline
 
     def run(self, wait: float = 20) -> float:
-        """Milliseconds from sending the request to the child's first word; returns when the run has ended."""
+        """Return the milliseconds from the request to the child's first event; waits until the run has ended."""
         time.sleep(random.uniform(0, POLL / 2))  # noqa: S311 - any phase of any loop
         sent = time.time()
         run = self._ask("POST", f"/pipelines/{self._pipeline}/run", b"{}")
@@ -108,7 +108,7 @@ def _worker(place: Scratch) -> Iterator[None]:
 
 
 def _polling_loop(url: str, count: int) -> list[float]:
-    """Milliseconds from inserting a row until a loop that sleeps between looks has taken it."""
+    """Return the milliseconds from inserting a row until a polling loop has taken it."""
     taken: list[float] = []
     stop = threading.Event()
 

@@ -1,7 +1,7 @@
-"""1,000 streams of run events on one web process, two events a second each: late, lost, doubled?
+"""1,000 streams of run events on one web process, two events per second each: delays, and lost or duplicate events.
 
-Beside them some streams hang up and come back with Last-Event-ID every second, on the same events:
-what they see must be the same, and what they take longer is the price of reconnecting.
+In addition some streams disconnect and reconnect with Last-Event-ID every second, on the same events. They must
+receive the same events; their longer delays are the cost of reconnecting.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANY = {"DROVER_STREAMS_PER_MEMBER": "5000", "DROVER_STREAMS_PER_ORG": "5000"}
 
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
-    """Yields the 99th percentile of the delay from publishing to arrival, and what was lost or doubled."""
+    """Yield the 99th percentile of the delay from publishing to arrival, and the lost or duplicate events."""
     planted = plant(place, STREAMS, "--runs")
     late, late_reconnecting, lost, doubled = [], [], 0, 0
     with server(
@@ -53,7 +53,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     yield bound(name, against, late, at_most=100, unit="ms")
     yield Figure(
         "events of those streams lost, doubled",
-        "what the table holds",
+        "the rows of the table",
         f"{lost}, {doubled}",
         "0, 0",
         lost == doubled == 0,
@@ -74,7 +74,7 @@ class Listener(asyncio.Protocol):
     _rest: bytes = b""
 
     async def connect(self, last: int | None) -> None:
-        """Ask for the stream, after `last` if given; returns when the server has answered."""
+        """Request the stream, after `last` if set; returns when the server has responded."""
         parts = urlsplit(self.address)
         loop = asyncio.get_running_loop()
         self.open = loop.create_future()
@@ -107,7 +107,7 @@ class Listener(asyncio.Protocol):
                 self.open.set_result(None)
 
     def faults(self, before: int, after: int) -> tuple[int, int]:
-        """(lost, doubled) of the events numbered after `before` up to `after`."""
+        """Return (lost, duplicate) events numbered after `before` up to `after`."""
         distinct = set(self.numbers)
         return after - before - len(distinct), len(self.numbers) - len(distinct)
 
@@ -120,7 +120,7 @@ class Listener(asyncio.Protocol):
 async def _listen(
     place: Scratch, address: str, planted: dict[str, Any]
 ) -> tuple[Sequence[Listener], Sequence[Listener]]:
-    """Open all streams, publish to them for a while, wait until it is quiet."""
+    """Open all streams, publish for a while, wait until no more events arrive."""
     token, runs = planted["token"], planted["runs"]
     steady = [Listener(run, address, token) for run in runs]
     returning = [Listener(run, address, token) for run in runs[:RECONNECTING]]
@@ -143,7 +143,7 @@ async def _listen(
     await asyncio.gather(*comings, return_exceptions=True)
     for one in returning:
         one.hang_up()
-        await one.connect(one.last)  # once more, for what came while it was away
+        await one.connect(one.last)  # once more, for events that arrived while it was disconnected
     await asyncio.sleep(0.5)
     for one in (*steady, *returning):
         one.hang_up()
@@ -151,7 +151,7 @@ async def _listen(
 
 
 async def _come_and_go(one: Listener, offset: float) -> None:
-    """Hang up and come back every second, `offset` seconds after the full one."""
+    """Disconnect and reconnect every second, `offset` seconds after the full second."""
     await asyncio.sleep(offset)
     while True:
         await asyncio.sleep(1)
@@ -164,7 +164,7 @@ def _p99(listeners: Sequence[Listener]) -> float:
 
 
 def _numbers(place: Scratch) -> dict[str, int]:
-    """The newest number of each run's events."""
+    """Return the newest number of each run's events."""
     with psycopg.connect(place.owner_url()) as connection:
         rows = connection.execute("SELECT id, event_sequence FROM runs_run").fetchall()
     return {str(run): number for run, number in rows}

@@ -1,7 +1,8 @@
 """`python -m bench.use_keys`: use an API key as requests do; prints JSON of milliseconds.
 
 Prints {"first", "later", "wrong", "bcrypt"}: the wall time of the first use; the CPU of a later one, of one with
-a wrong secret, and of one bcrypt at the cost of API keys. From the header to the principal, the database included.
+a wrong secret, and of one bcrypt at the cost of API keys. Each includes everything from the header to the
+principal, with database queries.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main() -> None:
         with suppress(AuthenticationFailed):
             use(wrong)
 
-    use_wrong()  # connects; verifies nothing
+    use_wrong()  # connects to the database; verifies nothing
     began = time.perf_counter()
     use(made.text)
     first = time.perf_counter() - began
@@ -70,14 +71,14 @@ def main() -> None:
 
 
 def _with_another_secret(text: str) -> str:
-    """A key of the same prefix and form that is not this one."""
+    """Return another key with the same prefix and format."""
     scheme, prefix, _ = text.split("_", 2)
     body = f"{scheme}_{prefix}_{'A' * 43}"
     return f"{body}_{zlib.crc32(body.encode()):08x}"
 
 
 def _cpu(act: Callable[[], object], times: int) -> float:
-    """The median milliseconds of CPU of one call."""
+    """Return the median milliseconds of CPU of one call."""
     taken = []
     for _ in range(times):
         began = time.process_time()

@@ -1,4 +1,4 @@
-"""`python -m local up|bench|clean`: what the Makefile calls once the packages are there."""
+"""`python -m local up|bench|clean`: called by the Makefile once the packages are installed."""
 
 import sys
 

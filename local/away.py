@@ -1,4 +1,4 @@
-"""A database that goes away while Drover starts: noticed, waited for, and what it broke is done again."""
+"""Handle a database that disappears while Drover starts: detect it, wait for it, and repeat the failed step."""
 
 import os
 import subprocess
@@ -11,14 +11,14 @@ from local.errors import LocalError
 from local.home import CHECKOUT
 from local.terminal import say
 
-AWAY = 75  # a program's exit code: it lost the database, and may be run again (EX_TEMPFAIL of sysexits.h)
-PATIENCE = 180.0  # seconds that a server may be away
-# How SQLSTATEs of connections that end begin: connection exceptions, operator intervention.
+AWAY = 75  # exit code of a program that lost the database and may be run again (EX_TEMPFAIL of sysexits.h)
+PATIENCE = 180.0  # seconds to wait for the server
+# Prefixes of SQLSTATEs of broken connections: connection exceptions, operator intervention.
 STATES = ("08", "57P")
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the error, or what it was raised from, is a connection that was lost or not to be had."""
+    """Whether the error, or one of its causes, is a lost or impossible connection."""
     import psycopg
 
     cause: BaseException | None = error
@@ -30,41 +30,44 @@ def is_away(error: BaseException) -> bool:
 
 
 class Presence:
-    """Whether the server of an administrator's address is there, and whether it was all the time.
+    """Checks whether the server of an administrator's URL is running, and whether it was restarted.
 
-    Each look is a program of its own: the supervisor, which asks, stays without a database driver.
+    Each check runs in a separate process, so that the supervisor needs no database driver.
     """
 
     def __init__(self, admin_url: str) -> None:
         self._url = admin_url
-        self._started = ""  # when the server that was seen last did; empty before it was seen
+        self._started = ""  # when the server that was last seen started; empty before
 
     @property
     def was_seen(self) -> bool:
         return bool(self._started)
 
     def went_away(self) -> bool:
-        """Now, or since it was seen last. False for a server that was never seen: its address may be wrong."""
+        """Whether it is away now, or was restarted since the last check.
+
+        False for a server that was never seen, because its URL may be wrong.
+        """
         before = self._started
         return bool(before) and (not self.look() or self._started != before)
 
     def wait(self, rest: Callable[[], None]) -> None:
-        """Until a server that was seen before answers. Raises LocalError after PATIENCE."""
+        """Wait until a server that was seen before responds. Raises LocalError after PATIENCE."""
         if self.look() or not self.was_seen:
             return
-        say("  The database is away; waiting for it ...")
+        say("  The database is not available; waiting for it ...")
         deadline = time.monotonic() + PATIENCE
         while not self.look():
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"The database has not come back for {PATIENCE:.0f} s: see that it runs, then "
-                    "start again; what was done is kept."
+                    f"The database was not available for {PATIENCE:.0f} s: make sure it is running, then "
+                    "start again; completed steps are kept."
                 )
             rest()
-        say("  The database is back.")
+        say("  The database is available again.")
 
     def look(self) -> bool:
-        """Whether it answers now."""
+        """Check now whether it responds."""
         looked = subprocess.run(
             [sys.executable, "-m", "local.away"],
             cwd=CHECKOUT,
@@ -78,12 +81,12 @@ class Presence:
 
 
 def main() -> int:
-    """Print when the server of DATABASE_URL started; AWAY if it does not answer."""
+    """Print when the server of DATABASE_URL was started; AWAY if it does not respond."""
     import psycopg
 
     url = os.environ["DATABASE_URL"]
     maintenance = urlsplit(url)._replace(path="/postgres").geturl()
-    for place in (url, maintenance):  # the database itself may have to be made yet
+    for place in (url, maintenance):  # The database itself may not exist yet.
         try:
             with psycopg.connect(place, connect_timeout=5) as connection:
                 row = connection.execute("SELECT pg_postmaster_start_time()").fetchone()

@@ -1,4 +1,4 @@
-"""`make bench`: `manage.py bench` with the keys of a temporary home. It brings its own servers."""
+"""`make bench`: run `manage.py bench` with the keys of a temporary home. It starts its own servers."""
 
 import os
 import subprocess
@@ -9,11 +9,11 @@ from pathlib import Path
 from local.home import CHECKOUT, Home
 from local.keys import ensure_keys
 
-NOWHERE = "postgresql://127.0.0.1:1/none"  # the settings want an address; nothing connects to it
+NOWHERE = "postgresql://127.0.0.1:1/none"  # the settings require a URL; nothing connects to it
 
 
 def main() -> int:
-    """The exit code of the command: 0 when every figure reaches its bar."""
+    """Return the exit code of the command: 0 if every figure reaches its target."""
     with tempfile.TemporaryDirectory(prefix="drover-bench-") as folder:
         home = Home(Path(folder))
         home.make()

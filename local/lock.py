@@ -1,4 +1,4 @@
-"""`make lock`: writes the lock files anew from pyproject.toml. Needs uv and the package index."""
+"""`make lock`: write the lock files again from pyproject.toml. Needs uv and the package index."""
 
 import sys
 
@@ -11,7 +11,7 @@ FLAGS = (
     *("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url"),
     *("--python-version", "3.11"),
 )
-# lock file -> what it is compiled from; the order matters where one constrains the next
+# lock file -> its input; the order matters where one constrains the next
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements.lock": ("--extra", "local", "pyproject.toml"),
     "requirements-image.lock": ("pyproject.toml", "--constraints", "requirements.lock"),

@@ -1,4 +1,4 @@
-"""One supervisor per home. The kernel frees the lock when its holder dies, so it is never stale."""
+"""A lock for one supervisor per home. The kernel releases the lock when its holder dies, so it is never stale."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from local.errors import LocalError
 
 
 class HomeLock:
-    """Held while Drover runs on a home; the file names the process that holds it."""
+    """Held while Drover runs on a home; the file contains the id of the process that holds it."""
 
     def __init__(self, path: Path, *, busy: str = "") -> None:
         self.path = path
@@ -27,13 +27,13 @@ class HomeLock:
                 holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
                 os.close(handle)
                 busy = self._busy or (
-                    f"Drover already runs on {self.path.parents[1]} (process {holder}): stop it, "
+                    f"Drover is already running on {self.path.parents[1]} (process {holder}): stop it, "
                     "or set DROVER_HOME and PORT for a second one."
                 )
                 raise LocalError(busy) from None
             if self._is_still_the_file(handle):
                 self._handle = handle
-            else:  # its holder removed it between our open and our lock
+            else:  # Its holder removed the file between our open and our lock.
                 os.close(handle)
         os.ftruncate(self._handle, 0)
         os.write(self._handle, f"{os.getpid()}\n".encode())

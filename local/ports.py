@@ -1,4 +1,4 @@
-"""Loopback ports that stay the same from one start to the next, because saved settings name them."""
+"""Loopback ports that stay the same over restarts, because saved settings contain them."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from local.keys import write_private
 
 
 def refuse_port_in_use(port: int) -> None:
-    """Raise LocalError when someone listens on the port the product shall have."""
+    """Raise LocalError if the web server's port is in use."""
     if not is_free(port):
         raise LocalError(
             f"Port {port} is in use: stop what listens there, or choose another with PORT=8001."
@@ -30,7 +30,7 @@ def is_free(port: int) -> bool:
 
 
 def kept_port(file: Path, name: str) -> int:
-    """The port that `name` had last time if it is still free, else another one from now on."""
+    """Return the last port of `name` if it is still free, else a new one that is used from now on."""
     known: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         known = json.loads(file.read_text())

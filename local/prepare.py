@@ -1,7 +1,7 @@
 """Steps that prepare an installation, each a short-lived process: `python -m local.prepare STEP`.
 
-They read DATABASE_URL, the administrator's address, which no long-lived process is given. `make up`
-runs them, and so does the `prepare` service of docker-compose.yml.
+They read DATABASE_URL, the administrator's URL, which no long-lived process gets. `make up` runs them, and so
+does the `prepare` service of docker-compose.yml.
 """
 
 import sys
@@ -20,26 +20,26 @@ from local.terminal import complain
 
 
 def keys() -> None:
-    """The keys of this home, where none are given in the environment."""
+    """Generate the keys of this home, unless they are in the environment."""
     home = Home.from_environment()
     home.make()
     ensure_keys(home.keys)
 
 
 def database(address: str, secret_key: str) -> None:
-    """The database and its roles."""
+    """Create the database and its roles."""
     prepare_database(address, secret_key)
 
 
 def engine(address: str, secret_key: str) -> None:
-    """The tables of the engine's own state."""
+    """Create the tables of the engine's state."""
     from apps.engine.sync.state import install
 
     install(env.role_url(address, secret_key, OWNER), role=ENGINE)
 
 
 def demo(address: str, secret_key: str) -> None:
-    """The demo's source and warehouse."""
+    """Create the demo's source and warehouse."""
     try:
         prepare_demo(address, secret_key)
     except psycopg.errors.DiskFull as full:
@@ -58,7 +58,7 @@ STEPS = {"database": database, "engine": engine, "demo": demo}
 
 
 def main(arguments: list[str]) -> int:
-    """Run one step; SENTENCE when it failed in a way that is explained."""
+    """Run one step; return SENTENCE if it failed with an explained reason."""
     try:
         if arguments == ["keys"]:
             keys()

@@ -1,4 +1,4 @@
-"""What the person at the terminal reads: short lines, one for each phase."""
+"""Output for the user at the terminal: short lines, one per phase."""
 
 import sys
 import time
@@ -7,26 +7,26 @@ from contextlib import contextmanager
 
 
 class Terminal:
-    """Standard output and error, in whole lines even while a phase is going on."""
+    """Standard output and error, in whole lines even while a phase is running."""
 
     def __init__(self) -> None:
         self._mid_line = False
 
     def say(self, line: str = "") -> None:
-        """One line on standard output, at once."""
+        """Print one line to standard output at once."""
         self._end_line()
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def complain(self, line: str) -> None:
-        """One line on standard error."""
+        """Print one line to standard error."""
         self._end_line()
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Says what begins, and how long it took once it is done."""
+        """Print the name of a phase, and its duration when it is done."""
         began = time.monotonic()
         sys.stdout.write(f"  {name:<24}")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What the installers share: the folder `.tools`, checks of what is installed, running a tool."""
+"""Shared by the installers: the folder `.tools`, checks of installed versions, running a tool."""
 
 import hashlib
 import os
@@ -11,11 +11,11 @@ from local.errors import LocalError
 from local.home import CHECKOUT
 
 TOOLS = CHECKOUT / ".tools"
-INTERRUPTED = 130  # what a shell says after Ctrl-C
+INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 
 
 def fingerprint(paths: Iterable[Path], *words: str) -> str:
-    """A hash of the names and contents of files, and of words, that changes when any does."""
+    """Return a hash of the names and contents of files, and of words."""
     digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(paths):
         digest.update(str(path.relative_to(CHECKOUT)).encode() + b"\0")
@@ -24,7 +24,7 @@ def fingerprint(paths: Iterable[Path], *words: str) -> str:
 
 
 def says(stamp: Path, content: str) -> bool:
-    """Whether a stamp file is there with this content."""
+    """Whether a stamp file exists with this content."""
     try:
         return stamp.read_text() == content
     except OSError:
@@ -39,9 +39,9 @@ def run(
     folder: Path = CHECKOUT,
     remedy: str = "check the network to the package registries, then try again",
 ) -> None:
-    """Run a tool in `folder`; its output is shown only when it fails.
+    """Run a tool in `folder`; its output is shown only if it fails.
 
-    Raises LocalError naming what was being done.
+    Raises LocalError with the name of the step.
     """
     done = subprocess.run(
         command,
@@ -62,7 +62,7 @@ def run(
 
 
 def environment() -> dict[str, str]:
-    """Ours, with a home and caches of our own where there is no usable home."""
+    """Return our environment, with a private home and caches if there is no usable home."""
     env = dict(os.environ)
     env.pop("VIRTUAL_ENV", None)
     home = env.get("HOME")

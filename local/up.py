@@ -1,4 +1,4 @@
-"""`make up`: everything Drover needs, in the order it needs it, then watched until stopped."""
+"""`make up`: start everything that Drover needs, in order, then watch it until stopped."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WEB_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class Wishes:
-    """What this start was asked for."""
+    """The options of this start."""
 
     home: Home
     port: int
@@ -42,7 +42,7 @@ class Wishes:
 
 
 def up(wishes: Wishes) -> None:
-    """Start everything, show the demo and stay until stopped."""
+    """Start everything, show the demo and run until stopped."""
     wishes.home.make()
     refuse_a_full_disk(wishes.home)
     with HomeLock(wishes.home.run / "lock"):
@@ -52,11 +52,11 @@ def up(wishes: Wishes) -> None:
                 Start(wishes, supervisor).go()
                 supervisor.keep_running()
         except Stopped:
-            say("\nDrover has stopped; `make up` goes on from here.")
+            say("\nDrover has stopped; `make up` continues from here.")
 
 
 def refuse_a_full_disk(home: Home) -> None:
-    """Raise LocalError before anything is half written."""
+    """Raise LocalError before anything is written."""
     free = shutil.disk_usage(home.root).free
     if free < SPACE_NEEDED:
         raise LocalError(
@@ -76,7 +76,7 @@ class Start:
         )
 
     def go(self) -> None:
-        """Every phase; at the end the product runs and the demo is checked."""
+        """Run every phase; at the end Drover is running and the demo is checked."""
         say("Drover is starting; Ctrl-C stops it.")
         self.installation.make_ready()
         api_port = self.installation.kept_port("demo_api")
@@ -96,7 +96,7 @@ class Start:
         self._tell()
 
     def _start_processes(self, api_port: int) -> Child:
-        """Web, worker and the demo's API; returns the first."""
+        """Start web, worker and the demo's API; returns the web process."""
         server = self._add(
             "web",
             *web.command(port=self.installation.port)[1:],
@@ -116,7 +116,7 @@ class Start:
         deadline = time.monotonic() + WEB_SECONDS
         while not _answers(self.installation.port):
             if time.monotonic() > deadline:
-                raise LocalError(f"The web process does not answer: see {server.log}.")
+                raise LocalError(f"The web process does not respond: see {server.log}.")
             self.supervisor.refuse_to_go_on_without(server)
             self.supervisor.watch()
             self.supervisor.rest(0.1)
@@ -127,12 +127,12 @@ class Start:
         say(f"  Open      {report['url']}")
         say(f"  Log in    {report['email']}  {report['password'] or '(the password you chose)'}")
         say(f"  Org       {report['organization']}")
-        say(f"  Kept in   {self.home.root}   (demo.json says this again; logs/ has the logs)")
+        say(f"  Files in  {self.home.root}   (demo.json has this summary; logs/ has the logs)")
         say("")
 
 
 def _answers(port: int) -> bool:
-    """Whether the web process says anything at all, a refusal included."""
+    """Whether the web process responds at all, even with an error."""
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health/live", timeout=2).close()
     except urllib.error.HTTPError:
@@ -143,7 +143,7 @@ def _answers(port: int) -> bool:
 
 
 def main() -> int:
-    """One sentence and exit code 1 when Drover cannot start."""
+    """Print one sentence and return 1 if Drover cannot start."""
     try:
         up(Wishes.from_environment())
     except LocalError as failure:
@@ -151,7 +151,7 @@ def main() -> int:
         return 1
     except OSError as failure:
         complain(
-            f"Drover cannot go on ({failure}): free some space or fix the folder, and try again."
+            f"Drover cannot continue ({failure}): free some space or fix the folder, and try again."
         )
         return 1
     return 0

@@ -78,9 +78,11 @@ MUTANTS = [
     Mutant(
         "a worker that stops fetching says nothing",
         "apps/background/generations.py",
-        """still have a living worker.\"\"\"
+        """still have a living worker.
+        \"\"\"
         self.stopping.set()""",
-        """still have a living worker.\"\"\"""",
+        """still have a living worker.
+        \"\"\"""",
         "tests/runs/claiming/test_generations.py",
     ),
     # The only ways to remove what an org has: its own days, and nothing that is live.

@@ -1,4 +1,4 @@
-"""What the worker process does for this app."""
+"""Register what the worker process runs for this app."""
 
 from __future__ import annotations
 

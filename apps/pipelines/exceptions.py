@@ -1,4 +1,4 @@
-"""What can go wrong with pipelines. The docstring is the message."""
+"""The exceptions of pipelines. The docstring is the message."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The list of pipelines: one statement that answers a page as JSON, and how many there are.
+"""The list of pipelines: one statement that returns a page as JSON, and the number of pipelines.
 
-It is the API's hottest read. PostgreSQL builds the JSON, so Python neither makes objects of the rows nor
-serializes them. Every fragment of SQL here is a constant; what a caller sends travels as parameters.
+It is the API's most frequent read. PostgreSQL builds the JSON, so Python neither creates objects from the rows
+nor serializes them. Every fragment of SQL here is a constant; all request values are passed as parameters.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MOMENT = """'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"""
 
 
 def _utc(column: str) -> str:
-    """As orjson writes a moment: microseconds only when there are some."""
+    """Format a time as orjson does: with microseconds only if they are not zero."""
     return f"replace(to_char({column} AT TIME ZONE 'UTC', {MOMENT}), '.000000Z', 'Z')"
 
 
-# Each row is one JSON object; keys in the order in which the answer shows them.
+# Each row is one JSON object, with keys in the order of the response.
 ROW = f"""json_build_object(
     'id', p.id, 'name', p.name, 'description', p.description,
     'domain', CASE WHEN d.id IS NOT NULL THEN json_build_object('id', d.id, 'name', d.name) END,
@@ -77,7 +77,7 @@ DEFAULT = "newest"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page: each row's JSON with its sort value and id, in the order shown."""
+    """A page: each row's JSON with its sort value and id, in order."""
 
     rows: list[tuple[str, str, str]]
     more: bool
@@ -93,7 +93,10 @@ def find(
     cursor: Cursor | None,
     limit: int,
 ) -> Found:
-    """One page of the pipelines that `by` can see. The cursor's value must be of this order (`fits`)."""
+    """Return one page of the pipelines that `by` can see.
+
+    The cursor's value must be valid for this order (`fits`).
+    """
     if by.only_domain is not None:
         filters = {**filters, "only_domain": by.only_domain}
     backwards = cursor is not None and cursor.backwards
@@ -112,7 +115,7 @@ def find(
 
 
 def page_of(found: Found, *, order: str, cursor: Cursor | None) -> bytes:
-    """The answer: the envelope of `apps.web.paging` around the rows."""
+    """Return the response: the envelope of `apps.web.paging` around the rows."""
     backwards = cursor is not None and cursor.backwards
     has_next, has_previous = (True, found.more) if backwards else (found.more, cursor is not None)
     envelope = {
@@ -125,7 +128,7 @@ def page_of(found: Found, *, order: str, cursor: Cursor | None) -> bytes:
 
 
 def fits(order: str, value: str) -> bool:
-    """Whether a cursor's value is one of this order: the database would refuse it with an error."""
+    """Whether a cursor's value is valid for this order; otherwise the database would raise an error."""
     if ORDERS[order].sql_type != "timestamptz":
         return True
     try:
@@ -136,7 +139,10 @@ def fits(order: str, value: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _statement(filters: tuple[str, ...], order: str, after: bool, backwards: bool) -> str:
-    """One row more than asked tells whether there is more; the count comes even when the page is empty."""
+    """Build the statement.
+
+    It reads one row more to know whether more follow; it returns the count even if the page is empty.
+    """
     by = ORDERS[order]
     where = " AND ".join(["p.org_id = %(org)s", *(FILTERS[name] for name in filters)])
     way, side = ("DESC", "<") if by.descending != backwards else ("ASC", ">")
@@ -158,7 +164,7 @@ def _bound(filters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def containing(text: str) -> str:
-    """A LIKE pattern that matches `text` anywhere, its own wildcards taken literally."""
+    """Return a LIKE pattern that matches `text` anywhere, with its wildcards escaped."""
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 

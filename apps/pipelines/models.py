@@ -1,4 +1,4 @@
-"""What should run: pipelines, every version of their definition, and their schedules."""
+"""Pipelines, every version of their definition, and their schedules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.orgs.tenancy import OrgOwned
 
 
 class Pipeline(OrgOwned):
-    """Source and stream to destination. The definition lives in versions; lists need only what is here."""
+    """A source and stream, and a destination. The definition is in the versions; these columns are for lists."""
 
     name = models.CharField(max_length=120)
     description = models.CharField(max_length=1000, blank=True)
@@ -24,7 +24,7 @@ class Pipeline(OrgOwned):
     )
     tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     enabled = models.BooleanField(default=True)
-    version = models.PositiveIntegerField(default=1)  # number of the version that runs
+    version = models.PositiveIntegerField(default=1)  # number of the current version
     source_kind = models.CharField(max_length=60)
     destination_kind = models.CharField(max_length=60)
     source_connector = models.ForeignKey(
@@ -39,11 +39,13 @@ class Pipeline(OrgOwned):
     stream = models.CharField(max_length=200)
     timeout_seconds = models.PositiveIntegerField(default=6 * 3600)
     max_attempts = models.PositiveSmallIntegerField(default=3)
-    etag = models.PositiveIntegerField(default=1)  # rises with every change, also of name or tags
+    etag = models.PositiveIntegerField(
+        default=1
+    )  # increases with every change, also of name or tags
     created_by = models.ForeignKey(User, models.SET_NULL, related_name="+", null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    # The newest run, repeated here by apps.runs, so that the list of pipelines reads one table.
+    # Data of the newest run, copied here by apps.runs, so that the list of pipelines reads one table.
     last_run_id = models.UUIDField(null=True, editable=False)
     last_run_status = models.CharField(max_length=10, blank=True, editable=False)
     last_run_finished_at = models.DateTimeField(null=True, editable=False)
@@ -66,7 +68,7 @@ class Pipeline(OrgOwned):
 
 
 class PipelineVersion(OrgOwned):
-    """One definition, never changed once written. Secrets of inline settings are sealed apart."""
+    """One definition, which never changes. Secrets of inline settings are encrypted separately."""
 
     pipeline = models.ForeignKey(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     number = models.PositiveIntegerField()
@@ -83,7 +85,7 @@ class PipelineVersion(OrgOwned):
                 fields=["org", "pipeline", "number"], name="pipelines_version_number"
             ),
             names.plain("note", name="pipelines_version_note_plain"),
-            # So that a process of a release before streams cannot write what this one cannot read.
+            # Prevents processes of a release before streams from writing definitions that this release cannot read.
             models.CheckConstraint(
                 condition=models.Q(definition__has_key="streams"), name="pipelines_version_streams"
             ),
@@ -102,7 +104,7 @@ class Misfire(models.TextChoices):
 
 
 class Schedule(OrgOwned):
-    """When a pipeline runs by itself: a cron of five fields or an interval, in an IANA time zone."""
+    """When a pipeline is run automatically: a cron expression of five fields or an interval, in an IANA time zone."""
 
     pipeline = models.OneToOneField(Pipeline, models.CASCADE, related_name="+", db_constraint=False)
     cron = models.CharField(max_length=100, blank=True)

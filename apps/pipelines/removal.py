@@ -1,6 +1,6 @@
-"""Asking that what a deleted pipeline leaves outside its rows be removed: logs, files, the engine's memory.
+"""Defer the removal of a deleted pipeline's data outside the database: logs, files, the engine's state.
 
-Where they are is known to apps.runs, which this room may not import: it answers to the task's name.
+apps.runs implements the task; this app may not import it, so the task is deferred by name.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from uuid import UUID
 from apps.background import jobs
 
 REMOVE = "pipelines.remove_remains"
-QUEUE = "removals"  # work that may take long and nobody waits for
+QUEUE = "removals"  # slow work with low priority
 
 
 def ask(*, org_id: UUID, pipeline_id: UUID) -> None:
-    """One job, which begins when this transaction is committed. Asking twice does no harm."""
+    """Defer one job, which starts when this transaction is committed. Safe to call twice."""
     about = {"org_id": str(org_id), "pipeline_id": str(pipeline_id)}
     jobs.defer(REMOVE, queue=QUEUE, about=about)

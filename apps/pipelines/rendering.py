@@ -1,4 +1,4 @@
-"""Pipelines and their versions as the API shows them. The list has its own way: `listing`."""
+"""Render pipelines and their versions for the API. The list is rendered by `listing`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
 
 
 def config_of(version: PipelineVersion) -> Document:
-    """The definition with its secrets masked."""
+    """Return the definition with its secrets masked."""
     return definition.mask(version.definition, version.secret_hints)
 
 

@@ -1,4 +1,4 @@
-"""The shapes of /pipelines and /schedules."""
+"""The request and response schemas of /pipelines and /schedules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCHEDULE_SCHEMA = {
         {"type": "string", "description": "Five cron fields, in UTC.", "maxLength": 100},
         {
             "type": "object",
-            "description": "Either cron or interval_seconds.",
+            "description": "Either cron or interval_seconds is required.",
             "properties": {
                 "cron": {"type": ["string", "null"], "maxLength": 100},
                 "interval_seconds": {"type": ["integer", "null"], "minimum": 60},
@@ -48,7 +48,7 @@ SCHEDULE_SCHEMA = {
 
 @extend_schema_field(SCHEDULE_SCHEMA)
 class ScheduleField(serializers.Field[Any, Any, Any, Any]):
-    """Passed on as it is: `plans.read` names what is wrong."""
+    """Accepts any value: `plans.read` validates it."""
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -74,7 +74,7 @@ class ConfigSourceField(SettingsField):
 
 @extend_schema_field(openapi.TRANSFORMS)
 class TransformsField(serializers.JSONField):
-    """The transforms of a stream, which `definition` checks."""
+    """The transforms of a stream, which `definition` validates."""
 
 
 @extend_schema_field(openapi.shown())
@@ -87,11 +87,11 @@ class ConfigShown(serializers.JSONField):
         "type": "array",
         "items": {"type": "string", "maxLength": LONGEST_TAG},
         "maxItems": MOST_TAGS,
-        "description": "Lower-cased and trimmed; no commas.",
+        "description": "Converted to lower case and trimmed; no commas.",
     }
 )
 class TagsField(serializers.Field[list[str], Any, list[str], Any]):
-    """Tags, trimmed, in lower case, each once."""
+    """A list of tags, trimmed, in lower case, without duplicates."""
 
     default_error_messages = {
         "list": "Must be a list of texts.",
@@ -135,7 +135,7 @@ class PipelineUpdate(serializers.Serializer[Any]):
     domain_id = serializers.UUIDField(required=False, allow_null=True)
     tags = TagsField(required=False)
     timeout_seconds = serializers.IntegerField(
-        required=False, min_value=10, max_value=7 * 86400, help_text="A run may take so long."
+        required=False, min_value=10, max_value=7 * 86400, help_text="Maximum duration of a run."
     )
     max_attempts = serializers.IntegerField(required=False, min_value=1, max_value=10)
 
@@ -149,7 +149,7 @@ class PipelineCreate(PipelineUpdate):
     domain_id = serializers.UUIDField(default=None, allow_null=True)
     tags = TagsField(default=list)
     timeout_seconds = serializers.IntegerField(
-        default=6 * 3600, min_value=10, max_value=7 * 86400, help_text="A run may take so long."
+        default=6 * 3600, min_value=10, max_value=7 * 86400, help_text="Maximum duration of a run."
     )
     max_attempts = serializers.IntegerField(default=3, min_value=1, max_value=10)
 
@@ -161,16 +161,20 @@ class DuplicateRequest(serializers.Serializer[Any]):
 class PipelineFilter(serializers.Serializer[Any]):
     domain = serializers.UUIDField(required=False)
     tag = serializers.CharField(
-        max_length=200, required=False, help_text="One or more, by commas: all must be there."
+        max_length=200,
+        required=False,
+        help_text="One or more, separated by commas: pipelines with all of them.",
     )
     enabled = serializers.BooleanField(required=False)
-    status = serializers.ChoiceField(STATUSES, required=False, help_text="Of the newest run.")
+    status = serializers.ChoiceField(
+        STATUSES, required=False, help_text="Status of the newest run."
+    )
     destination = serializers.CharField(max_length=60, required=False, help_text="Kind.")
     connector = serializers.UUIDField(required=False)
     q = serializers.CharField(max_length=120, required=False, allow_blank=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """With `source`, which as an attribute would hide the one every field has."""
+        """Add the field `source`, which as an attribute would hide the `source` that every field has."""
         kind = serializers.CharField(max_length=60, required=False, help_text="Kind.")
         return {**super().get_fields(), "source": kind}
 
@@ -209,7 +213,7 @@ class PipelineRow(serializers.Serializer[Any]):
     domain = DomainLabel(allow_null=True)
     tags = serializers.ListField(child=serializers.CharField())
     enabled = serializers.BooleanField()
-    version = serializers.IntegerField(help_text="Of the definition that runs.")
+    version = serializers.IntegerField(help_text="Number of the current version.")
     source_kind = serializers.CharField()
     destination_kind = serializers.CharField()
     stream = serializers.CharField()
@@ -246,7 +250,7 @@ class FieldChange(serializers.Serializer[Any]):
 
 
 class VersionDiff(serializers.Serializer[Any]):
-    before = serializers.IntegerField(help_text="The version compared against.")
+    before = serializers.IntegerField(help_text="The version compared with.")
     after = serializers.IntegerField()
     changes = FieldChange(many=True)
 
@@ -256,11 +260,11 @@ class DiffQuery(serializers.Serializer[Any]):
         required=False,
         min_value=1,
         max_value=2**31 - 1,
-        help_text="The version before it, unless told.",
+        help_text="By default the previous version.",
     )
 
 
-# Not a class: `errors` as an attribute would hide the one every serializer has.
+# Not a class: `errors` as an attribute would hide the one that every serializer has.
 ValidateAnswer = inline_serializer(
     "ValidateAnswer",
     {
@@ -283,7 +287,7 @@ class PreviewSize(serializers.Serializer[Any]):
 
 
 class PreviewRequest(PreviewSize):
-    transforms = TransformsField(required=False, help_text="Instead of the saved ones.")
+    transforms = TransformsField(required=False, help_text="Used instead of the saved transforms.")
 
 
 class PreviewUnsaved(PreviewSize):

@@ -1,7 +1,8 @@
-"""The verbs of pipelines: each one transaction, one audit event; a changed definition makes a new version.
+"""Actions on pipelines, each in one transaction with one audit event; a changed definition adds a version.
 
-Each takes ids and raises NotFound for what `by` cannot see, and PermissionMissing for what it may not do there.
-Those that take `checked` raise CodeUnchecked for the code of a transform that nobody has read yet (`transforms`).
+Each takes ids. It raises NotFound for objects that `by` cannot see, and PermissionMissing if `by` lacks the
+permission there. Those with the argument `checked` raise CodeUnchecked for a transform's code that was not
+validated yet (`transforms`).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.visibility import locked, place, readable
 
 PLAIN_FIELDS = ("name", "description", "domain_id", "tags", "timeout_seconds", "max_attempts")
-TRANSFORMS = "config.streams.0.transforms"  # in the audit trail
-RUNNING = ("pending", "running")  # words of apps.runs, which keeps last_run_status
+TRANSFORMS = "config.streams.0.transforms"  # name in the audit log
+RUNNING = ("pending", "running")  # values of apps.runs, which maintains last_run_status
 
 
 def create(
@@ -52,7 +53,10 @@ def create(
     max_attempts: int = 3,
     checked: CheckedCode | None = None,
 ) -> Pipeline:
-    """A pipeline with its first version. Raises Invalid naming the fields, PipelineNameTaken and LimitReached."""
+    """Create a pipeline with its first version.
+
+    Raises Invalid naming the fields, PipelineNameTaken and LimitReached.
+    """
     place(org, by, domain_id)
     _require_room(org)
     settled, plan = read(org=org, by=by, config=config, schedule=schedule, checked=checked)
@@ -93,7 +97,7 @@ def update(
     match: Match = None,
     checked: CheckedCode | None = None,
 ) -> Pipeline:
-    """Change what `changes` names; `etag` rises if anything differs.
+    """Apply `changes`; `etag` increases if anything differs.
 
     Raises ChangedMeanwhile, Invalid naming the fields, and PipelineNameTaken.
     """
@@ -124,10 +128,10 @@ def update(
 
 
 def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -> None:
-    """Remove it with its versions, schedule and runs, and ask that what they left in storage be removed.
+    """Delete it with its versions, schedule and runs, and defer the removal of its data in storage.
 
-    What it published into a bucket or database of the user's own stays.
-    Raises ChangedMeanwhile, and RunInProgress while a run is live.
+    Data that it published to the user's own bucket or database is kept. Raises ChangedMeanwhile, and
+    RunInProgress while a run is live.
     """
     pipeline = locked(
         Permission.PIPELINES_DELETE, org=org, by=by, pipeline_id=pipeline_id, match=match
@@ -140,7 +144,7 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
         _record(org, by, "pipeline.delete", pipeline, _pairs(diffs.diff(shown, {})))
         with (
             connection.cursor() as cursor
-        ):  # the keys cascade; Django would load every run to do so
+        ):  # The foreign keys cascade; Django would load every run to delete it.
             cursor.execute(
                 "DELETE FROM pipelines_pipeline WHERE org_id = %s AND id = %s",
                 [org.pk, pipeline.pk],
@@ -149,7 +153,7 @@ def delete(*, org: Org, by: Principal, pipeline_id: UUID, match: Match = None) -
 
 
 def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = None) -> Pipeline:
-    """A disabled copy with its own secrets, schedule and state. Without `name` a free one is found."""
+    """Create a disabled copy with its own secrets, schedule and state. Without `name` an unused one is chosen."""
     pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
     place(org, by, pipeline.domain_id)
     settled = versions.current(org, pipeline)
@@ -175,16 +179,17 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
 
 
 def set_enabled(*, org: Org, by: Principal, pipeline_id: UUID, enabled: bool) -> Pipeline:
-    """Enable or disable; saying so twice changes nothing."""
+    """Enable or disable; repeating it changes nothing."""
     return update(org=org, by=by, pipeline_id=pipeline_id, changes={"enabled": enabled})
 
 
 def restore(
     *, org: Org, by: Principal, pipeline_id: UUID, number: int, match: Match = None
 ) -> Pipeline:
-    """A new version that equals an old one, secrets included. Its code was checked when the old one was made.
+    """Create a new version that equals an old one, secrets included.
 
-    Raises NotFound for a number without a version, ChangedMeanwhile, and Invalid if it cannot work any more.
+    Its code was validated when the old one was created.
+    Raises NotFound for a number without a version, ChangedMeanwhile, and Invalid if it is not valid any more.
     """
     pipeline = locked(
         Permission.PIPELINES_EDIT, org=org, by=by, pipeline_id=pipeline_id, match=match
@@ -208,9 +213,9 @@ def restore(
 def read(
     *, org: Org, by: Principal, config: Sent, schedule: Any, checked: CheckedCode | None = None
 ) -> tuple[Definition, Plan | None]:
-    """The definition and schedule of a new pipeline as they would be stored.
+    """Return the definition and schedule of a new pipeline as they would be stored.
 
-    Raises Invalid with everything that is wrong, and CodeUnchecked.
+    Raises Invalid with all errors, and CodeUnchecked.
     """
     settled, errors = _settle(org, by, config, checked=checked)
     plan, found = plans.read(schedule)
@@ -229,7 +234,7 @@ def _read_changes(
     patch: bool,
     checked: CheckedCode | None,
 ) -> tuple[Definition | None, Plan | None]:
-    """As `read`, of what `changes` names. `before` is the present definition where they name a definition."""
+    """Like `read`, for `changes`. `before` is the current definition if they change it."""
     settled, plan, errors = before, None, list[Error]()
     if before:
         config = changes["config"]
@@ -251,14 +256,14 @@ def _settle(
     patch: bool = False,
     checked: CheckedCode | None,
 ) -> tuple[Definition, list[Error]]:
-    """The definition and what is wrong with it. Raises CodeUnchecked."""
+    """Return the definition and its errors. Raises CodeUnchecked."""
     usable = versions.usable_connectors(org, by, config, before.document if before else {})
     settled, errors = definition.settle(config, connectors=usable, before=before, patch=patch)
     return settled, errors or transforms.errors_of(org.pk, settled, before, checked)
 
 
 def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Set the plain fields; {field: [before, after]} of those that differ."""
+    """Set the plain fields. Returns {field: [before, after]} of those that differ."""
     changed: dict[str, Any] = {}
     for name in (*PLAIN_FIELDS, "enabled"):
         if name in changes and getattr(pipeline, name) != changes[name]:
@@ -284,7 +289,7 @@ def _new_version(
 
 
 def _describe(pipeline: Pipeline, settled: Definition) -> None:
-    """Repeat on the row what lists show of the definition."""
+    """Copy the parts of the definition that lists show to the row."""
     source, destination = settled.document["source"], settled.document["destination"]
     pipeline.source_kind, pipeline.destination_kind = source["kind"], destination["kind"]
     pipeline.custom_source_id = custom_kinds.id_of(source["kind"])
@@ -300,7 +305,7 @@ SAVED = (
 
 
 def _save(pipeline: Pipeline, *, new: bool = False) -> None:
-    """Never the last_run columns of an existing row: they are apps.runs'."""
+    """Save the row, without the last_run columns of an existing row, which apps.runs maintains."""
     try:
         with transaction.atomic():
             if new:
@@ -314,7 +319,7 @@ def _save(pipeline: Pipeline, *, new: bool = False) -> None:
 
 
 def _free_name(org: Org, name: str) -> str:
-    """ "X (copy)", "X (copy 2)" …, the first that is free."""
+    """Return the first unused name of "X (copy)", "X (copy 2)" …"""
     stem = name[:100]
     taken = {
         other.lower()

@@ -1,8 +1,8 @@
-"""The code of transforms: a child process of the engine reads it before it is stored, outside every transaction.
+"""Validate the code of transforms in a child process before it is stored, outside every transaction.
 
-A verb that meets code nobody has read yet raises `CodeUnchecked` before it changes anything. Its caller leaves the
-transaction, calls `check`, and calls the verb again with the answer. The verb then does all its work anew: it locks,
-compares versions, and settles the definition against what is stored by then.
+An action raises `CodeUnchecked` for code that was not validated yet, before it changes anything. Its caller leaves the
+transaction, calls `check`, and calls the action again with the result. The action then repeats all its work: it locks,
+compares versions, and validates the definition against the data stored by then.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ FIELD = "streams.0.transforms.0.code"
 
 @dataclass(frozen=True)
 class CheckedCode:
-    """The text of a transform, and what is wrong with it."""
+    """The code of a transform, and its errors."""
 
     code: str
     errors: tuple[Error, ...] = ()
 
 
 class CodeUnchecked(CheckFirst):
-    """The code of this transform must be checked first, outside the transaction."""
+    """The code of this transform has to be validated first, outside the transaction."""
 
     def __init__(self, org_id: UUID, code: str) -> None:
         super().__init__(self.__doc__)
         self.org_id, self.code = org_id, code
 
     def check(self) -> CheckedCode:
-        """As `check`."""
+        """Validate the code, as the function `check` does."""
         return check(org_id=self.org_id, code=self.code)
 
 
 def check(*, org_id: UUID, code: str, field: str = FIELD) -> CheckedCode:
-    """What is wrong with the code of `field`; waits for a child process and runs nothing of it. Raises Unavailable."""
+    """Return the errors of the code of `field`; uses a child process, which does not run the code.
+
+    Raises Unavailable.
+    """
     try:
         report = engine.validate_transform(org_id=org_id, code=code, field=field)
     except Invalid as error:
@@ -50,7 +53,7 @@ def check(*, org_id: UUID, code: str, field: str = FIELD) -> CheckedCode:
 
 
 def new_code(settled: Definition, before: Definition | None) -> str | None:
-    """The code of a definition that is not the code it had before."""
+    """Return the code of a definition if it differs from the code before."""
     code = definition.python_of(settled)
     return None if before and code == definition.python_of(before) else code
 
@@ -58,7 +61,7 @@ def new_code(settled: Definition, before: Definition | None) -> str | None:
 def errors_of(
     org_id: UUID, settled: Definition, before: Definition | None, checked: CheckedCode | None
 ) -> list[Error]:
-    """What is wrong with new code. Raises CodeUnchecked for code that is not the checked one."""
+    """Return the errors of new code. Raises CodeUnchecked for code that was not validated."""
     code = new_code(settled, before)
     if code is None:
         return []

@@ -1,4 +1,4 @@
-"""Pipelines over HTTP: parse, one domain call, render."""
+"""Pipelines over HTTP: parse, one service call, render."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from apps.web.views import data_of, etag, match_of, query_of
 
 
 class PipelineView(OrgView):
-    """What the views of pipelines share."""
+    """Shared by the views of pipelines."""
 
     def answer(self, pipeline: Pipeline, status: int = 200) -> Response:
         body = rendering.detail(self.org, pipeline)
@@ -44,7 +44,7 @@ class Pipelines(PipelineView):
     @operation(
         "pipelines_list",
         tag="pipelines",
-        summary="Pipelines, without their definitions",
+        summary="List pipelines, without their definitions",
         answer=page_of(PipelineRow),
         parameters=[PipelineFilter, *PAGE_PARAMETERS, order_of(listing.ORDERS, listing.DEFAULT)],
         example={"results": [examples.ROW], "next": None, "previous": None, "count": 1},
@@ -66,7 +66,7 @@ class Pipelines(PipelineView):
     @operation(
         "pipelines_create",
         tag="pipelines",
-        summary="Make a pipeline with its first version",
+        summary="Create a pipeline with its first version",
         request=PipelineCreate,
         answer=PipelineDetail,
         status=201,
@@ -92,7 +92,7 @@ class PipelineById(PipelineView):
     @operation(
         "pipelines_retrieve",
         tag="pipelines",
-        summary="A pipeline with its definition, secrets masked",
+        summary="Show a pipeline with its definition, secrets masked",
         answer=PipelineDetail,
         errors=(404,),
         example=examples.DETAIL,
@@ -104,7 +104,7 @@ class PipelineById(PipelineView):
     @operation(
         "pipelines_update",
         tag="pipelines",
-        summary="Change a pipeline; a changed definition makes a new version",
+        summary="Change a pipeline; a changed definition adds a version",
         request=PipelineUpdate,
         answer=PipelineDetail,
         errors=(404, 409, 412, 422),
@@ -165,7 +165,7 @@ class Duplicate(PipelineView):
     @operation(
         "pipelines_duplicate",
         tag="pipelines",
-        summary="Make a disabled copy with its own state",
+        summary="Duplicate a pipeline; the copy is disabled and has its own state",
         request=DuplicateRequest,
         answer=PipelineDetail,
         status=201,
@@ -187,7 +187,7 @@ class Enable(PipelineView):
     @operation(
         "pipelines_enable",
         tag="pipelines",
-        summary="Let a pipeline run, also by its schedule",
+        summary="Enable a pipeline and its schedule",
         request=Empty,
         answer=PipelineDetail,
         errors=(404,),
@@ -206,7 +206,7 @@ class Disable(PipelineView):
     @operation(
         "pipelines_disable",
         tag="pipelines",
-        summary="Keep a pipeline from running",
+        summary="Disable a pipeline and its schedule",
         request=Empty,
         answer=PipelineDetail,
         errors=(404,),
@@ -220,7 +220,7 @@ class Disable(PipelineView):
 
 
 def listed_filters(wanted: dict[str, Any]) -> dict[str, Any]:
-    """The query's words as the list's filters."""
+    """Return the validated query parameters as filters of the list."""
     filters = {name: value for name, value in wanted.items() if value != ""}
     if "tag" in filters:
         tags = [tag.strip().lower() for tag in filters.pop("tag").split(",")]
@@ -229,7 +229,7 @@ def listed_filters(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def place_of(request: Request) -> tuple[Cursor | None, str]:
-    """The cursor and the order of a list; a cursor brings its own. Raises 400."""
+    """Return the cursor and the order of a list; a cursor contains its order. Raises 400."""
     text = request.query_params.get("cursor")
     cursor = Cursor.decode(text) if text else None
     order = cursor.order if cursor else request.query_params.get("order", listing.DEFAULT)

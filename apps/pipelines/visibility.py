@@ -1,4 +1,4 @@
-"""Which pipelines a principal can see, and the one way to lock a pipeline for a change."""
+"""The pipelines that a principal can see, and how a pipeline is locked for a change."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from apps.pipelines.models import Pipeline, Schedule
 
 
 def pipelines(org: Org | UUID, by: Principal) -> QuerySet[Pipeline]:
-    """The pipelines of the org that the principal can see."""
+    """Return the pipelines of the org that the principal can see."""
     return visible(Pipeline.objects.for_org(org), by)
 
 
 def readable(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
-    """The pipeline with its domain. Raises NotFound."""
+    """Return the pipeline with its domain. Raises NotFound."""
     return one(pipelines(org, by).select_related("domain"), pipeline_id)
 
 
 def named(org: Org, by: Principal, name: str) -> Pipeline:
-    """The pipeline with this name, whatever its capitals. Raises NotFound."""
+    """Return the pipeline with this name, case-insensitively. Raises NotFound."""
     found = pipelines(org, by).filter(name__iexact=name).first()
     if found is None:
         raise NotFound
@@ -36,10 +36,10 @@ def named(org: Org, by: Principal, name: str) -> Pipeline:
 def locked(
     permission: Permission, *, org: Org, by: Principal, pipeline_id: UUID, match: Match = None
 ) -> Pipeline:
-    """The pipeline with its domain, locked, if the principal holds the permission in that domain.
+    """Return the pipeline with its domain, locked, if the principal has the permission in that domain.
 
-    Its schedule is locked first, as the scheduler does, so that neither waits for the other.
-    Raises NotFound, PermissionMissing, and ChangedMeanwhile for a version that `match` does not name.
+    Its schedule is locked first, in the same order as by the scheduler, to avoid deadlocks. Raises NotFound,
+    PermissionMissing, and ChangedMeanwhile for a version that is not in `match`.
     """
     list(Schedule.objects.for_org(org).filter(pipeline_id=pipeline_id).select_for_update())
     rows = pipelines(org, by).select_related("domain")
@@ -50,5 +50,5 @@ def locked(
 
 
 def place(org: Org, by: Principal, domain_id: UUID | None) -> None:
-    """Refuse a domain in which the principal may not have pipelines. Raises Invalid and PermissionMissing."""
+    """Raise Invalid or PermissionMissing for a domain in which the principal may not have pipelines."""
     placed(org=org, principal=by, permission=Permission.PIPELINES_EDIT, domain_id=domain_id)

@@ -1,4 +1,4 @@
 """`manage.py backup` and `manage.py restore`: an installation as one file, and its keys as another.
 
-They belong to the part of Drover that makes servers, databases and roles (docs/adr/0042).
+They belong to the part of Drover that creates servers, databases and roles (docs/adr/0042).
 """

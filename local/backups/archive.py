@@ -1,6 +1,6 @@
 """The file of a backup: a tar of `drover.json`, the dumps, the stored files, and the checksums of all of them.
 
-The checksums come last, so that an archive without them is one whose backup was interrupted.
+The checksums are last, so an archive without them comes from an interrupted backup.
 """
 
 import hashlib
@@ -21,21 +21,21 @@ DATABASE, DEMO, LISTING = "database.dump", "demo-warehouse.dump", "bucket.jsonl"
 STORAGE = "storage/"
 CHUNK = 1 << 20  # bytes
 
-Seen = Callable[[int], None]  # is told the bytes that went by
+Seen = Callable[[int], None]  # called with the number of bytes that were processed
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a restore must know before it touches anything."""
+    """The facts that a restore needs before it changes anything."""
 
     id: str
     at: str  # ISO 8601, UTC
-    server: int  # as PostgreSQL numbers itself, 180006
-    pg_dump: int  # its major version: the dump is in its format
-    migrations: list[list[str]]  # [app, name] of those applied
+    server: int  # PostgreSQL's version number, such as 180006
+    pg_dump: int  # major version of pg_dump, which determines the dump's format
+    migrations: list[list[str]]  # [app, name] of applied migrations
     storage: dict[str, str]  # kind, and the bucket if there is one
     keys: dict[str, list[str]]  # {name: fingerprints}
-    bytes: int  # of the stored files
+    bytes: int  # total of the stored files
     format: int = FORMAT
 
 
@@ -48,7 +48,7 @@ class Writer:
         self._seen = seen
 
     def add(self, name: str, path: Path) -> None:
-        """A file that nobody changes meanwhile."""
+        """Add a file, which must not change meanwhile."""
         with path.open("rb") as content:
             self._add(name, content, path.stat().st_size)
 
@@ -88,7 +88,7 @@ class _Hashing:
 
 
 def read_header(path: Path) -> Header:
-    """What the backup is. Raises LocalError when this Drover cannot read it."""
+    """Return the description of the backup. Raises LocalError if this version of Drover cannot read it."""
     with _members(path) as members:
         name, content = next(members, ("", io.BytesIO()))
         if name != HEADER:
@@ -97,7 +97,7 @@ def read_header(path: Path) -> Header:
     if found.get("format") != FORMAT:
         raise LocalError(
             f"{path} has format {found.get('format')} and this Drover reads {FORMAT}: restore it "
-            "with the Drover that made it, or a later one."
+            "with the version of Drover that created it, or a later one."
         )
     return Header(**found)
 
@@ -121,7 +121,7 @@ def verify(path: Path, seen: Seen) -> None:
                 size += len(chunk)
                 seen(len(chunk))
             found.append(f"{digest.hexdigest()} {size} {name}\n")
-    raise LocalError(f"{path} is incomplete: its backup did not end. Use another backup.")
+    raise LocalError(f"{path} is incomplete: the backup was interrupted. Use another backup.")
 
 
 def extract(path: Path, folder: Path, seen: Seen) -> None:
@@ -139,7 +139,7 @@ def extract(path: Path, folder: Path, seen: Seen) -> None:
 
 @contextmanager
 def _members(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
-    """Name and content of each member, in order. What cannot be read is a LocalError."""
+    """Yield name and content of each member, in order. Raises LocalError if one cannot be read."""
     try:
         with tarfile.open(path, "r|") as tar:
             yield _each(tar)
@@ -159,7 +159,7 @@ def _each(tar: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _forget(tar: tarfile.TarFile) -> None:
-    """tarfile remembers every member it has passed, which takes a gigabyte for a million files."""
+    """tarfile keeps every member it has read, which takes a gigabyte for a million files."""
     kept: list[tarfile.TarInfo] = vars(tar)["members"]
     kept.clear()
 

@@ -1,4 +1,4 @@
-"""What `manage.py backup` and `manage.py restore` are given, and how they end."""
+"""The arguments and exit codes of `manage.py backup` and `manage.py restore`."""
 
 import argparse
 import os
@@ -13,11 +13,11 @@ from local.terminal import complain
 
 NAMES = ("backup", "restore")
 FAILED = 1
-INTERRUPTED = 130  # what a shell says after Ctrl-C
+INTERRUPTED = 130  # the exit code of a shell after Ctrl-C
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of them; one sentence and exit code 1 when it cannot be done."""
+    """Run one of the commands. If it fails, print one sentence and return exit code 1."""
     given = _parser().parse_args(arguments)
     home = Home.from_environment()
     try:
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         complain(f"The {given.command} failed: {_sentence(failure)}")
         return FAILED
     except KeyboardInterrupt:
-        complain(f"\nThe {given.command} was stopped before its end: run it again.")
+        complain(f"\nThe {given.command} was interrupted: run it again.")
         return INTERRUPTED
     return 0
 
@@ -49,11 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="manage.py")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (
-        ("backup", "write this installation to FILE and its keys to KEYS; it may go on running"),
-        ("restore", "bring a backup into an empty DROVER_HOME and an empty database"),
+        ("backup", "write this installation to FILE and its keys to KEYS; it may keep running"),
+        ("restore", "restore a backup to an empty DROVER_HOME and an empty database"),
     ):
         command = commands.add_parser(name, help=what, description=what)
         command.add_argument("file", type=Path, metavar="FILE", help="database and stored files")
-        keys = "the keys, without which FILE is of no use: kept apart from it"
+        keys = "the keys, which are needed to use FILE: keep them in another place"
         command.add_argument("--keys", type=Path, metavar="KEYS", required=True, help=keys)
     return parser

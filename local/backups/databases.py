@@ -1,4 +1,4 @@
-"""Dumping a database at one moment, and filling an empty one, with PostgreSQL's own programs."""
+"""Dump a consistent snapshot of a database, and fill an empty database, with PostgreSQL's own programs."""
 
 import contextlib
 import os
@@ -20,13 +20,13 @@ from local.terminal import say
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
 DEBIAN = Path("/usr/lib/postgresql")
 LOCK_SECONDS = 60
-HOLD_SECONDS = 30.0  # after which a backup that froze lets the engine go on
+HOLD_SECONDS = 30.0  # time after which a frozen backup no longer blocks the engine
 TOUCH_EVERY = 5.0  # seconds
-# From 17 on pg_restore sets this for every server, and older servers refuse the name.
+# Since version 17 pg_restore sets this for every server, and older servers do not know it.
 NEW_SETTING = b"SET transaction_timeout = 0;\n"
 NEW_SETTING_SINCE = 17
 
-Look = Callable[[], None]  # called again and again while a program works
+Look = Callable[[], None]  # called repeatedly while a program is running
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Moment:
     """A state of the database that other sessions can read too, by the name `snapshot`."""
 
     def __init__(self, url: str) -> None:
-        """Raises psycopg.errors.LockNotAvailable when the engine does not come to rest."""
+        """Raises psycopg.errors.LockNotAvailable if the engine's tables cannot be locked."""
         self._holder = _connect(url, idle_seconds=HOLD_SECONDS)
         self._holder.execute("BEGIN")
         self._holder.execute("LOCK TABLE engine.stream_jobs, engine.engine_batch IN SHARE MODE")
@@ -54,13 +54,13 @@ class Moment:
         self.server = self.reader.info.server_version
 
     def touch(self) -> None:
-        """Say now and then that we are not frozen."""
+        """Send a statement regularly, so that the session does not count as frozen."""
         if time.monotonic() - self._touched > TOUCH_EVERY:
             self._ask()
             self._touched = time.monotonic()
 
     def release(self) -> None:
-        """Let the engine go on. Raises LocalError when it did already."""
+        """Unblock the engine. Raises LocalError if it was unblocked before."""
         self._ask()
         self._holder.close()
 
@@ -69,8 +69,8 @@ class Moment:
             self._holder.execute("SELECT 1")
         except psycopg.Error as ended:
             raise LocalError(
-                f"It stood still for more than {HOLD_SECONDS:.0f} s, or lost the database, so the "
-                "files may be of another moment: run it again."
+                f"It was frozen for more than {HOLD_SECONDS:.0f} s, or lost the database, so the files "
+                "may not match the database: run it again."
             ) from ended
 
     def close(self) -> None:
@@ -79,12 +79,12 @@ class Moment:
 
 
 def tools_for(version: int, *, doing: str) -> Tools:
-    """The oldest that are `version` or later. Raises LocalError when there are none here."""
+    """Return the oldest tools of `version` or later. Raises LocalError if there are none on this machine."""
     found = sorted(_found(), key=lambda tools: tools.major)
     for tools in found:
         if tools.major >= version:
             return tools
-    have = f"the newest here is {found[-1].major}" if found else "there is none here"
+    have = f"the newest on this machine is {found[-1].major}" if found else "none is installed"
     raise LocalError(
         f"pg_dump and pg_restore of PostgreSQL {version} or later are needed for {doing} ({have}): "
         f"install the package postgresql-client-{version}."
@@ -103,7 +103,7 @@ def _found() -> Iterator[Tools]:
 
 
 def major_of(folder: Path) -> int:
-    """The major version of the programs in a folder; 0 when they do not run."""
+    """Return the major version of the programs in a folder; 0 if they cannot be run."""
     shown = subprocess.run(
         [folder / "pg_dump", "--version"], capture_output=True, text=True, check=False
     )
@@ -113,8 +113,10 @@ def major_of(folder: Path) -> int:
 
 @contextlib.contextmanager
 def standing_still(url: str) -> Iterator[Moment]:
-    """The engine commits nothing until `release` is called on the moment, so that files copied before are those
-    it knows of. Runs go on; at their next checkpoint they wait. The moment stays readable in here."""
+    """Prevent the engine from committing until `release` is called, so that copied files match the database.
+
+    Runs continue; they wait at their next checkpoint. The snapshot stays readable in the block.
+    """
     with contextlib.closing(Moment(url)) as moment:
         yield moment
 
@@ -133,7 +135,7 @@ def _connect(url: str, *, idle_seconds: float) -> psycopg.Connection:
 def dump(
     tools: Tools, url: str, target: Path, *, schemas: Sequence[str], look: Look, snapshot: str = ""
 ) -> None:
-    """Write the schemas in PostgreSQL's custom format. Raises LocalError with pg_dump's own words."""
+    """Write the schemas in PostgreSQL's custom format. Raises LocalError with pg_dump's message."""
     target.touch(mode=0o600, exist_ok=False)
     command: list[str | Path] = [
         *(tools.folder / "pg_dump", "--format=custom", f"--file={target}", "--no-password"),
@@ -148,7 +150,7 @@ def dump(
 def fill(
     tools: Tools, url: str, source: Path, *, schemas: Sequence[str], server: int, look: Look
 ) -> None:
-    """Restore the schemas' contents in one transaction: all of it, or nothing."""
+    """Restore the contents of the schemas in one transaction: everything or nothing."""
     restore: list[str | Path] = [
         *(tools.folder / "pg_restore", "--no-owner", "--exit-on-error", "--no-password"),
         *(f"--schema={name}" for name in schemas),
@@ -170,20 +172,23 @@ def _fill_older(tools: Tools, restore: list[str | Path], url: str, look: Look) -
     assert writer.stdout is not None  # noqa: S101 - it is a pipe
     assert reader.stdin is not None  # noqa: S101 - so is this
     waiting = True
-    with contextlib.suppress(BrokenPipeError), reader.stdin as script:  # psql says why below
+    with (
+        contextlib.suppress(BrokenPipeError),
+        reader.stdin as script,
+    ):  # psql reports the reason below
         for line in writer.stdout:
             if waiting and line == NEW_SETTING:
                 waiting = False
                 continue
             script.write(line)
     writer.stdout.close()
-    reader.stdin = None  # closed: `communicate` must not try again
+    reader.stdin = None  # Closed: `communicate` must not try again.
     _finish(reader, "psql", look)
     _finish(writer, "pg_restore", look)
 
 
 def is_empty(url: str) -> bool:
-    """Whether the database has no table in the schemas that Drover uses; it may be missing."""
+    """Whether the database has no tables in the schemas that Drover uses; it may also not exist."""
     try:
         with psycopg.connect(url, connect_timeout=10) as connection:
             found = connection.execute(
@@ -198,7 +203,7 @@ def is_empty(url: str) -> bool:
 
 
 def server_version(url: str) -> int:
-    """Of the server, whether or not the database is there."""
+    """Return the server's version, whether or not the database exists."""
     with psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl()) as connection:
         return connection.info.server_version
 
@@ -206,7 +211,7 @@ def server_version(url: str) -> int:
 def _start(
     command: list[str | Path], url: str, *, stdin: int = subprocess.DEVNULL
 ) -> "subprocess.Popen[bytes]":
-    """The password is in the environment: everybody on the machine can read arguments."""
+    """Start the program with the password in the environment, because all users of the machine can read arguments."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     secret = unquote(urlsplit(url).password or "")
     return subprocess.Popen(

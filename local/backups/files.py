@@ -1,4 +1,4 @@
-"""The stored files of one moment: links to the local ones, or a bucket's listing."""
+"""A consistent copy of the stored files: links to local files, or a bucket's listing."""
 
 import fcntl
 import json
@@ -14,14 +14,14 @@ LOCK_SECONDS = 60.0
 CHUNK = 1 << 20  # bytes
 DUCKDB, WRITE_AHEAD = ".duckdb", ".duckdb.wal"
 Touch = Callable[[], None]
-TEMPORARY = (".new", ".lock")  # of hidden names: files being written, and locks
+TEMPORARY = (".new", ".lock")  # prefixes of hidden names: files that are being written, and locks
 
 
 def freeze(storage: Path, copy: Path, *, touch: Touch = lambda: None) -> int:
-    """Make `copy` hold what `storage` holds now, and answer its bytes. `touch` is called all the while.
+    """Make `copy` contain the current content of `storage`, and return its bytes. `touch` is called repeatedly.
 
-    Everything there is replaced as a whole and never changed in place, so a hard link keeps its
-    content. DuckDB's files are the exception: they are copied while nobody writes them.
+    Stored files are replaced as a whole and never modified, so a hard link keeps the content. DuckDB's files
+    are the exception: they are copied while no process writes them.
     """
     copy.mkdir(mode=0o700)
     total = 0
@@ -50,7 +50,7 @@ def _is_temporary(name: str) -> bool:
 
 
 def _with_log(target: Path) -> Iterator[Path]:
-    """The copy, and a DuckDB file's write-ahead log that was copied with it."""
+    """Copy a DuckDB file, and its write-ahead log with it."""
     yield target
     log = target.with_name(target.name + ".wal")
     if target.name.endswith(DUCKDB) and log.exists():
@@ -58,12 +58,12 @@ def _with_log(target: Path) -> Iterator[Path]:
 
 
 def _link(path: Path, target: Path, touch: Touch) -> bool:
-    """Whether the file was still there."""
+    """Link the file. Returns whether it still existed."""
     try:
         os.link(path, target)
     except FileNotFoundError:
         return False
-    except OSError:  # the file system has no hard links
+    except OSError:  # The file system has no hard links.
         with path.open("rb") as file:
             _copy(file, target, touch)
     return True
@@ -77,7 +77,7 @@ def _copy(file: IO[bytes], target: Path, touch: Touch) -> None:
 
 
 def _copy_database(path: Path, target: Path, touch: Touch) -> None:
-    """Under the lock that DuckDB itself takes. Closing any handle of the file would give it up."""
+    """Copy under the lock that DuckDB uses. Closing any handle of the file would release that lock."""
     with path.open("rb") as file:
         _lock(file, path, touch)
         _copy(file, target, touch)
@@ -95,7 +95,7 @@ def _lock(file: IO[bytes], path: Path, touch: Touch) -> None:
         except OSError as busy:
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"{path} is being written for more than {LOCK_SECONDS:.0f} s: try again later."
+                    f"{path} has been locked by a writer for more than {LOCK_SECONDS:.0f} s: try again later."
                 ) from busy
             touch()
             time.sleep(0.1)
@@ -103,17 +103,17 @@ def _lock(file: IO[bytes], path: Path, touch: Touch) -> None:
             return
 
 
-# buckets
+# Buckets.
 
 
 def listing(storage: Any, kind: str) -> Iterator[str]:
-    """Each object of Drover's bucket as a line of JSON: key, size, etag."""
+    """Yield each object of Drover's bucket as a line of JSON: key, size, etag."""
     for key, size, etag in _objects(storage, kind):
         yield json.dumps([key, size, etag]) + "\n"
 
 
 def _objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
-    """`storage` is one of django-storages."""
+    """List the objects; `storage` is one of django-storages."""
     if kind == "s3":
         for found in storage.bucket.objects.filter(Prefix="org/"):
             yield found.key, found.size, found.e_tag.strip('"')
@@ -123,7 +123,7 @@ def _objects(storage: Any, kind: str) -> Iterator[tuple[str, int, str]]:
 
 
 def differences(lines: Iterator[str], storage: Any, kind: str) -> tuple[list[str], list[str]]:
-    """(keys that are gone, keys that changed) since the listing was made."""
+    """Return (missing keys, changed keys) compared with the listing."""
     now = {key: (size, etag) for key, size, etag in _objects(storage, kind)}
     gone, changed = [], []
     for key, size, etag in map(json.loads, lines):

@@ -1,4 +1,4 @@
-"""`manage.py backup`: the database, the stored files of the same moment, and the keys apart."""
+"""`manage.py backup`: the database, the stored files of the same moment, and the keys in another file."""
 
 import contextlib
 import os
@@ -29,11 +29,11 @@ SCHEMAS = ("public", "engine")
 
 
 def backup(target: Path, keys_file: Path, *, home: Home) -> None:
-    """Write both files, readable by their owner only. Raises LocalError, and then neither is there."""
+    """Write both files, readable by their owner only. If it raises LocalError, neither file exists."""
     _refuse_to_overwrite(target, keys_file)
     home.make()
-    say(f"Drover is backed up to {target}; it may go on running.")
-    busy = f"Another backup of {home.root} is going on: wait for its end."
+    say(f"Backing up Drover to {target}; it may keep running.")
+    busy = f"Another backup of {home.root} is running: wait until it has finished."
     with HomeLock(home.run / "backup.lock", busy=busy), running_database(home):
         keys = secrets.of_installation(home)
         with _draft_beside(target) as work, _copy_in(home) as copy:
@@ -42,22 +42,24 @@ def backup(target: Path, keys_file: Path, *, home: Home) -> None:
             (work / target.name).replace(target)
     say(f"  {target}  {megabytes(target.stat().st_size)}")
     say(f"  {keys_file}  the keys")
-    say("Keep the two apart: a restore needs both, and whoever has both can read every secret.")
+    say(
+        "Keep the two files in different places: a restore needs both, and both together reveal every secret."
+    )
 
 
 def _refuse_to_overwrite(*paths: Path) -> None:
     if len(set(paths)) < len(paths):
-        raise LocalError("The keys belong into a file of their own: choose another name for it.")
+        raise LocalError("The keys must be in a separate file: choose another name for it.")
     for path in paths:
         if path.exists():
-            raise LocalError(f"{path} is there already: choose another name, or move it away.")
+            raise LocalError(f"{path} already exists: choose another name, or move it away.")
         if not path.parent.is_dir():
-            raise LocalError(f"The folder {path.parent} is not there: make it first.")
+            raise LocalError(f"The folder {path.parent} does not exist: create it first.")
 
 
 @contextlib.contextmanager
 def running_database(home: Home) -> Iterator[None]:
-    """DATABASE_URL is set, and its server runs: the home's own one is started if nobody did."""
+    """Set DATABASE_URL and make sure its server is running; if necessary, start the home's own one."""
     given = os.environ.get("DATABASE_URL") or os.environ.get("DATABASE_URL_FILE")
     if given or not home.cluster.exists() or EmbeddedPostgres(home.cluster).running_pid():
         env.adopt_installation()
@@ -67,7 +69,7 @@ def running_database(home: Home) -> Iterator[None]:
         server = embedded_server(home)
         place = without_credentials(server.url("drover"))
         env.adopt_installation()
-        if os.environ.setdefault("DATABASE_URL", place) != place:  # `make up` has another server
+        if os.environ.setdefault("DATABASE_URL", place) != place:  # `make up` uses another server.
             yield
             return
         with server:
@@ -76,7 +78,7 @@ def running_database(home: Home) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _draft_beside(target: Path) -> Iterator[Path]:
-    """A private folder on the disk of the backup, gone at the end."""
+    """A private folder on the same disk as the backup, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield folder
@@ -86,7 +88,7 @@ def _draft_beside(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _copy_in(home: Home) -> Iterator[Path]:
-    """Where the stored files of the moment are, on the same disk; what a killed backup left is removed."""
+    """A folder for the copied files, on the same disk; leftovers of a killed backup are removed."""
     folder = home.run / "backup"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -151,7 +153,7 @@ class _Backup:
             databases.dump(tools, warehouse, target, schemas=("public",), look=lambda: None)
 
     def _demo_warehouse(self) -> str:
-        """The address of what the demo writes to, where there is a demo on this server."""
+        """Return the URL of the demo's warehouse, if there is a demo on this server."""
         url = demo_places.warehouse(self._url, self._keys["secret_key"])
         try:
             psycopg.connect(url, connect_timeout=10).close()

@@ -1,4 +1,4 @@
-"""How far a backup or a restore is, in a line every few seconds."""
+"""Print the progress of a backup or a restore every few seconds."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ EVERY = 5.0  # seconds
 
 
 class Progress:
-    """Call it with the bytes that went by. `total` is 0 where nobody knows it."""
+    """Call it with the number of bytes that were processed. `total` is 0 if unknown."""
 
     def __init__(self, what: str, total: int = 0) -> None:
         self._what, self._total, self._done = what, total, 0
@@ -20,7 +20,7 @@ class Progress:
         self._say_now_and_then()
 
     def watch(self, path: Path) -> None:
-        """A file that another program writes."""
+        """Follow the size of a file that another program writes."""
         self._done = path.stat().st_size if path.exists() else 0
         self._say_now_and_then()
 

@@ -1,8 +1,8 @@
-"""`manage.py restore`: a backup into an empty home and an empty database.
+"""`manage.py restore`: restore a backup to an empty home and an empty database.
 
-Everything is looked at before anything is written. The files come first, then the database in one
-transaction, so what is interrupted has no rows that point to missing files; a note in the home
-keeps Drover from starting on it until the restore was run again.
+Everything is checked before anything is written. The files are restored first, then the database in one
+transaction, so an interrupted restore has no rows that refer to missing files. A marker file in the home prevents
+Drover from starting until the restore was run again.
 """
 
 import contextlib
@@ -32,11 +32,15 @@ from local.lock_file import HomeLock
 from local.prepare import engine
 from local.terminal import phase, say
 
-FOLDERS = ("storage", "restored", "pg")  # of the home: made again when a restore is repeated
+FOLDERS = (
+    "storage",
+    "restored",
+    "pg",
+)  # files of the home that are created again when a restore is repeated
 
 
 def restore(source: Path, keys_file: Path, *, home: Home, admin_url: str) -> None:
-    """Raises LocalError; what it says to do is run it again, or look at one thing and run it again."""
+    """Restore the backup. Raises LocalError with advice; then it can be run again."""
     header = archive.read_header(source)
     keys = secrets.read(keys_file)
     secrets.refuse_others(keys, header.keys)
@@ -53,14 +57,14 @@ def restore(source: Path, keys_file: Path, *, home: Home, admin_url: str) -> Non
     _refuse_an_older_drover(header)
     with phase("Checksums"):
         archive.verify(source, Progress("checked", source.stat().st_size))
-    say(f"The backup of {header.at} is restored into {home.root}.")
+    say(f"Restoring the backup of {header.at} to {home.root}.")
     home.make(restoring=True)
     with HomeLock(home.run / "lock"), contextlib.ExitStack() as stack:
         write_private(home.unfinished, json.dumps({"id": header.id}) + "\n")
         _Restore(header, keys, home, stack, admin_url).go(source)
         home.unfinished.unlink()
     say(
-        "Restored. Start Drover; what was revoked after the backup is valid again: see docs/howto/backup.md."
+        "Restored. Start Drover; credentials revoked after the backup are valid again: see docs/howto/backup.md."
     )
 
 
@@ -74,12 +78,15 @@ def _refuse_other_storage(header: Header) -> None:
 
 
 def _refuse_a_home_in_use(home: Home, header: Header) -> bool:
-    """Whether the home is what an interrupted restore of this backup left. Else it has to be empty."""
+    """Return whether the home is the result of an interrupted restore of this backup.
+
+    Otherwise it must be empty.
+    """
     if home.unfinished.exists():
         if json.loads(home.unfinished.read_text())["id"] == header.id:
             return True
         raise LocalError(
-            f"A restore of another backup into {home.root} did not end: repeat that one, or remove "
+            f"A restore of another backup to {home.root} was interrupted: repeat that one, or remove "
             "the folder."
         )
     if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
@@ -90,7 +97,7 @@ def _refuse_a_home_in_use(home: Home, header: Header) -> bool:
 
 
 def _refuse_a_full_disk(home: Home, source: Path) -> None:
-    """Twice the archive: its files, and a database that is larger than its compressed dump."""
+    """Require twice the archive's size: for its files, and for a database that is larger than its compressed dump."""
     place = next(path for path in (home.root, *home.root.parents) if path.exists())
     wanted, free = 2 * source.stat().st_size, shutil.disk_usage(place).free
     if free < wanted:
@@ -125,7 +132,7 @@ def _refuse_a_database_in_use(admin_url: str) -> None:
 
 
 def _set_up_django(home: Home, admin_url: str) -> None:
-    """For its list of migrations and its storage; it does not connect."""
+    """Set Django up for its list of migrations and its storage; it does not connect."""
     import django
 
     os.environ["DROVER_HOME"] = str(home.root)
@@ -200,7 +207,7 @@ class _Restore:
         return env.role_url(self._admin, self._secret, OWNER)
 
     def _fill(self) -> None:
-        """Roles and grants are made by the product's own code; the dump brings the rest."""
+        """Fill the database. The product's own code creates roles and grants; the dump has everything else."""
         prepare_database(self._admin, self._secret)
         if databases.is_empty(self._admin):
             give_nothing_to_new_objects(self._owner)
@@ -208,7 +215,7 @@ class _Restore:
         prepare_database(self._admin, self._secret)
 
     def _load(self, name: str, url: str, schemas: tuple[str, ...]) -> None:
-        """A dump is read by a program that is as new as the one that wrote it."""
+        """Load a dump, with a program at least as new as the one that wrote it."""
         server = databases.server_version(url)
         tools = databases.tools_for(self._header.pg_dump, doing="this backup")
         databases.fill(
@@ -216,7 +223,7 @@ class _Restore:
         )
 
     def _complete(self) -> None:
-        """A backup of an older Drover is brought to this one."""
+        """Migrate the backup of an older version of Drover to this one."""
         environment = os.environ | {
             "DROVER_HOME": str(self._home.root),
             "DATABASE_URL": without_credentials(self._admin),

@@ -1,6 +1,6 @@
-"""The keys of an installation as one file, kept apart from its backup.
+"""The keys of an installation as one file, separate from its backup.
 
-Whoever has both can read every secret in them; whoever has the backup alone cannot.
+Secrets can be read only with both files, not with the backup alone.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from local.errors import LocalError
 from local.home import Home
 from local.keys import GENERATED, write_private
 
-NEEDED = ("secret_key", "encryption_keys", "api_key_pepper")  # the others belong to one machine
+NEEDED = ("secret_key", "encryption_keys", "api_key_pepper")  # other keys belong to one machine
 
 Keys = dict[str, str]
 
 
 def of_installation(home: Home) -> Keys:
-    """What the running processes use: from the environment, else the home's files."""
+    """Return the keys of the running processes: from the environment, else the home's files."""
     keys = {name: env.secret(name.upper()) for name in NEEDED}
     for name in GENERATED:
         if name not in keys and (path := home.keys / name).exists():
@@ -33,7 +33,7 @@ def write(path: Path, keys: Keys) -> None:
 
 
 def read(path: Path) -> Keys:
-    """Raises LocalError when the file holds no keys."""
+    """Raises LocalError if the file contains no keys."""
     try:
         keys: Keys = json.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -45,7 +45,7 @@ def read(path: Path) -> Keys:
 
 
 def fingerprints(keys: Keys) -> dict[str, list[str]]:
-    """What tells keys apart without giving them away, and so may be in the archive."""
+    """Return fingerprints that identify keys without revealing them, so that they can be in the archive."""
     return {name: [_fingerprint(word) for word in keys[name].split()] for name in NEEDED}
 
 
@@ -54,7 +54,7 @@ def _fingerprint(key: str) -> str:
 
 
 def refuse_others(keys: Keys, wanted: dict[str, list[str]]) -> None:
-    """Raise LocalError unless these keys open the backup. More encryption keys are no matter."""
+    """Raise LocalError unless these keys can decrypt the backup. Additional encryption keys are allowed."""
     found = fingerprints(keys)
     missing = [name for name in NEEDED if not set(wanted[name]) <= set(found[name])]
     if missing:
@@ -65,7 +65,7 @@ def refuse_others(keys: Keys, wanted: dict[str, list[str]]) -> None:
 
 
 def refuse_other_environment(keys: Keys) -> None:
-    """Raise LocalError when the environment has other keys, which the processes would use instead."""
+    """Raise LocalError if the environment has other keys, which the processes would use instead."""
     for name in NEEDED:
         given = env.text(name.upper(), "")
         if given and given.split() != keys[name].split():
@@ -76,11 +76,11 @@ def refuse_other_environment(keys: Keys) -> None:
 
 
 def install(home: Home, keys: Keys) -> None:
-    """Put them where every process of this home finds them."""
+    """Write them where every process of this home finds them."""
     for name, value in keys.items():
         write_private(home.keys / name, value + "\n")
 
 
 def adopt(keys: Keys) -> None:
-    """Let this process and its children use them."""
+    """Make this process and its children use them."""
     os.environ.update({name.upper(): keys[name] for name in NEEDED})

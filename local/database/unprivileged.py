@@ -1,7 +1,7 @@
-"""Running a program as another user when we are root, because PostgreSQL refuses to be root.
+"""Run a program as another user if we are root, because PostgreSQL refuses to run as root.
 
-Nothing here creates a user or changes the mode of a folder we did not make. A path the other user
-cannot reach (a checkout below a private home, say) is answered by putting our files elsewhere.
+This module creates no users and changes no modes of folders it did not create. If the other user cannot access
+a path (such as a checkout below a private home), our files are placed elsewhere.
 """
 
 import os
@@ -18,12 +18,12 @@ from local.errors import LocalError
 
 CANDIDATES = ("postgres", "nobody")
 SHELTERS = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - checked for owner before use
-OWNER = "belongs-to"  # the file that names the path a folder stands in for
-SETTLED_SECONDS = 600.0  # making a cluster takes seconds, and its link comes last
+OWNER = "belongs-to"  # the file that names the path for which a folder is a replacement
+SETTLED_SECONDS = 600.0  # creating a cluster takes seconds, and its link is created last
 
 
 class Identity(TypedDict, total=False):
-    """Keyword arguments of `subprocess` that say who runs the program."""
+    """Keyword arguments of `subprocess` that determine the user of the program."""
 
     user: int
     group: int
@@ -32,19 +32,19 @@ class Identity(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Account:
-    """The user a program runs as. Without uid and gid it is the user we already are."""
+    """The user a program runs as. Without uid and gid it is our own user."""
 
     uid: int | None = None
     gid: int | None = None
 
     def identity(self) -> Identity:
-        """How `subprocess` is told; empty when nothing changes."""
+        """Return the arguments for `subprocess`; empty if the user does not change."""
         if self.uid is None or self.gid is None:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
-        """Give this account a file or folder that we made."""
+        """Make this account the owner of a file or folder that we created."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
@@ -69,7 +69,7 @@ class Account:
 
 
 def account_for_servers() -> Account:
-    """Ourselves, or as root the first existing user of `CANDIDATES`."""
+    """Return our own account, or as root the first existing user of `CANDIDATES`."""
     if os.geteuid() != 0:
         return Account()
     for name in CANDIDATES:
@@ -85,9 +85,9 @@ def account_for_servers() -> Account:
 
 
 def shelter(name: str) -> Path:
-    """A folder of root's own that every user can enter, made if absent: `/var/lib/drover/<name>`.
+    """Return a folder of root that every user can enter, created if absent: `/var/lib/drover/<name>`.
 
-    Raises LocalError when no place can be trusted or written.
+    Raises LocalError if no place is safe or writable.
     """
     for base in SHELTERS:
         house = base / "drover"
@@ -111,14 +111,14 @@ def shelter(name: str) -> Path:
 
 
 def private_shelter(label: str) -> Path:
-    """A new folder, unlike any other, in the shelter named `label`."""
+    """Create a new, unique folder in the shelter named `label`."""
     made = Path(tempfile.mkdtemp(prefix="", dir=shelter(label)))
     made.chmod(0o711)
     return made
 
 
 def shelter_for(path: Path) -> Path:
-    """A new folder that stands in for `path` and remembers it; abandoned ones are swept away."""
+    """Create a folder as a replacement for `path`, and record that; abandoned ones are removed."""
     _sweep(shelter("clusters"))
     made = private_shelter("clusters")
     (made / OWNER).write_text(f"{path}\n")
@@ -126,13 +126,13 @@ def shelter_for(path: Path) -> Path:
 
 
 def _sweep(clusters: Path) -> None:
-    """Remove what stood in for temporary paths that are gone. Anything else may have been moved."""
+    """Remove replacements of deleted temporary paths. Others are kept, because their path may have been moved."""
     temporary = (Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108 - compared, not written to
     for note in clusters.glob(f"*/{OWNER}"):
         try:
             path = Path(note.read_text().strip())
             settled = time.time() - note.stat().st_mtime > SETTLED_SECONDS
-        except OSError:  # swept by another start
+        except OSError:  # removed by another start
             continue
         gone = not os.path.lexists(path) and any(folder in path.parents for folder in temporary)
         if gone and settled:
@@ -140,7 +140,7 @@ def _sweep(clusters: Path) -> None:
 
 
 def open_to_everyone(folder: Path) -> None:
-    """Let every user read and enter what we copied, whatever our umask was."""
+    """Let every user read and enter files that we copied, whatever our umask was."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -30,11 +30,11 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:\.\d+)?(?:Z|\
 
 
 class BadRequest(Exception):
-    """What the caller sent cannot be understood; the message says what."""
+    """The request is invalid; the message says why."""
 
 
 class Weather:
-    """The observations, ordered, each kept as the JSON it is served as."""
+    """The observations, ordered, each stored as the JSON that is returned."""
 
     def __init__(self) -> None:
         ordered = sorted(rows("weather"), key=lambda row: (str(row["time_hour"]), row["origin"]))
@@ -42,35 +42,35 @@ class Weather:
         self.observations = [json.dumps(row, separators=(",", ":")).encode() for row in ordered]
 
     def page(self, *, start: int, limit: int) -> bytes:
-        """`limit` observations from `start` on as a JSON document."""
+        """Return `limit` observations from `start` on as a JSON document."""
         end = start + limit
         following = cursor_for(end) if end < len(self.observations) else None
         data = b",".join(self.observations[start:end])
         return b'{"data":[%b],"next_cursor":%b}' % (data, json.dumps(following).encode())
 
     def first_since(self, since: str) -> int:
-        """The place of the first observation at or after an RFC 3339 time in UTC."""
+        """Return the index of the first observation at or after an RFC 3339 time in UTC."""
         return bisect.bisect_left(self.hours, _as_written(since))
 
 
 def cursor_for(start: int) -> str:
-    """An opaque word for a place."""
+    """Return an opaque cursor for an index."""
     return base64.urlsafe_b64encode(f"at:{start}".encode()).decode().rstrip("=")
 
 
 def place_of(cursor: str) -> int:
-    """The place a cursor stands for. Raises BadRequest when it is none of ours."""
+    """Return the index of a cursor. Raises BadRequest for an invalid one."""
     try:
         word = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):
         word = ""
     if not re.fullmatch(r"at:\d{1,9}", word):
-        raise BadRequest("cursor is not one that this API gave")
+        raise BadRequest("cursor is not valid")
     return int(word.removeprefix("at:"))
 
 
 def _as_written(since: str) -> str:
-    """A time in the form the data has, `2013-01-01T06:00:00Z`, which sorts as text."""
+    """Return a time as in the data, `2013-01-01T06:00:00Z`, which sorts as text."""
     parts = _TIME.fullmatch(since)
     if not parts:
         raise BadRequest("since is not a time in UTC like 2013-01-01T06:00:00Z")
@@ -79,19 +79,19 @@ def _as_written(since: str) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers in JSON, errors too."""
+    """Responds with JSON, for errors too."""
 
     protocol_version = "HTTP/1.1"
     server: "DemoServer"
 
     def do_GET(self) -> None:
-        """Serve one page."""
+        """Return one page."""
         parts = urlsplit(self.path)
         sent = self.headers.get("X-API-Key", "")
         if not hmac.compare_digest(sent.encode(), self.server.key.encode()):
             return self._answer(401, _problem("send the key of this API as X-API-Key"))
         if parts.path != PATH:
-            return self._answer(404, _problem(f"there is only {PATH}"))
+            return self._answer(404, _problem(f"the only path is {PATH}"))
         try:
             body = self._page(dict(parse_qs(parts.query, keep_blank_values=True)))
         except BadRequest as error:
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
         values = {name: given[-1] for name, given in query.items()}
         limit = values.get("limit", str(DEFAULT_LIMIT))
         if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= LARGEST_LIMIT:
-            raise BadRequest(f"limit is a whole number from 1 to {LARGEST_LIMIT}")
+            raise BadRequest(f"limit must be a whole number from 1 to {LARGEST_LIMIT}")
         start = 0
         if since := values.get("since"):
             start = self.server.weather.first_since(since)
@@ -118,11 +118,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
-        """Quiet: the run that reads has its own log."""
+        """Do not log: the run that reads has its own log."""
 
 
 class DemoServer(ThreadingHTTPServer):
-    """The API on one loopback port; 0 takes a free one."""
+    """The API on one loopback port; 0 uses a free one."""
 
     daemon_threads = True
 

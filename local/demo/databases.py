@@ -1,7 +1,7 @@
 """The demo's databases: `drover_demo` to read from, `drover_demo_warehouse` to write to.
 
-Both are beside Drover's own database on the same server, each with one role of its own. What is
-there already is left alone.
+Both are on the same server as Drover's own database, each with its own role. Existing objects are not
+changed.
 """
 
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ CHUNK = 1 << 20  # bytes
 
 
 def prepare_demo(admin_url: str, secret_key: str) -> dict[str, int]:
-    """Make both databases, load the tables that are missing, and return the rows of each table."""
+    """Create both databases, load the missing tables, and return the number of rows of each table."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for role in (READER, LOADER):
             ensure_role(connection, role, env.role_password(secret_key, role))
@@ -54,7 +54,7 @@ def _open_to(connection: psycopg.Connection, name: str, role: str, privileges: s
 
 
 def _ensure_table(connection: psycopg.Connection, table: str) -> int:
-    """Load a table in one transaction, so that a table that exists is complete."""
+    """Load a table in one transaction, so that an existing table is complete."""
     name = sql.Identifier(table)
     with connection.transaction():
         there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"public.{table}"])

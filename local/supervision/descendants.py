@@ -1,4 +1,4 @@
-"""Processes that lost their parent stay below the supervisor, so that it can end them (Linux)."""
+"""Adopt processes that lost their parent, so that the supervisor can end them (Linux)."""
 
 import ctypes
 import os
@@ -12,13 +12,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent dies. Elsewhere nothing happens."""
+    """Become the parent of every descendant whose parent dies. Does nothing on other systems."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reap_adopted(known: set[int]) -> None:
-    """Collect the adopted processes that ended; `known` are waited for by someone else."""
+    """Reap adopted processes that have ended; others wait for those in `known`."""
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -30,7 +30,7 @@ def reap_adopted(known: set[int]) -> None:
 
 
 def end_descendants(*, seconds: float) -> list[int]:
-    """Kill whatever is still below us and return the processes that were."""
+    """Kill all remaining descendants and return them."""
     found: set[int] = set()
     deadline = time.monotonic() + seconds
     while left := _descendants(os.getpid()):
@@ -52,7 +52,7 @@ def _kill(pid: int) -> None:
 
 
 def _descendants(root: int) -> set[int]:
-    """Everyone below `root` by the kernel's own table; empty where there is no /proc."""
+    """Return all descendants of `root` from the kernel's table; empty if there is no /proc."""
     children: defaultdict[int, list[int]] = defaultdict(list)
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""Child processes that do not outlive us, and how they are stopped."""
+"""Child processes that do not outlive us, and how to stop them."""
 
 import ctypes
 import os
@@ -13,10 +13,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dies_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
-    """A `preexec_fn` that has the kernel send `signum` to the child when its parent dies.
+    """Return a `preexec_fn` that makes the kernel send `signum` to the child when its parent dies.
 
-    Linux only (None elsewhere). The kernel means the parent *thread*, so start children from the
-    main thread. The library is loaded here, before the fork.
+    Linux only (None elsewhere). The kernel means the parent *thread*, so start children from the main thread.
+    The library is loaded here, before the fork.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -32,7 +32,7 @@ def dies_with_parent(signum: signal.Signals) -> Callable[[], None] | None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this id exists, a zombie or another user's included."""
+    """Whether a process with this id exists, also a zombie or another user's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -43,7 +43,7 @@ def is_alive(pid: int) -> bool:
 
 
 def command_line(pid: int) -> str:
-    """The words a process was started with, joined by spaces; empty when unknown."""
+    """Return the command line of a process, joined by spaces; empty if unknown."""
     try:
         return (
             Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -60,7 +60,7 @@ def command_line(pid: int) -> str:
 
 
 def wait_until_gone(pids: Iterable[int], *, seconds: float) -> list[int]:
-    """Wait for processes that may not be our children; returns those still there."""
+    """Wait for processes that may not be our children; return those still running."""
     left = [pid for pid in pids if is_alive(pid)]
     deadline = time.monotonic() + seconds
     while left and time.monotonic() < deadline:

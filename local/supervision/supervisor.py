@@ -1,4 +1,4 @@
-"""Keeps the processes of one installation running, and ends them all."""
+"""Keep the processes of one installation running, and end them all."""
 
 import contextlib
 import os
@@ -22,23 +22,23 @@ from local.supervision.descendants import adopt_orphans, end_descendants, reap_a
 from local.supervision.processes import dies_with_parent
 from local.terminal import complain, say
 
-# A stop may take 15 s. What the children leave of it is the server's, which has a checkpoint to write.
+# A stop may take 15 s. The server, which has to write a checkpoint, gets the time that the children leave.
 CHILD_SECONDS = 7.0
 STOP_SECONDS = 12.0
 LEFTOVER_SECONDS = 1.0
-SENTENCE = 3  # a program's exit code: the last line it wrote is for the person at the terminal
-GIVE_UP_AFTER = 3  # deaths in a row while starting up
+SENTENCE = 3  # exit code of a program whose last output line is a message for the user
+GIVE_UP_AFTER = 3  # consecutive deaths during the start
 
 
 class Stopped(BaseException):
-    """Someone asked Drover to stop."""
+    """The user asked Drover to stop."""
 
 
 class Supervisor(AbstractContextManager["Supervisor"]):
-    """Owns the children and, where there is one, the PostgreSQL server.
+    """Owns the children and the PostgreSQL server, if there is one.
 
-    Use from the main thread. Inside the context SIGINT, SIGTERM and SIGHUP raise Stopped once;
-    leaving it stops everything.
+    Use it from the main thread. Inside the context SIGINT, SIGTERM and SIGHUP raise Stopped once; leaving it
+    stops everything.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, self._on_signal)
-        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)  # wakes `rest` only
+        signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)  # only wakes `rest`
         adopt_orphans()
         return self
 
@@ -86,8 +86,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
     ) -> None:
         """Run a program to its end while the children are watched.
 
-        Its standard output is ours; its standard error goes to `log`. Raises LocalError when it fails,
-        DatabaseAway when it says that it lost the database.
+        Its standard output is ours; its standard error goes to `log`. Raises LocalError if it fails,
+        DatabaseAway if it reports that it lost the database.
         """
         with log.open("ab") as errors:
             began = errors.tell()
@@ -114,18 +114,18 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             raise LocalError(f"{doing} failed ({reason}): see {log}.")
 
     def watch(self) -> None:
-        """Start again what died, and collect what was orphaned."""
+        """Restart what died, and reap orphans."""
         if self.server and self.server.process and self.server.process.poll() is not None:
-            complain("PostgreSQL stopped; it starts again")
+            complain("PostgreSQL stopped and will be restarted")
             self.server.process = None
             self.server.start()
-            say("PostgreSQL runs again")
+            say("PostgreSQL was restarted")
         for child in self.children:
             child.watch()
         reap_adopted(self._known())
 
     def refuse_to_go_on_without(self, child: Child) -> None:
-        """Raise LocalError when a child dies again and again before it was ever of use."""
+        """Raise LocalError if a child dies repeatedly before it was ready once."""
         if child.deaths < GIVE_UP_AFTER:
             return
         raise LocalError(
@@ -148,7 +148,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             self.rest(1.0)
 
     def stop(self) -> None:
-        """End everything: the children first, the server when nobody needs it, leftovers last."""
+        """End everything: the children first, then the server, leftovers last."""
         deadline = time.monotonic() + STOP_SECONDS
         if self._task is not None:
             self._task.terminate()

@@ -104,7 +104,7 @@ def test_a_start_waits_for_a_database_that_went_away() -> None:
         server.kill()
         until(process, "waiting for it")
         server.start_again()
-        until(process, "is back")
+        until(process, "is available again")
         assert process.wait(120) == 0
         with psycopg.connect(server.url) as connection:
             row = connection.execute("SELECT count(*) FROM django_session").fetchone()
@@ -125,7 +125,7 @@ def test_a_server_that_does_not_come_back_is_a_sentence(
     assert presence.look()
     server.stop()
     assert presence.went_away()
-    with pytest.raises(LocalError, match="has not come back"):
+    with pytest.raises(LocalError, match="was not available"):
         presence.wait(lambda: None)
 
 

@@ -131,7 +131,7 @@ def _run_through_a_killed_worker(client: httpx.Client, pipeline_id: str, up: Mak
     except AssertionError:  # seen once, and never explained: say what there is to see
         pytest.fail(f"It hangs: {_run(client, run_id)}\n{up.output.read_text()[-6000:]}")
     assert _run(client, run_id)["status"] == "succeeded"
-    assert "worker runs again" in up.output.read_text()
+    assert "worker was restarted" in up.output.read_text()
     return run_id
 
 

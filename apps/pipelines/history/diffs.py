@@ -1,4 +1,4 @@
-"""What differs between two documents, field by field."""
+"""Compare two documents field by field."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ Change = dict[str, Any]
 
 
 def flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """{path: value}; objects and the streams are walked, everything else (other lists too) is a value.
+    """Return {path: value}. Objects and the streams are traversed; everything else, such as other lists, is a
+    value.
 
-    An empty object is one.
+    An empty object is a value too.
     """
     return dict(_leaves(document, path))
 
@@ -22,9 +23,9 @@ def diff(
     *,
     secrets_changed: frozenset[str] = frozenset(),
 ) -> list[Change]:
-    """`{field, before, after}` of every field that differs, sorted; null stands for absent.
+    """Return `{field, before, after}` of every field that differs, sorted; null means absent.
 
-    Masked secrets can look alike and differ: their paths come in `secrets_changed`.
+    Different secrets can have the same mask: their paths are passed as `secrets_changed`.
     """
     old, new = flat(before), flat(after)
     changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
@@ -40,7 +41,7 @@ def diff(
 
 
 def changed_secrets(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
-    """Paths whose plain secrets differ."""
+    """Return the paths of secrets whose plain values differ."""
     return frozenset(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
 
 

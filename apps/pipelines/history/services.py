@@ -1,4 +1,4 @@
-"""Reading the versions of a pipeline's definition. Each raises NotFound for what `by` cannot see."""
+"""Read the versions of a pipeline's definition. Each function raises NotFound for objects that `by` cannot see."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from apps.pipelines.visibility import readable
 
 
 def listed(*, org: Org, by: Principal, pipeline_id: UUID) -> Any:
-    """All versions of a pipeline, with who made them."""
+    """Return all versions of a pipeline, with their authors."""
     pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
     return versions.of_pipeline(org, pipeline)
 
 
 def version(*, org: Org, by: Principal, pipeline_id: UUID, number: int) -> PipelineVersion:
-    """One version of a pipeline, with who made it."""
+    """Return one version of a pipeline, with its author."""
     pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
     return versions.found(org, pipeline, number)
 
@@ -28,7 +28,7 @@ def version(*, org: Org, by: Principal, pipeline_id: UUID, number: int) -> Pipel
 def changes(
     *, org: Org, by: Principal, pipeline_id: UUID, before: int, after: int
 ) -> list[diffs.Change]:
-    """What differs between two versions, secrets masked. Before version 1 there is nothing, which is version 0."""
+    """Return the differences between two versions, with secrets masked. Version 0 means an empty definition."""
     pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
     new = versions.found(org, pipeline, after)
     if before == 0:

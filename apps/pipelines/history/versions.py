@@ -1,4 +1,4 @@
-"""Versions of a definition: sealed when written, opened when used, never changed."""
+"""Versions of a definition: encrypted when written, decrypted when used, never changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from apps.pipelines.definition import Connectors, Definition, Sent, connector_id
 from apps.pipelines.models import Pipeline, PipelineVersion
 
 SEALED_FOR = "pipeline_version"
-HIGHEST = 2**31 - 1  # the column's; a number beyond it names no version
+HIGHEST = 2**31 - 1  # the largest number of the column's type; no version has a larger one
 
 
 def add(
@@ -47,7 +47,7 @@ def add(
 
 
 def numbered(org: Org, pipeline: Pipeline, number: int) -> PipelineVersion:
-    """Raises PipelineVersion.DoesNotExist."""
+    """Return the version. Raises PipelineVersion.DoesNotExist."""
     found: PipelineVersion = PipelineVersion.objects.for_org(org).get(
         pipeline=pipeline, number=number
     )
@@ -55,14 +55,14 @@ def numbered(org: Org, pipeline: Pipeline, number: int) -> PipelineVersion:
 
 
 def of_pipeline(org: Org, pipeline: Pipeline) -> Any:
-    """Its versions, with who made them."""
+    """Return the pipeline's versions, with their authors."""
     return (
         PipelineVersion.objects.for_org(org).filter(pipeline=pipeline).select_related("created_by")
     )
 
 
 def found(org: Org, pipeline: Pipeline, number: int) -> PipelineVersion:
-    """The version with this number, which somebody asked for. Raises NotFound."""
+    """Return the version with a number from a request. Raises NotFound."""
     version: PipelineVersion | None = (
         of_pipeline(org, pipeline).filter(number=min(number, HIGHEST)).first()
     )
@@ -76,7 +76,7 @@ def current(org: Org, pipeline: Pipeline) -> Definition:
 
 
 def opened(org: Org, version: PipelineVersion) -> Definition:
-    """The definition with its plain secrets. Never show, log or store them."""
+    """Return the definition with plain secrets. Never show, log or store them."""
     if not version.sealed:
         return Definition(version.definition)
     stored = vault.unseal(org, SEALED_FOR, version.pk, version.sealed)
@@ -84,9 +84,9 @@ def opened(org: Org, version: PipelineVersion) -> Definition:
 
 
 def usable_connectors(org: Org, by: Principal, *documents: Sent) -> Connectors:
-    """The connectors the documents name that `by` may use, locked so that none is deleted meanwhile.
+    """Return the connectors in the documents that `by` may use, locked so that none is deleted meanwhile.
 
-    A connector of a domain takes pipelines.edit there; one without a domain is everyone's.
+    A connector of a domain requires pipelines.edit there; one without a domain may be used by everyone.
     """
     wanted = connector_ids(*documents)
     if not wanted:
@@ -102,10 +102,10 @@ def usable_connectors(org: Org, by: Principal, *documents: Sent) -> Connectors:
 
 
 def _kinds(org: Org, rows: Iterable[Connector], documents: Sequence[Sent]) -> Kinds:
-    """The kinds the documents and their connectors name; a pin in the newest document counts."""
+    """Return the kinds of the documents and their connectors; the newest document's pinned version is used."""
     sources = [part for one in documents if isinstance(part := one.get("source"), Mapping)]
     named = [kind for part in sources if isinstance(kind := part.get("kind"), str)]
     pins = [part["version"] for part in sources[:1] if type(part.get("version")) is int]
-    if not pins and sources and "version" not in sources[0]:  # a patch that keeps it
+    if not pins and sources and "version" not in sources[0]:  # a patch that keeps the definition
         pins = [part["version"] for part in sources[1:] if type(part.get("version")) is int]
     return custom_kinds.kinds(org, [*named, *(row.kind for row in rows)], pins)

@@ -50,7 +50,7 @@ class Versions(PipelineView):
     @operation(
         "pipelines_versions_list",
         tag="pipelines",
-        summary="Versions of the definition, newest first",
+        summary="List the versions of the definition, newest first",
         answer=page_of(VersionRow),
         errors=(404,),
         parameters=[*PAGE_PARAMETERS, order_of(ORDERS, "newest")],
@@ -69,7 +69,7 @@ class VersionByNumber(PipelineView):
     @operation(
         "pipelines_versions_retrieve",
         tag="pipelines",
-        summary="One version with its definition, secrets masked",
+        summary="Show a version with its definition, secrets masked",
         answer=VersionDetail,
         errors=(404,),
         example={**ROW_EXAMPLE, "config": examples.CONFIG},
@@ -84,7 +84,7 @@ class Diff(PipelineView):
     @operation(
         "pipelines_versions_diff",
         tag="pipelines",
-        summary="What a version changed, field by field, secrets masked",
+        summary="Compare a version with another, field by field, secrets masked",
         answer=VersionDiff,
         errors=(404,),
         parameters=[DiffQuery],

@@ -1,7 +1,7 @@
 """Cron expressions of five fields: minute, hour, day of month, month, day of week.
 
 Numbers, ranges (`1-5`), steps (`*/15`, `8-18/2`), lists (`0,30`) and English names of months and weekdays; 7 is
-Sunday as 0 is. As POSIX has it, a day matches when the day of month OR the weekday does if both are restricted.
+Sunday, like 0. As in POSIX, if both day of month and weekday are restricted, a day matches if either does.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _DAYS_OF_MONTH = dict.fromkeys(range(1, 13), 31) | {2: 29, 4: 30, 6: 30, 9: 30, 
 
 
 class CronError(ValueError):
-    """The expression cannot be read, or names a day that never comes; the message says where."""
+    """The expression is invalid, or names a day that does not exist; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A parsed expression: which minutes, hours and days it names on the wall clock."""
+    """A parsed expression: its minutes, hours and days in local time."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
     days: frozenset[int]
     months: frozenset[int]
     weekdays: frozenset[int]  # 0 is Sunday
-    any_day: bool  # the day of month is not restricted
+    any_day: bool  # whether the day of month is unrestricted
     any_weekday: bool
 
     @property
@@ -46,7 +46,7 @@ class Cron:
         return len(self.hours) == 24
 
     def on(self, day: date) -> bool:
-        """Whether it runs at all on this day."""
+        """Whether it has any time on this day."""
         if day.month not in self.months:
             return False
         by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -56,7 +56,7 @@ class Cron:
 
 
 def parse(text: str) -> Cron:
-    """Raises CronError with a sentence that names the field."""
+    """Parse an expression. Raises CronError with a sentence that names the field."""
     if len(text) > LONGEST:
         raise CronError(f"At most {LONGEST} characters.")
     parts = text.split()
@@ -119,7 +119,7 @@ def _number(text: str, name: str, low: int, high: int, names: list[str]) -> int:
 
 
 def _refuse_never(cron: Cron) -> None:
-    """Without a weekday that could step in, some day must exist in some month."""
+    """Raise CronError if no month has such a day. Not needed if a weekday is given, which always exists."""
     if not cron.any_weekday:
         return
     if all(min(cron.days) > _DAYS_OF_MONTH[month] for month in cron.months):

@@ -1,4 +1,4 @@
-"""From the schedule a person sends to what a Schedule row holds."""
+"""Convert a schedule from a request to the values of a Schedule row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIELDS = ("cron", "interval_seconds", "timezone", "overlap", "misfire", "jitter_
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When to run, apart from any pipeline. Either `cron` or `interval_seconds` (seconds) is set."""
+    """A schedule without its pipeline. Either `cron` or `interval_seconds` (seconds) is set."""
 
     cron: str = ""
     interval_seconds: int | None = None
@@ -34,21 +34,21 @@ class Plan:
 
     @property
     def next_run_at(self) -> datetime | None:
-        """Nothing is planned yet."""
+        """Always None: no run is planned yet."""
         return None
 
 
 def of(schedule: Schedule | None) -> Plan | None:
-    """What a row holds."""
+    """Return the plan of a row."""
     return Plan(**{name: getattr(schedule, name) for name in FIELDS}) if schedule else None
 
 
 def read(
     sent: Any, *, before: Plan | None = None, path: str = "schedule"
 ) -> tuple[Plan | None, list[Error]]:
-    """The plan, None when nothing is scheduled, and what is wrong with it.
+    """Return (the plan, or None for no schedule; errors).
 
-    A text is a cron expression in UTC. With `before` what is not sent stays.
+    A string is a cron expression in UTC. With `before`, values that are not sent are kept from it.
     """
     if sent is None:
         return None, []
@@ -62,7 +62,7 @@ def read(
 
 
 def required(sent: Any) -> Plan:
-    """The plan, for whoever needs one. Raises Invalid."""
+    """Return the plan of a required schedule. Raises Invalid."""
     plan, errors = read(sent)
     if errors or plan is None:
         raise Invalid(errors or [("schedule", "This field is required.", "required")])
@@ -70,7 +70,7 @@ def required(sent: Any) -> Plan:
 
 
 class _Reading:
-    """Reads each field once and collects what is wrong."""
+    """Parses each field once and collects the errors."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -111,7 +111,7 @@ class _Reading:
 
     def _cron(self, text: Any) -> str:
         if not isinstance(text, str):
-            self.fail("cron", "Must be a text of five fields.", "type")
+            self.fail("cron", "Must be a string of five fields.", "type")
             return ""
         try:
             parse(text)

@@ -1,4 +1,4 @@
-"""The verbs of schedules, and what a change of a pipeline does to its schedule."""
+"""Actions on schedules, and the effect of a pipeline's change on its schedule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.pipelines.visibility import locked, readable
 
 
 def pause(*, org: Org, by: Principal, pipeline_id: UUID, note: str = "") -> Pipeline:
-    """Stop the schedule, saying who and why. Pausing again changes the note. Raises NoSchedule."""
+    """Pause the schedule and record who and why. Pausing again changes the note. Raises NoSchedule."""
     pipeline, row = _changeable(org, by, pipeline_id)
     before = row.paused_note if row.paused_at else None
     row.paused_at = row.paused_at or timezone.now()
@@ -31,7 +31,7 @@ def pause(*, org: Org, by: Principal, pipeline_id: UUID, note: str = "") -> Pipe
 
 
 def resume(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
-    """Go on from now: times that passed meanwhile are not made up for. Raises NoSchedule."""
+    """Resume from now on: times that passed meanwhile are skipped. Raises NoSchedule."""
     pipeline, row = _changeable(org, by, pipeline_id)
     if row.paused_at is not None:
         row.paused_at, row.paused_note, row.paused_by = None, "", None
@@ -41,7 +41,7 @@ def resume(*, org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
 
 
 def schedule(*, org: Org, by: Principal, pipeline_id: UUID) -> Schedule:
-    """The schedule of a pipeline. Raises NotFound, and NoSchedule when it has none."""
+    """Return the schedule of a pipeline. Raises NotFound, and NoSchedule if it has none."""
     return _existing(schedule_of(org, readable(org=org, by=by, pipeline_id=pipeline_id)))
 
 
@@ -54,7 +54,7 @@ def schedule_of(org: Org, pipeline: Pipeline) -> Schedule | None:
 def plan_schedule(
     *, org: Org, pipeline: Pipeline, plan: Plan | None, row: Schedule | None = None
 ) -> None:
-    """Make the pipeline's Schedule row what `plan` says. A pause outlives a changed plan."""
+    """Create, change or delete the pipeline's Schedule row according to `plan`. A paused schedule stays paused."""
     if plan is None:
         if row:
             row.delete()
@@ -67,7 +67,7 @@ def plan_schedule(
 
 
 def replan(pipeline: Pipeline, row: Schedule) -> None:
-    """Set when it runs next: never while disabled or paused."""
+    """Set the next run; null while disabled or paused."""
     runs = pipeline.enabled and row.paused_at is None
     row.next_run_at = next_run_at(row, timezone.now()) if runs else None
     row.save()

@@ -1,10 +1,10 @@
-"""When a schedule runs next: cron on the wall clock of a time zone, or an interval.
+"""Compute the next times of a schedule: a cron expression in a time zone, or an interval.
 
-Where clocks change (the policy, tested against brute force):
-- A time the clock skips runs at the first moment after the gap, once, so that a daily run never misses a day.
-- A time the clock shows twice runs the first time only, so that a daily run never runs twice.
-- An expression that runs every hour follows elapsed time instead: nothing is made up, nothing left out.
-Intervals are elapsed time and know no wall clock.
+When clocks change (tested against a brute-force search):
+- A skipped local time runs once, at the first moment after the gap, so that a daily run never misses a day.
+- A repeated local time runs the first time only, so that a daily run never runs twice.
+- An hourly expression follows elapsed time instead: no run is skipped or added.
+Intervals are elapsed time, independent of local time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 
 
 class ScheduleLike(Protocol):
-    """A Schedule row, or one not saved yet."""
+    """A Schedule row, saved or not."""
 
     @property
     def cron(self) -> str: ...
@@ -40,22 +40,22 @@ class ScheduleLike(Protocol):
 
 
 def next_times(schedule: ScheduleLike, after: datetime, count: int) -> list[datetime]:
-    """The next `count` times strictly after `after`, in UTC; fewer when time runs out (year 9999)."""
+    """Return the next `count` times strictly after `after`, in UTC; fewer at the end of the calendar (year 9999)."""
     return list(islice(_times(schedule, after.astimezone(UTC)), count))
 
 
 def next_run_at(schedule: ScheduleLike, after: datetime) -> datetime | None:
-    """The first time strictly after `after`."""
+    """Return the first time strictly after `after`."""
     return next(_times(schedule, after.astimezone(UTC)), None)
 
 
 def advance(schedule: ScheduleLike, after: datetime) -> datetime | None:
-    """What `next_run_at` becomes once the slots up to `after` are dealt with."""
+    """Return the new `next_run_at` after the times up to `after` were handled."""
     return next_run_at(schedule, after)
 
 
 def jitter(schedule_id: UUID, slot: datetime, most_seconds: int) -> timedelta:
-    """How long to hold a slot's run back: the same whichever scheduler asks, spread over 0..most_seconds."""
+    """Return the delay of a scheduled run: deterministic, spread over 0..most_seconds."""
     if not most_seconds:
         return timedelta(0)
     digest = hashlib.sha256(schedule_id.bytes + slot.astimezone(UTC).isoformat().encode()).digest()
@@ -64,7 +64,7 @@ def jitter(schedule_id: UUID, slot: datetime, most_seconds: int) -> timedelta:
 
 @lru_cache(maxsize=1)
 def zones() -> frozenset[str]:
-    """The IANA names this installation knows."""
+    """Return the IANA names that this installation supports."""
     return frozenset(available_timezones()) - NOT_ZONES
 
 
@@ -75,7 +75,7 @@ def _times(schedule: ScheduleLike, after: datetime) -> Iterator[datetime]:
 
 
 def _ticks(every: timedelta, planned: datetime | None, after: datetime) -> Iterator[datetime]:
-    """In step with the time already planned, so that a late scheduler does not shift those that follow."""
+    """Yield times in step with the planned time, so that a late scheduler does not shift later ones."""
     anchor = planned.astimezone(UTC) if planned else after
     moment = anchor + every * ((after - anchor) // every + 1)
     while True:
@@ -84,7 +84,10 @@ def _ticks(every: timedelta, planned: datetime | None, after: datetime) -> Itera
 
 
 def _wall_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Hour by hour, holding back what a later hour could still precede where clocks are set back."""
+    """Yield times hour by hour.
+
+    When clocks are set back, a later hour can contain an earlier time, which is yielded first.
+    """
     found: set[datetime] = set()
     for hour in _hours(cron, after.astimezone(zone).date() - timedelta(days=1)):
         if found:
@@ -99,7 +102,7 @@ def _wall_times(cron: Cron, zone: ZoneInfo, after: datetime) -> Iterator[datetim
 
 
 def _hours(cron: Cron, day: date) -> Iterator[datetime]:
-    """The hours it names on the wall clock, from `day` on."""
+    """Yield the expression's hours in local time, from `day` on."""
     while day.year < 9999:
         if cron.on(day):
             for hour in cron.hours:
@@ -112,29 +115,31 @@ def _moments(cron: Cron, wall: datetime, zone: ZoneInfo) -> list[datetime]:
 
 
 def _every(wall: datetime, zone: ZoneInfo) -> list[datetime]:
-    """Each moment at which clocks show `wall`: none in a gap, two when they are set back."""
+    """Return each moment with the local time `wall`: none in a gap, two when clocks are set back."""
     moments = {wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     return sorted(m for m in moments if m.astimezone(zone).replace(tzinfo=None) == wall)
 
 
 def _first(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first moment at which clocks show `wall`, or the end of the gap that skips it."""
+    """Return the first moment with the local time `wall`, or the end of the gap that skips it."""
     moments = _every(wall, zone)
     return moments[0] if moments else _end_of_gap(wall, zone)
 
 
 def _last(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The last moment at which clocks show `wall`, or the end of the gap that skips it."""
+    """Return the last moment with the local time `wall`, or the end of the gap that skips it."""
     moments = _every(wall, zone)
     return moments[-1] if moments else _end_of_gap(wall, zone)
 
 
 def _end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The moment clocks jump over `wall`: the offset before applies until then, the one after from then on."""
+    """Return the moment at which clocks jump over `wall`: the offset changes there."""
     late = wall.replace(tzinfo=zone, fold=0).astimezone(
         UTC
-    )  # with the offset before: past the jump
-    early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)  # with the offset after: before it
+    )  # with the offset before the jump, this is after it
+    early = wall.replace(tzinfo=zone, fold=1).astimezone(
+        UTC
+    )  # with the offset after the jump, this is before it
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
         middle = early + (late - early) / 2

@@ -1,4 +1,4 @@
-"""Schedules over HTTP: pause, resume, and what the next times would be."""
+"""Schedules over HTTP: pause, resume, and compute the next times."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Pause(PipelineView):
     @operation(
         "pipelines_schedule_pause",
         tag="pipelines",
-        summary="Pause the schedule, with a note; runs can still be started by hand",
+        summary="Pause the schedule, with a note; runs can still be started manually",
         request=PauseRequest,
         answer=PipelineDetail,
         errors=(404, 409, 422),
@@ -77,7 +77,7 @@ class PipelineTimes(PipelineView):
     @operation(
         "pipelines_schedule_preview",
         tag="pipelines",
-        summary="The next times of a pipeline's schedule, whether or not it is paused",
+        summary="List the next times of a pipeline's schedule, even if it is paused",
         answer=TimesAnswer,
         errors=(404, 409),
         parameters=[TimesQuery],
@@ -95,7 +95,7 @@ class Times(OrgView):
     @operation(
         "schedules_preview",
         tag="pipelines",
-        summary="The next times of a schedule that is not saved",
+        summary="List the next times of a schedule that is not saved",
         request=TimesRequest,
         answer=TimesAnswer,
         errors=(422,),

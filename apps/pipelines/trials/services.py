@@ -1,4 +1,4 @@
-"""Trying a definition without saving it: is it valid, what would it read."""
+"""Validate and preview a definition without saving it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def validate(
     domain_id: UUID | None = None,
     checked: CheckedCode | None = None,
 ) -> None:
-    """Raise Invalid with all that is wrong with a new pipeline. Raises PermissionMissing and CodeUnchecked."""
+    """Raise Invalid with all errors of a new pipeline. Raises PermissionMissing and CodeUnchecked."""
     place(org, by, domain_id)
     pipelines.read(org=org, by=by, config=config, schedule=schedule, checked=checked)
 

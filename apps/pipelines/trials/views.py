@@ -1,4 +1,4 @@
-"""Trying a definition before it runs, over HTTP: is it valid, what would it read."""
+"""Validate and preview a definition over HTTP, before it runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Validate(OrgView):
     @operation(
         "pipelines_validate",
         tag="pipelines",
-        summary="Say what is wrong with a pipeline, without making it",
+        summary="Validate a pipeline without creating it",
         request=PipelineCreate,
         answer=ValidateAnswer,
         example={
@@ -71,7 +71,7 @@ class Validate(OrgView):
         return Response({"valid": not errors, "errors": shown})
 
     def _errors(self, request: Request, checked: CheckedCode | None) -> list[Error]:
-        """What creating it would answer with 422, as a list."""
+        """Return the errors with which creating it would respond (422), as a list."""
         try:
             data = data_of(PipelineCreate, request)
             services.validate(
@@ -96,7 +96,7 @@ class PreviewSaved(OrgView):
     @operation(
         "pipelines_preview",
         tag="pipelines",
-        summary="Read a few records of a pipeline's stream, transformed; writes nothing",
+        summary="Preview a few records of a pipeline's stream, transformed; writes nothing",
         request=PreviewRequest,
         answer=PreviewAnswer,
         errors=(404, 422),
@@ -115,7 +115,7 @@ class PreviewDraft(OrgView):
     @operation(
         "pipelines_preview_unsaved",
         tag="pipelines",
-        summary="Read a few records as a definition would, transformed; it needs no destination",
+        summary="Preview a few records of a definition, transformed; it needs no destination",
         request=PreviewUnsaved,
         answer=PreviewAnswer,
         errors=(422,),

@@ -1945,14 +1945,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Pipelines, without their definitions
-         * @description Pipelines, without their definitions.
+         * List pipelines, without their definitions
+         * @description List pipelines, without their definitions.
          */
         get: operations["pipelines_list"];
         put?: never;
         /**
-         * Make a pipeline with its first version
-         * @description Make a pipeline with its first version.
+         * Create a pipeline with its first version
+         * @description Create a pipeline with its first version.
          */
         post: operations["pipelines_create"];
         delete?: never;
@@ -1969,8 +1969,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A pipeline with its definition, secrets masked
-         * @description A pipeline with its definition, secrets masked.
+         * Show a pipeline with its definition, secrets masked
+         * @description Show a pipeline with its definition, secrets masked.
          */
         get: operations["pipelines_retrieve"];
         /**
@@ -1987,8 +1987,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change a pipeline; a changed definition makes a new version
-         * @description Change a pipeline; a changed definition makes a new version.
+         * Change a pipeline; a changed definition adds a version
+         * @description Change a pipeline; a changed definition adds a version.
          */
         patch: operations["pipelines_update"];
         trace?: never;
@@ -2003,8 +2003,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Keep a pipeline from running
-         * @description Keep a pipeline from running.
+         * Disable a pipeline and its schedule
+         * @description Disable a pipeline and its schedule.
          */
         post: operations["pipelines_disable"];
         delete?: never;
@@ -2023,8 +2023,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a disabled copy with its own state
-         * @description Make a disabled copy with its own state.
+         * Duplicate a pipeline; the copy is disabled and has its own state
+         * @description Duplicate a pipeline; the copy is disabled and has its own state.
          */
         post: operations["pipelines_duplicate"];
         delete?: never;
@@ -2043,8 +2043,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Let a pipeline run, also by its schedule
-         * @description Let a pipeline run, also by its schedule.
+         * Enable a pipeline and its schedule
+         * @description Enable a pipeline and its schedule.
          */
         post: operations["pipelines_enable"];
         delete?: never;
@@ -2063,8 +2063,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read a few records of a pipeline's stream, transformed; writes nothing
-         * @description Read a few records of a pipeline's stream, transformed; writes nothing.
+         * Preview a few records of a pipeline's stream, transformed; writes nothing
+         * @description Preview a few records of a pipeline's stream, transformed; writes nothing.
          */
         post: operations["pipelines_preview"];
         delete?: never;
@@ -2103,8 +2103,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Pause the schedule, with a note; runs can still be started by hand
-         * @description Pause the schedule, with a note; runs can still be started by hand.
+         * Pause the schedule, with a note; runs can still be started manually
+         * @description Pause the schedule, with a note; runs can still be started manually.
          */
         post: operations["pipelines_schedule_pause"];
         delete?: never;
@@ -2121,8 +2121,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The next times of a pipeline's schedule, whether or not it is paused
-         * @description The next times of a pipeline's schedule, whether or not it is paused.
+         * List the next times of a pipeline's schedule, even if it is paused
+         * @description List the next times of a pipeline's schedule, even if it is paused.
          */
         get: operations["pipelines_schedule_preview"];
         put?: never;
@@ -2205,8 +2205,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Versions of the definition, newest first
-         * @description Versions of the definition, newest first.
+         * List the versions of the definition, newest first
+         * @description List the versions of the definition, newest first.
          */
         get: operations["pipelines_versions_list"];
         put?: never;
@@ -2225,8 +2225,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One version with its definition, secrets masked
-         * @description One version with its definition, secrets masked.
+         * Show a version with its definition, secrets masked
+         * @description Show a version with its definition, secrets masked.
          */
         get: operations["pipelines_versions_retrieve"];
         put?: never;
@@ -2245,8 +2245,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What a version changed, field by field, secrets masked
-         * @description What a version changed, field by field, secrets masked.
+         * Compare a version with another, field by field, secrets masked
+         * @description Compare a version with another, field by field, secrets masked.
          */
         get: operations["pipelines_versions_diff"];
         put?: never;
@@ -2287,8 +2287,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Read a few records as a definition would, transformed; it needs no destination
-         * @description Read a few records as a definition would, transformed; it needs no destination.
+         * Preview a few records of a definition, transformed; it needs no destination
+         * @description Preview a few records of a definition, transformed; it needs no destination.
          */
         post: operations["pipelines_preview_unsaved"];
         delete?: never;
@@ -2307,8 +2307,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Say what is wrong with a pipeline, without making it
-         * @description Say what is wrong with a pipeline, without making it.
+         * Validate a pipeline without creating it
+         * @description Validate a pipeline without creating it.
          */
         post: operations["pipelines_validate"];
         delete?: never;
@@ -2587,8 +2587,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The next times of a schedule that is not saved
-         * @description The next times of a schedule that is not saved.
+         * List the next times of a schedule that is not saved
+         * @description List the next times of a schedule that is not saved.
          */
         post: operations["schedules_preview"];
         delete?: never;
@@ -3965,9 +3965,9 @@ export interface components {
             enabled?: boolean;
             /** Format: uuid */
             domain_id?: string | null;
-            /** @description Lower-cased and trimmed; no commas. */
+            /** @description Converted to lower case and trimmed; no commas. */
             tags?: string[];
-            /** @description A run may take so long. */
+            /** @description Maximum duration of a run. */
             timeout_seconds?: number;
             max_attempts?: number;
         };
@@ -4080,10 +4080,10 @@ export interface components {
             enabled?: boolean;
             /** Format: uuid */
             domain_id?: string | null;
-            /** @description Lower-cased and trimmed; no commas. */
+            /** @description Converted to lower case and trimmed; no commas. */
             tags?: string[];
             /**
-             * @description A run may take so long.
+             * @description Maximum duration of a run.
              * @default 21600
              */
             timeout_seconds?: number;
@@ -4098,7 +4098,7 @@ export interface components {
             domain: components["schemas"]["DomainLabel"] | null;
             tags: string[];
             enabled: boolean;
-            /** @description Of the definition that runs. */
+            /** @description Number of the current version. */
             version: number;
             source_kind: string;
             destination_kind: string;
@@ -4170,7 +4170,7 @@ export interface components {
             domain: components["schemas"]["DomainLabel"] | null;
             tags: string[];
             enabled: boolean;
-            /** @description Of the definition that runs. */
+            /** @description Number of the current version. */
             version: number;
             source_kind: string;
             destination_kind: string;
@@ -4209,7 +4209,7 @@ export interface components {
         PreviewRequestRequest: {
             /** @default 10 */
             max_records?: number;
-            /** @description Instead of the saved ones. */
+            /** @description Used instead of the saved transforms. */
             transforms?: {
                 /** @enum {string} */
                 kind: "python";
@@ -5061,7 +5061,7 @@ export interface components {
             };
         };
         VersionDiff: {
-            /** @description The version compared against. */
+            /** @description The version compared with. */
             before: number;
             after: number;
             changes: components["schemas"]["FieldChange"][];
@@ -15615,9 +15615,9 @@ export interface operations {
                 q?: string;
                 /** @description Kind. */
                 source?: string;
-                /** @description Of the newest run. */
+                /** @description Status of the newest run. */
                 status?: "pending" | "running" | "succeeded" | "failed" | "cancelled";
-                /** @description One or more, by commas: all must be there. */
+                /** @description One or more, separated by commas: pipelines with all of them. */
                 tag?: string;
             };
             header?: never;
@@ -15626,7 +15626,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Pipelines, without their definitions */
+            /** @description List pipelines, without their definitions */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -15698,7 +15698,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make a pipeline with its first version */
+            /** @description Create a pipeline with its first version */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -15810,7 +15810,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A pipeline with its definition, secrets masked */
+            /** @description Show a pipeline with its definition, secrets masked */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16125,7 +16125,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change a pipeline; a changed definition makes a new version */
+            /** @description Change a pipeline; a changed definition adds a version */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16258,7 +16258,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Keep a pipeline from running */
+            /** @description Disable a pipeline and its schedule */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16377,7 +16377,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Make a disabled copy with its own state */
+            /** @description Duplicate a pipeline; the copy is disabled and has its own state */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -16501,7 +16501,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Let a pipeline run, also by its schedule */
+            /** @description Enable a pipeline and its schedule */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16620,7 +16620,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Read a few records of a pipeline's stream, transformed; writes nothing */
+            /** @description Preview a few records of a pipeline's stream, transformed; writes nothing */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16876,7 +16876,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Pause the schedule, with a note; runs can still be started by hand */
+            /** @description Pause the schedule, with a note; runs can still be started manually */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -16999,7 +16999,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The next times of a pipeline's schedule, whether or not it is paused */
+            /** @description List the next times of a pipeline's schedule, even if it is paused */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17539,7 +17539,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Versions of the definition, newest first */
+            /** @description List the versions of the definition, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17616,7 +17616,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One version with its definition, secrets masked */
+            /** @description Show a version with its definition, secrets masked */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17684,7 +17684,7 @@ export interface operations {
     pipelines_versions_diff: {
         parameters: {
             query?: {
-                /** @description The version before it, unless told. */
+                /** @description By default the previous version. */
                 against?: number;
             };
             header?: never;
@@ -17696,7 +17696,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a version changed, field by field, secrets masked */
+            /** @description Compare a version with another, field by field, secrets masked */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -17904,7 +17904,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Read a few records as a definition would, transformed; it needs no destination */
+            /** @description Preview a few records of a definition, transformed; it needs no destination */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -18012,7 +18012,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Say what is wrong with a pipeline, without making it */
+            /** @description Validate a pipeline without creating it */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -19578,7 +19578,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The next times of a schedule that is not saved */
+            /** @description List the next times of a schedule that is not saved */
             200: {
                 headers: {
                     [name: string]: unknown;
