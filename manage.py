@@ -5,14 +5,14 @@ import os
 import sys
 from typing import NoReturn
 
-from apps.background.private import from_now_on
+from apps.background.private import restrict_umask
 
 NOT_STARTED = 2  # as run_pipeline says it; what a command itself found out is 1
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from_now_on()
+    restrict_umask()
     try:
         from django.core.management import execute_from_command_line
         from django.db.utils import InterfaceError, OperationalError

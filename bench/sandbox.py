@@ -13,7 +13,7 @@ from apps.engine.contract import CodeSpec, SandboxSpec
 from apps.engine.sandbox import paths
 from apps.engine.sandbox.layers import isolation
 from apps.engine.sandbox.limits import Limits
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from apps.engine.sources.connector import rows_page
 from apps.engine.sync.transforms import Transform
@@ -51,7 +51,7 @@ BARE = "import sys; sys.path.insert(0, sys.argv[1]); import drover._serving"
 
 def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     """Starts are paired with those of a plain interpreter; each round of records has 200,000 of them."""
-    ground = Ground(tempfile.gettempdir())
+    ground = SandboxSite(tempfile.gettempdir())
     starts, bare = [], []
     for _ in range(max(10, rounds)):
         starts.append(_start(ground))
@@ -74,7 +74,7 @@ def measure(place: Scratch, rounds: int) -> Iterator[Figure]:
     )
 
 
-def _start(ground: Ground) -> float:
+def _start(ground: SandboxSite) -> float:
     """Measure the milliseconds until the process is confined and the code is about to be loaded."""
     started = time.perf_counter()
     with Sandbox(SOURCE, ground=ground, limits=Limits()) as sandbox:
@@ -88,7 +88,7 @@ def _bare_start() -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _records(ground: Ground) -> float:
+def _records(ground: SandboxSite) -> float:
     with Sandbox(SOURCE, ground=ground, limits=Limits()) as sandbox:
         sandbox.ask("streams")
         started, pagination, count = time.perf_counter(), None, 0

@@ -29,7 +29,7 @@ def build() -> Application:
     """Set Django up and combine both applications."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ["DROVER_PROCESS"] = "web"
-    private.from_now_on()
+    private.restrict_umask()
     from django.core.wsgi import get_wsgi_application
 
     wsgi: Any = get_wsgi_application()
@@ -41,7 +41,7 @@ def build() -> Application:
     from apps.live.streams import Streams, wanted
     from apps.web import files, hosts
 
-    sending: Any = files.handing_over(wsgi)
+    sending: Any = files.leaving_files_in_scope(wsgi)
     pages: Any = WSGIMiddleware(sending, workers=settings.WEB_THREADS)
     streams = Streams()
     # Check once, with the first request, whether the server has enough connections.

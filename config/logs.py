@@ -24,7 +24,7 @@ def _dumps(value: Any, **_: Any) -> str:
     return printable(orjson.dumps(value, default=str).decode())
 
 
-class Unexplained(logging.Filter):
+class ServiceUnavailableFilter(logging.Filter):
     """Drops Django's log line about a 503, because the code that raises one logs the reason."""
 
     def filter(self, record: logging.LogRecord) -> bool:

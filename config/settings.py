@@ -381,7 +381,7 @@ LOGGING = {
             "()": "structlog.stdlib.ProcessorFormatter",
         }
     },
-    "filters": {"unexplained": {"()": "config.logs.Unexplained"}},
+    "filters": {"unexplained": {"()": "config.logs.ServiceUnavailableFilter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

@@ -2,13 +2,13 @@
 
 import sys
 
-from apps.background.private import from_now_on
+from apps.background.private import restrict_umask
 from local.terminal import complain
 
 
 def main(arguments: list[str]) -> int:
     """Run one command."""
-    from_now_on()
+    restrict_umask()
     match arguments:
         case ["up"]:
             from local.up import main as up

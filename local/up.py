@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from local import web
-from local.demo import places as demo_places
+from local.demo import locations as demo_places
 from local.errors import LocalError
 from local.home import Home
 from local.installation import Installation
@@ -25,7 +25,7 @@ WEB_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class StartOptions:
     """The options of this start."""
 
     home: Home
@@ -33,7 +33,7 @@ class Wishes:
     database_url: str
 
     @classmethod
-    def from_environment(cls) -> "Wishes":
+    def from_environment(cls) -> "StartOptions":
         """Read PORT, DATABASE_URL and DROVER_HOME. Raises LocalError."""
         word = os.environ.get("PORT") or "8000"
         if not word.isascii() or not word.isdigit() or not 1 <= int(word) <= 65535:
@@ -41,21 +41,21 @@ class Wishes:
         return cls(Home.from_environment(), int(word), os.environ.get("DATABASE_URL", ""))
 
 
-def up(wishes: Wishes) -> None:
+def up(options: StartOptions) -> None:
     """Start everything, show the demo and run until stopped."""
-    wishes.home.make()
-    refuse_a_full_disk(wishes.home)
-    with HomeLock(wishes.home.run / "lock"):
-        refuse_port_in_use(wishes.port)
+    options.home.make()
+    require_disk_space(options.home)
+    with HomeLock(options.home.run / "lock"):
+        refuse_port_in_use(options.port)
         try:
             with Supervisor() as supervisor:
-                Start(wishes, supervisor).go()
+                Start(options, supervisor).go()
                 supervisor.keep_running()
         except Stopped:
             say("\nDrover has stopped; `make up` continues from here.")
 
 
-def refuse_a_full_disk(home: Home) -> None:
+def require_disk_space(home: Home) -> None:
     """Raise LocalError before anything is written."""
     free = shutil.disk_usage(home.root).free
     if free < SPACE_NEEDED:
@@ -68,11 +68,11 @@ def refuse_a_full_disk(home: Home) -> None:
 class Start:
     """The phases of one start."""
 
-    def __init__(self, wishes: Wishes, supervisor: Supervisor) -> None:
+    def __init__(self, options: StartOptions, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
-        self.home = wishes.home
+        self.home = options.home
         self.installation = Installation(
-            wishes.home, supervisor, database_url=wishes.database_url, port=wishes.port
+            options.home, supervisor, database_url=options.database_url, port=options.port
         )
 
     def go(self) -> None:
@@ -117,7 +117,7 @@ class Start:
         while not _answers(self.installation.port):
             if time.monotonic() > deadline:
                 raise LocalError(f"The web process does not respond: see {server.log}.")
-            self.supervisor.refuse_to_go_on_without(server)
+            self.supervisor.require_stays_up(server)
             self.supervisor.watch()
             self.supervisor.rest(0.1)
 
@@ -145,7 +145,7 @@ def _answers(port: int) -> bool:
 def main() -> int:
     """Print one sentence and return 1 if Drover cannot start."""
     try:
-        up(Wishes.from_environment())
+        up(StartOptions.from_environment())
     except LocalError as failure:
         complain(str(failure))
         return 1

@@ -21,22 +21,25 @@ from tests import first_start as starting
 from tests.name_server import NameServer
 from tests.world import World, make_world
 
-gc.set_threshold(100_000, 20, 100)  # by default, collecting is a twentieth of the time a test takes
+gc.set_threshold(
+    100_000, 20, 100
+)  # otherwise, garbage collection takes a twentieth of a test's time
 
-# A busy machine is no failure; in CI the same examples every time, so that a red build is the change's doing.
+# A slow machine is not a failure. In CI the examples are always the same, so that a failure comes from the change.
 hypothesis.settings.register_profile("drover", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("drover")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes are named after their argument: compressed ones hold a time stamp, and parallel processes must
-    agree on every name."""
+    """Name bytes after their argument: compressed ones contain a timestamp, and parallel processes must agree on
+    names.
+    """
     return argname if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_bcrypt() -> Iterator[None]:
-    """The same hash with fewer rounds: at the real cost half of the suite's time is bcrypt."""
+    """The same hash with fewer rounds: with the real cost, bcrypt would take half of the suite's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BCryptSHA256PasswordHasher, "rounds", 4)
         patch.setattr(keys, "BCRYPT_COST", 4)
@@ -45,10 +48,10 @@ def cheap_bcrypt() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Instead of pytest-django's: the template was built by app_owner, tests run as app_user."""
+    """Replaces pytest-django's fixture: the template was created by app_owner, tests run as app_user."""
     database.create_worker_database()
     for settings_of_one in connections.settings.values():
-        # A test is one transaction, and idle while it computes or waits for other processes.
+        # A test is one transaction, which is idle while the test computes or waits for other processes.
         settings_of_one["OPTIONS"]["options"] = "-c idle_in_transaction_session_timeout=10min"
     yield
     with django_db_blocker.unblock():
@@ -64,7 +67,7 @@ def close_connections() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _name_server() -> Iterator[NameServer]:
-    """No test asks the machine's name servers."""
+    """No test queries the machine's name servers."""
     with name_server.running() as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "DNS_SERVERS", [server.address])
         yield server
@@ -72,7 +75,7 @@ def _name_server() -> Iterator[NameServer]:
 
 @pytest.fixture
 def dns(_name_server: NameServer) -> NameServer:
-    """The name server, told nothing yet."""
+    """The name server, without any records."""
     _name_server.forget()
     return _name_server
 
@@ -91,7 +94,9 @@ def stranger(db: None) -> World:
 
 @pytest.fixture
 def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Real commits, for tests whose other processes or connections must see the rows; emptied afterwards."""
+    """Real commits, for tests whose other processes or connections must see the rows; the tables are emptied
+    afterwards.
+    """
     with django_db_blocker.unblock():
         yield
         close_connections()
@@ -99,7 +104,10 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
 
 
 def empty_database() -> None:
-    """As the administrator, once nobody writes any more. TRUNCATE would make hundreds of files anew each time."""
+    """Empty the tables as the administrator, once no process writes any more.
+
+    TRUNCATE would create hundreds of files each time.
+    """
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         tables = _names(admin, TABLES)
         admin.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
@@ -125,13 +133,13 @@ def _names(admin: psycopg.Connection, query: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def first_start() -> Iterator[starting.FirstStart]:
-    """`make up` in a copy of this tree, once for all that need it; see LONGEST for who stops it."""
+    """`make up` in a copy of this tree, shared by all tests that need it; LONGEST decides which one stops it."""
     with starting.first_start() as started:
         yield started
 
 
-# These go first, so that at the end no process is left alone with a long one; `make up` is shared by the first
-# three, and the last of them stops it.
+# These run first, so that no process is left alone with a long one at the end. The first three share `make up`, and
+# the last of them stops it.
 LONGEST = (
     *("tests/journeys/test_first_page.py", "tests/journeys/test_identity.py"),
     "tests/local/test_make_up.py",
@@ -140,7 +148,7 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first."""
+    """Run long tests first."""
     items.sort(key=lambda item: _place(item.nodeid))
 
 
@@ -149,7 +157,7 @@ def _place(nodeid: str) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The seeds of what is random by design: parallel processes cannot print them."""
+    """Print the seeds of random tests, because parallel processes cannot print them."""
     reports = [report for found in terminalreporter.stats.values() for report in found]
     seeds = {
         (report.nodeid, name, value)

@@ -1,7 +1,7 @@
-"""The suite's PostgreSQL: one server a session, one template built by app_owner, one database a worker.
+"""The suite's PostgreSQL: one server per session, one template built by app_owner, one database per worker.
 
 Loaded with `-p tests.database` before Django reads its settings. Tests connect as app_user, so row-level
-security is on in every one of them: a suite that connects as a superuser proves nothing.
+security applies in all of them: a suite that connects as a superuser would prove nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from apps.background.private import from_now_on
+from apps.background.private import restrict_umask
 from local.database.postgres import EmbeddedPostgres
 from local.database.roles import prepare_database
 from local.home import CHECKOUT
 from local.toolbox import TOOLS, fingerprint
 
 TEMPLATE = "drover_template"
-ADMIN = "DROVER_TEST_ADMIN_URL"  # of the server; set by the controller, read by its workers
-CLUSTERS = TOOLS / "test-clusters"  # migrated clusters, each named after what it was made from
-UNUSED_DAYS = 2  # after which a cluster, of 50 MB, is removed
+ADMIN = "DROVER_TEST_ADMIN_URL"  # URL of the server; set by the controller, read by its workers
+CLUSTERS = (
+    TOOLS / "test-clusters"
+)  # migrated clusters, each named after the files it was built from
+UNUSED_DAYS = 2  # age after which a cluster, of 50 MB, is removed
 MADE_FROM = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/**/*.sql"),
     *("apps/orgs/walls/rls.py", "apps/orgs/walls/sql_functions.py"),
@@ -41,7 +43,9 @@ _home: tempfile.TemporaryDirectory[str] | None = None
 def _start() -> None:
     global _server, _home
     _home = tempfile.TemporaryDirectory(prefix="drover-tests-")
-    Path(_home.name).chmod(0o711)  # as root the server runs as another user, who must pass
+    Path(_home.name).chmod(
+        0o711
+    )  # as root the server runs as another user, who must be able to enter
     os.environ.update(
         DROVER_HOME=_home.name,
         SECRET_KEY="tests-only-" + "s" * 50,
@@ -57,7 +61,9 @@ def _start() -> None:
 
 
 def start_migrated(server: EmbeddedPostgres) -> None:
-    """Start it with a migrated TEMPLATE, copied from the last session's if nothing it was made from has changed."""
+    """Start it with a migrated TEMPLATE; a cluster of an earlier session is copied if its input files have not
+    changed.
+    """
     sources = sorted({path for pattern in MADE_FROM for path in CHECKOUT.glob(pattern)})
     cached = CLUSTERS / fingerprint(sources)[:16]
     may_copy = server.account.reaches(server.data_dir.parent)
@@ -87,7 +93,7 @@ def _keep(server: EmbeddedPostgres, cached: Path) -> None:
     _copy(server.password_file, draft / "password")
     try:
         draft.rename(cached)
-    except OSError:  # another session was first
+    except OSError:  # another session was faster
         shutil.rmtree(draft)
     for old in CLUSTERS.iterdir():
         if time.time() - old.stat().st_mtime > UNUSED_DAYS * 86_400:
@@ -95,7 +101,7 @@ def _keep(server: EmbeddedPostgres, cached: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """With owners: as root the server's files belong to another user."""
+    """Copy with owners: as root the server's files belong to another user."""
     subprocess.run(["cp", "-a", source, target], check=True)
 
 
@@ -108,7 +114,7 @@ install(env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, "app_owner"), r
 
 
 def url_of(database: str) -> str:
-    """The administrator's address of one database of the suite's server."""
+    """The administrator's URL of one database of the suite's server."""
     return os.environ[ADMIN].replace("{database}", database).replace("%7Bdatabase%7D", database)
 
 
@@ -117,7 +123,7 @@ def worker_database() -> str:
 
 
 def create_worker_database() -> None:
-    """A copy of the template, made in a fraction of a second."""
+    """Create a copy of the template, in a fraction of a second."""
     with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {worker_database()} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {worker_database()} TEMPLATE {TEMPLATE}")
@@ -125,7 +131,7 @@ def create_worker_database() -> None:
 
 
 def migrate(url: str, *target: str) -> None:
-    """To the newest migrations, or to a target: an app and a migration of it."""
+    """Migrate to the newest migrations, or to a target: an app and a migration of it."""
     _manage(url, "migrate", *target, "--verbosity", "0")
 
 
@@ -136,7 +142,7 @@ def _manage(url: str, *arguments: str) -> None:
     )
 
 
-from_now_on()  # as every process of the product: `doctor` looks at the home's modes
+restrict_umask()  # like every process of Drover, because `doctor` checks the home's modes
 if ADMIN not in os.environ:
     _start()
 os.environ["DATABASE_URL"] = url_of(worker_database())

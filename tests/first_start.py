@@ -1,4 +1,4 @@
-"""The first thing anybody does, done once for all tests that need it: a copy of this tree, and `make up` in it."""
+"""The first start, done once for all tests that need it: a copy of this tree, and `make up` in it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from local.database.postgres import EmbeddedPostgres, free_port
 from local.home import CHECKOUT
 from tests.mutants import copy_to
 
-READY_SECONDS = 900.0  # a cold and busy machine installs, builds and loads
+READY_SECONDS = 900.0  # a slow machine installs, builds and loads
 
 
 @dataclass(frozen=True)
 class FirstStart:
-    """A copy of this tree, its home below the same private folder, and what the first look showed."""
+    """A copy of this tree, with its home below the same private folder, and the results of its first start."""
 
     place: Path
     up: MakeUp
@@ -44,9 +44,9 @@ class FirstStart:
 
 @contextmanager
 def first_start(*, from_nothing: bool = False) -> Iterator[FirstStart]:
-    """Up with its demo; everything goes afterwards.
+    """Start Drover with its demo; everything is removed afterwards.
 
-    The copy is given this tree's front end if that is of these very sources, unless it is to begin `from_nothing`.
+    The copy gets this tree's built front end if it is up to date, unless `from_nothing` is set.
     """
     place = Path(tempfile.mkdtemp(prefix="drover-clone-"))
     try:
@@ -71,7 +71,7 @@ def link_front_end(clone: Path) -> None:
 
 
 class MakeUp:
-    """One `make up` of a clone."""
+    """One `make up` in a copy."""
 
     def __init__(self, clone: Path, home: Path, port: int) -> None:
         self.clone, self.home = clone, home
@@ -85,7 +85,7 @@ class MakeUp:
                 env=environment() | {"DROVER_HOME": str(home), "PORT": str(port)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                umask=0o022,  # a person's
+                umask=0o022,  # a user's environment
                 start_new_session=True,  # a terminal's process group, for Ctrl-C
             )
         self._wait_for("demo.json", lambda: _written_after(self.report, started))
@@ -100,12 +100,14 @@ class MakeUp:
             time.sleep(0.2)
 
     def told(self) -> dict[str, Any]:
-        """What it wrote down."""
+        """Return the report that it wrote."""
         report: dict[str, Any] = json.loads(self.report.read_text())
         return report
 
     def stop(self, signum: signal.Signals) -> float:
-        """Ask as a terminal (SIGINT to the group) or a service manager (SIGTERM to make) would; how long it took."""
+        """Stop it like a terminal (SIGINT to the group) or a service manager (SIGTERM to make); returns the
+        seconds it took.
+        """
         began = time.monotonic()
         if self.make.poll() is not None:
             return 0.0
@@ -136,7 +138,7 @@ def _written_after(path: Path, moment: float) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """A person's: without what the test suite set for its own server."""
+    """A user's environment: without the variables that the test suite set for its own server."""
     ours = ("DROVER_", "DATABASE_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")
     others = ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     return {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in others}

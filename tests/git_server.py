@@ -1,4 +1,4 @@
-"""A Git server for tests: git's own `http-backend` behind Python's HTTP server, and repositories to push to it."""
+"""A Git server for tests: git's own `http-backend` behind Python's HTTP server, with repositories to push to it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ENVIRONMENT = {
 
 @dataclass
 class GitServer:
-    """Serves the bare repository `repo.git`. With `token` it asks for that password."""
+    """Serves the bare repository `repo.git`. With `token` it requires that password."""
 
     folder: Path
     port: int = 0
     token: str = ""
-    asked: list[str] = field(default_factory=list)  # paths
-    redirect: str = ""  # where everything is sent instead
+    asked: list[str] = field(default_factory=list)  # paths of requests
+    redirect: str = ""  # where every request is redirected, if set
 
     @property
     def url(self) -> str:
@@ -49,7 +49,10 @@ class GitServer:
         return done.stdout.strip()
 
     def commit(self, message: str = "A change", **files: str | bytes | None) -> str:
-        """Write (None removes) files, `__` in a name being a slash and `_py` its ending, and push. Answers the id."""
+        """Write files (None deletes), `__` in a name means a slash and `_py` the extension, and push.
+
+        Returns the id.
+        """
         for name, content in files.items():
             path = self.folder / "work" / name.replace("__", "/").replace("_py", ".py")
             if content is None:
@@ -74,7 +77,7 @@ def git_server(folder: Path) -> Iterator[GitServer]:
         ["git", "init", "-q", "--bare", "-b", "main", str(folder / "repo.git")], check=True
     )
     server.git("init", "-q", "-b", "main")
-    server.git("config", "core.compression", "0")  # large random files take a minute otherwise
+    server.git("config", "core.compression", "0")  # otherwise large random files take a minute
     server.git("remote", "add", "origin", str(folder / "repo.git"))
     listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
     server.port = listening.server_address[1]

@@ -1,4 +1,4 @@
-"""What a worker would do with the queue `mail`, done here and now, and the links in what it sent."""
+"""Run the jobs of the queue `mail` immediately, and extract the links of the sent mails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def jobs() -> list[ProcrastinateJob]:
 
 
 def deliver() -> list[mail.EmailMessage]:
-    """Do the jobs that wait; answers the new messages."""
+    """Run the waiting jobs; returns the new messages."""
     before = len(mail.outbox)
     for job in jobs():
         app.tasks[job.task_name].func(**job.args)
@@ -29,6 +29,6 @@ def deliver() -> list[mail.EmailMessage]:
 
 
 def link(message: mail.EmailMessage) -> tuple[str, str]:
-    """(page, secret) of the one link of a message."""
+    """Return (page, secret) of the only link of a message."""
     (found,) = LINK.finditer(str(message.body))
     return found["page"], found["secret"]

@@ -1,7 +1,7 @@
-"""Take one filter or policy away at a time and see the suite go red: `python -m tests.mutants [NAME ...]`.
+"""Remove one filter or policy at a time and check that the suite fails: `python -m tests.mutants [NAME ...]`.
 
-Each mutant is made in a copy of the tree and met by the tests that are to notice. One that lives is a wall that
-nobody watches: the command then ends with 1. Not part of the suite, because it takes some 10 minutes.
+Each mutant is created in a copy of the tree, where the tests that should notice it are run. If they pass, the removed
+code is not tested, and the exit code is 1. Not part of the suite, because it takes about 10 minutes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old` becomes `new` in `file`, where it must be found exactly once; `noticed_by` is for pytest."""
+    """`old` is replaced by `new` in `file`, where it must occur exactly once; `noticed_by` are arguments for
+    pytest.
+    """
 
     name: str
     file: str
@@ -49,7 +51,7 @@ VERIFIED = "tests/orgs/sign_in/test_verified_domains.py"
 MAILED = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
-    # A frozen process holds up nobody for long.
+    # A frozen process does not block others for long.
     Mutant(
         "a request waits for a lock for ever",
         "local/database/roles.py",
@@ -85,7 +87,7 @@ MUTANTS = [
         \"\"\"""",
         "tests/runs/claiming/test_generations.py",
     ),
-    # The only ways to remove what an org has: its own days, and nothing that is live.
+    # The only deletions of an org's data: after its own number of days, and never of live runs.
     Mutant(
         "one org's days prune every trail",
         "apps/runs/keeping/retention.sql",
@@ -100,7 +102,7 @@ MUTANTS = [
         "pk=run_id)",
         RETENTION,
     ),
-    # The first wall: reads that start from the org.
+    # The first barrier: reads that start from the org.
     Mutant(
         "for_org forgets the org",
         "apps/orgs/tenancy.py",
@@ -136,7 +138,7 @@ MUTANTS = [
         "pass",
         WALLS,
     ),
-    # The second wall: policies of the database.
+    # The second barrier: policies of the database.
     Mutant(
         "tables have no row-level security",
         "apps/orgs/walls/rls.py",
@@ -179,7 +181,7 @@ MUTANTS = [
         "SELECT 1;",
         WALLS,
     ),
-    # The third wall: keys.
+    # The third barrier: composite keys.
     Mutant(
         "a key may point into another org",
         "apps/orgs/migrations/0002_walls.py",
@@ -187,7 +189,7 @@ MUTANTS = [
         "",
         WALLS,
     ),
-    # Who asks.
+    # Credentials.
     Mutant(
         "no permission is asked for",
         "apps/orgs/http/views.py",
@@ -366,7 +368,7 @@ MUTANTS = [
         "    return rows",
         MATRIX,
     ),
-    # Streams, files, kept answers.
+    # Streams, files, stored responses.
     Mutant(
         "a stream of a run nobody may see",
         "apps/runs/following/feed.py",
@@ -460,7 +462,7 @@ MUTANTS = [
         "        return request.user.is_active and request.user.is_staff",
         OPERATORS,
     ),
-    # Custom sources and the repositories they come from.
+    # Custom sources and their repositories.
     Mutant(
         "nobody need approve what runs",
         "apps/connectors/custom_sources/kinds.py",
@@ -510,7 +512,7 @@ MUTANTS = [
         "if False:\n        raise ComesFromRepository",
         REPOSITORIES,
     ),
-    # Whom an org's own issuer and directory may bring, and what they learn.
+    # Users of an org's own issuer and directory, and what these learn.
     Mutant(
         "an issuer brings people who have not agreed",
         "apps/orgs/sign_in/sso.py",
@@ -597,9 +599,11 @@ def main() -> int:
     alive = []
     with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
         tree = copy_to(Path(folder) / "tree")
-        Path(folder).chmod(0o711)  # as root PostgreSQL runs as another user, who must pass
+        Path(folder).chmod(
+            0o711
+        )  # as root PostgreSQL runs as another user, who must be able to enter
         (ROOT / ".tools").mkdir(exist_ok=True)
-        # The migrated clusters in it are named after what they were made from.
+        # The migrated clusters in it are named after their input files.
         (tree / ".tools").symlink_to(ROOT / ".tools")
         for mutant in chosen:
             killed, last = meet(mutant, tree)
@@ -610,7 +614,7 @@ def main() -> int:
 
 
 def copy_to(tree: Path) -> Path:
-    """The files of this tree that git knows or would add."""
+    """Return the files of this tree that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -625,7 +629,10 @@ def copy_to(tree: Path) -> Path:
 
 
 def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
-    """Whether the tests noticed, and what pytest said at last. Raises ValueError for a mutant that fits no more."""
+    """Return whether the tests noticed it, and pytest's last line.
+
+    Raises ValueError for a mutant that does not apply.
+    """
     edited = _edited(mutant, tree)
     before = {path: path.read_text() for path in edited}
     _write(edited)
@@ -641,13 +648,13 @@ def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
         _write(before)
     lines = done.stdout.strip().splitlines() or ["nothing"]
     failed = [line for line in lines if line.startswith("FAILED")]
-    if done.returncode and not failed:  # the suite broke, which is not what a test notices
+    if done.returncode and not failed:  # the suite itself failed, which does not count as noticing
         raise RuntimeError(f"{mutant.name}: {done.stdout}{done.stderr}")
     return bool(failed), (failed or lines[-1:])[0][:150]
 
 
 def _edited(mutant: Mutant, tree: Path) -> dict[Path, str]:
-    """The changed files. A migration names the digest of each `.sql` file that it installs."""
+    """Return the changed files. A migration contains the digest of each `.sql` file that it installs."""
     path = tree / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:

@@ -1,4 +1,4 @@
-"""A real DNS server on loopback, whose records a test writes; what it was not told does not exist."""
+"""A real DNS server on loopback with the records of a test; other names do not exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import dns.rrset
 
 @dataclass
 class NameServer:
-    """`texts` and `aliases` by name; a name in `silent` gets no answer, one in `broken` an error."""
+    """`texts` and `aliases` by name; a name in `silent` gets no response, one in `broken` an error."""
 
     texts: dict[str, list[str]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)

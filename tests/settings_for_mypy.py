@@ -1,4 +1,4 @@
-"""Settings with throw-away keys, so that the type checker can load the models on a bare machine."""
+"""Settings with placeholder keys, so that the type checker can load the models on any machine."""
 
 import os
 

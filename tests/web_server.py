@@ -1,4 +1,4 @@
-"""The real web process on loopback, started as `make up` starts it or with other words."""
+"""The real web process on loopback, started as by `make up` or with another command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @contextmanager
 def web_server(command: Sequence[str] = (), *, port: int = 0, **environment: str) -> Iterator[str]:
-    """Yields its address. A `command` of one's own serves at `port`."""
+    """Yields its URL. A custom `command` must serve at `port`."""
     port = port or free_port()
     process = subprocess.Popen(
         [*(command or web.command(port=port)), "--log-level", "warning"],

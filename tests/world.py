@@ -1,4 +1,4 @@
-"""A small org to test in: members of every role, and clients that speak for them."""
+"""A small org for tests: members of every role, and their clients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.orgs.tenancy import org_scope
 
 @dataclass
 class World:
-    """An org and its people, by role."""
+    """An org and its members, by role."""
 
     org: Org
     users: dict[Role, User] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def client_for(user: User, org: Org) -> APIClient:
 
 
 def new_client() -> APIClient:
-    """An anonymous client. All share one handler, because each would load the middleware anew."""
+    """An anonymous client. All share one handler, because each would load the middleware again."""
     client = APIClient()
     client.handler = _handler()
     return client
@@ -73,7 +73,7 @@ def token_for(user: User, org: Org) -> str:
 
 
 def claims_for(user: User, org: Org) -> tokens.Claims:
-    """What the tokens of a new session say. A token lives minutes: a long test issues it anew each time."""
+    """Return the claims of a new session's tokens. A token is valid for minutes: a long test creates it again."""
     user.refresh_from_db(fields=["proof_version"])
     session = sessions.begin(user=user, ip=None, user_agent="tests")
     return tokens.Claims(
@@ -84,7 +84,7 @@ def claims_for(user: User, org: Org) -> tokens.Claims:
 def make_connector(
     world: World, *, role: str = "source", kind: str = "dummy", **fields: Any
 ) -> Any:
-    """A saved connector of the world's org, made by its owner; `config` defaults to a kind's own defaults."""
+    """Create a connector of the world's org as its owner; `config` defaults to a kind's own defaults."""
     from apps.connectors import services
 
     wanted = {"name": f"{kind}-{uuid4().hex[:8]}", "config": {}, **fields}
@@ -93,7 +93,7 @@ def make_connector(
 
 
 def make_pipeline(world: World, **fields: Any) -> Any:
-    """A pipeline of the world's org, from ten made-up rows to the log unless `config` says otherwise."""
+    """Create a pipeline of the world's org, from ten made-up rows to the log unless `config` is set."""
     from apps.pipelines import services
 
     config = {

@@ -50,7 +50,7 @@ def recognise(*, email: str, password: str, ip: str | None) -> User:
         raise BadCredentials
     if not user.check_password(password) or not user.is_active:  # a service account has no password
         raise BadCredentials
-    attempts.forgive(tries)
+    attempts.clear_attempts(tries)
     return user
 
 
@@ -64,7 +64,7 @@ def reauthenticate(*, user: User, password: str, began: datetime, ip: str | None
     tries = attempts.begin_login(user.email, ip)
     if not user.check_password(password):
         return False
-    attempts.forgive(tries)
+    attempts.clear_attempts(tries)
     return True
 
 

@@ -86,7 +86,7 @@ def begin_code(user_id: UUID, ip: str | None) -> None:
     _begin(CODE, str(user_id))
 
 
-def forgive_codes(user_id: UUID) -> None:
+def clear_code_attempts(user_id: UUID) -> None:
     """Delete the failed attempts before a correct code."""
     LoginAttempt.objects.filter(key=_key(CODE, str(user_id))).delete()
 
@@ -114,7 +114,7 @@ def mailed_enough(email: str) -> bool:
     return False
 
 
-def forgive(tries: list[LoginAttempt]) -> None:
+def clear_attempts(tries: list[LoginAttempt]) -> None:
     """Delete this attempt and the failed ones before it, because the credential was right."""
     address, account = tries
     LoginAttempt.objects.filter(key=account.key).delete()

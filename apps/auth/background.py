@@ -6,7 +6,7 @@ from apps.auth import expiry
 from apps.auth.mailing import mail
 from apps.background.registry import Queue, add_queue, swept
 
-add_queue(Queue(mail.QUEUE, places=2, handed_on=True))
+add_queue(Queue(mail.QUEUE, slots=2, handed_on=True))
 
 
 swept(expiry.forget)

@@ -141,7 +141,7 @@ def check_code(*, user: User, code: str, ip: str | None) -> None:
         )
     if not good:
         raise WrongCode
-    attempts.forgive_codes(user.pk)
+    attempts.clear_code_attempts(user.pk)
 
 
 def begin_totp(user: User) -> TotpBegun:
@@ -284,7 +284,7 @@ def hold(user: User, method: str) -> str:
     return _remember(OWES_FACTOR, user, {"method": method})
 
 
-def go_on(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
+def complete_challenge(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
     """Return (user, login method) if the code is right. Raises BadCredentials, WrongCode and TooManyAttempts."""
     held = Challenge.objects.select_related("user").filter(
         purpose=OWES_FACTOR, digest=links.digest(challenge), expires_at__gt=timezone.now()

@@ -28,9 +28,9 @@ GIVE_UP = 30.0  # seconds after which a stopping worker leaves its jobs to the r
 DATABASE_ERRORS = (ProcrastinateException, psycopg.Error, OSError)
 
 
-async def work(app: App, stop: asyncio.Event, places: Mapping[str, int], worker: str) -> None:
+async def work(app: App, stop: asyncio.Event, slots: Mapping[str, int], worker: str) -> None:
     """Work on these queues, each with its number of concurrent jobs, until told to stop."""
-    queues = {name: Queue(app, name, most, worker) for name, most in places.items()}
+    queues = {name: Queue(app, name, most, worker) for name, most in slots.items()}
     tasks = [asyncio.create_task(queue.work(stop)) for queue in queues.values()]
     listener = asyncio.create_task(_listen(app, queues))
     try:
@@ -44,12 +44,12 @@ async def work(app: App, stop: asyncio.Event, places: Mapping[str, int], worker:
 class Queue:
     """One queue and the worker that currently fetches its jobs."""
 
-    def __init__(self, app: App, name: str, places: int, worker: str) -> None:
+    def __init__(self, app: App, name: str, slots: int, worker: str) -> None:
         self._app = app
         self._name = name
-        self._most = places
+        self._most = slots
         self._worker = worker
-        self._free = asyncio.Semaphore(places)
+        self._free = asyncio.Semaphore(slots)
         self._current: Generation | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -57,9 +57,7 @@ class Queue:
         """Run one generation after the other; at the stop, wait for those that are finishing."""
         while not stop.is_set():
             options = {"queues": [self._name], "name": f"{self._name} {self._worker}"}
-            generation = Generation(
-                self._app, Places(self._free), concurrency=self._most, **options
-            )
+            generation = Generation(self._app, Slots(self._free), concurrency=self._most, **options)
             self._current = generation
             task: asyncio.Task[None] = asyncio.create_task(generation.run())  # type: ignore[no-untyped-call]
             self._ending.add(task)
@@ -82,7 +80,7 @@ class Queue:
                 logger.warning("queue worker ended", error=first_line(error))
 
 
-class Places:
+class Slots:
     """One generation's share of the queue's concurrent jobs, as the semaphore that Procrastinate expects.
 
     It releases no more than it acquired: Procrastinate releases a job twice that was fetched while the worker
@@ -107,8 +105,8 @@ class Places:
 class Generation(QueueWorker):
     """A queue worker that reports when it stops fetching, because it was told to or a statement failed."""
 
-    def __init__(self, app: App, places: Places, **options: Any) -> None:
-        self._places = places
+    def __init__(self, app: App, slots: Slots, **options: Any) -> None:
+        self._slots = slots
         self.stopping = asyncio.Event()
         ours: dict[str, Any] = {
             **app.worker_defaults,  # Django's function: closes connections after each job.
@@ -121,8 +119,8 @@ class Generation(QueueWorker):
         super().__init__(app, **ours, **options)
 
     @property  # type: ignore[override]
-    def _job_semaphore(self) -> Places:
-        return self._places
+    def _job_semaphore(self) -> Slots:
+        return self._slots
 
     @_job_semaphore.setter
     def _job_semaphore(self, fresh: Any) -> None:

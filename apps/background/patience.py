@@ -20,7 +20,7 @@ T = TypeVar("T")
 DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 
 
-def patiently(act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0) -> T:
+def retry_while_away(act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0) -> T:
     """Repeat `act` while the database is away, for at most `most` seconds, or 10 once `give_up` is set.
 
     Raises the exception of the last try.

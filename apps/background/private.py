@@ -1,6 +1,6 @@
 """Keep an installation's files private: no other user of the machine may read keys, mail, outputs or logs.
 
-Every process starts with `from_now_on`, which covers files that it and its children create; `tighten` fixes files
+Every process starts with `restrict_umask`, which covers files that it and its children create; `tighten` fixes files
 of older versions. This is plain Python, because commands without Django use it too.
 """
 
@@ -22,7 +22,7 @@ LEFT_OPEN = {
 PASSED = 0o711
 
 
-def from_now_on() -> None:
+def restrict_umask() -> None:
     """Make files and folders that this process and its children create accessible to their owner only."""
     os.umask(UMASK)
 

@@ -19,14 +19,14 @@ SYSTEM = "system"  # short work: ticks, reconciling, sweeps
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue of jobs. `places` is the number of concurrent jobs per worker process; None means its --concurrency.
+    """A queue of jobs. `slots` is the number of concurrent jobs per worker process; None means its --concurrency.
 
     `handed_on` decides about jobs whose worker died: they are given to another worker, or they are deleted,
     because a row tells what has to be done and the reconciler defers a new job.
     """
 
     name: str
-    places: int | None
+    slots: int | None
     handed_on: bool = False
 
 
@@ -42,7 +42,7 @@ class Export:
 Stop = Callable[[], None]  # called once when the process is told to stop
 Part = Callable[[], AbstractContextManager[Stop]]  # active as long as the worker process
 
-_queues: dict[str, Queue] = {SYSTEM: Queue(SYSTEM, places=3)}
+_queues: dict[str, Queue] = {SYSTEM: Queue(SYSTEM, slots=3)}
 _sweeps: list[Callable[[], object]] = []
 _erasers: list[Callable[[UUID], bool]] = []
 _exports: list[Export] = []

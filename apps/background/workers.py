@@ -41,8 +41,8 @@ def work(*, concurrency: int) -> None:
 async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
     """Work until told to stop by SIGTERM or SIGINT, then call `stops`. Running jobs get time to finish."""
     loop = asyncio.get_running_loop()
-    places = {queue.name: queue.places or concurrency for queue in registry.queues().values()}
-    threads = sum(places.values()) + SPARE_THREADS
+    slots = {queue.name: queue.slots or concurrency for queue in registry.queues().values()}
+    threads = sum(slots.values()) + SPARE_THREADS
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +51,7 @@ async def serve(stops: Sequence[Stop], *, concurrency: int) -> None:
         try:
             with drover_app.replace_connector(_connector()) as opened:
                 async with opened.open_async():
-                    await generations.work(opened, stop, places, name_of(os.getpid()))
+                    await generations.work(opened, stop, slots, name_of(os.getpid()))
         except generations.DATABASE_ERRORS as error:
             logger.warning("worker cannot reach the queue", error=first_line(error))
             await generations.pause(stop, generations.POLL)

@@ -6,7 +6,7 @@ from apps.background.registry import Export, Queue, add_queue, exported
 from apps.connectors.models import Connector, CustomSource, CustomSourceVersion, Repository
 from apps.connectors.repositories import services as repositories
 
-add_queue(Queue(repositories.QUEUE, places=1, handed_on=True))
+add_queue(Queue(repositories.QUEUE, slots=1, handed_on=True))
 exported(
     Export(
         "connector",

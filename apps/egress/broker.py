@@ -34,7 +34,7 @@ Resolve = Callable[..., list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class EgressLimits:
     """Limits: hosts, total and concurrent connections, bytes in both directions."""
 
     hosts: AllowList
@@ -46,7 +46,7 @@ class Door:
 
 
 @dataclass(slots=True)
-class Passage:
+class ConnectionAttempt:
     """One request for a connection; `refused` is the reason for a refusal. Bytes are known once it is closed."""
 
     host: str
@@ -73,7 +73,7 @@ class Broker:
     `seen` is called from that thread: when a connection is refused, opened, and closed.
     """
 
-    def __init__(self, door: Door, seen: Callable[[Passage], None]) -> None:
+    def __init__(self, door: EgressLimits, seen: Callable[[ConnectionAttempt], None]) -> None:
         self._door = door
         self._seen = seen
         self.totals = Totals()
@@ -156,7 +156,7 @@ class Broker:
             return f"more than {door.most_at_once} connections at once"
         return ""
 
-    async def _pass(self, passage: Passage) -> str:
+    async def _pass(self, passage: ConnectionAttempt) -> str:
         """Connect and relay until both sides are done. Returns the reason if it is refused."""
         if not self._door.hosts.allows(passage.host, passage.port):
             return "this host is not on the source's allow-list"
@@ -176,7 +176,7 @@ class Broker:
         await self._relay(passage, *streams)
         return ""
 
-    async def _addresses(self, passage: Passage) -> list[str]:
+    async def _addresses(self, passage: ConnectionAttempt) -> list[str]:
         door = self._door
         ask = partial(door.resolve, passage.host, passage.port, allow_private=door.allow_private)
         return await asyncio.wait_for(
@@ -184,7 +184,7 @@ class Broker:
         )
 
     async def _relay(
-        self, passage: Passage, far: asyncio.StreamReader, to_far: asyncio.StreamWriter
+        self, passage: ConnectionAttempt, far: asyncio.StreamReader, to_far: asyncio.StreamWriter
     ) -> None:
         ours, theirs = socket.socketpair()
         try:
@@ -205,7 +205,7 @@ class Broker:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        passage: Passage,
+        passage: ConnectionAttempt,
         *,
         outward: bool,
     ) -> None:
@@ -222,7 +222,7 @@ class Broker:
         except OSError:
             writer.transport.abort()
 
-    def _count(self, passage: Passage, size: int, *, outward: bool) -> None:
+    def _count(self, passage: ConnectionAttempt, size: int, *, outward: bool) -> None:
         traffic.moved()
         if outward:
             passage.sent += size
@@ -238,7 +238,7 @@ class Broker:
             self._ours.sendmsg([json.dumps(answer).encode()], passed)
 
 
-def _question(data: bytes) -> Passage | None:
+def _question(data: bytes) -> ConnectionAttempt | None:
     """Parse a request; None for anything but `{"host": text, "port": number}`."""
     try:
         asked = json.loads(data)
@@ -251,11 +251,11 @@ def _question(data: bytes) -> Passage | None:
         return None
     if type(port) is not int or not 0 <= port <= 65535:
         return None
-    return Passage(host.lower().rstrip("."), port)
+    return ConnectionAttempt(host.lower().rstrip("."), port)
 
 
 async def _connected(
-    addresses: Sequence[str], passage: Passage
+    addresses: Sequence[str], passage: ConnectionAttempt
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     for address in addresses[:TRIED_ADDRESSES]:
         try:

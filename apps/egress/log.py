@@ -10,7 +10,7 @@ MOST_LINES = 300  # Code that tries many hosts must not fill our memory.
 
 
 @dataclass(slots=True)
-class Reached:
+class HostUsage:
     """Connections to one host. `sent` and `received` are bytes, if they are counted."""
 
     host: str
@@ -27,15 +27,15 @@ class EgressLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lines: dict[tuple[str, int, str], Reached] = {}
+        self._lines: dict[tuple[str, int, str], HostUsage] = {}
         self.changed = 0
 
     def passed(self, host: str, port: int, address: str) -> bool:
         """Record a connection; returns whether it is the first to this host."""
-        return self._add(Reached(host, port, address))
+        return self._add(HostUsage(host, port, address))
 
     def refused(self, host: str, port: int, why: str) -> bool:
-        return self._add(Reached(host, port, refused=why))
+        return self._add(HostUsage(host, port, refused=why))
 
     def carried(self, host: str, port: int, *, sent: int, received: int) -> None:
         """Add the bytes of a recorded connection."""
@@ -51,7 +51,7 @@ class EgressLog:
         with self._lock:
             return [asdict(line) for line in self._lines.values()]
 
-    def _add(self, line: Reached) -> bool:
+    def _add(self, line: HostUsage) -> bool:
         line.host = _shown(line.host)
         key = (line.host, line.port, line.refused)
         with self._lock:

@@ -79,7 +79,7 @@ def preview(payload: Payload) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class First:
+class FirstRecords:
     """The first records of a stream, and how many of the records read a run would reject, such as empty ones."""
 
     frame: pl.DataFrame
@@ -89,7 +89,7 @@ class First:
 
 def first_records(
     source: ConnectorSource[Any], limit: int, transform: Transform | None = None
-) -> First:
+) -> FirstRecords:
     """Return at most `limit` records of the first pages, as a run would write them."""
     schema = StreamSchema()
     pages: list[Decoded] = []
@@ -102,7 +102,7 @@ def first_records(
         if not token or sum(one.frame.height for one in pages) >= limit:
             break
     whole = pl.concat([schema.conform(one.frame) for one in pages]).head(limit)
-    return First(whole, schema, sum(len(one.rejected) for one in pages))
+    return FirstRecords(whole, schema, sum(len(one.rejected) for one in pages))
 
 
 def _shortened(page: Any, limit: int) -> SourceIteration:

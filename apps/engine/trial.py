@@ -16,7 +16,7 @@ from apps.engine.failures import ConfigurationError
 from apps.engine.frames.shown import shown_rows
 from apps.engine.reporting.classify import classify
 from apps.engine.reporting.redaction import Redactor, redactor_of_payload
-from apps.engine.sources.custom import CustomSource
+from apps.engine.sources.custom import SandboxedSource
 
 Payload = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -35,7 +35,7 @@ def try_source(payload: Payload) -> Answer:
     happened: Answer = {"requests": [], "log": [], "isolation": ""}
     try:
         with connect.opened_source(payload) as source:
-            if not isinstance(source, CustomSource):
+            if not isinstance(source, SandboxedSource):
                 raise ConfigurationError("only custom sources are tried this way")
             happened["isolation"] = source.isolation
             try:
@@ -61,7 +61,7 @@ def try_source(payload: Payload) -> Answer:
     return {**answer, **happened, "network": redactor.value(egress.to_json()), "ms": ms}
 
 
-def _happened(source: CustomSource, redactor: Redactor) -> Answer:
+def _happened(source: SandboxedSource, redactor: Redactor) -> Answer:
     return {
         "requests": [redactor.value(asdict(one)) for one in source.requests],
         "log": [

@@ -28,7 +28,7 @@ from rest_framework.exceptions import APIException
 from apps.live import subjects, tickets
 from apps.live.feeds import EventFeed, Missed, OrgFeed, is_next
 from apps.live.hub import BEAT, Hub, Notice, Subscription
-from apps.live.places import Places
+from apps.live.limits import StreamLimits
 from apps.live.subjects import Subject
 from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
@@ -173,17 +173,17 @@ class Streams:
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
-        self.places = Places()
+        self.limits = StreamLimits()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, asked: Wanted) -> None:
         request = ASGIRequest(dict(scope), io.BytesIO())
         try:
-            self.places.refuse_when_full()
+            self.limits.refuse_when_full()
             opening = await self._unit(lambda: open_stream(request, asked))
             place = ExitStack()
             place.enter_context(
-                self.places.take(member=opening.credential.user_id, org=opening.org_id)
+                self.limits.take(member=opening.credential.user_id, org=opening.org_id)
             )
         except (
             Exception

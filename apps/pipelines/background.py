@@ -6,7 +6,7 @@ from apps.background.registry import Export, Queue, add_queue, exported
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 
-add_queue(Queue(removal.QUEUE, places=1, handed_on=True))
+add_queue(Queue(removal.QUEUE, slots=1, handed_on=True))
 exported(
     Export(
         "pipeline",

@@ -26,7 +26,7 @@ from apps.pipelines.transforms import CheckedCode
 from apps.web.paging import Cursor, limit_of
 from apps.web.problems import Problem
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of, query_of
 
 
@@ -74,7 +74,7 @@ class Pipelines(PipelineView):
         example=examples.DETAIL,
         request_example=examples.CREATE,
     )
-    def post(self, request: Request) -> Response | Slowly:
+    def post(self, request: Request) -> Response | SlowResponse:
         return after_check(partial(self.create, data_of(PipelineCreate, request)))
 
     def create(self, data: dict[str, Any], checked: CheckedCode | None) -> Response:
@@ -112,7 +112,7 @@ class PipelineById(PipelineView):
         example=examples.DETAIL,
         request_example={"tags": ["daily"], "schedule": {"timezone": "Europe/Paris"}},
     )
-    def patch(self, request: Request, pk: UUID) -> Response | Slowly:
+    def patch(self, request: Request, pk: UUID) -> Response | SlowResponse:
         return self.change(request, pk, data_of(PipelineUpdate, request), patch=True)
 
     @operation(
@@ -126,7 +126,7 @@ class PipelineById(PipelineView):
         example=examples.DETAIL,
         request_example=examples.CREATE,
     )
-    def put(self, request: Request, pk: UUID) -> Response | Slowly:
+    def put(self, request: Request, pk: UUID) -> Response | SlowResponse:
         return self.change(request, pk, data_of(PipelineCreate, request), patch=False)
 
     @operation(
@@ -143,7 +143,7 @@ class PipelineById(PipelineView):
 
     def change(
         self, request: Request, pk: UUID, changes: dict[str, Any], *, patch: bool
-    ) -> Response | Slowly:
+    ) -> Response | SlowResponse:
         def change(checked: CheckedCode | None) -> Response:
             changed = services.update(
                 org=self.org,

@@ -15,7 +15,7 @@ from apps.runs.claiming import queue, reconciler, workers
 from apps.runs.keeping import closing
 from apps.runs.models import Run, Usage
 
-add_queue(Queue(queue.RUNS, places=None))
+add_queue(Queue(queue.RUNS, slots=None))
 lives_in_worker(workers.executing_runs)
 swept(reconciler.forget_details)
 erased(closing.remove_everything)

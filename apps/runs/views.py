@@ -27,7 +27,7 @@ from apps.runs.serializers import (
 from apps.web import paging
 from apps.web.problems import Problem
 from apps.web.schema import PAGE_PARAMETERS, operation, page_of
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of, query_of
 
 ORDERS = {
@@ -192,7 +192,7 @@ class RunLogsView(OrgView):
             "note": "",
         },
     )
-    def get(self, request: Request, pk: UUID) -> Slowly:
+    def get(self, request: Request, pk: UUID) -> SlowResponse:
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
         question = log_pages.read(org=self.org, by=self.principal, run_id=pk, **wanted)
 

@@ -20,20 +20,20 @@ PIECE = 256 * 1024  # bytes
 KEPT = "drover.file"  # key of the ASGI scope
 
 
-class Handed:
+class PendingFile:
     """A file instead of a body."""
 
     def __init__(self, file: BinaryIO, block_size: int = PIECE) -> None:
         self.file = file
 
 
-def handing_over(wsgi: Wsgi) -> Wsgi:
+def leaving_files_in_scope(wsgi: Wsgi) -> Wsgi:
     """Wrap a WSGI application so that its files are left in the ASGI scope."""
     from django.db import close_old_connections
 
     def application(environ: Environ, start_response: Any) -> Iterable[bytes]:
-        body = wsgi({**environ, "wsgi.file_wrapper": Handed}, start_response)
-        if not isinstance(body, Handed):
+        body = wsgi({**environ, "wsgi.file_wrapper": PendingFile}, start_response)
+        if not isinstance(body, PendingFile):
             return body
         environ["asgi.scope"][KEPT] = body.file
         close_old_connections()  # The end of the request runs in another thread.

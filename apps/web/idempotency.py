@@ -2,9 +2,9 @@
 
 A key is claimed before its handler runs. A normal handler stores its response in the same transaction: a parallel
 request with the same key waits until that commits, and an error rolls the claim back with everything else. A handler
-that returns `Slowly(..., once=True)` commits the claim before the slow part and stores its response in the
+that returns `SlowResponse(..., once=True)` commits the claim before the slow part and stores its response in the
 transaction of `then`. A parallel request gets 409 meanwhile, an error releases the claim, and the claim of a crashed
-process expires after a while. Any other `Slowly` changes nothing, so its response is not stored.
+process expires after a while. Any other `SlowResponse` changes nothing, so its response is not stored.
 
 A `Store` stores the claims.
 """
@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.web.problems import Problem
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.wire import JSONRenderer, dumps
 
 HEADER = "Idempotency-Key"
@@ -29,7 +29,7 @@ KEPT_HEADERS = {"ETag", "Location"}  # the content type is known only after rend
 
 
 @dataclass(frozen=True)
-class Asked:
+class KeyedRequest:
     """A request with a key, as passed to a store. Bodies may contain secrets, so `digest` is a keyed digest."""
 
     key: str
@@ -47,7 +47,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class ExistingClaim:
     """The claim of another request with the same key. `answer` is None while that request is being processed."""
 
     operation: str
@@ -58,7 +58,7 @@ class Earlier:
 class Store(Protocol):
     """Stores the claim of one request. Everything except `release` is called inside a transaction."""
 
-    def claim(self, asked: Asked) -> Earlier | None:
+    def claim(self, asked: KeyedRequest) -> ExistingClaim | None:
         """Claim the key. Returns None if it is ours now, otherwise the other request's claim."""
 
     def hold(self) -> bool:
@@ -84,8 +84,12 @@ def key_of(request: Request) -> str | None:
 
 
 def answer_once(
-    request: Request, key: str, caller: str, store: Store, handler: Callable[[], Response | Slowly]
-) -> Response | Slowly:
+    request: Request,
+    key: str,
+    caller: str,
+    store: Store,
+    handler: Callable[[], Response | SlowResponse],
+) -> Response | SlowResponse:
     """Return the response of `handler`, or the stored one if `caller` has sent the same request with this key
     before.
 
@@ -93,12 +97,12 @@ def answer_once(
     processed.
     """
     operation = f"{request.method} {request.path}"[:200]
-    asked = Asked(key, operation, _digest(request, caller))
+    asked = KeyedRequest(key, operation, _digest(request, caller))
     earlier = store.claim(asked)
     if earlier is not None:
         return _replay(asked, earlier)
     response = handler()
-    if isinstance(response, Slowly):
+    if isinstance(response, SlowResponse):
         return _slowly(response, store)
     store.keep(_kept(response))
     return response
@@ -110,7 +114,7 @@ def _digest(request: Request, caller: str) -> bytes:
     return hmac.digest(key, b"idempotency:" + dumps(said), "sha256")
 
 
-def _slowly(slowly: Slowly, store: Store) -> Slowly:
+def _slowly(slowly: SlowResponse, store: Store) -> SlowResponse:
     """Wrap the work so that its claim is stored, or released after an error, if it changes something."""
     if not slowly.once:
         store.drop()
@@ -139,7 +143,7 @@ def _kept(response: Response) -> Answer:
     return Answer(response.status_code, headers, JSONRenderer().render(response.data))
 
 
-def _replay(asked: Asked, earlier: Earlier) -> Response:
+def _replay(asked: KeyedRequest, earlier: ExistingClaim) -> Response:
     if (earlier.operation, earlier.digest) != (asked.operation, asked.digest):
         message = f"This {HEADER} was used for another request."
         raise Problem(422, message, "idempotency_key_reused", [(HEADER, message, "reused")])

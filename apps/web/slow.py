@@ -1,9 +1,9 @@
 """Responses that wait for something slow, without holding a transaction or a connection meanwhile.
 
 A handler that calls a child process or a remote server must not do so inside the org's scope, because its transaction
-and pooled connection would be held meanwhile. Instead it reads what it needs and returns `Slowly`:
+and pooled connection would be held meanwhile. Instead it reads what it needs and returns `SlowResponse`:
 
-    return Slowly(lambda: ask(kind, settings), then=lambda answer: Response(...))
+    return SlowResponse(lambda: ask(kind, settings), then=lambda answer: Response(...))
 
 `OrgView` leaves the scope, returns the connection, runs `work`, and runs `then` in a new, short scope. The data
 that `work` used may have changed meanwhile: a `then` that changes something reads its object again, locks it, and
@@ -24,7 +24,7 @@ from rest_framework.response import Response
 
 
 @dataclass(frozen=True)
-class Slowly:
+class SlowResponse:
     """The rest of a response: `work` without a database, then `then` with its result inside the org's scope."""
 
     work: Callable[[], Any]
@@ -34,10 +34,10 @@ class Slowly:
 
 
 def finish(
-    answer: Response | Slowly, scope: Callable[[], AbstractContextManager[None]]
+    answer: Response | SlowResponse, scope: Callable[[], AbstractContextManager[None]]
 ) -> Response:
     """Return the response, after the slow part. Call it outside every scope; `scope` opens a new one."""
-    if not isinstance(answer, Slowly):
+    if not isinstance(answer, SlowResponse):
         return answer
     try:
         return _finish(answer, scope)
@@ -47,7 +47,7 @@ def finish(
         raise
 
 
-def _finish(answer: Slowly, scope: Callable[[], AbstractContextManager[None]]) -> Response:
+def _finish(answer: SlowResponse, scope: Callable[[], AbstractContextManager[None]]) -> Response:
     if not connection.in_atomic_block:
         connection.close()
     result = answer.work()

@@ -112,7 +112,7 @@ def major_of(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def standing_still(url: str) -> Iterator[Moment]:
+def paused_engine(url: str) -> Iterator[Moment]:
     """Prevent the engine from committing until `release` is called, so that copied files match the database.
 
     Runs continue; they wait at their next checkpoint. The snapshot stays readable in the block.

@@ -18,7 +18,7 @@ from local.backups.databases import Moment, Tools
 from local.backups.progress import Progress, megabytes
 from local.database.postgres import EmbeddedPostgres
 from local.database.roles import OWNER
-from local.demo import places as demo_places
+from local.demo import locations as demo_places
 from local.errors import LocalError
 from local.home import Home
 from local.installation import embedded_server, without_credentials
@@ -110,7 +110,7 @@ class _Backup:
         self._storage = Path(settings.STORAGE_OPTIONS["local"]["location"])
 
     def write(self, target: Path) -> None:
-        with databases.standing_still(self._url) as moment:
+        with databases.paused_engine(self._url) as moment:
             with phase("Stored files"):
                 stored = self._freeze(moment)
                 moment.release()

@@ -21,8 +21,8 @@ from local.backups.archive import Header
 from local.backups.make import SCHEMAS
 from local.backups.progress import Progress, megabytes
 from local.database.binaries import wheel_binaries
-from local.database.roles import OWNER, give_nothing_to_new_objects, prepare_database
-from local.demo import places as demo_places
+from local.database.roles import OWNER, prepare_database, revoke_default_privileges
+from local.demo import locations as demo_places
 from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
@@ -210,7 +210,7 @@ class _Restore:
         """Fill the database. The product's own code creates roles and grants; the dump has everything else."""
         prepare_database(self._admin, self._secret)
         if databases.is_empty(self._admin):
-            give_nothing_to_new_objects(self._owner)
+            revoke_default_privileges(self._owner)
             self._load(archive.DATABASE, self._owner, SCHEMAS)
         prepare_database(self._admin, self._secret)
 

@@ -186,7 +186,7 @@ def _grant(connection: psycopg.Connection) -> None:
         connection.execute(sql.SQL(statement).format(database=database, everyone=everyone))
 
 
-def give_nothing_to_new_objects(owner_url: str) -> None:
+def revoke_default_privileges(owner_url: str) -> None:
     """Remove our default privileges until `prepare_database` runs again, as in a plain database.
 
     A dump lists the privileges of each table relative to those. In addition to ours, the runtime role could

@@ -11,8 +11,8 @@ from psycopg import errors, sql
 
 from config import env
 from local.database.roles import ensure_role
+from local.demo.locations import LOADER, READER, SOURCE, WAREHOUSE
 from local.demo.nycflights import COLUMNS, MISSING, PRIMARY_KEYS, open_csv
-from local.demo.places import LOADER, READER, SOURCE, WAREHOUSE
 
 CHUNK = 1 << 20  # bytes
 

@@ -86,7 +86,7 @@ class Child:
         signal_group(process.pid, signal.SIGKILL)
         process.wait()
 
-    def last_words(self, lines: int = 5) -> str:
+    def log_tail(self, lines: int = 5) -> str:
         """Return the end of its log."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

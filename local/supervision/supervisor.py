@@ -124,12 +124,12 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             child.watch()
         reap_adopted(self._known())
 
-    def refuse_to_go_on_without(self, child: Child) -> None:
+    def require_stays_up(self, child: Child) -> None:
         """Raise LocalError if a child dies repeatedly before it was ready once."""
         if child.deaths < GIVE_UP_AFTER:
             return
         raise LocalError(
-            f"The {child.name} process does not stay up ({child.last_words(1) or 'it says nothing'}): "
+            f"The {child.name} process does not stay up ({child.log_tail(1) or 'it says nothing'}): "
             f"see {child.log}."
         )
 

@@ -1,4 +1,4 @@
-"""Whose address counts: the peer's, or what the configured number of proxies saw, whatever a client claims."""
+"""The client's IP address: the peer's, or what the configured number of proxies saw, whatever a client claims."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.web_server import ROOT, free_port, web_server
 from tests.world import make_world, token_for
 
 PEER = "203.0.113.9"
-# How an attacker names another place; uvicorn would believe the first two of a peer on loopback.
+# Headers with which an attacker pretends another address; uvicorn would trust the first two from a loopback peer.
 CLAIMS = (
     *("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "X-Client-IP"),
     *("X-Forwarded-Host", "X-Forwarded-Port", "True-Client-IP", "X_Forwarded_For"),
@@ -84,7 +84,7 @@ def test_the_peer_has_one_form_too(peer: str, counts: str | None) -> None:
 def test_several_header_lines_are_one_list_on_both_sides_of_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Streams are answered by ASGI, all else by WSGI: both must see the same address."""
+    """Streams are handled by ASGI, everything else by WSGI: both must determine the same address."""
     monkeypatch.setattr(settings, "TRUSTED_PROXIES", 2)
     lines = [b"10.0.0.1", b"198.51.100.7", b"192.0.2.1"]
     scope: Any = {
@@ -186,7 +186,7 @@ def make_up_command(port: int) -> list[str]:
 
 
 def image_command_here(port: int) -> list[str]:
-    """The image's CMD, on loopback and this port."""
+    """The command of the image's CMD, on loopback and this port."""
     words = image_command()
     words[words.index("--host") + 1] = "127.0.0.1"
     words[words.index("--port") + 1] = str(port)
@@ -211,14 +211,14 @@ def claims(number: int) -> dict[str, str]:
 
 
 def test_a_real_server_believes_no_claim_of_a_client(server: str) -> None:
-    """The brakes on guessing, the list of allowed networks and the audit trail, as one attack."""
+    """One attack on the rate limits, the list of allowed networks and the audit log."""
     login = f"{server}/api/v1/auth/login"
     body = {"email": "victim@example.com", "password": "wrong"}
     statuses = [
         httpx.post(login, json=body, headers=claims(number)).status_code for number in range(7)
     ]
     assert statuses == [401] * 5 + [429] * 2
-    assert LoginAttempt.objects.values("key").distinct().count() == 2  # one place, one account
+    assert LoginAttempt.objects.values("key").distinct().count() == 2  # one IP address, one account
 
     world = make_world()
     bearer = {"Authorization": f"Bearer {token_for(world.users[Role.OWNER], world.org)}"}

@@ -1,4 +1,4 @@
-"""The server's outer edge: what a hostile client sends before any view looks at it."""
+"""The server's outermost layer: what hostile clients send before any view handles it."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ async def call(
     reads: bool = True,
     stuck: Stuck | None = None,
 ) -> Answer:
-    """One request; with `body` None the client promises one and never sends it, or it `reads` no answer.
+    """Send a request.
 
-    `stuck` counts those that have come so far.
+    With `body` None the client announces a body and never sends it; with `reads` it reads no response.
+    `stuck` collects the requests that have arrived.
     """
     sent: list[dict[str, Any]] = []
     asked = False
@@ -75,7 +76,7 @@ async def call(
 
 
 async def until_stuck(stuck: Stuck, tasks: list[asyncio.Task[Answer]]) -> None:
-    """Until each of these calls waits for its client, or has its answer."""
+    """Wait until each of these calls waits for its client, or has its response."""
     deadline = time.monotonic() + 60
     while len(stuck) + sum(task.done() for task in tasks) < len(tasks):
         assert time.monotonic() < deadline, "they do not come so far"
@@ -106,7 +107,7 @@ def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
                 task.cancel()
 
     refused, other = asyncio.run(crowd())
-    assert other[0] == 401  # a thread had time to say so
+    assert other[0] == 401  # a thread had time to react
     assert {status for status, _ in refused} == {413}
     assert b'"code":"too_large"' in refused[0][1]
 
@@ -132,7 +133,7 @@ def test_small_bodies_that_never_arrive_leave_room_for_others(length: bytes) -> 
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, int]]:
-    """The address of the real server, in this process."""
+    """The URL of the real server, in this process."""
     config = uvicorn.Config(
         application, port=0, lifespan="off", log_level="warning", proxy_headers=False
     )
@@ -161,7 +162,7 @@ def test_a_body_that_never_comes_is_answered_and_its_connection_closed(
     with socket.create_connection(server, timeout=60) as connection:
         connection.sendall("\r\n".join(head).encode() + sent)
         answer = b""
-        while part := connection.recv(65536):  # until the server closes
+        while part := connection.recv(65536):  # until the server closes the connection
             answer += part
     lines, _, body = answer.partition(b"\r\n\r\n")
     assert lines.startswith(b"HTTP/1.1 408 ")
@@ -197,7 +198,7 @@ def test_downloads_that_nobody_reads_leave_room_for_others() -> None:
 
 
 def published(world: World) -> tuple[str, bytes]:
-    """The address of a file that fills every buffer on the way, and what is in it."""
+    """The URL of a file that fills every buffer, and its content."""
     content = bytes(range(256)) * 4096
     pipeline = make_pipeline(world)
     with world.scope():
@@ -222,13 +223,13 @@ def published(world: World) -> tuple[str, bytes]:
 def test_an_address_cannot_be_made_up_with_an_underscore(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`X_Forwarded_For` is not the proxy's header, though CGI would spell both the same."""
+    """`X_Forwarded_For` is not the proxy's header, though CGI has the same name for both."""
     monkeypatch.setattr(settings, "TRUSTED_PROXIES", 1)
     body = b'{"email": "ada@example.com", "password": "wrong"}'
 
     async def guess(claimed: bytes) -> Answer:
         headers = [
-            (b"x-forwarded-for", b"198.51.100.7"),  # what the proxy saw
+            (b"x-forwarded-for", b"198.51.100.7"),  # the address that the proxy saw
             (b"x_forwarded_for", claimed),
             (b"content-length", str(len(body)).encode()),
             JSON,

@@ -1,7 +1,7 @@
-"""Bad bodies, parameters and paths: a problem that names what is wrong, never a 500.
+"""Invalid bodies, parameters and paths: a problem that names the error, never a 500.
 
-Every operation of the document gets broken bodies, and each field of its body each wrong value: together with
-all other fields, and some of the values alone, others for each field. `make test-long` sends each of them alone.
+Every operation of the document gets invalid bodies, and each field of its body each wrong value: together with all
+other fields, and some values alone, different ones for each field. `make test-long` sends each value alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def problem(answer: Any, status: int) -> dict[str, Any]:
 
 
 def scim_problem(answer: Any, status: int) -> dict[str, Any]:
-    """SCIM's own form, which knows no 422 and names fields only in words."""
+    """SCIM's error format, which has no 422 and names fields only in its text."""
     status = 400 if status == 422 else status
     assert answer.status_code == status, answer.content[:500]
     body: dict[str, Any] = answer.json()
@@ -81,7 +81,7 @@ def fields(body: dict[str, Any]) -> list[str]:
 
 
 def some(values: tuple[Any, ...], count: int, turn: int) -> list[Any]:
-    """`count` of the values, the next ones at every turn; all of them when `count` is as large."""
+    """Return `count` of the values, the next ones at each call; all of them if `count` is large enough."""
     return [values[(turn * count + n) % len(values)] for n in range(min(count, len(values)))]
 
 
@@ -91,7 +91,7 @@ BROKEN = (
     b'{"a": NaN}',
     b'{"a": 1e999}',
     b'{"a": "\xff\xfe"}',  # not UTF-8
-    b'{"a": "\\ud800"}',  # half a character
+    b'{"a": "\\ud800"}',  # half a surrogate pair
     b"[]",
     b'"text"',
     b"null",
@@ -139,7 +139,7 @@ def test_an_unknown_field_and_nul_are_named(planted: Planted, name: str) -> None
 
 
 def invalid(answer: Any, name: str) -> dict[str, Any]:
-    """The 422, or the good answer of the operation whose answer is what is invalid."""
+    """Return the 422, or the success response of an operation that reports errors in it."""
     if name == "pipelines_validate":
         shown: dict[str, Any] = answer.json()
         return shown
@@ -206,7 +206,7 @@ def test_a_wrong_value_alone_never_answers_500_and_its_problem_names_the_field(
 def test_a_megabyte_in_every_field_never_answers_500_and_its_problem_names_one(
     planted: Planted, name: str
 ) -> None:
-    """Once as text and once in a list: each field alone would be the same work for the parser."""
+    """Send it once as text and once in a list: each field alone would be the same work for the parser."""
     good = own_call(name, CASES[name], planted).body or {}
     every = body_fields(name)
     share = len(MEGABYTE) // len(every)
@@ -215,7 +215,7 @@ def test_a_megabyte_in_every_field_never_answers_500_and_its_problem_names_one(
 
 
 def refuses_or_takes(planted: Planted, name: str, body: dict[str, Any], wrong: set[str]) -> None:
-    """The operation answers something documented, and a 422 of it names one of the wrong fields."""
+    """The response is a documented one, and a 422 names one of the wrong fields."""
     answer = send(planted, name, orjson.dumps(body))
     assert answer.status_code < 500, (body, answer.content[:300])
     assert str(answer.status_code) in DOCUMENTED[name]["responses"], (body, answer.content[:300])
@@ -229,7 +229,7 @@ def refuses_or_takes(planted: Planted, name: str, body: dict[str, Any], wrong: s
 
 
 def _exact(value: Any) -> Any:
-    """orjson writes integers up to 64 bits; larger ones are written as they are."""
+    """orjson encodes integers up to 64 bits; larger ones are inserted as text."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
         return orjson.Fragment(str(value).encode())
     return value
@@ -264,7 +264,7 @@ def test_a_wrong_parameter_never_answers_500(
             assert fields(body) in ([parameter], []), value
 
 
-# Streams pass by what they do not know, as EventSource needs; a download is asked for by its link.
+# Streams ignore unknown parameters, as EventSource requires; a download is requested by its link.
 NOT_LISTS = {"runs_events", "events"}
 LISTS = sorted(
     {
@@ -273,7 +273,7 @@ LISTS = sorted(
         if OPERATIONS[name][1] == "get" and parameter not in {"cursor", "limit", "order"}
     }
     - NOT_LISTS
-    - SCIM  # directories add parameters of their own
+    - SCIM  # directories send additional parameters
 )
 
 
@@ -349,7 +349,7 @@ def test_accept_and_format_do_not_matter(world: World) -> None:
 
 
 def test_a_stranger_host_cannot_use_the_cookie(db: None) -> None:
-    """DNS rebinding: the page's origin is its own, and the host it names is not ours."""
+    """DNS rebinding: the page's origin is its own, and its Host header names a host that is not ours."""
     answer = APIClient().post(
         "/api/v1/auth/refresh",
         {},

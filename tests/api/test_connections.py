@@ -1,4 +1,4 @@
-"""The connections that the processes may need, against those the server has."""
+"""Compare the connections that the processes may need with the server's limit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_runs_count_up_to_the_limit_of_the_platform(settings: Any) -> None:
 
 @pytest.fixture
 def crowded(django_db_setup: None) -> Any:
-    """An address that admits one session at a time."""
+    """A URL for a role that allows one session at a time."""
     admin_url = database.url_of(database.worker_database())
     name = f"crowded_{database.worker_database()}"  # roles belong to the whole server
     with psycopg.connect(admin_url, autocommit=True) as admin:

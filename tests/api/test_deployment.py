@@ -1,4 +1,4 @@
-"""What a production installation sends and refuses, as Django's own check and a browser see it."""
+"""The settings and headers of a production installation, as checked by Django and seen by a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole document, fuzzed in process as every role, as a key and as nobody: no 5xx, nothing undocumented.
+"""Fuzz the whole API document in process as every role, as a key and anonymously: no 5xx, nothing undocumented.
 
 Longer, with every value at a boundary, and as one of them only: `DROVER_FUZZ_EXAMPLES=50 DROVER_FUZZ_AS=viewer`. Deterministic: the same code is asked the same things. Ids in paths are those of planted objects, so that
 requests get past the look-up; each request is rolled back.
@@ -83,7 +83,7 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-# Most requests as who may do everything; the others would end at the credential again and again.
+# Mostly as a caller who may do everything, because the other requests would end at the credential.
 USUAL = "owner owner admin owner member owner viewer owner key owner anonymous"
 ACTORS = os.environ.get("DROVER_FUZZ_AS", USUAL).split()
 turn = count()

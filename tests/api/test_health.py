@@ -1,4 +1,4 @@
-"""Alive, ready, and the gauges."""
+"""Liveness, readiness, and metrics."""
 
 from __future__ import annotations
 

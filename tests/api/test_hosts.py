@@ -1,4 +1,4 @@
-"""A Host header that is not this installation's is refused everywhere, and tells nothing."""
+"""A foreign Host header is refused everywhere, and the response reveals nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STRANGE = (
 
 @pytest.fixture(scope="module")
 def server(django_db_setup: None) -> Iterator[int]:
-    """Behind a proxy, of which the probes know nothing."""
+    """An installation behind a proxy; probes connect to it directly."""
     environment: Any = {
         "DROVER_DEPLOYMENT": "production",
         "DROVER_PUBLIC_URL": f"https://{PUBLIC}",
@@ -47,7 +47,7 @@ def server(django_db_setup: None) -> Iterator[int]:
 
 
 def ask(port: int, path: str, *lines: str, method: str = "GET", version: str = "1.1") -> bytes:
-    """The whole answer to a request written by hand."""
+    """Return the whole response to a raw request."""
     head = "\r\n".join((f"{method} {path} HTTP/{version}", *lines, "Connection: close", "", ""))
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(head.encode("latin-1"))
@@ -68,7 +68,7 @@ def test_a_strange_host_is_refused_on_every_path(server: int, path: str) -> None
         assert status(answer) == 400, answer
         assert PUBLIC.encode() not in answer
         assert b"internal" not in answer
-        assert b"DROVER_ALLOWED_HOSTS" in answer  # the next step, for whoever runs it
+        assert b"DROVER_ALLOWED_HOSTS" in answer  # the next step, for the operator
 
 
 @pytest.mark.parametrize("host", STRANGE)
@@ -95,7 +95,7 @@ def test_our_own_names_are_answered(server: int, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_probes_ask_from_inside_by_address_and_get_nothing_else(server: int, host: str) -> None:
-    """The image's health check, Kubernetes and Prometheus know no name of the installation."""
+    """The image's health check, Kubernetes and Prometheus do not know the installation's host name."""
     line = f"Host: {host}:{server}"
     assert status(ask(server, "/api/v1/health/live", line)) == 200
     assert status(ask(server, "/api/v1/health/ready", line)) == 503  # the suite has no worker

@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect whatever is repeated, and nothing secret kept for it."""
+"""Idempotency-Key: a repeated request takes effect once, and no secret is stored for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rest_framework.test import APIClient, APIRequestFactory
 from apps.orgs.http.views import OrgView
 from apps.orgs.models import Domain, IdempotencyRecord, Membership
 from apps.orgs.roles import Permission, Role
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from tests.world import World, client_for, make_world, token_for
 
 
@@ -131,20 +131,20 @@ def test_fifty_parallel_requests_with_one_key_have_one_effect(committed_db: None
 
 
 class SlowDomains(OrgView):
-    """Makes a domain after waiting for `work`, as a view does that asks a child process first."""
+    """Creates a domain after waiting for `work`, like a view that calls a child process first."""
 
     permissions = {"post": Permission.DOMAINS_MANAGE}
     work: Callable[[], Any] = staticmethod(lambda: None)
     once = True
 
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         data: Any = request.data
 
         def then(_: Any) -> Response:
             made = Domain.unscoped.create(org=self.org, name=data["name"])
             return Response({"id": made.pk, "name": made.name}, 201, headers={"ETag": '"1"'})
 
-        return Slowly(self.work, then, once=self.once)
+        return SlowResponse(self.work, then, once=self.once)
 
 
 def create_slowly(
@@ -155,7 +155,7 @@ def create_slowly(
     once: bool = True,
     credential: str | None = None,
 ) -> Any:
-    """The rendered answer of SlowDomains to a request with the key "k"."""
+    """The rendered response of SlowDomains to a request with the key "k"."""
     token = credential or token_for(world.users[Role.ADMIN], world.org)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
     request = APIRequestFactory().post("/slow", {"name": name}, headers=headers)
@@ -207,7 +207,7 @@ def test_an_error_in_the_slow_part_releases_the_key(
 
 def test_an_error_after_the_slow_part_releases_the_key(world: World) -> None:
     assert create(world.client(Role.ADMIN), "other", "Slow").status_code == 201
-    assert create_slowly(world).status_code == 409  # the name is taken
+    assert create_slowly(world).status_code == 409  # the name is in use
     with world.scope():
         Domain.objects.for_org(world.org).delete()
     assert create_slowly(world).status_code == 201
@@ -216,7 +216,7 @@ def test_an_error_after_the_slow_part_releases_the_key(world: World) -> None:
 def test_a_claim_that_a_crash_left_is_taken_over_after_a_minute(world: World) -> None:
     answers: list[Any] = []
 
-    def freeze() -> None:  # for longer than a claim is believed; then the twins come
+    def freeze() -> None:  # for longer than a claim is valid; then the parallel requests arrive
         age_claims(world, 50)
         answers.append(create_slowly(world))
         age_claims(world, 70)

@@ -1,4 +1,4 @@
-"""What a process may use is the machine's memory, or its container's."""
+"""The memory available to a process is the machine's, or its container's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keyset pages: every row that stays is met exactly once, whatever comes and goes meanwhile."""
+"""Keyset pages: every remaining row is returned exactly once, whatever is added and removed meanwhile."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def add(world: World, names: list[str]) -> list[str]:
-    """Domains, several of the same second, so that ties must be broken."""
+    """Create domains, several with the same second, so that ties must be broken."""
     with world.scope():
         rows = Domain.unscoped.bulk_create(
             [Domain(org=world.org, name=name) for name in names], batch_size=200
@@ -92,7 +92,7 @@ class Walk:
 
 
 def walk(client: APIClient, way: str, query: dict[str, Any], disturb: Any) -> Walk:
-    """Follow one direction to its end. `cursor` None is an empty way."""
+    """Follow one direction to its end. `cursor` None means no pages."""
     done = Walk()
     if "cursor" in query and query["cursor"] is None:
         return done
@@ -146,7 +146,7 @@ LISTS = (
 
 
 def listed(client: APIClient, path: str) -> tuple[int, int]:
-    """(queries, rows) of a list's first page, as long as it may be."""
+    """Return (queries, rows) of a list's first page with the largest limit."""
     size = {"count": 200} if "/scim/v2/" in path else {} if "groups" in path else {"limit": 200}
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(path, size)

@@ -1,4 +1,4 @@
-"""Who waits for a slow answer gets it only with the rights they still have when it comes."""
+"""A slow request gets its response only if the caller still has the permission when it is ready."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FOR_EDITORS: list[tuple[str, Any]] = [
 
 @pytest.fixture
 def places(world: World) -> dict[str, Any]:
-    """A connector, a pipeline and a run of one domain, by name, and the domain."""
+    """Return a connector, a pipeline and a run of one domain, by name, and the domain."""
     with world.scope():
         domain = Domain.unscoped.create(org=world.org, name="Ours")
     run = ended_run(world, "ours", domain.pk)
@@ -58,7 +58,7 @@ def places(world: World) -> dict[str, Any]:
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> list[bool]:
-    """Make the change as soon as the slow part of a request is done. Answers a list that fills when it was."""
+    """Make the change when the slow part of a request is done. Returns a list that is filled then."""
     finish, done = slow.finish, list[bool]()
 
     def changed(answer: Any, scope: Any) -> Any:
@@ -151,7 +151,7 @@ def raise_viewer(world: World, domain: Any, other: str) -> None:
 
 
 def key_of(world: World, domain: Any) -> APIClient:
-    """Speaks with an API key limited to this domain."""
+    """A client with an API key limited to this domain."""
     body = {"name": "k", "role": "member", "domain_id": str(domain)}
     made = world.client(Role.ADMIN).post("/api/v1/org/api-keys", body).json()
     client = new_client()

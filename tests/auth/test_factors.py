@@ -1,4 +1,4 @@
-"""Second factors over the routes: codes, recovery codes, and who may change them. Passkeys: tests/journeys."""
+"""Second factors over HTTP: codes, recovery codes, and who may change them. For passkeys see tests/journeys."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NOW = 1_800_000_000
 
 @pytest.fixture(autouse=True)
 def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step of 30 s must not end between making a code and showing it."""
+    """A time step of 30 s must not end between computing a code and sending it."""
     monkeypatch.setattr(totp, "time", SimpleNamespace(time=lambda: NOW))
 
 
 def code_of(secret: str, *, steps: int = 0) -> str:
-    """The code of now, or of a later step of 30 s."""
+    """Return the code of the current time step of 30 s, or of a later one."""
     return totp.format_hotp_value(totp.hotp_value(secret, NOW // 30 + steps))
 
 
@@ -50,7 +50,7 @@ def client(ada: User) -> APIClient:
 
 
 def set_up(client: APIClient) -> tuple[str, list[str]]:
-    """The secret and the recovery codes of an authenticator app that was just set up."""
+    """Return the secret and the recovery codes of a new authenticator app."""
     begun = client.post("/api/v1/auth/factors/totp", CHECK)
     assert begun.status_code == 200, begun.content
     secret = begun.json()["secret"]

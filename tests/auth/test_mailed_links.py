@@ -1,4 +1,4 @@
-"""Confirming an address, a forgotten password, another address: through the routes and the mail that was sent."""
+"""Verify an address, reset a password, change an address: through the routes and the mail that was sent."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def log_out_everywhere(client: APIClient, user: User) -> None:
 
 
 def lose_factors(client: APIClient, user: User) -> None:
-    """What an operator does for somebody who lost theirs."""
+    """The command for operators to help a user who lost the factors."""
     TOTP.activate(user, generate_totp_secret())
     call_command("reset_second_factor", user.email, stdout=StringIO())
 
@@ -284,7 +284,7 @@ class TestWhatIsOnItsWayDiesWithWhatItProves:
         return client_for(ada, world.org)
 
     def test_links_that_were_sent(self, change: Any, ada: User, client: APIClient) -> None:
-        """The reset link of a mailbox that its owner left must not open the account."""
+        """A reset link in a mailbox that its owner has given up must not give access to the account."""
         post("email/send", {}, client)
         post("password/forgot", {"email": ada.email})
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
@@ -299,7 +299,7 @@ class TestWhatIsOnItsWayDiesWithWhatItProves:
     def test_links_whose_mail_was_not_made_yet(
         self, change: Any, ada: User, client: APIClient
     ) -> None:
-        """The mail server was away: the mail is asked for before the change and made after it."""
+        """The mail server was not available: the mail was requested before the change and is rendered after it."""
         post("password/forgot", {"email": ada.email})
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
         waiting = [job for job in mailbox.jobs() if job.task_name == LINK]
@@ -331,7 +331,7 @@ class TestWhatIsOnItsWayDiesWithWhatItProves:
         assert not StreamTicket.objects.exists()
 
     def test_a_log_in_that_began_before(self, change: Any, ada: User, client: APIClient) -> None:
-        """Whoever keeps logging in with the old password gets no session that outlives it."""
+        """Repeated logins with the old password get no session that survives the change."""
         seen = User.objects.get(pk=ada.pk)
         change(client, ada)
         with pytest.raises(SessionEnded):
@@ -339,7 +339,7 @@ class TestWhatIsOnItsWayDiesWithWhatItProves:
 
 
 def test_a_link_proves_the_address_it_was_sent_to_and_no_other(ada: User) -> None:
-    """However the address came to be another one."""
+    """Whichever way the address was changed."""
     for purpose, path in (("reset", "password/reset"), ("verify", "email/verify")):
         user = User.objects.get(pk=ada.pk)
         secret = links.issue(user, MailedLink.Purpose(purpose), user.email)
@@ -380,7 +380,7 @@ def test_an_account_that_was_disabled_uses_no_link(ada: User) -> None:
 def test_invitations_to_an_address_that_was_given_up_are_sent_again_or_nothing(
     ada: User, world: World
 ) -> None:
-    """Their links lie in a mailbox that its owner left, and whoever reads it could register with them."""
+    """The links are in a mailbox that its owner has given up, and its new reader could register with them."""
     User.objects.update(email_verified_at=timezone.now())
     body = {"email": ada.email, "role": "admin"}
     invited = world.client("owner").post("/api/v1/org/invitations", body).json()
@@ -399,7 +399,7 @@ def test_invitations_to_an_address_that_was_given_up_are_sent_again_or_nothing(
 
 
 def test_an_account_that_an_org_made_waits_for_whoever_reads_the_mailbox(db: None) -> None:
-    """An issuer's word for an address does not keep its owner from registering."""
+    """An issuer that names an address does not prevent its owner from registering."""
     waiting = User.objects.create_user(email="grace@example.com", password=None)
     body = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}
     assert post("register", body).status_code == 202

@@ -94,7 +94,7 @@ def test_a_session_of_one_orgs_identity_provider_touches_neither_account_nor_oth
 def test_a_forged_claim_of_another_org_does_not_help_a_limited_session(
     world: World, stranger: World
 ) -> None:
-    """A token names an org; the session's own limit is read from the database."""
+    """A token names an org; the session's limit is read from the database."""
     from apps.auth import sessions as families
     from apps.auth import tokens
     from apps.orgs.models import Membership

@@ -1,4 +1,4 @@
-"""Preload it into a fork server: its repositories may be small, so that one that is too large need not be huge."""
+"""Preload this into a fork server to reduce the size limit of repositories, so that tests need no huge ones."""
 
 from __future__ import annotations
 

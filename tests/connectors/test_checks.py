@@ -1,4 +1,4 @@
-"""Checks and streams through the real engine: a child process, and no transaction that waits for it."""
+"""Checks and stream lists through the real engine: in a child process, while no transaction waits for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _supervisor() -> Iterator[None]:
 
 @contextmanager
 def silent_server() -> Iterator[tuple[int, threading.Event]]:
-    """A server that accepts and never says a word; the event is set when somebody came."""
+    """A server that accepts connections and never sends anything; the event is set when a client has connected."""
     came = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
         held = []
@@ -140,7 +140,7 @@ def test_no_transaction_waits_for_a_slow_check(committed_db: None) -> None:
 
 
 def waiting_in_transactions() -> list[Any]:
-    """Backends of the runtime role that are inside a transaction right now."""
+    """Return the backends of the runtime role that are inside a transaction now."""
     url = database.url_of(database.worker_database())
     with psycopg.connect(url, autocommit=True) as admin:
         return admin.execute(

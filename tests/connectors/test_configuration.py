@@ -1,4 +1,4 @@
-"""Settling settings of every kind in the catalogue: whatever is sent, an answer or named errors."""
+"""Validate settings of every kind in the catalogue: any input leads to a result or to named errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = [kind for role in ("source", "destination") for kind in catalogue.kinds(
 
 
 def named(kind: Kind) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects whose keys are mostly those of the kind."""
+    """Generate objects whose keys are mostly those of the kind."""
     names = st.sampled_from([*kind.schema.get("properties", {}), "auth", "type", "strange"])
     return st.dictionaries(names, values, max_size=6)
 

@@ -1,4 +1,4 @@
-"""Saved connectors: who may, what is stored, what is shown."""
+"""Saved connectors: permissions, stored data, and responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create(world: World, **changes: Any) -> dict[str, Any]:
 
 
 def plain(world: World, pk: str) -> dict[str, Any]:
-    """What the engine would be given."""
+    """Return the settings that the engine would get."""
     with world.scope():
         return services.resolve(world.org, Connector.objects.for_org(world.org).get(pk=pk))[1]
 

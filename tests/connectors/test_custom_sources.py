@@ -1,4 +1,4 @@
-"""Custom sources: written, validated, tried, approved, restored, used, and refused where they must be."""
+"""Custom sources: create, validate, preview, approve, restore, use, and refusals."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_each_change_leaves_an_audit_event_without_the_code(world: World) -> Non
     ]
 
 
-# trying
+# Preview.
 
 
 def test_a_draft_is_tried_for_real_records_with_its_requests_and_log(
@@ -297,7 +297,7 @@ def test_a_saved_source_is_tried_by_its_id_and_stored_secrets_go_to_approved_cod
     assert world.client().post(f"{URL}/preview", {**sent, "version": 1}).json()["ok"]
 
 
-# approving
+# Approval.
 
 
 def test_code_that_may_reach_any_host_needs_an_admin(world: World) -> None:
@@ -395,7 +395,7 @@ def test_an_archived_source_is_offered_no_more_and_goes_on_where_it_is_used(
     assert preview["ok"]
 
 
-# who may
+# Permissions.
 
 
 CHANGES = [

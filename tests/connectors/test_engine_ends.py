@@ -1,4 +1,4 @@
-"""Whatever becomes of a question to the engine, the API answers with a problem that says whose fault it is."""
+"""Every failure of a call to the engine becomes a problem that tells whose fault it is."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ CHAINS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("text", CHAINS)
 def test_no_text_takes_long_or_ends_in_an_error_of_ours(world: World, text: str) -> None:
-    """Its CPU time is limited, so that an answer with a report says that reading it was quick."""
+    """Its CPU time is limited, so a result with a report proves that parsing was fast."""
     code = CHAINS[text]()
     client = world.client(Role.MEMBER)
     answer = client.post(VALIDATE, {"code": code})

@@ -1,4 +1,4 @@
-"""Repositories and servers that mean harm, or are not there: a sync says why, reaches nothing else and runs nothing."""
+"""Hostile or missing repositories and servers: a sync reports why, connects to nothing else and runs no code."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_nothing_of_a_repository_is_run(world: World, git: GitServer, tmp_path: 
 
 
 def test_names_and_trees_that_lead_elsewhere_are_only_text(world: World, git: GitServer) -> None:
-    """A tree no git would check out: entries called `..` and `.git`, and one with a slash."""
+    """Create a tree that git would refuse to check out: entries named `..` and `.git`, and one with a slash."""
     git.commit(sources__a_py=GOOD)
     blob = git.git("rev-parse", "HEAD:sources/a.py")
     tree = b"".join(
@@ -120,7 +120,7 @@ def test_names_and_trees_that_lead_elsewhere_are_only_text(world: World, git: Gi
 
 
 def test_a_commit_of_odd_bytes_is_only_text(world: World, git: GitServer) -> None:
-    """NUL, which PostgreSQL does not store, and bytes of no encoding, in author, message and a file's name."""
+    """NUL, which PostgreSQL cannot store, and bytes of no encoding, in author, message and file name."""
     git.commit(sources__a_py=GOOD, **{"sources__b\x01_py": GOOD})
     tree = git.git("rev-parse", "HEAD^{tree}")
     who = b"A\0da \xff <ada@example.com> 1795800000 +0000"

@@ -1,4 +1,4 @@
-"""Connected Git repositories against a real Git server: what a sync makes, refuses, archives, and never runs."""
+"""Connected Git repositories with a real Git server: what a sync creates, refuses and archives; it never runs code."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def connect(world: World, git: GitServer, **changes: Any) -> dict[str, Any]:
 
 
 def sync(world: World, made: dict[str, Any]) -> dict[str, Any]:
-    """What a worker would do, and how the repository is then."""
+    """Run the sync as a worker would, and return the repository's new state."""
     syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
     shown: dict[str, Any] = world.client(Role.VIEWER).get(f"{URL}/{made['id']}").json()
     return shown
@@ -316,7 +316,7 @@ def test_a_sync_that_was_overtaken_writes_nothing(
         found = reading(**asked)
         monkeypatch.setattr(engine, "read_repository", reading)
         git.commit("Newer", sources__a_py=GOOD + "# newer\n")
-        sync(world, made)  # a second one, from its beginning to its end
+        sync(world, made)  # a second one, from beginning to end
         return found
 
     monkeypatch.setattr(engine, "read_repository", slowly)
@@ -390,7 +390,7 @@ def test_listing_many_costs_as_many_queries_as_listing_one(
     world.client().post(URL, make)
     with django_assert_max_num_queries(12) as one:
         client.get(URL)
-    queries = len(one)  # the requests that follow begin the log anew
+    queries = len(one)  # the following requests start the log again
     for n in range(20):
         world.client().post(URL, {**make, "path": f"folder-{n}"})
     with django_assert_num_queries(queries):

@@ -1,4 +1,4 @@
-"""Webhooks of Git servers: whose signature asks for a sync, and that nobody else learns anything."""
+"""Webhooks of Git servers: which signatures request a sync, and that other senders learn nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong settings of real kinds are named by their place, in words, without their value."""
+"""Errors in settings of real kinds name the path in readable words, without the value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REST = {"base_url": "https://api.test", "streams": STREAMS}
 
 
 def judged(role: str, kind: str, config: Any) -> dict[str, str]:
-    """The sentence for each field that is wrong."""
+    """Return the message of each invalid field."""
     found = catalogue.find(role, kind)
     assert found is not None
     return {field: message for field, message, _ in schemas.errors(found.schema, config, "config")}

@@ -1,4 +1,4 @@
-"""Splitting, masking and merging settings, whatever their shape."""
+"""Split, mask and merge settings of any structure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py test_source`: an author's check, streams and fetch, without an installation."""
+"""`manage.py test_source`: check, list streams and fetch for an author, without an installation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[
 
 
 def called(*arguments: str | Path) -> tuple[CommandError, str]:
-    """How the command ends in this process, for what fails before any source is started; and what it told."""
+    """Return exit code and output of the command in this process, for failures before a source is started."""
     out = io.StringIO()
     with pytest.raises(CommandError) as ended:
         call_command("test_source", *map(str, arguments), stdout=out)

@@ -1,4 +1,4 @@
-"""Uploads of a `.py` or a `.zip`: what becomes a source, what is refused, and hostile archives."""
+"""Uploads of a `.py` or a `.zip`: which files become sources, which are refused, and hostile archives."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_paths_and_links_that_lead_elsewhere_are_refused_one_by_one(world: World
     good = [path for path, one in found.items() if one["outcome"] == "created"]
     assert good == ["fine.py"]
     assert "symbolic link" in found["link.py"]["message"]
-    assert "leads out" in found["../up.py"]["message"]
+    assert "points outside" in found["../up.py"]["message"]
 
 
 def test_a_bomb_is_inflated_no_further_than_a_file_may_be_large(world: World) -> None:
@@ -96,7 +96,7 @@ def test_a_bomb_is_inflated_no_further_than_a_file_may_be_large(world: World) ->
 
 
 def damaged() -> bytes:
-    """Not what deflate makes, in an archive that is well otherwise."""
+    """Invalid compressed data, in an archive that is otherwise valid."""
     archive = bytearray(zipped({"a.py": GOOD}))
     place = archive.index(b"a.py") + len(b"a.py")
     archive[place : place + 8] = b"\xff" * 8

@@ -1,4 +1,4 @@
-"""The verbs of connectors, custom sources and repositories hold their rules, whoever calls them."""
+"""Actions on connectors, custom sources and repositories enforce their rules for every caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def planted(db: None) -> Planted:
 
 
 def on_an_object(org: Org, by: Principal, ids: dict[str, UUID]) -> dict[str, Callable[..., Any]]:
-    """Each verb that takes an id, ready to be called; `match` is added by those that compare versions."""
+    """Return each action that takes an id, ready to be called; `match` is added for those that compare versions."""
     on: Any = partial(partial, org=org, by=by)
     connector = {"connector_id": ids["connector"]}
     source = {"source_id": ids["custom_source"]}
@@ -52,7 +52,7 @@ def on_an_object(org: Org, by: Principal, ids: dict[str, UUID]) -> dict[str, Cal
 
 
 def making(org: Org, by: Principal) -> dict[str, Callable[..., Any]]:
-    """Each verb that makes something."""
+    """Return each action that creates an object."""
     on: Any = partial(partial, org=org, by=by)
     dummy = {"role": "source", "kind": "dummy", "config": {}}
     return {

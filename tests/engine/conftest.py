@@ -1,4 +1,4 @@
-"""Fixtures of the engine: a PostgreSQL of its own that a test may kill, its state schema, a supervisor."""
+"""Fixtures of the engine: a private PostgreSQL that a test may kill, its state schema, a supervisor."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ def supervisor() -> Iterator[EngineSupervisor]:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child that was asked to stop is killed nearly at once: for those that cannot react anyway."""
+    """A child that was told to stop is killed almost at once, for tests of children that cannot react."""
     assert conversation.GRACE + conversation.UNKILLABLE < 10, "which is what a run promises"
     monkeypatch.setattr(conversation, "GRACE", 0.1)
 
 
 @dataclass
 class Rehearsal:
-    """One pipeline whose run can be attempted again and again, and what its last attempt said."""
+    """One pipeline whose run can be attempted repeatedly, and the events of its last attempt."""
 
     spec: RunSpec
     engine: EngineSupervisor
     folder: Path
     events: list[Event] = field(default_factory=list)
-    was_hit: bool = False  # by the fault of the last `attempt_killed`
+    was_hit: bool = False  # whether the last `attempt_killed` has killed the child
 
     def attempt(
         self,
@@ -84,7 +84,7 @@ class Rehearsal:
         on_event: Callable[[Event], None] = lambda event: None,
         **changes: Any,
     ) -> Outcome:
-        """Run once more, as the next attempt, with the source or destination settings changed."""
+        """Make the next attempt, with changed source or destination settings."""
         self.change(**changes)
         self.spec = replace(self.spec, attempt=self.spec.attempt + 1, lease=uuid4().hex)
         self.events = []
@@ -96,14 +96,14 @@ class Rehearsal:
         return self.engine.run(self.spec, on_event=hear, should_stop=stop)
 
     def attempt_killed(self, moment: str) -> Outcome:
-        """Run once more; the child is killed at the moment, if it comes to it (see tests/engine/faults.py)."""
+        """Make an attempt whose child is killed at the moment, if it reaches it (see tests/engine/faults.py)."""
         faults.arm(self.spec, f"kill {moment}")
         outcome = self.attempt()
         self.was_hit = faults.disarm(self.spec)
         return outcome
 
     def resume(self) -> Outcome:
-        """Two attempts: the child of the first is killed after its first checkpoint, where the second goes on."""
+        """Make two attempts: the first child is killed after its first checkpoint, from which the second continues."""
         killed = self.attempt_killed("checkpoint done 1")
         assert self.was_hit, "the fault never fired"
         assert isinstance(killed, Failed), "it ended although it was killed"
@@ -118,9 +118,9 @@ class Rehearsal:
         *,
         afterwards: Callable[[], None] = lambda: None,
     ) -> Outcome:
-        """Run once more; at the moment the child waits until `act` is done. Fails if it never comes.
+        """Make an attempt whose child waits at the moment until `act` is done. Fails if it never reaches it.
 
-        `afterwards` is done when the child has been let go.
+        `afterwards` is done when the child continues.
         """
         faults.arm(self.spec, f"hold {moment}")
         with ThreadPoolExecutor(1) as pool:
@@ -145,7 +145,7 @@ class Rehearsal:
 
     @property
     def trouble(self) -> Path:
-        """While this file exists, connectors given it as `while_exists` misbehave."""
+        """While this file exists, connectors that get its path as `while_exists` misbehave."""
         return self.folder / "trouble"
 
     def next_run(self) -> None:
@@ -173,7 +173,7 @@ class Rehearsal:
 def rehearse(
     tmp_path: Path, state_dsn: str, supervisor: EngineSupervisor
 ) -> Callable[..., Rehearsal]:
-    """Make a pipeline from an unruly source to a ledger, or of the kinds given."""
+    """Create a pipeline from an unruly source to a ledger, or of the given kinds."""
 
     def make(
         source: dict[str, Any] | None = None,

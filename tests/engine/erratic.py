@@ -1,4 +1,4 @@
-"""A `validate` that ends in every way a call can end. Preload it into a fork server; the text says which way."""
+"""A `validate` that ends in every way a call can end. Preload it into a fork server; the text selects the way."""
 
 from __future__ import annotations
 

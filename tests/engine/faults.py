@@ -1,7 +1,7 @@
-"""Misfortune at a chosen moment of a run, inside the child that moves the records.
+"""Inject faults at a chosen moment of a run, inside the child that moves the records.
 
-A moment is the n-th time that something begins or is done in one child: `page 7`, `page done 7`,
-`checkpoint 2`, `publish 1`. A file `fault` in the folder of the run says what happens there, once:
+A moment is the n-th time that an operation begins or is done in one child: `page 7`, `page done 7`,
+`checkpoint 2`, `publish 1`. A file `fault` in the folder of the run defines the fault, which happens once:
 `kill page 7` ends the process with SIGKILL, `hold page 7` makes it wait until the file `held` is gone.
 """
 
@@ -21,7 +21,7 @@ from apps.engine.sync.checkpoints import StateBackend
 from apps.engine.sync.pages import PageReader
 from apps.engine.sync.runner import Runner
 
-PATIENCE = 60.0  # seconds until somebody who waits for a moment gives up
+PATIENCE = 60.0  # seconds to wait for a moment
 WATCHED: tuple[tuple[type, str, str], ...] = (
     (PageReader, "_fetch", "page"),
     (StateBackend, "commit", "checkpoint"),
@@ -32,7 +32,7 @@ _counts: Counter[str] = Counter()
 
 
 def install() -> None:
-    """Watch the moments of every run of this process and of those forked from it."""
+    """Count the moments of every run in this process and its forks."""
     begin = Runner.__init__
 
     def begun(runner: Runner, spec: RunSpec, **more: Any) -> None:
@@ -71,17 +71,17 @@ def _reach(name: str) -> None:
 
 
 def folder_of(spec: RunSpec) -> Path:
-    """Where the files of the run lie, and what is to happen to it."""
+    """The folder of the run's files, and the fault to inject."""
     return Path(urlsplit(spec.files.url).path)
 
 
 def arm(spec: RunSpec, fault: str) -> None:
-    """The next child of the run meets this fault."""
+    """Inject this fault into the run's next child."""
     (folder_of(spec) / "fault").write_text(fault)
 
 
 def disarm(spec: RunSpec) -> bool:
-    """Forget the fault. Whether it had happened."""
+    """Remove the fault. Returns whether it has happened."""
     try:
         (folder_of(spec) / "fault").unlink()
     except FileNotFoundError:
@@ -95,7 +95,7 @@ def act_when_held(
     afterwards: Callable[[], None],
     has_ended: Callable[[], bool],
 ) -> None:
-    """Wait for the child to be held, act, let it go on, and do what comes afterwards. Nothing if it ends before."""
+    """Wait until the child is held, act, let it continue, and call `afterwards`. Does nothing if it ends before."""
     held = folder_of(spec) / "held"
     _wait(lambda: held.exists() or has_ended())
     if not held.exists():

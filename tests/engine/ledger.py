@@ -1,6 +1,6 @@
-"""A destination of JSON lines in a folder: every batch a file, publishing writes `published.jsonl`.
+"""A destination of JSON lines in a folder: each batch is a file, publishing writes `published.jsonl`.
 
-It can be told to fail, to hang, to be slow, or to forget to roll back (the negative control).
+It can be told to fail, to hang, to be slow, or to skip the roll-back (the negative control).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pydantic import BaseModel
 from apps.engine.contract import CheckStep, OutputFile
 from apps.engine.destinations.base import Batch, Destination, Publication
 
-SLOW = 0.7  # seconds: some looks of the supervisor at the run
+SLOW = 0.7  # seconds: several checks of the supervisor
 
 
 class LedgerConfig(BaseModel):
     folder: str
     fault: str = ""
-    after: int = 0  # batches staged before the fault shows
+    after: int = 0  # batches staged before the fault happens
     delay: float = 0
     password: str = ""
-    while_exists: str = ""  # the fault shows only while this file is there
+    while_exists: str = ""  # the fault happens only while this file exists
 
 
 class LedgerDestination(Destination):
@@ -44,7 +44,7 @@ class LedgerDestination(Destination):
 
     @property
     def forgets_to_roll_back(self) -> bool:
-        """For the negative control; a file, because changed settings would begin a new job."""
+        """For the negative control; a file, because changed settings would create a new job."""
         return (Path(self.config.folder) / "no_rollback").exists()
 
     @property
@@ -121,7 +121,7 @@ class LedgerDestination(Destination):
 
 
 def rows_of(folder: Path) -> list[int]:
-    """The ids that are visible, in order."""
+    """Return the visible ids, in order."""
     file = folder / "published.jsonl"
     lines = file.read_bytes().splitlines() if file.exists() else []
     return sorted(orjson.loads(line)["id"] for line in lines)

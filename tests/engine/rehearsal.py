@@ -1,4 +1,4 @@
-"""Connectors for rehearsing bad luck, registered in the fork server through `preload`."""
+"""Connectors for testing faults, registered in the fork server through `preload`."""
 
 from apps.engine.destinations import DESTINATIONS
 from apps.engine.process import signs
@@ -9,7 +9,7 @@ from tests.engine import faults
 SOURCES["unruly"] = "tests.engine.unruly"
 DESTINATIONS["ledger"] = "tests.engine.ledger"
 
-# A rehearsal lasts a second or two: the first checkpoint and the word of it come sooner.
+# A test run lasts a second or two, so checkpoints and reports are more frequent.
 batches.FIRST_FLUSH_SECONDS = 0.02
 runner.PROGRESS_EVERY = 0.02
 signs.EVERY = 0.1

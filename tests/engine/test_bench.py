@@ -1,4 +1,4 @@
-"""The measurements measure what they say; how fast is not a test's business."""
+"""The benchmarks measure what they claim; performance itself is not tested."""
 
 from __future__ import annotations
 

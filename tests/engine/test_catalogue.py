@@ -1,4 +1,4 @@
-"""The catalogue: what is committed is what the code says, complete and with its secrets marked."""
+"""The catalogue: the committed file matches the code, is complete and has its secrets marked."""
 
 from __future__ import annotations
 

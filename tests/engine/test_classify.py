@@ -1,4 +1,4 @@
-"""What real libraries raise, told apart: over HTTP, from PostgreSQL, from files."""
+"""Classify the exceptions of real libraries: HTTP, PostgreSQL, files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from local.database.postgres import EmbeddedPostgres
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Answers with the status that the path names."""
+    """Responds with the status in the path."""
 
     def do_GET(self) -> None:
         html = self.path.endswith("?html")
@@ -38,7 +38,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Quiet."""
+        """Do not log."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Checks, discovery and previews: as the web process asks for them, in a real child."""
+"""Checks, discovery and previews in a real child, as the web process calls them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ ROWS = st.lists(
 
 
 def canonical(value: Any) -> str:
-    """One spelling for values that are equal whatever column type carried them."""
+    """Normalise values that are equal whatever their column type."""
     if isinstance(value, (dict, list)):
         value = frames_json(value)
     if isinstance(value, bool):
@@ -83,7 +83,7 @@ def batches(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
 
 
 def written(decoded: list[frames.Decoded], schema: StreamSchema) -> Counter[tuple[Any, ...]]:
-    """What the batches hold together, each value in the text of the final schema."""
+    """Return the rows of all batches, each value as text of the final schema."""
     found: Counter[tuple[Any, ...]] = Counter()
     for page in decoded:
         for row in schema.conform(page.frame).to_dicts():
@@ -223,7 +223,7 @@ def test_rows_that_would_add_too_many_columns_are_rejected_not_the_page() -> Non
 
 @dataclass
 class Watched(Mapping[str, int]):
-    """A record that counts how many of its values were looked at."""
+    """A record that counts how many of its values are read."""
 
     names: Sequence[str]
     looked_at: int = 0
@@ -240,7 +240,7 @@ class Watched(Mapping[str, int]):
 
 
 def test_no_value_of_a_record_that_is_too_wide_is_looked_at() -> None:
-    """Its width is known at once; typing each of its fields alone would take seconds."""
+    """Its width is known at once; typing each field would take seconds."""
     wide = Watched([f"c{i}" for i in range(frames.MAX_COLUMNS + 1)])
     narrow = Watched(["a", "b"])
     page = StreamSchema().decode([wide, narrow])

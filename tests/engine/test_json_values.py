@@ -1,4 +1,4 @@
-"""Values are counted before they are parsed, wherever JSON or CSV of others comes in."""
+"""Values are counted before they are parsed, wherever untrusted JSON or CSV is read."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_file_of_a_million_columns_is_refused() -> None:
 
 
 def without_strings(text: bytes) -> bytes:
-    """Byte by byte; a string that lacks its end goes to the end of the text."""
+    """Byte by byte; a string without an end goes to the end of the text."""
     kept, at = bytearray(), 0
     while at < len(text):
         if text[at : at + 1] != b'"':
@@ -99,5 +99,5 @@ def test_what_is_no_json_is_counted_the_same(text: bytes) -> None:
 
 
 def test_a_string_that_never_ends_is_looked_at_once() -> None:
-    """Looked at again from each of its quotes it would take days."""
+    """Scanning again from each of its quotes would take days."""
     assert json_values.count(b'["' + b'\\"' * 4_000_000, 0) == 2

@@ -1,4 +1,4 @@
-"""The line protocol: what one end writes the other reads, and nothing else is believed."""
+"""The line protocol: messages are decoded as they were encoded, and anything else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets of the settings never come out again, however they are written."""
+"""Secrets of the settings never appear in output, however they are encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fork server and its children: what they cost, what they know, and that they leave nothing behind."""
+"""The fork server and its children: their cost, their environment, and that they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Not counting the dead that nobody has buried."""
+    """Not counting zombies that were not reaped yet."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

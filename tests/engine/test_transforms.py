@@ -1,4 +1,4 @@
-"""Python transforms: what they make of records of every type, where they may not reach, and how they fail."""
+"""Python transforms: their results for records of every type, their isolation, and their failures."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def transform(record):
 def test_a_transform_that_writes_too_much_fails_the_run_if_nobody_asks_it_again(
     pages: int, wait: str, rehearse: Rehearse, tmp_path: Path
 ) -> None:
-    """On the last page, and while the source sleeps between two."""
+    """On the last page, and while the source waits between two pages."""
     slow = PAGES.replace("page < 99", f"page < {pages - 1}")
     slow = slow.replace("time.sleep(", "page and time.sleep(")
     run = custom(rehearse({"pause": 1.5}), slow, tmp_path)

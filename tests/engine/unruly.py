@@ -1,4 +1,4 @@
-"""A source of numbered rows that can break its contract in every way we could think of."""
+"""A source of numbered rows that can break its contract in many ways."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Config(SourceSettings):
     after: int = 0
     total: str = "none"
     password: str = ""
-    while_exists: str = ""  # misbehave only while this file is there
+    while_exists: str = ""  # misbehave only while this file exists
 
 
 class UnrulySource(ConnectorSource[Config]):
@@ -95,7 +95,7 @@ def _slow(source: UnrulySource, after: int) -> SourcePage:
 
 
 def _drip(source: UnrulySource, after: int) -> SourcePage:
-    """A page that takes long and moves all the while."""
+    """A slow page that makes progress all the time."""
     for _ in range(8):
         time.sleep(0.12)  # longer than `signs.EVERY` of a rehearsal
         signs.moved()
@@ -115,7 +115,7 @@ def _some_rejected(source: UnrulySource, after: int) -> Any:
 
 
 def _gone(source: UnrulySource, after: int) -> Any:
-    """Once: what was read so far is replaced behind the sync's back."""
+    """Once: the rows read so far are replaced during the sync."""
     os.unlink(source.settings.while_exists)
     raise PositionGone("the rows were replaced")
 
@@ -126,7 +126,7 @@ def _noisy_exit(source: UnrulySource, after: int) -> Any:
 
 
 def _confess(source: UnrulySource, after: int) -> Any:
-    """Say what this process can see."""
+    """Return what this process can see."""
     libc = ctypes.CDLL(None)
     facts = {
         "environment": sorted(os.environ),

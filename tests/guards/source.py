@@ -1,4 +1,4 @@
-"""Our own source, read as syntax trees: which function mentions what."""
+"""Our source code as syntax trees: which function uses what."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Mention:
-    """A node inside a function; `place` is `path:Class.function`, `asynchronous` says `async def`."""
+    """A node inside a function; `place` is `path:Class.function`, `asynchronous` means `async def`."""
 
     place: str
     node: ast.AST
@@ -28,7 +28,7 @@ def files(*folders: str) -> tuple[Path, ...]:
 
 
 def mentions(*folders: str, of: tuple[str, ...]) -> Iterator[Mention]:
-    """Every node of the files below these folders that hold one of the words, migrations aside."""
+    """Yield every node of the files below these folders that contain one of the words, except migrations."""
     for path in files(*folders):
         text = path.read_text()
         if any(word in text for word in of):
@@ -48,7 +48,7 @@ def _walk(
 
 
 def called(node: ast.AST) -> str:
-    """The last name of what a call calls: `cursor` of `connection.cursor()`."""
+    """Return the last name of the called function: `cursor` of `connection.cursor()`."""
     if not isinstance(node, ast.Call):
         return ""
     function = node.func
@@ -58,7 +58,7 @@ def called(node: ast.AST) -> str:
 
 
 def compare(found: set[str], allowed: dict[str, str], *, what: str) -> None:
-    """Fail for a place without a reason, and for a reason whose place is gone."""
+    """Fail for a place without a reason, and for a reason whose place does not exist any more."""
     unlisted = sorted(found - set(allowed))
     assert not unlisted, f"{what}: give a reason in this guard, or find another way: {unlisted}"
     stale = sorted(set(allowed) - found)

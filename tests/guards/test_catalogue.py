@@ -56,7 +56,7 @@ def test_every_table_with_an_org_has_row_level_security_for_each_role(db: None) 
 
 
 def test_no_policy_is_wider_than_its_org_but_the_two_listed(db: None) -> None:
-    """A second permissive policy is an OR: only a user's own memberships and orgs may be read so."""
+    """A second permissive policy is an OR: only a user's own memberships and orgs may be readable by one."""
     wide = rows(
         """SELECT tablename, policyname, cmd FROM pg_policies
            WHERE 'app_user' = ANY (roles) AND policyname <> 'org_isolation' ORDER BY 1"""
@@ -136,7 +136,7 @@ def test_the_runtime_roles_own_nothing_and_belong_to_no_other_role(db: None) -> 
 
 
 def test_nobody_may_truncate_or_refer_but_the_owner(db: None) -> None:
-    """TRUNCATE passes row-level security by; REFERENCES and TRIGGER run as the owner."""
+    """TRUNCATE bypasses row-level security; REFERENCES and TRIGGER run as the owner."""
     found = rows(
         """SELECT grantee, table_name, privilege_type FROM information_schema.role_table_grants
            WHERE table_schema = 'public' AND grantee <> 'app_owner'

@@ -1,4 +1,4 @@
-"""Ways past the walls are few, listed with a reason, and the list does not go stale."""
+"""Code that bypasses the isolation of orgs is listed with a reason, and the list is complete and up to date."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNSCOPED = {
     "apps/orgs/http/idempotency.py:OrgStore.claim": "bulk_create has no for_org; the row names its org.",
 }
 RAW = ("cursor", "raw", "RawSQL", "extra")
-# By file. Each statement runs inside an org's scope, or asks a function that answers little more than ids.
+# By file. Each statement runs inside an org's scope, or calls a function that returns little more than ids.
 CURSORS = {
     "apps/auth/mailing/access_notices.py": "NOTIFY has no ORM form.",
     "apps/auth/name_cleaning.py": "A migration over all orgs, by the owner of the tables.",

@@ -1,4 +1,4 @@
-"""The functions of the database are those of the `.sql` files, on new installations and on old ones."""
+"""The database functions match the `.sql` files, on new installations and on old ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IN_RLS = {
     "app_current_org",
     "app_org_or_null",
     "app_user_or_null",
-}  # the walls, in apps/orgs/walls/rls.py
+}  # row-level security, in apps/orgs/walls/rls.py
 OLD = "functions_of_an_old_installation"
 
 
@@ -34,7 +34,7 @@ def sql_files() -> list[str]:
 
 
 def installs() -> list[tuple[str, str, InstallFunctions]]:
-    """(app, migration, operation), oldest first."""
+    """Return (app, migration, operation), oldest first."""
     migrations = sorted(MigrationLoader(None).disk_migrations.items())
     return [
         (app, name, operation)
@@ -69,7 +69,7 @@ def test_every_function_is_defined_in_one_file(db: None) -> None:
 
 @pytest.fixture
 def old_installation(db: None) -> Iterator[str]:
-    """The address of a database as it was before its functions came from files."""
+    """The URL of a database in the state before its functions came from files."""
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
         admin.execute(f"DROP DATABASE IF EXISTS {OLD} WITH (FORCE)")
         url = database.url_of(OLD)

@@ -1,4 +1,4 @@
-"""Whoever takes a lock is known: a process that freezes there is tried in tests/runs/claiming/test_frozen.py, or why not."""
+"""Every place that takes a lock is listed: with a test of a process that freezes there, or with a reason why not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.runs.claiming.locks import LOCKS
 WORDS = ("select_for_update", "lock=True", "advisory_", "FOR UPDATE", "for update", "LOCK TABLE")
 IN_SQL = re.compile(r"advisory_(xact_)?lock|for (no key )?update\b|\block table\b", re.IGNORECASE)
 
-# `tried: NAME` is a process of tests/runs/claiming/locks.py that freezes there. The other rows are one org's or one person's:
-# whoever needs the same row is told to come again after the same wait, which those processes prove.
+# `tried: NAME` is a process of tests/runs/claiming/locks.py that freezes there. The other rows belong to one org or
+# one user: requests for the same row are told to retry after the same wait, which those processes test.
 TRIED = {
     "the claim": ["apps/runs/claiming/admission.py:try_lock"],
     "an expired run": ["apps/runs/claiming/reconciler.py:recover"],
@@ -99,7 +99,9 @@ def test_every_lock_is_tried_with_a_frozen_process_or_says_why_not() -> None:
 
 
 def test_no_transaction_of_ours_uses_a_pipeline() -> None:
-    """After one the server does not count how long a transaction idles, so a frozen process keeps its locks."""
+    """After a statement with a pipeline the server does not count idle time, so a frozen process would keep its
+    locks.
+    """
     words = ("executemany", "pipeline()")
     found = [mention.place for mention in mentions("apps", "config", of=words) if _pipes(mention)]
     assert not found

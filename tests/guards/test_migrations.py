@@ -1,4 +1,4 @@
-"""Migrations: none missing, one line, named, and each wall of a table in a migration."""
+"""Migrations: none missing, linear, named, and with row-level security for each table."""
 
 from __future__ import annotations
 

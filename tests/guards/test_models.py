@@ -1,4 +1,4 @@
-"""Every table either belongs to an org or says why not."""
+"""Every table belongs to an org, or the reason why not is listed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_org_owned_model_cannot_be_read_without_its_org(model: type[OrgOwned]
 
 @pytest.mark.parametrize("model", owned(), ids=lambda model: model._meta.label)
 def test_a_read_that_names_the_org_asks_for_its_rows_only(model: type[OrgOwned]) -> None:
-    """By itself: row-level security would hide that it does not."""
+    """Without the org's rows: row-level security would hide that it does not."""
     org = uuid4()
     asked = str(model.objects.for_org(org).query)
     assert f'"{model._meta.db_table}"."org_id" = {org}' in asked.partition(" WHERE ")[2]
@@ -75,7 +75,7 @@ def test_no_reverse_accessor_leads_around_the_manager(model: type[OrgOwned]) -> 
 
 @pytest.mark.parametrize("model", owned(), ids=lambda model: model._meta.label)
 def test_uniqueness_starts_with_the_org(model: type[OrgOwned]) -> None:
-    """A unique rule over orgs would tell that a foreign row exists."""
+    """A unique constraint over orgs would reveal that a row of another org exists."""
     over_orgs = {
         "orgs.ApiKey.prefix": "random, and looked up before the org is known",
         "orgs.Invitation.digest": "random, and looked up before the org is known",
@@ -92,7 +92,7 @@ def test_uniqueness_starts_with_the_org(model: type[OrgOwned]) -> None:
 
 
 def _refers_inside_the_org(model: type[models.Model], name: str) -> bool:
-    """A reference by composite key: its target is of the same org, so the rule is too."""
+    """A reference by composite key: its target is in the same org, so the constraint is too."""
     field = model._meta.get_field(name)
     target = field.related_model
     return isinstance(target, type) and issubclass(target, OrgOwned)

@@ -1,4 +1,4 @@
-"""Every text that people write about things goes through the one field for it, and the database checks it too."""
+"""Every text that users enter uses the field for names, and the database checks it too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from apps.web import openapi
 from apps.web.reader import METHODS
 from tests.guards.test_models import ours
 
-# Fields of bodies that are texts and no names: what they hold is checked otherwise, kept apart or not kept at all.
+# Request fields that are texts but not names: they are validated otherwise, stored separately or not stored.
 OTHER_TEXTS = {
     **dict.fromkeys(
         ("password", "new_password", "current_password", "client_secret", "token", "content"),
@@ -36,7 +36,7 @@ OTHER_TEXTS = {
         "SCIM: read and compared; the texts of these that are kept are checked by apps.orgs.scim.store",
     ),
 }
-# Columns with such a name that no person writes.
+# Columns with such a name whose values users do not enter.
 OTHER_COLUMNS = {
     "runs.Output.name": "made by the engine",
     "identity.RefreshFamily.revoked_reason": "one of our own words",
@@ -57,7 +57,7 @@ def classes(of: Any = serializers.Serializer) -> Iterator[Any]:
 
 
 def asked() -> dict[str, set[str]]:
-    """The components that bodies are described by, nested ones included, with the names of their fields."""
+    """Return the components of request bodies, nested ones included, with the names of their fields."""
     document = openapi.document()
     schemas = document["components"]["schemas"]
     waiting = [
@@ -76,7 +76,7 @@ def asked() -> dict[str, set[str]]:
 
 
 def bodies() -> list[Any]:
-    """The serializers those components are made of. `openapi.document` has imported every view."""
+    """Return the serializers of those components. `openapi.document` has imported every view."""
     described: dict[str, list[set[str]]] = {}
     for name, fields in asked().items():
         described.setdefault(name.removeprefix("Patched").removesuffix("Request"), []).append(
@@ -117,7 +117,7 @@ def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Mo
     rules = [rule for rule in model._meta.constraints if isinstance(rule, models.CheckConstraint)]
 
     def checked(field: models.Field[Any, Any]) -> bool:
-        """The rule that a check of this column by `names` has, whatever it is called."""
+        """Return the constraint by `names` on this column, whatever its name."""
         if isinstance(field, ArrayField):
             wanted = [names.plain_list(field.name, name="")]
         else:

@@ -1,4 +1,4 @@
-"""The table of roles: what is printed is what is enforced."""
+"""The table of roles: the printed permissions are the enforced ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.management import call_command
 from apps.orgs.principals import SYSTEM, Actor, Principal, operator, person
 from apps.orgs.roles import DOMAIN_PERMISSIONS, RANK, TABLE, Permission, Role, allows
 
-# The design's table, by hand: a change of roles.py must be meant.
+# The table of the design, written out again, so that a change of roles.py must be intended.
 OWNER_ONLY = {"org.delete", "org.transfer", "owners.manage"}
 ADMIN = {
     "org.update",

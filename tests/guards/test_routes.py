@@ -1,4 +1,4 @@
-"""Every route asks who is there and what they may do, or says why it need not."""
+"""Every route requires a credential and a permission, or has a reason why not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def views() -> list[tuple[str, type[OrgView]]]:
     return [(path, view) for path, view in routes() if view and issubclass(view, OrgView)]
 
 
-# Routes about the person, who may not belong to any org: the account is all they touch.
+# Routes about the user, who may not belong to any org: they access only the account.
 OF_THE_PERSON = ("api/v1/auth/", "api/v1/invitations/accept", "api/v1/organizations")
 
 

@@ -1,4 +1,4 @@
-"""Folders, modules and functions stay small enough to be read at one sitting."""
+"""Folders, modules and functions stay small."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from statistics import median, quantiles
 from tests.guards.source import ROOT, files
 
 EVERYWHERE = ("apps", "bench", "config", "local", "tests")
-MOST_FILES = 20  # of Python in a folder; migrations are numbered and nobody browses them
-MOST_LINES = 450  # of a module
+MOST_FILES = 20  # Python files per folder; migrations are numbered and not browsed
+MOST_LINES = 450  # lines of a module
 LONGEST, MOST_OF_TEN, TYPICAL = (
     60,
     18,
     7,
-)  # lines of a function: the longest, nine of ten, the median
+)  # lines of a function: the longest, 90th percentile, median
 
 
 def test_no_folder_holds_more_files_than_one_can_take_in() -> None:
@@ -46,7 +46,7 @@ def test_functions_are_short() -> None:
 
 
 def _functions(path: Path) -> list[int]:
-    """Lines of each function of a module, its decorators and docstring among them."""
+    """Return the lines of each function of a module, with decorators and docstring."""
     tree = ast.parse(path.read_text())
     found = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [(n.end_lineno or n.lineno) - _first_line(n) + 1 for n in found]

@@ -1,4 +1,4 @@
-"""Views, tasks and commands translate: each parses, calls one verb, and renders. The rules are in the verbs."""
+"""Views, tasks and commands parse, call one action, and render. The rules are in the actions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from tests.guards.source import ROOT, called, compare, files
 
-# A verb says who acts: a principal, the person logged in, an operator, or whoever sends a public request.
+# An action takes the acting principal, user, operator, or the sender of a public request.
 ACTS = {"by", "account", "operator", "client"}
 CHANGING = {"post", "put", "patch", "delete"}
-# What finds, locks, allows, writes or records. A verb of that name is called with one of the words above.
+# Names of functions that find, lock, permit, write or record. Such an action has one of the arguments above.
 RULES = {
     "atomic", "cursor", "delete", "for_org", "may", "may_somewhere", "one", "placed", "record", "require",
     "require_match", "save", "select_for_update", "visible",
@@ -95,7 +95,7 @@ def _commands() -> list[Path]:
 
 
 def _handlers() -> Iterator[tuple[str, str, set[ast.Call]]]:
-    """(place, name, verbs) of everything that answers a request: methods of classes, and functions."""
+    """Return (place, name, actions) of every request handler: methods of classes, and functions."""
     for path in _views():
         tree, where = _tree(path), path.relative_to(ROOT)
         in_auth = _modules_of_auth(tree)
@@ -113,7 +113,7 @@ def _handlers() -> Iterator[tuple[str, str, set[ast.Call]]]:
 
 
 def _methods(view: ast.ClassDef, tree: ast.Module | None) -> dict[str, ast.FunctionDef]:
-    """The methods of a class, and with its module those of its bases in there."""
+    """Return the methods of a class and of its bases in the same module."""
     bases = {base.id for base in view.bases if isinstance(base, ast.Name)}
     found: dict[str, ast.FunctionDef] = {}
     for node in tree.body if tree else ():
@@ -125,7 +125,7 @@ def _methods(view: ast.ClassDef, tree: ast.Module | None) -> dict[str, ast.Funct
 def _verbs(
     handler: ast.FunctionDef, methods: dict[str, ast.FunctionDef], in_auth: set[str]
 ) -> set[ast.Call]:
-    """The calls of verbs in the handler, and in the methods of its class that it names."""
+    """Return the calls of actions in the handler, and in methods of its class that it uses."""
     found: set[ast.Call] = set()
     waiting, seen = [handler], {handler.name}
     while waiting:
@@ -139,13 +139,13 @@ def _verbs(
 
 
 def _inside(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """Every node of the body: decorators describe the route."""
+    """Return every node of the body, without decorators, which describe the route."""
     for statement in function.body:
         yield from ast.walk(statement)
 
 
 def _of_self(node: ast.AST) -> str:
-    """`answer` of `self.answer`."""
+    """Return `answer` of `self.answer`."""
     named = isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"
     return node.attr if named else ""  # type: ignore[attr-defined]
 
@@ -161,13 +161,13 @@ def _is_verb(call: ast.Call) -> bool:
 
 
 def _modules_of_auth(tree: ast.Module) -> set[str]:
-    """Modules of `apps.auth`, which knows no principals: whatever is called in them is a verb."""
+    """Return modules of `apps.auth`, which has no principals: every function called in them is an action."""
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {name.name for node in imports if node.module == "apps.auth" for name in node.names}
 
 
 def _module_of(call: ast.Call) -> str:
-    """`accounts` of `accounts.rename()`."""
+    """Return `accounts` of `accounts.rename()`."""
     function = call.func
     named = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
     return function.value.id if named else ""  # type: ignore[attr-defined]

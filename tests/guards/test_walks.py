@@ -1,4 +1,4 @@
-"""The walks of docs/walks.md name functions that are there, and each passes through at most ten files."""
+"""The walks of docs/walks.md name existing functions, and each uses at most ten files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_function_of_a_walk_is_where_it_says(name: str) -> None:
 
 
 def _names(file: str) -> set[str]:
-    """Functions and classes of a module, methods as `Class.method`."""
+    """Return the functions and classes of a module, methods as `Class.method`."""
     found: set[str] = set()
     for node in ast.parse((ROOT / file).read_text()).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

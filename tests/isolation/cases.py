@@ -1,4 +1,4 @@
-"""How to call each operation of the OpenAPI document once, as it should be called.
+"""One valid call of each operation of the OpenAPI document.
 
 To add one: give `CASES["<operationId>"]` a `Case` that names a planted thing for every id in its path and
 query, and a body that holds every id its schema has. Plant what is missing in `planted.py`. The matrix does the rest:
@@ -30,19 +30,19 @@ def nothing(planted: Planted) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """One good call. `path` and `query` map a parameter to the name of a planted thing."""
+    """One valid call. `path` and `query` map a parameter to the name of a planted object."""
 
     status: int = 200
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
-    fixed: Mapping[str, Any] = field(default_factory=dict)  # parameters that are no ids
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # parameters that are not ids
     body: Callable[[Planted], dict[str, Any]] | None = None
-    differs: Mapping[str, int] = field(default_factory=dict)  # actor -> status, when its own
-    unknown: int = 404  # what an id that nobody has answers in a body
+    differs: Mapping[str, int] = field(default_factory=dict)  # actor -> status, if it differs
+    unknown: int = 404  # the response to an unknown id in a body
     unread: Mapping[str, int] = field(
         default_factory=dict
-    )  # place -> status, where no id is looked up
-    varies: bytes = b""  # what is never the same twice, as a regular expression
+    )  # place -> status, if the id is not looked up
+    varies: bytes = b""  # parts that differ each time, as a regular expression
     headers: Callable[[Planted], dict[str, Any]] = lambda planted: {}
     cookies: Callable[[Planted], dict[str, str]] = lambda planted: {}
 
@@ -155,7 +155,9 @@ ORGS = {
     ),
     "identity_provider_remove": Case(204),
     "identity_provider_check": Case(
-        body=lambda p: {"issuer": "http://127.0.0.1:1"}  # nobody is there, which is an answer
+        body=lambda p: {
+            "issuer": "http://127.0.0.1:1"
+        }  # an empty result, which is a valid response
     ),
     "verified_domains_list": Case(),
     "verified_domains_add": Case(201, body=lambda p: {"domain": "new.example"}),

@@ -1,4 +1,4 @@
-"""One of everything in an org, each text carrying the org's canary."""
+"""One of every object in an org, each text with the org's canary."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def membership(world: World, user: User) -> Membership:
 
 
 def plant() -> Planted:
-    """An org with members, a removed member, and one of every object the API knows."""
+    """An org with members, a removed member, and one of every object of the API."""
     canary = f"canary-{uuid4().hex}"
     world = make_world(canary)
     removed = make_user("removed")
@@ -204,7 +204,7 @@ def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
 
 
 def _custom_source(world: World, canary: str) -> dict[str, UUID]:
-    """Two versions, the first approved, and a connector with settings for it. It asks nobody anything."""
+    """Two versions, the first approved, and a connector with its settings. Created without calling the engine."""
     code = (
         f"from drover import Page, Secret, Source\n\n\nclass Planted(Source):\n"
         f'    """{canary}"""\n\n    streams = ["planted"]\n\n'
@@ -229,7 +229,7 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
 
 
 def _repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
-    """A repository nobody has read yet, and what its webhook signs with."""
+    """A repository that was not synced yet, and its webhook secret."""
     row, texts["hook_secret"] = repositories.connect(
         org=world.org,
         by=principal(world, Role.OWNER),
@@ -322,7 +322,7 @@ def reset_link(planted: Planted) -> str:
 
 
 def with_passkey(planted: Planted) -> dict[str, Any]:
-    """The owner has a passkey, and showed it; nothing is sent besides."""
+    """The owner has a passkey and has verified it; no mail is sent."""
     owner = planted.world.users[Role.OWNER]
     data = {"id": planted["passkey"], "name": "Laptop", "credential": {}}
     Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
@@ -387,7 +387,7 @@ def fill(planted: Planted, count: int) -> None:
 
 
 def _more_people(world: World, name: str, provisioned: UUID) -> None:
-    """An invitation, a service account, someone whom the directory knows, and a group with two people."""
+    """An invitation, a service account, a user of the directory, and a group with two users."""
     Invitation.unscoped.create(
         org=world.org,
         email=f"{uuid4().hex}@example.com",

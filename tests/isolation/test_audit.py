@@ -1,4 +1,4 @@
-"""Every operation that changes something of an org leaves an event in its trail, in the same transaction."""
+"""Every operation that changes an org adds an event to its audit log, in the same transaction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CHANGES_NOTHING = {
     "scim_users_search": "A search.",
     "pipelines_state_put": "Here nothing was synced yet: 409. Its event: tests/runs/claiming/test_attempts.py.",
 }
-# Cases that ask for what is so already get another start: a request of the owner's, (operation, body).
+# For cases that would change nothing, another request first changes the state: (operation, body).
 FIRST: dict[str, tuple[str, Any]] = {
     "org_restore": ("org_delete", None),
     "pipelines_enable": ("pipelines_disable", None),

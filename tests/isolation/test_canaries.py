@@ -1,4 +1,4 @@
-"""A secret that was given to Drover appears nowhere again: no answer, no table, no log line, no file."""
+"""A secret that was passed to Drover never appears again: in no response, table, log line or file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.isolation.cases import SCIM_USER
 from tests.world import new_client
 
 SECRET = f"canary-{uuid4().hex}"
-SHOWN = f"shown-{uuid4().hex}"  # what is no secret is found: the search works
+SHOWN = f"shown-{uuid4().hex}"  # values that are not secret are found, so the search works
 PASSWORD = f"Password {SECRET}"
 CONFIG = {
     "host": "127.0.0.1",
@@ -32,7 +32,7 @@ CONFIG = {
 
 @pytest.fixture
 def answers(committed_db: None, caplog: pytest.LogCaptureFixture) -> list[Any]:
-    """What a team's first hour answers: account, connector, pipeline, checks that fail, changes, a key."""
+    """Return the responses of a team's first hour: account, connector, pipeline, failing checks, changes, a key."""
     client = new_client()
     found: list[Any] = []
 
@@ -98,7 +98,7 @@ def test_a_secret_appears_nowhere_again(
 
 
 def content(path: Path) -> bytes:
-    """Of a file; other tests beside this one remove theirs meanwhile."""
+    """Read a file; other tests running at the same time remove theirs meanwhile."""
     try:
         return path.read_bytes() if path.is_file() else b""
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def content(path: Path) -> bytes:
 
 
 def dumped() -> dict[str, str]:
-    """Every table of every schema of ours as text, read as the administrator."""
+    """Return every table of our schemas as text, read as the administrator."""
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         names = admin.execute(
             """SELECT schemaname, tablename FROM pg_tables
@@ -130,8 +130,8 @@ def test_a_wrong_value_in_a_secrets_place_is_not_shown_back(answers: list[Any]) 
 
 @dataclass(frozen=True)
 class Given:
-    secrets: dict[str, str]  # that were given or shown on purpose, by name
-    later: list[Any]  # answers to everything else
+    secrets: dict[str, str]  # secrets that were entered or shown on purpose, by name
+    later: list[Any]  # responses to all other requests
     jobs: list[str]  # arguments of the jobs that waited
 
 
@@ -153,7 +153,7 @@ def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
         return mailbox.deliver()
 
     def call(method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
-        """An answer that shows a secret on purpose is not among the later ones."""
+        """A response that shows a secret on purpose is not among the later ones."""
         answer = getattr(client, method)(f"/api/v1/{path}", body, **more)
         assert answer.status_code == status, (path, answer.content)
         return answer

@@ -1,4 +1,4 @@
-"""Arguments of jobs: an org and an object of another org, as a slip or a forged row would put them together."""
+"""Arguments of jobs: an org with an object of another org, as a bug or a forged row could combine them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
 from tests.isolation.planted import Planted, plant
 
-# Tasks about no org: by the person whose address it is, or over all orgs through functions that answer ids.
+# Tasks without an org: they use the user of an address, or functions over all orgs that return ids.
 OF_NO_ORG = {
     "auth.mail_link",
     "auth.mail_notice",
@@ -31,13 +31,13 @@ OF_NO_ORG = {
     "runs.retain",
     "runs.sweep",
 }
-# Its arguments are for who reads the queue: it asks itself which run's turn it is.
+# Its arguments are only for readers of the queue: the task claims the next run itself.
 TICKET = "runs.execute"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a task is given besides its org, and what must be so for it to have something to do."""
+    """The arguments of a task besides its org, and the state it needs to have something to do."""
 
     arguments: Callable[[Planted], dict[str, str]]
     ready: Callable[[Planted], None] = lambda planted: None
@@ -52,7 +52,7 @@ def ask_to_cancel(planted: Planted) -> None:
 
 
 def delete_pipeline(planted: Planted) -> None:
-    """The row; its run's folder stays for the job."""
+    """The row; its run's folder is kept for the job."""
     with planted.world.scope():
         Run.objects.for_org(planted.world.org).filter(pk=planted["run"]).delete()
         Pipeline.objects.for_org(planted.world.org).filter(pk=planted["pipeline"]).delete()
@@ -73,7 +73,7 @@ def orgs(committed_db: None) -> tuple[Planted, Planted]:
 
 
 def ours() -> dict[str, set[str]]:
-    """Our tasks and what they take; Procrastinate brings one of its own."""
+    """Return our tasks and their arguments; Procrastinate adds one of its own."""
     return {
         name: set(signature(task.func).parameters)
         for name, task in app.tasks.items()
@@ -87,7 +87,7 @@ def test_every_task_is_listed() -> None:
 
 
 def everything_of(planted: Planted) -> list[Any]:
-    """What a job could change: rows, and the files of the runs."""
+    """Return what a job could change: rows, and the files of the runs."""
     org = planted.world.org
     with org_scope(org.pk):
         rows = [

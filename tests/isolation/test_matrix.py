@@ -1,10 +1,10 @@
-"""Every operation of the OpenAPI document, by every kind of caller, on own, foreign and unknown ids.
+"""Every operation of the OpenAPI document, with every kind of caller, for own, foreign and unknown ids.
 
-The document says which operations there are, the views and the table of roles say who may; what is asserted:
-- the status the table says, for everyone;
-- a foreign and an unknown id answer the same bytes, headers included;
-- nothing of another org appears in any answer;
-- nothing answers 5xx, and no operation is left out.
+The document lists the operations, the views and the table of roles define the permissions. The assertions:
+- everyone gets the status that the table defines;
+- responses to a foreign and an unknown id are identical, headers included;
+- no response contains data of another org;
+- no response is a 5xx, and no operation is missing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def stage(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
-    """Two orgs for the whole module, in one transaction; each request is rolled back on its own."""
+    """Two orgs for the whole module, in one transaction; each request is rolled back separately."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield Stage(plant(), plant())
         transaction.set_rollback(True)
@@ -60,7 +60,7 @@ def undone() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Call:
-    """A request, ready to be made."""
+    """A request, ready to be sent."""
 
     path: str
     query: dict[str, Any]
@@ -84,7 +84,7 @@ def _sample(name: str, parameter: str) -> str:
 
 
 def expected(name: str, actor: str) -> int | None:
-    """The status before any object is looked at, or None when this actor may go on."""
+    """Return the status before any object is looked up, or None if this actor may continue."""
     view = view_of(name)
     _, method = OPERATIONS[name]
     if issubclass(view, PublicView):
@@ -113,7 +113,7 @@ def client_of(actor: str, planted: Planted) -> APIClient:
 
 
 def bearer_of(actor: str, planted: Planted) -> str:
-    """The Authorization header of this kind of caller."""
+    """Return the Authorization header of this kind of caller."""
     if actor.endswith("key"):
         return f"Bearer {planted[actor]}"
     return f"Bearer {tokens.issue(planted.claims[actor])}"
@@ -125,7 +125,7 @@ def own_call(name: str, case: Case, planted: Planted) -> Call:
 
 
 def own_address(name: str, case: Case, planted: Planted) -> tuple[str, dict[str, Any]]:
-    """The path and the query. A body may cost rows of the database."""
+    """Return the path and the query. A body may need rows of the database."""
     path, _ = OPERATIONS[name]
     values = {k: planted[v] for k, v in case.path.items()} | dict(case.fixed)
     filled = re.sub(r"\{(\w+)\}", lambda found: str(values.pop(found[1])), path)
@@ -133,7 +133,7 @@ def own_address(name: str, case: Case, planted: Planted) -> tuple[str, dict[str,
 
 
 def make(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any:
-    """Make the request and take back what it did."""
+    """Send the request and roll its changes back."""
     _, method = OPERATIONS[name]
     with undone():
         client = client_of(actor, planted)
@@ -150,7 +150,9 @@ def make(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any
 def misdirected(
     ours: Call, theirs: Call, case: Case, stage: Stage
 ) -> Iterator[tuple[str, Call, Call]]:
-    """For each id of the call: where it is, the call with another org's id there, the call with nobody's."""
+    """Yield for each id of the call: its position, the call with another org's id there, the call with an unknown
+    id.
+    """
     for parameter, thing in case.path.items():
         own, foreign = stage.ours[thing], stage.theirs[thing]
         if own != foreign:
@@ -212,7 +214,7 @@ def put(body: Any, place: tuple[Any, ...], value: Any) -> Any:
 
 
 def refuse_leaks(answer: Any, theirs: Planted) -> None:
-    """Nothing of the other org in an answer: not a text, not an id."""
+    """Assert that a response contains nothing of the other org, neither texts nor ids."""
     shown = answer.whole + str(answer.headers).encode()
     assert theirs.canary.encode() not in shown
     found = [name for name, value in theirs.ids.items() if str(value).encode() in shown]
@@ -261,7 +263,7 @@ def test_the_case_holds_every_id_the_operation_takes(name: str, stage: Stage) ->
 def uuid_fields(
     schema: Any, components: Any, place: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, ...]]:
-    """Paths of the fields of a body that hold ids."""
+    """Return the paths of body fields that contain ids."""
     if name := schema.get("$ref"):
         yield from uuid_fields(components["schemas"][name.rpartition("/")[2]], components, place)
     if schema.get("format") == "uuid" and place:

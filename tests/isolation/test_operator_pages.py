@@ -1,4 +1,4 @@
-"""Every page of the operators, by nobody, by an org's owner, and by an operator who may look at one org only."""
+"""Every operators' page, requested anonymously, by an org's owner, and by an operator with access to one org."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.orgs.test_operators import PASSWORD, log_in, look_at, set_up_factor
 
 PLACE = "operators/"
 BASE = f"/{PLACE}"
-# Django's own ways in and out, and the step between the password and the pages.
+# Django's own login and logout, and the step between the password and the pages.
 OPEN = {"login/", "logout/", "second-factor/"}
 
 
@@ -39,7 +39,7 @@ def operator_routes() -> list[str]:
 
 
 def filled(route: str, pk: Any) -> str:
-    """The route as an address, about one object."""
+    """Return the route's URL for one object."""
     for parameter in ("<path:object_id>", "<uuid:pk>"):
         route = route.replace(parameter, str(pk))
     for parameter in ("<int:content_type_id>", "<path:object_id>"):
@@ -92,7 +92,7 @@ def test_an_operator_sees_rows_of_no_org_but_the_one_asked_for(
     for model, page in admin.site._registry.items():
         assert isinstance(page, OperatorAdmin)
         if page.org_column != "org_id":
-            continue  # people, and the orgs' names: of the installation
+            continue  # users, and names of orgs, belong to the installation
         base = f"{BASE}{model._meta.app_label}/{model._meta.model_name}/"
         rows = getattr(model, "unscoped").using("ops")  # noqa: B009 - not on every model
         listed = client.get(base).content.decode()

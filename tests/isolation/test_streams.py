@@ -1,4 +1,4 @@
-"""The streams as the server runs them (ASGI): the same rules as for every other operation, and tickets."""
+"""The streams of the real server (ASGI): the same rules as for every other operation, and tickets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def orgs(committed_db: None) -> Iterator[tuple[Planted, Planted]]:
 
 
 async def listen(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Open a stream, take its first part, hang up."""
+    """Open a stream, read its first part, disconnect."""
     sent: list[dict[str, Any]] = []
     gone = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""axe-core in the page: what a screen reader or a keyboard would stumble over."""
+"""axe-core in the page: barriers for screen readers and keyboards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GRAVE = {"serious", "critical"}
 
 
 def grave_violations(page: Page) -> list[str]:
-    """Serious and critical violations of WCAG 2.2 AA, one line each with the first element that has it."""
+    """Return serious and critical violations of WCAG 2.2 AA, one line each with the first affected element."""
     if not AXE.exists():
         pytest.fail(f"{AXE} is missing: run `make frontend`, which installs the packages.")
     found: list[dict[str, Any]] = page.evaluate(

@@ -1,4 +1,4 @@
-"""A Chrome or Chromium for the journeys: an installed one, else one installed now, else an explained failure."""
+"""A Chrome or Chromium for the journeys: an installed one, else one installed now, else a clear failure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-# Quiet: a test's browser talks to the site under test and to nobody else.
+# No background requests: a test's browser connects only to the site under test.
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -35,13 +35,13 @@ INSTALL_SECONDS = 900
 
 
 class NoBrowser(Exception):
-    """No Chrome or Chromium is installed and none could be installed; the message says what was tried."""
+    """No Chrome or Chromium is installed and none could be installed; the message lists the attempts."""
 
 
 def find_browser(playwrights_own: str) -> str:
-    """The path of a browser that starts. Raises NoBrowser.
+    """Return the path of a working browser. Raises NoBrowser.
 
-    `playwrights_own` is where Playwright keeps the Chromium it installs.
+    `playwrights_own` is the folder of the Chromium that Playwright installs.
     """
     found = _first_that_starts(playwrights_own)
     if found:
@@ -69,7 +69,7 @@ def _first_that_starts(playwrights_own: str) -> str | None:
 
 
 def _starts(browser: str) -> bool:
-    """Some distributions put a script there that only says to use another package manager."""
+    """Some distributions install a script there that only recommends another package manager."""
     try:
         answer = subprocess.run(
             [browser, "--version"], capture_output=True, text=True, timeout=60, check=False
@@ -96,7 +96,7 @@ def _install_playwrights() -> str:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    """Empty when it worked, else the last line of what it said."""
+    """Return an empty string if it worked, else its last line of output."""
     try:
         answer = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""A running Drover with its demo, and a page of a real browser that remembers what went wrong in it."""
+"""A running Drover with its demo, and a page of a real browser that records errors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from playwright.sync_api import ConsoleMessage, Page, Response, sync_playwright
 from tests.first_start import FirstStart
 from tests.journeys.browser import ARGUMENTS, NoBrowser, find_browser
 
-PATIENCE = 30_000  # milliseconds a step of a journey may take
+PATIENCE = 30_000  # milliseconds per step of a journey
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where Drover answers and who may log in, as `make up` reports it."""
+    """The URL and the login of Drover, as `make up` reports them."""
 
     url: str
     email: str
@@ -28,7 +28,7 @@ class Site:
 
 @dataclass
 class Visitor:
-    """A page and what its console, its scripts and the server complained about."""
+    """A page and the errors of its console, its scripts and the server."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Visitor:
 
 @pytest.fixture
 def site(first_start: FirstStart) -> Site:
-    """The product as `make up` runs it."""
+    """Drover as `make up` runs it."""
     told = first_start.up.told()
     return Site(
         told["url"],
@@ -62,15 +62,16 @@ def site(first_start: FirstStart) -> Site:
 
 @pytest.fixture
 def visitor() -> Iterator[Visitor]:
-    """A browser of its own for each journey: while Playwright runs, its event loop occupies this thread, and
-    Django would refuse the database to whatever test came next."""
+    """A separate browser for each journey: while Playwright runs, its event loop occupies this thread, and Django
+    would refuse the database to the next test.
+    """
     with sync_playwright() as playwright:
         try:
             path = find_browser(playwright.chromium.executable_path)
         except NoBrowser as missing:
             pytest.fail(str(missing))
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        # without motion: a colour half-way through a fade is no colour of ours
+        # without animations: a colour during a fade is not a real colour
         context = browser.new_context(
             viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
         )

@@ -1,4 +1,4 @@
-"""From the log-in to a run's log, and to a source of one's own, in a real browser against the real product."""
+"""From the login to a run's log, and to a custom source, in a real browser with the real product."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def make_a_pipeline(page: Page, shots: Path) -> None:
 
 
 def write_a_source(page: Page, shots: Path) -> None:
-    """See an example, paste another, see what the server says of it, read its records, save it."""
+    """Open an example, paste another, see its validation, preview its records, save it."""
     page.get_by_role("link", name="Custom sources").click()
     page.get_by_role("link", name="Create a source").click()
     editor = page.get_by_role("textbox", name="Source code")

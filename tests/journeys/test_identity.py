@@ -1,4 +1,4 @@
-"""Signing up, second factors, inviting a colleague, and single sign-on at a real OpenID Connect server."""
+"""Register, second factors, invite a colleague, and single sign-on with a real OpenID Connect server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_someone_signs_up_secures_the_account_invites_a_colleague_and_sets_up_si
         enter_through(browser, site, short_name, tmp_path)
 
     look_at_every_page(page, tmp_path)
-    # logged out, the page asks for a session and is refused
+    # logged out, the page requests a session and is refused
     unexpected = [
         each
         for each in visitor.complaints
@@ -70,7 +70,7 @@ def sign_up(page: Page, site: Site, address: str) -> None:
 
 
 def mail_to(site: Site, address: str, subject: str) -> str:
-    """The text of the mail with this subject, once a worker has written it."""
+    """Return the text of the mail with this subject, once a worker has written it."""
     deadline = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < deadline:
         for file in sorted(site.mail.glob("*.log")):
@@ -102,7 +102,7 @@ def set_up_an_app(page: Page, shots: Path) -> list[str]:
 
 
 def add_a_passkey(page: Page, shots: Path) -> None:
-    """On an authenticator that Chromium pretends to have: the ceremony is the real one."""
+    """With a virtual authenticator of Chromium: the ceremony is real."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     options = {
@@ -141,7 +141,7 @@ def invite(page: Page, colleague: str, shots: Path) -> None:
     page.get_by_role("link", name="Members").click()
     expect(
         page.get_by_role("heading", name="Invitations")
-    ).to_be_visible()  # the page before it has an address too
+    ).to_be_visible()  # the previous page has a URL too
     page.get_by_role("textbox", name="E-mail").fill(colleague)
     page.get_by_label("Role of the invited person").select_option("viewer")
     page.get_by_role("button", name="Invite").click()

@@ -1,5 +1,4 @@
-"""What tests of this folder share: the compose file, one cluster to copy, one server where none of their own is
-needed."""
+"""Shared by the tests of this folder: the compose file, one cluster to copy, and one server."""
 
 import subprocess
 import tempfile
@@ -22,9 +21,11 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def copy_cluster() -> Iterator[Callable[[EmbeddedPostgres], None]]:
-    """Gives a server that was never started a cluster: making one takes a second, a copy of one hardly any time."""
+    """Gives a server a copied cluster: creating one takes a second, copying much less."""
     with tempfile.TemporaryDirectory(prefix="drover-cluster-") as folder:
-        Path(folder).chmod(0o711)  # as root the server runs as another user, who must pass
+        Path(folder).chmod(
+            0o711
+        )  # as root the server runs as another user, who must be able to enter
         made = EmbeddedPostgres(Path(folder) / "pg", durable=False)
         made.init()
 

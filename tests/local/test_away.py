@@ -1,4 +1,4 @@
-"""A database that goes away while Drover starts: the start waits and goes on. Real programs, real server."""
+"""A database that disappears while Drover starts: the start waits and continues. Real programs, real server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ with Supervisor() as supervisor:
 
 @pytest.fixture
 def server(shared_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """One that may be stopped."""
+    """A server that may be stopped."""
     yield shared_server
     if shared_server.process is None:
         shared_server.start()
@@ -47,7 +47,7 @@ def server(shared_server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
 
 @contextmanager
 def preparing(address: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`make up` as far as its database is concerned."""
+    """The part of `make up` that uses its database."""
     with tempfile.TemporaryDirectory(prefix="drover-away-") as folder:
         process = subprocess.Popen(
             [sys.executable, "-c", PREPARE, folder, address],
@@ -63,7 +63,7 @@ def preparing(address: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def until(process: subprocess.Popen[bytes], said: str) -> str:
-    """What it says up to these words. Fails when it ends without them."""
+    """Read the output up to these words. Fails if it ends before."""
     assert process.stdout is not None
     heard = ""
     while said not in heard:
@@ -75,7 +75,7 @@ def until(process: subprocess.Popen[bytes], said: str) -> str:
 
 @contextmanager
 def held_migrations(address: str) -> Iterator[Callable[[], None]]:
-    """One migration is left to do, and whoever looks which one waits; yields how to wait for that."""
+    """One migration is left to apply, and another session delays it; yields a function that waits for that."""
     with (
         closing(psycopg.connect(address, autocommit=True)) as watching,
         closing(psycopg.connect(address)) as holder,
@@ -148,7 +148,7 @@ def test_a_program_says_that_it_lost_the_database(server: EmbeddedPostgres) -> N
         assert is_away(wrapped(caught.value))
     assert not is_away(psycopg.errors.DiskFull())
     assert not is_away(ValueError())
-    assert AWAY not in {1, 2, 3}  # what else programs of Drover end with
+    assert AWAY not in {1, 2, 3}  # another exit code of Drover's programs
 
 
 def wrapped(error: Exception) -> Exception:

@@ -1,4 +1,4 @@
-"""What a backup and a restore refuse, in one sentence and before anything is written."""
+"""Refusals of backup and restore, in one sentence and before anything is written."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEADER = Header(
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the keys of `make`'s archive; the environment says nothing about keys."""
+    """A folder with the keys of `make`'s archive; the environment has no keys."""
     for name in secrets.NEEDED:
         monkeypatch.setenv(name.upper(), "so that it is restored")
         monkeypatch.delenv(name.upper())

@@ -1,4 +1,4 @@
-"""Commands typed by hand find the installation of their home."""
+"""Manually started commands find the installation of their home."""
 
 import json
 import os
@@ -17,7 +17,7 @@ WRITTEN = {"DATABASE_URL": "postgresql://127.0.0.1:5999/drover", "PORT": "8123"}
 
 @pytest.fixture
 def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The note of a home, which the environment names and nothing else."""
+    """A home's note with its URLs; only the home is set in the environment."""
     for name in (*WRITTEN, "DATABASE_URL_FILE"):
         monkeypatch.setenv(name, "so that it is restored")
         monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""`make clean DATA=yes` removes what custom code left behind, and nothing it was linked to."""
+"""`make clean DATA=yes` removes everything custom code left behind, but not the targets of links."""
 
 from __future__ import annotations
 

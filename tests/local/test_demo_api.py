@@ -1,4 +1,4 @@
-"""The demo's weather API: every observation once, from where one asks, for those with the key."""
+"""The demo's weather API: every observation once, from a given time, for clients with the key."""
 
 import threading
 from collections.abc import Iterator

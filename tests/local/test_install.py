@@ -1,4 +1,4 @@
-"""What the installers decide, tried on real files; the installing itself is what `make up` tests."""
+"""The decisions of the installers, tested with real files; the installation itself is tested by `make up`."""
 
 import subprocess
 from pathlib import Path

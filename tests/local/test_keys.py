@@ -1,4 +1,4 @@
-"""Keys are made once, kept for ever and readable by their owner only."""
+"""Keys are generated once, kept forever and readable by their owner only."""
 
 import stat
 from pathlib import Path

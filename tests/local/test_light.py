@@ -1,4 +1,4 @@
-"""The supervisor lives as long as Drover does, so it stays small."""
+"""The supervisor runs as long as Drover does, so it stays small."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The first thing anybody does: clone, `make up`, look, stop, `make up` again. Everything is real."""
+"""The first start: clone, `make up`, look, stop, `make up` again. Everything is real."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 
 @pytest.mark.long
 def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
-    """With the packages of the product alone, as whoever clones it gets them."""
+    """With only the packages of the product, as for a user who clones it."""
     with starting.first_start(from_nothing=True) as started:
         told = started.up.told()
         assert [run["status"] for run in started.runs] == ["succeeded"] * 3
@@ -88,25 +88,25 @@ def _ids_of_runs(client: httpx.Client) -> list[str]:
     return sorted(run["id"] for run in client.get("runs").raise_for_status().json()["results"])
 
 
-# Copies of Python and of packages, for the sandbox's user. They hold nothing of the installation.
+# Copies of Python and of packages, for the sandbox's user. They contain no data of the installation.
 PREPARED = re.compile(r"sandbox/drover-sandbox-\d+/root-[0-9a-f]+(/.*)?")
 
 
 def _open_to_others(home: Path) -> list[str]:
-    """What users other than the owner could read, list or change. The cluster is elsewhere, behind a link."""
+    """Return what other users could read, list or change. The cluster is elsewhere, behind a link."""
     found = []
     for path in (home, *home.rglob("*")):
         mode = path.lstat().st_mode
         told = str(path.relative_to(home))
         if (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and not PREPARED.fullmatch(told):
-            entered = 0o711 if path == home else 0o700  # PostgreSQL's user may pass
+            entered = 0o711 if path == home else 0o700  # PostgreSQL's user may enter
             if stat.S_IMODE(mode) & ~entered & 0o077:
                 found.append(f"{told} {stat.S_IMODE(mode):o}")
     return found
 
 
 def _by_hand(clone: Path, home: Path, *words: str) -> str:
-    """What a command says that somebody types while Drover runs, with nothing but its home named."""
+    """Return the output of a manually started command while Drover runs, with only its home set."""
     done = subprocess.run(
         [clone / ".venv/bin/python", "manage.py", *words],
         cwd=clone,
@@ -119,7 +119,7 @@ def _by_hand(clone: Path, home: Path, *words: str) -> str:
 
 
 def _run_through_a_killed_worker(client: httpx.Client, pipeline_id: str, up: MakeUp) -> str:
-    """Start a run, kill the worker that executes it, and see the run succeed all the same."""
+    """Start a run, kill the worker that executes it, and see that the run still succeeds."""
     run_id: str = client.post(f"pipelines/{pipeline_id}/run").raise_for_status().json()["id"]
     _until(lambda: _run(client, run_id)["status"] != "pending")
     [worker] = [
@@ -128,7 +128,7 @@ def _run_through_a_killed_worker(client: httpx.Client, pipeline_id: str, up: Mak
     os.kill(worker, signal.SIGKILL)
     try:
         _until(lambda: _run(client, run_id)["status"] not in ("pending", "running"))
-    except AssertionError:  # seen once, and never explained: say what there is to see
+    except AssertionError:  # happened once without an explanation: print the state
         pytest.fail(f"It hangs: {_run(client, run_id)}\n{up.output.read_text()[-6000:]}")
     assert _run(client, run_id)["status"] == "succeeded"
     assert "worker was restarted" in up.output.read_text()
@@ -148,7 +148,7 @@ def _until(done: Callable[[], bool]) -> None:
 
 
 def _descendants(root: int) -> dict[int, str]:
-    """Every process below `root` with its command line."""
+    """Return every process below `root` with its command line."""
     columns = ["ps", "-e", "-o", "pid=,ppid=,args="]
     if not sys.platform.startswith("linux"):
         columns = ["ps", "-A", "-o", "pid=,ppid=,command="]

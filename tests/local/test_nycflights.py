@@ -1,4 +1,4 @@
-"""The demo's data arrives in its database with the values and types of its files."""
+"""The demo's data is loaded into its database with the values and types of its files."""
 
 import psycopg
 import pytest
@@ -7,8 +7,8 @@ from psycopg import errors
 from config.env import role_password
 from local.database.postgres import EmbeddedPostgres
 from local.demo.databases import prepare_demo
+from local.demo.locations import LOADER, READER, SOURCE, WAREHOUSE
 from local.demo.nycflights import COLUMNS, rows
-from local.demo.places import LOADER, READER, SOURCE, WAREHOUSE
 
 SECRET = "s" * 50
 ROWS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26115, "flights": 336_776}

@@ -1,4 +1,4 @@
-"""The embedded server: made, started, killed and started again, for root and for anyone else."""
+"""The embedded server: created, started, killed and restarted, as root and as another user."""
 
 import os
 import pwd
@@ -42,7 +42,7 @@ def unmade(folder: Path) -> Iterator[EmbeddedPostgres]:
 def server(
     unmade: EmbeddedPostgres, copy_cluster: Callable[[EmbeddedPostgres], None]
 ) -> EmbeddedPostgres:
-    """With a cluster that was made before."""
+    """A server with a cluster that was created before."""
     copy_cluster(unmade)
     return unmade
 

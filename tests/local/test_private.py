@@ -1,4 +1,4 @@
-"""What an older version left open is closed at the next start; what another user needs stays as it is."""
+"""Files that an older version left readable are closed at the next start; those that another user needs are not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mode(path: Path) -> int:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A home as versions before this one made it, under the usual umask."""
+    """A home as created by older versions, with the usual umask."""
     home = tmp_path / "home"
     for folder in ("mail", "storage/org/run", "logs", "keys", "pg", "sandbox/root/bin"):
         (home / folder).mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_an_old_home_is_closed_by_the_next_start(old: Path) -> None:
     ],
 )
 def test_every_process_makes_private_files(start: str, tmp_path: Path) -> None:
-    """Whatever becomes of the start itself: here it lacks its settings."""
+    """Even if the start itself fails: here it lacks its settings."""
     script = f"""
 import os
 os.umask(0o022)

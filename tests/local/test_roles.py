@@ -1,4 +1,4 @@
-"""Preparing the database: what each role may do, again and again, and who is refused."""
+"""Prepare the database: the permissions of each role, repeated preparation, and refusals."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Keeping programs running, and ending everything: tried on real processes below a real supervisor."""
+"""Keep programs running, and end everything: tested with real processes below a real supervisor."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ SLEEPER = "import os, sys, time; open(sys.argv[1] + '/pids', 'a').write(f'{os.ge
 
 @contextmanager
 def supervising(folder: Path, *body: str) -> Iterator["subprocess.Popen[str]"]:
-    """A process that supervises what `body` adds."""
+    """A process that supervises the children that `body` adds."""
     indented = textwrap.indent("\n".join(body), " " * 8).strip()
     program = START.replace("BODY", indented)
     with subprocess.Popen(

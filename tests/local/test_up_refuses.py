@@ -1,4 +1,4 @@
-"""`make up` that cannot start says in one sentence why and what to do, and leaves nothing running."""
+"""If `make up` cannot start, it says in one sentence why and what to do, and leaves nothing running."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ import pytest
 from local.database.postgres import free_port
 from local.home import Home
 from local.lock_file import HomeLock
-from local.up import refuse_a_full_disk
+from local.up import require_disk_space
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ def up(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """The one sentence, after the checks that hold for every refusal."""
+    """Return the one sentence, after the checks that apply to every refusal."""
     assert result.returncode == 1
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1, result.stderr
@@ -122,4 +122,4 @@ def test_a_full_disk_is_named_before_anything_is_half_written(small_disk: Path) 
 
 def test_a_disk_with_room_is_fine(home: Path) -> None:
     Home(home).make()
-    refuse_a_full_disk(Home(home))
+    require_disk_space(Home(home))

@@ -1,6 +1,6 @@
-"""Who may do what in an org, as simply as it can be said: what the state machine compares Drover with.
+"""A simple model of the permissions in an org, with which the state machine compares Drover.
 
-Nothing here comes from the product: the table is written out again from the design.
+It uses nothing of the product: the table is written out again from the design.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def rank(role: str) -> int:
 
 
 def needs(permission: str) -> str:
-    """The least role."""
+    """The least role that has the permission."""
     if permission in FOR_OWNERS:
         return "owner"
     if permission in FOR_ADMINS:
@@ -66,7 +66,7 @@ class Key:
 
 @dataclass
 class OrgModel:
-    """People are called by their addresses."""
+    """Users are identified by their addresses."""
 
     members: dict[str, str]  # person: role
     overrides: dict[tuple[UUID, str], str] = field(default_factory=dict)  # (domain, person): role
@@ -76,7 +76,7 @@ class OrgModel:
     keys: list[Key] = field(default_factory=list)
 
     def role(self, person: str, domain: UUID | None = None) -> str:
-        """Of a member, everywhere or for the objects of one domain."""
+        """Return a member's permission, in the whole org or for the objects of one domain."""
         raised = self.overrides.get((domain, person), "viewer") if domain else "viewer"
         return max(self.members[person], raised, key=rank)
 
@@ -88,7 +88,7 @@ class OrgModel:
         return rank(role) >= rank(needs(permission))
 
     def key_allows(self, key: Key, permission: str, domain: UUID | None = None) -> bool:
-        """Never more than its own role, its maker's role now, its scopes and its domain."""
+        """Never more than the key's role, its maker's current role, its scopes and its domain."""
         if not key.alive or key.maker not in self.members:
             return False
         if key.scopes and permission not in key.scopes:
@@ -102,7 +102,7 @@ class OrgModel:
         return rank(role) >= rank(needs(permission))
 
     def reaches(self, person: str, *roles: str) -> bool:
-        """Whether a member may give or take these roles: none above their own, `owner` by owners only."""
+        """Whether a member may grant or remove these roles: none above their own, `owner` only by owners."""
         own = rank(self.members[person])
         return all(rank(role) <= own and (role != "owner" or own == 3) for role in roles)
 
@@ -110,7 +110,7 @@ class OrgModel:
         return [person for person, role in self.members.items() if role == "owner"]
 
     def end(self, person: str) -> None:
-        """A membership is over, and with it what hung on it."""
+        """End a membership, and remove what depends on it."""
         del self.members[person]
         self.overrides = {k: v for k, v in self.overrides.items() if k[1] != person}
         for key in self.keys:

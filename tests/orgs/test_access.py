@@ -1,4 +1,4 @@
-"""Why may this member do this here? Answered for every permission, and true."""
+"""The explanation of each of a member's permissions is correct."""
 
 from __future__ import annotations
 

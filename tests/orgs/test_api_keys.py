@@ -1,4 +1,4 @@
-"""API keys: at most as strong as their maker, shown once, revoked at once."""
+"""API keys: never more permissions than their maker has, shown once, revoked at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit trail: filters, pages, and exports a spreadsheet can open safely."""
+"""The audit log: filters, pages, and exports that a spreadsheet can open safely."""
 
 from __future__ import annotations
 

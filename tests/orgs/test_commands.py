@@ -110,7 +110,7 @@ class TestKeyRotation:
         assert not diagnosis.keys().ok
 
     def test_an_org_read_before_the_rotation_still_opens(self, worlds: list[World]) -> None:
-        """A run that is going on holds the data key as it was wrapped when it began."""
+        """A running run has the data key as it was encrypted when the run began."""
         with worlds[0].scope():
             held = Org.objects.get(pk=worlds[0].org.pk)
         run("rotate_keys")
@@ -123,7 +123,7 @@ class TestKeyRotation:
         out = StringIO()
         with pytest.raises(SystemExit):
             call_command("rotate_keys", stdout=out)
-        assert "2 could not be opened" in out.getvalue()
+        assert "2 could not be decrypted" in out.getvalue()
 
     def test_each_org_has_it_in_its_trail(self, worlds: list[World]) -> None:
         run("rotate_keys")

@@ -1,4 +1,4 @@
-"""An access token that is well signed and not expired gives nothing once what it says no longer holds."""
+"""An access token with a valid signature and lifetime gives no access once its claims are no longer true."""
 
 from __future__ import annotations
 

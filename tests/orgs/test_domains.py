@@ -1,4 +1,4 @@
-"""Domains and the roles they raise."""
+"""Domains and domain roles."""
 
 from __future__ import annotations
 

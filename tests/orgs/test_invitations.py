@@ -1,4 +1,4 @@
-"""Invitations: bound to an address, single use, sent again, withdrawn, expired."""
+"""Invitations: bound to an address, single use, resent, withdrawn, expired."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_sending_again_makes_a_new_link_and_ends_the_old(world: World, stranger:
     (row,) = client.get(PATH).json()["results"]
     assert client.post(f"{PATH}/{row['id']}/resend").status_code == 200
     joiner = client_for(grace, stranger.org)
-    assert accept(joiner, old).status_code == 410  # before the new mail is written, too
+    assert accept(joiner, old).status_code == 410  # even before the new mail is written
     (message,) = mailbox.deliver()
     assert accept(joiner, old).status_code == 410
     assert accept(joiner, mailbox.link(message)[1]).status_code == 200

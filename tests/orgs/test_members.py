@@ -1,4 +1,4 @@
-"""Members of an org: roles, removal, leaving, and the owner there always is."""
+"""Members of an org: roles, removal, leaving, and at least one owner."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_everyone_sees_who_belongs(world: World) -> None:
 
 
 def principal(world: World, role: Role) -> Principal:
-    """Whoever has this role, as a request that begins now sees them."""
+    """Return the principal of the member with this role, as for a new request."""
     claims = claims_for(world.users[role], world.org)
     with world.scope():
         return credentials.load(credentials.of_claims(claims, None))[1]

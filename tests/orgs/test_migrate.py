@@ -1,4 +1,4 @@
-"""A migration that is cut can be made again, at whatever point the database went away."""
+"""An interrupted migration can be run again, wherever the database connection was lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests import database
 
 @pytest.fixture
 def may_create(committed_db: None) -> Iterator[None]:
-    """The role of the tests owns nothing and makes no tables otherwise."""
+    """The tests' role owns no tables and cannot create any otherwise."""
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute("GRANT CREATE ON SCHEMA public TO app_user")
         try:
@@ -29,7 +29,7 @@ def may_create(committed_db: None) -> Iterator[None]:
 
 
 class Migration(migrations.Migration):
-    """Its index is put off to the end, so that Django would record it in a second transaction."""
+    """Its index is deferred to the end, so Django would record it in a second transaction."""
 
     operations = [
         migrations.CreateModel(

@@ -1,4 +1,6 @@
-"""Names: what they may hold, wherever they come from, and that none of them writes into a mail, a log or a file."""
+"""Names: their allowed characters, wherever they come from, and that none can inject text into a mail, a log or a
+file.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,7 @@ def test_what_is_cleaned_can_be_read_and_stays_the_same(text: str) -> None:
 
 
 def placed(world: World, name: str) -> dict[str, tuple[str, str, dict[str, Any]]]:
-    """Where a name is taken: the field that is to be named, the route and the body."""
+    """Where a name is accepted: the name of the field, the route and the body."""
     return {
         "org": ("name", "PATCH /org", {"name": name}),
         "domain": ("name", "POST /org/domains", {"name": name}),
@@ -168,7 +170,7 @@ def test_the_length_counts_characters_after_normalising(world: World) -> None:
 def test_a_mail_begins_with_our_words_and_quotes_the_organizations_name(
     world: World, django_capture_on_commit_callbacks: Any
 ) -> None:
-    """The name as an earlier version, or somebody with the database in hand, could have stored it."""
+    """The name as an earlier version, or an administrator of the database, could have stored it."""
     name = 'Bank" see https://evil.example or write to pay@evil.example, www.evil.example'
     assert world.client(Role.OWNER).patch("/api/v1/org", {"name": name}).status_code == 200
     world.client(Role.OWNER).post(
@@ -272,7 +274,7 @@ def test_a_migration_cleans_what_an_earlier_version_stored(committed_db: None) -
 
 
 def test_a_table_can_be_altered_after_a_row_of_it_was_cleaned_twice(committed_db: None) -> None:
-    """A second change of a row in one transaction makes PostgreSQL check its keys, at the end unless told."""
+    """After a second change of a row in one transaction PostgreSQL checks its keys, by default at the end."""
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         admin.execute(
             "CREATE TABLE old_both (id uuid PRIMARY KEY, parent uuid, name text, note text)"

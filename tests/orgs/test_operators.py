@@ -1,4 +1,4 @@
-"""The operators' pages: staff only, reading only, every look written down, nothing secret shown."""
+"""The operators' site: staff only, read-only, every access recorded, no secrets shown."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture
 def planted(committed_db: None) -> Planted:
-    """Committed, because operators read by another role and so by another connection."""
+    """Committed, because operators use another role and so another connection."""
     return plant()
 
 
 def log_in(client: Client) -> None:
-    """The password; the second factor is still owed."""
+    """Log in with the password; the second factor is still missing."""
     answer = client.post("/operators/login/", {"username": "op@example.com", "password": PASSWORD})
     assert answer.status_code == 302
 
 
 def set_up_factor(client: Client) -> list[str]:
-    """An authenticator app, set up in the browser; answers the recovery codes."""
+    """Set up an authenticator app in the browser; returns the recovery codes."""
     page = client.get("/operators/second-factor/").content.decode()
     (secret,) = re.findall(r"<code>([A-Z2-7]{32})</code>", page)
     (challenge,) = re.findall(r'name="challenge" value="([^"]+)"', page)
@@ -52,7 +52,7 @@ def set_up_factor(client: Client) -> list[str]:
 
 @pytest.fixture
 def entering(committed_db: None) -> Client:
-    """An operator who has typed the password."""
+    """An operator who has entered the password."""
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
     client = Client()
     log_in(client)
@@ -61,7 +61,7 @@ def entering(committed_db: None) -> Client:
 
 @pytest.fixture
 def operator(entering: Client, planted: Planted) -> Client:
-    """An operator who may look at the planted org."""
+    """An operator with access to the planted org."""
     set_up_factor(entering)
     look_at(entering, planted.world.org)
     return entering
@@ -189,7 +189,7 @@ class TestTheSecondFactor:
         page = again.get("/operators/second-factor/").content.decode()
         assert (
             "authenticator app, then" not in page
-        )  # nobody sets a second app up with the password alone
+        )  # nobody can set up a second app with only the password
         again.post("/operators/second-factor/", {"code": "000000"})
         assert again.get("/operators/").status_code == 302
         again.post("/operators/second-factor/", {"code": codes[0]})
@@ -224,7 +224,7 @@ class TestLookingAtAnOrg:
         path = f"/operators/pipelines/pipeline/{planted['pipeline']}/change/"
         listed = "/operators/pipelines/pipeline/"
         assert planted.canary not in entering.get(listed).content.decode()
-        assert entering.get(path).status_code == 302  # there is no such object here
+        assert entering.get(path).status_code == 302  # there is no such object
         short = entering.post(
             f"/operators/orgs/org/{planted.world.org.pk}/access/", {"reason": "why"}
         )

@@ -1,4 +1,4 @@
-"""An org's own rules: who gets in, from where and how; and what is refused while it is suspended or ending."""
+"""An org's access rules, and the refusals while it is suspended or scheduled for deletion."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class TestDeleting:
         assert world.client("owner").post("/api/v1/org/domains", {"name": "M"}).status_code == 201
 
     def test_once_its_time_has_come_it_cannot_be_called_off(self, world: World) -> None:
-        """Its files may be gone already."""
+        """Its files may be deleted already."""
         self.delete(world)
         with world.scope():
             assert Org.objects.filter(pk=world.org.pk).update(deletion_at=timezone.now()) == 1

@@ -1,7 +1,7 @@
-"""Two orgs and eight people doing anything in any order over HTTP, compared with a model of a page.
+"""Two orgs and eight users with random actions over HTTP, compared with a small model.
 
-Each step is asked of the model first: the status that must come, and what must be true afterwards. All of the
-database is compared at the end of each run. 100 runs of up to 50 steps, and 400 more in `make test-long`.
+For each step the model returns the expected status and the expected state. The whole database is compared at the end
+of each run. 100 runs of up to 50 steps, and 400 more in `make test-long`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ scopes = st.sampled_from(
 
 @dataclass
 class Start:
-    """What every run begins with, made once."""
+    """The state at the beginning of every run, created once."""
 
     worlds: list[World]
     users: list[User]
@@ -52,7 +52,7 @@ class Start:
 
 
 class Orgs(RuleBasedStateMachine):
-    """`actor` numbers who asks; a `pick` numbers an object among those there are."""
+    """`actor` is the number of the caller; a `pick` selects one of the existing objects."""
 
     reached: ClassVar[Counter[tuple[str, int]]] = Counter()
     start: ClassVar[Start]
@@ -71,7 +71,7 @@ class Orgs(RuleBasedStateMachine):
         mail.outbox = list(self.start.sent)
 
     def begin(self, org: int) -> None:
-        """Something of everything, so that no run is spent on getting there."""
+        """Some of every object, so that no run spends its steps on creating them."""
         owner, member = 4 * org, 4 * org + 2
         self.add_domain(owner, org)
         self.raise_role(owner, org, 0, member, "admin", False)
@@ -89,7 +89,7 @@ class Orgs(RuleBasedStateMachine):
             self.undo.__exit__(None, None, None)
 
     def compare(self, world: World, model: OrgModel) -> None:
-        """Everything the database says of an org, whatever the steps answered."""
+        """Compare everything in the database about an org, whatever the responses were."""
         with world.scope():
             members = Membership.objects.for_org(world.org).values_list("user__email", "role")
             overrides = DomainRole.objects.for_org(world.org).values_list(
@@ -107,10 +107,10 @@ class Orgs(RuleBasedStateMachine):
             domains = Domain.objects.for_org(world.org).values_list("id", flat=True)
             assert set(domains) == set(model.domains)
 
-    # -- asking
+    # -- callers
 
     def who(self, org: int, number: int) -> int:
-        """Anyone, but more often a member of this org, and then more often a strong one."""
+        """Any user, but more often a member of this org, and then more often one with a high role."""
         if number < len(self.people):
             return number
         model = self.models[org]
@@ -118,7 +118,7 @@ class Orgs(RuleBasedStateMachine):
         return self.people.index(strongest[number % 7 % len(strongest)])
 
     def ask(self, actor: int, org: int, method: str, path: str, body: Any = None) -> Any:
-        """As a person with a token for this org, whether they belong to it or not."""
+        """Return a client with a token for this org, whether the user belongs to it or not."""
         return self.send(self.tokens[actor, org], method, path, body)
 
     def send(self, bearer: str, method: str, path: str, body: Any = None) -> Any:
@@ -134,7 +134,7 @@ class Orgs(RuleBasedStateMachine):
         self.reached[step, wanted] += 1
 
     def refused(self, actor: int, org: int, permission: str) -> int | None:
-        """The status before any object is looked at: not a member, or nowhere allowed."""
+        """Return the status before any object is looked up: not a member, or no permission anywhere."""
         model, person = self.models[org], self.people[actor]
         if person not in model.members:
             return 401
@@ -142,7 +142,7 @@ class Orgs(RuleBasedStateMachine):
         return None if any(model.allows(person, permission, d) for d in places) else 403
 
     def member(self, org: int, of: int, foreign: bool) -> tuple[str, UUID]:
-        """Someone's address and membership in this org, or in the other one, or an id of nobody."""
+        """Return a user's address and membership in this org, or in the other one, or an unknown id."""
         place = 1 - org if foreign else org
         world, email = self.worlds[place], self.people[of]
         with world.scope():
@@ -194,7 +194,7 @@ class Orgs(RuleBasedStateMachine):
     @rule(actor=people, org=orgs, goes=rarely)
     def leave(self, actor: int, org: int, goes: bool) -> None:
         if not goes:
-            return  # else everyone is gone soon
+            return  # otherwise all members would soon be removed
         actor = self.who(org, actor)
         model, by = self.models[org], self.people[actor]
         answer = self.ask(actor, org, "post", "org/leave")
@@ -245,12 +245,12 @@ class Orgs(RuleBasedStateMachine):
         self.came("invite", answer, wanted)
 
     def link(self) -> str:
-        LoginAttempt.objects.all().delete()  # how often one mailbox may be written to is not asked here
+        LoginAttempt.objects.all().delete()  # rate limits of mails are not tested here
         (message,) = mailbox.deliver()
         return mailbox.link(message)[1]
 
     def one_invited(self, org: int, pick: int, foreign: bool) -> tuple[str | None, str]:
-        """(whose, the id) of an open invitation here, or there, or of none."""
+        """Return (org, id) of a pending invitation here, or in the other org, or an unknown id."""
         listed = sorted(self.models[1 - org if foreign else org].invited.items())
         if not listed:
             return None, str(uuid4())
@@ -304,7 +304,7 @@ class Orgs(RuleBasedStateMachine):
     @precondition(lambda self: bool(mail.outbox))
     @rule(actor=people, org=orgs, pick=picks, astray=rarely)
     def accept(self, actor: int, org: int, pick: int, astray: bool) -> None:
-        """Who was invited, with the link; or anyone with any that was ever mailed."""
+        """The invited user with the link; or any user with any link that was ever mailed."""
         links = [mailbox.link(message)[1] for message in mail.outbox]
         link = links[pick % len(links)]
         actor = self.who(org, actor)
@@ -376,7 +376,7 @@ class Orgs(RuleBasedStateMachine):
         member = not foreign and person in model.members
         if refused := self.refused(actor, org, "domains.manage"):
             wanted = refused
-        elif role in ("owner", "viewer"):  # no such override, whatever the ids
+        elif role in ("owner", "viewer"):  # no such domain role, whatever the ids
             wanted = 422
         elif not found or not member:
             wanted = 404
@@ -409,7 +409,7 @@ class Orgs(RuleBasedStateMachine):
 
     @rule(actor=people, org=orgs, pick=picks, foreign=rarely)
     def edit(self, actor: int, org: int, pick: int, foreign: bool) -> None:
-        """Something of a domain, or of none."""
+        """An object of a domain, or of none."""
         actor = self.who(org, actor)
         model, by = self.models[org], self.people[actor]
         found, pk = self.one_connector(org, pick, foreign)
@@ -425,7 +425,7 @@ class Orgs(RuleBasedStateMachine):
 
     @rule(actor=people, org=orgs)
     def look(self, actor: int, org: int) -> None:
-        """What someone is told they may do is what they may do."""
+        """The permissions that a user is shown are the real ones."""
         actor = self.who(org, actor)
         model, person = self.models[org], self.people[actor]
         told = self.ask(actor, org, "get", "auth/me").json()["organization"]
@@ -471,7 +471,7 @@ class Orgs(RuleBasedStateMachine):
         return (None if foreign else key), key.id
 
     def reachable(self, org: int, by: str, key: Key | None) -> bool:
-        """Alive, and one's own or any for who manages keys."""
+        """Active keys: the user's own, or all if the user may manage keys."""
         model = self.models[org]
         mine = key is not None and (key.maker == by or model.allows(by, "api_keys.manage"))
         return mine and cast(Key, key).alive
@@ -509,7 +509,7 @@ class Orgs(RuleBasedStateMachine):
     @precondition(lambda self: self.count("keys"))
     @rule(org=orgs, pick=picks, thing=picks, foreign=rarely)
     def use_key(self, org: int, pick: int, thing: int, foreign: bool) -> None:
-        """Dead ones too; on a connector here or in the other org, in the key's domain or not."""
+        """Revoked keys too; for a connector here or in the other org, in the key's domain or not."""
         model = self.models[org]
         key, _ = self.one_key(org, pick, False)
         if key is None:
@@ -548,7 +548,7 @@ class Orgs(RuleBasedStateMachine):
     @precondition(lambda self: self.count("keys"))
     @rule(org=orgs, pick=picks, of=people)
     def a_key_never_manages_beyond_itself(self, org: int, pick: int, of: int) -> None:
-        """Members are its business only with that permission; keys never are."""
+        """A key may see members only with that permission, and never keys."""
         of = self.who(org, of)
         key, _ = self.one_key(org, pick, False)
         if key is None:
@@ -589,7 +589,7 @@ GONE = {"remove", "leave", "transfer", "withdraw", "delete_domain", "clear_role"
 def prepare() -> None:
     worlds = [make_world("One"), make_world("Two")]
     users = [user for world in worlds for user in world.users.values()]
-    for number, user in enumerate(users):  # the same every time, as the seeds are
+    for number, user in enumerate(users):  # the same each time, as the seeds are
         user.email = f"person{number}@example.com"
         user.save(update_fields=["email"])
     models = [model_of(world) for world in worlds]
@@ -615,7 +615,9 @@ def model_of(world: World) -> OrgModel:
 @pytest.mark.parametrize("part", PARTS)
 def test_orgs_are_what_the_model_says_whatever_is_done_in_any_order(part: int, db: None) -> None:
     prepare()
-    for batch in range(BATCHES):  # each of its own: Hypothesis likes to vary what it has tried
+    for batch in range(
+        BATCHES
+    ):  # each with a separate setting, because Hypothesis varies earlier examples
         run_state_machine_as_test(
             seed(BATCHES * part + batch)(Orgs),
             settings=settings(

@@ -1,4 +1,4 @@
-"""The first and second wall: reads without an org, and rows of another org."""
+"""The first and second barrier between orgs: reads without an org, and rows of another org."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_reading_without_naming_the_org_raises() -> None:
 
 
 def add_a_row(world: World) -> None:
-    """PostgreSQL asks the policy's function once there is a row to judge; an empty table shows nothing anyway."""
+    """PostgreSQL calls the policy's function only if there is a row; an empty table returns nothing anyway."""
     with world.scope():
         Domain.unscoped.create(org=world.org, name="ours")
 

@@ -1,4 +1,4 @@
-"""Planted secrets: in no answer, no audit row, and nowhere in the text of the database."""
+"""Planted secrets: in no response, no audit row, and nowhere in the text of the database."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_no_answer_and_no_text_of_the_database_holds_a_secret(committed_db: None
 
 
 def dump() -> str:
-    """Every value of every row of the suite's database as text; binary columns as what they hold."""
+    """Return every value of every row of the suite's database as text; binary columns decoded."""
     url = suite.url_of(suite.worker_database())
     texts: list[str] = []
     with psycopg.connect(url, autocommit=True) as admin:

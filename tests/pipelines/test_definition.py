@@ -1,4 +1,4 @@
-"""Any JSON in place of a definition or schedule ends in a definition or in named errors, never in an exception."""
+"""Any JSON as a definition or schedule leads to a definition or to named errors, never to an exception."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def paths(node: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def spoiled(draw: st.DrawFn) -> Any:
-    """The good document with one to three of its parts replaced, added or removed."""
+    """The valid document with one to three parts replaced, added or removed."""
     document = deepcopy(GOOD)
     for _ in range(draw(st.integers(1, 3))):
         *above, last = draw(st.sampled_from(paths(document)[1:] or [("source",)]))

@@ -1,4 +1,4 @@
-"""Domains: an API key limited to one sees only that, a raised viewer edits only there."""
+"""Domains: an API key limited to one sees only that; a viewer with a domain role edits only there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = "0197d2a0-5a4e-7c60-9a41-0d9b6a9f2f20"
 
 @dataclass
 class Split:
-    """An org with two domains, a connector and a pipeline in each, and one of each in none."""
+    """An org with two domains, with a connector and a pipeline in each, and one of each without domain."""
 
     world: World
     ours: Domain
@@ -43,7 +43,7 @@ def split(world: World) -> Split:
 
 
 def key_client(split: Split, role: str = "member") -> APIClient:
-    """Speaks with an API key limited to our domain."""
+    """A client with an API key limited to our domain."""
     body = {"name": "k", "role": role, "domain_id": str(split.ours.pk)}
     answer = split.world.client(Role.ADMIN).post("/api/v1/org/api-keys", body)
     assert answer.status_code == 201, answer.content

@@ -1,4 +1,4 @@
-"""The list of pipelines: filters, orders, cursors, and a cost that does not grow."""
+"""The list of pipelines: filters, orders, cursors, and a constant number of queries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URL = "/api/v1/pipelines"
 
 
 def plant(world: World, count: int) -> None:
-    """Rows as the list sees them, made quickly; some share their moment."""
+    """Create rows for the list quickly; some have the same time."""
     now = timezone.now()
     with world.scope():
         rows = [
@@ -39,7 +39,7 @@ def plant(world: World, count: int) -> None:
 
 
 def walk(client: Any, **query: Any) -> list[str]:
-    """All names, page by page; on the way back the same pages are seen again."""
+    """Return all names, page by page; the way back returns the same pages."""
     seen, pages, cursor = [], [], None
     while True:
         page = client.get(URL, {**query, **({"cursor": cursor} if cursor else {})}).json()

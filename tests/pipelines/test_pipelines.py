@@ -1,4 +1,4 @@
-"""Pipelines: make, list, change, copy, delete; who may."""
+"""Pipelines: create, list, change, duplicate, delete; permissions."""
 
 from __future__ import annotations
 

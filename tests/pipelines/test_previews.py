@@ -1,4 +1,4 @@
-"""Previews through the real engine: a few records, and nothing is written."""
+"""Previews with the real engine: a few records, and nothing is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _supervisor() -> Iterator[None]:
 
 
 def stored_files(world: World) -> list[Path]:
-    """Of this org: other tests run at the same time beside it."""
+    """Of this org, because other tests run at the same time."""
     root = Path(settings.STORAGE_OPTIONS["local"]["location"], "org", str(world.org.pk))
     return [path for path in root.rglob("*") if path.is_file()] if root.exists() else []
 

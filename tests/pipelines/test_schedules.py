@@ -1,4 +1,4 @@
-"""Schedules against a clock that is walked minute by minute."""
+"""Compare schedules with a clock that advances minute by minute."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def names(cron: Cron, wall: datetime) -> bool:
 
 
 def walked(text: str, zone_name: str, after: datetime, until: datetime) -> list[datetime]:
-    """Every minute is looked at; what the clock skipped counts at the moment it jumped."""
+    """Every minute is checked; skipped local times count at the moment of the jump."""
     cron, zone = parse(text), ZoneInfo(zone_name)
     found = []
     moment = after.replace(second=0, microsecond=0)
@@ -83,7 +83,7 @@ crons = st.builds(
     st.just("*"),
     st.just("*") | field(0, 7),
 )
-# Set forward, set back; at midnight, by half an hour, at one minute past midnight; a day that never was.
+# Forward, back; at midnight, by half an hour, at one minute past midnight; a day that was skipped.
 days = st.sampled_from(
     [
         ("Europe/Paris", "2026-03-28"),

@@ -73,7 +73,7 @@ FULL_NEW = {
 
 
 def migrate(*, backwards: bool = False) -> None:
-    """What `manage.py migrate` sends, as the role that sends it."""
+    """Return the statements of `manage.py migrate`, and its role."""
     sql = StringIO()
     call_command("sqlmigrate", "pipelines", "0008", backwards=backwards, stdout=sql)
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as owner:
@@ -83,7 +83,7 @@ def migrate(*, backwards: bool = False) -> None:
 
 @pytest.fixture
 def table(committed_db: None) -> Iterator[None]:
-    """The table of versions, which a test may migrate to and fro; it is migrated in the end."""
+    """The table of versions, which a test may migrate back and forth; it is migrated at the end."""
     try:
         yield
     finally:

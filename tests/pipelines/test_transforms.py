@@ -1,4 +1,4 @@
-"""Transforms in a pipeline's definition: saved, kept, shown, refused by place, previewed; by whom."""
+"""Transforms in a pipeline's definition: save, keep, show, refuse with the path, preview; permissions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIG = {
 
 
 def transformed(*transforms: Any) -> dict[str, Any]:
-    """A definition with these transforms, or with one that doubles."""
+    """A definition with these transforms, or with one that doubles a value."""
     return {**CONFIG, "streams": [{"stream": "generated", "transforms": transforms or [PYTHON]}]}
 
 
@@ -180,7 +180,7 @@ def test_no_transaction_is_open_while_code_is_checked(
 def change_meanwhile(
     monkeypatch: pytest.MonkeyPatch, world: World, pk: str, changes: dict[str, Any]
 ) -> None:
-    """Somebody else changes the pipeline while the code of the next request is checked."""
+    """Another user changes the pipeline while the code of the next request is being validated."""
     ask = engine.validate_transform
 
     def changing(**asked: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Versions of a definition: every change is one, can be compared and brought back."""
+"""Versions of a definition: every change adds one; they can be compared and restored."""
 
 from __future__ import annotations
 

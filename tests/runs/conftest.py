@@ -1,4 +1,4 @@
-"""Pipelines to run."""
+"""Fixtures with pipelines to run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_pipeline(
     stream: str = "generated",
     **fields: Any,
 ) -> Pipeline:
-    """A pipeline, by default of a few dummy rows into Parquet."""
+    """A pipeline, by default from a few dummy rows to Parquet."""
     with world.scope():
         pipeline: Pipeline = Pipeline.unscoped.create(
             org=world.org,
@@ -80,7 +80,7 @@ def pipeline(world: World) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[EngineSupervisor]:
-    """One warm fork server for all tests that run children from this process."""
+    """One started fork server for all tests that run children from this process."""
     supervisor = EngineSupervisor()
     supervisor.start(wait=60)
     yield supervisor
@@ -89,13 +89,13 @@ def engine() -> Iterator[EngineSupervisor]:
 
 @pytest.fixture(autouse=True)
 def a_large_machine(settings: Settings) -> None:
-    """How many runs of an org a worker takes does not depend on the machine the tests run on."""
+    """The number of runs of an org per worker does not depend on the machine that runs the tests."""
     settings.WORKER_ORG_RUNS = 100
 
 
 @pytest.fixture
 def this_worker(engine: EngineSupervisor) -> Worker:
-    """A worker without a queue: the test says when it works."""
+    """A worker without a queue: the test decides when it works."""
     return Worker("tests", engine, threading.Event())
 
 
@@ -116,5 +116,5 @@ def own_postgres(
 
 @pytest.fixture
 def acme(committed_db: None) -> World:
-    """An org whose rows are really committed, for children and other processes to see."""
+    """An org whose rows are really committed, for children and other processes."""
     return make_world()

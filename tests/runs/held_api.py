@@ -1,4 +1,6 @@
-"""An API that answers the first pages of its rows and then waits for the test: a run of it cannot end too early."""
+"""An API that returns the first pages of its rows and then waits for the test, so that a run of it cannot end too
+early.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from tests.runs.conftest import make_pipeline
 from tests.world import World
 
 ROWS, PAGE, HELD_AFTER = 2000, 100, 1000
-PATIENCE = 60.0  # seconds; a run whose source waits longer has its own time-outs
+PATIENCE = 60.0  # seconds; a run whose source waits longer has its own timeouts
 
 
 class HeldApi:
@@ -45,7 +47,7 @@ class HeldApi:
 
 @contextmanager
 def held_api(patience: float = PATIENCE) -> Iterator[HeldApi]:
-    """Served on loopback until the block ends."""
+    """Serve it on loopback until the block ends."""
     api = HeldApi(patience)
     with serving(api.answer) as server:
         api.url = server.url

@@ -1,4 +1,4 @@
-"""A PostgreSQL of one test's own, to be killed without disturbing the others."""
+"""A private PostgreSQL of one test, which may be killed without disturbing others."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DATABASE = "drover"
 
 
 class OwnServer:
-    """The server this process and those it starts now use."""
+    """The server for this process and processes it starts now."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
         self._postgres = postgres
         self.url = postgres.url(DATABASE)
 
     def admin_url(self, database: str = DATABASE) -> str:
-        """The administrator's address of one of its databases."""
+        """Return the administrator's URL of one of its databases."""
         return self._postgres.url(database)
 
     @property
@@ -44,36 +44,36 @@ class OwnServer:
         assert process.wait(10) == -signal.SIGKILL
 
     def start_again(self) -> None:
-        """Back with all that was committed; this process forgets the connections that died."""
+        """Start it again with everything that was committed; this process drops broken connections."""
         self._postgres.start()
         close_connections()
 
     @property
     def log(self) -> str:
-        """Everything the server said."""
+        """Return the server's whole log."""
         return self._postgres.log_file.read_text()
 
     @property
     def recovered(self) -> bool:
-        """Whether it found at its start that it had been killed."""
+        """Whether it detected at its start that it had been killed."""
         return self.recoveries > 0
 
     @property
     def recoveries(self) -> int:
-        """How often it found that it, or one that served a session, had been killed."""
+        """Return how often it detected that it, or one of its session processes, had been killed."""
         return self.log.count("was not properly shut down")
 
 
 @contextmanager
 def own_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
-    """A migrated database on a fresh server; Django's connections point there meanwhile."""
+    """A migrated database on a new server; Django's connections use it meanwhile."""
     with migrated_server(folder) as server, pointed_at(server.url, monkeypatch):
         yield server
 
 
 @contextmanager
 def migrated_server(folder: Path) -> Iterator[OwnServer]:
-    """Durable: what was committed must survive."""
+    """Durable: committed data must survive."""
     folder.chmod(0o711)
     postgres = EmbeddedPostgres(folder / "pg")
     start_migrated(postgres)

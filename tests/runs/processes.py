@@ -1,4 +1,4 @@
-"""Real worker processes, and waiting for what they do to runs."""
+"""Start real worker processes, and wait for their effects on runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def worker(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[byt
 
 
 def wait_for_workers(processes: int, seconds: float = 40) -> None:
-    """Until so many worker processes fetch jobs; each has one registration per queue."""
+    """Wait until so many worker processes fetch jobs; each has one registration per queue."""
     deadline = time.monotonic() + seconds
     while True:
         with connection.cursor() as cursor:
@@ -66,14 +66,14 @@ def wait_for_workers(processes: int, seconds: float = 40) -> None:
 
 
 def start(world: World, pipeline: Any) -> UUID:
-    """A run of the pipeline, as a person would start it."""
+    """Start a run of the pipeline as a user would."""
     with world.scope():
         run = services.start(org=world.org, by=SYSTEM, pipeline_id=pipeline.pk)
     return run.pk
 
 
 def shown(world: World, run_id: UUID) -> dict[str, Any]:
-    """The run as the API shows it."""
+    """Return the run as the API shows it."""
     with org_scope(world.org.pk):
         found = snapshots.run(org_id=world.org.pk, run_id=run_id)
     connection.close()
@@ -83,7 +83,7 @@ def shown(world: World, run_id: UUID) -> dict[str, Any]:
 def wait_for(
     world: World, run_id: UUID, condition: Callable[[dict[str, Any]], bool], seconds: float = 40
 ) -> dict[str, Any]:
-    """The run once `condition` holds; fails after `seconds`, showing the run."""
+    """Return the run once `condition` is true; fails after `seconds` and shows the run."""
     deadline = time.monotonic() + seconds
     while not condition(run := shown(world, run_id)):
         assert time.monotonic() < deadline, f"still not: {run}"

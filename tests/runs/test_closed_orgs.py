@@ -1,4 +1,4 @@
-"""Suspended and deleted orgs: runs end, nothing starts, and after the grace period nothing is left."""
+"""Suspended and deleted orgs: runs end, none starts, and after the grace period nothing is left."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_its_schedules_wait_and_go_on_when_it_is_resumed(acme: World) -> None:
 
 
 def owned_rows(org: Org) -> dict[str, int]:
-    """How many rows of each table name this org, seen by the administrator."""
+    """Count the rows of each table with this org, as the administrator."""
     found = {}
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         tables = admin.execute(

@@ -1,4 +1,4 @@
-"""`manage.py run_pipeline`: its exit code says how the run ended."""
+"""`manage.py run_pipeline`: its exit code is the result of the run."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def start(name: str, *, org: str) -> str:
 
 
 def code_of(name: str, **options: Any) -> int:
-    """The exit code, in this process."""
+    """Return the exit code, in this process."""
     try:
         call_command("run_pipeline", name, stdout=StringIO(), stderr=StringIO(), **options)
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""Workers, children and PostgreSQL that die or freeze in mid-run: what arrives equals the source, row by row."""
+"""Workers, children and PostgreSQL that die or freeze during a run: the destination equals the source, row by row."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def api() -> Iterator[HeldApi]:
 
 
 def is_under_way(run: dict[str, Any]) -> bool:
-    """Rows were written, and the source waits for the test before it gives all of them."""
+    """Rows were written, and the source waits for the test before it returns the rest."""
     return bool(run["progress"]["written"])
 
 
 def published_ids(world: World, run_id: UUID) -> list[int]:
-    """The primary keys of every published row, sorted, from the files themselves."""
+    """Return the primary keys of every published row, sorted, from the files themselves."""
     with world.scope():
         keys = list(
             Output.objects.for_org(world.org).filter(run_id=run_id).values_list("key", flat=True)
@@ -117,14 +117,14 @@ def test_a_frozen_worker_that_thaws_writes_nothing_more(
     frozen = start_worker()
     try:
         wait_for(acme, run_id, is_under_way)
-        frozen.send_signal(signal.SIGSTOP)  # its child goes on and is fenced
+        frozen.send_signal(signal.SIGSTOP)  # its child continues and loses its lease
         recover_when_the_lease_is_over()
         with in_background(this_worker):
             wait_for(acme, run_id, lambda run: run["attempt"] == 2)
             frozen.send_signal(signal.SIGCONT)
             api.release()
             run = wait_for(acme, run_id, ended)
-        frozen.terminate()  # it leaves only when it has given up what it still holds
+        frozen.terminate()  # it exits only after it has released everything
         assert frozen.wait(40) == 0
     finally:
         frozen.kill()
@@ -186,11 +186,11 @@ def test_a_killed_postgresql_comes_back_and_the_run_goes_on(
     with worker() as process:
         wait_for(acme, run_id, is_under_way)
         own_postgres.kill()
-        api.release()  # the child meets the dead server at its next checkpoint
+        api.release()  # the child finds the server dead at its next checkpoint
         own_postgres.start_again()
         run = wait_for(acme, run_id, ended)
         second = start(acme, make_pipeline(acme, source={"rows": 10}))
-        afterwards = wait_for(acme, second, ended)  # the worker still hears of new runs
+        afterwards = wait_for(acme, second, ended)  # the worker still gets new runs
         assert process.poll() is None
 
     assert own_postgres.recovered
@@ -202,7 +202,7 @@ def test_a_killed_postgresql_comes_back_and_the_run_goes_on(
 def test_a_worker_takes_new_runs_when_the_database_is_back_though_its_long_run_goes_on(
     own_postgres: OwnServer,
 ) -> None:
-    """Its role may not log in for a while and its sessions are ended; the long run's own session stays."""
+    """Its role may not log in for a while and its sessions are ended; the run's long session stays."""
     acme = make_world()
     long = start(acme, make_pipeline(acme, source={"rows": 4000, "page_size": 20, "delay": 0.5}))
     with worker(DROVER_RUN_LEASE_SECONDS="60") as process:
@@ -214,7 +214,7 @@ def test_a_worker_takes_new_runs_when_the_database_is_back_though_its_long_run_g
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app_user'"
             ).fetchone()
             wait_for_refusals(own_postgres, 10)
-            time.sleep(15)  # the database is away: pools that back off would miss its return
+            time.sleep(15)  # the database is away: pools with back-off would miss its return
             admin.execute("ALTER ROLE app_user LOGIN")
         short = start(acme, make_pipeline(acme, source={"rows": 10}))
         run = wait_for(acme, short, ended)
@@ -228,7 +228,7 @@ def test_a_worker_takes_new_runs_when_the_database_is_back_though_its_long_run_g
 
 
 def wait_for_refusals(server: OwnServer, count: int) -> None:
-    """Until the server has turned the role away so often."""
+    """Wait until the server has refused the role so often."""
     deadline = time.monotonic() + 60
     while server.log.count("is not permitted to log in") < count:
         assert time.monotonic() < deadline, "nobody tried to come back"

@@ -1,4 +1,4 @@
-"""A run of a custom source by real children: approved code, in a sandbox, with what it reached beside it."""
+"""Runs of a custom source with real children: approved code, in a sandbox, with its connections recorded."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Shop(RestSource):
     assert SECRET not in log
 
 
-# What PostgreSQL stores nowhere (NUL), and nowhere as text (half a character).
+# Characters that PostgreSQL cannot store: NUL, and half a surrogate pair in text.
 UNSTORABLE = {
     "says": 'raise ValueError("a\\0b\\ud800")',
     "remembers": 'return Page([{"id": 1}], next_state={"at": "\\0"})',

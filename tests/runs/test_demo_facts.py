@@ -1,4 +1,4 @@
-"""The demo's check: equal tables agree, whatever holds them, and any change of a value is noticed."""
+"""The demo's check: equal tables match, in any database, and any change of a value is detected."""
 
 import math
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""An API key limited to a domain sees the runs of that domain only, whatever it asks for them."""
+"""An API key limited to a domain sees only the runs of that domain, whatever it requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUTES = ("", "/logs", "/events", "/outputs", "/outputs/rows.parquet")
 
 @dataclass
 class Split:
-    """A key of one domain, and an ended run of a pipeline in it, of another domain's, and of none's."""
+    """A key of one domain, and an ended run of a pipeline in it, in another domain, and in none."""
 
     key: str
     client: APIClient

@@ -1,4 +1,4 @@
-"""Logs: what is written in parts is read whole, from any line, at any level."""
+"""Logs are written in parts and read as a whole, from any line, at any level."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_id(world: World) -> UUID:
 
 
 def write(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: int) -> None:
-    """As a recorder does, with parts of `part_bytes`."""
+    """Write lines as a recorder does, with parts of `part_bytes`."""
     LogPart.objects.for_org(world.org).filter(run_id=run_id).delete()
     draft = logs.Draft(0)
     for lines in writes:
@@ -50,7 +50,7 @@ def write(world: World, run_id: UUID, writes: list[list[LogLine]], part_bytes: i
 def read(
     world: World, run_id: UUID, *, total: int, limit: int, level: str | None
 ) -> list[dict[str, Any]]:
-    """Page by page to the end."""
+    """Read page by page to the end."""
     found: list[dict[str, Any]] = []
     offset = 0
     while offset < total:
@@ -126,7 +126,7 @@ def test_while_storage_takes_nothing_the_run_goes_on_and_the_log_follows_later(
     key = storage.log_key(acme.org.pk, run_id, 1, 0)
     folder = (Path(os.environ["DROVER_HOME"]) / "storage" / key).parent
     folder.parent.mkdir(parents=True)
-    folder.write_text("in the way")  # where the folder of the log should be
+    folder.write_text("in the way")  # at the path of the log's folder
 
     thread = threading.Thread(target=lambda: execute.work_once(this_worker))
     thread.start()

@@ -1,4 +1,4 @@
-"""What a run lists as its outputs can be downloaded, also after later runs."""
+"""The listed outputs of a run can be downloaded, even after later runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.world import World
 
 
 def listed(world: World, run_id: UUID) -> list[dict[str, Any]]:
-    """The outputs of a run, each of which is downloaded and has the size that is said."""
+    """Return the outputs of a run; each is downloaded and has the listed size."""
     client = world.client("viewer")
     outputs: list[dict[str, Any]] = client.get(f"/api/v1/runs/{run_id}/outputs").json()["results"]
     for output in outputs:

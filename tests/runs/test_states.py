@@ -1,4 +1,4 @@
-"""The state machine, driven at random: only the moves of the table happen, and the rows stay sound."""
+"""The state machine with random actions: only moves of the table happen, and the rows stay consistent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ READ = Progress(10, 9, 1, 100, 1)
 
 
 class Lives(RuleBasedStateMachine):
-    """One pipeline, whatever people, workers and crashes do to its runs."""
+    """One pipeline, and any actions of users, workers and crashes on its runs."""
 
     @initialize()
     def begin(self) -> None:
@@ -151,7 +151,7 @@ class Lives(RuleBasedStateMachine):
         self._as_worker(lambda claim: execute.End(claim, outcome, reason, READ).conclude())
 
     def _as_worker(self, action: Any) -> None:
-        """The newest claim acts; that it lost its lease is fine, that it changes something then is not."""
+        """The newest claim acts; it may find that it lost its lease, but must not change anything then."""
         claim = self.claims[-1]
         before = self._row(claim)
         try:
@@ -192,7 +192,7 @@ def _renew(claim: Claim) -> None:
 
 
 def _reachable(before: Status, after: Status) -> bool:
-    """In one or two moves: a rule may fail a run and see it wait again."""
+    """In one or two moves: a rule may fail a run which is then retried."""
     steps = {before}
     for _ in range(2):
         steps |= {there for here, there in states.MOVES if here in steps}

@@ -1,4 +1,4 @@
-"""The verbs of runs and positions hold their rules, whoever calls them."""
+"""Actions on runs and positions enforce their rules for every caller."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verbs_of(world: World, by: Principal) -> dict[str, Callable[[], Any]]:
 
 @pytest.mark.parametrize("domain_key", [False, True])
 def test_who_may_not_is_refused(acme: World, domain_key: bool) -> None:
-    """A viewer lacks the permission; a key for one domain does not see what lies outside of it."""
+    """A viewer lacks the permission; a key for one domain does not see objects outside of it."""
     with acme.scope():
         by = principal(acme, Role.MEMBER if domain_key else Role.VIEWER)
         if domain_key:

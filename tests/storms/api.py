@@ -1,4 +1,4 @@
-"""An API of many pages, for any number of pipelines: something happens when a given page is asked for."""
+"""An API of many pages, for any number of pipelines: an action happens when a given page is requested."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from tests.engine.sources.api import Asked, Reply, serving
 
 PAGE, PAGES = 50, 20
 ROWS = PAGE * PAGES
-PAUSE = 0.03  # seconds a page: several checkpoints a run
+PAUSE = 0.03  # seconds per page: several checkpoints per run
 
 Act = Callable[[], None]
 
 
 class PagedApi:
-    """`url`/NAME serves the rows 1 to ROWS; a reader who is asked to wait for an act cannot end before it."""
+    """`url`/NAME serves the rows 1 to ROWS; a reader that waits for an action cannot end before it."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.served: Counter[str] = Counter()  # pages by reader, and of all readers under ""
+        self.served: Counter[str] = Counter()  # pages per reader, and of all readers under ""
         self.fired: list[str] = []
         self.faults: list[BaseException] = []
         self._acts: dict[tuple[str, int], Act] = {}
         self._silent: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
-        self._acting = threading.Lock()  # one at a time: they would hit each other
+        self._acting = threading.Lock()  # one at a time: they would disturb each other
         self._open = threading.Event()
 
     def hold(self) -> None:
-        """Answer nobody, so that no page is asked for before all is arranged."""
+        """Delay all responses, so that no page is returned before everything is prepared."""
         self._open.clear()
 
     def release(self) -> None:
         self._open.set()
 
     def silence(self, reader: str) -> None:
-        """Answer this one nothing more."""
+        """Send no more responses to this reader."""
         self._silent[reader] = threading.Event()
 
     def speak(self) -> None:
-        """Answer everybody again."""
+        """Resume all responses."""
         while self._silent:
             self._silent.popitem()[1].set()
 
     def at(self, page: int, act: Act, *, reader: str = "") -> None:
-        """Do it when so many more pages were answered, by this reader or by all together."""
+        """Call it after so many more pages, of this reader or of all together."""
         with self._lock:
             place = self.served[reader] + page
             while (reader, place) in self._acts:
@@ -57,11 +57,11 @@ class PagedApi:
 
     @property
     def waiting(self) -> int:
-        """Acts whose page has not come."""
+        """Return the actions whose page was not requested yet."""
         return len(self._acts)
 
     def forget(self) -> None:
-        """What did not happen until now does not happen any more."""
+        """Cancel the actions that have not happened."""
         with self._lock:
             self._acts.clear()
 
@@ -86,7 +86,7 @@ class PagedApi:
         try:
             with self._acting:
                 act()
-        except BaseException as error:  # the test raises it: this thread only answers
+        except BaseException as error:  # the test raises it: this thread only responds
             self.faults.append(error)
         else:
             self.fired.append(where)
@@ -98,7 +98,7 @@ def row(n: int) -> dict[str, object]:
 
 @contextmanager
 def paged_api() -> Iterator[PagedApi]:
-    """Served on loopback until the block ends."""
+    """Serve it on loopback until the block ends."""
     api = PagedApi()
     with serving(api.answer) as server:
         api.url = server.url

@@ -1,4 +1,4 @@
-"""Storms: rounds of chosen faults at random events. DROVER_STORM_SEED repeats one, DROVER_STORM_ROUNDS lengthens it."""
+"""Storms: rounds of random faults at random events. DROVER_STORM_SEED repeats one, DROVER_STORM_ROUNDS adds rounds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def storm_server(django_db_setup: None) -> Iterator[OwnServer]:
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """All random choices of a storm come from it; its seed is shown after the tests."""
+    """The source of all random choices of a storm; its seed is shown after the tests."""
     seed = os.environ.get("DROVER_STORM_SEED") or str(random.SystemRandom().randrange(10**9))
     print(f"DROVER_STORM_SEED={seed}")
     request.node.user_properties.append(("DROVER_STORM_SEED", seed))
@@ -43,7 +43,7 @@ def rounds() -> range:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Where the workers keep what they keep."""
+    """The folder of the workers' files."""
     made = tmp_path / "home"
     made.mkdir()
     return made
@@ -57,7 +57,7 @@ def stage(
     monkeypatch: pytest.MonkeyPatch,
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Stage]:
-    """Two workers, an API and an org of its own; whatever the storm left is looked for at the end."""
+    """Two workers, an API and a separate org; leftovers of the storm are checked at the end."""
     monkeypatch.setenv("DROVER_HOME", str(home))
     monkeypatch.setattr(settings, "DROVER_HOME", home)
     with (

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that cuts every connection when it is told to."""
+"""A TCP proxy on loopback that can cut all its connections."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing says RST, as a broken line or a firewall does
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST, as a broken line or a firewall does
 
 
 class Proxy:
-    """Listens on `port`; `cuts` counts the connections it has cut."""
+    """Listens on `port`; `cuts` is the number of connections it has cut."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.cuts = 0
@@ -24,7 +24,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """All that are open now."""
+        """Cut all open connections."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:
@@ -77,7 +77,7 @@ def _reset(end: socket.socket) -> None:
 
 @contextmanager
 def proxy(port: int) -> Iterator[Proxy]:
-    """To a port of loopback, until the block ends."""
+    """Forward to a port of loopback, until the block ends."""
     made = Proxy(("127.0.0.1", port))
     try:
         yield made

@@ -1,4 +1,4 @@
-"""The stage of a storm: workers that are started again when they die, pipelines, and what must hold afterwards."""
+"""The environment of a storm: workers that are restarted when they die, pipelines, and the checks afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.runs.processes import ended, shown, start, start_worker, wait_for
 from tests.storms.api import PAGE, ROWS, PagedApi
 from tests.world import make_world
 
-PATIENCE = 300.0  # seconds until a storm counts as not survived, on the busiest machine
+PATIENCE = 300.0  # seconds after which a storm has failed, even on a busy machine
 CODE = """
 from drover import Offset, RestSource, Stream
 
@@ -47,13 +47,13 @@ PLACES: Sequence[Place] = (
     ("postgres", "merge"),
     ("parquet", "replace"),
 )
-# As much at once on any machine, and no lease that runs out because the machine is busy: runs may die three times.
+# The same concurrency on any machine, and leases that do not expire on a busy one: runs may die three times.
 WORKERS = {"DROVER_WORKER_ORG_RUNS": "8", "DROVER_RUN_LEASE_SECONDS": "8"}
 DATABASE_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 
 class Stage:
-    """Everything a storm plays with."""
+    """Everything that a storm uses."""
 
     def __init__(self, server: OwnServer, api: PagedApi, chance: random.Random, home: Path) -> None:
         self.server, self.api, self.chance, self.home = server, api, chance, home
@@ -67,26 +67,26 @@ class Stage:
         self.warehouse = server.admin_url("postgres")
         self._seen: set[tuple[int, str]] = (
             set()
-        )  # every process there was: its id and when it began
+        )  # every process that ever existed: its id and start time
         self._runs: list[tuple[UUID, Any]] = []
 
-    # what a storm does
+    # Actions of a storm.
 
     def start(self, pipeline: Any) -> UUID:
-        """A run of it, which `settle` waits for and looks at. No page is answered until somebody waits."""
+        """Start a run, which `settle` waits for and checks. No page is returned until somebody waits."""
         self.api.hold()
         run_id = start(self.world, pipeline)
         self.expect(run_id, pipeline)
         return run_id
 
     def expect(self, run_id: UUID, pipeline: Any) -> None:
-        """Have `settle` look at this run."""
+        """Have `settle` check this run."""
         self._runs.append((run_id, pipeline))
 
     def pipeline(
         self, kind: str = "rest", place: Place | None = None, *, api: str = "", **config: Any
     ) -> Any:
-        """A new one that reads everything the API has, to a destination with `config` besides what it needs."""
+        """Create a pipeline that reads everything from the API, to a destination with `config` added."""
         destination, mode = place or self.chance.choice(PLACES)
         name = f"p{self.chance.randrange(16**12):012x}"
         kind, source = self._source(kind, f"{api or self.api.url}/{name}")
@@ -110,7 +110,7 @@ class Stage:
         return "rest", {"base_url": url, "streams": streams, "pagination": pages}
 
     def _custom(self, code: str) -> str:
-        """The kind of a new custom source."""
+        """Return the kind of a new custom source."""
         text = Text(code, validate(code).to_json())
         name = f"c{self.chance.randrange(16**12):012x}"
         with self.world.scope():
@@ -134,11 +134,11 @@ class Stage:
         }
 
     def moment(self, runs: int = 1) -> int:
-        """A page of all those that so many runs will ask for."""
+        """Choose a random page among those that so many runs will request."""
         return self.chance.randint(1, runs * ROWS // PAGE)
 
     def admin(self) -> psycopg.Connection[Any]:
-        """A connection of the administrator, as soon as the server takes one."""
+        """Return a connection of the administrator, as soon as the server accepts one."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -149,7 +149,7 @@ class Stage:
             time.sleep(0.1)
 
     def kill(self, choose: Callable[[], int]) -> None:
-        """kill -9, remembering what was below it. What ended by itself in this very moment is chosen again."""
+        """kill -9, recording its descendants. If it ended by itself at this moment, choose again."""
         self._remember()
         for _ in range(100):
             try:
@@ -159,15 +159,15 @@ class Stage:
         raise AssertionError("nobody to kill")
 
     def a_worker(self) -> int:
-        """The id of one that has a run, else of any."""
+        """Return the id of a worker that has a run, else of any."""
         return self.chance.choice(self._with_children() or self.alive("worker"))
 
     def a_fork_server(self) -> int:
-        """Of a worker that has a run."""
+        """Return a child of a worker that has a run."""
         return self.chance.choice([children(pid)[0] for pid in self._with_children()])
 
     def a_child(self) -> int:
-        """One that moves records now."""
+        """Return a child that moves records now."""
         return self.chance.choice(self._run_children())
 
     def _with_children(self) -> list[int]:
@@ -177,16 +177,17 @@ class Stage:
         return [child for pid in self.alive("worker") for child in run_children(pid)]
 
     def alive(self, word: str) -> list[int]:
-        """The processes that were started by this word."""
+        """Return the processes that were started with this word."""
         found = (pid for worker in self.workers for pid in below(worker.pid))
         return sorted(pid for pid in found if f" {word} " in command_line(pid) + " ")
 
-    # what must hold
+    # Checks.
 
     def settle(self, *, faults: bool = True) -> list[dict[str, Any]]:
-        """Wait for all runs, keeping everything up, and check every invariant. Answers the runs, and forgets them.
+        """Wait for all runs, restarting what dies, and check every invariant.
 
-        The API's `faults` must all have fired.
+        Returns the runs, and resets the list.
+        The API's `faults` must all have happened.
         """
         runs, self._runs = self._runs, []
         self.wait(
@@ -201,14 +202,14 @@ class Stage:
         return ends
 
     def check_acts(self) -> None:
-        """Every fault has fired, and none failed."""
+        """Every fault has happened, and none raised."""
         if self.api.faults:
             raise self.api.faults[0]
         assert self.api.waiting == 0, "a fault never fired"
         assert self.api.fired
 
     def check_rows(self, run_id: UUID, pipeline: Any, run: dict[str, Any]) -> None:
-        """All of them or, of a cancelled run, none."""
+        """All rows or, for a cancelled run, none."""
         assert run["status"] in {"succeeded", "cancelled"}, run
         found = self.rows_of(run_id, pipeline)
         if run["status"] == "cancelled":
@@ -219,7 +220,7 @@ class Stage:
         assert found == list(range(1, ROWS + 1)), run
 
     def rows_of(self, run_id: UUID, pipeline: Any) -> list[int]:
-        """The keys that arrived, sorted; none when there is no table."""
+        """Return the published keys, sorted; none if there is no table."""
         if pipeline.destination_kind == "parquet":
             return self._published(run_id)
         table = sql.Identifier("arrivals", pipeline.name)
@@ -238,7 +239,7 @@ class Stage:
         return sorted(polars.concat(found).to_list()) if found else []
 
     def check_nothing_is_left(self) -> None:
-        """No run without an owner, no child, no working folder; and a new run ends."""
+        """No run has an owner, and no child or work folder is left; and a new run ends."""
         with self.world.scope():
             held = Run.objects.for_org(self.world.org).exclude(lease=None)
             assert list(held.values("id", "status", "lease_until")) == []
@@ -249,25 +250,25 @@ class Stage:
         assert wait_for(self.world, after, ended, PATIENCE)["status"] == "succeeded"
 
     def folders(self) -> list[str]:
-        """Of sandboxes and of children."""
+        """Work folders of sandboxes and of children."""
         sandboxes = self.home / "sandbox"
         return [path.name for path in sandboxes.glob("*")] if sandboxes.exists() else []
 
     def _left(self) -> list[tuple[int, str]]:
-        """Processes that were there and still are, besides what waits for work."""
+        """Return processes that still exist, except those waiting for work."""
         idle = {pid for worker in self.workers for pid in below(worker.pid)}
         idle -= {pid for child in self._run_children() for pid in below(child)}
         return [one for one in self._seen if one[0] not in idle and began(one[0]) == one[1]]
 
     def _remember(self) -> None:
         pids = [pid for worker in self.workers for pid in below(worker.pid)]
-        begun = {pid: began(pid) for pid in pids}  # asked once: it may end between two looks
+        begun = {pid: began(pid) for pid in pids}  # read once: it may end between two reads
         self._seen.update((pid, at) for pid, at in begun.items() if at)
 
-    # keeping it up
+    # Keep it running.
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Until it holds, starting again what died meanwhile."""
+        """Wait until it is true, restarting what died meanwhile."""
         self.api.release()
         deadline = time.monotonic() + PATIENCE
         while not self._holds(condition):
@@ -285,7 +286,10 @@ class Stage:
             return False
 
     def keep_running(self) -> None:
-        """As a supervisor does. In the main thread: a server ends with the thread that started it."""
+        """Restart as a supervisor does.
+
+        In the main thread, because a server ends with the thread that started it.
+        """
         if not self.server.is_up:
             self.server.start_again()
         self.workers = [worker for worker in self.workers if worker.poll() is None]
@@ -293,7 +297,7 @@ class Stage:
             self.workers.append(self.launch())
 
     def end(self) -> None:
-        """Ask everybody to leave; nobody may stay."""
+        """Tell all processes to exit; none may remain."""
         self.api.forget()
         self.api.release()
         self._remember()
@@ -317,7 +321,7 @@ def a_worker(**environment: str) -> subprocess.Popen[bytes]:
 
 
 def run_children(worker: int) -> list[int]:
-    """The processes that move records: the children of the worker's fork server."""
+    """Return the processes that move records: the children of the worker's fork server."""
     return [pid for server in children(worker) for pid in children(server)]
 
 
@@ -338,7 +342,7 @@ def below(pid: int) -> Iterator[int]:
 
 
 def began(pid: int) -> str:
-    """When the process began, in ticks; nothing when there is none, or only its remains."""
+    """Return the start of the process, in ticks; None if it does not exist or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
     except OSError:

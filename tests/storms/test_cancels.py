@@ -1,4 +1,6 @@
-"""Runs cancelled at random pages: they end within seconds, nothing arrives, and a retry brings everything once."""
+"""Runs cancelled at random pages: they end within seconds, no rows are published, and a retry delivers every row
+once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from apps.background.patience import patiently
+from apps.background.patience import retry_while_away
 from apps.orgs.principals import SYSTEM
 from apps.runs import services
 from apps.runs.models import Run
@@ -28,11 +30,11 @@ def run_of(stage: Stage, run_id: UUID) -> Any:
 
 
 def cancel(stage: Stage, runs: dict[str, UUID], name: str, silent: bool) -> None:
-    """As patiently as a client who is told to come again. A silent source gives the run no chance to end first."""
+    """Retry as a client does. A source that stops responding gives the run no chance to end first."""
     if silent:
         stage.api.silence(name)
     run = run_of(stage, runs[name])
-    patiently(partial(cancel_once, stage, run), give_up=threading.Event())
+    retry_while_away(partial(cancel_once, stage, run), give_up=threading.Event())
     connection.close()
 
 

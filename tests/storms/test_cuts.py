@@ -1,4 +1,4 @@
-"""Connections that are cut again and again: to the product's database, to a destination, to a source."""
+"""Connections that are cut repeatedly: to Drover's database, to a destination, to a source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.storms.proxy import proxy
 from tests.storms.stage import Stage
 
 pytestmark = pytest.mark.long
-CUTS = 4  # a round
+CUTS = 4  # per round
 
 
 def test_every_session_of_the_database_is_ended(stage: Stage, rounds: range) -> None:

@@ -1,4 +1,4 @@
-"""A disk that fills up in mid-run and gets room again: the runs end exact."""
+"""A disk that becomes full during a run and gets free space again: the results are exact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIZE = 64 << 20
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, so small that it can be filled."""
+    """A separate disk, small enough to be filled."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     folder = tmp_path / "home"
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(home: Path) -> None:
-    """Not a byte is left."""
+    """Fill the disk completely."""
     with (home / "filler").open("wb", buffering=0) as file:
         try:
             for size in (1 << 20, 4096, 1):
@@ -48,7 +48,7 @@ def fill(home: Path) -> None:
 
 
 def has_failed(stage: Stage, runs: list[UUID]) -> bool:
-    """One of them met the full disk."""
+    """One of them failed because of the full disk."""
     return any(
         attempt["status"] == "failed"
         for run in runs

@@ -1,4 +1,4 @@
-"""Workers and children that freeze for longer than their lease and thaw again: whoever took over is right."""
+"""Workers and children that freeze for longer than their lease and resume: the new owner's result counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_frozen_until_another_attempt_began(stage: Stage, rounds: range, victim:
         stage.api.at(stage.moment(runs=4), partial(freeze, stage, victim, frozen))
         runs = [stage.start(stage.pipeline(kind)) for kind in ("rest", "rest", "rest", "custom")]
         stage.wait(partial(another_attempt, stage, runs), "another attempt")
-        with suppress(ProcessLookupError):  # a silent child was killed
+        with suppress(ProcessLookupError):  # a child without progress was killed
             os.kill(frozen[0], signal.SIGCONT)
         assert {run["status"] for run in stage.settle()} == {"succeeded"}
 

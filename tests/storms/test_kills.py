@@ -1,4 +1,4 @@
-"""kill -9 of whatever moves records, in mid-run: every run ends, every row arrives once, nothing stays behind."""
+"""kill -9 of any process that moves records, during runs: every run ends, every row arrives once, no leftovers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.storms.stage import PATIENCE, Stage
 pytestmark = pytest.mark.long
 
 
-FAULTS = 2  # a round: a third death of one run is its end
+FAULTS = 2  # per round: a third death fails a run
 Fault = Callable[[Stage], None]
 PROCESSES: dict[str, Fault] = {
     "child": lambda stage: stage.kill(stage.a_child),
@@ -31,14 +31,15 @@ SERVERS: dict[str, Fault] = {
 
 
 def postmaster(stage: Stage) -> None:
-    stage.admin().close()  # it is there
+    stage.admin().close()  # it exists
     stage.server.kill()
 
 
 def backends(stage: Stage, most: int) -> None:
-    """kill -9 of some that serve the product: the server ends all the others too, and recovers.
+    """kill -9 of some server processes of Drover's sessions: the server ends all the others too, and recovers.
 
-    Repeated until the server says so: a connection may have ended just before, or the server may be down already.
+    Repeated until the server's log confirms it: a connection may have ended just before, or the server may be
+    down already.
     """
     before, deadline = stage.server.recoveries, time.monotonic() + PATIENCE
     while stage.server.recoveries == before:
@@ -52,7 +53,7 @@ def kill_some(stage: Stage, most: int) -> None:
     with stage.admin() as admin:
         found = sorted(pid for (pid,) in admin.execute(query))
     for pid in stage.chance.sample(found, min(most, len(found))):
-        with suppress(ProcessLookupError):  # the server was quicker
+        with suppress(ProcessLookupError):  # the server was faster
             os.kill(pid, signal.SIGKILL)
 
 

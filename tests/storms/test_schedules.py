@@ -1,4 +1,4 @@
-"""Many schedules due at once while workers are killed: every slot is run once, to its end."""
+"""Many schedules due at once while workers are killed: every scheduled time is run once, to its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AT_ONCE = 20
 
 
 def plan(stage: Stage) -> None:
-    """Pipelines whose slot has just come."""
+    """Pipelines that are due now."""
     due = timezone.now() - timedelta(seconds=5)
     for _ in range(AT_ONCE):
         pipeline = stage.pipeline()
@@ -37,7 +37,7 @@ def test_scheduled_while_workers_are_killed(stage: Stage, rounds: range) -> None
     seen: set[object] = set()
     for _ in rounds:
         stage.api.hold()
-        for _ in range(2):  # a third death of one run is its end
+        for _ in range(2):  # a third death fails a run
             stage.api.at(stage.moment(runs=AT_ONCE), lambda: stage.kill(stage.a_worker))
         plan(stage)
         stage.wait(lambda: len(scheduled(stage, seen)) >= AT_ONCE, "every slot's run")

@@ -1,4 +1,4 @@
-"""kill -9 of the supervisor and of the web process below it, in mid-run and in mid-request."""
+"""kill -9 of the supervisor and of the web process below it, during runs and during requests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ except Stopped:
 
 
 def supervise(stage: Stage, port: int) -> subprocess.Popen[bytes]:
-    """As `make up` does: a web process and a worker below one that starts them again."""
+    """As with `make up`: a web process and a worker below a supervisor that restarts them."""
     commands = {
         "web": web.command(port=port),
         "worker": (sys.executable, "manage.py", "worker"),
@@ -55,7 +55,7 @@ def supervise(stage: Stage, port: int) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def port(stage: Stage) -> int:
-    """Where the supervised web process listens."""
+    """The URL of the supervised web process."""
     found = free_port()
     stage.wanted = 1
     stage.launch = partial(supervise, stage, found)
@@ -76,7 +76,7 @@ def kill_supervisor(stage: Stage) -> None:
 
 
 def test_the_web_process_is_killed_in_mid_request(stage: Stage, rounds: range, port: int) -> None:
-    """A client who asks again with the same key starts one run, however often its answer was lost."""
+    """A client that repeats a request with the same key starts one run, however often the response was lost."""
     stage.wait(lambda: answers(port), "the web process")
     kills = 0
     for _ in rounds:
@@ -93,7 +93,7 @@ def test_the_web_process_is_killed_in_mid_request(stage: Stage, rounds: range, p
 
 
 def kill_web(stage: Stage) -> None:
-    """It may be down from the last time: then it is killed when it is up again."""
+    """It may still be down from the last time: then it is killed once it is up again."""
     deadline = time.monotonic() + PATIENCE
     while not stage.alive("uvicorn"):
         assert time.monotonic() < deadline
@@ -102,7 +102,7 @@ def kill_web(stage: Stage) -> None:
 
 
 def start_while_killed(stage: Stage, port: int, pipeline: Any) -> bool:
-    """Start it over HTTP. Whether the web process was killed after it was asked."""
+    """Start it over HTTP. Returns whether the web process was killed after the request."""
     key, path = uuid4().hex, f"/api/v1/pipelines/{pipeline.pk}/run"
     token = token_for(stage.world.users[Role.MEMBER], stage.world.org)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
@@ -116,7 +116,7 @@ def start_while_killed(stage: Stage, port: int, pipeline: Any) -> bool:
 
 
 def ask_and_go(port: int, path: str, headers: dict[str, str]) -> None:
-    """The request is sent; nobody waits for the answer."""
+    """Send the request without waiting for the response."""
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 2"]
     lines += ["Content-Type: application/json", *(f"{n}: {v}" for n, v in headers.items())]
     with socket.create_connection(("127.0.0.1", port)) as client:

@@ -1,4 +1,4 @@
-"""Tables that somebody else locks and changes: the runs wait or try again, and every row is there once."""
+"""Tables that another session locks and changes: the runs wait or are retried, and every row is delivered once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHANGES: Sequence[str] = (
 
 
 class Locker:
-    """Holds a table until somebody waits for it, changes it, and lets go; `met` counts how often."""
+    """Holds a table until another session waits for it, changes it, and releases it; `met` counts how often."""
 
     def __init__(self, stage: Stage, table: sql.Identifier) -> None:
         self.met = 0
@@ -35,7 +35,7 @@ class Locker:
         self._stage, self._table = stage, table
 
     def lock(self, change: str, held: float) -> None:
-        """Take the lock at once, and wait for the others in a thread of its own."""
+        """Take the lock at once, and wait for the others in a separate thread."""
         connection = psycopg.connect(self._stage.warehouse)
         connection.execute(sql.SQL("LOCK TABLE {}").format(self._table))
         threading.Thread(target=self._let_go, args=(connection, change, held), daemon=True).start()
@@ -76,7 +76,7 @@ def test_a_destination_s_table_is_locked_and_changed(stage: Stage, rounds: range
     ]
     for pipeline in pipelines:
         stage.start(pipeline)
-    stage.settle(faults=False)  # the tables are there
+    stage.settle(faults=False)  # the tables exist
     for _ in rounds:
         lockers = []
         for pipeline in pipelines:

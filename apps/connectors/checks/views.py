@@ -11,7 +11,7 @@ from apps.connectors.serializers import CheckAnswer, CheckRequest, Empty, Stream
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 
 CHECK_EXAMPLE = {
@@ -48,7 +48,7 @@ class CheckSaved(OrgView):
         errors=(404,),
         example=CHECK_EXAMPLE,
     )
-    def post(self, request: Request, pk: UUID) -> Slowly:
+    def post(self, request: Request, pk: UUID) -> SlowResponse:
         question = checks.check_saved(org=self.org, by=self.principal, connector_id=pk)
         return self.wait_for(question)
 
@@ -70,7 +70,7 @@ class CheckUnsaved(OrgView):
             "config": {"host": "db.example.com", "database": "shop", "user": "reader"},
         },
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         data = data_of(CheckRequest, request)
         question = checks.check_unsaved(org=self.org, by=self.principal, **data)
         return self.wait_for(question)
@@ -85,6 +85,6 @@ class Streams(OrgView):
         errors=(404, 409),
         example=STREAMS_EXAMPLE,
     )
-    def get(self, request: Request, pk: UUID) -> Slowly:
+    def get(self, request: Request, pk: UUID) -> SlowResponse:
         question = checks.streams(org=self.org, by=self.principal, connector_id=pk)
         return self.wait_for(question)

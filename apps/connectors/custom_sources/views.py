@@ -44,7 +44,7 @@ from apps.orgs.http.views import OrgView, after_check
 from apps.orgs.roles import Permission
 from apps.web.paging import Order, newest, page
 from apps.web.schema import IF_MATCH, PAGE_PARAMETERS, operation, order_of, page_of
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of, etag, match_of, query_of
 
 ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
@@ -92,7 +92,7 @@ class CustomSources(CustomSourceView):
         example=DETAIL,
         request_example={"name": "Shop", "code": CODE, "approve": True},
     )
-    def post(self, request: Request) -> Response | Slowly:
+    def post(self, request: Request) -> Response | SlowResponse:
         data = data_of(CustomSourceCreate, request)
 
         def create(checked: Text | None) -> Response:
@@ -130,7 +130,7 @@ class CustomSourceById(CustomSourceView):
         example=DETAIL,
         request_example={"code": CODE, "note": "Orders by date"},
     )
-    def patch(self, request: Request, pk: UUID) -> Response | Slowly:
+    def patch(self, request: Request, pk: UUID) -> Response | SlowResponse:
         data = data_of(CustomSourceUpdate, request)
 
         def update(checked: Text | None) -> Response:
@@ -272,9 +272,9 @@ class Validate(CustomSourceView):
         example=REPORT,
         request_example={"code": CODE},
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         code = data_of(CodeRequest, request)["code"]
-        return Slowly(partial(engine.validate, org_id=self.org.pk, code=code), then=Response)
+        return SlowResponse(partial(engine.validate, org_id=self.org.pk, code=code), then=Response)
 
 
 class Try(CustomSourceView):
@@ -290,7 +290,7 @@ class Try(CustomSourceView):
         example=TRY,
         request_example={"code": CODE, "stream": "orders", "config": {"token": "t-123"}},
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         data = data_of(TryRequest, request)
         question = trials.prepare(
             org=self.org,

@@ -13,7 +13,7 @@ from apps.engine.answers import File
 from apps.orgs.http.views import OrgView
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 
 OUTCOME = {
@@ -38,7 +38,7 @@ class Upload(OrgView):
         example={"results": [OUTCOME]},
         request_example={"filename": "shop.py", "content": "ZnJvbSBkcm92ZXIgaW1wb3J0IC4uLg=="},
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         data = data_of(UploadRequest, request)
         filename = data["filename"]
         unpack = partial(
@@ -55,4 +55,4 @@ class Upload(OrgView):
             )
             return Response({"results": results})
 
-        return Slowly(unpack, then=take, once=True)
+        return SlowResponse(unpack, then=take, once=True)

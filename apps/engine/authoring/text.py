@@ -52,7 +52,7 @@ _CANNOT = {
 }
 
 
-def warn_of_what_cannot_work(tree: ast.Module, report: Report) -> None:
+def warn_of_unsupported_calls(tree: ast.Module, report: Report) -> None:
     """Warn about calls that do not work in a sandbox."""
     for node in _calls(tree):
         if isinstance(node.func, ast.Name) and node.func.id in _CANNOT:

@@ -29,7 +29,7 @@ def _read(tree: ast.Module, report: Report) -> None:
         if name.partition(".")[0] in WITHOUT_NETWORK:
             report.warn(tree.body[0], f"{name} cannot connect: a transform has no network access.")
     _check(tree, report)
-    text.warn_of_what_cannot_work(tree, report)
+    text.warn_of_unsupported_calls(tree, report)
 
 
 def _check(tree: ast.Module, report: Report) -> None:

@@ -48,7 +48,7 @@ def _read(tree: ast.Module, report: Report) -> None:
     if found:
         _describe(found[0], classes, report)
     report.hosts = hosts.asked_for(tree, found[0] if found else None, report)
-    text.warn_of_what_cannot_work(tree, report)
+    text.warn_of_unsupported_calls(tree, report)
 
 
 def _describe(source: SourceClass, classes: Classes, report: Report) -> None:

@@ -113,7 +113,7 @@ class Conversation:
         return _ended(self._child, tuple(self._tail))
 
     @property
-    def cut_off(self) -> bool:
+    def was_interrupted(self) -> bool:
         """Whether the child did not start, was killed from outside or broke the protocol, so the request is not to
         blame.
         """

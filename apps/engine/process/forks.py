@@ -112,7 +112,7 @@ class ForkServerProcess:
             if not data:
                 break
             self._hear(json.loads(data))
-        self._bury()
+        self._mark_ended()
 
     def _is_idle(self) -> bool:
         if self._idle_timeout is None or not self.ready.is_set():
@@ -141,7 +141,7 @@ class ForkServerProcess:
         child.status, child.refused = message.get("status"), message.get("error")
         child.ended.set()
 
-    def _bury(self) -> None:
+    def _mark_ended(self) -> None:
         with self._lock:
             self.gone.set()
             orphans = list(self._children.values())
@@ -159,7 +159,7 @@ class ForkServerProcess:
         self._stderr.close()
         self.buried.set()
 
-    def why_gone(self) -> ForkServerGone:
+    def exit_error(self) -> ForkServerGone:
         """Return the error for its end, with the exit code and its last output as evidence."""
         self.buried.wait(QUIT_SECONDS)
         code = self._process.returncode

@@ -104,7 +104,7 @@ class EngineSupervisor:
         server = self._server()
         server.ready.wait(wait)
         if server.gone.is_set():
-            raise server.why_gone()
+            raise server.exit_error()
 
     def run(
         self,
@@ -170,7 +170,7 @@ class EngineSupervisor:
             raise EngineError("The call returned the result of a run.")
         if late:
             raise TimedOut(f"No result within {timeout:g} seconds.")
-        if conversation.cut_off:
+        if conversation.was_interrupted:
             raise Unavailable(outcome.message, evidence=outcome.evidence)
         raise _raised(outcome)
 
@@ -214,7 +214,7 @@ class EngineSupervisor:
             if not server.ready.wait(START_SECONDS):
                 raise Unavailable("The engine is still starting; ask again in a few seconds.")
             if server.gone.is_set():
-                raise server.why_gone()
+                raise server.exit_error()
 
     def _conversation(self, request: Mapping[str, Any], redactor: Redactor) -> Conversation:
         """A conversation with a child of the running fork server, or of a new one if that has just died."""

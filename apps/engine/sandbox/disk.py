@@ -87,14 +87,14 @@ class Watch:
         if self._work is None:
             self._look_until_the_end(None)
             return
-        place = Place(os.path.realpath(self._work))
+        place = WorkFolder(os.path.realpath(self._work))
         owners.act_as_owner(self._work)
         try:
             self._look_until_the_end(place)
         finally:
             place.close()
 
-    def _look_until_the_end(self, place: Place | None) -> None:
+    def _look_until_the_end(self, place: WorkFolder | None) -> None:
         pause = LOOK_CLOSELY
         while self._process.poll() is None and not self.over:
             if wanted := self._wanted.wait(pause):
@@ -105,7 +105,7 @@ class Watch:
             if wanted:
                 self._looked.set()
 
-    def _look(self, place: Place | None) -> float:
+    def _look(self, place: WorkFolder | None) -> float:
         """Measure once. Returns the seconds until the next measurement."""
         started = time.monotonic()
         try:
@@ -119,7 +119,7 @@ class Watch:
         pause = LOOK_EVERY if used < self._limit // 4 else LOOK_CLOSELY
         return max(pause, time.monotonic() - started)
 
-    def _used(self, place: Place | None) -> int:
+    def _used(self, place: WorkFolder | None) -> int:
         if place is None:
             return _on_file_system(self._process.pid, self._inside)
         found = Measurement(self._process.pid, place, self._limit)
@@ -138,7 +138,7 @@ class Watch:
         self._process.kill()
 
 
-class Place:
+class WorkFolder:
     """A work folder, opened as ourselves, because its owner may not have access to the folders above it.
 
     `path` has no links.
@@ -158,7 +158,7 @@ class Measurement:
     Counting stops at `limit`. `unseen` means that a part of /proc was not accessible.
     """
 
-    def __init__(self, pid: int, place: Place, limit: int) -> None:
+    def __init__(self, pid: int, place: WorkFolder, limit: int) -> None:
         self.bytes = 0
         self.unseen = False
         self._tasks = f"/proc/{pid}/task"
@@ -190,7 +190,7 @@ class Measurement:
     def _deleted(self, folder: str) -> Iterator[int]:
         """Return the sizes of open files that were deleted."""
         for fd in self._listed(folder):
-            with self._noting_what_is_closed():
+            with self._noting_closed_parts():
                 found = os.stat(f"{folder}/{fd}")
                 if found.st_nlink or found.st_ino in self._kept or not _is_stored(found):
                     yield 0
@@ -211,17 +211,17 @@ class Measurement:
 
     def _maps(self, task: str) -> bytes:
         """Return the mappings of a process, the same for all its threads. Empty if it has ended."""
-        with self._noting_what_is_closed(), open(f"{self._tasks}/{task}/maps", "rb") as file:
+        with self._noting_closed_parts(), open(f"{self._tasks}/{task}/maps", "rb") as file:
             return file.read(MOST_MAPS + 1)
         return b""
 
     def _listed(self, folder: str) -> list[str]:
-        with self._noting_what_is_closed():
+        with self._noting_closed_parts():
             return os.listdir(folder)
         return []
 
     @contextlib.contextmanager
-    def _noting_what_is_closed(self) -> Iterator[None]:
+    def _noting_closed_parts(self) -> Iterator[None]:
         try:
             yield
         except (FileNotFoundError, ProcessLookupError):

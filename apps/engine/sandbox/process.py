@@ -35,7 +35,7 @@ class TooWeak(ConfigurationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Confined:
+class ConfinedProcess:
     """A started process and its resources. `work` is None where the folder disappears with the process.
 
     `user` is the claim of its user; None if it has our user or bubblewrap's.
@@ -59,7 +59,7 @@ class Confined:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class SandboxSite:
     """Where sandboxes are created: a folder for prepared roots and work folders, and the least level accepted.
 
     `only` restricts the layers that are used, for tests.
@@ -70,7 +70,9 @@ class Ground:
     only: tuple[str, ...] | None = None
 
 
-def start(code: str, *, ground: Ground, limits: Limits, control_fd: int | None) -> Confined:
+def start(
+    code: str, *, ground: SandboxSite, limits: Limits, control_fd: int | None
+) -> ConfinedProcess:
     """Start a confined process that will load `code`. Raises TooWeak."""
     chosen = isolation(ground.only)
     if not reaches(chosen.level, ground.least):
@@ -112,7 +114,7 @@ def _started(
     pipe: tuple[int, int],
     control_fd: int | None,
     user: Path | None,
-) -> Confined:
+) -> ConfinedProcess:
     output, theirs = pipe
     found = paths.readable()
     layers = set(chosen.layers)
@@ -159,7 +161,7 @@ def _started(
             workdirs.remove(work)
         raise
     _tell(process, spec)
-    return Confined(process, output, work, chosen, user)
+    return ConfinedProcess(process, output, work, chosen, user)
 
 
 def _tell(process: subprocess.Popen[bytes], spec: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ class _Emptying:
             before, self._error, found = self._removed, None, False
             for entry in self._entries(self._top):
                 found = True
-                with self._noting_errors():
+                with self._collecting_errors():
                     self._remove(entry)
             if not found:
                 return
@@ -115,7 +115,7 @@ class _Emptying:
         folder = _opened(entry.name, self._top)
         try:
             for inner in self._entries(folder):
-                with self._noting_errors():
+                with self._collecting_errors():
                     self._remove_inner(inner, folder)
         finally:
             os.close(folder)
@@ -144,7 +144,7 @@ class _Emptying:
         self._removed += 1
 
     @contextlib.contextmanager
-    def _noting_errors(self) -> Iterator[None]:
+    def _collecting_errors(self) -> Iterator[None]:
         """Continue with the rest if one entry cannot be removed."""
         try:
             yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from apps.engine.failures import EngineError
 from apps.engine.sandbox.limits import Limits
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 
 SECONDS = 20.0
@@ -63,7 +63,7 @@ class Tested:
     why: str = ""
 
 
-def test(ground: Ground) -> Tested:
+def test(ground: SandboxSite) -> Tested:
     """Start a sandbox as runs do and let the code try to escape."""
     started = time.perf_counter()
     bound = {

@@ -16,14 +16,14 @@ from typing import Any, Self
 
 import orjson
 
-from apps.egress.broker import Broker, Door, Passage
+from apps.egress.broker import Broker, ConnectionAttempt, EgressLimits
 from apps.engine import failures
 from apps.engine.failures import ConfigurationError, EngineError, SourceError
 from apps.engine.process.pipes import TAIL, Pipes, PrintedLines, signal_name
 from apps.engine.process.signs import signs
 from apps.engine.sandbox import process, syscalls, typed
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong, too_many
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.reader import TEXT, BoundedReader, Line
 
 LOOK_EVERY = 0.25  # seconds between checks of disk and clock
@@ -56,12 +56,12 @@ class Request:
 
 
 @dataclass(slots=True)
-class Heard:
+class Callbacks:
     """Callbacks for messages besides the answers. Called from the asking thread, except those for connections."""
 
     log: Callable[[str, str], None] = lambda level, message: None
     request: Callable[[Request], None] = lambda request: None
-    passage: Callable[[Passage], None] = lambda passage: None
+    passage: Callable[[ConnectionAttempt], None] = lambda passage: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ class Sandbox:
         self,
         code: str,
         *,
-        ground: Ground,
+        ground: SandboxSite,
         limits: Limits,
-        door: Door | None = None,
-        heard: Heard | None = None,
+        door: EgressLimits | None = None,
+        heard: Callbacks | None = None,
     ) -> None:
         self._limits = limits
-        self._heard = heard or Heard()
+        self._heard = heard or Callbacks()
         self._lock = threading.Lock()
         self._over: EngineError | None = None
         self._ready = False

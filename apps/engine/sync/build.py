@@ -39,9 +39,9 @@ def build_source(
 def _sandboxed(
     spec: SourceSpec, files: StorageRoot, allow_private: bool, sandbox: SandboxSpec
 ) -> ConnectorSource[Any]:
-    from apps.engine.sources.custom import CustomSource
+    from apps.engine.sources.custom import SandboxedSource
 
-    return CustomSource(
+    return SandboxedSource(
         bound(spec, SourceSettings()),
         spec=spec,
         files=files,

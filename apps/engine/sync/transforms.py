@@ -15,8 +15,8 @@ from apps.engine.failures import ContractError, EngineError, FailureClass
 from apps.engine.frames.values import Unrepresentable, text
 from apps.engine.sandbox import typed
 from apps.engine.sandbox.limits import BrokenOutput, Limits
-from apps.engine.sandbox.process import Ground
-from apps.engine.sandbox.session import Heard, Sandbox
+from apps.engine.sandbox.process import SandboxSite
+from apps.engine.sandbox.session import Callbacks, Sandbox
 from apps.engine.sources.base import FrameIteration, RowsIteration
 from apps.engine.sources.connector import rows_page
 from apps.engine.sources.custom.source import LEVELS
@@ -41,9 +41,9 @@ class Transform:
         self.received = self.made = 0  # records
         self._sandbox = Sandbox(
             code.text,
-            ground=Ground(sandbox.home, sandbox.least),
+            ground=SandboxSite(sandbox.home, sandbox.least),
             limits=Limits.from_json(sandbox.limits),
-            heard=Heard(log=_log),
+            heard=Callbacks(log=_log),
         )
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.orgs import vault
 from apps.orgs.models import IdempotencyRecord, Org
 from apps.orgs.tenancy import org_scope
-from apps.web.idempotency import Answer, Asked, Earlier
+from apps.web.idempotency import Answer, ExistingClaim, KeyedRequest
 
 LIFETIME = timedelta(hours=24)
 GIVEN_UP = timedelta(
@@ -28,7 +28,7 @@ class OrgStore:
         self.org = org
         self.record = IdempotencyRecord(org=org)
 
-    def claim(self, asked: Asked) -> Earlier | None:
+    def claim(self, asked: KeyedRequest) -> ExistingClaim | None:
         self._forget_old(asked.key)
         self.record = IdempotencyRecord(
             org=self.org, key=asked.key, operation=asked.operation, body_digest=asked.digest
@@ -36,7 +36,7 @@ class OrgStore:
         IdempotencyRecord.unscoped.bulk_create([self.record], ignore_conflicts=True)
         found = IdempotencyRecord.objects.for_org(self.org).filter(key=asked.key).first()
         if found is None:  # Another request has just released it.
-            return Earlier(asked.operation, asked.digest, None)
+            return ExistingClaim(asked.operation, asked.digest, None)
         return None if found.pk == self.record.pk else self._earlier(found)
 
     def hold(self) -> bool:
@@ -68,9 +68,9 @@ class OrgStore:
         rows = IdempotencyRecord.objects.for_org(self.org).filter(key=key)
         rows.filter(given_up | too_old).delete()
 
-    def _earlier(self, record: IdempotencyRecord) -> Earlier:
+    def _earlier(self, record: IdempotencyRecord) -> ExistingClaim:
         answer = None
         if record.status is not None:
             text = vault.unseal(self.org, SEALED_FOR, record.pk, bytes(record.body).decode())
             answer = Answer(record.status, record.headers, base64.b64decode(text))
-        return Earlier(record.operation, bytes(record.body_digest), answer)
+        return ExistingClaim(record.operation, bytes(record.body_digest), answer)

@@ -29,7 +29,7 @@ from apps.orgs.questions import AnswerT, Question
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
 from apps.web import idempotency, slow
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 
 
 class AccountView(APIView):
@@ -136,19 +136,19 @@ class OrgView(APIView):
 
     def wait_for(
         self, question: Question[AnswerT], render: Callable[[AnswerT], Response] = Response
-    ) -> Slowly:
+    ) -> SlowResponse:
         """The answer to a question, for who may still know it when it comes."""
-        return Slowly(
+        return SlowResponse(
             question.ask, then=lambda found: render(question.settle(self.principal, found))
         )
 
-    def _answer(self, request: Request) -> Response | Slowly:
+    def _answer(self, request: Request) -> Response | SlowResponse:
         handler, method = _handler(self, request)
         self._allow(method)
         key = idempotency.key_of(request) if method == "post" else None
 
-        def act() -> Response | Slowly:
-            answer: Response | Slowly = handler(request, *self.args, **self.kwargs)
+        def act() -> Response | SlowResponse:
+            answer: Response | SlowResponse = handler(request, *self.args, **self.kwargs)
             return answer
 
         if key is None:
@@ -167,7 +167,7 @@ class OrgView(APIView):
         raise LookupError(f"{cls.__name__}.{method} names no permission")
 
 
-def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Response | Slowly:
+def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Response | SlowResponse:
     """Return the response of `change(None)`; if its action raises CheckFirst, run the check and call `change` with
     its result.
     """
@@ -175,7 +175,7 @@ def after_check(change: Callable[[Any], Response], *, once: bool = True) -> Resp
         with transaction.atomic():
             return change(None)
     except CheckFirst as first:
-        return Slowly(first.check, then=change, once=once)
+        return SlowResponse(first.check, then=change, once=once)
 
 
 def _handler(view: APIView, request: Request) -> tuple[Callable[..., Any], str]:

@@ -14,7 +14,7 @@ from apps.orgs.members import dns_records, verified_domains, visibility
 from apps.orgs.models import VerifiedDomain
 from apps.orgs.roles import Permission
 from apps.web.schema import operation
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 
 ROW_EXAMPLE = {
@@ -143,11 +143,11 @@ class VerifiedDomainCheck(OrgView):
         errors=(404,),
         example=CHECKED_EXAMPLE,
     )
-    def post(self, request: Request, pk: UUID) -> Slowly:
+    def post(self, request: Request, pk: UUID) -> SlowResponse:
         domain = verified_domains.to_check(self.org, self.principal, pk)
 
         def then(seen: Any) -> Response:
             done = verified_domains.settle(org=self.org, by=self.principal, domain_id=pk, seen=seen)
             return Response({"ok": done.ok, "message": done.message, "domain": row_of(done.row)})
 
-        return Slowly(lambda: verified_domains.look_up(domain), then=then)
+        return SlowResponse(lambda: verified_domains.look_up(domain), then=then)

@@ -21,7 +21,7 @@ from apps.background import connections as connection_needs
 from apps.background import health, memory, private
 from apps.background.health import Finding, attempt
 from apps.engine.sandbox import selftest
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
 
@@ -64,7 +64,7 @@ def isolation() -> Finding:
     found = health.isolation()
     if not found.ok:
         return found
-    ground = Ground(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
+    ground = SandboxSite(str(settings.SANDBOX_HOME), settings.SANDBOX_LEAST_ISOLATION)
     tested = selftest.test(ground)
     if not tested.holds:
         return Finding(

@@ -88,7 +88,7 @@ def profile(
     return {
         "user": {
             **(
-                as_vouched_for(session, session.only_org)
+                profile_from_provider(session, session.only_org)
                 if session.only_org
                 else person(session.user)
             ),
@@ -100,7 +100,7 @@ def profile(
     }
 
 
-def as_vouched_for(session: Session, org_id: UUID) -> dict[str, Any]:
+def profile_from_provider(session: Session, org_id: UUID) -> dict[str, Any]:
     """Return the user as described by the org's own identity provider, without data of the account."""
     with org_scope(org_id):
         known = FederatedIdentity.objects.for_org(org_id)

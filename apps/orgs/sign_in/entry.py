@@ -40,7 +40,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ProviderResult:
     """The result of returning from an identity provider.
 
     Either a session; or a challenge for a required second factor; or neither, if the provider was linked to an
@@ -82,7 +82,7 @@ def register(
         awaits = accounts.awaits_owner(email)
         if not (verify or awaits):
             raise
-        _rehearse(organization_name)
+        _create_and_roll_back(organization_name)
         if awaits:
             accounts.ask_to_reset(email, client.ip)
         elif not attempts.mailed_enough(email):
@@ -126,7 +126,7 @@ def show_second_factor(*, challenge: str, code: str, org_id: UUID | None, client
 
     Raises BadCredentials, WrongCode, TooManyAttempts, and NotFound.
     """
-    user, method = factors.go_on(challenge=challenge, code=code, ip=client.ip)
+    user, method = factors.complete_challenge(challenge=challenge, code=code, ip=client.ip)
     return _enter(user, client, org_id, method=method, second_factor=True)
 
 
@@ -149,16 +149,16 @@ def choose_provider(*, named: str, org_slug: str, client: Client) -> str:
     return chosen
 
 
-def arrive(*, identity: Identity, client: Client) -> Arrival:
+def finish_provider_login(*, identity: Identity, client: Client) -> ProviderResult:
     """Handle a user's return from a provider. Raises what `sso.link` and `sso.sign_in` raise."""
     if "link" in identity.state:
         sso.link(identity)
-        return Arrival()
+        return ProviderResult()
     welcome = sso.sign_in(identity, client.ip)
     if welcome.only_org is None and factors.of(welcome.user).any:
-        return Arrival(challenge=factors.hold(welcome.user, welcome.method))
+        return ProviderResult(challenge=factors.hold(welcome.user, welcome.method))
     session = _begin(welcome.user, client, method=welcome.method, only_org=welcome.only_org)
-    return Arrival(session, org_id=welcome.org_id)
+    return ProviderResult(session, org_id=welcome.org_id)
 
 
 def _enter(
@@ -193,7 +193,7 @@ def _begin(
     )
 
 
-def _rehearse(organization_name: str) -> None:
+def _create_and_roll_back(organization_name: str) -> None:
     """Create an org and roll it back, so that a faster response does not reveal an existing account."""
     with transaction.atomic():
         nobody = accounts.create_account(

@@ -18,13 +18,13 @@ from apps.orgs.models import IdentityProvider
 from apps.orgs.roles import Permission
 from apps.orgs.sign_in import entry, own_provider, providers, sso
 from apps.orgs.sign_in import provider_serializers as forms
-from apps.orgs.sign_in.entry import Arrival
+from apps.orgs.sign_in.entry import ProviderResult
 from apps.orgs.sign_in.providers import ProviderFailed
 from apps.orgs.sign_in.views import SIGNED_IN, client_of, keep, signed_in
 from apps.orgs.versions import of_time
 from apps.web.origin import refuse_cross_site
 from apps.web.schema import IF_MATCH, operation
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import PublicView, data_of, etag, match_of, query_of
 
 PROVIDERS_EXAMPLE = {"providers": [{"id": "google", "name": "Google"}]}
@@ -97,9 +97,9 @@ class Callback(PublicView):
     )
     def get(self, request: Request, provider: str) -> HttpResponseBase:
         try:
-            identity = providers.come_back(request._request, provider)
-            arrival = entry.arrive(identity=identity, client=client_of(request))
-            answer = page_after(arrival, next_page=str(identity.state.get("next") or "/"))
+            identity = providers.handle_callback(request._request, provider)
+            result = entry.finish_provider_login(identity=identity, client=client_of(request))
+            answer = page_after(result, next_page=str(identity.state.get("next") or "/"))
         except (ProviderFailed, sso.SignInRefused, sso.LinkedElsewhere, OrgReadOnly) as failure:
             answer = problem_page(failure.code)
         except LinkSpent:
@@ -273,9 +273,9 @@ class OwnProviderCheck(OrgView):
         example=STEPS_EXAMPLE,
         request_example={"issuer": "https://login.example.com"},
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         issuer = data_of(forms.IssuerCheck, request)["issuer"]
-        return Slowly(lambda: own_provider.check(issuer), then=Response)
+        return SlowResponse(lambda: own_provider.check(issuer), then=Response)
 
 
 def own_path(path: str) -> str:
@@ -283,17 +283,17 @@ def own_path(path: str) -> str:
     return path if OWN_PATH.fullmatch(path) else ""
 
 
-def page_after(arrival: Arrival, *, next_page: str) -> HttpResponseBase:
+def page_after(result: ProviderResult, *, next_page: str) -> HttpResponseBase:
     """Return the page for a user who returned from a provider."""
-    if arrival.challenge is not None:
-        return page("/login", second_factor=arrival.challenge)
-    if arrival.session is None:
+    if result.challenge is not None:
+        return page("/login", second_factor=result.challenge)
+    if result.session is None:
         return page("/settings/account")
     where = {"next": next_page}
-    if arrival.org_id is not None:
-        where["org"] = str(arrival.org_id)
+    if result.org_id is not None:
+        where["org"] = str(result.org_id)
     answer = page("/welcome", **where)
-    keep(arrival.session, answer)
+    keep(result.session, answer)
     return answer
 
 

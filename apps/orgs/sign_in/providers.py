@@ -211,7 +211,7 @@ def begin(request: HttpRequest, provider: str, state: Mapping[str, Any]) -> Http
     return answer
 
 
-def come_back(request: HttpRequest, provider: str) -> Identity:
+def handle_callback(request: HttpRequest, provider: str) -> Identity:
     """Return the identity of the user who returned from the provider. Raises ProviderFailed."""
     if (
         request.GET.get("error") == "access_denied"

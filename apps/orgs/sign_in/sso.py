@@ -56,7 +56,7 @@ class LinkedElsewhere(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
+class AcceptedLogin:
     """The user who gets a session, and its kind."""
 
     user: User
@@ -65,7 +65,7 @@ class Welcome:
     only_org: UUID | None = None
 
 
-def sign_in(identity: Identity, ip: str | None) -> Welcome:
+def sign_in(identity: Identity, ip: str | None) -> AcceptedLogin:
     """Return the login for an identity. Raises SignInRefused, and what accepting an invitation raises."""
     org_id = providers.org_of(identity.provider)
     if org_id is None:
@@ -77,7 +77,7 @@ def sign_in(identity: Identity, ip: str | None) -> Welcome:
 
 
 @transaction.atomic
-def _into_account(identity: Identity, ip: str | None) -> Welcome:
+def _into_account(identity: Identity, ip: str | None) -> AcceptedLogin:
     linked = SocialAccount.objects.select_related("user").filter(
         provider=identity.provider, uid=identity.subject
     )
@@ -85,7 +85,7 @@ def _into_account(identity: Identity, ip: str | None) -> Welcome:
         user = found.user
         if not isinstance(user, User) or not user.is_active:
             raise SignInRefused("account_disabled")
-        return Welcome(user, identity.provider)
+        return AcceptedLogin(user, identity.provider)
     return _newcomer(identity, ip)
 
 
@@ -152,7 +152,7 @@ def _unlink(user: User, provider: str) -> None:
     proofs.forget(user.pk)
 
 
-def _newcomer(identity: Identity, ip: str | None) -> Welcome:
+def _newcomer(identity: Identity, ip: str | None) -> AcceptedLogin:
     if not identity.email or not identity.email.isascii():
         raise SignInRefused("email_missing")
     if not identity.verified:
@@ -172,14 +172,14 @@ def _newcomer(identity: Identity, ip: str | None) -> Welcome:
         org_id = invitations.accept(token=str(token), user=user, by=by).org_id
     else:
         org_id = create_org(name=_first_org(user), owner=user, by=by).pk
-    return Welcome(user, identity.provider, org_id)
+    return AcceptedLogin(user, identity.provider, org_id)
 
 
 def _first_org(user: User) -> str:
     return f"{user.name or user.email.partition('@')[0]}'s organization"[:120]
 
 
-def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome | None:
+def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> AcceptedLogin | None:
     """Log in to an org. Returns None for a user who was asked by mail whether to join."""
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
@@ -192,7 +192,7 @@ def _into_org(org_id: UUID, identity: Identity, ip: str | None) -> Welcome | Non
             raise SignInRefused("account_disabled")
         found.email, found.name = identity.email or found.email, identity.name
         found.save(update_fields=["email", "name"])
-        return Welcome(user, "sso", org.pk, only_org=org.pk)
+        return AcceptedLogin(user, "sso", org.pk, only_org=org.pk)
 
 
 def _recognise(org: Org, identity: Identity, ip: str | None) -> FederatedIdentity | None:

@@ -93,7 +93,7 @@ class Register(PublicView):
 
 
 class Login(PublicView):
-    public_because = "Used to log in."
+    public_because = "Used to log in, so there is no credential yet."
 
     @operation(
         "auth_login",
@@ -137,7 +137,7 @@ class PasskeyBegin(PublicView):
 
 
 class PasskeyLogin(PublicView):
-    public_because = "Used to log in."
+    public_because = "Used to log in, so there is no credential yet."
 
     @operation(
         "auth_passkey_login",

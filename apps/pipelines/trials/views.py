@@ -25,7 +25,7 @@ from apps.pipelines.transforms import CheckedCode
 from apps.pipelines.trials import services
 from apps.web.problems import Problem, as_problem
 from apps.web.schema import operation
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import data_of
 
 PREVIEW_EXAMPLE = {
@@ -62,7 +62,7 @@ class Validate(OrgView):
         },
         request_example=examples.CREATE,
     )
-    def post(self, request: Request) -> Response | Slowly:
+    def post(self, request: Request) -> Response | SlowResponse:
         return after_check(partial(self._validate, request), once=False)
 
     def _validate(self, request: Request, checked: CheckedCode | None) -> Response:
@@ -103,7 +103,7 @@ class PreviewSaved(OrgView):
         example=PREVIEW_EXAMPLE,
         request_example={"max_records": 10},
     )
-    def post(self, request: Request, pk: UUID) -> Slowly:
+    def post(self, request: Request, pk: UUID) -> SlowResponse:
         data = data_of(PreviewRequest, request)
         question = services.preview(org=self.org, by=self.principal, pipeline_id=pk, **data)
         return self.wait_for(question)
@@ -122,7 +122,7 @@ class PreviewDraft(OrgView):
         example=PREVIEW_EXAMPLE,
         request_example={"config": examples.SOURCE_ONLY},
     )
-    def post(self, request: Request) -> Slowly:
+    def post(self, request: Request) -> SlowResponse:
         data = data_of(PreviewUnsaved, request)
         question = services.preview_unsaved(org=self.org, by=self.principal, **data)
         return self.wait_for(question)

@@ -43,7 +43,7 @@ class LogParts:
         self._lines: deque[LogLine] = deque()
         self._bytes = 0
         self._draft = logs.Draft(claim.log_lines)
-        self._put: Put | None = (
+        self._put: PartUpload | None = (
             None  # being written to storage, or stored and not yet recorded in the database
         )
 
@@ -70,7 +70,7 @@ class LogParts:
         The part is written in a separate thread, so that a hanging storage does not cost the run its lease.
         """
         if self._put is None and (lines := self._take_lines()):
-            self._put = Put(self._claim, self._draft.plus(lines), lines)
+            self._put = PartUpload(self._claim, self._draft.plus(lines), lines)
         put = self._put
         if put is None or not put.done.wait(PUT_PATIENCE):
             return None
@@ -99,7 +99,7 @@ class LogParts:
             self._bytes += sum(map(_size, lines))
 
 
-class Put:
+class PartUpload:
     """Writes a part to storage. `done` is set at the end; `row` stays None if storage refused it."""
 
     def __init__(self, claim: Claim, draft: logs.Draft, lines: Sequence[LogLine]) -> None:

@@ -14,7 +14,7 @@ import structlog
 from django.db import connection
 
 from apps.background.database_errors import first_line
-from apps.background.patience import DATABASE_AWAY, patiently
+from apps.background.patience import DATABASE_AWAY, retry_while_away
 from apps.engine.contract import Event, LogLine, Progress, Started, StopReason
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogParts
@@ -22,7 +22,7 @@ from apps.runs.attempts.reported import Reported
 from apps.runs.attempts.rows import AttemptRows
 from apps.runs.attempts.stop_reasons import StopReasons
 from apps.runs.claiming import leases
-from apps.runs.claiming.leases import Claim, KeptLease
+from apps.runs.claiming.leases import ActiveLease, Claim
 from apps.runs.exceptions import LeaseLost
 from apps.runs.usage.counting import Measure
 
@@ -42,7 +42,7 @@ class Recorder:
         self._shutdown = shutdown
         self._stop = StopReasons(seconds_left=claim.timeout_left, shutdown=shutdown)
         self._limits = LimitWatch(claim.org_id)
-        self._lease = KeptLease(claim)
+        self._lease = ActiveLease(claim)
         self._log = LogParts(claim)
         self._reported = Reported()
         self._rows = AttemptRows(claim)
@@ -135,7 +135,7 @@ class Recorder:
         """Write the remaining data. Lines that storage does not accept within LAST_PATIENCE are dropped."""
         deadline = time.monotonic() + LAST_PATIENCE
         while self._has_news():
-            patiently(self._write, give_up=self._shutdown)
+            retry_while_away(self._write, give_up=self._shutdown)
             if time.monotonic() > deadline and self._has_news():
                 logger.warning("the end of the log is lost: storage does not accept it")
                 return

@@ -88,11 +88,11 @@ def explain(org_id: UUID, pending: Iterable[Mapping[str, Any]]) -> dict[UUID, Wa
     if not rows:
         return {}
     limits = _limits(org_id)
-    places = _places(org_id, [row["id"] for row in rows])
+    positions = _positions(org_id, [row["id"] for row in rows])
     return {
-        row["id"]: Waiting(_reason(row, limits), places[row["id"]])
+        row["id"]: Waiting(_reason(row, limits), positions[row["id"]])
         for row in rows
-        if row["id"] in places  # Skip runs that have started since they were read.
+        if row["id"] in positions  # Skip runs that have started since they were read.
     }
 
 
@@ -118,7 +118,7 @@ def _reason(row: Mapping[str, Any], limits: str) -> str:
     return limits or "waiting for a worker"
 
 
-def _places(org_id: UUID, wanted: list[UUID]) -> dict[UUID, int]:
+def _positions(org_id: UUID, wanted: list[UUID]) -> dict[UUID, int]:
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT id, place FROM (

@@ -181,7 +181,7 @@ def held(claim: Claim) -> Iterator[Any]:
         yield mine
 
 
-class KeptLease:
+class ActiveLease:
     """The lease of a running attempt, which expires unless it is renewed."""
 
     def __init__(self, claim: Claim) -> None:

@@ -16,24 +16,24 @@ from django.conf import settings
 from apps.orgs.models import Org
 from apps.runs.demo import facts
 from apps.runs.demo.facts import Facts
-from apps.runs.demo.places import Places
+from apps.runs.demo.locations import Locations
 from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
 
 PAGE = 5000
 
 
-def differences(stream: str, *, org: Org, run: Run, places: Places) -> tuple[int, list[str]]:
+def differences(stream: str, *, org: Org, run: Run, locations: Locations) -> tuple[int, list[str]]:
     """Return (number of rows, differences) for one demo pipeline after its run."""
     read_source, read_destination = _READERS[stream]
-    arrived = read_destination(org, run, places)
-    return arrived.rows, read_source(places).differences(arrived)
+    arrived = read_destination(org, run, locations)
+    return arrived.rows, read_source(locations).differences(arrived)
 
 
-def where(stream: str, *, org: Org, run: Run, places: Places) -> str:
+def where(stream: str, *, org: Org, run: Run, locations: Locations) -> str:
     """Describe where to find the results."""
     if stream == "weather":
-        parts = urlsplit(places.warehouse_url)
+        parts = urlsplit(locations.warehouse_url)
         place = f"{parts.hostname}:{parts.port or 5432}"
         return f"table weather of database {parts.path.lstrip('/')} at {place}"
     keys = sorted(Output.objects.for_org(org).filter(run=run).values_list("key", flat=True))
@@ -45,45 +45,47 @@ def where(stream: str, *, org: Org, run: Run, places: Places) -> str:
     return f"{len(keys)} files in {folder}" if len(keys) > 1 else f"{folder}/{name}"
 
 
-def _flights_in_source(places: Places) -> Facts:
-    return facts.of_table(places.source_url, "flights")
+def _flights_in_source(locations: Locations) -> Facts:
+    return facts.of_table(locations.source_url, "flights")
 
 
-def _flights_in_parquet(org: Org, run: Run, places: Places) -> Facts:
+def _flights_in_parquet(org: Org, run: Run, locations: Locations) -> Facts:
     import polars as pl
 
     parts = [pl.read_parquet(io.BytesIO(content)) for content in _outputs(org, run, ".parquet")]
     return facts.of_frame(pl.concat(parts) if parts else pl.DataFrame())
 
 
-def _weather_in_source(places: Places) -> Facts:
+def _weather_in_source(locations: Locations) -> Facts:
     import polars as pl
 
-    return facts.of_frame(pl.DataFrame(list(_weather(places)), infer_schema_length=None))
+    return facts.of_frame(pl.DataFrame(list(_weather(locations)), infer_schema_length=None))
 
 
-def _weather(places: Places) -> Iterator[dict[str, Any]]:
+def _weather(locations: Locations) -> Iterator[dict[str, Any]]:
     cursor: str | None = ""
     while cursor is not None:
-        address = f"{places.api_url}/v1/weather?limit={PAGE}" + (cursor and f"&cursor={cursor}")
-        request = urllib.request.Request(address, headers={"X-API-Key": places.api_key})  # noqa: S310
+        address = f"{locations.api_url}/v1/weather?limit={PAGE}" + (cursor and f"&cursor={cursor}")
+        request = urllib.request.Request(address, headers={"X-API-Key": locations.api_key})  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             page = json.load(answer)
         yield from page["data"]
         cursor = page["next_cursor"]
 
 
-def _weather_in_warehouse(org: Org, run: Run, places: Places) -> Facts:
-    return facts.of_table(places.warehouse_url, "weather")
+def _weather_in_warehouse(org: Org, run: Run, locations: Locations) -> Facts:
+    return facts.of_table(locations.warehouse_url, "weather")
 
 
-def _airports_in_source(places: Places) -> Facts:
+def _airports_in_source(locations: Locations) -> Facts:
     import polars as pl
 
-    return facts.of_frame(pl.read_csv(places.airports, null_values="NA", infer_schema_length=None))
+    return facts.of_frame(
+        pl.read_csv(locations.airports, null_values="NA", infer_schema_length=None)
+    )
 
 
-def _airports_in_duckdb(org: Org, run: Run, places: Places) -> Facts:
+def _airports_in_duckdb(org: Org, run: Run, locations: Locations) -> Facts:
     import duckdb
     import polars as pl
 
@@ -106,8 +108,8 @@ def _outputs(org: Org, run: Run, ending: str) -> Iterator[bytes]:
         yield storage.read(key)
 
 
-_Source = Callable[[Places], Facts]
-_Destination = Callable[[Org, Run, Places], Facts]
+_Source = Callable[[Locations], Facts]
+_Destination = Callable[[Org, Run, Locations], Facts]
 _READERS: dict[str, tuple[_Source, _Destination]] = {
     "flights": (_flights_in_source, _flights_in_parquet),
     "weather": (_weather_in_source, _weather_in_warehouse),

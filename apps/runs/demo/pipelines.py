@@ -12,7 +12,7 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.pipelines import services as pipelines
 from apps.pipelines.models import Pipeline
-from apps.runs.demo.places import Places, connection_settings
+from apps.runs.demo.locations import Locations, connection_settings
 from apps.runs.outputs import storage
 
 AIRPORTS_FILE = "airports.csv"
@@ -42,25 +42,25 @@ class Demo:
     how: Mapping[str, Any] = field(default_factory=dict)
 
 
-def demos(places: Places) -> tuple[Demo, Demo, Demo]:
+def demos(locations: Locations) -> tuple[Demo, Demo, Demo]:
     """The three pipelines."""
-    return (_flights(places), _weather(places), _airports())
+    return (_flights(locations), _weather(locations), _airports())
 
 
-def ensure_pipelines(org: Org, by: Principal, places: Places) -> dict[str, Pipeline]:
+def ensure_pipelines(org: Org, by: Principal, locations: Locations) -> dict[str, Pipeline]:
     """Create missing pipelines. Call it inside the org's scope. Returns the pipelines by their demo's stream."""
     storage.write(
-        f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", places.airports.read_bytes()
+        f"{storage.files_root(org.pk).prefix}/{AIRPORTS_FILE}", locations.airports.read_bytes()
     )
-    return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demos(places)}
+    return {demo.stream: _ensure_pipeline(org, by, demo) for demo in demos(locations)}
 
 
-def _flights(places: Places) -> Demo:
+def _flights(locations: Locations) -> Demo:
     return Demo(
         name="Flights to Parquet",
         description="Every flight that left New York City in 2013, from PostgreSQL to Parquet files.",
         source=Side(
-            "source", "postgres", "Flights database", connection_settings(places.source_url)
+            "source", "postgres", "Flights database", connection_settings(locations.source_url)
         ),
         destination=Side("destination", "parquet", "Parquet files", {}),
         stream="flights",
@@ -69,7 +69,7 @@ def _flights(places: Places) -> Demo:
     )
 
 
-def _weather(places: Places) -> Demo:
+def _weather(locations: Locations) -> Demo:
     stream = {
         "name": "weather",
         "path": "/v1/weather",
@@ -79,8 +79,8 @@ def _weather(places: Places) -> Demo:
         "cursor_param": "since",
     }
     api = {
-        "base_url": places.api_url,
-        "auth": {"type": "api_key", "name": "X-API-Key", "key": places.api_key},
+        "base_url": locations.api_url,
+        "auth": {"type": "api_key", "name": "X-API-Key", "key": locations.api_key},
         "pagination": {
             "type": "cursor",
             "cursor_path": "next_cursor",
@@ -96,7 +96,7 @@ def _weather(places: Places) -> Demo:
         "reads only new records.",
         source=Side("source", "rest", "Weather API", api),
         destination=Side(
-            "destination", "postgres", "Warehouse", connection_settings(places.warehouse_url)
+            "destination", "postgres", "Warehouse", connection_settings(locations.warehouse_url)
         ),
         stream="weather",
         table="weather",

@@ -16,7 +16,7 @@ from apps.runs.outputs import files
 from apps.runs.outputs.files import Download
 from apps.runs.serializers import DownloadQuery, OutputListSerializer
 from apps.web.schema import operation
-from apps.web.slow import Slowly
+from apps.web.slow import SlowResponse
 from apps.web.views import query_of
 from apps.web.wire import JSONRenderer
 
@@ -69,7 +69,7 @@ class OutputView(OrgView):
             DownloadQuery,
         ],
     )
-    def get(self, request: Request, pk: UUID, name: str) -> Slowly:
+    def get(self, request: Request, pk: UUID, name: str) -> SlowResponse:
         """Return the file as an attachment, or a redirect to a short-lived download link of the object store."""
         wanted = query_of(DownloadQuery, request)
         question = files.download(

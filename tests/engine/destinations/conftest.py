@@ -14,7 +14,7 @@ from tests.engine.destinations.targets import TARGETS, Target
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Servers that start when first asked for."""
+    """Servers that are started on first use."""
     started = Servers()
     yield started
     started.close()
@@ -22,7 +22,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def zygote() -> Iterator[Zygote]:
-    """Forks processes that are killed, or run out of disk, while they write."""
+    """Forks processes that are killed, or run out of disk space, while they write."""
     made = Zygote()
     yield made
     made.stop()

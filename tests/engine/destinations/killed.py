@@ -1,8 +1,8 @@
 """A process that publishes, or stages, and is killed at a chosen moment.
 
-Run as `python -m tests.engine.destinations.killed`. Each line on stdin describes one try; a fork
-carries it out. Moments are counted: every call into and return from the destinations' and stores'
-code is one. With moment 0 the fork lives to the end and says how many moments there were.
+Run as `python -m tests.engine.destinations.killed`. Each line on stdin describes one attempt, which a fork
+executes. Moments are numbered: every call into and return from the code of destinations and stores is one.
+With moment 0 the fork runs to the end and reports how many moments there were.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tests.engine.destinations.targets import Sync, Target
 
 WATCHED = (f"apps{os.sep}engine{os.sep}destinations", f"apps{os.sep}engine{os.sep}stores")
 
-AT_THE_END = -1  # the moment after everything is done, before anybody is told
+AT_THE_END = -1  # the moment after everything is done and before the result is sent
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How the fork ended: by signal, or by itself after so many moments, with its failure if any."""
+    """How the fork ended: by a signal, or normally after so many moments, with its failure if any."""
 
     killed: bool
     moments: int
@@ -40,7 +40,7 @@ class Ending:
 
 
 class Zygote:
-    """The process that forks; everything is imported in it, nothing has run."""
+    """The process that forks; it has imported everything and run nothing."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Local servers that stand for the ones users bring."""
+"""Local servers that replace those of users."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Servers:
 
     @cached_property
     def postgres_url(self) -> str:
-        """A database in the suite's server, or in one of our own when these tests run alone."""
+        """Return a database in the suite's server, or in a private one if these tests run alone."""
         shared = os.environ.get("DROVER_TEST_ADMIN_URL")
         if not shared:
             return self._stack.enter_context(temporary_postgres()).url()
@@ -40,7 +40,7 @@ class Servers:
 
     @cached_property
     def s3(self) -> str:
-        """The endpoint of an S3 server that has BUCKET."""
+        """The URL of an S3 server that has BUCKET."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         server.start()
@@ -52,7 +52,7 @@ class Servers:
 
     @cached_property
     def gcs(self) -> str:
-        """The endpoint of a Google Cloud Storage server that has BUCKET."""
+        """The URL of a Google Cloud Storage server that has BUCKET."""
         create: Callable[..., Any] = create_server
         server = create("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
         server.start()

@@ -1,4 +1,4 @@
-"""One spelling for values, so that what any destination gives back can be compared."""
+"""Normalise values, so that the rows of any two destinations can be compared."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _time(text: str) -> str:
 
 
 def bag(rows: Iterable[Row]) -> Counter[tuple[tuple[str, str], ...]]:
-    """The rows without order, and without their nulls."""
+    """Return the rows without order, and without their nulls."""
     return Counter(
         tuple(sorted((name, text) for name, v in row.items() if (text := spelled(v)) is not None))
         for row in rows

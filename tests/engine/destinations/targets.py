@@ -1,4 +1,4 @@
-"""Each destination as a test sees it: make one for a job, and read what a reader would."""
+"""Each destination as a test uses it: create one for a job, and read the visible rows."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ class Target(ABC):
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]] | None:
-        """What a reader finds, or None when there is nothing yet."""
+        """Return the visible rows, or None if nothing is published yet."""
 
     @abstractmethod
     def staged(self) -> int:
-        """How many staged things are left, of whatever job."""
+        """Return the number of staged objects, of any job."""
 
     def release(self) -> None:  # noqa: B027 - most targets hold nothing
-        """Let other processes have what reading holds."""
+        """Release locks of reading, so that other processes can write."""
 
     def close(self) -> None:  # noqa: B027 - most targets hold nothing
-        """Release what reading needed."""
+        """Release the resources for reading."""
 
 
 class Sync:
-    """One job against a target: rows in, batches committed as the engine would."""
+    """One job for a target: its rows, and batches committed as by the engine."""
 
     def __init__(
         self, target: Target, mode: WriteMode = "replace", key: Sequence[str] = (), **settings: Any
@@ -87,7 +87,7 @@ class Sync:
         self.destination = self.attempt()
 
     def attempt(self) -> Destination:
-        """A fresh process's view of the job: opened with what was committed."""
+        """Open the job as a new process would, with the committed batches."""
         self.destination = self.target.make(self.job, self.mode, self.key, **self.settings)
         self.destination.open(tuple(self.committed))
         return self.destination
@@ -121,7 +121,7 @@ def sync(
     key: Sequence[str] = (),
     **settings: Any,
 ) -> Publication:
-    """A whole job from nothing to published."""
+    """Run a whole job from staging to publishing."""
     job = Sync(target, mode, key, **settings)
     for rows in batches:
         job.write(rows)
@@ -142,7 +142,7 @@ class FileTarget(Target):
         return None if data is None else dict(orjson.loads(data))
 
     def parts(self) -> list[bytes] | None:
-        """The visible files of one manifest, read again from a newer one if parts went away."""
+        """Read the visible files of one manifest, again from a newer one if parts were removed."""
         while True:
             manifest = self.manifest()
             if manifest is None:
@@ -188,7 +188,7 @@ class CsvTarget(FileTarget):
 
 
 class S3Target(ParquetTarget):
-    """A bucket of the user's own on an S3 server."""
+    """A user's bucket on an S3 server."""
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         self._endpoint, self._prefix = servers.s3, uuid4().hex
@@ -221,7 +221,7 @@ class GcsTarget(ParquetTarget):
 
 
 class PostgresTarget(Target):
-    """A schema of its own in a real server."""
+    """A separate schema in a real server."""
 
     kind = "postgres"
 
@@ -243,7 +243,7 @@ class PostgresTarget(Target):
         }
 
     def query(self, text: str, *values: Any) -> list[dict[str, Any]]:
-        """Rows of a statement in which {schema} and {table} stand for the target's."""
+        """Return the rows of a statement in which {schema} and {table} stand for the target's."""
         names = {
             "schema": sql.Identifier(self.schema),
             "table": sql.Identifier(self.schema, self.name),
@@ -291,7 +291,7 @@ class DuckdbTarget(Target):
     def rows(self) -> list[dict[str, Any]] | None:
         if not self.file.exists():
             return None
-        # One open reader shares the file with the writers of this process, as MVCC allows.
+        # An open reader shares the file with the writers of this process, as MVCC allows.
         self._reader = self._reader or duckdb.connect(self.file, config=OPTIONS)
         try:
             cursor = self._reader.execute(f'FROM "{self.name}"')

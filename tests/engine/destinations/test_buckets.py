@@ -1,4 +1,4 @@
-"""Buckets of the user's own: settings, refusals, and where requests may go."""
+"""Users' buckets: settings, refusals, and the allowed addresses of requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "never-to-be-shown-secret"
 
 
 class Refusing(ThreadingHTTPServer):
-    """Answers every request with `answer`: a status, headers and a body."""
+    """Responds to every request with `answer`: a status, headers and a body."""
 
     answer: tuple[int, dict[str, str], bytes] = (200, {}, b"")
 
@@ -57,7 +57,7 @@ class Answering(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = reply  # noqa: N815 - http.server's names
 
     def log_message(self, *_: Any) -> None:
-        """Quiet."""
+        """Do not log."""
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: 
 def test_a_name_that_turns_private_after_the_check_is_refused(
     refusing: Refusing, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    """DNS answers a public address first and a private one later: every connection is judged anew."""
+    """DNS returns a public address first and a private one later: every connection is checked again."""
     refusing.answer = (200, {}, b"")
     port = refusing.server_address[1]
     answers = iter(["93.184.215.14"])

@@ -1,4 +1,4 @@
-"""What every destination promises, run against every destination."""
+"""The contract of destinations, tested with every destination."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.engine.failures import DestinationError
 from tests.engine.destinations.spelling import bag
 from tests.engine.destinations.targets import TARGETS, Sync, Target, sync
 
-# For what a format makes of values: in a bucket, Parquet is the same as in a folder.
+# For tests of file formats: Parquet in a bucket is the same as in a folder.
 EACH_FORMAT = pytest.mark.parametrize(
     "target",
     [pytest.param(name, marks=[pytest.mark.long] * (" on " in name)) for name in TARGETS],
@@ -109,7 +109,7 @@ def test_a_late_writer_of_a_lost_lease_publishes_nothing(target: Target) -> None
     frozen = job.destination
     job.attempt()
     frame = job.schema.decode(numbered(900, 905)).frame
-    frozen.stage(frame, Batch(uuid4().hex, 1, 1, 5))  # wakes up after the new attempt opened
+    frozen.stage(frame, Batch(uuid4().hex, 1, 1, 5))  # resumes after the new attempt has opened
     job.write(numbered(3, 6))
     frozen.stage(frame, Batch(uuid4().hex, 2, 2, 5))
     assert job.publish().rows == 6
@@ -117,7 +117,7 @@ def test_a_late_writer_of_a_lost_lease_publishes_nothing(target: Target) -> None
 
 
 def test_the_crash_tests_would_notice_a_batch_published_twice(target: Target) -> None:
-    """The control of the two tests above: committing what they leave out does show."""
+    """The negative control of the two tests above: committing the missing step makes a difference."""
     job = Sync(target, "append")
     job.write(numbered(0, 3))
     late = job.stage(numbered(3, 6))

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at any moment of staging or publishing and run again: no row lost, none twice."""
+"""Killed with SIGKILL at any moment of staging or publishing and run again: no row is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TRIES = pytest.mark.parametrize("tries", [2, pytest.param(6, marks=pytest.mark.l
 
 
 def moments(last: int, tries: int) -> list[int]:
-    """Spread over the whole, and the one after the last (how many there are differs a little by try)."""
+    """Spread over all moments, and the one after the last (their number differs slightly between attempts)."""
     return [*sorted({1 + last * i // (tries + 1) for i in range(1, tries + 1)}), AT_THE_END]
 
 
@@ -79,7 +79,9 @@ def test_killed_while_staging(target: Target, zygote: Zygote, tries: int) -> Non
 
 
 def test_the_tests_above_would_notice_a_job_published_twice(target: Target, zygote: Zygote) -> None:
-    """The control: killed at the last moment the rows are there, and forgetting which job it was doubles them."""
+    """The negative control: killed at the last moment, the rows are published; without the record of the job they
+    are duplicated.
+    """
     job, expected = job_of(target, "append", 0)
     again, _ = job_of(target, "append", 0)
     assert not zygote.publish(again, kill_at=0).killed

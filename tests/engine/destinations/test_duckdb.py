@@ -1,4 +1,4 @@
-"""What is special about DuckDB: one file, one writer, letters without case, and no way out."""
+"""Specific to DuckDB: one file, one writer, case-insensitive names, and no access to other files."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_file_that_another_program_holds_fails_the_publication_and_then_works(
 def test_the_published_file_is_whole_without_its_log(target: DuckdbTarget) -> None:
     published = sync(target, [{"id": 1}])
     (output,) = published.outputs
-    assert published.withdrawn == output.key  # it is no earlier sync's any more
+    assert published.withdrawn == output.key  # it does not belong to an earlier sync any more
     assert (output.name, output.key) == ("warehouse.duckdb", "org/1/pipeline/2/warehouse.duckdb")
     assert output.bytes == target.file.stat().st_size
     assert not target.file.with_name("warehouse.duckdb.wal").exists()

@@ -1,4 +1,4 @@
-"""What is special about files: the manifest, the formats, the folder and its limits."""
+"""Specific to files: the manifest, the formats, the folder and its limits."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_a_manifest_that_somebody_broke_is_not_overwritten(parquet: ParquetTarge
 def test_a_disk_that_takes_no_more_fails_the_batch_and_nothing_else(
     kind: str, servers: Servers, tmp_path: Path, zygote: Zygote
 ) -> None:
-    """The kernel refuses files above a size, as a full disk would: in the middle of a write."""
+    """The kernel refuses to write files above a size, as a full disk would, in the middle of a write."""
     target = TARGETS[kind](servers, tmp_path)
     job = Sync(target, "append")
     job.write([{"id": 1, "text": "fits"}])

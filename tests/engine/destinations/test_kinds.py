@@ -1,4 +1,4 @@
-"""Every kind can be found, describes itself, and the logger shows without keeping."""
+"""Every kind can be found and describes itself; the logger shows records without storing them."""
 
 from __future__ import annotations
 

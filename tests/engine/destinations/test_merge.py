@@ -1,4 +1,4 @@
-"""Merging by key, where the destination can."""
+"""Merge by key, for destinations that support it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_merging_twice_is_merging_once(merging: Target) -> None:
 
 
 def test_a_reset_of_a_merged_table_keeps_one_record_a_key(merging: Target) -> None:
-    """The runner replaces when a merged stream is read anew."""
+    """The runner replaces the table when a merged stream is read from the beginning."""
     sync(merging, [{"id": 1, "v": 1}, {"id": 9, "v": 9}], mode="merge", key=["id"])
     sync(merging, [{"id": 1, "v": 2}], [{"id": 1, "v": 3}], mode="replace", key=["id"])
     assert bag(merging.rows() or []) == bag([{"id": 1, "v": 3}])

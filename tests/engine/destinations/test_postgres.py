@@ -1,4 +1,4 @@
-"""What is special about PostgreSQL: other people's objects, types, names and refusals."""
+"""Specific to PostgreSQL: objects of other users, types, names and errors."""
 
 from __future__ import annotations
 
@@ -314,7 +314,7 @@ def test_a_locked_table_fails_the_publication_whole(target: PostgresTarget) -> N
 def test_a_full_disk_is_the_destination_s_failure_and_publishes_nothing(
     target: PostgresTarget,
 ) -> None:
-    """The server's own SQLSTATE, raised in the middle of the insert."""
+    """Raise the server's own SQLSTATE in the middle of the insert."""
     sync(target, [{"id": 1}], mode="append")
     target.query(
         "CREATE FUNCTION {schema}.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

@@ -21,7 +21,7 @@ from apps.egress.http import (
 
 
 class Server(ThreadingHTTPServer):
-    """Redirects `/to?<url>`, loops on `/loop`, floods on `/flood`, drips on `/drip`, else says ok."""
+    """Redirects `/to?<url>`, loops on `/loop`, sends endlessly on `/flood`, slowly on `/drip`, else responds ok."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, str]]] = []

@@ -1,4 +1,4 @@
-"""Which addresses the engine may connect to: the table, and properties over all addresses."""
+"""The addresses that the engine may connect to: the table, and properties over all addresses."""
 
 from __future__ import annotations
 

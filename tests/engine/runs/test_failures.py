@@ -1,4 +1,4 @@
-"""Whatever a source or a destination does, the run ends, with the right class and without secrets."""
+"""Whatever a source or a destination does, the run ends with the right failure class and without secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Killed at any moment and run again: the destination's content equals the source's, exactly."""
+"""Killed at any moment and run again: the destination's content equals the source's exactly."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Rehearse = Callable[..., Rehearsal]
 ROWS = 2000
 SLOWLY = {"rows": ROWS, "page_size": 20, "delay": 0.01}  # 100 pages and some checkpoints
 WANTED = list(range(1, ROWS + 1))
-KEEPS_COMMITS = {"synchronous_commit": "on"}  # of a server that a test kills
+KEEPS_COMMITS = {"synchronous_commit": "on"}  # for a server that a test kills
 
 
 MOMENTS = ("page", "page done", "checkpoint", "checkpoint done", "publish", "publish done")
 
 
 def moments(seed: object, pages: int) -> Iterator[str]:
-    """Moments at which a child is killed: the first early, so that it comes for certain, then any."""
+    """Moments at which a child is killed: an early one, which is always reached, then random ones."""
     chance = random.Random(str(seed))
     yield f"page {chance.randint(2, pages // 2)}"
     while True:
@@ -86,7 +86,7 @@ def test_a_death_between_two_commits_is_made_good(rehearse: Rehearse, point: str
 def test_a_finished_sync_whose_end_nobody_wrote_down_is_not_run_again(
     rehearse: Rehearse, sync_mode: str, rows: int
 ) -> None:
-    """The worker died after the last word of the child: the run's next attempt finds the work done."""
+    """The worker died after the child's last message: the run's next attempt finds the work done."""
     run = rehearse({"rows": rows}, sync_mode=sync_mode, write_mode="append")
     first = run.attempt()
     assert isinstance(first, Succeeded)
@@ -142,7 +142,7 @@ def test_without_the_roll_back_the_same_death_doubles_rows(rehearse: Rehearse) -
     assert isinstance(run.attempt(), Succeeded)
     rows = rows_of(run.folder)
     assert set(rows) == set(range(1, 301))
-    assert len(rows) > 300  # what was staged before the death; on a busy machine not all of it
+    assert len(rows) > 300  # the rows staged before the death; on a busy machine not all of them
 
 
 def test_a_frozen_attempt_that_wakes_up_after_another_took_over_changes_nothing(
@@ -211,7 +211,7 @@ def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
         state.install(server.url(), role=ROLE)
         run = rehearse(SLOWLY)
         for moment in ("page 7", "checkpoint 1", "publish 1"):
-            # somebody may have taken its port while it was down
+            # another process may have taken its port while it was down
             address = server.url(user=ROLE, password=ROLE_PASSWORD)
             run.spec = replace(run.spec, state_dsn=address)
             outcome = run.attempt_held(moment, lambda: kill(server))
@@ -225,7 +225,7 @@ def test_a_killed_database_fails_the_run_and_the_next_attempt_continues(
 
 
 def kill(server: EmbeddedPostgres) -> None:
-    """As a power cut does; gone when this returns."""
+    """Kill the server as a power failure would; it is gone when this returns."""
     assert server.process is not None
     server.process.kill()
     server.process.wait(10)
@@ -254,7 +254,7 @@ def test_a_killed_fork_server_takes_its_runs_with_it_and_the_next_one_continues(
 
 
 def _wait_until_gone(pid: int) -> None:
-    """The kernel kills it when its parent is gone; at most a moment later."""
+    """The kernel kills it a moment after its parent is gone."""
     for _ in range(500):
         try:
             os.kill(pid, 0)

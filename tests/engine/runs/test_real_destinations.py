@@ -1,4 +1,4 @@
-"""The same bad luck with the destinations people use: their content equals the source, exactly."""
+"""The same faults with real destinations: their content equals the source exactly."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def postgres_settings(server: EmbeddedPostgres) -> dict[str, Any]:
 
 
 class Arrivals:
-    """A destination of one kind, and what a reader finds in it."""
+    """A destination of one kind, and its visible rows."""
 
     def __init__(self, kind: str, run: Rehearsal, server: EmbeddedPostgres) -> None:
         self.kind, self.run, self.server = kind, run, server
@@ -184,7 +184,7 @@ def test_a_killed_postgresql_that_holds_the_state_and_the_table_loses_and_double
 
 
 def point_at(run: Rehearsal, server: EmbeddedPostgres) -> None:
-    """Somebody may have taken the server's port while it was down."""
+    """Another process may have taken the server's port while it was down."""
     run.spec = replace(run.spec, state_dsn=server.url(user=ROLE, password=ROLE_PASSWORD))
     run.change(destination={"port": server.port})
 

@@ -1,4 +1,4 @@
-"""Runs through the supervisor, with nothing going wrong."""
+"""Runs through the supervisor, without faults."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def test_bizons_own_backend_reads_what_we_write(rehearse: Rehearse) -> None:
 
 
 class BizonsBackend(SQLAlchemyBackend):
-    """bizon's, with a connection string that can hold any password."""
+    """bizon's function, with a connection string that allows any password."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn

@@ -1,4 +1,4 @@
-"""A run that shows no sign of work is ended as timed out; one that works, however slowly, is left alone."""
+"""A run without progress is ended as timed out; one that makes progress, however slowly, continues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rehearse = Callable[..., Rehearsal]
 
 
 class Clock:
-    """Time as the supervisor's watch sees it: it moves at events of the run, and otherwise stands still."""
+    """The time for the supervisor's watch: it advances only at events of the run."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def attempt_until_silent(
     run: Rehearsal, clock: Clock, is_hung: Callable[[], bool], **more: Any
 ) -> None:
-    """From the moment the run hangs on, the clock moves at each look at the run."""
+    """From the moment the run hangs, the time advances at each check of the run."""
     looks: list[float] = []
 
     def look() -> None:
@@ -101,7 +101,7 @@ def test_a_run_at_work_is_left_alone(
     at_once: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After each sign of work nearly as much time passes as the run may be silent for."""
+    """After each progress message, almost the allowed time passes."""
 
     class Slow(Watch):
         iterations = -1

@@ -1,4 +1,4 @@
-"""Stopping: at a checkpoint when the child can, by force when it does not, within seconds either way."""
+"""Stop a run: at a checkpoint if the child reacts, by force if it does not, within seconds in both cases."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_stopped_run_ends_for_its_reason_and_continues_where_it_was(
     slowly = {
         "answer": "slow",
         "while_exists": "trouble",
-    }  # it cannot end before it hears of the stop
+    }  # it cannot end before it receives the stop
     run = rehearse({"rows": 20_000, "page_size": 50, **slowly})
     stop = AfterProgress(reason)
     outcome = run.attempt(stop=stop, on_event=stop.hear)

@@ -1,7 +1,7 @@
-"""Hostile code, one function an attack: each answers whether it won.
+"""Hostile code, one function per attack: each returns whether it succeeded.
 
-A function is sent into the sandbox as text, so everything it uses it imports itself. `world` names what
-is worth attacking (`tests.engine.sandbox.world`). Run outside the sandbox each is its own control.
+A function is sent into the sandbox as text, so it imports everything it uses. `world` names the targets of attacks
+(`tests.engine.sandbox.worlds`). Run outside the sandbox, each attack is its own negative control.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def opens_by_directory_handle(world: World) -> Any:
 
 
 def moves_the_lock_of_its_folder(world: World) -> Any:
-    """Who moves it, or holds it, decides when the folder goes."""
+    """Code that can move the folder, or lock it, controls when it is removed."""
     import os
 
     lock = f"{os.getcwd()}.lock"
@@ -119,7 +119,7 @@ def truncates_a_file(world: World) -> Any:
 
 
 def reserves_more_than_its_limit(world: World) -> Any:
-    """In one call, and past the limit on the size of a file."""
+    """In one call, and beyond the limit on the size of a file."""
     import ctypes
     import os
 
@@ -354,7 +354,7 @@ def lifts_its_own_limits(world: World) -> Any:
 
 
 def takes_three_gigabytes(world: World) -> Any:
-    return len(bytes(3 << 30)) > 0  # zeros that nobody touches take no memory of the machine
+    return len(bytes(3 << 30)) > 0  # zeros that are never touched use no memory of the machine
 
 
 # the kernel
@@ -408,7 +408,7 @@ def uses_kernel_keys(world: World) -> Any:
 def loads_a_kernel_program(world: World) -> Any:
     import ctypes
 
-    array = (2, 4, 4, 1)  # its kind, the sizes of a key and a value, one entry
+    array = (2, 4, 4, 1)  # its type, the sizes of key and value, one entry
     attributes = (ctypes.c_uint32 * 18)(*array)
     return ctypes.CDLL(None).syscall(321, 0, attributes, 72) >= 0
 
@@ -449,7 +449,7 @@ def reads_an_inherited_descriptor(world: World) -> Any:
 
 
 def named() -> dict[str, Attack]:
-    """Every attack of this module and of `ungoverned` by its name."""
+    """Return every attack of this module and of `ungoverned` by its name."""
     from tests.engine.sandbox import ungoverned
 
     found = {**vars(ungoverned), **globals()}
@@ -462,7 +462,7 @@ def named() -> dict[str, Attack]:
 
 
 def code(attack: Attack) -> str:
-    """A custom source whose only record says whether the attack won."""
+    """A custom source whose only record tells whether the attack succeeded."""
     return f"""from __future__ import annotations
 from typing import Any
 from drover import Page, Source

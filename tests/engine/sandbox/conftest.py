@@ -1,4 +1,4 @@
-"""One world to attack and one ordinary user for each process that tests."""
+"""One world to attack and one ordinary user per test process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from tests.engine.sandbox import modes, ordinary, worlds
 from tests.engine.sandbox.attacks import World
 
@@ -24,9 +24,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def ground(home: str) -> Callable[[str], Ground]:
-    """Where a sandbox of a mode stands; a mode that is only weak is refused as anywhere."""
-    return lambda mode: Ground(home, "good", modes.LAYERS[mode])
+def ground(home: str) -> Callable[[str], SandboxSite]:
+    """Where a sandbox of a mode is created; a mode that is too weak is refused as usual."""
+    return lambda mode: SandboxSite(home, "good", modes.LAYERS[mode])
 
 
 @pytest.fixture(scope="session")

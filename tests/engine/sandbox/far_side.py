@@ -1,4 +1,4 @@
-"""A server on loopback for sandboxed code to talk to, over HTTP and TLS, and one that counts what reaches it."""
+"""A server on loopback for sandboxed code, over HTTP and TLS, and one that counts its connections."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def serving(certificate: Path | None = None) -> Iterator[FarSide]:
 
 
 def certificate_for(name: str, path: Path) -> str:
-    """A self-signed certificate with its key at `path`; answers the certificate as PEM."""
+    """Write a self-signed certificate with its key to `path`; returns the certificate as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(tz=datetime.UTC)

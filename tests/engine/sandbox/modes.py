@@ -1,11 +1,11 @@
-"""The ways this machine can isolate code, each with layers left out on purpose.
+"""The isolation modes of this machine, each with some layers left out.
 
 As root: Landlock and seccomp only, a root and user of its own without Landlock, all but bubblewrap, and with
-it. As an ordinary user the same without what takes privileges; when the tests run as root that mode is a
-process that gave up root, `tests.engine.sandbox.ordinary`.
+it. As an ordinary user the same without layers that need privileges; when the tests run as root, that mode is a
+process that dropped root, `tests.engine.sandbox.ordinary`.
 
-`make test` tries everything in the modes an installation has, and each case in one of the others by turns, which
-prove single layers; `make test-long` tries every case in every mode.
+`make test` runs everything in the modes of real installations, and each case in one of the others, which test single
+layers; `make test-long` runs every case in every mode.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 @lru_cache(maxsize=1)
 def available() -> list[str]:
-    """The modes of this machine and this user. At least one, or there is nothing to test."""
+    """The modes of this machine and this user; fails if there are none."""
     machine = probe()
     offered = {
         *(["landlock"] if machine.landlock else []),
@@ -58,9 +58,9 @@ def each() -> list[Any]:
 def spread(
     names: Iterable[str], whole: Collection[str] = USUAL, among: Collection[str] = tuple(LAYERS)
 ) -> list[Any]:
-    """Parameters `name, mode`: each in every mode of `whole` and in one of the others by turns; with `long` the rest.
+    """Parameters `name, mode`: each in every mode of `whole` and in one of the others in turn; with `long` in all.
 
-    Only modes `among` these are tried at all.
+    Only modes `among` these are used.
     """
     modes = [mode for mode in available() if mode in among]
     others = [mode for mode in modes if mode not in whole]

@@ -1,6 +1,6 @@
-"""Attacks run by another user: a process that gave up root, with a copy of the code it may read.
+"""Run attacks as another user: a process that dropped root, with a copy of the code that it may read.
 
-`python -m tests.engine.sandbox.ordinary` reads `{"code", "world", "limits"}` lines and answers one line each.
+`python -m tests.engine.sandbox.ordinary` reads lines with `{"code", "world", "limits"}` and prints one line each.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ import pyseccomp
 
 from apps.engine.sandbox import paths, roots
 from apps.engine.sandbox.layers import isolation
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from tests.engine.sandbox import attacks
 
 ROOT = Path(__file__).resolve().parents[3]
-USER = 10_001  # the image's
+USER = 10_001  # the image's user
 
 
 def setpriv(*, uid: int, capabilities: Sequence[str] = ()) -> list[str]:
-    """Run what follows as a container does: as `uid`, with no more than these capabilities, and never with more."""
+    """Run what follows as in a container: as `uid`, limited to these capabilities permanently."""
     kept = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
     who = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
     return ["setpriv", "--no-new-privs", f"--bounding-set={kept}", "--inh-caps=-all", *who, "--"]
 
 
 class OrdinaryUser:
-    """The process of another user, asked to run one piece of code after the other."""
+    """The process of another user, which runs several pieces of code."""
 
     def __init__(self, process: subprocess.Popen[str], home: Path) -> None:
         self.process = process
@@ -61,7 +61,7 @@ class OrdinaryUser:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Code, its interpreter and a home, which another user may use."""
+    """Code, its interpreter and a home that another user may use."""
 
     python: str
     path: tuple[str, ...]
@@ -71,7 +71,7 @@ class Installation:
 
 @contextlib.contextmanager
 def installed() -> Iterator[Installation]:
-    """As root only. The interpreter may lie where only root looks, so it is copied as for a chroot."""
+    """As root only. Only root may have access to the interpreter's folder, so it is copied as for a chroot."""
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
@@ -96,14 +96,14 @@ def installed() -> Iterator[Installation]:
 def started(
     of: Installation, start: Sequence[str] = (), layers: Sequence[str] = ("landlock", "seccomp")
 ) -> Iterator[OrdinaryUser]:
-    """`start` is the command that makes another user of us, and may keep capabilities."""
+    """`start` is the command that changes the user, and may keep capabilities."""
     process = subprocess.Popen(
         [*(start or setpriv(uid=USER)), of.python, "-m", "tests.engine.sandbox.ordinary", *layers],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=of.code,
-        umask=0o077,  # as every process of ours
+        umask=0o077,  # as in every process of Drover
         env={
             "PYTHONPATH": os.pathsep.join(of.path),
             "PATH": "/usr/bin:/bin",
@@ -120,7 +120,7 @@ def started(
 def main() -> None:
     from tests.engine.sandbox import worlds
 
-    ground = Ground(os.environ["ORDINARY_HOME"], "good", tuple(sys.argv[1:]))
+    ground = SandboxSite(os.environ["ORDINARY_HOME"], "good", tuple(sys.argv[1:]))
     lines = Path("/proc/self/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
     who = {

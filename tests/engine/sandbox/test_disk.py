@@ -1,4 +1,4 @@
-"""The limit on files holds for a sandbox's whole life, however code writes, hides or names them."""
+"""The disk limit applies for a sandbox's whole life, however code writes, hides or names its files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from apps.engine.failures import EngineError
 from apps.engine.sandbox import disk
 from apps.engine.sandbox.limits import MEGABYTE, LimitExceeded
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
 from tests.engine.sandbox.test_limits import code
@@ -22,7 +22,7 @@ from tests.engine.sandbox.test_removal import OF_A_WORKER
 from tests.engine.sandbox.worlds import BOUND, SMALL
 
 LIMITS = replace(SMALL, disk=2 * MEGABYTE)
-ENDED = 20.0  # seconds in which it has to be
+ENDED = 20.0  # seconds until it must be killed
 WAIT = "\ntime.sleep(25)\nreturn Page([{'id': 1}])"
 KEEPS_WRITING = """
 def write():
@@ -42,7 +42,7 @@ WRITES = {
         "os.makedirs('a/b/c')\nfor n in range(8): open(f'a/b/c/{n}', 'wb').write(bytes(1 << 20))"
     ),
 }
-# Where the folder is a file system of its own it has a size, and these do not matter.
+# If the folder is a separate file system it has a size, and these do not apply.
 HIDES = {
     "holes": "for n in range(8):\n    with open(f'{n}', 'wb') as file: file.truncate(1 << 20)",
     "deleted files": (
@@ -97,7 +97,7 @@ SAYS = "more than 2,097,152 bytes of files|hides files|nested folders"
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that are closed to us end the code sooner than `MODEST` is done."""
+    """Files without access end the code sooner than `MODEST` is done."""
     monkeypatch.setattr(disk, "UNSEEN_SECONDS", 0.2)
 
 
@@ -110,7 +110,7 @@ def asked(sandbox: Sandbox) -> None:
 
 
 def wait_for_its_end(sandbox: Sandbox) -> None:
-    """Without a question."""
+    """Even between questions."""
     deadline = time.monotonic() + ENDED
     while _runs(sandbox.pid):
         assert time.monotonic() < deadline, "nobody ended it"
@@ -125,7 +125,9 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(("name", "mode"), WRITING)
-def test_whatever_it_writes_counts(name: str, mode: str, ground: Callable[[str], Ground]) -> None:
+def test_whatever_it_writes_counts(
+    name: str, mode: str, ground: Callable[[str], SandboxSite]
+) -> None:
     with (
         Sandbox(written(WRITES[name] + WAIT), ground=ground(mode), limits=LIMITS) as sandbox,
         pytest.raises(LimitExceeded, match=SAYS),
@@ -135,7 +137,7 @@ def test_whatever_it_writes_counts(name: str, mode: str, ground: Callable[[str],
 
 @pytest.mark.parametrize(("name", "mode"), HIDING)
 def test_however_it_hides_what_it_writes(
-    name: str, mode: str, ground: Callable[[str], Ground]
+    name: str, mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
     with (
         Sandbox(written(HIDES[name] + WAIT), ground=ground(mode), limits=LIMITS) as sandbox,
@@ -146,7 +148,7 @@ def test_however_it_hides_what_it_writes(
 
 @pytest.mark.parametrize("mode", modes.each())
 def test_between_two_questions_it_is_watched_too(
-    mode: str, ground: Callable[[str], Ground]
+    mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
     with Sandbox(written(KEEPS_WRITING), ground=ground(mode), limits=LIMITS) as sandbox:
         asked(sandbox)
@@ -159,9 +161,9 @@ def test_between_two_questions_it_is_watched_too(
 
 @pytest.mark.parametrize("mode", modes.each())
 def test_what_it_wrote_before_its_last_answer_counts(
-    mode: str, ground: Callable[[str], Ground], monkeypatch: pytest.MonkeyPatch
+    mode: str, ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if nobody would have looked before."""
+    """Even if no regular measurement would have happened before."""
     monkeypatch.setattr(disk, "LOOK_CLOSELY", 60.0)
     body = WRITES["empty files"] + "\nreturn Page([{'id': 1}])"
     with Sandbox(written(body), ground=ground(mode), limits=LIMITS) as sandbox:
@@ -172,7 +174,7 @@ def test_what_it_wrote_before_its_last_answer_counts(
 
 @pytest.mark.parametrize("mode", modes.available())
 def test_what_stays_below_the_limit_is_no_matter(
-    mode: str, ground: Callable[[str], Ground], impatient: None
+    mode: str, ground: Callable[[str], SandboxSite], impatient: None
 ) -> None:
     with Sandbox(written(MODEST), ground=ground(mode), limits=LIMITS) as sandbox:
         asked(sandbox)
@@ -182,7 +184,7 @@ def test_what_stays_below_the_limit_is_no_matter(
 @pytest.mark.parametrize("mode", [mode for mode in modes.available() if "bubble" in mode])
 @pytest.mark.parametrize("folder", ["/", "/dev", "/dev/shm"])  # noqa: S108
 def test_no_other_file_system_in_memory_can_be_filled(
-    folder: str, mode: str, ground: Callable[[str], Ground]
+    folder: str, mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
     body = f"open(os.path.join({folder!r}, 'x'), 'wb')"
     with (
@@ -205,7 +207,7 @@ def test_no_other_file_system_in_memory_can_be_filled(
 def test_a_worker_without_power_over_files_sees_what_there_is(
     body: str,
     says: str | None,
-    ground: Callable[[str], Ground],
+    ground: Callable[[str], SandboxSite],
     tmp_path: Path,
     impatient: None,
 ) -> None:
@@ -221,7 +223,7 @@ def test_a_worker_without_power_over_files_sees_what_there_is(
 
 
 def test_files_that_cannot_be_counted_in_time_end_it(
-    ground: Callable[[str], Ground], monkeypatch: pytest.MonkeyPatch
+    ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk, "MEASURING_SECONDS", 0.0)
     with (

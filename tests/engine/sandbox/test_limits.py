@@ -1,4 +1,4 @@
-"""Code that takes too much, or answers garbage, ends with a failure that says so; nothing is left behind."""
+"""Code that exceeds a limit, or sends invalid output, ends with a clear failure; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, EngineError, SourceError
 from apps.engine.sandbox import claims, process, roots
 from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, Limits, TookTooLong
-from apps.engine.sandbox.process import Ground, TooWeak
-from apps.engine.sandbox.session import CodeFailed, Heard, Sandbox
+from apps.engine.sandbox.process import SandboxSite, TooWeak
+from apps.engine.sandbox.session import Callbacks, CodeFailed, Sandbox
 from tests.engine.sandbox import modes
 from tests.engine.sandbox.worlds import BOUND, SMALL
 
@@ -22,7 +22,7 @@ MEGABYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Greedy:
-    """`body` is what get() does; `raises` is how it has to end, and `says` a part of the message."""
+    """`body` is the body of get(); `raises` is the expected exception, and `says` a part of its message."""
 
     body: str
     raises: type[EngineError] | tuple[type[EngineError], ...]
@@ -30,7 +30,7 @@ class Greedy:
     limits: Limits = SMALL
 
 
-# 109 MB of empty rows, in lines as long as a line may be.
+# 109 MB of empty rows, in lines of the maximum length.
 ROWS = (
     'line = b\'{"t":"rows","rows":[\' + b"{}," * 2_600_000 + b"{}]}" + bytes([10])\n'
     "for _ in range(14): raw(line)"
@@ -179,7 +179,7 @@ class Greedy(Source):
 """
 
 
-# How these end depends on the walls; the others are the reader's matter, whatever the walls, and tried in one by turns.
+# The results of these depend on the layers; the others depend only on the reader, and run in one mode each.
 BY_THE_WALLS = (
     "allocates",
     "closes its output and goes on",
@@ -199,10 +199,10 @@ CASES += modes.spread([name for name in GREEDY if name not in BY_THE_WALLS], who
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
 def test_greedy_code_ends_with_a_reason(
-    name: str, mode: str, ground: Callable[[str], Ground], tmp_path: Path
+    name: str, mode: str, ground: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
     greedy, stands = GREEDY[name], ground(mode)
-    if mode not in modes.ROOTS:  # to prepare another root takes seconds
+    if mode not in modes.ROOTS:  # preparing another root takes seconds
         stands = replace(stands, home=str(tmp_path))
     with Sandbox(code(greedy.body), ground=stands, limits=greedy.limits) as sandbox:
         with pytest.raises(greedy.raises, match=greedy.says):
@@ -213,16 +213,16 @@ def test_greedy_code_ends_with_a_reason(
 
 
 def work_folders(home: Path) -> list[Path]:
-    """What is left below `home`, with and without a prepared root, beside the locks."""
+    """Return what is left below `home`, with and without a prepared root, besides the locks."""
     found = [*home.glob(f"*/{roots.WORK}/*"), *home.glob(f"*/root-*/{roots.WORK}/*")]
     return [path for path in found if path.suffix != claims.SUFFIX]
 
 
-def test_a_name_that_is_no_text_disturbs_nobody(ground: Callable[[str], Ground]) -> None:
+def test_a_name_that_is_no_text_disturbs_nobody(ground: Callable[[str], SandboxSite]) -> None:
     body = (
         "import ctypes, time\n"
         "assert ctypes.CDLL(None).prctl(15, bytes([255, 254]) + b') x', 0, 0, 0) == 0\n"
-        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # longer than it takes until its clock is looked at
+        "time.sleep(0.6)\nreturn Page([{'id': 1}])"  # longer than until its clock is checked
     )
     with Sandbox(code(body), ground=ground(modes.available()[0]), limits=SMALL) as sandbox:
         answer = sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
@@ -230,7 +230,9 @@ def test_a_name_that_is_no_text_disturbs_nobody(ground: Callable[[str], Ground])
     assert answer.rows == [{"id": 1}]
 
 
-def test_a_page_that_fails_does_not_end_the_conversation(ground: Callable[[str], Ground]) -> None:
+def test_a_page_that_fails_does_not_end_the_conversation(
+    ground: Callable[[str], SandboxSite],
+) -> None:
     mode = modes.available()[0]
     body = "if pagination is None: raise ValueError('once')\nreturn Page([{'id': 1}])"
     with Sandbox(code(body), ground=ground(mode), limits=SMALL) as sandbox:
@@ -241,14 +243,14 @@ def test_a_page_that_fails_does_not_end_the_conversation(ground: Callable[[str],
     assert answer.rows == [{"id": 1}]
 
 
-def test_what_it_logs_is_heard_up_to_a_limit(ground: Callable[[str], Ground]) -> None:
+def test_what_it_logs_is_heard_up_to_a_limit(ground: Callable[[str], SandboxSite]) -> None:
     heard: list[str] = []
     body = "for n in range(5000): print('line', n)\nreturn Page([])"
     with Sandbox(
         code(body),
         ground=ground(modes.available()[0]),
         limits=replace(SMALL, log=10_000),
-        heard=Heard(log=lambda level, message: heard.append(message)),
+        heard=Callbacks(log=lambda level, message: heard.append(message)),
     ) as sandbox:
         sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
     assert heard[0] == "line 0"
@@ -258,11 +260,11 @@ def test_what_it_logs_is_heard_up_to_a_limit(ground: Callable[[str], Ground]) ->
 
 def test_below_the_level_that_is_asked_for_nothing_runs(home: str) -> None:
     with pytest.raises(TooWeak, match="only at level weak, and good is asked for"):
-        Sandbox("", ground=Ground(home, "good", ("seccomp",)), limits=SMALL)
+        Sandbox("", ground=SandboxSite(home, "good", ("seccomp",)), limits=SMALL)
 
 
 def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
-    ground: Callable[[str], Ground], monkeypatch: pytest.MonkeyPatch
+    ground: Callable[[str], SandboxSite], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_filter", lambda chosen: "AAAA")  # no filter at all
     heard: list[str] = []
@@ -271,7 +273,7 @@ def test_a_layer_that_cannot_be_had_ends_the_process_before_the_code(
             "print('I ran')",
             ground=ground(modes.available()[0]),
             limits=SMALL,
-            heard=Heard(log=lambda level, message: heard.append(message)),
+            heard=Callbacks(log=lambda level, message: heard.append(message)),
         ) as sandbox,
         pytest.raises(EngineError, match="could not be set up"),
     ):

@@ -1,4 +1,4 @@
-"""The door of the sandbox: every usual client works through it, and nothing else is reachable."""
+"""The sandbox's broker: every common client works through it, and nothing else can be reached."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from apps.egress.allowlist import AllowList
-from apps.egress.broker import Door, Passage
+from apps.egress.broker import ConnectionAttempt, EgressLimits
 from apps.engine.failures import EngineError
 from apps.engine.sandbox.limits import LimitExceeded, Limits
-from apps.engine.sandbox.process import Ground
-from apps.engine.sandbox.session import Heard, Request, Sandbox
+from apps.engine.sandbox.process import SandboxSite
+from apps.engine.sandbox.session import Callbacks, Request, Sandbox
 from tests.engine.sandbox import far_side, modes
 from tests.engine.sandbox.far_side import FarSide
 from tests.engine.sandbox.worlds import BOUND, SMALL
@@ -24,29 +24,35 @@ MODES = modes.available()
 
 
 def naive(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """A broker that checks nothing: what the attacks below win against."""
+    """A broker without checks: with it the attacks below succeed."""
     return ["127.0.0.1"]
 
 
 class Trial:
-    """Code that fetches, the door it goes through, and what was seen of it."""
+    """Code that fetches, the allowed hosts, and the reported connections."""
 
-    def __init__(self, ground: Ground, port: int) -> None:
+    def __init__(self, ground: SandboxSite, port: int) -> None:
         self.ground = ground
         self.port = port
-        self.passages: list[Passage] = []
+        self.passages: list[ConnectionAttempt] = []
         self.requests: list[Request] = []
         self.logged: list[str] = []
 
     def fetch(
-        self, body: str, door: Door, *, limits: Limits = SMALL, before: str = "", **config: Any
+        self,
+        body: str,
+        door: EgressLimits,
+        *,
+        limits: Limits = SMALL,
+        before: str = "",
+        **config: Any,
     ) -> list[Any]:
         code = (
             f"{before}\nfrom drover import Page, Source\n\nclass Fetching(Source):\n    streams = ['attack']\n\n"
             "    def get(self, pagination=None):\n"
             + textwrap.indent(textwrap.dedent(body), "        ")
         )
-        heard = Heard(
+        heard = Callbacks(
             log=lambda level, message: self.logged.append(message),
             request=self.requests.append,
             passage=self.passages.append,
@@ -55,9 +61,9 @@ class Trial:
             bound = {**BOUND, "config": {"port": self.port, **config}}
             return sandbox.ask("page", bound=bound, pagination=None, since=None, limit=None).rows
 
-    def door(self, *hosts: str, **options: Any) -> Door:
+    def door(self, *hosts: str, **options: Any) -> EgressLimits:
         entries = tuple(f"{host}:{self.port}" if host != "*" else host for host in hosts)
-        return Door(AllowList(entries), **options)
+        return EgressLimits(AllowList(entries), **options)
 
 
 @pytest.fixture
@@ -67,7 +73,7 @@ def server() -> Iterator[FarSide]:
 
 
 @pytest.fixture
-def trial(server: FarSide, ground: Callable[[str], Ground]) -> Trial:
+def trial(server: FarSide, ground: Callable[[str], SandboxSite]) -> Trial:
     return Trial(ground(MODES[-1]), server.port)
 
 
@@ -147,7 +153,7 @@ BENIGN = {
 
 @pytest.mark.parametrize(("name", "mode"), modes.spread(BENIGN, whole=modes.USUAL[:1]))
 def test_what_sources_usually_do_works(
-    name: str, mode: str, server: FarSide, ground: Callable[[str], Ground]
+    name: str, mode: str, server: FarSide, ground: Callable[[str], SandboxSite]
 ) -> None:
     trial = Trial(ground(mode), server.port)
     door = trial.door("shop.test", resolve=naive)
@@ -163,7 +169,7 @@ def test_a_large_page_comes_whole(trial: Trial) -> None:
 
 
 def test_tls_stays_between_the_code_and_the_far_side(
-    ground: Callable[[str], Ground], tmp_path: Path
+    ground: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
     authority = far_side.certificate_for("shop.test", tmp_path / "shop.pem")
     body = """
@@ -203,7 +209,7 @@ def test_requests_of_httpx_are_told_too(before: str, trial: Trial) -> None:
     ]
 
 
-# what must not pass
+# Connections that must be refused.
 
 
 FETCH = """
@@ -223,7 +229,7 @@ FETCH_EACH = """
     return Page([said])
 """
 
-# Each leads to loopback or to a metadata address; every one is on the allow-list, as far as a list goes.
+# Each leads to loopback or to a metadata address; every one is on the allow-list, if it is valid there.
 SPELLINGS = [
     "127.0.0.1",
     "localhost",
@@ -248,7 +254,9 @@ SPELLINGS = [
 def test_an_address_inside_is_refused_however_it_is_spelled(trial: Trial, server: FarSide) -> None:
     hosts = [form for host in SPELLINGS for form in (host, host.strip("[]"))]
     (said,) = trial.fetch(
-        FETCH_EACH, Door(AllowList(tuple(f"{h}:{trial.port}" for h in hosts))), hosts=SPELLINGS
+        FETCH_EACH,
+        EgressLimits(AllowList(tuple(f"{h}:{trial.port}" for h in hosts))),
+        hosts=SPELLINGS,
     )
     assert [host for host in SPELLINGS if " refused" not in str(said[host])] == []
     assert all(passage.refused for passage in trial.passages)
@@ -280,7 +288,7 @@ def test_a_host_that_is_not_listed_is_refused_before_dns_is_asked(trial: Trial) 
 def test_a_name_that_answers_differently_the_second_time_gains_nothing(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding: the judged address is the one that is connected to, so there is no second question."""
+    """DNS rebinding: the checked address is the one that is connected to, so there is no second query."""
     from apps.egress import policy
 
     answers = iter([["93.184.216.34"], ["127.0.0.1"]])
@@ -293,7 +301,7 @@ def test_a_name_that_answers_differently_the_second_time_gains_nothing(
     monkeypatch.setattr(policy, "resolve", resolve)
     connected: list[str] = []
 
-    async def connect(addresses: list[str], passage: Passage) -> None:
+    async def connect(addresses: list[str], passage: ConnectionAttempt) -> None:
         connected.extend(addresses)
 
     from apps.egress import broker
@@ -335,7 +343,7 @@ def test_a_redirect_inside_is_judged_like_any_other(trial: Trial, server: FarSid
 
 
 def test_another_port_of_a_listed_host_is_refused(trial: Trial) -> None:
-    door = Door(AllowList(("shop.test",)), resolve=naive)
+    door = EgressLimits(AllowList(("shop.test",)), resolve=naive)
     with pytest.raises(EngineError, match="allow-list"):
         trial.fetch(FETCH, door, url=f"http://shop.test:{trial.port}/")
 
@@ -371,7 +379,7 @@ def test_questions_that_are_none_are_refused(trial: Trial) -> None:
 
 
 def test_descriptors_are_handed_to_nobody(trial: Trial) -> None:
-    """Not even to the broker, so that nothing is won by putting one's own socket in its place."""
+    """Not even to the broker, so that replacing its socket achieves nothing."""
     body = """
         import _socket, array, os
         from drover import _sockets
@@ -475,7 +483,7 @@ def test_a_compressed_bomb_meets_the_memory_limit(trial: Trial) -> None:
         trial.fetch(body, trial.door("shop.test", resolve=naive), limits=limits)
 
 
-def test_without_a_door_there_is_no_network(ground: Callable[[str], Ground]) -> None:
+def test_without_a_door_there_is_no_network(ground: Callable[[str], SandboxSite]) -> None:
     code = "import requests\nfrom drover import Page, Source\n\nclass S(Source):\n    streams = ['a']\n"
     code += "    def get(self, pagination=None):\n        return Page(requests.get('http://shop.test').json())\n"
     with (

@@ -1,4 +1,4 @@
-"""What comes out of a sandbox is either a known message or refused; nothing else comes of any number of tries."""
+"""The sandbox's output is either a valid message or refused, for any input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever code left behind goes, with the rights of the least of us; what was only linked stays."""
+"""Everything that code left behind is removed, with the least rights; targets of links are kept."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Prepared file systems: made once, and those of an older installation removed, never one in use.
+"""Prepared file systems: created once; those of an older installation are removed, unless in use.
 
-No module in them has to be compiled at the start of a sandbox, which may not keep what it compiled.
+No module in them has to be compiled at the start of a sandbox, which could not save the result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from apps.engine.sandbox import paths, roots, workdirs
 
 
 def planted(home: Path, name: str, *, idle: float) -> Path:
-    """A root of other packages in which something began `idle` seconds ago."""
+    """Create a root of other packages that was last used `idle` seconds ago."""
     work = home / name / roots.WORK
     work.mkdir(parents=True)
     os.utime(work, (time.time() - idle, time.time() - idle))
@@ -68,7 +68,7 @@ def test_the_authors_package_is_compiled_where_python_may_keep_it(
 
 
 def test_compiled_modules_are_valid_for_their_copies(tmp_path: Path) -> None:
-    """Only what everyone may read is linked, so that these are copied, as from another file system."""
+    """Only files that everyone may read are linked, so these are copied, as from another file system."""
     module = tmp_path / "module.py"
     module.write_text("x = 1")
     module.chmod(0o600)
@@ -79,7 +79,7 @@ def test_compiled_modules_are_valid_for_their_copies(tmp_path: Path) -> None:
 
 
 def _has_compiled(module: Path) -> bool:
-    """Python believes a compiled module that names the time its source was last changed."""
+    """Python accepts a compiled module that has its source's modification time."""
     compiled = Path(importlib.util.cache_from_source(str(module)))
     if not compiled.exists():
         return False

@@ -1,4 +1,4 @@
-"""No two sandboxes alive have the same user, whichever process or container started them."""
+"""No two running sandboxes have the same user, whichever process or container started them."""
 
 from __future__ import annotations
 

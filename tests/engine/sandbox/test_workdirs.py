@@ -1,4 +1,4 @@
-"""Work folders: what is somebody's stays while he lives, in whatever container; the rest goes and bothers nobody."""
+"""Work folders: those of living owners are kept, in whatever container; all others are removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from apps.engine.failures import EngineError
 from apps.engine.sandbox import claims, removal, workdirs
-from apps.engine.sandbox.process import Ground
+from apps.engine.sandbox.process import SandboxSite
 from apps.engine.sandbox.session import Sandbox
 from tests.engine.sandbox import modes, trees
 from tests.engine.sandbox.test_limits import work_folders
@@ -33,7 +33,7 @@ OF_ANOTHER_CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-p
 
 
 def owner(base: Path, *before: str) -> subprocess.Popen[str]:
-    """Another process with a work folder; its first line names it."""
+    """Another process with a work folder; its first line of output names it."""
     return subprocess.Popen(
         [*before, sys.executable, "-c", OWNER, str(base)],
         stdin=subprocess.PIPE,
@@ -68,7 +68,7 @@ def test_what_a_killed_process_left_goes_with_the_next_start(tmp_path: Path) -> 
     os.geteuid() != 0, reason="only root makes namespaces of processes, as containers have"
 )
 def test_the_folder_of_a_live_process_in_another_container_stays(tmp_path: Path) -> None:
-    """Both start in an empty container, so even their numbers are the same."""
+    """Both start in an empty container, so even their process ids are the same."""
     one, other = owner(tmp_path, *OF_ANOTHER_CONTAINER), owner(tmp_path, *OF_ANOTHER_CONTAINER)
     names = {named(one), named(other)}
     ours = workdirs.create(tmp_path, None)
@@ -159,7 +159,7 @@ def test_what_an_earlier_release_left_goes_and_what_it_uses_stays(tmp_path: Path
 
 @pytest.mark.parametrize("mode", modes.available())
 def test_sandboxed_code_does_not_inherit_the_lock(
-    mode: str, ground: Callable[[str], Ground]
+    mode: str, ground: Callable[[str], SandboxSite]
 ) -> None:
     with Sandbox("", ground=ground(mode), limits=SMALL) as sandbox:
         sandbox.wait_ready()
@@ -185,7 +185,7 @@ class Nests(Source):
 
 @pytest.mark.parametrize("mode", modes.each())
 def test_code_that_nests_folders_leaves_nothing_to_others(
-    mode: str, ground: Callable[[str], Ground], tmp_path: Path
+    mode: str, ground: Callable[[str], SandboxSite], tmp_path: Path
 ) -> None:
     stands = ground(mode) if mode in modes.ROOTS else replace(ground(mode), home=str(tmp_path))
     with Sandbox(NESTS, ground=stands, limits=SMALL) as hostile, suppress(EngineError):

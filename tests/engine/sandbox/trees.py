@@ -1,4 +1,4 @@
-"""Folders as hostile code leaves them: too deep, too many, closed to their owner, with names nobody can print."""
+"""Folders as hostile code leaves them: too deep, too many, closed to their owner, with unprintable names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-DEEP = 1_100  # folders in each other: more than Python allows frames
+DEEP = 1_100  # nested folders: more than Python allows recursion
 
 
 def nested(folder: Path, *, depth: int = DEEP, name: bytes = b"a") -> None:
-    """Folders in each other, the innermost with a file."""
+    """Create nested folders, the innermost with a file."""
     here = os.open(folder, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir(name, dir_fd=here)
@@ -26,7 +26,7 @@ def nested(folder: Path, *, depth: int = DEEP, name: bytes = b"a") -> None:
 
 
 def closed(folder: Path) -> None:
-    """Folders in each other that nobody may look into, their owner neither."""
+    """Create nested folders without any access, not even for their owner."""
     below = [folder / "x" / "x" / "x", folder / "x" / "x", folder / "x"]
     below[0].mkdir(parents=True)
     (below[0] / "file").touch()
@@ -42,7 +42,7 @@ def unreadable_names(folder: Path) -> None:
 
 
 def things(folder: Path) -> None:
-    """A link out, a link to itself, two names of a file, a pipe, a socket, and a file nobody may read."""
+    """A link to the outside, a link to itself, two names of a file, a pipe, a socket, and an unreadable file."""
     (folder / "out").symlink_to("/")
     (folder / "itself").symlink_to("itself")
     (folder / "file").write_bytes(b"x")
@@ -79,11 +79,11 @@ def in_child(
     uid: int | None = None,
     capabilities: tuple[int, ...] | None = None,
 ) -> None:
-    """Do it in a process of its own and a folder of ours: as another user, or with no more than these capabilities."""
+    """Do it in a separate process and a folder of ours: as another user, or limited to these capabilities."""
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", DeprecationWarning
-        )  # of forking with threads, from Python 3.12 on
+        )  # about forking with threads, from Python 3.12 on
         pid = os.fork()
     if pid == 0:
         status = 1
@@ -112,7 +112,7 @@ def _become(uid: int | None, capabilities: tuple[int, ...] | None) -> None:
 
 
 def made_by(uid: int, tree: str, folder: Path) -> None:
-    """By another user, who owns the folder from then on. As root only."""
+    """Do it as another user, who owns the folder from then on. As root only."""
     os.chown(folder, uid, uid)
     folder.chmod(0o700)
     in_child(lambda: TREES[tree](Path()), where=folder, uid=uid)

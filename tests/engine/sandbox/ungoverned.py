@@ -1,6 +1,6 @@
-"""Attacks that Landlock does not govern: modes, owners, times, locks, signals of files, and questions about others.
+"""Attacks that Landlock does not control: modes, owners, times, locks, signals of files, and reading about processes.
 
-A process of the platform's own user could do each of them. Written as those of `attacks`, which lists them.
+A process of the platform's own user could do each of them. They have the form of those in `attacks`, which lists them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def changes_a_mode(world: World) -> Any:
 
 
 def changes_a_mode_by_descriptor(world: World) -> Any:
-    """Python's own files can be opened; access mode 3 asks for neither reading nor writing."""
+    """Python's own files can be opened; access mode 3 requests neither reading nor writing."""
     import ctypes
     import os
 
@@ -73,7 +73,7 @@ def marks_a_file(world: World) -> Any:
 
 
 def opens_a_key_without_saying_what_for(world: World) -> Any:
-    """No right of Landlock governs access mode 3 or O_PATH, and what changes a file takes its descriptor."""
+    """Landlock does not control access mode 3 and O_PATH, and changing a file works by its descriptor."""
     import os
 
     fd = os.open(world["key_file"], 3)
@@ -160,7 +160,7 @@ def takes_the_room_for_pipes(world: World) -> Any:
 
 
 def takes_the_room_for_sockets(world: World) -> Any:
-    """What waits in a socket is nobody's memory."""
+    """Data in a socket's buffer counts as no process's memory."""
     import _socket
 
     one, other = _socket.socketpair()
@@ -189,7 +189,7 @@ def hides_descriptors_between_sockets(world: World) -> Any:
 
 
 def stands_in_a_deleted_folder_of_its_own(world: World) -> Any:
-    """A thread that shares no folder with the others, as `clone` starts one; nobody could count what it keeps."""
+    """Start a thread with `clone` that shares no current folder; deleted folders that it keeps cannot be counted."""
     import ctypes
 
     libc = ctypes.CDLL(None)
@@ -243,7 +243,7 @@ def filters_a_socket(world: World) -> Any:
 
 
 def kills_itself_by_a_timer(world: World) -> Any:
-    """The way to look like a process that the machine killed."""
+    """A way to look like a process that the machine killed."""
     import ctypes
     import struct
 

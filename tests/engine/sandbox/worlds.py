@@ -1,4 +1,4 @@
-"""What an attacker would like to reach, made for a test: files, sockets, a process, a descriptor."""
+"""The targets of an attacker, created for a test: files, sockets, a process, a descriptor."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import Any
 from apps.engine.failures import EngineError
 from apps.engine.sandbox import paths
 from apps.engine.sandbox.limits import MEGABYTE, Limits
-from apps.engine.sandbox.process import Ground
-from apps.engine.sandbox.session import Heard, Sandbox
+from apps.engine.sandbox.process import SandboxSite
+from apps.engine.sandbox.session import Callbacks, Sandbox
 from tests.engine.sandbox import attacks
 from tests.engine.sandbox.attacks import World
 
@@ -46,7 +46,7 @@ print(json.dumps(list(source.get().rows)[0]))
 
 @contextlib.contextmanager
 def made() -> Iterator[World]:
-    """A world readable by every user of this machine, so that only the sandbox can hold an attack."""
+    """A world readable by every user of this machine, so that only the sandbox can stop an attack."""
     canary = f"canary-{secrets.token_hex(8)}"
     folder = Path(tempfile.mkdtemp(prefix="drover-world-"))
     folder.chmod(0o755)
@@ -60,7 +60,7 @@ def made() -> Iterator[World]:
         open_folder.mkdir()
         open_folder.chmod(0o777)
         open_file.write_text(canary)
-        (folder / "open.lock").touch()  # beside it, as beside every work folder
+        (folder / "open.lock").touch()  # next to it, as next to every work folder
         open_file.chmod(0o666)
         victim = subprocess.Popen(
             [sys.executable, "-c", "input()"],
@@ -100,15 +100,15 @@ def _listening(stack: contextlib.ExitStack, family: int, address: Any) -> socket
     return server
 
 
-def attacked(name: str, world: World, ground: Ground) -> dict[str, Any]:
-    """`{"won", "why"}` of the attack inside the sandbox; code that is ended has not won."""
+def attacked(name: str, world: World, ground: SandboxSite) -> dict[str, Any]:
+    """Return `{"won", "why"}` of the attack inside the sandbox; code that was killed has not won."""
     return tried(attacks.code(attacks.named()[name]), world, ground)
 
 
-def tried(code: str, world: World, ground: Ground, limits: Limits = SMALL) -> dict[str, Any]:
-    """The only record of the code, or what ended it."""
+def tried(code: str, world: World, ground: SandboxSite, limits: Limits = SMALL) -> dict[str, Any]:
+    """Return the only record of the code, or the failure that ended it."""
     printed: list[str] = []
-    heard = Heard(log=lambda level, message: printed.append(message))
+    heard = Callbacks(log=lambda level, message: printed.append(message))
     try:
         with Sandbox(code, ground=ground, limits=limits, heard=heard) as sandbox:
             bound = {**BOUND, "config": {"world": world}}
@@ -120,7 +120,7 @@ def tried(code: str, world: World, ground: Ground, limits: Limits = SMALL) -> di
 
 
 def unsandboxed(name: str, world: World) -> bool:
-    """Whether the attack wins without any wall."""
+    """Whether the attack succeeds without a sandbox."""
     library = str(paths.LIBRARY)
     ended = subprocess.run(
         [sys.executable, "-I", "-S", "-c", CONTROL.format(library=library)],

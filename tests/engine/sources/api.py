@@ -1,4 +1,4 @@
-"""A real HTTP server whose answers a test scripts."""
+"""A real HTTP server whose responses a test defines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass
 class Asked:
-    """A request as the server got it."""
+    """A request as received by the server."""
 
     method: str
     path: str
@@ -29,7 +29,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """An answer. `declared` is a Content-Length that may be a lie; `silent` never answers."""
+    """A response. `declared` is a Content-Length that may be wrong; `silent` never responds."""
 
     body: Any = b""
     status: int = 200
@@ -46,7 +46,7 @@ Script = Callable[[Asked], Reply]
 
 
 class Api(ThreadingHTTPServer):
-    """Serves a script on loopback and remembers every request."""
+    """Serves the defined responses on loopback and records every request."""
 
     daemon_threads = True
 
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(script: Script) -> Iterator[Api]:
-    """The server, until the block ends."""
+    """Run the server until the block ends."""
     api = Api(script)
     thread = threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True)
     thread.start()

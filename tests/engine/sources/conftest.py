@@ -18,7 +18,7 @@ READER_PASSWORD = "reader p@ss/word:%'"
 
 @dataclass
 class SourceDatabase:
-    """A database whose owner makes tables, and settings of a user that only reads them."""
+    """A database whose owner creates tables, and settings of a user who only reads them."""
 
     admin: psycopg.Connection[tuple[Any, ...]]
     config: dict[str, Any]
@@ -41,7 +41,7 @@ def reader(engine_postgres: EmbeddedPostgres) -> str:
 
 @pytest.fixture(scope="module")
 def database(engine_postgres: EmbeddedPostgres, reader: str) -> Iterator[SourceDatabase]:
-    """A database of this module's own; whatever is made in it may be read."""
+    """A database for this module; all its tables may be read."""
     name = f"source_{uuid4().hex[:12]}"
     with psycopg.connect(engine_postgres.url(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}".encode())

@@ -1,4 +1,4 @@
-"""Read sources in tests the way the engine does: page by page, tokens through JSON."""
+"""Read sources in tests as the engine does: page by page, with tokens converted through JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from apps.engine.sources.connector import ConnectorSource
 from apps.engine.sync.build import build_source
 
 NO_FILES = StorageRoot("file:///nonexistent", "none")
-MANY = 10_000  # pages; more than any test has
+MANY = 10_000  # pages; more than any test needs
 
 
 @dataclass
 class ReadStream:
-    """What a stream gave: the rows of each page, the token each page was asked with, the state after."""
+    """The result of reading a stream: the rows of each page, the token of each page, the final state."""
 
     pages: list[list[dict[str, Any]]] = field(default_factory=list)
     tokens: list[dict[str, Any]] = field(default_factory=list)
@@ -45,7 +45,7 @@ def build(
     private: bool = True,
     **spec: Any,
 ) -> ConnectorSource[Any]:
-    """A source that may reach this machine."""
+    """A source that may connect to this machine."""
     return build_source(
         SourceSpec(kind, config, stream, **spec), files=files, allow_private_networks=private
     )
@@ -56,7 +56,7 @@ def read(
     state: Mapping[str, Any] | None = None,
     token: Mapping[str, Any] | None = None,
 ) -> ReadStream:
-    """Everything from the token on; only what is new since `state` when there is one."""
+    """Read everything from the token on; with `state` only newer rows."""
     result = ReadStream()
     pagination = stored(token or {})
     since = None
@@ -77,7 +77,7 @@ def read(
 
 
 def rows_of(page: Any) -> list[dict[str, Any]]:
-    """The rows of a page, typed as a destination would get them."""
+    """Return the rows of a page, typed as for a destination."""
     if isinstance(page, FrameIteration):
         return StreamSchema().conform(page.frame).to_dicts()
     if isinstance(page, RowsIteration):
@@ -86,6 +86,6 @@ def rows_of(page: Any) -> list[dict[str, Any]]:
 
 
 def stored(value: Mapping[str, Any]) -> dict[str, Any]:
-    """As it comes back from the engine's database."""
+    """Convert the value as the engine's database returns it."""
     back: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
     return back

@@ -1,4 +1,4 @@
-"""bizon's own sources, each over a real local server that imitates its API; only the address is changed."""
+"""bizon's own sources, each with a real local server that imitates its API; only the URL is changed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Point = Callable[[Api], None]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Failures of the server are asked about once more, not for half a minute."""
+    """Failed requests are retried once, not for half a minute."""
     monkeypatch.setattr(guard, "RETRIES", 1)
 
 
 @pytest.fixture
 def point(monkeypatch: pytest.MonkeyPatch) -> Callable[[Api, ModuleType, str, str], None]:
-    """Point a constant of one of bizon's modules at the server."""
+    """Point a constant of one of bizon's modules to the server."""
 
     def pointed(api: Api, module: ModuleType, name: str, path: str = "") -> None:
         monkeypatch.setattr(module, name, f"{api.url}{path}")

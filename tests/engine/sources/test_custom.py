@@ -1,4 +1,4 @@
-"""Custom sources as runs see them: whole syncs, killed and resumed, incremental, and every recipe of the cookbook."""
+"""Custom sources in runs: whole syncs, killed and resumed, incremental, and every example of the cookbook."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Numbers(AbstractSource):
 
 
 def custom(run: Rehearsal, text: str, tmp_path: Path, **limits: Any) -> Rehearsal:
-    """The run with this code as its source."""
+    """A run with this code as its source."""
     report = validate(text)
     assert report.valid, report.messages
     code = CodeSpec(text, tuple(report.hosts), tuple(report.secret_names))
@@ -218,11 +218,11 @@ class Reaching(Source):
     assert any("Refused a connection to elsewhere.example" in line.message for line in run.log)
 
 
-# the cookbook
+# The cookbook.
 
 
 def answers(asked: Asked) -> Reply:
-    """The APIs of the cookbook, as their recipes expect them."""
+    """The APIs that the examples of the cookbook use."""
     script = {
         "/v1/stations": _stations,
         "/v2/orders": _orders,
@@ -318,7 +318,7 @@ RECIPES: dict[str, tuple[str, dict[str, Any], int]] = {
 
 
 def local(text: str, port: int) -> str:
-    """The recipe, asking this machine instead of the host it names."""
+    """Return the example, with this machine instead of its host."""
     return re.sub(
         r"https://[\w.{}-]+\.example|https://api\.github\.com|data\.rates\.example(?=\")",
         lambda found: (
@@ -456,7 +456,7 @@ def test_a_preview_counts_what_a_run_would_reject(tmp_path: Path) -> None:
 
 
 def asked_of(text: str, home: Path) -> dict[str, Any]:
-    """A preview of that code."""
+    """Preview that code."""
     return {
         "role": "source",
         "kind": "custom-1",

@@ -1,4 +1,4 @@
-"""The dummy source: the same records every time, and failures on demand."""
+"""The dummy source: the same records each time, and failures on demand."""
 
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def test_the_first_record_ends_at_the_first_line_break_outside_quotes(text: str)
 
 
 class Counted(bytes):
-    """Counts the bytes that are looked through."""
+    """Counts the bytes that are scanned."""
 
     looked_at = 0
 

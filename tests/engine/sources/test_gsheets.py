@@ -1,4 +1,4 @@
-"""The Google Sheets source over a server that imitates Google's; only the addresses are changed."""
+"""The Google Sheets source with a server that imitates Google's; only the URLs are changed."""
 
 from __future__ import annotations
 

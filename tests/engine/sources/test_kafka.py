@@ -1,4 +1,4 @@
-"""The Kafka source against librdkafka's own mock cluster: real sockets, real protocol, no broker to install."""
+"""The Kafka source with librdkafka's own mock cluster: real sockets and protocol, without a broker."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from apps.egress.exceptions import EgressError
 from apps.engine.failures import ConfigurationError, SourceError
 from tests.engine.sources.reading import build, read
 
-PARTITIONS = 4  # what the mock cluster gives a new topic
+PARTITIONS = 4  # the mock cluster's default for a new topic
 
 
 class Cluster:
-    """A producer that carries the mock cluster."""
+    """A producer that runs the mock cluster."""
 
     def __init__(self) -> None:
         self.producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})

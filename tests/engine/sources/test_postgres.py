@@ -1,4 +1,4 @@
-"""The PostgreSQL source against a real server: every row once, typed, from any token, and named failures."""
+"""The PostgreSQL source with a real server: every row once, typed, from any token, and classified failures."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_incremental_runs_read_each_change_once_even_with_equal_cursor_values(
     first = read(incremental(database, "changes", "at"))
     assert sorted(first.column("id")) == list(range(100, 135))
     assert first.state is not None
-    # The same cursor value again, with keys before and after those that were read.
+    # The same cursor value again, with keys before and after those already read.
     database.execute(
         "INSERT INTO changes VALUES (1, '2024-01-14', 'late'), (999, '2024-01-14', 'late')",
         "UPDATE changes SET at = '2024-01-20', v = 'changed' WHERE id = 105",
@@ -277,7 +277,7 @@ def test_incremental_runs_read_each_change_once_even_with_equal_cursor_values(
 def test_any_sequence_of_inserts_arrives_exactly_once(
     database: SourceDatabase, rounds: list[list[int]], page_size: int
 ) -> None:
-    """Cursor values never go back, but repeat as they like; keys arrive in no order."""
+    """Cursor values never decrease, but may repeat; keys arrive in any order."""
     database.execute("TRUNCATE changes")
     state: dict[str, Any] | None = None
     arrived: list[int] = []
@@ -380,7 +380,7 @@ def test_a_table_without_a_key_is_read_by_its_cursor_whole_values_at_a_time(
     second = read(incremental(database, "stamps", "at"), first.state)
     assert sorted(second.column("n")) == [55, 56]
     assert read(incremental(database, "stamps", "at"), second.state).rows == []
-    # More of the newest value, and of it only those that are new.
+    # More rows with the newest value; only the new ones are read.
     database.execute("INSERT INTO stamps VALUES ('2024-02-01', 57), ('2024-02-02', 58)")
     third = read(incremental(database, "stamps", "at", 1), second.state)
     assert third.column("n") == [57, 58]
@@ -518,7 +518,7 @@ def test_a_closed_port_is_a_source_failure(database: SourceDatabase) -> None:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A server that accepts and says nothing."""
+    """A server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []
 

@@ -1,4 +1,4 @@
-"""The REST source against real local servers: pagination, cursors, logins, and every way an API can fail."""
+"""The REST source with real local servers: pagination, cursors, authentication, and all kinds of API failures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRET = "s3cret-canary"
 
 
 def source(api: Api, stream: dict[str, Any] | None = None, **config: Any) -> Any:
-    """One stream `items` at `/items`, quick to give up."""
+    """One stream `items` at `/items`, with short timeouts."""
     spec = {key: config.pop(key) for key in ("sync_mode", "cursor_field") if key in config}
     described = {"name": "items", "path": "/items", "records_path": "data", **(stream or {})}
     base = {"base_url": api.url, "streams": [described], "retries": 0, "timeout": 5}
@@ -41,7 +41,7 @@ def by_page(asked: Asked) -> Reply:
 
 
 def by_capped_page(asked: Asked) -> Reply:
-    """A server that never gives more than four, whatever is asked."""
+    """A server that returns at most four records, whatever is requested."""
     number = int(asked.params["page"])
     return Reply({"data": ITEMS[(number - 1) * 4 : number * 4]})
 
@@ -415,7 +415,9 @@ CURSOR_VALUES = st.one_of(
 @given(st.lists(st.lists(CURSOR_VALUES, max_size=8), max_size=5))
 @settings(deadline=None)
 def test_the_watermark_lets_each_record_through_once(rounds: list[list[Any]]) -> None:
-    """An API that answers everything each time: what never goes back arrives exactly once."""
+    """An API that returns everything each time: with cursor values that never decrease, each record arrives
+    exactly once.
+    """
     cursor = CursorField("at", ("id",))
     mark = Watermark()
     held: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Whole runs of real sources whose child is killed while it reads: the next attempt reads exactly the rest."""
+"""Whole runs of real sources whose child is killed while reading: the next attempt reads exactly the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.engine.sources.conftest import SourceDatabase
 
 ROWS = 3000
 PAGE = 20
-FILE_ROWS = 10_000  # a file is read so quickly that fewer might be over before the first checkpoint
+FILE_ROWS = (
+    10_000  # a file is read so fast that a smaller one could be done before the first checkpoint
+)
 
 Rehearse = Callable[..., Rehearsal]
 

@@ -1,9 +1,9 @@
-"""An installation of the release before comes up with this one: what waits is done, the next runs go on from where the
-last ones stopped, and no row arrives twice.
+"""An installation of the previous release is upgraded to this one: waiting jobs are done, the next runs continue where the
+last ones stopped, and no row is duplicated.
 
-`before.tar.gz` is what the release of 28 November 2026 left when its worker was killed, made with that release's own
-API: both databases (pg_dump of the suite's PostgreSQL, so that the suite's keys open the secrets) and the storage. One
-run of "Slow" is in the middle of its work, one of "Orders" waits in the queue, and so does the mail of an invitation.
+`before.tar.gz` is an installation of the release of 28 November 2026 after its worker was killed, created with that
+release's own API: both databases (pg_dump of the suite's PostgreSQL, so that the suite's keys decrypt the secrets) and
+the storage. One run of "Slow" is unfinished, one of "Orders" waits in the queue, and so does the mail of an invitation.
 """
 
 from __future__ import annotations

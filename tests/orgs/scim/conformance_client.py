@@ -1,4 +1,4 @@
-"""`scim2-client` over httpx. Importing it takes seconds, so only the test that needs it does."""
+"""`scim2-client` over httpx. Importing it takes seconds, so only one test does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scim2_client.client import BaseSyncSCIMClient
 
 
 class OverHttp(BaseSyncSCIMClient):
-    """scim2-client speaking through httpx: its own engine wants another version of it."""
+    """scim2-client with httpx: its own client needs another version of httpx."""
 
     def __init__(self, client: httpx.Client) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A directory provisions people and groups (SCIM 2.0): in by invitation, out at once, roles by an admin's word."""
+"""A directory provisions users and groups (SCIM 2.0): invited, removed at once, with roles set by an admin."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def directory_of(world: World) -> APIClient:
 
 
 def key_of(world: World) -> str:
-    """What Okta or Entra ID holds: a service account's key that may manage members and nothing else."""
+    """A service account's key that may only manage members, as Okta or Entra ID would have."""
     with world.scope():
         by = principal(world, Role.OWNER)
         account = service_accounts.create(org=world.org, by=by, name="Okta", role=Role.ADMIN)
@@ -51,7 +51,7 @@ def key_of(world: World) -> str:
 
 
 def add(client: APIClient, email: str, **more: Any) -> Any:
-    """As Okta sends it, with everything Drover has no use for."""
+    """As Okta sends it, with attributes that Drover does not use."""
     body = {
         "schemas": [USER, "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
         "userName": email,
@@ -81,7 +81,7 @@ def role_of(world: World, email: str) -> str | None:
 
 
 def join(world: World, stranger: World) -> str:
-    """The last invited person accepts: they had an account elsewhere."""
+    """The last invited user accepts with an existing account."""
     grace = stranger.users[Role.OWNER]
     message = next(m for m in mailbox.deliver() if m.to == [grace.email])
     body = {"token": mailbox.link(message)[1]}
@@ -122,8 +122,8 @@ def test_an_account_elsewhere_and_an_unknown_address_answer_the_same(
     "operation",
     [
         {"op": "replace", "path": "active", "value": False},
-        {"op": "Replace", "path": "active", "value": "False"},  # Entra ID's way
-        {"op": "replace", "value": {"active": False}},  # Okta's way
+        {"op": "Replace", "path": "active", "value": "False"},  # Entra ID's format
+        {"op": "replace", "value": {"active": False}},  # Okta's format
     ],
 )
 def test_someone_deactivated_is_out_at_once_and_can_come_back(
@@ -188,7 +188,7 @@ def test_an_invitation_follows_the_groups(world: World, directory: APIClient) ->
 def test_a_member_keeps_their_role_until_a_group_gives_another(
     world: World, directory: APIClient
 ) -> None:
-    """Connecting a directory demotes nobody."""
+    """Connecting a directory lowers nobody's role."""
     admin = world.users[Role.ADMIN].email
     pk = add(directory, admin).json()["id"]
     assert role_of(world, admin) == "admin"
@@ -349,7 +349,7 @@ def test_a_key_without_the_permission_and_a_stranger_provision_nobody(
 
 
 def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -> None:
-    """Leaving one while joining the other: the second sees what the first did."""
+    """Leaving one group while joining another: the second change sees the first."""
     world = make_world()
     directory, person = directory_of(world), world.users[Role.VIEWER].email
     pk = add(directory, person).json()["id"]

@@ -1,5 +1,5 @@
-"""PyPI's `scim2-tester`, which nobody here wrote, against the real server: no check fails, and no check is skipped
-but for what the service itself declares as left out."""
+"""The independent `scim2-tester` against the real server: no check fails, and only checks of features that the service
+declares as unsupported are skipped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def directory(committed_db: None) -> Iterator[httpx.Client]:
 
 
 def test_the_conformance_suite_finds_nothing(directory: httpx.Client) -> None:
-    # Imported here: with the models it makes, scim2-client costs every process of the suite seconds.
+    # Imported here: with the models it creates, scim2-client costs every process of the suite seconds.
     from scim2_tester import Status, check_server
 
     from tests.orgs.scim.conformance_client import OverHttp

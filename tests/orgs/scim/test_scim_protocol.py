@@ -1,4 +1,4 @@
-"""SCIM as directories speak it: what they say is kept and returned, searched, patched their way, and refused by name."""
+"""SCIM in the dialects of directories: attributes are stored and returned, searched, patched and refused."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_a_group_in_a_group_is_refused(directory: APIClient) -> None:
 
 
 def test_entra_ids_ways(directory: APIClient) -> None:
-    """Filters that match nothing yet, a bare id as the manager, booleans as text, and `remove` with a value."""
+    """Filters without a match, a plain id as the manager, booleans as text, and `remove` with a value."""
     pk = made(directory, "ada")["id"]
     answer = patch(
         directory,
@@ -358,7 +358,7 @@ def test_what_is_spoken_is_declared(directory: APIClient) -> None:
 def test_members_of_large_groups_are_not_compared_one_by_one(
     directory: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Plain operations on members never load them; a path that only the library understands is bounded."""
+    """Simple operations on members never load them; a path that only the library can apply has a limit."""
     from apps.orgs.scim import group_patches
 
     people = [made(directory, f"person {number}")["id"] for number in range(3)]

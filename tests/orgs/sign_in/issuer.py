@@ -1,4 +1,4 @@
-"""A real OpenID Connect server on loopback, and a person who walks through it as a browser would."""
+"""A real OpenID Connect server on loopback, and a user who logs in there like a browser."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rest_framework.test import APIClient
 
 @dataclass
 class Issuer:
-    """An issuer; `url` is what it is known by."""
+    """An issuer; `url` is its identifier."""
 
     url: str
 
     def know(self, subject: str, **claims: Any) -> None:
-        """Somebody it can vouch for, and what it says of them."""
+        """A user of the issuer, and the issuer's claims."""
         answer = requests.put(f"{self.url}/users/{subject}", json=claims, timeout=10)
         answer.raise_for_status()
 
     def vouch(self, location: str, subject: str) -> str:
-        """The person logs in there; answers the address they are sent back to."""
+        """Log in at the issuer; returns the URL to which the user is redirected."""
         answer = requests.post(location, data={"sub": subject}, allow_redirects=False, timeout=10)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
@@ -47,14 +47,14 @@ def start(client: APIClient, provider: str, **query: str) -> Any:
 
 
 def follow_back(client: APIClient, address: str) -> Any:
-    """What the browser gets when the issuer sends it back."""
+    """Return the response of the callback."""
     parts = urlsplit(address)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     return client.get(parts.path, query)
 
 
 def log_in(client: APIClient, issuer: Issuer, provider: str, subject: str, **query: str) -> Any:
-    """The whole way; answers the callback's answer."""
+    """Do the whole login; returns the callback's response."""
     leading = start(client, provider, **query)
     assert leading.status_code == 302, leading.content
     assert leading["Location"].startswith(issuer.url), leading["Location"]

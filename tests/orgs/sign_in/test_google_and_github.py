@@ -1,4 +1,4 @@
-"""Google and GitHub over a server that imitates their addresses; only the addresses are changed."""
+"""Google and GitHub with a server that imitates their endpoints; only the URLs are changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def reply(body: Any, status: int = 200) -> Reply:
 
 
 class Remote:
-    """What both know of one person, and answer as their documentation says."""
+    """The data of one user, in the format of both providers' documentation."""
 
     def __init__(self) -> None:
         self.email, self.verified = "grace@example.com", True
@@ -94,8 +94,8 @@ WHERE = {
 }
 
 
-def come_back(client: APIClient, provider: str, code: str = "good") -> Any:
-    """To the provider and back with a code."""
+def handle_callback(client: APIClient, provider: str, code: str = "good") -> Any:
+    """Redirect to the provider and return with a code."""
     leading = start(client, provider)
     assert leading.status_code == 302, leading.content
     location = urlsplit(leading["Location"])
@@ -111,12 +111,12 @@ def test_somebody_new_gets_an_account_with_the_confirmed_address_and_comes_back_
     remote: tuple[Remote, Api], provider: str
 ) -> None:
     client = APIClient()
-    assert come_back(client, provider).status_code == 302
+    assert handle_callback(client, provider).status_code == 302
     me = who(client)["user"]
     assert (me["email"], me["name"]) == ("grace@example.com", "Grace Hopper")
     remote[0].email = "renamed@example.com"
     again = APIClient()
-    come_back(again, provider)
+    handle_callback(again, provider)
     assert who(again)["user"]["id"] == me["id"]
     assert all("code_verifier" in given for given in remote[0].tokens)
 
@@ -126,7 +126,7 @@ def test_an_address_the_provider_has_not_confirmed_makes_no_account(
     remote: tuple[Remote, Api], provider: str
 ) -> None:
     remote[0].verified = False
-    answer = come_back(APIClient(), provider)
+    answer = handle_callback(APIClient(), provider)
     assert problem_of(answer)
     assert not User.objects.filter(email="grace@example.com").exists()
 
@@ -135,5 +135,5 @@ def test_an_address_the_provider_has_not_confirmed_makes_no_account(
 def test_a_code_the_provider_does_not_know_opens_nothing(
     remote: tuple[Remote, Api], provider: str
 ) -> None:
-    assert problem_of(come_back(APIClient(), provider, code="stolen")) == "provider_failed"
+    assert problem_of(handle_callback(APIClient(), provider, code="stolen")) == "provider_failed"
     assert not User.objects.exists()

@@ -59,7 +59,7 @@ def problem_of(answer: Any) -> str:
 
 
 def who(client: APIClient) -> Any:
-    """Who the refresh cookie says this browser is."""
+    """Return the user of this browser's refresh cookie."""
     answer = client.post("/api/v1/auth/refresh", {}, **OURS)
     assert answer.status_code == 200, answer.content
     return answer.json()
@@ -128,7 +128,7 @@ class TestTheInstallations:
     def test_a_link_that_was_asked_for_before_a_change_links_nothing(
         self, installed: Issuer, change: str
     ) -> None:
-        """Somebody at an open session begins it, and its owner shuts them out before they come back."""
+        """Another person begins linking at an open session, and its owner ends that session before they return."""
         grace = User.objects.create_user(email="grace@example.com", password=PASSWORD)
         installed.know("late", email="late@example.com", email_verified=True)
         client = client_for(grace, make_world().org)
@@ -210,7 +210,7 @@ class TestTheInstallations:
         assert again.status_code == 401
 
     def test_a_state_of_another_browser_is_refused(self, installed: Issuer) -> None:
-        """Whoever sends a victim the address of their own log-in must not log the victim in as themselves."""
+        """An attacker who sends a victim the URL of the attacker's own login must not log the victim in."""
         installed.know("eve", email="eve@example.com", email_verified=True)
         attacker, victim = APIClient(), APIClient()
         back = installed.vouch(start(attacker, "oidc")["Location"], "eve")
@@ -252,7 +252,7 @@ class TestTheInstallations:
 
 
 def set_up_app(user: User) -> list[str]:
-    """An authenticator app; answers the recovery codes."""
+    """Set up an authenticator app; returns the recovery codes."""
     TOTP.activate(user, generate_totp_secret())
     return list(RecoveryCodes.activate(user).generate_codes())
 
@@ -304,7 +304,7 @@ class TestAnOrgsOwn:
     def test_it_opens_no_other_org_and_not_the_account(
         self, own: World, issuer: Issuer, stranger: World
     ) -> None:
-        """An org's owner chooses the issuer, so its word must count nowhere else."""
+        """An org's owner chooses the issuer, so it must not be trusted elsewhere."""
         victim = stranger.users[Role.OWNER]
         with own.scope():
             Membership.unscoped.create(org=own.org, user=victim, role=Role.VIEWER)
@@ -329,7 +329,7 @@ class TestAnOrgsOwn:
         assert not User.objects.filter(email="somebody@example.com").exists()
 
     def agree(self, own: World, issuer: Issuer, subject: str) -> APIClient:
-        """The person follows the mailed link and comes by the issuer."""
+        """The user opens the mailed link and logs in with the issuer."""
         (message,) = [m for m in mailbox.deliver() if "invites you" in m.body]
         secret = mailbox.link(message)[1]
         shown = APIClient().post("/api/v1/invitations/show", {"token": secret}).json()
@@ -373,8 +373,9 @@ class TestAnOrgsOwn:
     def test_it_learns_nothing_of_people_it_did_not_bring_and_adds_none(
         self, own: World, issuer: Issuer, stranger: World
     ) -> None:
-        """Whoever chooses the issuer says "I am you": a person with an account and an address nobody has answer the
-        same, neither is a member, and the address stays free."""
+        """An issuer claims "I am you": an address with an account and one without get the same response, nobody
+        becomes a member, and the address stays available.
+        """
         self.take_everyone(own, "member")
         victim = stranger.users[Role.OWNER]
         victim.set_password(PASSWORD)
@@ -402,7 +403,7 @@ class TestAnOrgsOwn:
     def test_its_session_is_told_its_own_claims_and_nothing_of_the_account(
         self, own: World, issuer: Issuer
     ) -> None:
-        """Also a key made in such a session is not told more."""
+        """A key created in such a session is also not shown more."""
         admin = own.users[Role.ADMIN]
         admin.name = "Real Name"
         admin.email_verified_at = timezone.now()
@@ -442,7 +443,7 @@ class TestAnOrgsOwn:
     def test_an_account_somebody_else_registered_is_not_handed_a_membership(
         self, own: World, issuer: Issuer
     ) -> None:
-        """Whoever registered the address first, without proving it, knows its password."""
+        """Another person registered the address first, without verifying it, and knows its password."""
         User.objects.create_user(email="new@example.com", password=PASSWORD)
         self.take_everyone(own)
         issuer.know("pre", email="new@example.com", email_verified=True)
@@ -477,7 +478,7 @@ class TestAnOrgsOwn:
     def test_whom_the_directory_deactivated_does_not_come_back(
         self, own: World, issuer: Issuer
     ) -> None:
-        """Not even where the org takes everyone the issuer knows."""
+        """Not even if the org accepts all users of the issuer."""
         self.take_everyone(own)
         directory = directory_of(own)
         pk = add(directory, "grace@example.com").json()["id"]

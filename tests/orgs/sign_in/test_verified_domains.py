@@ -1,4 +1,4 @@
-"""E-mail domains that an org proves by DNS, against a real name server, and what they are good for."""
+"""E-mail domains that an org verifies by DNS, with a real name server, and their effects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check(world: World, pk: str, by: str = "admin") -> Any:
 
 
 def prove(world: World, dns: NameServer, domain: str = DOMAIN) -> Any:
-    """The row of a domain that is proven; its record stays published."""
+    """The row of a verified domain; its record stays published."""
     row = name(world, domain).json()
     dns.texts.setdefault(row["record_name"], []).append(row["record_value"])
     done = check(world, row["id"]).json()
@@ -384,7 +384,7 @@ class TestWhatItIsGoodFor:
 
 
 def test_where_servers_are_named_with_and_without_a_port(world: World, dns: NameServer) -> None:
-    """And without any the system's are asked."""
+    """If none are configured, the system's are used."""
     for servers, found in (
         (["192.0.2.1", "[2001:db8::1]:5353"], ["Do53:192.0.2.1@53", "Do53:2001:db8::1@5353"]),
         ([dns.address], [f"Do53:{dns.address.replace(':', '@')}"]),

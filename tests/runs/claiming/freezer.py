@@ -1,7 +1,7 @@
-"""Processes that freeze in the middle of a transaction: at an event, right after the statement that took a lock.
+"""Processes that freeze in the middle of a transaction: at an event, directly after the statement that took a lock.
 
-Run as `python -m tests.runs.claiming.freezer`: it loads Django once and forks a process for each line on its standard
-input. As `python -m tests.runs.claiming.freezer PATTERN worker` it is a worker that freezes.
+Run as `python -m tests.runs.claiming.freezer`: it loads Django once and forks a process for each line of
+standard input. As `python -m tests.runs.claiming.freezer PATTERN worker` it is a worker that freezes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def freeze_after(pattern: str) -> None:
-    """Stop this process, once, when a statement that matches has come back."""
+    """Stop this process once, when a statement that matches has returned."""
     wanted = re.compile(pattern, re.DOTALL)
     plain = psycopg.Cursor.execute
     waiting = [True]
@@ -43,13 +43,13 @@ def freeze_after(pattern: str) -> None:
 
 @dataclass
 class Frozen:
-    """A process that stopped after its statement; what became of it stands in `result` once it has thawed."""
+    """A process that stopped after its statement; its result is in `result` once it has resumed."""
 
     pid: int
     result: Path
 
     def thaw(self, seconds: float = 30) -> dict[str, Any]:
-        """Let it go on; what it came to: `answered` or `raised`."""
+        """Resume it; returns its result: `answered` or `raised`."""
         os.kill(self.pid, signal.SIGCONT)
         deadline = time.monotonic() + seconds
         while not self.result.exists():
@@ -73,7 +73,7 @@ class Freezer:
         self._made: list[int] = []
 
     def freeze(self, act: str, pattern: str, *, idle: float = 120.0, **arguments: Any) -> Frozen:
-        """A process that does `act` and stopped after the statement; `idle` seconds end its transaction."""
+        """A process that calls `act` and stops after the statement; its transaction is ended after `idle` seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         result = self._folder / f"frozen-{len(self._made)}.json"
@@ -86,7 +86,7 @@ class Freezer:
         return Frozen(pid, result)
 
     def close(self) -> None:
-        """End everybody, the frozen included."""
+        """Kill all processes, including frozen ones."""
         for pid in self._made:
             kill(pid)
         self._process.kill()
@@ -94,7 +94,7 @@ class Freezer:
 
 
 def wait_until_frozen(pid: int, result: Path | None = None, seconds: float = 40) -> None:
-    """Until the process is stopped; fails when it ended instead, because then no lock is held."""
+    """Wait until the process is stopped; fails if it ended instead, because then no lock is held."""
     deadline = time.monotonic() + seconds
     while state_of(pid) != "T":
         said = result.read_text() if result and result.exists() else ""
@@ -104,7 +104,7 @@ def wait_until_frozen(pid: int, result: Path | None = None, seconds: float = 40)
 
 
 def state_of(pid: int) -> str:
-    """proc(5)'s letter: T is stopped; nothing when there is no such process."""
+    """Return proc(5)'s state letter: T is stopped; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
     except OSError:
@@ -120,7 +120,7 @@ def kill(pid: int) -> None:
 
 @contextmanager
 def freezing_worker(pattern: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A real `manage.py worker` that freezes once; thawed and ended afterwards."""
+    """A real `manage.py worker` that freezes once; resumed and ended afterwards."""
     from tests.runs.processes import QUICK
 
     process = subprocess.Popen(
@@ -141,7 +141,7 @@ def freezing_worker(pattern: str, **environment: str) -> Iterator[subprocess.Pop
             raise
 
 
-# --- in the process itself ---------------------------------------------------------------------
+# --- In the process itself ---------------------------------------------------------------------
 
 
 def request(*, method: str, path: str, token: str, body: Any = None, headers: Any = None) -> Any:
@@ -163,7 +163,7 @@ def claim() -> Any:
 
 
 def record(*, org: str, run: str) -> Any:
-    """What a worker's recorder writes, and the counters of the month by a trigger."""
+    """What a worker's recorder writes, and the counters of the month that a trigger updates."""
     from apps.orgs.tenancy import org_scope
     from apps.runs.models import Run
 
@@ -203,7 +203,7 @@ def _be_frozen(order: Mapping[str, Any]) -> None:
     freeze_after(order["pattern"])
     try:
         came = {"answered": ACTS[order["act"]](**order["arguments"])}
-    except Exception as error:  # whatever it was is the result
+    except Exception as error:  # any exception is the result
         came = {"raised": repr(error)}
     draft = Path(order["result"] + ".new")
     draft.write_text(json.dumps(came))

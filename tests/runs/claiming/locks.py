@@ -1,4 +1,4 @@
-"""Every lock the product takes in its own database, and a process that can be frozen while it holds it."""
+"""Every lock that Drover takes in its own database, and a process that can be frozen while holding it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ Order = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Lock:
-    """What holds it (`prepare` answers the arguments of an act of tests.runs.claiming.freezer), and after which statement."""
+    """The process that holds it (`prepare` returns the arguments of an act of tests.runs.claiming.freezer), and
+    after which statement.
+    """
 
     act: str
     statement: str
@@ -81,7 +83,7 @@ def _due(world: World) -> Order:
 
 
 def schedule(world: World) -> Schedule:
-    """One that is due now."""
+    """A schedule that is due now."""
     with world.scope():
         made: Schedule = Schedule.unscoped.create(
             org=world.org,
@@ -100,7 +102,7 @@ def _refreshing(world: World) -> Order:
 
 
 def _resetting(world: World) -> Order:
-    """The engine's memory of a stream that ran once."""
+    """The engine's state of a stream that ran once."""
     import psycopg
     from django.conf import settings
 

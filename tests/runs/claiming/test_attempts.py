@@ -1,4 +1,4 @@
-"""Attempts at runs with real children: how they end, what is tried again, what is written down."""
+"""Attempts at runs with real children: how they end, which are retried, what is recorded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def quick_retries(settings: Settings) -> None:
 
 @contextmanager
 def in_background(worker: Worker) -> Iterator[threading.Thread]:
-    """Work once beside the test, which meanwhile looks or interferes."""
+    """Work once in another thread, while the test watches or intervenes."""
 
     def work() -> None:
         execute.work_once(worker)
@@ -62,7 +62,7 @@ def work_until_idle(worker: Worker) -> None:
 
 
 def children_of(worker: Worker) -> list[int]:
-    """Processes the fork server started and that still live."""
+    """Return the living children of the fork server."""
     server = worker.engine.server_pid
     return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
@@ -86,7 +86,7 @@ def test_a_child_that_does_not_heed_the_request_to_stop_is_cancelled_within_ten_
     with in_background(this_worker):
         wait_for(acme, run_id, has_read(300))
         (child,) = children_of(this_worker)
-        os.kill(child, signal.SIGSTOP)  # from now on it hears SIGKILL only
+        os.kill(child, signal.SIGSTOP)  # from now on only SIGKILL ends it
         cancel(acme, run_id)
         began = time.monotonic()
         run = wait_for(acme, run_id, lambda run: run["status"] != "running")
@@ -112,7 +112,7 @@ def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
 
 
 class SilentFromNow(silence.Watch):
-    """Patient until the child has read all that it will ever read, and hardly after that."""
+    """Patient until the child has read everything it can read, and hardly after that."""
 
     def hear(self, message: Message) -> None:
         super().hear(message)
@@ -159,7 +159,7 @@ def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
     assert run["failure"]["evidence"]
     moved = [attempt["records_read"] for attempt in run["attempts"]]
     assert moved[0] == 500
-    assert len(moved) == 3  # one got ahead, then two did not
+    assert len(moved) == 3  # one made progress, then two did not
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_trying_again_cannot_help_is_not_tried_again(acme: World, this_work
 
 
 def test_retry_after_is_honoured(acme: World, this_worker: Worker) -> None:
-    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}  # asks for one second
+    source = {"rows": 10, "fail_after": 0, "failure": "rate_limit"}  # requests one second
     run_id = start(acme, make_pipeline(acme, source=source))
 
     assert execute.work_once(this_worker)

@@ -1,4 +1,4 @@
-"""A client that claims a long absence costs the process a bounded amount of memory."""
+"""A client that pretends a long absence uses a limited amount of the process's memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGE = "x" * 7000
 
 
 class Busy(OrgFeed):
-    """The stream of an org whose kept events never seem to end."""
+    """The stream of an org with an endless number of stored events."""
 
     def __init__(self, org_id: UUID) -> None:
         super().__init__(org_id, org_id)
@@ -26,7 +26,7 @@ class Busy(OrgFeed):
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
         self.reads += 1
         if self.reads > 100:
-            raise NotFound  # it would go on for ever
+            raise NotFound  # it would never end
         return [(after + n, "run", LARGE) for n in range(1, ROWS_AT_ONCE + 1)]
 
 

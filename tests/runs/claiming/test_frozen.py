@@ -1,4 +1,4 @@
-"""A process that freezes while it holds a lock stops nobody else: at every lock there is, two orgs."""
+"""A process that freezes while holding a lock blocks no other process: for every lock, with two orgs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.runs.processes import ended, start, wait_for, worker
 from tests.runs.test_crashes import SLOW, assert_everything_arrived_once
 from tests.world import World, make_world, new_client
 
-MOST = 30.0  # seconds; the frozen process holds its locks for longer than that
+MOST = 30.0  # seconds; the frozen process holds its locks for longer
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def freezers(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def frozen(freezers: Freezer) -> Iterator[Any]:
-    """Freeze a process at a lock; what is still frozen in the end is killed."""
+    """Freeze a process at a lock; processes still frozen at the end are killed."""
     made: list[Frozen] = []
 
     def freeze(lock: Lock, world: World, idle: float = 120.0) -> Frozen:
@@ -56,7 +56,7 @@ def frozen(freezers: Freezer) -> Iterator[Any]:
 
 
 def ask(client: APIClient, method: str, path: str, **headers: str) -> Any:
-    """An answer that came in time and is no error of ours."""
+    """Assert that the response came in time and is not a server error."""
     began = time.monotonic()
     answer = getattr(client, method)(f"/api/v1/{path}", {}, headers=headers)
     assert time.monotonic() - began < MOST
@@ -72,7 +72,9 @@ def test_another_org_goes_on_while_a_process_is_frozen_at_a_lock(
     name: str, acme: World, frozen: Any
 ) -> None:
     lock, other = LOCKS[name], make_world()
-    start(acme, make_pipeline(acme))  # its turn comes first, and may be impossible meanwhile
+    start(
+        acme, make_pipeline(acme)
+    )  # the older run is next, and may be impossible to claim meanwhile
     one = frozen(lock, acme, idle=2.0 if lock.everywhere else 120.0)
 
     started = ask(other.client(), "post", f"pipelines/{make_pipeline(other).pk}/run")
@@ -88,7 +90,7 @@ def test_another_org_goes_on_while_a_process_is_frozen_at_a_lock(
 
 
 def holds_a_transaction() -> bool:
-    """Whether somebody else's transaction idles in this database."""
+    """Whether another session's transaction is idle in this database."""
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         row = admin.execute(
             """SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'
@@ -98,7 +100,7 @@ def holds_a_transaction() -> bool:
 
 
 def claims_until(run_id: str) -> None:
-    """Claim until this run has its turn: the frozen org's own come first, if they can be claimed."""
+    """Claim until this run is claimed: the frozen org's own runs are first, if they can be claimed."""
     for _ in range(3):
         claimed = leases.claim_next("tests")
         assert claimed is not None, "no turn"
@@ -130,7 +132,7 @@ def test_a_request_for_the_same_lock_is_told_to_come_again(
 def test_the_claim_of_one_that_froze_is_undone_and_made_again_when_it_thaws(
     acme: World, frozen: Any
 ) -> None:
-    """Its transaction was ended meanwhile; its ticket is not lost, and no run is claimed twice."""
+    """Its transaction was ended meanwhile; its job is not lost, and no run is claimed twice."""
     one = frozen(LOCKS["the run that is claimed"], acme, idle=1.0)
     second = start(acme, make_pipeline(acme))
 
@@ -158,7 +160,7 @@ def test_a_request_that_froze_changes_nothing_and_says_so_when_it_thaws(
 
 
 def ask_until_done(world: World) -> int:
-    """Start a run of a pipeline of its own, coming again as often as one is told to."""
+    """Start a run of a separate pipeline, retrying as often as the response says so."""
     path = f"pipelines/{make_pipeline(world).pk}/run"
     deadline = time.monotonic() + 30
     while True:
@@ -169,7 +171,7 @@ def ask_until_done(world: World) -> int:
 
 @pytest.fixture
 def patient_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Long enough for all threads to wait at once, on a busy machine too."""
+    """Long enough for all threads to wait at the same time, on a busy machine too."""
     options = connections.settings["default"]["OPTIONS"]
     with monkeypatch.context() as patch:
         patch.setitem(options, "options", f"{options['options']} -c lock_timeout=4s")
@@ -179,7 +181,7 @@ def patient_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def until_all_wait(sessions: int) -> None:
-    """For somebody else's lock."""
+    """For another session's lock."""
     deadline = time.monotonic() + MOST
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:
         while admin.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < sessions:

@@ -1,4 +1,4 @@
-"""A queue worker that stops at a failed statement hands over at once, and the places are still counted."""
+"""A queue worker that stops at a failed statement is replaced at once, and the concurrency limit still applies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLACES = 2
 
 
 class Jobs:
-    """What tickets do in here: the first one goes on until it is told to end."""
+    """The jobs of this test: the first one runs until it is told to end."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
@@ -66,7 +66,7 @@ def test_after_a_failed_fetch_others_run_while_the_long_one_goes_on(
     plain = JobManager.fetch_job
 
     async def fetch(manager: JobManager, queues: Any, worker_id: int) -> Any:
-        if jobs.begun and not failed.is_set():  # the event: the long one is at work
+        if jobs.begun and not failed.is_set():  # the event: the long job is running
             failed.set()
             raise ConnectorException
         return await plain(manager, queues, worker_id)
@@ -118,7 +118,7 @@ def test_a_job_whose_end_cannot_be_written_is_let_go_and_that_is_said_once(
                 await ask(1)
                 await asyncio.wait_for(failed.wait(), 30)
                 await until_released()
-                gc.collect()  # asyncio tells of a lost exception when its task goes
+                gc.collect()  # asyncio reports a lost exception when its task is garbage-collected
                 stop.set()
                 await asyncio.wait_for(task, 30)
 
@@ -130,7 +130,7 @@ def test_a_job_whose_end_cannot_be_written_is_let_go_and_that_is_said_once(
 
 
 async def until_released() -> None:
-    """Until the job's worker is gone, so that nothing alive holds the job any more."""
+    """Wait until the job's worker is gone, so that no living worker has the job any more."""
 
     def held() -> int:
         with connection.cursor() as cursor:
@@ -183,10 +183,10 @@ async def until(condition: Callable[[], bool]) -> None:
 def test_a_worker_holds_few_connections_while_it_has_nothing_to_do(jobs: Jobs) -> None:
     async def go() -> list[str]:
         stop = asyncio.Event()
-        places = {each.name: each.places or 8 for each in registry.queues().values()}
+        slots = {each.name: each.slots or 8 for each in registry.queues().values()}
         with app.replace_connector(workers._connector()) as opened:
             async with opened.open_async():
-                task = asyncio.create_task(generations.work(opened, stop, places, "tests"))
+                task = asyncio.create_task(generations.work(opened, stop, slots, "tests"))
                 await until_listening()
                 names = await asyncio.to_thread(sessions)
                 stop.set()

@@ -1,4 +1,4 @@
-"""As many runs and streams as the platform allows at once, against the connections that `doctor` counts with."""
+"""As many concurrent runs and streams as the platform allows, compared with the connections that `doctor` computes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.web_server import web_server
 from tests.world import World, make_world
 
 RUNS = 50
-PATIENCE = 240  # seconds until all of them have begun, and until all have ended
+PATIENCE = 240  # seconds until all of them have started, and until all have ended
 OURS = """
 SELECT split_part(application_name, ' ', 1), count(*) FROM pg_stat_activity
 WHERE application_name LIKE 'drover-%' AND application_name NOT LIKE 'drover-command %' GROUP BY 1"""

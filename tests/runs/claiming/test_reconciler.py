@@ -1,4 +1,4 @@
-"""What crashed is put right, once, and nothing that is well is touched."""
+"""The effects of crashes are repaired, once, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.world import World
 
 @pytest.fixture
 def claim(acme: World) -> Claim:
-    """A run that some worker works on."""
+    """A run that a worker executes."""
     start(acme, make_pipeline(acme))
     taken = leases.claim_next("tests")
     assert taken is not None
@@ -95,7 +95,7 @@ def test_the_third_dead_worker_is_the_last(acme: World, claim: Claim) -> None:
 def test_a_cancelled_run_of_a_dead_worker_ends_cancelled(acme: World, claim: Claim) -> None:
     with acme.scope():
         services.cancel(org=acme.org, by=SYSTEM, run_id=claim.run_id)
-    assert reconciler.enforce_cancels() == 0  # its worker has a few seconds to do it well
+    assert reconciler.enforce_cancels() == 0  # its worker has a few seconds to do it properly
     change(acme, claim.run_id, cancel_requested_at=Now() - timedelta(seconds=30))
 
     assert reconciler.enforce_cancels() == 1

@@ -1,4 +1,4 @@
-"""Schedules become runs: each slot once, whoever ticks, with the policies people chose."""
+"""Schedules create runs: one per scheduled time, with any number of schedulers, according to the chosen policies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONG_AGO = timedelta(hours=3)
 
 
 def schedule(world: World, pipeline: Pipeline, *, late: timedelta = JUST_NOW, **fields: Any) -> Any:
-    """A schedule whose time came `late` ago."""
+    """A schedule whose time was `late` ago."""
     if "cron" not in fields:
         fields.setdefault("interval_seconds", 3600)
     fields.setdefault("next_run_at", timezone.now() - late)
@@ -120,7 +120,7 @@ def test_a_slot_during_a_run_is_queued_once_and_starts_when_the_run_has_ended(
     assert scheduling.tick() == 0
 
     finish(taken)
-    with acme.scope():  # it ended just now, so the slot waited for it and was not missed
+    with acme.scope():  # it ended just now, so the scheduled time waited for it and was not missed
         Pipeline.objects.for_org(acme.org).update(last_run_finished_at=timezone.now())
 
     assert scheduling.tick() == 1

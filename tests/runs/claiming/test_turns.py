@@ -1,4 +1,4 @@
-"""Whose turn it is: one winner per run, limits that hold, and no org that waits for another's flood."""
+"""The order of runs: one claim per run, limits that hold, and no org that waits for another's many runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THREADS = 8
 
 
 def at_once(action: Callable[[], Any], count: int = THREADS) -> list[Any]:
-    """Call `action` from so many threads in the same moment."""
+    """Call `action` from so many threads at the same moment."""
     barrier = threading.Barrier(count)
 
     def one() -> Any:
@@ -140,7 +140,7 @@ def test_a_waiting_run_says_why_and_where_it_stands(acme: World) -> None:
 
 
 def test_a_flood_of_one_org_does_not_delay_the_one_run_of_another(acme: World) -> None:
-    """With a single place on the platform: the other org's run is next, though it came last."""
+    """With a single slot on the platform: the other org's run is next, though it was created last."""
     flood(acme, 30)
     finish(claim())
     small = make_world()
@@ -179,7 +179,7 @@ def test_a_freed_place_asks_for_a_worker_when_somebody_waits(acme: World) -> Non
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_jobs")
     wake_waiting()
-    assert queue.waiting_jobs() == 0  # nobody could start yet
+    assert queue.waiting_jobs() == 0  # no run could start yet
 
     finish(taken)
     wake_waiting()
@@ -260,7 +260,9 @@ def test_cancelling_what_waits_frees_the_pipeline(acme: World) -> None:
 def test_a_claim_whose_commit_was_not_confirmed_is_the_same_claim(
     acme: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server committed, the answer was lost: nobody takes the run a second time, and none waits for a lease."""
+    """The server committed, but the response was lost: no run is claimed twice, and none waits for a lease to
+    expire.
+    """
     run_id = start(acme, make_pipeline(acme))
     commit = psycopg.Connection.commit
     lost: list[int] = []

@@ -1,4 +1,4 @@
-"""Open streams close when the access behind them ends: told at once, long before they would look themselves."""
+"""Open streams close when their access ends: notified at once, long before their own regular check."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.runs.following.test_streams import Listener, start
 from tests.web_server import web_server
 from tests.world import World, client_for, new_client, token_for
 
-LONG = 5  # seconds of silence a stream may still be open; unasked it would look after an hour
+LONG = 5  # seconds without events that a stream may stay open; its own check is after an hour
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def server(django_db_setup: None) -> Iterator[str]:
 
 
 def bearer_of(world: World) -> tuple[str, UUID]:
-    """(an access token of the viewer, its session)."""
+    """Return (an access token of the viewer, its session)."""
     viewer = world.users[Role.VIEWER]
     token = token_for(viewer, world.org)
     return token, sessions.alive_of(viewer.pk).values_list("pk", flat=True).latest("created_at")
@@ -56,7 +56,7 @@ def remove_member(world: World, session: UUID, token: str) -> None:
 
 
 def close_network(world: World, session: UUID, token: str) -> None:
-    """A rule that keeps everyone here out, set from an address of the network."""
+    """A rule that denies everyone here access, set from an allowed address."""
     with world.scope():
         by = principal(world, Role.OWNER)
         actor = by.actor.__class__("user", by.user_id, "owner", "192.0.2.7")

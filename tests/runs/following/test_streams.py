@@ -1,4 +1,4 @@
-"""Server-sent events on a real server: nothing lost, nothing twice, nobody else's."""
+"""Server-sent events of a real server: none lost, none sent twice, none of other orgs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Listener:
         self._lines = response.iter_lines()
 
     def next(self) -> tuple[Any, str, Any]:
-        """The next event: (id, kind, body)."""
+        """Return the next event: (id, kind, body)."""
         found: dict[str, str] = {}
         for line in self._lines:
             if not line and "data" in found:
@@ -190,7 +190,7 @@ def test_a_ticket_opens_one_stream_and_no_second(server: str, acme: World) -> No
 
 
 def hear_on(stream: Listener, world: World, run_id: UUID) -> None:
-    """As long as the stream goes on, which is not for ever."""
+    """For the life of the stream, but not forever."""
     for read in range(5000):
         say(world, run_id, {"read": read})
         stream.next()
@@ -203,7 +203,7 @@ def test_a_stream_closes_when_its_member_is_removed(server: str, acme: World) ->
         stream.next()
         with acme.scope():
             Membership.objects.for_org(acme.org).filter(user=acme.users[Role.VIEWER]).delete()
-        with pytest.raises(EOFError):  # access is looked at once a second here
+        with pytest.raises(EOFError):  # access is checked once a second here
             hear_on(stream, acme, run_id)
 
 

@@ -1,4 +1,4 @@
-"""The two commands of docs/howto/backup.md, to the letter: what was backed up goes on elsewhere."""
+"""The two commands of docs/howto/backup.md, exactly as written: a backed-up installation continues elsewhere."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.world import World
 
 HOW_TO = ROOT / "docs" / "howto" / "backup.md"
 PASSWORD = "correct horse battery staple"
-# Who owns each thing and who may do what with it, the policies, and where each sequence stands.
+# The owner of each object and its privileges, the policies, and the value of each sequence.
 CATALOGUE = """
 SELECT n.nspname || '.' || c.relname, c.relkind::text, pg_get_userbyid(c.relowner),
        (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(c.relacl) a),
@@ -61,13 +61,13 @@ ORDER BY 1, 2, 3
 
 
 def commands() -> dict[str, str]:
-    """Those that the how-to shows, by their name."""
+    """Return the commands that the how-to shows, by name."""
     shown = re.findall(r"```sh\n(.*?)\n```", HOW_TO.read_text(), re.S)
     return {re.findall(r"manage\.py (\w+)", command)[0]: command for command in shown}
 
 
 def say(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A line typed at a terminal in the checkout."""
+    """A command typed at a terminal in the checkout."""
     kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.run(
         ["/bin/sh", "-ec", command],
@@ -88,7 +88,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def orders(committed_db: None) -> Iterator[dict[str, Any]]:
-    """A table of somebody's own database, as a source; the settings of its connector."""
+    """A table of a user's database, as a source; returns the settings of its connector."""
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
         admin.execute("DROP DATABASE IF EXISTS shop WITH (FORCE)")
         admin.execute("CREATE DATABASE shop")
@@ -144,7 +144,7 @@ def test_what_the_how_to_shows_brings_an_installation_to_another_home_and_server
     first = start(acme, pipeline)
     attempts.work_once(this_worker)
     add_orders(8)
-    waiting = start(acme, pipeline)  # its ticket is in the queue of the backup
+    waiting = start(acme, pipeline)  # its job is in the queue of the backup
     old = database.url_of(database.worker_database())
     before = (catalogue(old), rows_of(old))
 
@@ -169,7 +169,7 @@ def test_what_the_how_to_shows_brings_an_installation_to_another_home_and_server
 
 @pytest.mark.long
 def test_a_restore_says_what_the_bucket_has_lost_since(committed_db: None, folder: Path) -> None:
-    """The objects themselves stay where they are; the backup has their listing. The server is one that exists."""
+    """The objects stay in the bucket; the backup has their listing. The server is an existing one."""
     old, new = (database.url_of(n) for n in (database.worker_database(), "restored_with_bucket"))
     with s3() as environment, emptied(new):
         bucket = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
@@ -194,7 +194,7 @@ def test_a_restore_says_what_the_bucket_has_lost_since(committed_db: None, folde
 
 @contextmanager
 def emptied(url: str) -> Iterator[None]:
-    """A database that is not there, before and afterwards."""
+    """A database that does not exist, before and afterwards."""
     drop = f"DROP DATABASE IF EXISTS {env.database_parts(url)['NAME']} WITH (FORCE)"
     with psycopg.connect(database.url_of("postgres"), autocommit=True) as admin:
         admin.execute(drop)
@@ -203,7 +203,7 @@ def emptied(url: str) -> Iterator[None]:
 
 
 def kill_in_the_middle(command: str, **environment: str) -> None:
-    """kill -9 of a restore that has begun with the database."""
+    """Kill a restore (kill -9) that has begun with the database."""
     kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     process = subprocess.Popen(
         ["/bin/sh", "-ec", f"exec {command}"],
@@ -231,11 +231,11 @@ VALUES (gen_random_uuid(), 'n', 's', 's', 'full_refresh', now())"""
 
 
 def test_the_engine_commits_nothing_while_files_are_linked(committed_db: None) -> None:
-    """So no file is of a job that the dump does not know, which would be done again."""
+    """So no file belongs to a job that the dump does not contain, which would be run again."""
     name = database.worker_database()
     engine = env.role_url(database.url_of(name), settings.SECRET_KEY, "app_engine")
     with (
-        databases.standing_still(owner_of(name)) as moment,
+        databases.paused_engine(owner_of(name)) as moment,
         psycopg.connect(engine, autocommit=True) as other,
     ):
         other.execute("SET lock_timeout = '100ms'")
@@ -251,7 +251,7 @@ def test_a_backup_that_freezes_lets_the_engine_go_on_and_fails(
 ) -> None:
     monkeypatch.setattr(databases, "HOLD_SECONDS", 0.2)
     name = database.worker_database()
-    with databases.standing_still(owner_of(name)) as moment:
+    with databases.paused_engine(owner_of(name)) as moment:
         with psycopg.connect(owner_of(name), autocommit=True) as other:
             other.execute("SET lock_timeout = '30s'")
             other.execute(ADD_JOB)  # once the server has ended the session that holds the lock
@@ -260,7 +260,7 @@ def test_a_backup_that_freezes_lets_the_engine_go_on_and_fails(
 
 
 def append_only(world: World, pipeline: Any) -> None:
-    """Incremental and append: what would be read twice would be there twice."""
+    """Incremental and append: a row that is read twice would be duplicated."""
     from apps.pipelines.models import PipelineVersion
 
     with world.scope():
@@ -276,7 +276,7 @@ def append_only(world: World, pipeline: Any) -> None:
 def goes_on(
     world: World, home: Home, new: str, *, first: UUID, waiting: UUID, pipeline: UUID
 ) -> None:
-    """Log in, read the old log and output, and let the run that waited and another one run."""
+    """Log in, read the old log and output, and let the waiting run and another one run."""
     environment: Any = {"DROVER_HOME": str(home.root), "DATABASE_URL": without_credentials(new)}
     email = User.objects.get(pk=world.users[Role.OWNER].pk).email
     with (

@@ -1,4 +1,4 @@
-"""A deleted pipeline leaves nothing behind, and takes nothing of others with it."""
+"""A deleted pipeline leaves nothing behind, and removes nothing of others."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def delete(world: World, pipeline: Pipeline) -> None:
 
 
 def removals() -> list[dict[str, str]]:
-    """What the waiting removals carry."""
+    """Return the arguments of the waiting removals."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT args FROM procrastinate_jobs WHERE task_name = %s AND status = 'todo' ORDER BY id",
@@ -68,7 +68,7 @@ def removals() -> list[dict[str, str]]:
 
 
 def remove_leftovers() -> None:
-    """As a worker would."""
+    """Run the removals as a worker would."""
     for carried in removals():
         tasks.remove_leftovers(**carried)
 
@@ -80,7 +80,7 @@ def files(world: World, folder: str = "") -> list[str]:
 
 
 def remembered(pipeline: Pipeline) -> int:
-    """Rows of the engine that are about this pipeline."""
+    """Return the engine's rows of this pipeline."""
     key = stream_key(pipeline.org_id, pipeline.pk)
     with psycopg.connect(state.engine_conninfo(settings.ENGINE_DATABASE_URL)) as engine:
         return sum(
@@ -155,7 +155,7 @@ def test_another_org_keeps_everything(acme: World, ran: Pipeline, this_worker: W
 
     delete(acme, ran)
     remove_leftovers()
-    # Ids of two orgs in one job: the pipeline is not there, and neither are its files.
+    # Ids of two orgs in one job: the pipeline does not exist there, and neither do its files.
     leftovers.remove(org_id=acme.org.pk, pipeline_id=theirs.pk)
 
     assert (files(globex), remembered(theirs)) == before
@@ -242,7 +242,7 @@ def test_a_worker_that_writes_after_the_removal_has_it_done_again(
 
     with in_background(this_worker):
         wait_for(acme, run_id, has_read(200))
-        with acme.scope():  # as if it had been asked to stop and had not answered
+        with acme.scope():  # as if it had been told to stop and had not reacted
             Run.objects.for_org(acme.org).filter(pk=run_id).update(
                 cancel_requested_at=Now() - timedelta(seconds=30)
             )

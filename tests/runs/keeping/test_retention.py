@@ -1,4 +1,6 @@
-"""What an org keeps no longer goes, after its own days: logs, events, runs, and the trail after a year at least."""
+"""Expired data of an org is removed, after its own number of days: logs, events, runs, and audit events after at
+least a year.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,7 @@ def test_a_removal_that_was_interrupted_goes_on_and_is_told_meanwhile(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "remove_log", remove)
         retention.apply()
-    assert set(asked) == {broken, fine}  # one that fails keeps no other
+    assert set(asked) == {broken, fine}  # a failure does not prevent the others
     assert folder(acme, broken).exists()
     assert not folder(acme, fine).exists()
     assert log(acme, broken)["note"]
@@ -132,7 +134,7 @@ def test_a_run_that_is_tried_again_keeps_its_new_lines(acme: World, this_worker:
     retention.apply()
     gone = log(acme, run_id)["total"]
     assert acme.client().post(f"/api/v1/runs/{run_id}/retry").status_code == 200
-    retention.apply()  # it is live: nothing is touched
+    retention.apply()  # it is live: nothing is removed
     work_until_idle(this_worker)
     said = log(acme, run_id)
     assert said["removed"] == gone
@@ -153,7 +155,9 @@ def test_live_runs_are_never_touched(acme: World) -> None:
 def test_runs_stay_unless_the_org_wants_otherwise_and_the_newest_and_those_with_files_always(
     acme: World, this_worker: Worker
 ) -> None:
-    pipeline = make_pipeline(acme, source={"rows": 20})  # a run replaces the files of the last
+    pipeline = make_pipeline(
+        acme, source={"rows": 20}
+    )  # a run replaces the files of the previous one
     runs = []
     for days in (300, 200, 100):
         runs.append(start(acme, pipeline))
@@ -179,7 +183,9 @@ def test_events_of_the_orgs_stream_go_after_its_days_and_the_others_after_one(
     assert retention.apply().events > 0
     assert (kinds(acme, old), kinds(acme, young)) == (set(), {"run"})
     source = followed.RunFeed(acme.org.pk, young)
-    assert source.after(0) == source.begin()  # some are missing: the state instead, and no gap
+    assert (
+        source.after(0) == source.begin()
+    )  # some are missing: the current state instead, and no gap
     connection.close()
 
 

@@ -1,4 +1,4 @@
-"""The log and the outputs in object stores, against real local emulators."""
+"""Logs and outputs in object stores, with real local emulators."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def gcs() -> Iterator[dict[str, str]]:
 
 
 def keys_in(environment: dict[str, str], folder: str) -> list[str]:
-    """Everything below the folder; the emulator's buckets are shared by all tests of this process."""
+    """List everything below the folder; the emulator's buckets are shared by all tests of this process."""
     if environment["DROVER_STORAGE"] == "s3":
         client = s3_client(environment["DROVER_S3_ENDPOINT_URL"])
         found = client.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", ())
@@ -57,12 +57,12 @@ def keys_in(environment: dict[str, str], folder: str) -> list[str]:
 
 
 def assert_the_link_is_for_this_file_only(link: str, folder: str) -> None:
-    """Signed, short-lived, and of nothing but ids."""
+    """Signed, short-lived, and with nothing but ids."""
     address = urlsplit(link)
     given = parse_qs(address.query)
     assert folder in address.path
     assert int(given["X-Amz-Expires"][0]) <= 600
-    assert given["X-Amz-SignedHeaders"] == ["host"]  # the path is part of what is signed
+    assert given["X-Amz-SignedHeaders"] == ["host"]  # the path is part of the signed text
     assert given["response-content-disposition"][0].startswith("attachment")
 
 

@@ -1,4 +1,4 @@
-"""What an org moved, counted by the database; a warning, then a stop that loses nothing."""
+"""An org's usage, counted by the database; a warning, then a stop without data loss."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_at_the_limit_a_run_is_refused_by_hand_and_a_scheduled_one_fails_with_th
     limit(acme, max_rows_month=200)
     start(acme, pipeline)
     work_until_idle(this_worker)
-    assert run_of(acme).status == Status.SUCCEEDED  # small enough to end before the next look
+    assert run_of(acme).status == Status.SUCCEEDED  # small enough to end before the next check
     refused = acme.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {})
     assert (refused.status_code, refused.json()["code"]) == (409, "limit_reached")
     assert "200 rows per month" in refused.json()["detail"]

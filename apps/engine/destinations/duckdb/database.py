@@ -62,7 +62,7 @@ def explained(file: Path) -> Iterator[None]:
         raise DestinationError("DuckDB failed", evidence=(line,)) from error
 
 
-def fold_in(connection: duckdb.DuckDBPyConnection) -> None:
+def merge_write_ahead_log(connection: duckdb.DuckDBPyConnection) -> None:
     """Checkpoint the write-ahead log into the file, so that the file alone is complete.
 
     While another process reads the file, the log stays beside it.

@@ -96,14 +96,14 @@ class DuckdbDestination(Destination):
         self._staging.clear()
 
     def _publish(self, committed: Sequence[Batch]) -> int:
-        from apps.engine.destinations.duckdb.database import fold_in
+        from apps.engine.destinations.duckdb.database import merge_write_ahead_log
         from apps.engine.destinations.duckdb.incoming import Incoming
         from apps.engine.destinations.duckdb.publishing import Publishing, refuse_if_late, target_of
 
         try:
             incoming = Incoming(self._store, self._staging, committed)
         except FileNotFoundError as error:
-            raise DestinationError("Data that was staged for this sync is gone") from error
+            raise DestinationError("Data that was staged for this sync is missing") from error
         with self._database() as connection:
             if not incoming.rows:
                 refuse_if_late(connection, target_of(self._schema, self._table), self._opened)
@@ -111,19 +111,19 @@ class DuckdbDestination(Destination):
                 connection, incoming, schema=self._schema, table=self._table, key=self._key
             )
             rows = publishing.run(self.spec.write_mode, self.job_id)
-            fold_in(connection)
+            merge_write_ahead_log(connection)
             return rows
 
     def _published(self) -> int | None:
         if not self._file.exists():
             return None
-        from apps.engine.destinations.duckdb.database import fold_in
+        from apps.engine.destinations.duckdb.database import merge_write_ahead_log
         from apps.engine.destinations.duckdb.publishing import published_rows
 
         with self._database() as connection:
             rows = published_rows(connection, self.job_id)
             if rows is not None:
-                fold_in(connection)
+                merge_write_ahead_log(connection)
             return rows
 
     def _database(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:

@@ -99,7 +99,7 @@ class FilesDestination(Destination):
             except FileNotFoundError as error:
                 if self._published() is None:
                     raise DestinationError(
-                        "Data that was staged for this sync is gone", evidence=(str(error),)
+                        "Data that was staged for this sync is missing", evidence=(str(error),)
                     ) from error
                 continue
             self._clean_up(manifest, new)

@@ -45,7 +45,7 @@ IDLE_TRANSACTION = "30s"  # seconds; a frozen writer would otherwise keep its lo
 
 def connect(config: PostgresConfig, *, allow_private: bool) -> Connection:
     """Connect to an address that the egress policy has allowed. Raises EngineError."""
-    with saying_why(config):
+    with converting_errors(config):
         password = config.password.get_secret_value()
         return postgres.connect(config, password, allow_private=allow_private, autocommit=True)
 
@@ -65,13 +65,13 @@ def transaction(connection: Connection, config: PostgresConfig) -> Iterator[Curs
         "lock_timeout": f"{config.lock_timeout}s",
         "idle_in_transaction_session_timeout": IDLE_TRANSACTION,
     }
-    with saying_why(config), connection.transaction(), connection.cursor() as cursor:
+    with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
         postgres.set_for_transaction(cursor, settings)
         yield cursor
 
 
 @contextlib.contextmanager
-def saying_why(config: PostgresConfig) -> Iterator[None]:
+def converting_errors(config: PostgresConfig) -> Iterator[None]:
     """Convert psycopg's errors to ours, with the SQLSTATE as evidence."""
     try:
         yield

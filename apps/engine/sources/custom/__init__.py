@@ -1,5 +1,5 @@
 """Sources written by a user or the agent: their code runs in the sandbox, and this package reads its output."""
 
-from apps.engine.sources.custom.source import CustomSource
+from apps.engine.sources.custom.source import SandboxedSource
 
-__all__ = ["CustomSource"]
+__all__ = ["SandboxedSource"]

@@ -11,7 +11,7 @@ from bizon.source.models import SourceIncrementalState
 from loguru import logger
 
 from apps.egress import allowlist
-from apps.egress.broker import Door, Passage
+from apps.egress.broker import ConnectionAttempt, EgressLimits
 from apps.egress.log import log
 from apps.engine.contract import (
     CheckStep,
@@ -25,8 +25,8 @@ from apps.engine.contract import (
 from apps.engine.failures import ConfigurationError, SourceError
 from apps.engine.frames.decoding import StreamSchema
 from apps.engine.sandbox.limits import BrokenOutput, Limits
-from apps.engine.sandbox.process import Ground
-from apps.engine.sandbox.session import Heard, Request, Sandbox
+from apps.engine.sandbox.process import SandboxSite
+from apps.engine.sandbox.session import Callbacks, Request, Sandbox
 from apps.engine.sources.connector import (
     BoundConfig,
     ConnectorSource,
@@ -43,7 +43,7 @@ SHOWN_FIELDS = 100  # rows examined to determine a stream's fields
 SYNC_MODES: tuple[SyncMode, ...] = ("full_refresh", "incremental")
 
 
-class CustomSource(ConnectorSource[SourceSettings]):
+class SandboxedSource(ConnectorSource[SourceSettings]):
     """Uses one sandbox from creation to `close`. Its process is started by the thread that creates this object."""
 
     def __init__(
@@ -68,16 +68,16 @@ class CustomSource(ConnectorSource[SourceSettings]):
         # A sandbox ends with the thread that starts it, so the thread that reads pages must not start it.
         self._sandbox = Sandbox(
             spec.code.text,
-            ground=Ground(sandbox.home, sandbox.least),
+            ground=SandboxSite(sandbox.home, sandbox.least),
             limits=limits,
-            door=Door(
+            door=EgressLimits(
                 hosts=allowlist.settled(spec.code.hosts, spec.config),
                 allow_private=allow_private_networks,
                 most_connections=limits.connections,
                 most_at_once=limits.connections_at_once,
                 most_bytes=limits.network,
             ),
-            heard=Heard(log=self._logged, request=self._requested, passage=_passed),
+            heard=Callbacks(log=self._logged, request=self._requested, passage=_passed),
         )
 
     @property
@@ -181,7 +181,7 @@ class CustomSource(ConnectorSource[SourceSettings]):
         )
 
 
-def _passed(passage: Passage) -> None:
+def _passed(passage: ConnectionAttempt) -> None:
     """Report the connection for the egress log; a refused one also goes to the run's log."""
     host, port = passage.host, passage.port
     if passage.refused:

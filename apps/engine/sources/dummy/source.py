@@ -115,7 +115,7 @@ class DummySource(ConnectorSource[Config]):
 
     def get(self, pagination: Pagination = None) -> SourcePage:
         if self.spec.stream in TALES:
-            return self._tale(pagination)
+            return self._small_stream(pagination)
         return self._generate(int((pagination or {}).get("after", 0)))
 
     def get_records_after(
@@ -124,7 +124,7 @@ class DummySource(ConnectorSource[Config]):
         start = (pagination or source_state.state).get("after", 0)
         return self._generate(int(start))
 
-    def _tale(self, pagination: Pagination) -> SourcePage:
+    def _small_stream(self, pagination: Pagination) -> SourcePage:
         self._misbehave(0 if not pagination else 2)
         url = f"https://api.dummy.com/v1/{self.spec.stream}"
         answer = fake_api_call(url, cursor=(pagination or {}).get("cursor", ""))

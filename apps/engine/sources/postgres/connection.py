@@ -23,7 +23,7 @@ LOCK_TIMEOUT = 30  # seconds that a page waits for another session's exclusive l
 
 def connect(config: Config, *, allow_private: bool) -> Connection:
     """Open a read-only connection to an address that the egress policy has allowed. Raises EngineError."""
-    with saying_why(config):
+    with converting_errors(config):
         connection = postgres.connect(config, config.password, allow_private=allow_private)
         connection.read_only = True
         # All queries of a page see the same snapshot.
@@ -43,7 +43,7 @@ def reading(connection: Connection, config: Config) -> Iterator[Cursor]:
         "statement_timeout": f"{config.statement_timeout}s",
         "lock_timeout": f"{LOCK_TIMEOUT}s",
     }
-    with saying_why(config), connection.transaction(), connection.cursor() as cursor:
+    with converting_errors(config), connection.transaction(), connection.cursor() as cursor:
         postgres.set_for_transaction(cursor, settings)
         yield cursor
         if connection.info.transaction_status is TransactionStatus.INERROR:
@@ -51,7 +51,7 @@ def reading(connection: Connection, config: Config) -> Iterator[Cursor]:
 
 
 @contextlib.contextmanager
-def saying_why(config: Config) -> Iterator[None]:
+def converting_errors(config: Config) -> Iterator[None]:
     """Convert psycopg's errors to ours, with the SQLSTATE as evidence."""
     try:
         yield

@@ -23,7 +23,7 @@ Params = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PageRequest:
     """The request of a page: a whole URL, or parameters for the stream's own URL."""
 
     params: Params
@@ -31,7 +31,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PageResponse:
     """The parts of a response that decide about the next page."""
 
     document: Any
@@ -40,27 +40,27 @@ class Answered:
     links: Mapping[str, Any]
 
 
-def asked(style: Style, token: Token) -> Asked:
+def asked(style: Style, token: Token) -> PageRequest:
     """Return how to request the page at the token."""
     match style:
         case PageNumber():
             page = {style.page_param: token.get("page", style.first_page)}
-            return Asked(page | _size(style.size_param, style.page_size))
+            return PageRequest(page | _size(style.size_param, style.page_size))
         case OffsetLimit():
             offset = {style.offset_param: token.get("offset", 0)}
-            return Asked(offset | _size(style.limit_param, style.page_size))
+            return PageRequest(offset | _size(style.limit_param, style.page_size))
         case CursorToken():
             cursor = {style.cursor_param: token["cursor"]} if "cursor" in token else {}
-            return Asked(cursor | _size(style.size_param, style.page_size))
+            return PageRequest(cursor | _size(style.size_param, style.page_size))
         case NextLink():
             if "url" in token:
-                return Asked({}, token["url"])
-            return Asked(_size(style.size_param, style.page_size))
+                return PageRequest({}, token["url"])
+            return PageRequest(_size(style.size_param, style.page_size))
         case NoPagination():
-            return Asked({})
+            return PageRequest({})
 
 
-def following(style: Style, token: Token, answered: Answered) -> dict[str, Any]:
+def following(style: Style, token: Token, answered: PageResponse) -> dict[str, Any]:
     """Return the next page's token, {} if this was the last page."""
     match style:
         case PageNumber():
@@ -105,7 +105,7 @@ def without_param(url: str, name: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
-def _more(more_path: str | None, answered: Answered) -> bool:
+def _more(more_path: str | None, answered: PageResponse) -> bool:
     if more_path is None:
         # A page shorter than requested does not mean the end: many servers limit the page size.
         return answered.count > 0
@@ -116,7 +116,7 @@ def _size(param: str | None, size: int) -> Params:
     return {param: size} if param else {}
 
 
-def _link(style: NextLink, answered: Answered) -> str | None:
+def _link(style: NextLink, answered: PageResponse) -> str | None:
     if style.link_path is not None:
         link = at(answered.document, style.link_path)
     else:

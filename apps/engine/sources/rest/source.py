@@ -31,8 +31,8 @@ from apps.engine.sources.http.session import SourceSession
 from apps.engine.sources.rest.config import ApiKeyAuth, BasicAuth, BearerAuth, Config, Stream
 from apps.engine.sources.rest.cursors import CursorField, Watermark, at
 from apps.engine.sources.rest.paging import (
-    Answered,
-    Asked,
+    PageRequest,
+    PageResponse,
     asked,
     following,
     without_param,
@@ -157,12 +157,14 @@ class RestSource(ConnectorSource[Config]):
         def read(answer: Answer) -> Read:
             document = parsed(answer)
             records = records_at(document, stream.records_path, answer)
-            answered = Answered(document, len(records), url, answer.links)
+            answered = PageResponse(document, len(records), url, answer.links)
             return Read(records, self._storable(following(style, token, answered)))
 
         return self.asker.ask_for(read, "GET", url, params=params)
 
-    def _request(self, stream: Stream, what: Asked, since: Watermark) -> tuple[str, dict[str, Any]]:
+    def _request(
+        self, stream: Stream, what: PageRequest, since: Watermark
+    ) -> tuple[str, dict[str, Any]]:
         key = self._key_in_query()
         if what.url is not None:
             return what.url, key

@@ -13,9 +13,9 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs.demo import check
+from apps.runs.demo.locations import Locations
 from apps.runs.demo.org import Login, ensure_org
 from apps.runs.demo.pipelines import ensure_pipelines
-from apps.runs.demo.places import Places
 from apps.runs.demo.watch import run_where_needed
 from apps.runs.models import Run
 
@@ -31,10 +31,10 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, help="write the output to this JSON file too")
 
     def handle(self, *args: Any, report: Path | None = None, **options: Any) -> None:
-        places = Places.from_settings()
-        org, by, login = ensure_org(password=places.password)
+        locations = Locations.from_settings()
+        org, by, login = ensure_org(password=locations.password)
         with org_scope(org.pk):
-            pipelines = ensure_pipelines(org, by, places)
+            pipelines = ensure_pipelines(org, by, locations)
         runs, fresh = run_where_needed(org, by, pipelines, self._say)
         known = _checked_before(report)
         shown = []
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             row = known.get(str(run.pk)) if stream not in fresh else None
             if row is None:
                 with org_scope(org.pk):
-                    row = _checked(stream, pipeline, org=org, run=run, places=places)
+                    row = _checked(stream, pipeline, org=org, run=run, locations=locations)
             shown.append(row)
             self._say(f"    {row['name']:<26} {row['rows']:>9,} rows equal the source")
             self._say(f"        {row['where']}")
@@ -56,10 +56,10 @@ class Command(BaseCommand):
 
 
 def _checked(
-    stream: str, pipeline: Pipeline, *, org: Org, run: Run, places: Places
+    stream: str, pipeline: Pipeline, *, org: Org, run: Run, locations: Locations
 ) -> dict[str, Any]:
     """Return the report's entry of a pipeline. Raises CommandError if the destination differs from the source."""
-    rows, differences = check.differences(stream, org=org, run=run, places=places)
+    rows, differences = check.differences(stream, org=org, run=run, locations=locations)
     if differences:
         raise CommandError(f"{pipeline.name} differs from its source: {'; '.join(differences)}")
     return {
@@ -70,7 +70,7 @@ def _checked(
         "source": pipeline.source_kind,
         "destination": pipeline.destination_kind,
         "rows": rows,
-        "where": check.where(stream, org=org, run=run, places=places),
+        "where": check.where(stream, org=org, run=run, locations=locations),
         "verified": True,
     }
 

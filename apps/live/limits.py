@@ -19,7 +19,7 @@ from apps.web.problems import Problem
 WAIT = "10"  # seconds after which a retry makes sense
 
 
-class Places:
+class StreamLimits:
     def __init__(self) -> None:
         self._taken: Counter[UUID] = Counter()
         self.count = 0

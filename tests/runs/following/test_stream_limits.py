@@ -1,4 +1,4 @@
-"""Live streams are bounded for a member, an org and a process, and the count is exact however a stream ends."""
+"""The number of live streams per member, org and process is limited, and the count is exact however a stream ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db import OperationalError
 
 from apps.live import hub
 from apps.live.feeds import OrgFeed
-from apps.live.places import Places
+from apps.live.limits import StreamLimits
 from apps.live.streams import Streams, Wanted
 from apps.orgs.keys import services as api_keys
 from apps.orgs.roles import Role
@@ -113,7 +113,7 @@ def eventually(true: Callable[[], bool]) -> bool:
     return True
 
 
-# --- In this process, where each end can be forced ---------------------------------------------------
+# --- In this process, where each kind of end can be forced -------------------------------------------
 Receive = Callable[[], Any]
 
 
@@ -142,7 +142,7 @@ async def leaves() -> dict[str, str]:
 
 
 async def until_taken(streams: Streams) -> None:
-    while not streams.places.count:  # noqa: ASYNC110 - nothing announces it
+    while not streams.limits.count:  # noqa: ASYNC110 - nothing announces it
         await asyncio.sleep(0.01)
 
 
@@ -156,7 +156,7 @@ def test_a_place_is_given_back_when_the_client_leaves() -> None:
         await streams.close()
         return streams
 
-    assert asyncio.run(run()).places.count == 0
+    assert asyncio.run(run()).limits.count == 0
 
 
 @pytest.mark.usefixtures("committed_db")
@@ -168,13 +168,13 @@ def test_a_place_is_given_back_when_the_first_read_fails(monkeypatch: pytest.Mon
         streams = Streams()
 
         def fails(_: OrgFeed) -> Any:
-            seen.append(streams.places.count)
+            seen.append(streams.limits.count)
             raise OperationalError("gone")
 
         monkeypatch.setattr(OrgFeed, "begin", fails)
         with pytest.raises(OperationalError):
             await asyncio.wait_for(stream(streams, token, stays), 30)
-        assert streams.places.count == 0
+        assert streams.limits.count == 0
         await streams.close()
 
     asyncio.run(run())
@@ -192,7 +192,7 @@ def test_a_place_is_given_back_when_the_server_cancels_the_stream() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert streams.places.count == 0
+        assert streams.limits.count == 0
         await streams.close()
 
     asyncio.run(run())
@@ -202,7 +202,7 @@ def test_a_place_is_given_back_when_the_server_cancels_the_stream() -> None:
 def test_who_leaves_while_the_database_is_away_keeps_no_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The hub cannot listen, so the stream has not begun; its client hangs up meanwhile."""
+    """The hub cannot listen, so the stream has not begun; its client disconnects meanwhile."""
     token = bearer(make_world(), Role.VIEWER)["Authorization"]
     tries: list[int] = []
 
@@ -222,7 +222,7 @@ def test_who_leaves_while_the_database_is_away_keeps_no_place(
         await asyncio.wait_for(until_taken(streams), 30)
         gone.set()
         await asyncio.wait_for(task, 30)
-        assert streams.places.count == 0
+        assert streams.limits.count == 0
         await streams.close()
 
     asyncio.run(run())
@@ -231,10 +231,10 @@ def test_who_leaves_while_the_database_is_away_keeps_no_place(
 
 def test_a_full_process_says_so(settings: Any) -> None:
     settings.STREAMS_PER_PROCESS = 1
-    places = Places()
+    limits = StreamLimits()
     ids: Any = ("a", "b", "c", "d")
-    with places.take(member=ids[0], org=ids[1]), pytest.raises(Problem) as full:
-        places.take(member=ids[2], org=ids[3]).__enter__()
+    with limits.take(member=ids[0], org=ids[1]), pytest.raises(Problem) as full:
+        limits.take(member=ids[2], org=ids[3]).__enter__()
     assert (full.value.status, full.value.code) == (503, "unavailable")
-    assert places.count == 0
-    assert not places._taken
+    assert limits.count == 0
+    assert not limits._taken

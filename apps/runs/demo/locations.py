@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 @dataclass(frozen=True)
-class Places:
+class Locations:
     """The two databases (libpq URLs), the weather API and the CSV file."""
 
     source_url: str
@@ -24,7 +24,7 @@ class Places:
     password: str  # password of the demo user
 
     @classmethod
-    def from_settings(cls) -> Places:
+    def from_settings(cls) -> Locations:
         """Read them from the settings. Raises ImproperlyConfigured if one is missing."""
         if missing := [name for name, value in settings.DEMO.items() if not value]:
             raise ImproperlyConfigured(
