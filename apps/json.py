@@ -1,4 +1,4 @@
-"""JSON as types, for what has no narrower one: settings whose names a connector's schema knows, a browser's answer."""
+"""Types for JSON without a more specific type, such as settings that only a connector's schema describes."""
 
 from __future__ import annotations
 

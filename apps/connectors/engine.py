@@ -60,7 +60,7 @@ _TOO_LONG = "Parsing it takes too long: make the code shorter or simpler."
 
 
 class Streams(TypedDict):
-    """The streams of a source, or why they cannot be listed."""
+    """The streams of a source, or the reason why they cannot be listed."""
 
     ok: bool
     streams: list[Stream]
@@ -68,7 +68,7 @@ class Streams(TypedDict):
 
 
 class Preview(TypedDict):
-    """At most as many records as were asked for, or why there are none."""
+    """At most the requested number of records, or the reason why there are none."""
 
     ok: bool
     records: list[JsonObject]
@@ -86,7 +86,7 @@ def check(
     config: JsonObject,
     code: CodeSpec | None = None,
 ) -> Checked:
-    """What kept the engine from checking is a failed step."""
+    """Check a connection. An error of the engine is a failed step."""
     payload = {
         "role": role,
         "kind": kind,
@@ -108,7 +108,7 @@ def check(
 def discover(
     *, org_id: UUID, kind: str, config: JsonObject, code: CodeSpec | None = None
 ) -> Streams:
-    """Which streams a source offers."""
+    """List the streams that a source offers."""
     payload = {
         "role": "source",
         "kind": kind,
@@ -128,7 +128,7 @@ def discover(
 def preview(
     *, org_id: UUID, source: SourceSpec, limit: int, transform: CodeSpec | None = None
 ) -> Preview:
-    """At most `limit` records. Writes nothing anywhere."""
+    """Return at most `limit` records. Writes nothing."""
     payload = {
         "role": "source",
         **asdict(source),
@@ -267,7 +267,7 @@ def _ask(
     seconds: float,
     cpu_seconds: int | None = None,
 ) -> Any:
-    """The call's answer; `apps.engine.answers` says what each call answers."""
+    """Return the call's result; `apps.engine.answers` has the type of each result."""
     with _seat(org_id):
         try:
             return supervisor().call(name, payload, seconds, cpu_seconds=cpu_seconds)

@@ -32,7 +32,7 @@ SEALED_FOR = "connector"
 
 
 class ConnectorChanges(TypedDict, total=False):
-    """What is changed of a connector; what is left out stays."""
+    """Changes of a connector; values that are left out are kept."""
 
     name: str
     description: str

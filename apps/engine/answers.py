@@ -1,4 +1,4 @@
-"""What the calls of the engine answer, as the JSON that comes out of the child: see `apps.engine.process.child`."""
+"""The results of the engine's calls, as JSON from the child: see `apps.engine.process.child`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class LogLine(TypedDict):
 
 
 class Request(TypedDict):
-    """A request that code made, and how it was answered."""
+    """A request of the code, with the status of its response."""
 
     method: str
     url: str
@@ -72,7 +72,7 @@ class Request(TypedDict):
 
 
 class Place(TypedDict):
-    """A place code wanted to reach; `refused` says why it could not."""
+    """A host that the code tried to connect to; `refused` is the reason for a refusal."""
 
     host: str
     port: int
@@ -80,7 +80,7 @@ class Place(TypedDict):
 
 
 class Tried(TypedDict):
-    """A preview of a custom source for its author, with what happened on the way."""
+    """A preview of a custom source for its author, with the log of what happened."""
 
     ok: bool
     records: list[JsonObject]
@@ -95,7 +95,7 @@ class Tried(TypedDict):
 
 
 class Message(TypedDict):
-    """Something about a line of code; `line` and `column` count from 1."""
+    """A message about a line of code; `line` and `column` count from 1."""
 
     line: int
     column: int
@@ -111,7 +111,7 @@ class DeclaredStream(TypedDict):
 
 
 class Report(TypedDict):
-    """What code says about itself, read without running it: see `apps.engine.authoring.report`."""
+    """What the code declares, read without running it: see `apps.engine.authoring.report`."""
 
     valid: bool
     errors: list[Message]
@@ -127,7 +127,7 @@ class Report(TypedDict):
 
 
 class File(TypedDict):
-    """A file that was to be a custom source: its text and report, or the problem it has."""
+    """A file for a custom source: its text and report, or the reason why it cannot be used."""
 
     path: str
     text: NotRequired[str]

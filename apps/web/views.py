@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from apps.web.problems import Problem
 from apps.web.wire import refuse_nul_in_query
 
-DataT = TypeVar("DataT")  # what a form's validated data is, as a TypedDict
+DataT = TypeVar("DataT")  # the type of a serializer's validated data, a TypedDict
 
 
 class PublicView(APIView):
@@ -25,9 +25,9 @@ class PublicView(APIView):
 def data_of(
     serializer: type[Serializer[DataT]], request: Request, *, partial: bool = False
 ) -> DataT:
-    """The validated body, of the type the form is declared with: `class Login(Serializer[LoginData])`.
+    """Return the validated body, with the serializer's type: `class Login(Serializer[LoginData])`.
 
-    Unknown fields are errors that name the field, because a typo loses data.
+    Unknown fields are errors, because a typo would lose data.
     """
     form = serializer(data=request.data, partial=partial)
     unknown = list(_unknown_fields(form, request.data))
@@ -54,7 +54,10 @@ def _unknown_fields(form: Field[Any, Any, Any, Any], data: Any, path: str = "") 
 
 
 def query_of(serializer: type[Serializer[DataT]], request: Request) -> DataT:
-    """The validated query parameters of a list, typed as `data_of` does it; `cursor`, `limit` and `order` belong to apps.web.paging."""
+    """Return the validated query parameters of a list, typed as in `data_of`.
+
+    `cursor`, `limit` and `order` belong to apps.web.paging.
+    """
     values = {
         k: v for k, v in request.query_params.items() if k not in {"cursor", "limit", "order"}
     }

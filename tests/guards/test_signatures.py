@@ -1,4 +1,4 @@
-"""What a room calls in another one says what it takes and answers: no `dict[str, Any]` stands in its signature."""
+"""Functions that other apps call have specific types: no `dict[str, Any]` in their signatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 
 from tests.guards.source import ROOT, compare, files
 
-VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second is the end of MutableMapping too
+VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
     "apps.orgs.tenancy:OrgQuerySet.columns": "Rows of `.values()`, as Django types them; `columns` names their keys.",
     "apps.web.files:following": "The scope and the messages of ASGI, as its specification has them.",
@@ -24,12 +24,12 @@ class Module:
 
     @property
     def room(self) -> str:
-        """The app, or the folder beside the apps."""
+        """The app, or the top-level package."""
         return ".".join(self.name.split(".")[: 2 if self.name.startswith("apps.") else 1])
 
     @cached_property
     def imported(self) -> dict[str, tuple[str, str]]:
-        """What each imported name is: the module it comes from, and its name there."""
+        """Map each imported name to its module, and its name there."""
         return {
             name.asname or name.name: (node.module, name.name)
             for node in ast.walk(self.tree)
@@ -39,7 +39,7 @@ class Module:
 
     @cached_property
     def used(self) -> set[tuple[str, str]]:
-        """(module, name) of what it imports, and of what it reaches through a module it imports."""
+        """Return (module, name) of everything it imports, directly or as an attribute of an imported module."""
         reached = set(self.imported.values())
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -53,7 +53,7 @@ class Module:
 
     @cached_property
     def aliases(self) -> set[str]:
-        """Names that it gives to vague types: `Answer = dict[str, Any]`."""
+        """Return its aliases of vague types: `Answer = dict[str, Any]`."""
         named = (node for node in self.tree.body if isinstance(node, ast.Assign | ast.AnnAssign))
         return {
             name
@@ -67,7 +67,7 @@ class Module:
 
     @property
     def functions(self) -> Iterator[tuple[str, str, Function]]:
-        """(class or "", name, function) of every function and method."""
+        """Return (class or "", name, function) of every function and method."""
         for node in self.tree.body:
             if isinstance(node, Function):
                 yield "", node.name, node
@@ -107,7 +107,7 @@ def _modules() -> dict[str, Module]:
 
 
 def _vague_calls(modules: Modules) -> set[str]:
-    """`module:function` and `module:Class.method` of vague signatures that a module of another room uses."""
+    """Return `module:function` and `module:Class.method` of vague signatures that another app uses."""
     vague = _vague_names(modules)
     return {
         f"{module.name}:{'.'.join(filter(None, (owner, name)))}"
@@ -121,7 +121,7 @@ def _vague_calls(modules: Modules) -> set[str]:
 
 
 def _users(module: Module, name: str, modules: Modules) -> Iterator[Module]:
-    """The modules of other rooms that use this name, also by way of a module that imports it too."""
+    """Return the modules of other apps that use this name, directly or through a module that imports it."""
     names = {(module.name, name)}
     for handing in modules.values():
         names |= {(handing.name, alias) for alias, it in handing.imported.items() if it in names}
@@ -129,7 +129,7 @@ def _users(module: Module, name: str, modules: Modules) -> Iterator[Module]:
 
 
 def _vague_names(modules: Modules) -> set[tuple[str, str]]:
-    """(module, name) of every alias of a vague type, where it is made and wherever it is imported."""
+    """Return (module, name) of every alias of a vague type, where it is defined and wherever it is imported."""
     found = {(module.name, alias) for module in modules.values() for alias in module.aliases}
     while True:
         handed = {

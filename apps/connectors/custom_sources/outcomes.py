@@ -15,7 +15,7 @@ PATH = 500
 
 
 class Outcome(TypedDict):
-    """What became of a file: one of WORDS, and the source it concerns."""
+    """The result of a file: one of WORDS, and the source it concerns."""
 
     path: str
     outcome: str

@@ -147,7 +147,7 @@ class EngineSupervisor:
         *,
         cpu_seconds: int | None = None,
     ) -> dict[str, JsonValue]:
-        """Run one of the calls of `apps.engine.process.child` in a child and return its answer (`apps.engine.answers`).
+        """Call a function of `apps.engine.process.child` in a child and return its result (`apps.engine.answers`).
 
         Raises the child's `EngineError`, `TimedOut` after `timeout` seconds, or `Unavailable` when no child
         could be started.

@@ -18,12 +18,12 @@ KIND = "identity_provider"
 
 
 class ProviderFields(TypedDict):
-    """An issuer as an owner sets it. A secret that is left out is kept."""
+    """An issuer's settings. A secret that is left out is kept."""
 
     issuer: str
     client_id: str
     client_secret: NotRequired[str]
-    join_role: str  # of people whom nobody invited; empty: they stay out
+    join_role: str  # role of users who were not invited; empty means that they are denied
     enabled: bool
 
 
