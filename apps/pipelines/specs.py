@@ -1,4 +1,4 @@
-"""From a pipeline's version to what the engine runs, with decrypted settings."""
+"""Create the engine's specifications from a pipeline's version, with decrypted settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from apps.pipelines.models import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Specs:
-    """What the engine runs of a version."""
+    """The engine's specifications of a version."""
 
     source: SourceSpec
     destination: DestinationSpec
@@ -29,16 +29,17 @@ class Specs:
 
 
 def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
-    """Call inside the org's scope. The answer holds plain secrets: never show, log or store it.
+    """Return the specifications, which contain plain secrets: never show, log or store them.
 
-    Raises PipelineVersion.DoesNotExist, and Unreadable when a secret cannot be opened.
+    Call it inside the org's scope. Raises PipelineVersion.DoesNotExist, and Unreadable if a secret cannot be
+    decrypted.
     """
     settled = versions.opened(org, versions.numbered(org, pipeline, version))
     return Specs(source_spec(org, settled), _destination_spec(org, settled), transform(settled))
 
 
 def transform(settled: Definition) -> CodeSpec | None:
-    """The code between source and destination."""
+    """Return the code of the transform between source and destination."""
     code = definition.python_of(settled)
     return CodeSpec(code, label="transform") if code else None
 
@@ -58,7 +59,10 @@ def source_spec(org: Org, settled: Definition) -> SourceSpec:
 
 
 def _code(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec | None:
-    """What the sandbox runs. Raises Invalid when nobody approved it, or the settings do not fit it."""
+    """Return the code for the sandbox.
+
+    Raises Invalid if it is not approved, or the settings are not valid for it.
+    """
     if custom_kinds.id_of(source["kind"]) is None:
         return None
     version = custom_kinds.version_of(org, source["kind"], source.get("version"))

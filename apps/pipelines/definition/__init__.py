@@ -1,9 +1,9 @@
-"""The definition of a pipeline: from the document a person sends to what a version stores.
+"""The definition of a pipeline: the document of a request, and its stored form in a version.
 
 `{"source": {connector_id | kind + config, version},
   "streams": [{stream, table, sync_mode, cursor_field, primary_key, write_mode, transforms: [{kind: "python", code}]}],
   "destination": {connector_id | kind + config}}`, for now with exactly one stream. Settings come from a saved connector
-or are inline; secrets of inline settings are stored apart, by paths like `source.config.password`.
+or are inline; secrets of inline settings are stored separately, by paths like `source.config.password`.
 """
 
 from apps.pipelines.definition.document import (

@@ -1,4 +1,4 @@
-"""The stored document of a definition, and what can be read from it."""
+"""The stored document of a definition, and how to read it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from uuid import UUID
 from apps.connectors import catalogue, secrets
 from apps.engine.contract import SyncMode, WriteMode
 
-Sent = Mapping[str, object]  # JSON that a person sent, of which nothing is known yet
+Sent = Mapping[str, object]  # JSON from a request, not validated yet
 SideName = Literal["source", "destination"]
 SIDES: tuple[SideName, ...] = ("source", "destination")
 
 
 class SideDocument(TypedDict):
-    """Where records come from or go to: a saved connector, or a kind with inline settings."""
+    """A source or destination: a saved connector, or a kind with inline settings."""
 
     connector_id: str | None
     kind: str
     config: (
         dict[str, Any] | None
-    )  # as the kind's schema says, without its secrets; None with a connector
-    version: NotRequired[int | None]  # of a custom source; None is the latest approved
+    )  # the settings, as the kind's schema defines them, without secrets; None with a connector
+    version: NotRequired[int | None]  # version of a custom source; None means the latest approved
 
 
 class TransformDocument(TypedDict):
-    """What changes the records of a stream on their way."""
+    """A transformation of a stream's records between source and destination."""
 
     kind: Literal["python"]
     code: str
@@ -56,7 +56,10 @@ class Document(TypedDict):
 
 @dataclass(frozen=True)
 class Definition:
-    """A definition as stored: `document` may be shown once masked; `secrets` are its inline ones by path."""
+    """A definition as stored.
+
+    `document` must be masked before it is shown; `secrets` are its inline ones by path.
+    """
 
     document: Document
     secrets: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +76,7 @@ class Definition:
 
 
 def connector_ids(*documents: Sent) -> set[UUID]:
-    """Every well-formed connector id the documents name."""
+    """Return every valid connector id in the documents."""
     found = set()
     for document in documents:
         for side in SIDES:
@@ -85,12 +88,12 @@ def connector_ids(*documents: Sent) -> set[UUID]:
 
 
 def python_of(settled: Definition) -> str | None:
-    """The code of the stream's Python transform, if it has one."""
+    """Return the code of the stream's Python transform, if it has one."""
     return next((one["code"] for one in settled.stream["transforms"]), None)
 
 
 def mask(document: Document, hints: Mapping[str, str]) -> Document:
-    """The document as a person sees it: each inline secret as `{"set": true, "last4": …}`."""
+    """Return the document with each inline secret as `{"set": true, "last4": …}`."""
     shown = deepcopy(document)
     for side in SIDES:
         part = shown[side]
@@ -103,12 +106,12 @@ def mask(document: Document, hints: Mapping[str, str]) -> Document:
 
 
 def plain_config(settled: Definition, side: SideName) -> dict[str, Any]:
-    """The inline settings of one side with their secrets."""
+    """Return the inline settings of one side with their secrets."""
     return secrets.join(settled.document[side]["config"] or {}, below(settled.secrets, side))
 
 
 def joined_document(settled: Definition) -> Sent:
-    """The document with its plain secrets, as a person would send it."""
+    """Return the document with its plain secrets, as in a request."""
     plain: dict[str, Any] = {**deepcopy(settled.document)}
     for side in SIDES:
         if plain[side]["config"] is not None:
@@ -119,7 +122,7 @@ def joined_document(settled: Definition) -> Sent:
 
 
 def below(by_path: Mapping[str, Any], side: SideName) -> dict[str, Any]:
-    """What belongs to the inline settings of one side, by the path inside them."""
+    """Return the entries of one side's inline settings, by the path inside them."""
     start = f"{side}.config."
     return {p.removeprefix(start): v for p, v in by_path.items() if p.startswith(start)}
 

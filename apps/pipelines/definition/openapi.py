@@ -1,4 +1,4 @@
-"""The definition document described for readers of the OpenAPI document; the modules beside this one check it."""
+"""Schemas of the definition document for the OpenAPI document; the other modules of this package validate it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONNECTION: Schema = {
     "config": {
         "type": ["object", "null"],
         "additionalProperties": True,
-        "description": "Inline settings, as the kind's config_schema says; null with a connector.",
+        "description": "Inline settings, according to the kind's config_schema; null with a connector.",
     },
 }
 _SOURCE: Schema = {
@@ -28,7 +28,7 @@ _SOURCE: Schema = {
     "version": {
         "type": ["integer", "null"],
         "minimum": 1,
-        "description": "Of a custom source: the version that runs; null is the latest approved.",
+        "description": "Version of a custom source; null means the latest approved.",
     },
 }
 TRANSFORMS: Schema = {
@@ -42,20 +42,20 @@ TRANSFORMS: Schema = {
                 "type": "string",
                 "minLength": 1,
                 "maxLength": MOST_CODE,
-                "description": "Defines `transform(record)`, which answers a record, a list of them, or None.",
+                "description": "Code that defines `transform(record)`, which returns a record, a list of records, or None.",
             },
         },
         "required": ["kind", "code"],
         "additionalProperties": False,
     },
-    "description": "What changes the records on their way, in a sandbox without a network.",
+    "description": "Transforms of the records, run in a sandbox without network access.",
 }
 _STREAM: Schema = {
     "stream": {"type": "string", "minLength": 1, "maxLength": 200},
     "table": {
         "type": ["string", "null"],
         "maxLength": 127,
-        "description": "Made from the stream's name when left out.",
+        "description": "By default derived from the stream's name.",
     },
     "sync_mode": {"type": "string", "enum": list(SYNC_MODES)},
     "cursor_field": {"type": ["string", "null"], "maxLength": 200},
@@ -75,26 +75,26 @@ PATCHED_STREAM = (
 
 
 def sent() -> Schema:
-    """What a create or a replace takes."""
+    """The document of a create or a replace request."""
     return _document(_streams(["stream"]), ["source", "streams", "destination"])
 
 
 def patched() -> Schema:
-    """What a patch takes: any part."""
+    """The document of a patch request: any part."""
     return _document(_streams([], PATCHED_STREAM), [])
 
 
 def source_only() -> Schema:
-    """What a preview takes."""
+    """The document of a preview request."""
     return _document(_streams(["stream"]), ["source", "streams"])
 
 
 def shown() -> Schema:
-    """What an answer holds: everything, each secret as `{"set": true, "last4": "…"}`."""
+    """The document of a response: everything, each secret as `{"set": true, "last4": "…"}`."""
     streams = _streams(list(_STREAM))
     streams["items"]["properties"]["table"]["type"] = "string"
     whole = _document(streams, ["source", "streams", "destination"], list(_CONNECTION))
-    whole["description"] = 'Each secret reads {"set": true, "last4": "…"}.'
+    whole["description"] = 'Each secret is shown as {"set": true, "last4": "…"}.'
     whole["properties"]["source"]["properties"]["kind"]["type"] = "string"
     whole["properties"]["destination"]["properties"]["kind"]["type"] = "string"
     return whole

@@ -1,4 +1,4 @@
-"""From the document a person sends to a definition, with everything that is wrong named by its field."""
+"""Convert the document of a request to a definition, and name each error by its field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apps.pipelines.definition.sides import Connectors, Side
 from apps.pipelines.definition.streams import PLACE, Stream, settle_transforms
 
 PARTS = ("source", "streams", "destination")
-# Where each field was before a definition had `streams`; those of a side were inside that side.
+# Where each field was before definitions had `streams`; those of a side were inside that side.
 MOVED: Mapping[SideName, tuple[str, ...]] = {
     "source": ("stream", "sync_mode", "cursor_field", "primary_key"),
     "destination": ("table", "write_mode"),
@@ -29,10 +29,10 @@ def settle(
     before: Definition | None = None,
     patch: bool = False,
 ) -> tuple[Definition, list[Error]]:
-    """The new definition, and what is wrong with it; fields are named as in `source.config.port`.
+    """Return the new definition, and its errors; fields are named as in `source.config.port`.
 
-    With `patch` each side and the stream are merged into what they were before, else only its stored secrets are kept.
-    With errors the definition is not whole, and of no use.
+    With `patch` each side and the stream are merged into their previous values; otherwise only stored secrets
+    are kept. With errors the definition is incomplete and must not be used.
     """
     settling = _Settling(connectors, before, patch=patch)
     settling.errors += schemas.unknown_fields(sent.keys() - {MOVED_PART}, PARTS)
@@ -44,7 +44,7 @@ def settle(
 
 
 def settle_source(sent: Sent, *, connectors: Connectors) -> tuple[Definition, list[Error]]:
-    """A definition of which only the source and the stream are looked at, for a preview. It has no destination."""
+    """Return a definition for a preview: only the source and the stream are validated, and there is no destination."""
     settling = _Settling(connectors, None, patch=False)
     settling.read_source(sent)
     return settling.definition(), settling.errors
@@ -53,7 +53,7 @@ def settle_source(sent: Sent, *, connectors: Connectors) -> tuple[Definition, li
 def with_transforms(
     settled: Definition, transforms: Any, path: str
 ) -> tuple[Definition, list[Error]]:
-    """The same definition with other transforms. Errors are named below `path`."""
+    """Return the same definition with other transforms. Errors are named below `path`."""
     kept, errors = settle_transforms(transforms, path)
     document: Document = {
         **settled.document,
@@ -63,7 +63,7 @@ def with_transforms(
 
 
 class _Settling:
-    """A document on its way from sent to stored, part by part."""
+    """A document while it is converted from sent to stored form, part by part."""
 
     def __init__(self, connectors: Connectors, before: Definition | None, *, patch: bool) -> None:
         self.connectors, self.before, self.patch = connectors, before, patch
@@ -95,7 +95,7 @@ class _Settling:
 
 
 def _moved(sent: Sent) -> list[Error]:
-    """An error for each field that is at the place of an older release."""
+    """Return an error for each field that is at the place used by an older release."""
     places = [
         (joined(side, name), name)
         for side in SIDES
@@ -108,7 +108,7 @@ def _moved(sent: Sent) -> list[Error]:
 
 
 def _together(document: dict[str, Any], kinds: Kinds) -> list[Error]:
-    """Fill in the write mode, which follows from both sides, and refuse what does not go together."""
+    """Fill in the write mode, which depends on both sides, and refuse invalid combinations."""
     from_kind = kinds.find("source", document["source"]["kind"])
     to_kind = kinds.find("destination", document["destination"]["kind"])
     if from_kind is None or to_kind is None:
@@ -124,10 +124,10 @@ def _reading_errors(stream: Mapping[str, Any], from_kind: Kind) -> list[Error]:
     modes = from_kind.sync_modes(stream["stream"])
     incremental = stream["sync_mode"] == "incremental"
     if stream["sync_mode"] not in modes:
-        message = f"This stream can only do {' or '.join(modes)}."
+        message = f"This stream only supports {' or '.join(modes)}."
         return [("sync_mode", message, "unsupported")]
     if incremental and not stream["cursor_field"] and from_kind.needs_cursor:
-        message = "An incremental sync of this source needs the field to follow."
+        message = "An incremental sync of this source needs a cursor field."
         return [("cursor_field", message, "required")]
     return []
 
@@ -135,13 +135,13 @@ def _reading_errors(stream: Mapping[str, Any], from_kind: Kind) -> list[Error]:
 def _writing_errors(stream: Mapping[str, Any], to_kind: Kind) -> list[Error]:
     mode = stream["write_mode"]
     if mode not in to_kind.write_modes:
-        message = f"{to_kind.title} can only {' or '.join(to_kind.write_modes)}."
+        message = f"{to_kind.title} only supports {' or '.join(to_kind.write_modes)}."
         return [("write_mode", message, "unsupported")]
     if mode == "merge" and not stream["primary_key"]:
-        message = "Merging needs a primary key to tell which record replaces which."
+        message = "Merging needs a primary key to decide which record replaces another."
         return [("primary_key", message, "required")]
     if mode == "replace" and stream["sync_mode"] == "incremental":
-        message = "An incremental sync appends or merges; replacing would leave only what is new."
+        message = "An incremental sync must append or merge; replacing would keep only new records."
         return [("write_mode", message, "unsupported")]
     return []
 

@@ -1,4 +1,4 @@
-"""One side of a pipeline, its source or its destination: from what a person sends to what a version stores."""
+"""One side of a pipeline, its source or its destination: convert it from sent to stored form."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FIELDS: Mapping[SideName, tuple[str, ...]] = {
     "source": ("connector_id", "kind", "config", "version"),
     "destination": ("connector_id", "kind", "config"),
 }
-HIGHEST = 2**31 - 1  # number of a version
+HIGHEST = 2**31 - 1  # largest number of a version
 
 
 class Connectors:
-    """The saved connectors and the kinds a document may name, read once."""
+    """The saved connectors and the kinds that a document may name, read once."""
 
     def __init__(
         self, usable: Iterable[Connector], kinds: Kinds = custom_kinds.NONE_OF_ITS_OWN
@@ -36,9 +36,9 @@ class Connectors:
 
 
 class Side:
-    """One side of a document on its way from sent to stored, collecting its errors.
+    """One side of a document while it is converted from sent to stored form, with its errors.
 
-    `streams` are the names that are known without connecting, once it is settled.
+    `streams` are the names that are known without connecting, once the side is settled.
     """
 
     def __init__(self, side: SideName, before: Definition | None, *, patch: bool) -> None:
@@ -53,7 +53,7 @@ class Side:
         self.errors.append((joined(self.side, name), message, code))
 
     def settle(self, sent: Any, connectors: Connectors) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(the side as stored, its plain secrets by path below config)."""
+        """Return (the stored side, its plain secrets by path below config)."""
         if sent is None and not (self.patch and self.before):
             self.fail("", "This field is required.", "required")
             return {}, {}
@@ -72,7 +72,7 @@ class Side:
         return part, plain
 
     def _pin(self, given: Sent, part: dict[str, Any], kind: Kind) -> None:
-        """The version of a custom source, null for the latest approved; other kinds have none."""
+        """Return the version of a custom source, None for the latest approved; other kinds have none."""
         number = given.get("version")
         if custom_kinds.id_of(kind.name) is not None:
             part["version"] = number
@@ -80,10 +80,10 @@ class Side:
             self.fail("version", "Only a custom source has versions.", "unknown")
             return
         if number is not None and not (type(number) is int and 1 <= number <= HIGHEST):
-            self.fail("version", "Must be the number of a version, or null.", "type")
+            self.fail("version", "Must be a version number, or null.", "type")
 
     def _streams(self, kind: Kind, part: Mapping[str, Any], connectors: Connectors) -> list[str]:
-        """Names known without connecting: the kind's, or those the settings themselves define."""
+        """Return the names known without connecting: the kind's, or those that the settings define."""
         config = part["config"]
         if part["connector_id"]:
             connector = connectors.find(self.side, UUID(part["connector_id"]))
@@ -94,7 +94,7 @@ class Side:
         return kind.streams or [name for name in named if isinstance(name, str)]
 
     def _patched(self, given: dict[str, Any]) -> dict[str, Any]:
-        """What was not sent stays; naming another connector or kind leaves the old one behind."""
+        """Keep values that were not sent; another connector or kind replaces all of the old one."""
         base = {k: v for k, v in self.before.items() if k != "config"}
         if given.get("connector_id"):
             base.pop("kind", None)
@@ -130,12 +130,12 @@ class Side:
         if connector is None:
             self.fail(
                 "connector_id",
-                f"There is no {self.side} connector here with this id that you may use.",
+                f"There is no {self.side} connector with this id that you may use.",
                 "unknown",
             )
             return None
         if given.get("config") is not None:
-            self.fail("config", "The settings are the connector's; leave this out.", "ambiguous")
+            self.fail("config", "The connector has the settings; leave this out.", "ambiguous")
         if given.get("kind") not in (None, connector.kind):
             self.fail("kind", f"The connector is of kind {connector.kind}.", "mismatch")
         part["connector_id"], part["kind"] = str(connector.pk), connector.kind

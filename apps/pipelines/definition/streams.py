@@ -1,4 +1,4 @@
-"""One stream of a pipeline: from what a person sends to what a version stores."""
+"""One stream of a pipeline: convert it from sent to stored form."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from apps.connectors.schemas import Error, joined
 from apps.engine.contract import SyncMode, WriteMode
 from apps.pipelines.definition.document import Sent, StreamDocument, TransformDocument
 
-PLACE = "streams.0"  # of the only stream
+PLACE = "streams.0"  # path of the only stream
 FIELDS = tuple(StreamDocument.__annotations__)
 SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
-# Letters, digits, _ and - in every destination; one dot separates a schema or folder from the name.
+# Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
 TABLE = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
 MOST_CODE = 100_000  # characters of a transform
 MOST_KEYS = 32  # columns of a primary key, as in PostgreSQL
 
 
 class Stream:
-    """The only stream of a document on its way from sent to stored, collecting its errors.
+    """The only stream of a document while it is converted from sent to stored form, with its errors.
 
-    `known` are the names of the source's streams, as far as they are known. Fields that are left out keep the values
-    of `before` while the stream stays the same.
+    `known` are the names of the source's streams, if they are known. Fields that are left out keep the values
+    of `before` if the stream is the same.
     """
 
     def __init__(self, known: Sequence[str], before: StreamDocument | None = None) -> None:
@@ -38,7 +38,10 @@ class Stream:
         self.errors.append((joined(PLACE, name), message, code))
 
     def settle(self, sent: Any) -> dict[str, Any]:
-        """The stream as stored, but for a write mode that was left out: it depends on the destination."""
+        """Return the stored stream.
+
+        A write mode that was left out stays empty, because it depends on the destination.
+        """
         only = self._only(sent)
         if only is None:
             return {}
@@ -58,16 +61,16 @@ class Stream:
         }
 
     def _only(self, sent: Any) -> Sent | None:
-        """The element of the list, which must be one object."""
+        """Return the element of the list, which must be one object."""
         if sent is None:
             self.errors.append(("streams", "This field is required.", "required"))
         elif not isinstance(sent, list):
             self.errors.append(("streams", "Must be a list with one stream.", "type"))
         elif not sent:
-            message = "A pipeline needs a stream; name the one it reads."
+            message = "A pipeline needs a stream: name the stream to read."
             self.errors.append(("streams", message, "required"))
         elif len(sent) > 1:
-            message = "A pipeline has one stream for now; make one pipeline for each."
+            message = "A pipeline supports one stream for now; create a pipeline for each stream."
             self.errors.append(("streams", message, "max_length"))
         elif not isinstance(sent[0], Mapping):
             self.fail("", "Must be an object.", "type")
@@ -122,7 +125,9 @@ class Stream:
             return []
         columns = [self._column(name, f"primary_key.{n}") for n, name in enumerate(value)]
         if None in columns or len(set(columns)) < len(columns):
-            self.fail("primary_key", "Each field once, none of them empty.", "invalid")
+            self.fail(
+                "primary_key", "Each field must be listed once, and none may be empty.", "invalid"
+            )
         return [name for name in columns if name]
 
     def _table(self, value: Any) -> str | None:
@@ -139,19 +144,19 @@ class Stream:
 
 
 def table_for(stream: str) -> str:
-    """A table name made from a stream's: its last part, with other characters as underscores."""
+    """Return a table name for a stream's name: its last part, with other characters replaced by underscores."""
     name = re.sub(r"\W+", "_", stream.rpartition(".")[2].rpartition("/")[2]).strip("_") or "records"
     return (name if not name[0].isdigit() else f"_{name}")[:63]
 
 
 def settle_transforms(given: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:
-    """The transforms as stored, and what is wrong with them; fields are named below `path`."""
+    """Return the stored transforms, and their errors; fields are named below `path`."""
     if not isinstance(given, list | None):
         return [], [(path, "Must be a list.", "type")]
     if not given:
         return [], []
     if len(given) > 1:
-        message = "A stream has one Python transform: put the steps into it."
+        message = "A stream has at most one Python transform: combine the steps in it."
         return [], [(path, message, "max_length")]
     errors = _transform_errors(given[0], f"{path}.0")
     return ([] if errors else [{"kind": "python", "code": given[0]["code"]}]), errors

@@ -3901,17 +3901,17 @@ export interface components {
                      */
                     connector_id?: string | null;
                     kind?: string | null;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
                 /** @description What is read, and how it is written: one stream for now. An element that names the pipeline's stream, or none, keeps the fields it leaves out; one that names another stream starts from the defaults. */
                 streams?: {
                     stream?: string;
-                    /** @description Made from the stream's name when left out. */
+                    /** @description By default derived from the stream's name. */
                     table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -3919,11 +3919,11 @@ export interface components {
                     primary_key?: string[];
                     /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
-                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    /** @description Transforms of the records, run in a sandbox without network access. */
                     transforms?: {
                         /** @enum {string} */
                         kind: "python";
-                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
                 }[];
@@ -3934,7 +3934,7 @@ export interface components {
                      */
                     connector_id?: string | null;
                     kind?: string | null;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
@@ -4014,17 +4014,17 @@ export interface components {
                      */
                     connector_id?: string | null;
                     kind?: string | null;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
                 /** @description What is read, and how it is written: one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description Made from the stream's name when left out. */
+                    /** @description By default derived from the stream's name. */
                     table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -4032,11 +4032,11 @@ export interface components {
                     primary_key?: string[];
                     /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
-                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    /** @description Transforms of the records, run in a sandbox without network access. */
                     transforms?: {
                         /** @enum {string} */
                         kind: "python";
-                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
                 }[];
@@ -4047,7 +4047,7 @@ export interface components {
                      */
                     connector_id?: string | null;
                     kind?: string | null;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
@@ -4111,7 +4111,7 @@ export interface components {
             created_at: string;
             /** Format: date-time */
             updated_at: string;
-            /** @description Each secret reads {"set": true, "last4": "…"}. */
+            /** @description Each secret is shown as {"set": true, "last4": "…"}. */
             config: {
                 source: {
                     /**
@@ -4120,17 +4120,17 @@ export interface components {
                      */
                     connector_id: string | null;
                     kind: string;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
                 /** @description What is read, and how it is written: one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description Made from the stream's name when left out. */
+                    /** @description By default derived from the stream's name. */
                     table: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
@@ -4138,11 +4138,11 @@ export interface components {
                     primary_key: string[];
                     /** @enum {string} */
                     write_mode: "replace" | "append" | "merge";
-                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    /** @description Transforms of the records, run in a sandbox without network access. */
                     transforms: {
                         /** @enum {string} */
                         kind: "python";
-                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
                 }[];
@@ -4153,7 +4153,7 @@ export interface components {
                      */
                     connector_id: string | null;
                     kind: string;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config: {
                         [key: string]: unknown;
                     } | null;
@@ -4213,7 +4213,7 @@ export interface components {
             transforms?: {
                 /** @enum {string} */
                 kind: "python";
-                /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                 code: string;
             }[];
         };
@@ -4228,17 +4228,17 @@ export interface components {
                      */
                     connector_id?: string | null;
                     kind?: string | null;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
                 /** @description What is read, and how it is written: one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description Made from the stream's name when left out. */
+                    /** @description By default derived from the stream's name. */
                     table?: string | null;
                     /** @enum {string} */
                     sync_mode?: "full_refresh" | "incremental";
@@ -4246,11 +4246,11 @@ export interface components {
                     primary_key?: string[];
                     /** @enum {string} */
                     write_mode?: "replace" | "append" | "merge";
-                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    /** @description Transforms of the records, run in a sandbox without network access. */
                     transforms?: {
                         /** @enum {string} */
                         kind: "python";
-                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
                 }[];
@@ -4261,7 +4261,7 @@ export interface components {
                      */
                     connector_id?: string | null;
                     kind?: string | null;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config?: {
                         [key: string]: unknown;
                     } | null;
@@ -5011,7 +5011,7 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             created_by: components["schemas"]["Person"] | null;
-            /** @description Each secret reads {"set": true, "last4": "…"}. */
+            /** @description Each secret is shown as {"set": true, "last4": "…"}. */
             config: {
                 source: {
                     /**
@@ -5020,17 +5020,17 @@ export interface components {
                      */
                     connector_id: string | null;
                     kind: string;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config: {
                         [key: string]: unknown;
                     } | null;
-                    /** @description Of a custom source: the version that runs; null is the latest approved. */
+                    /** @description Version of a custom source; null means the latest approved. */
                     version?: number | null;
                 };
                 /** @description What is read, and how it is written: one stream for now. */
                 streams: {
                     stream: string;
-                    /** @description Made from the stream's name when left out. */
+                    /** @description By default derived from the stream's name. */
                     table: string;
                     /** @enum {string} */
                     sync_mode: "full_refresh" | "incremental";
@@ -5038,11 +5038,11 @@ export interface components {
                     primary_key: string[];
                     /** @enum {string} */
                     write_mode: "replace" | "append" | "merge";
-                    /** @description What changes the records on their way, in a sandbox without a network. */
+                    /** @description Transforms of the records, run in a sandbox without network access. */
                     transforms: {
                         /** @enum {string} */
                         kind: "python";
-                        /** @description Defines `transform(record)`, which answers a record, a list of them, or None. */
+                        /** @description Code that defines `transform(record)`, which returns a record, a list of records, or None. */
                         code: string;
                     }[];
                 }[];
@@ -5053,7 +5053,7 @@ export interface components {
                      */
                     connector_id: string | null;
                     kind: string;
-                    /** @description Inline settings, as the kind's config_schema says; null with a connector. */
+                    /** @description Inline settings, according to the kind's config_schema; null with a connector. */
                     config: {
                         [key: string]: unknown;
                     } | null;
