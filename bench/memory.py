@@ -90,5 +90,5 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not path.exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("`make up` did not come up; run it by hand to see why")
+            raise RuntimeError("`make up` did not start; run it manually to see why")
         time.sleep(0.5)

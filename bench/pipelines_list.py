@@ -81,7 +81,7 @@ def same_rows(drover: str, fastapi: str, headers: dict[str, str]) -> None:
         pages.append([UUID(row["id"]) for row in page["results"]] + [page["count"]])
     if pages[0] != pages[1] or len(pages[0]) != 51:
         raise RuntimeError(
-            "Drover and its rival answer different rows; the comparison would be void."
+            "Drover and the alternative return different rows; the comparison would be invalid."
         )
 
 

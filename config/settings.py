@@ -27,7 +27,7 @@ API_KEY_PEPPER = env.secret("API_KEY_PEPPER")
 
 # --- Database: one database, four roles (docs/adr/0003) -------------------------------------
 DATABASE_URL = env.text(
-    "DATABASE_URL", hint="Start `make up` once, or give the address of a PostgreSQL."
+    "DATABASE_URL", hint="Start `make up` once, or set the URL of a PostgreSQL database."
 )
 DATABASE_ROLES = {
     "user": "app_user",

@@ -37,7 +37,7 @@ class StartOptions:
         """Read PORT, DATABASE_URL and DROVER_HOME. Raises LocalError."""
         word = os.environ.get("PORT") or "8000"
         if not word.isascii() or not word.isdigit() or not 1 <= int(word) <= 65535:
-            raise LocalError(f"PORT is {word!r}: give a number from 1 to 65535, such as PORT=8000.")
+            raise LocalError(f"PORT is {word!r}: use a number from 1 to 65535, such as PORT=8000.")
         return cls(Home.from_environment(), int(word), os.environ.get("DATABASE_URL", ""))
 
 

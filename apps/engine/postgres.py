@@ -105,7 +105,7 @@ def connection_failure(
         )
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return otherwise(
-            f"{where} did not answer within {server.connect_timeout} s", evidence=evidence
+            f"{where} did not respond within {server.connect_timeout} s", evidence=evidence
         )
     return otherwise(f"The connection to {where} failed", evidence=evidence)
 

@@ -61,10 +61,10 @@ class StreamLimits:
 
 
 MEMBER = (
-    "You hold {taken} live streams, as many as a member may, API keys of yours included. Close pages, or stop"
-    " programs, that follow runs; then try again."
+    "You have {taken} live streams, the maximum per member including your API keys. Close pages or stop programs"
+    " that follow runs, then try again."
 )
 ORG = (
-    "Your organization holds {taken} live streams, as many as it may. Ask members to close pages, or stop programs,"
-    " that follow runs; then try again."
+    "Your organization has {taken} live streams, its maximum. Ask members to close pages or stop programs"
+    " that follow runs, then try again."
 )

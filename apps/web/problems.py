@@ -201,7 +201,7 @@ def _of_engine(error: engine.EngineError) -> Problem:
     """Return 503 if the engine is the reason, 422 if the request is."""
     ours = engine.Unavailable, engine.TimedOut
     if isinstance(error, ours) or error.failure_class is engine.FailureClass.INTERNAL:
-        logger.warning("engine cannot answer", error=error.message, evidence=error.evidence)
+        logger.warning("engine is not available", error=error.message, evidence=error.evidence)
         return Problem(503, error.message, "unavailable", headers={"Retry-After": "5"})
     return Problem(422, error.message, str(error.failure_class))
 

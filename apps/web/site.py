@@ -42,7 +42,7 @@ def unknown_route(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def probe_elsewhere(request: HttpRequest) -> HttpResponse:
     """Respond to probes at a wrong path, which would otherwise get the dashboard's page and treat it as healthy."""
-    message = "Ask /api/v1/health/live, /api/v1/health/ready or /api/v1/metrics."
+    message = "Use /api/v1/health/live, /api/v1/health/ready or /api/v1/metrics."
     return _problem(request, Problem(404, f"There is nothing here. {message}", "not_found"))
 
 

@@ -129,7 +129,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         if child.deaths < GIVE_UP_AFTER:
             return
         raise LocalError(
-            f"The {child.name} process does not stay up ({child.log_tail(1) or 'it says nothing'}): "
+            f"The {child.name} process does not stay up ({child.log_tail(1) or 'no output'}): "
             f"see {child.log}."
         )
 

@@ -69,7 +69,7 @@ def test_a_port_in_use_is_named_with_a_way_out(home: Path) -> None:
 
 @pytest.mark.parametrize("port", ["0", "eight", "70000", "80 80"])
 def test_a_port_that_is_none_is_refused(home: Path, port: str) -> None:
-    assert "give a number from 1 to 65535" in refusal(up(home, PORT=port))
+    assert "use a number from 1 to 65535" in refusal(up(home, PORT=port))
 
 
 @pytest.mark.parametrize(

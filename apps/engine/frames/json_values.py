@@ -18,7 +18,7 @@ class TooManyValues(SourceError):
 
     def __init__(self, most: int) -> None:
         super().__init__(
-            f"The source sends more than {most:,} values at once: ask for smaller pages or files."
+            f"The source sends more than {most:,} values at once: request smaller pages or files."
         )
 
 

@@ -212,7 +212,7 @@ class EngineSupervisor:
             if server.ready.wait(START_SECONDS) and server.gone.is_set():
                 server = self._server()  # The previous one ended because it was idle.
             if not server.ready.wait(START_SECONDS):
-                raise Unavailable("The engine is still starting; ask again in a few seconds.")
+                raise Unavailable("The engine is still starting; try again in a few seconds.")
             if server.gone.is_set():
                 raise server.exit_error()
 

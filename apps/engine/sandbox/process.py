@@ -236,7 +236,7 @@ def _bwrap(chosen: Isolation, found: paths.Readable, limits: Limits) -> Sequence
 def _too_weak(chosen: Isolation, least: str) -> TooWeak:
     missing = tuple(f"{layer}: {why}" for layer, why in chosen.machine.missing.items())
     return TooWeak(
-        f"This machine can isolate code only at level {chosen.level}, and {least} is asked for;"
+        f"This machine can isolate code only at level {chosen.level}, but {least} is required;"
         " `manage.py doctor` says what is missing",
         evidence=missing,
     )

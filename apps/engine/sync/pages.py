@@ -170,7 +170,7 @@ class PageReader:
             signs.moved()
             if page.next and page.next == pagination:
                 raise BrokenSource(
-                    "The source named the page it was just asked for as the next one.",
+                    "The source returned the requested page as the next page again.",
                     evidence=(f"pagination={json.dumps(page.next)[:300]}",),
                 )
             if not page.next:

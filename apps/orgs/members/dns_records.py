@@ -50,9 +50,9 @@ def txt_at(domain: str) -> frozenset[str]:
     except dns.resolver.NXDOMAIN:
         return frozenset()
     except dns.resolver.LifetimeTimeout as error:
-        raise LookUpFailed("no answer in time") from error
+        raise LookUpFailed("no response in time") from error
     except (dns.exception.DNSException, OSError, ValueError) as error:
-        raise LookUpFailed("no server gave an answer") from error
+        raise LookUpFailed("no server responded") from error
     if answer.rrset is None or answer.canonical_name != name:
         return frozenset()
     return frozenset(b"".join(row.strings).decode("ascii", "replace") for row in answer.rrset)

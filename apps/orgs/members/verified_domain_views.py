@@ -30,7 +30,7 @@ ROW_EXAMPLE = {
 }
 CHECKED_EXAMPLE = {
     "ok": True,
-    "message": "The record is there: example.com is your organization's.",
+    "message": "The record was found: example.com is verified for your organization.",
     "domain": {**ROW_EXAMPLE, "verified_at": "2026-11-22T09:05:00Z"},
 }
 

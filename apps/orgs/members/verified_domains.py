@@ -175,17 +175,17 @@ def _settle(
 
 FAILED = "The name servers of {domain} could not be queried: {why}. Nothing has changed; try again in a minute."
 LOST = (
-    "The name servers of {domain} have given no answer for two weeks ({why}), so it is not your organization's any more. "
+    "The name servers of {domain} have not responded for two weeks ({why}), so the domain is no longer verified. "
     "Have them repaired, then check again."
 )
-FOUND = "The record is there: {domain} is your organization's."
+FOUND = "The record was found: {domain} is verified for your organization."
 MISSING = (
     "{domain} has no TXT record with this value yet. Publish it at {domain} itself, not behind an alias, wait until "
     "DNS shows it, which may take an hour, and check again."
 )
 TAKEN = (
-    "The record is there, but {domain} was proven here before by somebody else. Remove their TXT record; within four "
-    "days the domain is free, then check again. Whoever runs this installation can help."
+    "The record was found, but {domain} was verified before by another organization. Remove its TXT record; the domain "
+    "is released within four days, then check again. The operator of this installation can help."
 )
 
 

@@ -97,7 +97,7 @@ class _Reading:
     def _rhythm(self, sent: Mapping[str, Any], plan: Plan) -> Plan:
         cron, interval = sent.get("cron"), sent.get("interval_seconds")
         if cron and interval is not None:
-            self.fail("cron", "Give cron or interval_seconds, not both.", "ambiguous")
+            self.fail("cron", "Set cron or interval_seconds, not both.", "ambiguous")
         elif cron:
             return replace(plan, cron=self._cron(cron), interval_seconds=None)
         elif interval is not None:
@@ -106,7 +106,7 @@ class _Reading:
             )
             return replace(plan, cron="", interval_seconds=seconds)
         elif not plan.cron and plan.interval_seconds is None:
-            self.fail("cron", "Give cron or interval_seconds.", "required")
+            self.fail("cron", "Set cron or interval_seconds.", "required")
         return plan
 
     def _cron(self, text: Any) -> str:

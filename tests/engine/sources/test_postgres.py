@@ -540,7 +540,7 @@ def silent_port() -> Iterator[int]:
 
 def test_a_server_that_says_nothing_is_given_up(database: SourceDatabase, silent_port: int) -> None:
     error = failing(database, SourceError, port=silent_port, connect_timeout=1)
-    assert "did not answer within 1 s" in error.message
+    assert "did not respond within 1 s" in error.message
 
 
 def test_a_query_that_takes_too_long_is_cancelled(database: SourceDatabase) -> None:

@@ -108,7 +108,7 @@ def test_one_org_has_a_domain_and_the_other_is_not_told_who(
     dns.texts[DOMAIN].append(value)
     taken = check(stranger, pk).json()
     assert (taken["ok"], taken["domain"]["verified_at"]) == (False, None)
-    assert "proven here before" in taken["message"]
+    assert "verified before" in taken["message"]
     for secret in (str(world.org.pk), world.org.slug):
         assert secret not in str(taken)
     mine = row_of(world)

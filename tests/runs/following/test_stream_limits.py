@@ -73,7 +73,7 @@ def test_a_crowd_gets_as_many_places_as_a_member_has_and_takes_none_of_others(se
     assert refused.headers["content-type"] == "application/problem+json"
     problem = refused.json()
     assert (problem["code"], problem["limit"]) == ("too_many_streams", PER_MEMBER)
-    assert problem["detail"].startswith(f"You hold {PER_MEMBER} live streams")
+    assert problem["detail"].startswith(f"You have {PER_MEMBER} live streams")
     assert "Close pages" in problem["detail"]
 
 
@@ -95,7 +95,7 @@ def test_keys_count_for_their_maker_and_everybody_for_the_org(server: str) -> No
         assert [status(bearer(acme, Role.VIEWER)) for _ in range(2)] == [200, 200]
         refused = httpx.get(server + URL, headers=bearer(acme, Role.ADMIN), timeout=20)
         assert refused.status_code == 429
-        assert refused.json()["detail"].startswith(f"Your organization holds {PER_ORG} live")
+        assert refused.json()["detail"].startswith(f"Your organization has {PER_ORG} live")
     assert eventually(lambda: opens(server, acme, Role.VIEWER))
 
 

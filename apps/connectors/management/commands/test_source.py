@@ -130,7 +130,7 @@ class Command(BaseCommand):
             raise _failed("fetch", answer["failure"])
         self._good("fetch", f"{len(answer['records'])} records of {spec.stream}")
         if answer["rejected"]:
-            self._say(f"  rejected {answer['rejected']} more, which are empty or cannot be a row")
+            self._say(f"  rejected {answer['rejected']} more records, which are empty or invalid")
         for record in answer["records"]:
             self._say(json.dumps(record, ensure_ascii=False))
 

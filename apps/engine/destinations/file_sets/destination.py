@@ -138,7 +138,7 @@ class FilesDestination(Destination):
             return manifest, version
         if self.spec.write_mode == "append":
             raise ConfigurationError(
-                f"The folder holds {manifest.format} files: choose another name for the data"
+                f"The folder holds {manifest.format} files: choose another destination name"
             )
         return replace(manifest, format=self._format.name, columns={}), version
 

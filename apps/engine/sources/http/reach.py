@@ -23,5 +23,5 @@ def connect(host: str, port: int, *, allow_private: bool, timeout: float) -> str
         except OSError as error:
             problem = f"{address}: {error.strerror or error}"
         else:
-            return f"{address} answers on port {port}"
-    raise SourceError(f"nothing answers on {host}:{port}", evidence=(problem,))
+            return f"{address} accepts connections on port {port}"
+    raise SourceError(f"{host}:{port} does not accept connections", evidence=(problem,))

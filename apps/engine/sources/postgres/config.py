@@ -46,7 +46,7 @@ class Config(SourceSettings):
         0,
         ge=0,
         le=30 * 86_400,
-        description="How far an incremental sync by time goes back behind the newest row it has read, for rows"
-        " whose transactions commit late; they are read again, so the destination must merge",
+        description="Seconds before the newest row read at which an incremental sync by time starts, to include"
+        " rows committed late; rows are read twice, so the destination must merge",
     )
     page_size: int = Field(50_000, ge=1, le=1_000_000, description="Maximum rows read at a time")
