@@ -12,8 +12,10 @@ from uuid import uuid4
 import pytest
 
 from apps.connectors import engine
+from apps.connectors.custom_sources import kinds
 from apps.connectors.custom_sources.serializers import MOST_COMPARED
 from apps.connectors.models import CustomSource
+from apps.orgs.exceptions import Invalid
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from apps.orgs.tenancy import current_org_id
@@ -362,6 +364,18 @@ def test_a_pipeline_runs_the_latest_approved_or_a_pinned_version(world: World, p
     assert preview["records"][0] == {"id": 1, "total": 9.5}
     gone = world.client().post(f"/api/v1/pipelines/{latest.json()['id']}/preview", {}).json()
     assert gone["failure"]["failure_class"] == "configuration"
+
+
+def test_a_version_that_nobody_approved_does_not_run_even_where_it_is_pinned(
+    world: World, port: int
+) -> None:
+    """A pipeline refuses such a pin already; what starts a run does not rely on that."""
+    made = create(world, code=code(port), approve=True)
+    world.client().patch(f"{URL}/{made['id']}", {"code": code(port) + "\n# more\n"})
+    with world.scope():
+        assert kinds.version_of(world.org, made["kind"], 1).number == 1
+        with pytest.raises(Invalid):
+            kinds.version_of(world.org, made["kind"], 2)
 
 
 def test_a_version_is_no_part_of_other_kinds(world: World) -> None:
