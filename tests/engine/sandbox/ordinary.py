@@ -81,6 +81,7 @@ def installed() -> Iterator[Installation]:
         code = home / "code"
         for part in ("apps/egress", "apps/engine", "tests/engine/sandbox"):
             shutil.copytree(ROOT / part, code / part)
+        shutil.copy(ROOT / "apps/json.py", code / "apps")
         for part in ("apps", "tests", "tests/engine"):
             (code / part / "__init__.py").touch()
         shutil.copy(pyseccomp.__file__, code)
