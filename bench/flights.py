@@ -6,7 +6,7 @@ Imported in the fork server of a measurement, it registers them as the source ki
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -68,7 +68,8 @@ class FlightsSource(ConnectorSource[Config]):
     Config: ClassVar[type[Config]] = Config
 
     def get(self, pagination: Pagination = None) -> SourcePage:
-        after = int((pagination or {}).get("after", 0))
+        token: dict[str, Any] = pagination or {}
+        after = int(token.get("after", 0))
         count = min(self.settings.page_size, self.settings.rows - after)
         reached = after + count
         more = {"after": reached} if reached < self.settings.rows else {}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from apps.engine.failures import FailureClass
+from apps.json import JsonObject
 
 SyncMode = Literal["full_refresh", "incremental"]
 WriteMode = Literal["replace", "append", "merge"]
@@ -32,9 +33,10 @@ class CodeSpec:
     label: str = "custom source"
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> CodeSpec:
-        tuples = {name: tuple(value.get(name, ())) for name in ("hosts", "secret_names")}
-        return cls(**{**value, **tuples})
+    def from_json(cls, value: JsonObject) -> CodeSpec:
+        given: dict[str, Any] = dict(value)
+        tuples = {name: tuple(given.get(name, ())) for name in ("hosts", "secret_names")}
+        return cls(**{**given, **tuples})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,14 @@ class SourceSpec:
     code: CodeSpec | None = None
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> SourceSpec:
-        code = value.get("code")
+    def from_json(cls, value: JsonObject) -> SourceSpec:
+        given: dict[str, Any] = dict(value)
+        code = given.get("code")
         made = {
-            "primary_key": tuple(value.get("primary_key", ())),
+            "primary_key": tuple(given.get("primary_key", ())),
             "code": CodeSpec.from_json(code) if code else None,
         }
-        return cls(**{**value, **made})
+        return cls(**{**given, **made})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +134,23 @@ class RunSpec:
     def stream_key(self) -> str:
         return stream_key(self.org_id, self.pipeline_id)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> RunSpec:
-        destination = dict(value["destination"])
+    def from_json(cls, value: JsonObject) -> RunSpec:
+        given: dict[str, Any] = dict(value)
+        destination = dict(given["destination"])
         destination["primary_key"] = tuple(destination.get("primary_key", ()))
-        transform = value.get("transform")
+        transform = given.get("transform")
         made = {"source", "destination", "data", "files", "sandbox", "transform"}
-        rest = {k: v for k, v in value.items() if k not in made}
+        rest = {k: v for k, v in given.items() if k not in made}
         return cls(
-            source=SourceSpec.from_json(value["source"]),
-            sandbox=SandboxSpec(**value.get("sandbox", {})),
+            source=SourceSpec.from_json(given["source"]),
+            sandbox=SandboxSpec(**given.get("sandbox", {})),
             destination=DestinationSpec(**destination),
-            data=StorageRoot(**value["data"]),
-            files=StorageRoot(**value["files"]),
+            data=StorageRoot(**given["data"]),
+            files=StorageRoot(**given["files"]),
             transform=CodeSpec.from_json(transform) if transform else None,
             **rest,
         )

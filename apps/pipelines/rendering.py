@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID
 
 from apps.auth.models import User
 from apps.orgs.models import Org
@@ -11,6 +13,18 @@ from apps.pipelines.definition import Document
 from apps.pipelines.history import versions
 from apps.pipelines.models import Pipeline, PipelineVersion, Schedule
 from apps.pipelines.schedules.services import schedule_of
+
+
+class Person(TypedDict):
+    id: UUID
+    name: str
+
+
+class VersionRow(TypedDict):
+    number: int
+    note: str
+    created_at: datetime
+    created_by: Person | None
 
 
 def detail(org: Org, pipeline: Pipeline) -> dict[str, Any]:
@@ -44,7 +58,7 @@ def config_of(version: PipelineVersion) -> Document:
     return definition.mask(version.definition, version.secret_hints)
 
 
-def version_row(version: PipelineVersion) -> dict[str, Any]:
+def version_row(version: PipelineVersion) -> VersionRow:
     return {
         "number": version.number,
         "note": version.note,
@@ -67,7 +81,7 @@ def schedule_shown(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def person(user: User | None) -> dict[str, Any] | None:
+def person(user: User | None) -> Person | None:
     return {"id": user.pk, "name": user.name or user.email} if user else None
 
 

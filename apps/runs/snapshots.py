@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 from uuid import UUID
 
 from apps.engine.contract import Failed
 from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, RUN_WAS_SILENT, FailureClass
+from apps.json import JsonObject
 from apps.runs.claiming import admission
 from apps.runs.models import Attempt, Run, Status
 
@@ -70,21 +72,105 @@ TIMEOUT_STEPS: dict[str, str] = {  # chosen by the text of the message
 }
 
 
-def run(*, org_id: UUID, run_id: UUID) -> dict[str, Any]:
+class PipelineNamed(TypedDict):
+    id: UUID
+    name: str
+
+
+class ProgressShown(TypedDict):
+    """Counts over the whole sync. `rate` is current records per second, `eta_seconds` None if unknown."""
+
+    read: int
+    written: int
+    rejected: int
+    bytes: int
+    iterations: int
+    total: int | None
+    rate: float | None
+    eta_seconds: float | None
+    at: datetime | None
+
+
+FailureShown = TypedDict(
+    "FailureShown",
+    {"class": str, "message": str, "evidence": list[str], "retryable": bool, "next_step": str},
+)
+
+
+class RunShown(TypedDict):
+    """A run in a list."""
+
+    id: UUID
+    pipeline: PipelineNamed
+    domain_id: UUID | None
+    version: int
+    status: str
+    trigger: str
+    triggered_by: str | None
+    schedule_id: UUID | None
+    slot: datetime | None
+    attempt: int
+    max_attempts: int
+    waiting_reason: str | None
+    place_in_line: int | None
+    not_before: datetime | None
+    cancel_requested: bool
+    timeout_seconds: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_seconds: float | None
+    progress: ProgressShown
+    failure: FailureShown | None
+    event_sequence: int
+    log_lines: int
+
+
+class AttemptShown(TypedDict):
+    number: int
+    status: str
+    worker: str
+    started_at: datetime
+    launched_at: datetime | None
+    finished_at: datetime | None
+    records_read: int
+    records_written: int
+    failure: FailureShown | None
+    network: list[JsonObject]
+
+
+class RunWithAttempts(RunShown):
+    attempts: list[AttemptShown]
+
+
+class FailureColumns(TypedDict):
+    """Columns of a run; `failure_class` is empty without a failure."""
+
+    failure_class: str
+    failure_message: str
+    failure_evidence: list[str]
+    failure_retryable: bool | None
+
+
+def run(*, org_id: UUID, run_id: UUID) -> RunWithAttempts:
     """Return one run with its attempts. Raises Run.DoesNotExist."""
     row = Run.objects.for_org(org_id).values(*COLUMNS).get(pk=run_id)
     (shown,) = listed(org_id, [row])
     return {**shown, "attempts": attempts(org_id, run_id)}
 
 
-def listed(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def listed(org_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[RunShown]:
     """Render rows of COLUMNS for lists, without attempts."""
-    pending = [row for row in rows if row["status"] == Status.PENDING]
+    pending = [
+        admission.Pending(id=row["id"], not_before=row["not_before"], attempt=row["attempt"])
+        for row in rows
+        if row["status"] == Status.PENDING
+    ]
     waiting = admission.explain(org_id, pending)
     return [_shown(row, waiting.get(row["id"])) for row in rows]
 
 
-def attempts(org_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
+def attempts(org_id: UUID, run_id: UUID) -> list[AttemptShown]:
     """Return all attempts of the run, oldest first."""
     rows: Iterable[Mapping[str, Any]] = (
         Attempt.objects.for_org(org_id).filter(run_id=run_id).order_by("number").values()
@@ -106,8 +192,7 @@ def attempts(org_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
     ]
 
 
-def progress(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return counts over the whole sync. `rate` is current records per second, `eta_seconds` None if unknown."""
+def progress(row: Mapping[str, Any]) -> ProgressShown:
     return {
         "read": row["records_read"],
         "written": row["records_written"],
@@ -128,7 +213,7 @@ def eta(total: int | None, read: int, rate: float | None) -> float | None:
     return round((total - read) / rate, 1)
 
 
-def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> dict[str, Any]:
+def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> RunShown:
     started, finished = row["started_at"], row["finished_at"]
     return {
         "id": row["id"],
@@ -158,7 +243,7 @@ def _shown(row: Mapping[str, Any], waiting: admission.Waiting | None) -> dict[st
     }
 
 
-def _failure(row: Mapping[str, Any]) -> dict[str, Any]:
+def _failure(row: Mapping[str, Any]) -> FailureShown:
     """Render the failure of a run, or of an attempt, which has no evidence."""
     return {
         "class": row["failure_class"],
@@ -178,7 +263,7 @@ def next_step(failure: FailureClass, message: str) -> str:
     return NEXT_STEPS[failure]
 
 
-def failure_columns(failed: Failed) -> dict[str, Any]:
+def failure_columns(failed: Failed) -> FailureColumns:
     """Return a failure as columns of the run.
 
     NUL and lone surrogates, which PostgreSQL cannot store, are escaped.

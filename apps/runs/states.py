@@ -43,7 +43,7 @@ class Owner:
 
 
 NOBODY = Owner(None, None, "")
-NO_FAILURE: dict[str, Any] = {
+NO_FAILURE: snapshots.FailureColumns = {
     "failure_class": "",
     "failure_message": "",
     "failure_evidence": [],
@@ -91,7 +91,7 @@ def announce(*, org_id: UUID, run_id: UUID) -> None:
     events.publish(followed.RUN, org_id=org_id, key=run_id, news=news)
 
 
-def _repeat_on_pipeline(org_id: UUID, snapshot: dict[str, Any]) -> None:
+def _repeat_on_pipeline(org_id: UUID, snapshot: snapshots.RunShown) -> None:
     ended = snapshot["status"] in ENDED
     Pipeline.objects.for_org(org_id).filter(pk=snapshot["pipeline"]["id"]).update(
         last_run_id=snapshot["id"],

@@ -46,13 +46,14 @@ class UnrulySource(ConnectorSource[Config]):
         ]
 
     def get(self, pagination: Pagination = None) -> Any:
-        return self._page(int((pagination or {}).get("after", 0)))
+        token: dict[str, Any] = pagination or {}
+        return self._page(int(token.get("after", 0)))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> Any:
-        start = (pagination or source_state.state).get("after", 0)
-        return self._page(int(start))
+        token: dict[str, Any] = pagination or source_state.state
+        return self._page(int(token.get("after", 0)))
 
     def _page(self, after: int) -> Any:
         time.sleep(self.settings.delay)

@@ -75,7 +75,7 @@ def start(world: World, pipeline: Any) -> UUID:
 def shown(world: World, run_id: UUID) -> dict[str, Any]:
     """Return the run as the API shows it."""
     with org_scope(world.org.pk):
-        found = snapshots.run(org_id=world.org.pk, run_id=run_id)
+        found: dict[str, Any] = {**snapshots.run(org_id=world.org.pk, run_id=run_id)}
     connection.close()
     return found
 

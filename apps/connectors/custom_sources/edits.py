@@ -6,7 +6,7 @@ access to any host is checked here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -62,16 +62,17 @@ def change(
     org: Org,
     by: Principal,
     source: CustomSource,
-    changes: Mapping[str, Any],
+    name: str | None = None,
+    description: str | None = None,
     text: Text | None = None,
     approve: bool = False,
 ) -> None:
-    """Change name or description, and add a version if the text differs from the latest."""
+    """Change name or description, and add a version if the text differs from the latest. None leaves it alone."""
     changed: dict[str, Any] = {}
-    for name in ("name", "description"):
-        if name in changes and getattr(source, name) != changes[name]:
-            changed[name] = [getattr(source, name), changes[name]]
-            setattr(source, name, changes[name])
+    for field, value in (("name", name), ("description", description)):
+        if value is not None and getattr(source, field) != value:
+            changed[field] = [getattr(source, field), value]
+            setattr(source, field, value)
     with transaction.atomic():
         if text is not None and text.sha256 != version(org, source, source.latest).sha256:
             source.latest += 1

@@ -80,7 +80,15 @@ def update(
             text = require_checked(org.pk, changes["code"], note, checked)
         if "archived" in changes:
             edits.set_archived(org=org, by=by, source=source, archived=changes["archived"])
-        edits.change(org=org, by=by, source=source, changes=changes, text=text, approve=approve)
+        edits.change(
+            org=org,
+            by=by,
+            source=source,
+            name=changes.get("name"),
+            description=changes.get("description"),
+            text=text,
+            approve=approve,
+        )
     return source
 
 
@@ -103,7 +111,7 @@ def restore(
         old = edits.version(org, source, number)
         _require_own_code(source)
         text = Text(old.code, old.report, note=f"Restored version {number}")
-        edits.change(org=org, by=by, source=source, changes={}, text=text)
+        edits.change(org=org, by=by, source=source, text=text)
     return source
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
@@ -19,6 +20,15 @@ from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The records that the author asks for, and the settings to read them with."""
+
+    stream: str
+    config: JsonObject
+    limit: int
 
 
 def prepare(
@@ -41,12 +51,13 @@ def prepare(
     by.require(Permission.CUSTOM_SOURCES_EDIT)
     if (code is None) == (source_id is None):
         raise Invalid([("code", "Send code, or the id of a saved source.", "ambiguous")])
+    wanted = Wanted(stream, config, limit)
     if source_id is None:
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
-        ask: Callable[[], Tried] = partial(_try_text, org.pk, by, code or "", stream, config, limit)
+        ask: Callable[[], Tried] = partial(_try_text, org.pk, by, code or "", wanted)
     else:
-        ask = _saved(org, by, source_id, number, stream, config, limit, connector_id)
+        ask = _saved(org, by, wanted, source_id=source_id, number=number, connector_id=connector_id)
 
     def recheck(later: Principal) -> None:
         later.require(Permission.CUSTOM_SOURCES_EDIT)
@@ -59,11 +70,10 @@ def prepare(
 def _saved(
     org: Org,
     by: Principal,
+    wanted: Wanted,
+    *,
     source_id: UUID,
     number: int | None,
-    stream: str,
-    config: JsonObject,
-    limit: int,
     connector_id: UUID | None,
 ) -> Callable[[], Tried]:
     saved = services.readable(org=org, by=by, source_id=source_id)
@@ -75,17 +85,15 @@ def _saved(
         _require_approved(version)
         before = _stored_settings(org, by, connector_id, source_id)
     label = f"{saved.name}, version {version.number}"
-    source = _source(version.code, version.report, label, stream, config, before)
-    return partial(engine.try_source, org_id=org.pk, source=source, limit=limit)
+    source = _source(version.code, version.report, label, wanted, before)
+    return partial(engine.try_source, org_id=org.pk, source=source, limit=wanted.limit)
 
 
-def _try_text(
-    org_id: UUID, by: Principal, code: str, stream: str, config: JsonObject, limit: int
-) -> Tried:
+def _try_text(org_id: UUID, by: Principal, code: str, wanted: Wanted) -> Tried:
     text = texts.validated(org_id=org_id, code=code)
     edits.require_open_hosts(by, text.report["hosts"])
-    source = _source(text.code, text.report, "draft", stream, config, EMPTY)
-    return engine.try_source(org_id=org_id, source=source, limit=limit)
+    source = _source(text.code, text.report, "draft", wanted, EMPTY)
+    return engine.try_source(org_id=org_id, source=source, limit=wanted.limit)
 
 
 def _require_approved(version: CustomSourceVersion) -> None:
@@ -114,22 +122,17 @@ def _editable_connector(org: Org, by: Principal, connector_id: UUID) -> Connecto
 
 
 def _source(
-    code: str,
-    report: Report,
-    label: str,
-    stream: str,
-    config: JsonObject,
-    before: StoredSettings,
+    code: str, report: Report, label: str, wanted: Wanted, before: StoredSettings
 ) -> SourceSpec:
     """Return the specification for the engine; the settings are validated against the code's schema.
 
     Raises Invalid.
     """
     kind = kinds.kind_of(CustomSource(name="draft"), report)
-    settled = connectors.checked(kind, config, before=before, patch=True)
+    settled = connectors.checked(kind, wanted.config, before=before, patch=True)
     return SourceSpec(
         kind="custom",
         config=settled.plain,
-        stream=stream,
+        stream=wanted.stream,
         code=CodeSpec(code, tuple(report["hosts"]), tuple(report["secret_names"]), label),
     )

@@ -64,6 +64,6 @@ def _take(org: Org, by: Principal, filename: str, file: File, *, approve: bool) 
         message = f"{source.name} comes from a Git repository: change it there."
         return outcomes.outcome(path, "failed", message=message, source=source)
     before = source.latest
-    edits.change(org=org, by=by, source=source, changes={}, text=text, approve=approve)
+    edits.change(org=org, by=by, source=source, text=text, approve=approve)
     word = "updated" if source.latest > before else "unchanged"
     return outcomes.outcome(path, word, source=source)

@@ -160,7 +160,7 @@ class _Taking:
         before = source.latest
         if path in self._gone_before:
             edits.set_archived(org=self._org, by=SYSTEM, source=source, archived=False)
-        edits.change(org=self._org, by=SYSTEM, source=source, changes={}, text=text)
+        edits.change(org=self._org, by=SYSTEM, source=source, text=text)
         if source.latest == before:
             return outcomes.outcome(path, "unchanged", source=source)
         approved = self._repository.approves and self._approve(source)

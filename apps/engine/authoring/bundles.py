@@ -15,13 +15,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from apps.engine.answers import File, Unpacked
 from apps.engine.authoring.text import is_source_file
 from apps.engine.authoring.validation import validate
 from apps.engine.failures import ConfigurationError
 
 Payload = Mapping[str, Any]
-Answer = dict[str, Any]
-Row = dict[str, Any]
 
 MOST_FILES = 200
 MOST_BYTES = 512 * 1024  # bytes per file
@@ -42,7 +41,7 @@ UNREADABLE = (
 PATH = 500  # characters
 
 
-def unpack(payload: Payload) -> Answer:
+def unpack(payload: Payload) -> Unpacked:
     """Return `{"files"}` for the `{"filename", "content"}` (base64) of a `.py` or `.zip` file.
 
     Raises ConfigurationError.
@@ -57,7 +56,7 @@ def unpack(payload: Payload) -> Answer:
     return {"files": list(reported([_row(name, content)]))}
 
 
-def _unzipped(content: bytes) -> list[Row]:
+def _unzipped(content: bytes) -> list[File]:
     if (
         content.count(ENTRY) > MOST_ENTRIES
     ):  # Check the count before zipfile creates an object per entry.
@@ -74,7 +73,7 @@ def _unzipped(content: bytes) -> list[Row]:
         raise ConfigurationError(f"the archive cannot be read: {error}") from error
 
 
-def _members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> Iterator[Row]:
+def _members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> Iterator[File]:
     together = 0
     for member in members:
         row = _member(archive, member)
@@ -91,7 +90,7 @@ def _is_source(member: zipfile.ZipInfo) -> bool:
     return is_source_file(name) and not member.filename.startswith("__MACOSX/")
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Row:
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
     path = member.filename
     if path.startswith("/") or "\\" in path or ".." in path.split("/"):
         return {"path": path, "problem": "Its path points outside the archive."}
@@ -108,7 +107,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Row:
         return {"path": path, "problem": f"It could not be unpacked: {error}."}
 
 
-def _row(path: str, data: bytes) -> Row:
+def _row(path: str, data: bytes) -> File:
     if len(data) > MOST_BYTES:
         return {"path": path, "problem": f"It is larger than {MOST_BYTES:,} bytes."}
     try:
@@ -117,7 +116,7 @@ def _row(path: str, data: bytes) -> Row:
         return {"path": path, "problem": "It is not UTF-8 text."}
 
 
-def reported(rows: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+def reported(rows: Iterable[Mapping[str, object]]) -> Iterator[File]:
     """Add a report to each file. The rows may come from untrusted code, so their shape is checked first."""
     seen: set[str] = set()
     for row in rows:

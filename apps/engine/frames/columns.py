@@ -11,10 +11,9 @@ Nested lists and objects are columns of JSON text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import polars as pl
 
@@ -67,6 +66,13 @@ FIELD_TYPES: dict[ColumnType, FieldType] = {
 }
 
 
+class ColumnJson(TypedDict):
+    type: str
+    scale: int
+    digits: int
+    exact: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column's type, and what was seen in it that decides how it may widen.
@@ -104,7 +110,7 @@ class Column:
         )
         return _holding(seen, {self.type, other.type})
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> ColumnJson:
         return {
             "type": self.type.value,
             "scale": self.scale,
@@ -113,7 +119,7 @@ class Column:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Column:
+    def from_json(cls, value: ColumnJson) -> Column:
         return cls(ColumnType(value["type"]), value["scale"], value["digits"], value["exact"])
 
 

@@ -11,19 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
 from apps.engine.contract import FieldInfo
 from apps.engine.failures import ContractError
-from apps.engine.frames.columns import NULL, Column, cast
+from apps.engine.frames.columns import NULL, Column, ColumnJson, cast
 from apps.engine.frames.values import Typed, Unrepresentable, normal_series, series_of
 
 MAX_COLUMNS = 1500  # PostgreSQL allows 1,600
 MAX_NAME_BYTES = 1024
 
-Record = Mapping[str, Any]
+Record = Mapping[str, object]
 
 _sample = reprlib.Repr()  # orjson accepts such limits as arguments only from Python 3.12 on.
 _sample.maxdict, _sample.maxstring, _sample.maxother, _sample.maxlevel = 8, 60, 60, 3
@@ -43,6 +43,17 @@ class Decoded:
 
     frame: pl.DataFrame
     rejected: list[Rejected]
+
+
+class NamedColumn(ColumnJson):
+    name: str
+
+
+class SchemaJson(TypedDict):
+    """A stream's columns as the engine's state keeps them."""
+
+    version: int
+    columns: list[NamedColumn]
 
 
 class StreamSchema:
@@ -70,12 +81,14 @@ class StreamSchema:
         """Return the columns as the catalogue describes them."""
         return tuple(FieldInfo(name, column.field_type) for name, column in self.columns.items())
 
-    def to_json(self) -> dict[str, Any]:
-        columns = [{"name": name, **column.to_json()} for name, column in self.columns.items()]
+    def to_json(self) -> SchemaJson:
+        columns: list[NamedColumn] = [
+            {"name": name, **column.to_json()} for name, column in self.columns.items()
+        ]
         return {"version": 1, "columns": columns}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> StreamSchema:
+    def from_json(cls, value: SchemaJson) -> StreamSchema:
         return cls({item["name"]: Column.from_json(item) for item in value["columns"]})
 
     def _typed(self, records: list[Record], rejected: list[Rejected]) -> list[Typed]:

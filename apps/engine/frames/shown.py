@@ -8,10 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from apps.json import JsonObject
+
 EXACT = 2**53  # Larger integers become strings, because JavaScript would round them.
 
 
-def shown_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def shown_rows(frame: pl.DataFrame) -> list[JsonObject]:
     """Times become RFC 3339, decimals and large integers strings, bytes base64, NaN and infinities null."""
     columns = {series.name: _shown(series) for series in frame.get_columns()}
     names = list(columns)

@@ -14,6 +14,7 @@ import orjson
 
 from apps.engine.contract import RunSpec
 from apps.engine.reporting.terminal import printable
+from apps.json import JsonObject
 
 MASK = "•••"
 SHORTEST = 4  # characters; masking shorter secrets would mask common words
@@ -69,7 +70,7 @@ def redactor_of(spec: RunSpec) -> Redactor:
     )
 
 
-def redactor_of_payload(payload: Mapping[str, Any]) -> Redactor:
+def redactor_of_payload(payload: JsonObject) -> Redactor:
     """Return a redactor that knows every secret a call was given."""
     return Redactor([*secrets_of(payload), *secrets_of(declared_secrets(payload))])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from apps.engine.failures import ContractError, SourceError, TimedOut
 from apps.engine.frames import json_values
+from apps.json import JsonObject
 
 MEGABYTE = 1 << 20
 
@@ -47,12 +47,13 @@ class Limits:
     connections_at_once: int = 32
     network: int = 64 << 30
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Limits:
-        return cls(**value)
+    def from_json(cls, value: JsonObject) -> Limits:
+        given: dict[str, Any] = dict(value)
+        return cls(**given)
 
 
 def too_many(what: str, most: int) -> str:

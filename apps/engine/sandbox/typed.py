@@ -66,7 +66,7 @@ def _read(read: Callable[[str], Any], text: str) -> Any:
         return text
 
 
-def tags_of_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def tags_of_rows(rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
     """Return the types of the columns whose values all have the same type that JSON lacks, or None."""
     seen: dict[str, set[str]] = {}
     for row in rows:
@@ -77,7 +77,7 @@ def tags_of_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {name: tag for name, tag in pure.items() if _is_pure(rows, name)}
 
 
-def _is_pure(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+def _is_pure(rows: Sequence[Mapping[str, object]], name: str) -> bool:
     values = (row.get(name) for row in rows)
     return all(value is None or type(value) in _TAGS for value in values)
 

@@ -20,7 +20,7 @@ from apps.engine.sources.http.session import SourceSession
 from apps.json import JsonObject
 
 SourcePage = FrameIteration | RowsIteration
-Pagination = dict[str, Any] | None
+Pagination = dict[str, JsonValue] | None
 
 
 class SourceSettings(BaseModel):

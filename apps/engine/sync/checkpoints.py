@@ -25,6 +25,7 @@ from psycopg.rows import namedtuple_row
 
 from apps.engine.destinations.base import Batch
 from apps.engine.failures import StreamTakenOver
+from apps.engine.frames.decoding import SchemaJson
 from apps.engine.sync import statements
 from apps.engine.sync.state import engine_conninfo
 
@@ -66,7 +67,7 @@ class Job:
     replaces: bool  # publishing replaces the table even if the stream normally appends or merges
     since: SourceIncrementalState | None  # None reads from the beginning
     total: int | None
-    columns: Mapping[str, Any] | None
+    columns: SchemaJson | None
     next_iteration: int = 0
     pagination: Mapping[str, Any] = field(default_factory=dict)
     exhausted: bool = False  # the last page is committed: nothing left to read
@@ -85,7 +86,7 @@ class Checkpoint:
     rejected: int
     bytes: int
     pagination: Mapping[str, Any]  # token of the page after the batch; empty if there is none
-    columns: Mapping[str, Any] | None  # set if they changed since the last checkpoint
+    columns: SchemaJson | None  # set if they changed since the last checkpoint
     next_state: Mapping[str, Any] | None
     total: int | None
 

@@ -6,13 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 from loguru import logger
 
 from apps.engine.destinations.base import Batch, Destination
-from apps.engine.frames.decoding import StreamSchema
+from apps.engine.frames.decoding import SchemaJson, StreamSchema
 from apps.engine.reporting.classify import Side
 from apps.engine.sync.batches import Gathered, Gathering
 from apps.engine.sync.checkpoints import Checkpoint, Job, StateBackend
@@ -110,7 +109,7 @@ class Writer:
             )
         self._count(gathered, batch, size, staged=staged)
 
-    def _changed_columns(self) -> dict[str, Any] | None:
+    def _changed_columns(self) -> SchemaJson | None:
         columns = self._schema.to_json()
         if columns == self._known_columns:
             return None

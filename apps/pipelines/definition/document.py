@@ -10,6 +10,7 @@ from uuid import UUID
 
 from apps.connectors import catalogue, secrets
 from apps.engine.contract import SyncMode, WriteMode
+from apps.json import JsonValue
 
 Sent = Mapping[str, object]  # JSON from a request, not validated yet
 SideName = Literal["source", "destination"]
@@ -105,7 +106,7 @@ def mask(document: Document, hints: Mapping[str, str]) -> Document:
     return shown
 
 
-def plain_config(settled: Definition, side: SideName) -> dict[str, Any]:
+def plain_config(settled: Definition, side: SideName) -> dict[str, JsonValue]:
     """Return the inline settings of one side with their secrets."""
     return secrets.join(settled.document[side]["config"] or {}, below(settled.secrets, side))
 

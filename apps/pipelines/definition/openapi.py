@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
+from apps.json import JsonValue
 from apps.pipelines.definition.streams import MOST_CODE, MOST_KEYS, SYNC_MODES, WRITE_MODES
 
-Schema = dict[str, Any]
+Schema = dict[str, JsonValue]
 
 _CONNECTION: Schema = {
     "connector_id": {
@@ -91,9 +92,11 @@ def source_only() -> Schema:
 
 def shown() -> Schema:
     """The document of a response: everything, each secret as `{"set": true, "last4": "…"}`."""
-    streams = _streams(list(_STREAM))
+    streams: dict[str, Any] = _streams(list(_STREAM))
     streams["items"]["properties"]["table"]["type"] = "string"
-    whole = _document(streams, ["source", "streams", "destination"], list(_CONNECTION))
+    whole: dict[str, Any] = _document(
+        streams, ["source", "streams", "destination"], list(_CONNECTION)
+    )
     whole["description"] = 'Each secret is shown as {"set": true, "last4": "…"}.'
     whole["properties"]["source"]["properties"]["kind"]["type"] = "string"
     whole["properties"]["destination"]["properties"]["kind"]["type"] = "string"
@@ -101,7 +104,7 @@ def shown() -> Schema:
 
 
 def _document(streams: Schema, needed: list[str], in_sides: Sequence[str] = ()) -> Schema:
-    parts = {
+    parts: Schema = {
         "source": _object(_SOURCE, in_sides),
         "streams": streams,
         "destination": _object(_CONNECTION, in_sides),

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
-Change = dict[str, Any]
+from apps.json import JsonObject, JsonValue
 
 
-def flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+class Change(TypedDict):
+    """A field's value before and after; None means absent. `secret` means that the values are masked."""
+
+    field: str
+    before: JsonValue
+    after: JsonValue
+    secret: bool
+
+
+def flat(document: Mapping[str, object], path: str = "") -> dict[str, JsonValue]:
     """Return {path: value}. Objects and the streams are traversed; everything else, such as other lists, is a
     value.
 
@@ -18,12 +27,12 @@ def flat(document: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def diff(
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
     *,
     secrets_changed: frozenset[str] = frozenset(),
 ) -> list[Change]:
-    """Return `{field, before, after}` of every field that differs, sorted; null means absent.
+    """Return every field that differs, sorted.
 
     Different secrets can have the same mask: their paths are passed as `secrets_changed`.
     """
@@ -40,7 +49,7 @@ def diff(
     ]
 
 
-def changed_secrets(before: Mapping[str, Any], after: Mapping[str, Any]) -> frozenset[str]:
+def changed_secrets(before: JsonObject, after: JsonObject) -> frozenset[str]:
     """Return the paths of secrets whose plain values differ."""
     return frozenset(p for p in before.keys() | after.keys() if before.get(p) != after.get(p))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, TypedDict
 
 from django.db.models import F
 from django.db.models.functions import Now
@@ -125,7 +125,18 @@ class Rate:
         return round(self._value, 1)
 
 
-def columns_of(latest: Progress) -> dict[str, Any]:
+class ProgressColumns(TypedDict):
+    """Progress as columns of the run. The total is left unchanged if the source does not report one."""
+
+    records_read: int
+    records_written: int
+    records_rejected: int
+    bytes: int
+    iterations: int
+    records_total: int | F
+
+
+def columns_of(latest: Progress) -> ProgressColumns:
     """Return progress as columns of the run."""
     return {
         "records_read": latest.read,

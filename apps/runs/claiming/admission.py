@@ -9,9 +9,10 @@ A partial unique index allows one live run per pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import TypedDict
 from uuid import UUID
 
 from django.conf import settings
@@ -82,8 +83,16 @@ class Waiting:
     place: int
 
 
-def explain(org_id: UUID, pending: Iterable[Mapping[str, Any]]) -> dict[UUID, Waiting]:
-    """Return what each of these pending runs (`id`, `not_before`, `attempt`) waits for. Three queries at most."""
+class Pending(TypedDict):
+    """A pending run: its next attempt starts at `not_before` or later; it had `attempt` attempts so far."""
+
+    id: UUID
+    not_before: datetime | None
+    attempt: int
+
+
+def explain(org_id: UUID, pending: Iterable[Pending]) -> dict[UUID, Waiting]:
+    """Return what each of these runs waits for. Three queries at most."""
     rows = list(pending)
     if not rows:
         return {}
@@ -110,7 +119,7 @@ def _limits(org_id: UUID) -> str:
     return ""
 
 
-def _reason(row: Mapping[str, Any], limits: str) -> str:
+def _reason(row: Pending, limits: str) -> str:
     until = row["not_before"]
     if until and until > timezone.now():
         when = f"{until:%Y-%m-%d %H:%M:%S} UTC"

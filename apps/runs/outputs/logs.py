@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 from uuid import UUID
 
 import orjson
 
 from apps.engine.contract import LogLine
+from apps.json import JsonObject
 from apps.runs.models import LogPart
 from apps.runs.outputs import storage
 
@@ -41,7 +42,16 @@ def encode(lines: Sequence[LogLine]) -> bytes:
     return b"".join(orjson.dumps(shown(line), option=_PLAIN) + b"\n" for line in lines)
 
 
-def shown(line: LogLine) -> dict[str, Any]:
+class ShownLine(TypedDict):
+    """A line as storage and streams hold it."""
+
+    at: str
+    level: str
+    message: str
+    fields: JsonObject
+
+
+def shown(line: LogLine) -> ShownLine:
     return {
         "at": line.at,
         "level": line.level,

@@ -205,7 +205,8 @@ def test_a_place_in_a_line_of_thousands_costs_as_many_queries_as_in_a_short_one(
         rows = list(Run.objects.for_org(acme.org).values(*snapshots.COLUMNS))
         with django_assert_num_queries(4):
             shown = snapshots.listed(acme.org.pk, rows)
-    assert sorted(row["place_in_line"] for row in shown) == list(range(1, 23))
+    assert {row["place_in_line"] for row in shown} == set(range(1, 23))
+    assert len(shown) == 22
 
 
 def test_parallel_requests_with_one_idempotency_key_start_one_run(acme: World) -> None:
@@ -311,6 +312,6 @@ def test_a_run_whose_worker_lost_the_database_right_after_the_claim_goes_on_at_o
     assert (shown["status"], shown["attempt"]) == ("succeeded", 1)
 
 
-def snapshots_of(world: World, run_id: UUID) -> dict[str, Any]:
+def snapshots_of(world: World, run_id: UUID) -> snapshots.RunWithAttempts:
     with world.scope():
         return snapshots.run(org_id=world.org.pk, run_id=run_id)

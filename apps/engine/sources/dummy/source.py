@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 from bizon.connectors.sources.dummy.src.fake_api import fake_api_call
 from bizon.source.models import SourceIncrementalState
@@ -116,18 +116,17 @@ class DummySource(ConnectorSource[Config]):
     def get(self, pagination: Pagination = None) -> SourcePage:
         if self.spec.stream in TALES:
             return self._small_stream(pagination)
-        return self._generate(int((pagination or {}).get("after", 0)))
+        return self._generate(_after(pagination or {}))
 
     def get_records_after(
         self, source_state: SourceIncrementalState, pagination: Pagination = None
     ) -> SourcePage:
-        start = (pagination or source_state.state).get("after", 0)
-        return self._generate(int(start))
+        return self._generate(_after(pagination or source_state.state))
 
     def _small_stream(self, pagination: Pagination) -> SourcePage:
         self._misbehave(0 if not pagination else 2)
         url = f"https://api.dummy.com/v1/{self.spec.stream}"
-        answer = fake_api_call(url, cursor=(pagination or {}).get("cursor", ""))
+        answer = fake_api_call(url, cursor=str((pagination or {}).get("cursor", "")))
         following = answer["next"]["cursor"]
         return rows_page(answer["results"], {"cursor": following} if following else {})
 
@@ -160,3 +159,8 @@ class DummySource(ConnectorSource[Config]):
             evidence=(f"fail_after={self.settings.fail_after}",),
             retry_after=1.0 if failure == "rate_limit" else None,
         )
+
+
+def _after(token: Mapping[str, Any]) -> int:
+    """Return the number of records before the page."""
+    return int(token.get("after", 0))

@@ -12,6 +12,7 @@ from pydantic import Field
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey, OAuth
 from apps.engine.sources.connector import SourceSettings
+from apps.json import JsonValue
 
 KIND = "hubspot"
 TITLE = "HubSpot"
@@ -59,8 +60,8 @@ class Source(BizonSource[Config]):
     Config: ClassVar[type[Config]] = Config
     origin: ClassVar[Any] = Corrected
 
-    def bizon_settings(self) -> dict[str, Any]:
-        settings = super().bizon_settings()
+    def bizon_settings(self) -> dict[str, JsonValue]:
+        settings: dict[str, Any] = super().bizon_settings()
         authentication = settings["authentication"]
         if authentication["type"] == "oauth":
             authentication["params"]["token_refresh_endpoint"] = hubspot_base.URL_TOKEN_REFRESH

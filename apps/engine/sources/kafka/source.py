@@ -28,6 +28,7 @@ from apps.engine.sources.connector import Pagination, SourcePage, checked, rows_
 from apps.engine.sources.http import reach
 from apps.engine.sources.http.answers import UnhelpfulSourceError
 from apps.engine.sources.kafka.config import Config
+from apps.json import JsonValue
 
 REFUSED = frozenset(
     {
@@ -122,7 +123,7 @@ class KafkaTopicSource(BizonSource[Config]):
             self._consumer.close()
         super().close()
 
-    def bizon_settings(self) -> dict[str, Any]:
+    def bizon_settings(self) -> dict[str, JsonValue]:
         settings = self.settings
         registry = settings.schema_registry
         auth: dict[str, Any] = {"type": "basic", "params": {"username": "none", "password": ""}}

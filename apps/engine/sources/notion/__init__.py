@@ -12,6 +12,7 @@ from apps.engine.contract import SyncMode
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.bizon.authentication import ApiKey, Bearer
 from apps.engine.sources.connector import SourceSettings
+from apps.json import JsonValue
 
 KIND = "notion"
 TITLE = "Notion"
@@ -65,7 +66,7 @@ class Source(BizonSource[Config]):
             return ("full_refresh",)
         return ("full_refresh", "incremental")
 
-    def bizon_settings(self) -> dict[str, Any]:
+    def bizon_settings(self) -> dict[str, JsonValue]:
         settings = super().bizon_settings()
         del settings["skip_unreadable"]
         return settings

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from apps.engine.sources.bizon.adapter import BizonSource
 from apps.engine.sources.connector import Secret, SourceSettings
+from apps.json import JsonValue
 
 KIND = "periscope"
 TITLE = "Periscope"
@@ -60,7 +61,7 @@ class Source(BizonSource[Config]):
     origin: ClassVar[Any] = PeriscopeSource
     reads_to_check: ClassVar[bool] = True
 
-    def bizon_settings(self) -> dict[str, Any]:
+    def bizon_settings(self) -> dict[str, JsonValue]:
         settings = super().bizon_settings()
         del settings["skip_unreadable"]
         return settings

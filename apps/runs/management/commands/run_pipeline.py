@@ -82,7 +82,7 @@ def _start(org: Org, name: str, *, force: bool) -> UUID:
     return run.pk
 
 
-def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> dict[str, Any]:
+def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> snapshots.RunShown:
     """Wait for the run to end, showing a progress bar. Returns the run, also after `timeout` seconds."""
     deadline = time.monotonic() + timeout if timeout is not None else float("inf")
     with Progress(
@@ -105,7 +105,7 @@ def _watch(org: Org, run_id: UUID, console: Console, timeout: float | None) -> d
             time.sleep(LOOK_EVERY)
 
 
-def _draw(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
+def _draw(bar: Progress, task: TaskID, run: snapshots.RunShown) -> None:
     progress = run["progress"]
     rate = f", {progress['rate']:,.0f}/s" if progress["rate"] else ""
     words = run["waiting_reason"] or run["status"]
@@ -118,7 +118,7 @@ def _draw(bar: Progress, task: TaskID, run: dict[str, Any]) -> None:
     )
 
 
-def _summary(name: str, run: dict[str, Any]) -> str:
+def _summary(name: str, run: snapshots.RunShown) -> str:
     progress = run["progress"]
     text = (
         f"{name} {run['status']}: {progress['read']:,} read, {progress['written']:,} written, "
