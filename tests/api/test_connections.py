@@ -15,7 +15,7 @@ from apps.engine.sync import checkpoints
 from tests import database
 
 
-def test_more_than_the_server_has_is_said_with_what_to_change(
+def test_too_few_connections_are_reported_with_the_setting_to_change(
     db: None, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert connections.finding().ok

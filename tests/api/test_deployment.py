@@ -64,7 +64,7 @@ def test_the_deployment_check_finds_nothing(done: subprocess.CompletedProcess[st
     assert "no issues" in done.stdout
 
 
-def test_every_page_says_what_a_browser_must_not_do(asked: Any) -> None:
+def test_every_page_has_security_headers(asked: Any) -> None:
     answers, _, debug = asked
     assert debug is False
     for where, (_, headers) in answers.items():

@@ -20,7 +20,7 @@ def nothing_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_views, "_told", {})
 
 
-def test_a_process_says_that_it_lives_without_asking_the_database() -> None:
+def test_liveness_responds_without_the_database() -> None:
     assert new_client().get("/api/v1/health/live").json() == {"status": "alive"}
 
 
@@ -108,7 +108,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_not_ready(db: None) -> None:
     assert found.seen == "last heartbeat 120 s ago"
 
 
-def test_a_database_that_goes_away_in_the_middle_is_not_told_to_strangers(
+def test_a_lost_database_is_not_revealed_to_anonymous_clients(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone() -> list[health.Finding]:
@@ -121,7 +121,7 @@ def test_a_database_that_goes_away_in_the_middle_is_not_told_to_strangers(
 @pytest.mark.parametrize(
     "path", ["/health/ready", "/health/live", "/health", "/health/ready/", "/metrics", "/metrics/"]
 )
-def test_a_probe_at_the_wrong_path_hears_the_right_one(path: str) -> None:
+def test_a_probe_at_a_wrong_path_gets_the_right_path(path: str) -> None:
     answer = new_client().get(path)
     assert answer.status_code == 404
     assert answer["Content-Type"] == "application/problem+json"

@@ -72,7 +72,7 @@ def test_a_strange_host_is_refused_on_every_path(server: int, path: str) -> None
 
 
 @pytest.mark.parametrize("host", STRANGE)
-def test_what_only_looks_like_ours_is_refused(server: int, host: str) -> None:
+def test_values_that_only_look_like_ours_are_refused(server: int, host: str) -> None:
     for path in ("/", "/api/v1/events", "/api/v1/health/live"):
         assert status(ask(server, path, f"Host: {host}")) == 400
 

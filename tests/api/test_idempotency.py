@@ -176,7 +176,7 @@ def test_a_slow_answer_is_replayed_to_the_byte(world: World) -> None:
     assert domains(world) == 1
 
 
-def test_a_twin_of_a_slow_request_is_told_to_wait(world: World) -> None:
+def test_a_duplicate_of_a_slow_request_is_told_to_wait(world: World) -> None:
     twins: list[Any] = []
     first = create_slowly(world, lambda: twins.append(create_slowly(world)))
     assert first.status_code == 201
@@ -252,7 +252,7 @@ def test_an_api_key_that_is_revoked_during_the_slow_part_changes_nothing(world: 
     assert domains(world) == 0
 
 
-def test_a_slow_request_that_makes_nothing_is_answered_anew(world: World) -> None:
+def test_a_slow_request_without_changes_is_processed_again(world: World) -> None:
     looks: list[Any] = []
     for name in ("first", "second"):
         looks.append(create_slowly(world, name=name, once=False))

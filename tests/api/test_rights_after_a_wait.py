@@ -97,7 +97,7 @@ def test_what_left_the_keys_domain_meanwhile_is_not_there(
 
 
 @pytest.mark.parametrize(("path", "body"), FOR_EDITORS)
-def test_who_is_demoted_meanwhile_is_told_nothing(
+def test_a_user_demoted_meanwhile_gets_no_result(
     world: World, places: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str, body: Any
 ) -> None:
     def demote() -> None:

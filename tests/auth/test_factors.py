@@ -85,7 +85,7 @@ def test_the_secrets_are_sealed_in_the_database(client: APIClient) -> None:
     assert not [code for code in codes if code in stored]
 
 
-def test_logging_in_then_takes_a_code_and_says_so(client: APIClient) -> None:
+def test_logging_in_then_requires_a_code(client: APIClient) -> None:
     secret, _ = set_up(client)
     needed = log_in()
     assert needed.status_code == 401
@@ -97,7 +97,7 @@ def test_logging_in_then_takes_a_code_and_says_so(client: APIClient) -> None:
     assert good.json()["user"]["second_factor"] is True
 
 
-def test_whoever_does_not_know_the_password_learns_nothing_of_factors(client: APIClient) -> None:
+def test_without_the_password_nothing_about_factors_is_revealed(client: APIClient) -> None:
     set_up(client)
     body = {"email": "ada@example.com", "password": "wrong", "mfa_code": "000000"}
     answer = APIClient().post("/api/v1/auth/login", body)
@@ -189,7 +189,7 @@ def test_new_recovery_codes_end_the_old(client: APIClient) -> None:
     assert log_in(mfa_code=new[0]).status_code == 200
 
 
-def test_a_challenge_is_ones_own_and_ends(ada: User, client: APIClient) -> None:
+def test_a_challenge_belongs_to_one_user_and_expires(ada: User, client: APIClient) -> None:
     begun = client.post("/api/v1/auth/factors/totp", CHECK).json()
     body = {"challenge": begun["challenge"], "code": code_of(begun["secret"])}
     eve = User.objects.create_user(email="eve@example.com", password=PASSWORD)
@@ -232,7 +232,7 @@ def test_rotating_the_platforms_keys_takes_factors_along(client: APIClient, sett
     assert log_in(mfa_code=codes[0]).status_code == 200
 
 
-def test_an_operator_takes_lost_factors_away_and_their_owner_is_told(
+def test_an_operator_removes_lost_factors_and_their_owner_is_notified(
     ada: User, client: APIClient
 ) -> None:
     set_up(client)

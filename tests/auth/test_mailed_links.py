@@ -44,7 +44,7 @@ def ada(db: None) -> User:
     return User.objects.create_user(email="ada@example.com", password=PASSWORD, name="Ada")
 
 
-def test_a_forgotten_password_is_set_anew_with_the_mailed_link(ada: User) -> None:
+def test_a_forgotten_password_is_reset_with_the_mailed_link(ada: User) -> None:
     world = make_world()
     old = token_for(ada, world.org)
     assert post("password/forgot", {"email": "ADA@example.com "}).status_code == 202
@@ -101,7 +101,7 @@ def test_an_unknown_address_gets_the_same_answer_and_no_mail(ada: User) -> None:
     assert [message.to for message in mailbox.deliver()] == [["ada@example.com"]]
 
 
-def test_a_mailbox_is_not_flooded_and_nobody_is_told(ada: User) -> None:
+def test_a_mailbox_is_not_flooded_and_this_is_not_revealed(ada: User) -> None:
     answers = {post("password/forgot", {"email": ada.email}).status_code for _ in range(8)}
     assert answers == {202}
     assert len(mailbox.deliver()) == 5
@@ -152,7 +152,7 @@ class TestWhereAddressesMustBeConfirmed:
         assert post("email/verify", {"token": mailbox.link(again)[1]}).status_code == 204
         assert log_in("grace@example.com", PASSWORD).status_code == 200
 
-    def test_registering_a_taken_address_looks_the_same_and_tells_its_owner(self) -> None:
+    def test_registering_an_existing_address_looks_the_same_and_notifies_its_owner(self) -> None:
         fresh = post("register", self.BODY)
         users, orgs = User.objects.count(), Org.objects.count()
         taken = post("register", self.BODY)
@@ -359,7 +359,7 @@ def test_only_the_newest_change_of_address_can_be_confirmed(ada: User) -> None:
     assert post("email/verify", {"token": secrets[1]}).status_code == 204
 
 
-def test_an_address_somebody_took_meanwhile_is_not_taken_from_them(ada: User) -> None:
+def test_an_address_used_meanwhile_stays_with_its_account(ada: User) -> None:
     client = client_for(ada, make_world().org)
     post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
     link, _ = mailbox.deliver()
@@ -398,7 +398,7 @@ def test_invitations_to_an_address_that_was_given_up_are_sent_again_or_nothing(
     assert post("register", taking).status_code == 201
 
 
-def test_an_account_that_an_org_made_waits_for_whoever_reads_the_mailbox(db: None) -> None:
+def test_an_account_created_by_an_org_waits_for_the_owner_of_the_mailbox(db: None) -> None:
     """An issuer that names an address does not prevent its owner from registering."""
     waiting = User.objects.create_user(email="grace@example.com", password=None)
     body = {"email": "grace@example.com", "password": PASSWORD, "organization_name": "Navy"}

@@ -41,7 +41,7 @@ def test_ending_one_stops_it_at_once_and_no_other(world: World) -> None:
     assert len(sessions(here)) == 1
 
 
-def test_ending_all_spares_the_one_that_asks_unless_told(world: World) -> None:
+def test_ending_all_sessions_keeps_the_callers_by_default(world: World) -> None:
     ada = world.users[Role.OWNER]
     clients = [client_for(ada, world.org) for _ in range(3)]
     assert clients[0].delete("/api/v1/auth/sessions").status_code == 204

@@ -127,7 +127,7 @@ def test_an_unknown_address_costs_the_same_work_as_a_known_one(
     assert len(known) == 1
 
 
-def test_a_disabled_user_cannot_log_in_or_go_on(ada: tuple[APIClient, dict[str, Any]]) -> None:
+def test_a_disabled_user_cannot_log_in_or_continue(ada: tuple[APIClient, dict[str, Any]]) -> None:
     client, body = ada
     User.objects.update(is_active=False)
     assert log_in(APIClient(), "ada@example.com").status_code == 401
@@ -369,7 +369,7 @@ def test_a_wrong_current_password_changes_nothing_and_counts_as_a_guess(
     assert answers == [422] * 5 + [429]
 
 
-def test_one_can_change_ones_own_name(world: World) -> None:
+def test_users_can_change_their_name(world: World) -> None:
     answer = world.client(Role.VIEWER).patch("/api/v1/auth/me", {"name": "Vera 🦉"})
     assert answer.json()["user"]["name"] == "Vera 🦉"
     assert User.objects.get(pk=world.users[Role.VIEWER].pk).name == "Vera 🦉"

@@ -21,7 +21,7 @@ def test_every_kind_is_listed_with_its_schema(world: World, role: str) -> None:
         assert one.json() == entry
 
 
-def test_whoever_has_it_is_told_so_without_a_body(world: World) -> None:
+def test_a_client_with_the_current_version_gets_304(world: World) -> None:
     client = world.client(Role.VIEWER)
     first = client.get("/api/v1/catalog/sources")
     assert first.headers["Cache-Control"] == "private, no-cache"

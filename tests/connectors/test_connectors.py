@@ -233,7 +233,7 @@ def test_a_saved_secret_does_not_follow_a_changed_host(
     assert plain(world, made["id"])["password"] == "another-password"
 
 
-def test_writing_the_default_port_out_is_no_change_of_place(world: World) -> None:
+def test_an_explicit_default_port_does_not_change_the_place(world: World) -> None:
     made = create(world)
     answer = world.client().patch(f"{URL}/{made['id']}", {"config": {"port": 5432}})
     assert answer.status_code == 200, answer.content

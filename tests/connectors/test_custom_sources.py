@@ -76,7 +76,7 @@ def create(world: World, role: Role = Role.MEMBER, **changes: Any) -> dict[str, 
     return made
 
 
-def test_a_source_is_saved_with_what_its_text_says(world: World) -> None:
+def test_a_source_is_saved_with_its_validation_report(world: World) -> None:
     made = create(world)
     assert made["latest_version"] == 1
     assert made["approved_version"] is None
@@ -180,7 +180,7 @@ def test_other_code_is_another_version_and_the_same_code_is_none(world: World) -
     assert (diff["hosts_added"], diff["hosts_removed"]) == ([], [])
 
 
-def test_the_diff_says_which_hosts_are_new(world: World) -> None:
+def test_the_diff_shows_new_hosts(world: World) -> None:
     made = create(world)
     elsewhere = code().replace("http://127.0.0.1:8000", "https://api.example.com")
     world.client().patch(f"{URL}/{made['id']}", {"code": elsewhere})
@@ -366,10 +366,8 @@ def test_a_pipeline_runs_the_latest_approved_or_a_pinned_version(world: World, p
     assert gone["failure"]["failure_class"] == "configuration"
 
 
-def test_a_version_that_nobody_approved_does_not_run_even_where_it_is_pinned(
-    world: World, port: int
-) -> None:
-    """A pipeline refuses such a pin already; what starts a run does not rely on that."""
+def test_an_unapproved_version_does_not_run_even_if_it_is_pinned(world: World, port: int) -> None:
+    """Saving a pipeline already refuses such a version; starting a run checks it again."""
     made = create(world, code=code(port), approve=True)
     world.client().patch(f"{URL}/{made['id']}", {"code": code(port) + "\n# more\n"})
     with world.scope():
@@ -378,7 +376,7 @@ def test_a_version_that_nobody_approved_does_not_run_even_where_it_is_pinned(
             kinds.version_of(world.org, made["kind"], 2)
 
 
-def test_a_version_is_no_part_of_other_kinds(world: World) -> None:
+def test_only_custom_sources_have_versions(world: World) -> None:
     answer = pipeline(world, "dummy", version=1, config={}, stream="creatures")
     assert {k: v for k, v in answer.json()["errors"][0].items() if k == "field"} == {
         "field": "source.version"
@@ -396,7 +394,7 @@ def test_it_is_not_deleted_while_it_is_used(world: World, port: int) -> None:
     assert world.client().get(f"{URL}/{made['id']}").status_code == 404
 
 
-def test_an_archived_source_is_offered_no_more_and_goes_on_where_it_is_used(
+def test_an_archived_source_is_hidden_and_keeps_running_where_it_is_used(
     world: World, port: int
 ) -> None:
     made = create(world, code=code(port), approve=True)
@@ -453,7 +451,9 @@ def test_a_stranger_cannot_tell_it_from_none(
     assert foreign.content == unknown.content
 
 
-def test_a_strangers_source_is_no_kind_here(world: World, stranger: World, port: int) -> None:
+def test_a_source_of_another_org_is_not_a_kind_here(
+    world: World, stranger: World, port: int
+) -> None:
     made = create(world, code=code(port), approve=True)
     assert pipeline(stranger, made["kind"]).status_code == 422
     tried = {"id": made["id"], "stream": "orders", "config": {"token": "x"}}
@@ -461,7 +461,7 @@ def test_a_strangers_source_is_no_kind_here(world: World, stranger: World, port:
     assert made["kind"] not in _kinds(stranger)
 
 
-def test_the_cookbook_is_valid_and_says_what_can_be_imported(world: World) -> None:
+def test_the_cookbook_is_valid_and_lists_importable_packages(world: World) -> None:
     book = world.client(Role.VIEWER).get(f"{URL}/cookbook").json()
     assert len(book["results"]) == 7
     assert {"requests", "httpx", "pydantic"} <= set(book["packages"])

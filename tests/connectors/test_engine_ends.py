@@ -60,7 +60,7 @@ def test_every_end_of_a_child_is_a_problem(
         assert [error["field"] for error in body["errors"]] == ["code"]
 
 
-def test_an_engine_that_cannot_start_is_a_503_for_every_question(
+def test_an_engine_that_cannot_start_is_a_503_for_every_call(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = EngineSupervisor(preload=("no.such.module",))

@@ -26,7 +26,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_sync_that_fails_says_why(name: str, world: World, git: GitServer) -> None:
+def test_a_failed_sync_has_a_reason(name: str, world: World, git: GitServer) -> None:
     changes, says = FAILURES[name]
     git.commit(sources__a_py=GOOD)
     shown = sync(world, connect(world, git, **changes))
@@ -56,7 +56,7 @@ def test_a_server_on_a_private_network_is_reached_only_where_that_is_allowed(
     assert git.asked == []
 
 
-def test_a_huge_repository_is_refused_and_large_files_beside_it_are_not_fetched(
+def test_a_huge_repository_is_refused_and_large_files_elsewhere_are_not_fetched(
     world: World, git: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor = EngineSupervisor(preload=("tests.connectors.small_network",))
@@ -155,7 +155,7 @@ READ = {
         ({"commit": ""}, None),
     ],
 )
-def test_what_the_reader_says_of_a_commit_is_believed_only_where_it_is_one(
+def test_the_readers_commit_is_validated(
     wrong: dict[str, Any], believed: dict[str, Any] | None
 ) -> None:
     if believed is None:

@@ -115,9 +115,7 @@ def test_a_changed_file_is_a_new_version_and_an_unchanged_one_is_none(
     assert outcomes(sync(world, made))["sources/a.py"] == "unchanged"
 
 
-def test_a_file_that_cannot_be_used_is_told_and_the_others_are_taken(
-    world: World, git: GitServer
-) -> None:
+def test_an_unusable_file_is_reported_and_the_others_are_used(world: World, git: GitServer) -> None:
     git.commit(
         sources__good_py=GOOD,
         sources__broken_py="import pandas\n" + GOOD,
@@ -288,7 +286,7 @@ def test_a_folder_is_connected_once(world: World, git: GitServer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "connected")
 
 
-def test_a_sync_whose_writing_fails_says_so_and_is_not_under_way_for_ever(
+def test_a_sync_that_cannot_be_written_is_recorded_as_failed(
     world: World, git: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     git.commit(sources__a_py=GOOD)

@@ -57,14 +57,14 @@ def test_what_fails_ends_with_one_and_its_step(shop: Path) -> None:
     assert "connect: The source refused the credentials (401)." in done.stderr
 
 
-def test_what_is_not_valid_is_told_by_its_line(shop: Path) -> None:
+def test_errors_in_code_name_their_line(shop: Path) -> None:
     shop.write_text("import pandas\nclass")
     ended, told = called(shop)
     assert ended.returncode == 1
     assert f"{shop}:2:" in told
 
 
-def test_nothing_that_code_says_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+def test_output_of_code_cannot_control_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "loud.py"
     path.write_text("""
 import logging
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_ends_with_two_and_one_sentence(
     assert says in str(ended)
 
 
-def test_a_file_that_is_none_is_told_in_one_sentence_too() -> None:
+def test_an_invalid_file_is_refused_in_one_sentence() -> None:
     done = run("none.py")
     assert done.returncode == 2
     assert "There is no file" in done.stderr

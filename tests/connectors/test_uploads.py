@@ -112,7 +112,7 @@ def test_what_can_only_be_inflated_as_a_whole_is_not(world: World, way: int) -> 
     assert "compression method is not supported" in message
 
 
-def test_a_damaged_file_is_told_and_the_others_are_read(world: World) -> None:
+def test_a_damaged_file_is_reported_and_the_others_are_read(world: World) -> None:
     assert "could not be unpacked" in by_path(upload(world, "x.zip", damaged()))["a.py"]["message"]
 
 
@@ -124,7 +124,7 @@ def encrypted() -> bytes:
     return bytes(archive)
 
 
-def test_an_encrypted_file_is_told(world: World) -> None:
+def test_an_encrypted_file_is_reported(world: World) -> None:
     assert "encrypted" in by_path(upload(world, "x.zip", encrypted()))["a.py"]["message"]
 
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_read_is_refused_by_its_field(
     assert {error["field"] for error in answer.json()["errors"]} == {field}
 
 
-def test_text_that_is_no_base64_is_refused(world: World) -> None:
+def test_invalid_base64_is_refused(world: World) -> None:
     answer = world.client().post(URL, {"filename": "a.py", "content": "no base64!"})
     assert answer.status_code == 422
     assert "base64" in answer.json()["errors"][0]["message"]

@@ -83,7 +83,7 @@ def test_what_is_of_another_org_is_not_there(planted: Planted) -> None:
                 pytest.fail(f"{name}: {verb()}")
 
 
-def test_a_change_of_what_somebody_else_changed_meanwhile_is_refused(planted: Planted) -> None:
+def test_a_change_is_refused_if_the_object_has_changed_meanwhile(planted: Planted) -> None:
     compared = (
         "change a connector", "delete a connector", "change a source", "approve a version",
         "restore a version", "delete a source", "change a repository", "disconnect a repository",

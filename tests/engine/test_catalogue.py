@@ -25,7 +25,7 @@ def named(kind: ConnectorKind) -> str:
     return f"{kind.role}-{kind.kind}"
 
 
-def test_the_committed_catalogue_is_what_the_code_says() -> None:
+def test_the_committed_catalogue_matches_the_code() -> None:
     assert catalogue.FILE.read_text("utf-8") == catalogue.written(catalogue.generated()), (
         "run python -m apps.engine.catalogue --write"
     )

@@ -125,7 +125,7 @@ def test_checks_answer_their_steps() -> None:
     assert [step["ok"] for step in refused["steps"]] == [False]
 
 
-def test_a_check_says_nothing_that_a_terminal_acts_on(area: dict[str, Any]) -> None:
+def test_the_output_of_a_check_contains_no_control_characters(area: dict[str, Any]) -> None:
     found = connect.check(asking("files", {"path": "a\u202e.csv"}, files=area))
     assert found["ok"] is False
     assert "a\\u202e.csv" in found["steps"][-1]["message"]
@@ -153,7 +153,7 @@ def test_destinations_are_checked_too(tmp_path: Path) -> None:
         {**asking("jsonl", {}), "role": "destination"},
     ],
 )
-def test_what_cannot_be_previewed_says_why(payload: dict[str, Any]) -> None:
+def test_a_failed_preview_has_a_reason(payload: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         connect.preview(payload)
     assert SECRET not in f"{caught.value.message} {caught.value.evidence}"

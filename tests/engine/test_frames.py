@@ -239,7 +239,7 @@ class Watched(Mapping[str, int]):
         return len(self.names)
 
 
-def test_no_value_of_a_record_that_is_too_wide_is_looked_at() -> None:
+def test_no_value_of_a_too_wide_record_is_read() -> None:
     """Its width is known at once; typing each field would take seconds."""
     wide = Watched([f"c{i}" for i in range(frames.MAX_COLUMNS + 1)])
     narrow = Watched(["a", "b"])

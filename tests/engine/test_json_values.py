@@ -93,11 +93,11 @@ def without_strings(text: bytes) -> bytes:
 
 
 @given(st.lists(st.sampled_from([b'"', b"\\", b"a", b",", b"[", b"{", b"\n"])).map(b"".join))
-def test_what_is_no_json_is_counted_the_same(text: bytes) -> None:
+def test_invalid_json_is_counted_the_same(text: bytes) -> None:
     marks = without_strings(text)
     assert json_values.count(text, 0) == 1 + sum(marks.count(mark) for mark in (b",", b"[", b"{"))
 
 
-def test_a_string_that_never_ends_is_looked_at_once() -> None:
+def test_an_unterminated_string_is_scanned_once() -> None:
     """Scanning again from each of its quotes would take days."""
     assert json_values.count(b'["' + b'\\"' * 4_000_000, 0) == 2

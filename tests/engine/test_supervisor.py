@@ -177,7 +177,7 @@ def test_nothing_is_started_before_it_is_needed_and_it_ends_when_idle() -> None:
     engine.close()
 
 
-def test_a_fork_server_that_cannot_start_says_why() -> None:
+def test_a_fork_server_that_cannot_start_gives_a_reason() -> None:
     engine = EngineSupervisor(preload=("no.such.module",))
     with pytest.raises(EngineError) as raised:
         engine.start(wait=30)

@@ -153,7 +153,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_transform_that_goes_wrong_says_so(name: str, tmp_path: Path) -> None:
+def test_a_wrong_transform_is_reported(name: str, tmp_path: Path) -> None:
     code, says = WRONG[name]
     with (
         transform(code, tmp_path, page=4 << 20) as made,
@@ -215,7 +215,7 @@ def published(run: Rehearsal) -> list[Any]:
     return [json.loads(line) for line in (run.folder / "published.jsonl").read_text().splitlines()]
 
 
-def test_a_run_writes_what_the_transform_made_and_says_how_much(
+def test_a_run_writes_transformed_records_and_logs_their_number(
     rehearse: Rehearse, tmp_path: Path
 ) -> None:
     run = rehearse({"rows": 1000}, source_kind="dummy", stream="generated")
@@ -230,7 +230,7 @@ def test_a_run_writes_what_the_transform_made_and_says_how_much(
     assert "seen 5" in said
 
 
-def test_a_killed_run_goes_on_and_transforms_nothing_twice(
+def test_a_killed_run_continues_and_transforms_no_record_twice(
     rehearse: Rehearse, tmp_path: Path
 ) -> None:
     run = custom(rehearse({"pause": 0.01}), PAGES, tmp_path)
@@ -269,7 +269,7 @@ def transform(record):
 
 
 @pytest.mark.parametrize(("pages", "wait"), [(1, "writer.join()"), (2, "pass")])
-def test_a_transform_that_writes_too_much_fails_the_run_if_nobody_asks_it_again(
+def test_a_transform_that_writes_too_much_fails_the_run_after_its_last_page(
     pages: int, wait: str, rehearse: Rehearse, tmp_path: Path
 ) -> None:
     """On the last page, and while the source waits between two pages."""
@@ -308,7 +308,7 @@ def test_a_transform_that_writes_too_much_fails_the_run_if_nobody_asks_it_again(
         ("(" * 5000, "Syntax error"),
     ],
 )
-def test_what_cannot_work_is_said_with_its_place(code: str, says: str) -> None:
+def test_code_that_cannot_work_is_reported_with_its_line(code: str, says: str) -> None:
     report = transforms.validate(code)
     assert not report.valid
     assert any(says in one.message for one in report.messages), report.messages

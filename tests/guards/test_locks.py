@@ -88,7 +88,7 @@ PLACES = {place: f"tried: {name}" for name, places in TRIED.items() for place in
 }
 
 
-def test_every_lock_is_tried_with_a_frozen_process_or_says_why_not() -> None:
+def test_every_lock_is_tested_with_a_frozen_process_or_has_a_reason() -> None:
     found = {
         mention.place
         for mention in mentions("apps", "config", "local", of=WORDS)

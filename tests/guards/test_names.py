@@ -98,7 +98,7 @@ def texts(form: Any) -> Iterator[tuple[str, serializers.Field[Any, Any, Any, Any
 
 
 @pytest.mark.parametrize("form", bodies(), ids=lambda form: form.__name__)
-def test_each_text_of_a_body_is_a_name_or_says_why_not(form: Any) -> None:
+def test_each_text_of_a_body_is_a_name_or_has_a_reason(form: Any) -> None:
     for name, field in texts(form):
         fine = isinstance(field, NameField | AsciiEmailField) or name in OTHER_TEXTS
         assert fine or type(field) is not serializers.CharField, f"{form.__name__}.{name}"
@@ -132,7 +132,7 @@ def test_the_database_checks_each_column_that_holds_a_name(model: type[models.Mo
             assert checked(field) or label in OTHER_COLUMNS or text.choices, label
 
 
-def test_a_mail_shows_nothing_of_somebodys_choosing_but_what_is_listed() -> None:
+def test_a_mail_contains_only_the_listed_user_supplied_texts() -> None:
     listed = {
         "home": "a setting",
         "link": "ours",

@@ -69,7 +69,7 @@ def test_every_method_names_its_permission(path: str, view: type[OrgView]) -> No
 
 
 @pytest.mark.parametrize(("path", "view"), views(), ids=lambda value: str(value))
-def test_what_changes_something_needs_more_than_read_unless_it_is_ones_own(
+def test_changes_need_more_than_the_read_permission_except_for_the_own_account(
     path: str, view: type[OrgView]
 ) -> None:
     for method in METHODS[1:]:

@@ -15,7 +15,7 @@ WALKS = {part.splitlines()[0]: part for part in TEXT.split("\n## ")[1:]}
 
 
 @pytest.mark.parametrize("name", WALKS)
-def test_every_function_of_a_walk_is_where_it_says(name: str) -> None:
+def test_every_function_of_a_walk_exists(name: str) -> None:
     steps = STEP.findall(WALKS[name])
     assert len(steps) >= 5
     assert len({file for file, _ in steps}) <= 10

@@ -97,7 +97,7 @@ def test_a_change_leaves_an_event(name: str, planted: Planted) -> None:
         assert events(planted) > before
 
 
-def test_what_is_said_to_change_nothing_changes_nothing(planted: Planted) -> None:
+def test_cases_without_changes_change_nothing(planted: Planted) -> None:
     for name in CHANGES_NOTHING:
         with undone():
             before = events(planted)

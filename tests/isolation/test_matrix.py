@@ -279,9 +279,7 @@ def uuid_fields(
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) & set(CASES)))
-def test_an_operation_does_what_the_table_says_and_nothing_for_strangers(
-    name: str, thorough: bool, stage: Stage
-) -> None:
+def test_an_operation_follows_the_permission_table(name: str, thorough: bool, stage: Stage) -> None:
     """`thorough` sends both wrong ids as everyone. Else who is refused anyway sends one of them, in turns, and of
     the others the first sends the unknown id: foreign ids of all of them must answer the same."""
     case = CASES[name]

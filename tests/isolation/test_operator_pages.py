@@ -60,7 +60,7 @@ def test_there_are_pages_to_ask_for() -> None:
     assert "pipelines/pipeline/<path:object_id>/change/" in found
 
 
-def test_no_page_opens_for_nobody_for_owners_or_for_a_password_alone(
+def test_no_operators_page_opens_without_login_for_owners_or_without_second_factor(
     orgs: tuple[Planted, Planted],
 ) -> None:
     owner = orgs[0].world.users[Role.OWNER]

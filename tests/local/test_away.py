@@ -139,7 +139,7 @@ def test_a_server_that_was_away_for_a_moment_is_noticed(server: EmbeddedPostgres
     assert not presence.went_away()
 
 
-def test_a_program_says_that_it_lost_the_database(server: EmbeddedPostgres) -> None:
+def test_a_program_reports_a_lost_database(server: EmbeddedPostgres) -> None:
     with psycopg.connect(server.url()) as lost:
         server.stop()
         with pytest.raises(psycopg.OperationalError) as caught:

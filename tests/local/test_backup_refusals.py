@@ -78,7 +78,7 @@ def test_an_archive_whose_backup_was_interrupted(place: Path) -> None:
     refused(place, source, "incomplete")
 
 
-def test_a_file_that_is_no_archive(place: Path) -> None:
+def test_a_file_that_is_not_an_archive(place: Path) -> None:
     (place / "archive").write_bytes(b"something else" * 1000)
     refused(place, place / "archive", "not a backup of Drover")
 

@@ -50,7 +50,7 @@ def test_a_damaged_note_is_named(note: Path) -> None:
         adopt_installation()
 
 
-def test_without_an_installation_a_command_says_what_to_start(note: Path) -> None:
+def test_without_an_installation_a_command_names_the_next_step(note: Path) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "manage.py", "doctor"],
         env={"PATH": os.environ["PATH"], "DROVER_HOME": str(note.parents[1])},
@@ -75,7 +75,7 @@ def test_a_database_that_is_not_there_is_one_sentence(note: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_python_without_the_packages_says_which_one_has_them() -> None:
+def test_a_python_without_the_packages_names_the_right_one() -> None:
     done = subprocess.run(
         [sys.executable, "-S", ROOT / "manage.py", "doctor"], capture_output=True, text=True
     )

@@ -12,7 +12,7 @@ from tests.engine.sandbox import trees
 
 
 @pytest.mark.parametrize("tree", ["deep", "closed", "names", "things"])
-def test_whatever_code_left_goes_with_the_data(tree: str, tmp_path: Path) -> None:
+def test_leftovers_of_code_are_removed_with_the_data(tree: str, tmp_path: Path) -> None:
     home, kept = tmp_path / "home", tmp_path / "kept"
     home.mkdir()
     kept.touch()

@@ -154,7 +154,7 @@ def test_every_setting_of_a_server_reaches_the_containers(compose: dict[str, Any
         assert asked - given - SET_ELSEWHERE == set()
 
 
-def test_what_nobody_sets_in_env_is_read_as_the_default(compose: dict[str, Any]) -> None:
+def test_settings_missing_in_env_have_their_defaults(compose: dict[str, Any]) -> None:
     given = compose["services"]["web"]["environment"]
     defaults = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(given[name])) for name in given}
     read = (

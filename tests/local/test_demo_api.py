@@ -59,7 +59,7 @@ def test_since_gives_that_hour_and_all_later_ones(api: str, since: str) -> None:
     assert len(served) == len(expected)
 
 
-def test_a_cursor_continues_whatever_since_says(api: str) -> None:
+def test_a_cursor_continues_whatever_the_value_of_since(api: str) -> None:
     _, first = get(api, since="2013-06-01", limit=10)
     _, second = get(api, since="2013-06-01", limit=10, cursor=first["next_cursor"])
     assert first["data"][-1] != second["data"][0]

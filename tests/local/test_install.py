@@ -36,7 +36,7 @@ def test_an_environment_for_development_is_not_reduced_by_make_up() -> None:
     assert (install.STAMP.read_text() if install.STAMP.exists() else None) == before
 
 
-def test_ctrl_c_while_something_is_installed_is_no_traceback(
+def test_ctrl_c_during_installation_shows_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_words: str) -> None:
@@ -48,7 +48,7 @@ def test_ctrl_c_while_something_is_installed_is_no_traceback(
     assert capfd.readouterr().err.count("Stopped") == 2
 
 
-def test_a_tool_that_fails_shows_its_output_and_says_what_to_do(
+def test_a_failed_tool_shows_its_output_and_the_next_step(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(LocalError, match=r"Trying failed, see the lines above; be patient\."):
@@ -56,7 +56,7 @@ def test_a_tool_that_fails_shows_its_output_and_says_what_to_do(
     assert "why" in capfd.readouterr().err
 
 
-def test_a_tool_that_meets_a_full_disk_says_so() -> None:
+def test_a_full_disk_is_reported_by_a_tool() -> None:
     failing = ["sh", "-c", "echo 'write: No space left on device'; exit 1"]
     with pytest.raises(LocalError, match="the disk is full"):
         toolbox.run(failing, doing="Trying")

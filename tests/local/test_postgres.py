@@ -152,7 +152,7 @@ def test_an_interrupted_set_up_is_done_again(unmade: EmbeddedPostgres) -> None:
     assert not half_made.exists()
 
 
-def test_the_socket_lives_at_a_short_path_whatever_the_folder(folder: Path) -> None:
+def test_the_socket_has_a_short_path_whatever_the_folder(folder: Path) -> None:
     deep = folder / ("d" * 90) / ("e" * 90)
     server = EmbeddedPostgres(deep / "pg", socket_dir=deep / "sockets", durable=False)
     with server:
@@ -251,7 +251,7 @@ def test_binaries_below_a_private_folder_are_copied_to_where_the_server_can_run(
 
 
 @as_root
-def test_somebody_who_is_not_root_runs_it_as_themselves() -> None:
+def test_an_ordinary_user_runs_the_server_as_themselves() -> None:
     program = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(binaries.wheel_binaries().parents[2])!r}]\n"
         "import os\n"

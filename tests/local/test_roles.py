@@ -52,7 +52,7 @@ def test_the_runtime_role_writes_rows_and_owns_nothing(connect: Connect) -> None
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_session_holds_a_lock_for_ever_or_waits_for_one(connect: Connect, role: str) -> None:
+def test_no_session_holds_or_waits_for_a_lock_forever(connect: Connect, role: str) -> None:
     with connect(role) as session:
         limits: dict[str, int] = dict(
             session.execute(

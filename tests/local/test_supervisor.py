@@ -129,7 +129,7 @@ def test_the_programs_of_a_killed_supervisor_go_down_with_it(tmp_path: Path) -> 
         assert wait_until_gone(started, seconds=60) == []
 
 
-def test_a_step_that_fails_says_its_last_line(tmp_path: Path) -> None:
+def test_a_failed_step_shows_its_last_line(tmp_path: Path) -> None:
     failing = "import sys; print('first', file=sys.stderr); print('the reason', file=sys.stderr); sys.exit(1)"
     body = [
         "try:",
@@ -163,7 +163,7 @@ def test_the_lock_of_a_killed_process_is_not_in_the_way(tmp_path: Path) -> None:
         assert path.read_text() == f"{os.getpid()}\n"
 
 
-def test_a_port_stays_the_same_until_somebody_takes_it(tmp_path: Path) -> None:
+def test_a_port_stays_the_same_until_another_process_uses_it(tmp_path: Path) -> None:
     file = tmp_path / "ports.json"
     port = kept_port(file, "postgres")
     other = kept_port(file, "demo_api")

@@ -53,7 +53,7 @@ def test_a_key_speaks_for_its_org_with_its_role(world: World, header: str) -> No
     assert client.post("/api/v1/org/domains", {"name": "x"}).status_code == 403
 
 
-def test_a_key_is_told_what_it_may_do_itself(world: World) -> None:
+def test_a_key_sees_its_own_permissions(world: World) -> None:
     scoped = with_key(create(world, role="admin", scopes=["read", "pipelines.run"]).json()["key"])
     assert scoped.get("/api/v1/auth/me").json()["organization"]["permissions"] == [
         "pipelines.run",
@@ -160,7 +160,7 @@ def test_a_key_that_cannot_be_names_the_field(
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-def test_a_foreign_domain_looks_unknown(world: World, stranger: World) -> None:
+def test_a_domain_of_another_org_looks_unknown(world: World, stranger: World) -> None:
     with stranger.scope():
         theirs = Domain.unscoped.create(org=stranger.org, name="theirs").pk
     foreign = create(world, domain_id=str(theirs))

@@ -149,7 +149,7 @@ def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
     assert "All checks passed." in run("doctor")
 
 
-def test_the_doctor_says_what_a_shared_user_leaves_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_reports_the_risks_of_a_shared_user(monkeypatch: pytest.MonkeyPatch) -> None:
     real = layers.isolation
     monkeypatch.setattr(layers, "isolation", lambda: real(("landlock", "seccomp")))
     assert "left open: code runs as Drover's own user" in diagnosis.isolation().seen
@@ -189,7 +189,7 @@ def test_the_doctor_names_a_role_that_is_too_strong(committed_db: None) -> None:
     assert (finding.ok, finding.seen) == (False, "too strong: app_ops")
 
 
-def test_the_doctor_says_why_storage_cannot_be_used(
+def test_doctor_reports_why_storage_cannot_be_used(
     committed_db: None, settings: Any, tmp_path: Path
 ) -> None:
     occupied = tmp_path / "file"

@@ -49,7 +49,7 @@ def test_members_see_domains_and_cannot_change_them(world: World) -> None:
     assert create(world, "Mine", by=Role.MEMBER).status_code == 403
 
 
-def test_a_name_is_taken_whatever_its_case(world: World) -> None:
+def test_names_are_unique_regardless_of_case(world: World) -> None:
     create(world, "Marketing")
     other = create(world, "Sales").json()["id"]
     assert create(world, "MARKETING").status_code == 409

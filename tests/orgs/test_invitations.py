@@ -228,7 +228,7 @@ def test_a_name_of_an_org_cannot_forge_the_mail(world: World) -> None:
     assert message.recipients() == ["grace@example.com"]
 
 
-def test_a_stranger_finds_none_and_a_viewer_may_not_look(world: World, stranger: World) -> None:
+def test_a_stranger_gets_404_and_a_viewer_403(world: World, stranger: World) -> None:
     invite(world)
     with world.scope():
         pk = Invitation.objects.for_org(world.org).get().pk
@@ -247,7 +247,7 @@ def test_an_answer_has_the_documented_fields_and_no_others(world: World) -> None
     assert listed["invited_by"] == world.users[Role.ADMIN].email
 
 
-def test_a_suspended_org_takes_nobody_in(world: World, stranger: World) -> None:
+def test_nobody_can_join_a_suspended_org(world: World, stranger: World) -> None:
     grace = make_user("grace")
     secret = secret_of(world, email=grace.email)
     with world.scope():

@@ -72,7 +72,7 @@ def test_who_is_removed_while_waiting_for_the_org_changes_nothing(world: World) 
         assert Membership.objects.for_org(world.org).filter(pk=victim).exists()
 
 
-def test_an_admin_changes_a_role_and_the_trail_says_so(world: World) -> None:
+def test_an_admin_changes_a_role_and_the_audit_log_shows_it(world: World) -> None:
     answer = change(world, Role.ADMIN, Role.VIEWER, "member")
     assert answer.status_code == 200
     assert answer.json()["role"] == "member"
@@ -105,7 +105,7 @@ def test_the_last_owner_cannot_be_demoted_removed_or_leave(world: World) -> None
     assert [(a.status_code, a.json()["code"]) for a in answers] == [(409, "last_owner")] * 3
 
 
-def test_an_owner_may_go_once_there_is_another(world: World) -> None:
+def test_an_owner_may_leave_if_there_is_another(world: World) -> None:
     change(world, Role.OWNER, Role.ADMIN, "owner")
     assert world.client(Role.OWNER).post("/api/v1/org/leave").status_code == 204
     assert world.client(Role.OWNER).get("/api/v1/org").status_code == 401

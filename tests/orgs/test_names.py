@@ -138,7 +138,9 @@ PLACES = (
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_place_of_a_name_refuses_two_lines_and_turned_text(world: World, place: str) -> None:
+def test_every_name_field_refuses_two_lines_and_bidirectional_controls(
+    world: World, place: str
+) -> None:
     for text in ("two\nlines", "fdp.\u202eexe"):
         field, route, body = placed(world, text)[place]
         method, _, path = route.partition(" ")
@@ -302,7 +304,7 @@ def test_a_table_can_be_altered_after_a_row_of_it_was_cleaned_twice(committed_db
             admin.execute("DROP TABLE old_both")
 
 
-def test_a_migration_cleans_what_a_directory_said(committed_db: None) -> None:
+def test_a_migration_cleans_names_from_directories(committed_db: None) -> None:
     kept = {"a": 1, "title": "two  spaces", "addresses": [{"formatted": "1 Main St\nTown"}]}
     said = {"title": "\u202eCountess\x1b", "emails": [{"display": "a\x7f\x08b"}], "n": None}
     with psycopg.connect(database.url_of(database.worker_database()), autocommit=True) as admin:

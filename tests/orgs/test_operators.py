@@ -78,9 +78,7 @@ def test_every_registered_model_is_read_only() -> None:
         assert isinstance(page, OperatorAdmin), model
 
 
-def test_an_operator_sees_lists_and_objects_and_each_look_is_in_the_orgs_trail(
-    planted: Planted, operator: Client
-) -> None:
+def test_an_operators_access_is_in_the_orgs_audit_log(planted: Planted, operator: Client) -> None:
     assert planted.canary in operator.get("/operators/orgs/org/").content.decode()
     pipeline = planted["pipeline"]
     page = operator.get(f"/operators/pipelines/pipeline/{pipeline}/change/")
@@ -255,7 +253,7 @@ class TestLookingAtAnOrg:
         assert planted.canary not in shown
 
 
-def test_the_first_page_says_how_custom_code_is_isolated(operator: Client) -> None:
+def test_the_first_page_shows_the_isolation_of_custom_code(operator: Client) -> None:
     shown = operator.get("/operators/").content.decode()
     assert f"Isolation of custom code: {layers.isolation().level}" in shown
 
@@ -265,7 +263,7 @@ def test_the_first_page_says_how_custom_code_is_isolated(operator: Client) -> No
     [("orgs_org", "orgs/org/{org}/suspend/"), ("django_session", "login/")],
     ids=["in a view", "in a middleware"],
 )
-def test_a_page_that_waits_in_vain_for_a_lock_says_when_to_come_back(
+def test_a_page_that_cannot_get_a_lock_says_when_to_retry(
     planted: Planted, operator: Client, held: str, page: str
 ) -> None:
     operator.raise_request_exception = False

@@ -150,7 +150,9 @@ class TestDeleting:
     def delete(self, world: World, by: str = "owner") -> Any:
         return world.client(by).delete("/api/v1/org")
 
-    def test_it_waits_for_the_grace_period_and_the_owners_are_told(self, world: World) -> None:
+    def test_deletion_waits_for_the_grace_period_and_the_owners_are_notified(
+        self, world: World
+    ) -> None:
         answer = self.delete(world)
         assert answer.status_code == 202, answer.content
         assert answer.json()["deletion_at"] > (timezone.now() + timedelta(days=13)).isoformat()

@@ -613,7 +613,7 @@ def model_of(world: World) -> OrgModel:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_orgs_are_what_the_model_says_whatever_is_done_in_any_order(part: int, db: None) -> None:
+def test_orgs_match_the_model_after_any_sequence_of_actions(part: int, db: None) -> None:
     prepare()
     for batch in range(
         BATCHES

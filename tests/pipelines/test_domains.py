@@ -108,7 +108,7 @@ def test_a_key_of_a_domain_uses_only_its_connectors(split: Split, name: str, sta
     assert client.post("/api/v1/pipelines", body).status_code == status
 
 
-def test_a_key_is_not_told_which_pipelines_elsewhere_use_its_connector(split: Split) -> None:
+def test_a_key_cannot_see_pipelines_of_other_domains_that_use_its_connector(split: Split) -> None:
     ours = split.connectors["ours"]
     source = {"connector_id": str(ours.pk), "config": None, "kind": None}
     for name, domain_id in [("Seen", split.ours.pk), ("Secret", split.theirs.pk), ("Alone", None)]:

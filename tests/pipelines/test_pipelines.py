@@ -220,7 +220,7 @@ def test_source_stream_and_destination_must_go_together(
     assert fields(world.client().post(URL, sent)) == named
 
 
-def test_the_shape_of_an_older_release_is_told_where_each_field_is_now(world: World) -> None:
+def test_a_definition_in_the_old_format_is_refused_with_each_fields_new_place(world: World) -> None:
     stream = {"stream": "generated", "sync_mode": "full_refresh", "cursor_field": None}
     target = {"table": "flights", "write_mode": "replace"}
     sent = {

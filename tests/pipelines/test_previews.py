@@ -51,7 +51,7 @@ def test_a_preview_needs_no_destination(world: World) -> None:
     assert 1 <= len(answer.json()["records"]) <= 10
 
 
-def test_a_source_that_fails_is_told_not_raised(world: World) -> None:
+def test_a_failing_source_is_part_of_the_result_and_not_raised(world: World) -> None:
     sent = database(host="127.0.0.1", port=1, connect_timeout=1)
     answer = world.client().post(f"{URL}/preview", {"config": sent})
     assert answer.status_code == 200

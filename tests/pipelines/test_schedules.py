@@ -186,7 +186,7 @@ def test_names_and_seven_for_sunday_are_understood() -> None:
         ("* * * * " + "1," * 100 + "1", "At most 100"),
     ],
 )
-def test_a_bad_cron_says_what_is_wrong(text: str, message: str) -> None:
+def test_an_invalid_cron_expression_names_the_error(text: str, message: str) -> None:
     with pytest.raises(CronError, match=message.replace("(", r"\(")):
         parse(text)
 

@@ -65,7 +65,7 @@ def test_a_definition_put_without_transforms_has_none(world: World) -> None:
     assert transforms_of(answer.json()) == []
 
 
-def test_the_audit_trail_says_which_code_it_was_and_not_the_code(world: World) -> None:
+def test_the_audit_log_identifies_the_code_without_its_text(world: World) -> None:
     create(world, config=transformed())
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).filter(action="pipeline.create").latest("id")
@@ -127,7 +127,7 @@ def test_a_preview_shows_the_records_as_they_would_be_written(world: World) -> N
     assert stored_files(world) == []
 
 
-def test_a_transform_that_fails_is_told_with_the_record(world: World) -> None:
+def test_a_failed_transform_is_reported_with_the_record(world: World) -> None:
     code = "def transform(record):\n    return record['nope']\n"
     config = transformed({"kind": "python", "code": code})
     sent = {"config": without_destination(config)}

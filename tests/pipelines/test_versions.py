@@ -98,7 +98,7 @@ def test_an_unknown_version_is_not_found_whatever_its_number(world: World) -> No
     assert client.get(path, {"against": 10**26}).status_code == 400
 
 
-def test_restoring_makes_a_new_version_with_the_old_secrets_sealed_anew(world: World) -> None:
+def test_restoring_adds_a_version_with_the_old_secrets_encrypted_again(world: World) -> None:
     made = create(world, config=database())
     patch(world, made, config={"password": "new", "database": "store"})
     client = world.client()
@@ -141,7 +141,7 @@ documents = st.recursive(
 
 
 @given(documents, documents)
-def test_a_diff_says_everything_that_differs_and_nothing_else(
+def test_a_diff_contains_every_difference_and_nothing_else(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     changes = diffs.diff(before, after)

@@ -55,7 +55,7 @@ def test_a_viewer_may_neither_start_nor_cancel(world: World, pipeline: Pipeline)
     assert viewer.post(f"/api/v1/runs/{run['id']}/cancel", {}).status_code == 403
 
 
-def test_a_strangers_run_looks_like_one_that_does_not_exist(
+def test_a_run_of_another_org_looks_unknown(
     world: World, stranger: World, pipeline: Pipeline
 ) -> None:
     run = world.client().post(f"/api/v1/pipelines/{pipeline.pk}/run", {}).json()

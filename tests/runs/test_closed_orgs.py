@@ -36,7 +36,7 @@ def close(world: World, **fields: object) -> None:
         Org.objects.filter(pk=world.org.pk).update(**fields)
 
 
-def test_waiting_runs_of_a_suspended_org_are_cancelled_and_get_no_turn(
+def test_waiting_runs_of_a_suspended_org_are_cancelled_and_never_claimed(
     acme: World, this_worker: Worker
 ) -> None:
     run_id = start(acme, make_pipeline(acme))
@@ -49,7 +49,7 @@ def test_waiting_runs_of_a_suspended_org_are_cancelled_and_get_no_turn(
         assert Run.objects.for_org(acme.org).get(pk=run_id).status == Status.CANCELLED
 
 
-def test_its_schedules_wait_and_go_on_when_it_is_resumed(acme: World) -> None:
+def test_its_schedules_wait_and_continue_when_it_is_resumed(acme: World) -> None:
     pipeline = make_pipeline(acme)
     now = timezone.now()
     with acme.scope():

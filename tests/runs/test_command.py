@@ -27,7 +27,7 @@ def run_pipeline(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_exit_code_says_how_it_ended(acme: World) -> None:
+def test_the_exit_code_is_the_result(acme: World) -> None:
     make_pipeline(acme, name="good", source={"rows": 300})
     make_pipeline(acme, name="bad", source={"rows": 9, "fail_after": 0, "failure": "configuration"})
 

@@ -177,9 +177,7 @@ def test_a_killed_child_is_replaced(acme: World, api: HeldApi, this_worker: Work
     assert run["attempts"][0]["failure"]["class"] == "crashed"
 
 
-def test_a_killed_postgresql_comes_back_and_the_run_goes_on(
-    own_postgres: OwnServer, api: HeldApi
-) -> None:
+def test_a_run_continues_after_postgresql_was_killed(own_postgres: OwnServer, api: HeldApi) -> None:
     acme = make_world()
     run_id = start(acme, api.pipeline(acme))
 
@@ -199,7 +197,7 @@ def test_a_killed_postgresql_comes_back_and_the_run_goes_on(
 
 
 @pytest.mark.long
-def test_a_worker_takes_new_runs_when_the_database_is_back_though_its_long_run_goes_on(
+def test_a_worker_claims_new_runs_when_the_database_is_back_while_its_long_run_continues(
     own_postgres: OwnServer,
 ) -> None:
     """Its role may not log in for a while and its sessions are ended; the run's long session stays."""

@@ -63,7 +63,7 @@ def test_one_changed_number_is_noticed(values: list[int | None], data: st.DataOb
         (pl.DataFrame({"n": [1, 2, None]}), "n: 3 values adding up to 6"),
     ],
 )
-def test_what_differs_is_said(arrived: pl.DataFrame, sentence: str) -> None:
+def test_differences_are_listed(arrived: pl.DataFrame, sentence: str) -> None:
     source = facts.of_frame(pl.DataFrame({"n": [1, 2, 3]}))
     assert any(sentence in line for line in source.differences(facts.of_frame(arrived)))
 

@@ -77,9 +77,7 @@ def ended_run(world: World, name: str, place: object) -> Run:
 
 @pytest.mark.parametrize("place", ["theirs", "none"])
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_run_elsewhere_looks_like_one_that_does_not_exist(
-    split: Split, place: str, route: str
-) -> None:
+def test_a_run_of_another_domain_looks_unknown(split: Split, place: str, route: str) -> None:
     unknown = split.client.get(f"/api/v1/runs/{uuid4()}{route}")
     hidden = split.client.get(f"/api/v1/runs/{split.runs[place].pk}{route}")
     assert (hidden.status_code, hidden.content) == (404, unknown.content)
@@ -115,7 +113,7 @@ def test_the_overview_counts_only_the_keys_domain(world: World, split: Split) ->
         ("post", "/api/v1/runs/{run}/retry"),
     ],
 )
-def test_what_is_elsewhere_cannot_even_be_told_from_nothing(
+def test_objects_of_other_domains_look_unknown(
     split: Split, place: str, method: str, path: str
 ) -> None:
     run = split.runs[place]

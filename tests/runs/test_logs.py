@@ -95,7 +95,7 @@ def test_every_line_is_read_once_in_order(
     assert [(line["line"], line["level"], line["message"]) for line in found] == wanted
 
 
-def test_a_part_that_grew_since_it_was_looked_up_shows_what_was_there(
+def test_a_part_that_grew_since_its_row_was_read_shows_the_earlier_lines(
     world: World, run_id: UUID
 ) -> None:
     line = LogLine("2026-03-01T06:00:00Z", "info", "hello")
@@ -118,7 +118,7 @@ def test_a_long_log_is_few_objects(world: World, run_id: UUID) -> None:
         assert LogPart.objects.for_org(world.org).filter(run_id=run_id).count() == 2
 
 
-def test_while_storage_takes_nothing_the_run_goes_on_and_the_log_follows_later(
+def test_while_storage_is_down_the_run_continues_and_the_log_is_written_later(
     acme: World, this_worker: Worker, settings: Settings
 ) -> None:
     settings.RUN_RETRY_WAIT = timedelta(0)

@@ -46,7 +46,7 @@ def test_a_run_whose_files_were_replaced_lists_them_no_more(
     assert sum(output["rows"] for output in listed(acme, second)) == 250
 
 
-def test_a_run_whose_files_stay_beside_later_ones_keeps_listing_them(
+def test_a_run_keeps_listing_files_that_later_runs_did_not_replace(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 250}, write_mode="append")

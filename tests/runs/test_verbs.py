@@ -48,7 +48,7 @@ def test_who_may_not_is_refused(acme: World, domain_key: bool) -> None:
                 pytest.fail(f"{name}: {verb()}")
 
 
-def test_a_run_says_who_started_it(acme: World) -> None:
+def test_a_run_shows_who_started_it(acme: World) -> None:
     with acme.scope():
         member = principal(acme, Role.MEMBER)
     key = replace(member, actor=replace(member.actor, kind="api_key"))

@@ -180,7 +180,7 @@ def test_private_endpoints_are_refused_unless_allowed(servers: Servers, scheme: 
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
-def test_a_name_that_turns_private_after_the_check_is_refused(
+def test_a_name_that_resolves_to_a_private_address_after_the_check_is_refused(
     refusing: Refusing, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     """DNS returns a public address first and a private one later: every connection is checked again."""

@@ -135,7 +135,7 @@ def test_types_that_a_person_chose_are_kept(target: DuckdbTarget) -> None:
     assert run(target, "SELECT id, small FROM flights") == [(2, 7)]
 
 
-def test_a_view_is_no_table(target: DuckdbTarget) -> None:
+def test_a_view_is_not_a_table(target: DuckdbTarget) -> None:
     sync(target, [{"id": 1}])
     run(target, "CREATE VIEW numbers AS SELECT 1 AS id")
     target.name = "numbers"

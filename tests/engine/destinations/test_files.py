@@ -142,7 +142,7 @@ def test_outputs_lie_under_drover_s_prefix_and_a_user_s_bucket_has_none(files: F
     root.close()
 
 
-def test_a_publication_says_whether_the_files_before_it_are_gone(files: FileTarget) -> None:
+def test_a_publication_says_whether_earlier_files_were_withdrawn(files: FileTarget) -> None:
     folder = None if isinstance(files, S3Target) else f"{files.data.prefix}/flights/"
     assert sync(files, [{"id": 1}]).withdrawn == folder
     assert sync(files, [{"id": 2}]).withdrawn == folder
@@ -151,7 +151,7 @@ def test_a_publication_says_whether_the_files_before_it_are_gone(files: FileTarg
     assert widened.withdrawn == (None if files.kind == "jsonl" else folder)
 
 
-def test_a_publication_that_is_repeated_says_the_same(parquet: ParquetTarget) -> None:
+def test_a_repeated_publication_returns_the_same_result(parquet: ParquetTarget) -> None:
     sync(parquet, [{"id": 1}])
     job = Sync(parquet, "append")
     job.write([{"id": 2, "x": 0.5}])
@@ -237,7 +237,7 @@ def test_staging_of_others_is_swept_after_a_week(parquet: ParquetTarget, tmp_pat
     assert list(tmp_path.rglob(f"*/{fresh.job}/*"))
 
 
-def test_a_manifest_that_somebody_broke_is_not_overwritten(parquet: ParquetTarget) -> None:
+def test_a_broken_manifest_is_not_overwritten(parquet: ParquetTarget) -> None:
     sync(parquet, [{"id": 1}])
     parquet.store.write("flights/manifest.json", b'{"version": 1}')
     with pytest.raises(DestinationError, match=r"manifest\.json was changed"):

@@ -64,9 +64,7 @@ def types(target: PostgresTarget) -> dict[str, str]:
     return {row["attname"]: row["type"] for row in found}
 
 
-def test_a_schema_that_somebody_else_makes_at_the_same_time_is_used(
-    target: PostgresTarget, servers: Servers
-) -> None:
+def test_a_concurrently_created_schema_is_used(target: PostgresTarget, servers: Servers) -> None:
     target.query("DROP SCHEMA {schema}")
     with psycopg.connect(servers.postgres_url) as other, ThreadPoolExecutor(1) as pool:
         other.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(target.schema)))
@@ -219,7 +217,7 @@ def test_merging_into_a_table_that_holds_a_key_twice(target: PostgresTarget) -> 
     )
 
 
-def test_characters_that_postgresql_lacks_are_replaced_and_told(target: PostgresTarget) -> None:
+def test_characters_that_postgresql_lacks_are_replaced_and_logged(target: PostgresTarget) -> None:
     lines: list[str] = []
     sink = logger.add(lines.append, format="{level} {message}")
     try:
@@ -356,7 +354,7 @@ def test_an_empty_sync_does_not_hide_that_rows_of_ours_are_there(target: Postgre
     assert [row["rows"] for row in found] == [1, 0]
 
 
-def test_a_view_is_no_table(target: PostgresTarget) -> None:
+def test_a_view_is_not_a_table(target: PostgresTarget) -> None:
     target.query("CREATE VIEW {table} AS SELECT 1 AS id")
     steps = list(target.make(uuid4().hex).check())
     assert (steps[-1].step, steps[-1].ok) == ("write", False)
@@ -406,7 +404,7 @@ def test_private_addresses_are_refused_unless_allowed(target: PostgresTarget) ->
     assert [(step.step, step.ok) for step in steps] == [("resolve", False)]
 
 
-def test_a_user_who_may_not_create_is_told_so(target: PostgresTarget, role: str) -> None:
+def test_a_user_without_create_permission_gets_an_error(target: PostgresTarget, role: str) -> None:
     target.query(f"ALTER ROLE {role} LOGIN PASSWORD 'reader-secret'")
     target.query(f"GRANT USAGE ON SCHEMA {{schema}} TO {role}")
     steps = list(made(target, user=role, password="reader-secret").check())

@@ -157,7 +157,7 @@ def test_a_body_over_the_limit_is_cut_off(server: Server, private: PolicySession
         read_body(response, limit=1000, seconds=5)
 
 
-def test_a_body_that_drips_for_ever_is_cut_off(server: Server, private: PolicySession) -> None:
+def test_an_endless_slow_body_is_cut_off(server: Server, private: PolicySession) -> None:
     response = private.get(f"{server.url}/drip", stream=True)
     with pytest.raises(BodyTooSlowError):
         read_body(response, limit=1 << 40, seconds=0.1)

@@ -166,7 +166,7 @@ def test_one_private_answer_among_public_ones_refuses_the_name(
         check_host("mixed.test", 80, allow_private=False)
 
 
-def test_a_name_that_does_not_exist_says_so_and_may_be_retried() -> None:
+def test_an_unknown_host_name_is_reported_and_may_be_retried() -> None:
     with pytest.raises(HostNotFound, match="cannot be found") as caught:
         check_host("no-such-host.invalid", 443, allow_private=False)
     assert caught.value.retryable

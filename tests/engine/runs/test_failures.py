@@ -90,7 +90,7 @@ def test_secrets_of_the_settings_are_masked_in_messages_evidence_and_logs(
     assert "s3cret" not in f"{outcome}{run.events}"
 
 
-def test_the_log_says_why_an_attempt_failed_and_that_the_next_starts_again(
+def test_the_log_shows_why_an_attempt_failed_and_that_the_next_starts_from_the_beginning(
     rehearse: Rehearse,
 ) -> None:
     run = rehearse({"rows": 1000, "answer": "zero_division", "while_exists": "trouble"})

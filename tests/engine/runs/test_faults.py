@@ -83,7 +83,7 @@ def test_a_death_between_two_commits_is_made_good(rehearse: Rehearse, point: str
 
 @pytest.mark.parametrize("rows", [300, 0])
 @pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
-def test_a_finished_sync_whose_end_nobody_wrote_down_is_not_run_again(
+def test_a_finished_sync_whose_end_was_not_recorded_is_not_run_again(
     rehearse: Rehearse, sync_mode: str, rows: int
 ) -> None:
     """The worker died after the child's last message: the run's next attempt finds the work done."""
@@ -99,7 +99,9 @@ def test_a_finished_sync_whose_end_nobody_wrote_down_is_not_run_again(
     assert len(rows_of(run.folder)) == rows * (2 if sync_mode == "full_refresh" else 1)
 
 
-def test_an_incremental_sync_does_not_go_on_from_before_a_full_refresh(rehearse: Rehearse) -> None:
+def test_an_incremental_sync_does_not_continue_from_before_a_full_refresh(
+    rehearse: Rehearse,
+) -> None:
     run = rehearse({"rows": 100}, sync_mode="incremental", write_mode="append")
     assert isinstance(run.attempt(), Succeeded)
     syncs: list[tuple[SyncMode, int]] = [("full_refresh", 150), ("incremental", 200)]

@@ -32,7 +32,7 @@ def test_every_row_arrives_and_is_accounted_for(rehearse: Rehearse) -> None:
     assert [output.rows for output in run.outputs] == [1234]
 
 
-def test_the_child_says_that_it_runs_before_anything_else(rehearse: Rehearse) -> None:
+def test_the_childs_first_event_is_that_it_has_started(rehearse: Rehearse) -> None:
     run = rehearse()
     run.attempt()
     assert isinstance(run.events[0], Started)
@@ -134,7 +134,7 @@ def test_a_reset_survives_the_failure_of_the_run_that_honours_it(rehearse: Rehea
     assert rows_of(run.folder) == list(range(1, 501))
 
 
-def test_resetting_a_stream_that_never_ran_says_so(state_dsn: str) -> None:
+def test_resetting_a_stream_that_never_ran_returns_false(state_dsn: str) -> None:
     assert not state.reset(state_dsn, "org:nothing")
 
 
@@ -165,7 +165,7 @@ def test_a_failed_run_is_continued_by_the_next_one(rehearse: Rehearse) -> None:
     assert rows_of(run.folder) == list(range(1, 1001))
 
 
-def test_changed_settings_start_the_sync_anew(rehearse: Rehearse) -> None:
+def test_changed_settings_start_a_new_sync(rehearse: Rehearse) -> None:
     run = rehearse({"rows": 1000, "answer": "zero_division", "after": 600})
     assert isinstance(run.attempt(), Failed)
     assert isinstance(run.attempt(source={"answer": "rows", "page_size": 77}), Succeeded)
@@ -173,7 +173,9 @@ def test_changed_settings_start_the_sync_anew(rehearse: Rehearse) -> None:
     assert rows_of(run.folder) == list(range(1, 1001))
 
 
-def test_a_changed_destination_starts_anew_and_sweeps_the_old_staging(rehearse: Rehearse) -> None:
+def test_a_changed_destination_starts_a_new_job_and_removes_the_old_staging(
+    rehearse: Rehearse,
+) -> None:
     run = rehearse({"rows": 500}, {"fault": "publish_fails"})
     assert isinstance(run.attempt(), Failed)
     assert any((run.folder / "staging").iterdir())
@@ -231,7 +233,7 @@ def test_an_unknown_kind_is_a_configuration_failure(rehearse: Rehearse) -> None:
     assert outcome.failure_class is FailureClass.CONFIGURATION
 
 
-def test_a_position_set_by_hand_is_where_the_next_run_continues(rehearse: Rehearse) -> None:
+def test_a_manually_set_position_is_where_the_next_run_continues(rehearse: Rehearse) -> None:
     run = rehearse({"rows": 50}, sync_mode="incremental", write_mode="append")
     assert not state.continue_from(run.spec.state_dsn, run.spec.stream_key, '{"after": 40}')
     run.attempt()

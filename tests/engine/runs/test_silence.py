@@ -54,7 +54,7 @@ def attempt_until_silent(
     assert "no sign of work" in outcome.message
 
 
-def test_a_silent_source_ends_as_timed_out_and_the_run_goes_on_where_it_was(
+def test_a_hanging_source_times_out_and_the_run_continues_where_it_was(
     rehearse: Rehearse, clock: Clock
 ) -> None:
     run = rehearse({"rows": 1000, "answer": "hang", "after": 400, "while_exists": "trouble"})

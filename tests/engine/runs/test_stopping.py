@@ -104,7 +104,7 @@ def test_a_frozen_child_is_killed_too(rehearse: Rehearse, at_once: None) -> None
         os.kill(run.pid, 0)
 
 
-def test_a_run_that_finished_before_it_heard_the_stop_has_succeeded(rehearse: Rehearse) -> None:
+def test_a_run_that_finished_before_the_stop_has_succeeded(rehearse: Rehearse) -> None:
     run = rehearse({"rows": 10})
     done: list[bool] = []
 

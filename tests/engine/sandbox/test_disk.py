@@ -173,7 +173,7 @@ def test_what_it_wrote_before_its_last_answer_counts(
 
 
 @pytest.mark.parametrize("mode", modes.available())
-def test_what_stays_below_the_limit_is_no_matter(
+def test_use_below_the_limit_is_allowed(
     mode: str, ground: Callable[[str], SandboxSite], impatient: None
 ) -> None:
     with Sandbox(written(MODEST), ground=ground(mode), limits=LIMITS) as sandbox:

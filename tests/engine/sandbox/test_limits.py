@@ -218,7 +218,7 @@ def work_folders(home: Path) -> list[Path]:
     return [path for path in found if path.suffix != claims.SUFFIX]
 
 
-def test_a_name_that_is_no_text_disturbs_nobody(ground: Callable[[str], SandboxSite]) -> None:
+def test_an_undecodable_name_is_handled(ground: Callable[[str], SandboxSite]) -> None:
     body = (
         "import ctypes, time\n"
         "assert ctypes.CDLL(None).prctl(15, bytes([255, 254]) + b') x', 0, 0, 0) == 0\n"
@@ -243,7 +243,7 @@ def test_a_page_that_fails_does_not_end_the_conversation(
     assert answer.rows == [{"id": 1}]
 
 
-def test_what_it_logs_is_heard_up_to_a_limit(ground: Callable[[str], SandboxSite]) -> None:
+def test_its_log_lines_are_kept_up_to_a_limit(ground: Callable[[str], SandboxSite]) -> None:
     heard: list[str] = []
     body = "for n in range(5000): print('line', n)\nreturn Page([])"
     with Sandbox(

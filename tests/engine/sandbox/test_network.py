@@ -189,7 +189,7 @@ def _another_authority(folder: Path) -> str:
     return far_side.certificate_for("shop.test", folder / "other.pem")
 
 
-def test_requests_and_passages_are_told(trial: Trial) -> None:
+def test_requests_and_connections_are_reported(trial: Trial) -> None:
     trial.fetch(BENIGN["requests"], trial.door("shop.test", resolve=naive))
     assert [(r.method, r.status) for r in trial.requests] == [("GET", 200)] * 3
     assert trial.requests[0].url == f"http://shop.test:{trial.port}/a"
@@ -202,7 +202,7 @@ def test_requests_and_passages_are_told(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "import httpx"])
-def test_requests_of_httpx_are_told_too(before: str, trial: Trial) -> None:
+def test_requests_of_httpx_are_reported_too(before: str, trial: Trial) -> None:
     trial.fetch(BENIGN["httpx"], trial.door("shop.test", resolve=naive), before=before)
     assert [(r.method, r.url, r.status) for r in trial.requests] == [
         ("GET", f"http://shop.test:{trial.port}/a", 200)
@@ -348,7 +348,7 @@ def test_another_port_of_a_listed_host_is_refused(trial: Trial) -> None:
         trial.fetch(FETCH, door, url=f"http://shop.test:{trial.port}/")
 
 
-def test_whoever_goes_around_the_shim_meets_the_same_broker(trial: Trial) -> None:
+def test_code_that_bypasses_the_shim_uses_the_same_broker(trial: Trial) -> None:
     body = """
         import json
         from drover import _sockets
@@ -378,7 +378,7 @@ def test_questions_that_are_none_are_refused(trial: Trial) -> None:
     assert rows == [{"answers": [{"refused": "not a valid request"}] * 8}]
 
 
-def test_descriptors_are_handed_to_nobody(trial: Trial) -> None:
+def test_descriptors_cannot_be_passed(trial: Trial) -> None:
     """Not even to the broker, so that replacing its socket achieves nothing."""
     body = """
         import _socket, array, os
@@ -439,7 +439,7 @@ def test_too_many_connections_end_the_code(trial: Trial) -> None:
         trial.fetch(body, trial.door("shop.test", most_connections=500))
 
 
-def test_a_control_channel_that_is_flooded_and_never_read_harms_nobody(trial: Trial) -> None:
+def test_a_flooded_control_channel_does_no_harm(trial: Trial) -> None:
     body = """
         from drover import _sockets
         _sockets._broker.setblocking(True)
@@ -483,7 +483,7 @@ def test_a_compressed_bomb_meets_the_memory_limit(trial: Trial) -> None:
         trial.fetch(body, trial.door("shop.test", resolve=naive), limits=limits)
 
 
-def test_without_a_door_there_is_no_network(ground: Callable[[str], SandboxSite]) -> None:
+def test_without_a_broker_there_is_no_network(ground: Callable[[str], SandboxSite]) -> None:
     code = "import requests\nfrom drover import Page, Source\n\nclass S(Source):\n    streams = ['a']\n"
     code += "    def get(self, pagination=None):\n        return Page(requests.get('http://shop.test').json())\n"
     with (

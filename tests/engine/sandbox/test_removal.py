@@ -106,7 +106,9 @@ def test_out_of_time_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 @root_only
-def test_what_cannot_be_removed_is_said_and_everything_else_goes(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_removed_is_reported_and_all_others_are_removed(
+    tmp_path: Path,
+) -> None:
     left = tmp_path / "left"
     (left / "deep" / "deeper").mkdir(parents=True)
     (left / "file").touch()

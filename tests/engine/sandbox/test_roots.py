@@ -39,7 +39,7 @@ def test_a_new_root_is_made_once_and_old_ones_go(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([made.name, used.name])
 
 
-def test_a_sweep_looks_into_every_root_and_leaves_what_is_in_use(tmp_path: Path) -> None:
+def test_a_sweep_visits_every_root_and_keeps_those_in_use(tmp_path: Path) -> None:
     roots.sweep(tmp_path / "never made")
     bases = [tmp_path / roots.WORK, tmp_path / "root-0123456789abcdef" / roots.WORK]
     for base in bases:

@@ -114,7 +114,7 @@ def _sweep_with(lock: Callable[[int, int], None], base: Path) -> None:
     assert os.listdir(base) == []
 
 
-def test_what_cannot_be_removed_keeps_nobody_from_starting(
+def test_a_folder_that_cannot_be_removed_prevents_no_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = []
@@ -135,7 +135,7 @@ def test_what_cannot_be_removed_keeps_nobody_from_starting(
     assert os.listdir(tmp_path) == []
 
 
-def test_what_takes_too_long_goes_on_with_the_next_sweeps(
+def test_a_slow_removal_continues_with_the_next_sweeps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = workdirs.create(tmp_path, None)

@@ -103,7 +103,7 @@ def published(run: Rehearsal) -> list[Any]:
     return [json.loads(line) for line in (run.folder / "published.jsonl").read_text().splitlines()]
 
 
-def test_a_killed_sync_goes_on_and_nothing_is_lost_or_doubled(
+def test_a_killed_sync_continues_without_lost_or_duplicate_rows(
     rehearse: Rehearse, tmp_path: Path
 ) -> None:
     run = custom(rehearse({"pause": 0.01}), PAGES, tmp_path)
@@ -188,9 +188,7 @@ def test_a_stop_ends_it_at_a_checkpoint(rehearse: Rehearse, tmp_path: Path) -> N
     assert outcome.failure_class is FailureClass.CANCELLED
 
 
-def test_what_it_reached_and_what_it_was_refused_is_told(
-    rehearse: Rehearse, tmp_path: Path
-) -> None:
+def test_connections_and_refusals_are_reported(rehearse: Rehearse, tmp_path: Path) -> None:
     with serving(lambda asked: Reply([{"n": 1}])) as api:
         text = f"""
 import requests
@@ -429,7 +427,7 @@ def test_each_failure_of_the_code_has_its_class(
         ("requests.get('localhost/customers')", "The code raised MissingSchema", False),
     ],
 )
-def test_only_a_failed_connection_is_told_as_one(
+def test_only_a_failed_connection_is_reported_as_one(
     tmp_path: Path, line: str, says: str, retryable: bool
 ) -> None:
     text = (

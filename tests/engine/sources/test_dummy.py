@@ -47,7 +47,7 @@ def test_frames_and_rows_hold_the_same() -> None:
     assert frames == rows
 
 
-def test_incremental_runs_go_on_where_the_last_ended() -> None:
+def test_incremental_runs_continue_where_the_last_ended() -> None:
     state = read(build("dummy", {"rows": 10}, "generated")).state
     grown = build("dummy", {"rows": 25, "page_size": 4}, "generated", sync_mode="incremental")
     assert read(grown, state).column("id") == list(range(11, 26))
@@ -63,7 +63,7 @@ def test_incremental_runs_go_on_where_the_last_ended() -> None:
         ("error", RuntimeError),
     ],
 )
-def test_it_fails_where_and_how_it_is_told(failure: str, kind: type[Exception]) -> None:
+def test_it_fails_as_configured(failure: str, kind: type[Exception]) -> None:
     config: dict[str, Any] = {
         "rows": 100,
         "page_size": 10,

@@ -529,7 +529,7 @@ def test_a_web_file_that_changed_is_not_read_on(monkeypatch: pytest.MonkeyPatch)
         (Reply(b"", 302, {"Location": "http://169.254.169.254/"}), EgressError),
     ],
 )
-def test_a_download_that_fails_says_why(reply: Reply, kind: type[EngineError]) -> None:
+def test_a_failed_download_has_a_reason(reply: Reply, kind: type[EngineError]) -> None:
     with serving(always(reply)) as api:
         config = {"path": f"{api.url}/a.csv?key=s3cret-canary", "max_download_mb": 1}
         error = failure(build("files", config, "a"), kind)

@@ -144,7 +144,7 @@ def test_brokers_that_are_not_there_are_a_source_failure(cluster: Cluster) -> No
     assert error.evidence
 
 
-def test_a_login_is_needed_where_the_protocol_says_so(cluster: Cluster) -> None:
+def test_a_login_is_required_by_the_sasl_protocols(cluster: Cluster) -> None:
     error = failure(source(cluster, "any", security_protocol="SASL_SSL"), ConfigurationError)
     assert "authentication" in error.message
 

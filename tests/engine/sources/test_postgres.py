@@ -312,7 +312,7 @@ def test_incremental_pages_can_be_read_again_from_any_token(database: SourceData
         assert rest.state == whole.state
 
 
-def test_more_equal_cursor_values_than_are_remembered_are_told_apart_by_key(
+def test_more_equal_cursor_values_than_are_kept_are_distinguished_by_key(
     database: SourceDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "MAX_TIES", 5)
@@ -329,9 +329,7 @@ def test_more_equal_cursor_values_than_are_remembered_are_told_apart_by_key(
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
-def test_with_a_lookback_rows_that_were_committed_late_are_read(
-    database: SourceDatabase, key: str
-) -> None:
+def test_with_a_lookback_rows_committed_late_are_read(database: SourceDatabase, key: str) -> None:
     database.execute(
         "DROP TABLE IF EXISTS late",
         f"CREATE TABLE late (id int {key}, at timestamptz)",
@@ -538,7 +536,9 @@ def silent_port() -> Iterator[int]:
             each.close()
 
 
-def test_a_server_that_says_nothing_is_given_up(database: SourceDatabase, silent_port: int) -> None:
+def test_an_unresponsive_server_leads_to_a_timeout(
+    database: SourceDatabase, silent_port: int
+) -> None:
     error = failing(database, SourceError, port=silent_port, connect_timeout=1)
     assert "did not respond within 1 s" in error.message
 

@@ -94,7 +94,7 @@ def test_every_pagination_reads_everything_once_and_again_from_any_token(style: 
             assert rest.rows == [row for page in whole.pages[position:] for row in page]
 
 
-def test_a_flag_that_says_more_saves_the_last_request() -> None:
+def test_a_flag_for_further_pages_saves_the_last_request() -> None:
     def script(asked: Asked) -> Reply:
         reply = by_page(asked)
         reply.body["more"] = int(asked.params["page"]) < 5
@@ -169,7 +169,7 @@ def test_a_next_link_to_another_host_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("link", ["http://[", "http://x:99999999/", "//h:abc/"])
-def test_a_next_link_that_is_no_address_is_a_source_failure_that_shows_it(link: str) -> None:
+def test_an_invalid_next_link_is_a_source_failure_that_shows_it(link: str) -> None:
     with serving(always(Reply({"data": ITEMS, "next": link}))) as api:
         reader = source(api, pagination={"type": "next_link", "link_path": "next"})
         with pytest.raises(SourceError, match="not a URL") as raised:
@@ -200,12 +200,12 @@ def test_more_pages_than_allowed_fail_instead_of_being_left_out() -> None:
         ({"data": {}}, "data", [{}]),
     ],
 )
-def test_records_are_found_where_the_path_says(document: Any, path: str, records: Any) -> None:
+def test_records_are_found_at_the_path(document: Any, path: str, records: Any) -> None:
     with serving(always(Reply(document))) as api:
         assert read(source(api, {"records_path": path})).rows == records
 
 
-def test_an_answer_without_records_says_what_it_was() -> None:
+def test_a_response_without_records_is_shown_in_the_failure() -> None:
     with serving(always(Reply({"error": "no such report"}))) as api:
         error = failure(source(api), SourceError)
     assert "'data'" in error.message
@@ -238,7 +238,7 @@ def test_refused_credentials_are_an_authentication_failure(status: int) -> None:
     assert not error.retryable
 
 
-def test_being_told_to_slow_down_is_a_rate_limit_with_its_wait() -> None:
+def test_a_429_is_a_rate_limit_with_its_wait() -> None:
     with serving(always(Reply(b"slow down", 429, {"Retry-After": "77"}))) as api:
         error = failure(source(api, retries=5), RateLimitError)
         assert len(api.asked) == 1, "a longer wait than allowed is left to the next attempt"
@@ -302,7 +302,7 @@ def test_a_body_that_breaks_off_is_a_source_failure() -> None:
     assert error.retryable
 
 
-def test_a_server_that_says_nothing_is_a_source_failure() -> None:
+def test_an_unresponsive_server_is_a_source_failure() -> None:
     with serving(always(Reply(silent=True))) as api:
         error = failure(source(api, timeout=0.2), SourceError)
         assert api.asked

@@ -277,7 +277,7 @@ def test_jobs_of_the_older_release_can_be_done() -> None:
         inspect.signature(task.func).bind(**dict.fromkeys(told))
 
 
-def test_an_older_installation_goes_on_where_it_was_and_doubles_nothing(
+def test_an_older_installation_continues_without_duplicates(
     installation: None, shop: Shop, api: Api
 ) -> None:
     ada = Ada()

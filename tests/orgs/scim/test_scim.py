@@ -151,7 +151,7 @@ def test_deleting_withdraws_an_invitation_that_is_open(world: World, directory: 
     assert directory.get(f"{BASE}/Users/{pk}").status_code == 404
 
 
-def test_a_group_gives_what_an_admin_says_and_takes_it_back(
+def test_a_group_grants_the_role_set_by_an_admin_and_removes_it_again(
     world: World, stranger: World, directory: APIClient
 ) -> None:
     pk = add(directory, stranger.users[Role.OWNER].email).json()["id"]
@@ -338,7 +338,7 @@ def test_bad_members_of_a_group_are_refused(directory: APIClient, value: Any) ->
     assert "members" in answer.json()["detail"]
 
 
-def test_a_key_without_the_permission_and_a_stranger_provision_nobody(
+def test_a_key_without_permission_and_a_stranger_cannot_provision_users(
     world: World, stranger: World, directory: APIClient
 ) -> None:
     pk = add(directory, "grace@example.com").json()["id"]

@@ -43,7 +43,7 @@ def names(answer: Any) -> list[str]:
     return [each.get("userName") or each["displayName"] for each in answer.json()["Resources"]]
 
 
-def test_what_a_directory_says_is_kept_and_returned(directory: APIClient) -> None:
+def test_attributes_of_a_directory_are_stored_and_returned(directory: APIClient) -> None:
     said = {
         "externalId": "00u1",
         "name": {"givenName": "Grace", "familyName": "Hopper", "formatted": "Grace B. Hopper"},
@@ -76,7 +76,7 @@ def test_names_of_attributes_have_no_case_and_passwords_are_dropped(
     assert "not kept" not in str(kept)
 
 
-def test_a_user_name_that_is_no_address_meets_a_person_by_their_email(
+def test_a_user_name_without_address_is_matched_by_email(
     world: World, directory: APIClient
 ) -> None:
     pk = made(directory, "ghopper")["id"]
@@ -175,7 +175,7 @@ def test_a_bad_query_is_refused_by_name(
     assert answer.json()["scimType"] == keyword
 
 
-def test_a_filter_that_would_look_at_too_much_is_refused(
+def test_a_filter_that_would_examine_too_many_rows_is_refused(
     directory: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.orgs.scim import search

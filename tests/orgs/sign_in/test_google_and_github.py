@@ -107,7 +107,7 @@ def handle_callback(client: APIClient, provider: str, code: str = "good") -> Any
 
 
 @pytest.mark.parametrize("provider", ["google", "github"])
-def test_somebody_new_gets_an_account_with_the_confirmed_address_and_comes_back_to_it(
+def test_a_new_user_gets_an_account_and_can_log_in_again(
     remote: tuple[Remote, Api], provider: str
 ) -> None:
     client = APIClient()

@@ -70,7 +70,7 @@ class TestTheInstallations:
         answer = APIClient().get("/api/v1/auth/providers")
         assert answer.json() == {"providers": [{"id": "oidc", "name": "Acme ID"}]}
 
-    def test_somebody_new_gets_an_account_and_an_organization(self, installed: Issuer) -> None:
+    def test_a_new_user_gets_an_account_and_an_organization(self, installed: Issuer) -> None:
         installed.know("ada", email="Ada@Example.com", email_verified=True, name="Ada L.")
         client = APIClient()
         answer = log_in(client, installed, "oidc", "ada", next="/runs")
@@ -86,7 +86,7 @@ class TestTheInstallations:
         assert who(again)["user"]["id"] == me["user"]["id"]
         assert SocialAccount.objects.get().extra_data == {}
 
-    def test_an_address_alone_is_no_proof_of_an_account(self, installed: Issuer) -> None:
+    def test_an_address_alone_does_not_prove_an_account(self, installed: Issuer) -> None:
         User.objects.create_user(email="grace@example.com", password=PASSWORD)
         installed.know("grace", email="grace@example.com", email_verified=True)
         client = APIClient()
@@ -97,7 +97,7 @@ class TestTheInstallations:
         ("claims", "code"),
         [({}, "email_missing"), ({"email": "x@example.com"}, "email_not_verified")],
     )
-    def test_an_address_nobody_confirmed_makes_no_account(
+    def test_an_unverified_address_creates_no_account(
         self, installed: Issuer, claims: dict[str, Any], code: str
     ) -> None:
         installed.know(f"doubtful-{code}", **claims)
@@ -231,7 +231,7 @@ class TestTheInstallations:
         assert query["code_challenge_method"] == ["S256"]
         assert query["state"][0]
 
-    def test_giving_up_is_no_error_of_ours(self, installed: Issuer) -> None:
+    def test_an_abandoned_request_is_not_logged_as_an_error(self, installed: Issuer) -> None:
         client = APIClient()
         back = installed.deny(start(client, "oidc")["Location"])
         assert problem_of(follow_back(client, back)) == "cancelled"
@@ -243,7 +243,7 @@ class TestTheInstallations:
         assert "evil" not in answer["Location"]
 
     @pytest.mark.parametrize("provider", ["google", "nobody", "sso", "org-x", f"org-{'0' * 32}"])
-    def test_a_provider_that_is_not_there_is_told_on_the_login_page(
+    def test_an_unreachable_provider_is_reported_on_the_login_page(
         self, db: None, provider: str
     ) -> None:
         assert problem_of(start(APIClient(), provider, org="no-such")) == "provider_unknown"
@@ -400,7 +400,7 @@ class TestAnOrgsOwn:
         asked = [m.to for m in mailbox.deliver() if "invites you" in m.body]
         assert asked == [[victim.email], ["nobody@example.org"]]
 
-    def test_its_session_is_told_its_own_claims_and_nothing_of_the_account(
+    def test_its_session_sees_its_own_claims_and_no_data_of_the_account(
         self, own: World, issuer: Issuer
     ) -> None:
         """A key created in such a session is also not shown more."""
@@ -424,7 +424,7 @@ class TestAnOrgsOwn:
         shown = robot.get("/api/v1/auth/me").json()["user"]
         assert (shown["email_verified"], shown["has_password"]) == (None, None)
 
-    def test_the_link_of_another_address_or_org_is_no_consent(
+    def test_the_link_of_another_address_or_org_does_not_count_as_consent(
         self, own: World, issuer: Issuer, stranger: World
     ) -> None:
         self.take_everyone(own)
@@ -440,7 +440,7 @@ class TestAnOrgsOwn:
             answer = follow_back(client, issuer.vouch(leading["Location"], "x1"))
             assert problem_of(answer) == "consent_needed"
 
-    def test_an_account_somebody_else_registered_is_not_handed_a_membership(
+    def test_an_account_registered_by_another_person_gets_no_membership(
         self, own: World, issuer: Issuer
     ) -> None:
         """Another person registered the address first, without verifying it, and knows its password."""
@@ -489,7 +489,7 @@ class TestAnOrgsOwn:
         _, answer = self.enter(own, issuer, "d1")
         assert problem_of(answer) == "not_a_member"
 
-    def test_an_unconfirmed_address_is_no_member(self, own: World, issuer: Issuer) -> None:
+    def test_an_unverified_address_is_not_a_member(self, own: World, issuer: Issuer) -> None:
         issuer.know("u1", email=own.users[Role.ADMIN].email)
         assert problem_of(self.enter(own, issuer, "u1")[1]) == "email_not_verified"
 
@@ -551,7 +551,7 @@ class TestAnOrgsOwn:
             trail = AuditEvent.objects.for_org(own.org).filter(object_kind="identity_provider")
             assert "a secret of the issuer" not in str(list(trail.values()))
 
-    def test_owners_choose_it_admins_look_members_do_not(self, own: World) -> None:
+    def test_owners_set_it_admins_see_it_members_do_not(self, own: World) -> None:
         path = "/api/v1/org/identity-provider"
         body = {"issuer": "https://x.example", "client_id": "x", "client_secret": "y"}
         assert own.client("admin").get(path).status_code == 200
@@ -577,7 +577,7 @@ class TestAnOrgsOwn:
             answer = start(APIClient(), "sso", org=own.org.slug)
             assert problem_of(answer) == "provider_failed"
 
-    def test_checking_an_issuer_says_what_is_wrong(self, world: World, issuer: Issuer) -> None:
+    def test_checking_an_issuer_reports_the_problem(self, world: World, issuer: Issuer) -> None:
         client, path = world.client("owner"), "/api/v1/org/identity-provider/check"
         good = client.post(path, {"issuer": issuer.url}).json()
         assert good["ok"] is True

@@ -95,7 +95,7 @@ def test_strangers_see_nothing_and_members_may_not(
     assert theirs.delete(f"{PATH}/{pk}").status_code == 404
 
 
-def test_one_org_has_a_domain_and_the_other_is_not_told_who(
+def test_a_domain_of_another_org_is_refused_without_naming_the_org(
     world: World, stranger: World, dns: NameServer
 ) -> None:
     prove(world, dns)
@@ -186,7 +186,7 @@ def test_dns_is_asked_without_a_transaction(
         *("a@b.example", "https://acme.example", "\u202eacme.example", "x" * 64 + ".example"),
     ],
 )
-def test_what_is_no_domain_names_the_field(world: World, domain: str) -> None:
+def test_an_invalid_domain_names_the_field(world: World, domain: str) -> None:
     answer = name(world, domain)
     assert answer.status_code == 422, answer.content
     assert answer.json()["errors"][0]["field"] == "domain"
@@ -270,7 +270,7 @@ class TestLookingAgain:
             assert event.actor_kind == "system"
 
     @pytest.mark.parametrize("published", [True, False])
-    def test_one_answer_begins_the_two_weeks_anew(
+    def test_one_response_restarts_the_two_weeks(
         self, world: World, dns: NameServer, published: bool
     ) -> None:
         prove(world, dns)
@@ -319,7 +319,7 @@ class TestWhatItIsGoodFor:
         reset = {"token": mailbox.link(message)[1], "password": PASSWORD}
         assert APIClient().post("/api/v1/auth/password/reset", reset).status_code == 204
 
-    def test_people_with_an_account_too_and_nothing_of_it_is_told(
+    def test_users_with_an_account_join_and_nothing_of_it_is_revealed(
         self, own: World, issuer: Issuer
     ) -> None:
         ada = User.objects.create_user(
@@ -352,7 +352,7 @@ class TestWhatItIsGoodFor:
         _, answer = self.enter(own, issuer, "d-lost", f"lost@{DOMAIN}")
         assert problem_of(answer) == "consent_needed"
 
-    def test_another_orgs_proof_is_no_proof_here(
+    def test_another_orgs_verification_does_not_count_here(
         self, own: World, issuer: Issuer, stranger: World
     ) -> None:
         own_issuer(stranger, issuer)

@@ -169,7 +169,7 @@ def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
         (f"The code used more than 3,600 {CODE_USED_CPU}.", "DROVER_SANDBOX_CPU_SECONDS"),
     ],
 )
-def test_code_that_took_too_long_is_not_told_of_the_pipelines_time_limit(
+def test_the_advice_for_slow_code_does_not_mention_the_pipelines_time_limit(
     message: str, setting: str
 ) -> None:
     step = snapshots.next_step(FailureClass.TIMEOUT, message)
@@ -219,7 +219,7 @@ def test_a_wait_that_outlasts_the_time_limit_ends_the_run_for_its_own_reason(
     assert "Not retried" in run["failure"]["evidence"][-1]
 
 
-def test_a_run_retried_by_hand_is_tried_as_often_as_a_new_one(
+def test_a_manually_retried_run_gets_as_many_attempts_as_a_new_one(
     acme: World, this_worker: Worker
 ) -> None:
     source = {"rows": 10, "fail_after": 0, "failure": "source"}
@@ -231,7 +231,7 @@ def test_a_run_retried_by_hand_is_tried_as_often_as_a_new_one(
             services.retry(org=acme.org, by=SYSTEM, run_id=run_id)
 
 
-def test_a_stopping_worker_gives_its_run_back_and_another_goes_on(
+def test_a_stopping_worker_releases_its_run_and_another_continues_it(
     acme: World, this_worker: Worker
 ) -> None:
     slow = {"rows": 1000, "page_size": 100, "delay": 0.15}
@@ -254,7 +254,7 @@ def test_a_stopping_worker_gives_its_run_back_and_another_goes_on(
         assert Run.objects.for_org(acme.org).get(pk=run_id).crashes == 0
 
 
-def test_the_log_can_be_read_while_the_run_goes_on(acme: World, this_worker: Worker) -> None:
+def test_the_log_can_be_read_while_the_run_is_running(acme: World, this_worker: Worker) -> None:
     run_id = start(acme, make_pipeline(acme, source=HANGS))
     client = acme.client("viewer")
 

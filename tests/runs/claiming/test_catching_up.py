@@ -30,7 +30,7 @@ class Busy(OrgFeed):
         return [(after + n, "run", LARGE) for n in range(1, ROWS_AT_ONCE + 1)]
 
 
-def test_more_than_a_client_can_be_told_is_summed_up(committed_db: None) -> None:
+def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: None) -> None:
     world = make_world()
     with world.scope():
         Feed.unscoped.create(org=world.org, sequence=10**9)

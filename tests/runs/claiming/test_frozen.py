@@ -68,7 +68,7 @@ def ask(client: APIClient, method: str, path: str, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_another_org_goes_on_while_a_process_is_frozen_at_a_lock(
+def test_another_org_keeps_running_while_a_process_is_frozen_at_a_lock(
     name: str, acme: World, frozen: Any
 ) -> None:
     lock, other = LOCKS[name], make_world()
@@ -110,9 +110,7 @@ def claims_until(run_id: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, lock in LOCKS.items() if lock.act == "request"])
-def test_a_request_for_the_same_lock_is_told_to_come_again(
-    name: str, acme: World, frozen: Any
-) -> None:
+def test_a_request_for_the_same_lock_is_told_to_retry(name: str, acme: World, frozen: Any) -> None:
     lock = LOCKS[name]
     order = dict(lock.prepare(acme))
     connection.close()
@@ -146,7 +144,7 @@ def test_the_claim_of_one_that_froze_is_undone_and_made_again_when_it_thaws(
         assert sorted(attempts) == sorted([claimed.run_id, second])
 
 
-def test_a_request_that_froze_changes_nothing_and_says_so_when_it_thaws(
+def test_a_frozen_request_changes_nothing_and_fails_when_it_resumes(
     acme: World, frozen: Any
 ) -> None:
     one = frozen(LOCKS["the org's feed"], acme, idle=1.0)
@@ -189,7 +187,7 @@ async def until_all_wait(sessions: int) -> None:
             await asyncio.sleep(0.02)
 
 
-def test_a_process_says_that_it_lives_while_every_thread_waits_for_a_lock(
+def test_liveness_responds_while_every_thread_waits_for_a_lock(
     patient_locks: None, acme: World, frozen: Any
 ) -> None:
     order: dict[str, Any] = {}
@@ -226,7 +224,7 @@ def test_a_process_says_that_it_lives_while_every_thread_waits_for_a_lock(
         pytest.param("INSERT INTO runs_event", marks=pytest.mark.long),
     ],
 )
-def test_workers_go_on_when_one_of_them_freezes_in_a_transaction(
+def test_workers_continue_if_one_of_them_freezes_in_a_transaction(
     acme: World, statement: str
 ) -> None:
     other = make_world()

@@ -59,7 +59,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch, committed_db: None) -> Jobs:
     return made
 
 
-def test_after_a_failed_fetch_others_run_while_the_long_one_goes_on(
+def test_after_a_failed_fetch_other_jobs_run_while_the_long_one_continues(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = asyncio.Event()
@@ -93,7 +93,7 @@ def test_after_a_failed_fetch_others_run_while_the_long_one_goes_on(
     assert jobs.most <= PLACES
 
 
-def test_a_job_whose_end_cannot_be_written_is_let_go_and_that_is_said_once(
+def test_a_job_whose_end_cannot_be_recorded_is_released_and_logged_once(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs.long_may_end.set()
@@ -154,11 +154,11 @@ async def until_released() -> None:
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_an_error_of_the_database_never_says_nothing(error: Exception, line: str) -> None:
+def test_a_database_error_always_has_a_message(error: Exception, line: str) -> None:
     assert first_line(error) == line
 
 
-def test_procrastinates_error_says_what_the_driver_said() -> None:
+def test_procrastinates_error_shows_the_drivers_message() -> None:
     with pytest.raises(ConnectorException) as raised, wrap_exceptions():
         raise psycopg.OperationalError("the server closed the connection\nunexpectedly")
     assert first_line(raised.value) == "the server closed the connection"

@@ -32,7 +32,7 @@ def our_sessions(server: OwnServer) -> dict[str, int]:
 
 
 @pytest.mark.long
-def test_fifty_runs_with_fifty_streams_hold_no_more_connections_than_doctor_says(
+def test_fifty_runs_with_fifty_streams_use_at_most_the_connections_that_doctor_computes(
     own_postgres: OwnServer, settings: Settings
 ) -> None:
     settings.WORKER_CONCURRENCY = settings.MAX_RUNNING_PLATFORM = RUNS

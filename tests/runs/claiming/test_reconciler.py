@@ -127,7 +127,7 @@ def test_jobs_of_dead_workers_are_removed_and_those_of_living_ones_are_not(acme:
         assert cursor.fetchall() == [(first,)]
 
 
-def test_old_rows_nobody_reads_are_swept_away(acme: World, claim: Claim) -> None:
+def test_expired_rows_are_swept(acme: World, claim: Claim) -> None:
     ended = start(acme, make_pipeline(acme))
     with acme.scope():
         services.cancel(org=acme.org, by=SYSTEM, run_id=ended)

@@ -88,7 +88,7 @@ def test_of_eight_that_take_the_same_run_by_name_one_gets_it(acme: World) -> Non
     assert sum(taken is not None for taken in at_once(take)) == 1
 
 
-def test_the_limit_of_an_org_holds_whoever_claims_at_once(acme: World) -> None:
+def test_the_limit_of_an_org_holds_for_concurrent_claims(acme: World) -> None:
     limit(acme, 3)
     flood(acme, 6)
 
@@ -126,7 +126,7 @@ def test_the_limit_of_the_platform_holds_over_all_orgs(acme: World, settings: Se
     assert (shown["waiting_reason"], shown["place_in_line"]) == ("platform limit 2/2", 1)
 
 
-def test_a_waiting_run_says_why_and_where_it_stands(acme: World) -> None:
+def test_a_waiting_run_shows_its_reason_and_position(acme: World) -> None:
     limit(acme, 2)
     runs = flood(acme, 5)
     claim()
@@ -149,7 +149,7 @@ def test_a_flood_of_one_org_does_not_delay_the_one_run_of_another(acme: World) -
     assert claim().run_id == its_run
 
 
-def test_orgs_take_turns(acme: World) -> None:
+def test_runs_are_claimed_round_robin_between_orgs(acme: World) -> None:
     worlds = [acme, make_world(), make_world()]
     for world in worlds:
         flood(world, 4)
@@ -170,7 +170,7 @@ def test_within_an_org_the_first_to_come_is_the_first_served(acme: World) -> Non
     assert [claim().run_id for _ in range(3)] == runs
 
 
-def test_a_freed_place_asks_for_a_worker_when_somebody_waits(acme: World) -> None:
+def test_a_freed_slot_wakes_a_worker_if_a_run_is_waiting(acme: World) -> None:
     from apps.runs.execute import wake_waiting
 
     limit(acme, 1)
@@ -290,7 +290,7 @@ def _is_running(run_id: UUID) -> bool:
     return row is not None and row[0] == "running"
 
 
-def test_a_run_whose_worker_lost_the_database_right_after_the_claim_goes_on_at_once(
+def test_a_run_whose_worker_lost_the_database_after_the_claim_continues_at_once(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = start(acme, make_pipeline(acme))

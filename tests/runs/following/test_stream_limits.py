@@ -229,7 +229,7 @@ def test_who_leaves_while_the_database_is_away_keeps_no_place(
     assert tries
 
 
-def test_a_full_process_says_so(settings: Any) -> None:
+def test_a_process_at_its_limit_refuses_streams(settings: Any) -> None:
     settings.STREAMS_PER_PROCESS = 1
     limits = StreamLimits()
     ids: Any = ("a", "b", "c", "d")

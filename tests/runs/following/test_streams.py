@@ -84,7 +84,7 @@ def say(who: World, run_id: UUID, *bodies: dict[str, Any], kind: str = "progress
         events.publish(followed.RUN, org_id=who.org.pk, key=run_id, news=news)
 
 
-def test_a_stream_begins_with_the_run_as_it_is_and_goes_on_live(server: str, acme: World) -> None:
+def test_a_stream_begins_with_the_current_run_and_continues_live(server: str, acme: World) -> None:
     run_id = start(acme, make_pipeline(acme))
 
     with listen(server, f"/api/v1/runs/{run_id}/events", acme) as stream:
@@ -122,7 +122,7 @@ def test_a_body_too_large_for_a_notice_arrives_whole(server: str, acme: World) -
         assert stream.next()[0] == 3
 
 
-def test_a_client_that_knows_the_end_is_told_to_stop(server: str, acme: World) -> None:
+def test_a_client_that_has_received_the_end_gets_204(server: str, acme: World) -> None:
     run_id = start(acme, make_pipeline(acme))
     acme.client().post(f"/api/v1/runs/{run_id}/cancel", {})
     path = f"/api/v1/runs/{run_id}/events"
@@ -136,7 +136,7 @@ def test_a_client_that_knows_the_end_is_told_to_stop(server: str, acme: World) -
         assert stream.response.status_code == 204
 
 
-def test_a_place_that_is_no_longer_kept_begins_with_the_run_as_it_is(
+def test_a_stream_whose_position_was_deleted_begins_with_the_current_run(
     server: str, acme: World
 ) -> None:
     run_id = start(acme, make_pipeline(acme))
@@ -167,7 +167,7 @@ def test_the_stream_of_the_org_tells_of_all_its_runs_and_of_no_other(
         assert stream.next()[2]["id"] == str(second)
 
 
-def test_a_stranger_a_viewer_and_nobody(server: str, acme: World) -> None:
+def test_a_stranger_a_viewer_and_an_anonymous_client(server: str, acme: World) -> None:
     run_id = start(acme, make_pipeline(acme))
     stranger = {"Authorization": f"Bearer {token_of(make_world())}"}
 

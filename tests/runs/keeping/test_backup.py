@@ -168,7 +168,9 @@ def test_what_the_how_to_shows_brings_an_installation_to_another_home_and_server
 
 
 @pytest.mark.long
-def test_a_restore_says_what_the_bucket_has_lost_since(committed_db: None, folder: Path) -> None:
+def test_a_restore_reports_objects_missing_from_the_bucket(
+    committed_db: None, folder: Path
+) -> None:
     """The objects stay in the bucket; the backup has their listing. The server is an existing one."""
     old, new = (database.url_of(n) for n in (database.worker_database(), "restored_with_bucket"))
     with s3() as environment, emptied(new):
@@ -246,7 +248,7 @@ def test_the_engine_commits_nothing_while_files_are_linked(committed_db: None) -
         assert moment.reader.execute("SELECT FROM engine.stream_jobs").rowcount == 0
 
 
-def test_a_backup_that_freezes_lets_the_engine_go_on_and_fails(
+def test_a_frozen_backup_unblocks_the_engine_and_fails(
     committed_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(databases, "HOLD_SECONDS", 0.2)

@@ -184,7 +184,7 @@ def test_removing_twice_and_where_nothing_ever_was_is_fine(acme: World, ran: Pip
     assert remembered(ran) == remembered(never_ran) == 0
 
 
-def test_a_removal_that_was_interrupted_goes_on(
+def test_an_interrupted_removal_continues(
     acme: World, ran: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(acme, ran)
@@ -211,7 +211,7 @@ def test_a_pipeline_that_exists_loses_nothing(acme: World, ran: Pipeline) -> Non
     assert (files(acme), remembered(ran)) == before
 
 
-def test_what_is_no_runs_folder_is_not_touched(acme: World, ran: Pipeline) -> None:
+def test_folders_that_belong_to_no_run_are_not_touched(acme: World, ran: Pipeline) -> None:
     storage.write(f"org/{acme.org.pk}/run/notes/readme.txt", b"mine\n")
 
     delete(acme, ran)

@@ -60,7 +60,7 @@ def log(world: World, run_id: UUID) -> dict[str, Any]:
     return found
 
 
-def test_a_log_goes_after_its_orgs_days_and_its_reader_is_told(
+def test_a_log_expires_after_the_orgs_days_and_readers_get_a_note(
     acme: World, this_worker: Worker
 ) -> None:
     old, young = ran(this_worker, acme, days_ago=91), ran(this_worker, acme, days_ago=89)
@@ -84,7 +84,7 @@ def test_a_log_goes_after_its_orgs_days_and_its_reader_is_told(
     assert retention.apply() == retention.Removed(0, 0, 0, 0)
 
 
-def test_a_removal_that_was_interrupted_goes_on_and_is_told_meanwhile(
+def test_an_interrupted_removal_continues_and_is_shown_meanwhile(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = ran(this_worker, acme, days_ago=91)
@@ -245,7 +245,7 @@ def test_a_trail_is_kept_for_a_year_at_least(world: World) -> None:
         ({"keep_runs_days": 36_501}, 422),
     ],
 )
-def test_an_admin_says_how_long_and_it_is_in_the_trail(
+def test_an_admin_sets_the_days_and_the_audit_log_shows_it(
     world: World, change: dict[str, Any], status: int
 ) -> None:
     answer = world.client("admin").patch("/api/v1/org", change)
@@ -276,7 +276,7 @@ def test_what_is_kept_is_shown_with_its_size_in_one_query(
     assert found["audit"][0] == 365
 
 
-def test_a_log_whose_file_goes_while_it_is_read_is_no_error(world: World) -> None:
+def test_a_log_removed_while_it_is_read_is_not_an_error(world: World) -> None:
     pipeline = make_any_pipeline(world)
     with world.scope():
         run = Run.unscoped.create(

@@ -63,7 +63,7 @@ def test_a_counter_that_goes_back_takes_nothing_off(world: World) -> None:
     assert used(world)[0] == 130
 
 
-def test_at_the_limit_a_run_is_refused_by_hand_and_a_scheduled_one_fails_with_the_reason(
+def test_at_the_limit_a_manual_run_is_refused_and_a_scheduled_one_fails(
     acme: World, this_worker: Worker
 ) -> None:
     pipeline = make_pipeline(acme, source={"rows": 250})
@@ -83,7 +83,7 @@ def test_at_the_limit_a_run_is_refused_by_hand_and_a_scheduled_one_fails_with_th
     assert failed.failure_retryable is False
 
 
-def test_a_long_run_stops_at_the_limit_and_goes_on_when_it_is_raised(
+def test_a_long_run_stops_at_the_limit_and_continues_when_it_is_raised(
     acme: World, this_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limit_watch, "MEASURE_EVERY", 0.1)
