@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, connection, transaction
 
+from apps.auth.mailing import access_notices
 from apps.connectors.custom_sources import kinds as custom_kinds
 from apps.connectors.schemas import Error
 from apps.orgs import audit
@@ -124,6 +125,8 @@ def update(
             pipeline.etag += 1
             _save(pipeline)
             _record(org, by, "pipeline.update", pipeline, changed)
+        if "domain_id" in changed:
+            access_notices.changed(org.pk)  # a key of the former domain may be following a run
     return pipeline
 
 

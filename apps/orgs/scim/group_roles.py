@@ -10,6 +10,7 @@ from django.db.models import Count
 from apps.orgs.models import Org, ScimGroup, ScimMembership
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.orgs.scim import provisioning
 
 
@@ -34,6 +35,7 @@ def of(org: Org) -> list[GroupRole]:
 
 def give(*, org: Org, by: Principal, group_id: UUID, role: str | None) -> GroupRole:
     """Set or clear the role that the group grants to its members. Raises NotFound."""
+    by.require(Permission.MEMBERS_MANAGE)
     row = provisioning.save_group(
         org=org,
         by=by,

@@ -10,6 +10,7 @@ from apps.orgs import audit, vault
 from apps.orgs.exceptions import Conflict, Invalid, NotFound
 from apps.orgs.models import FederatedIdentity, IdentityProvider, Org
 from apps.orgs.principals import Principal
+from apps.orgs.roles import Permission
 from apps.orgs.sign_in import providers
 from apps.orgs.sign_in.providers import ProviderFailed
 from apps.orgs.versions import Match, of_time, require_match
@@ -43,6 +44,7 @@ def save(*, org: Org, by: Principal, fields: ProviderFields) -> IdentityProvider
     With another issuer, the stored subjects are deleted, because they mean other people. Its sessions end then,
     and when it is disabled.
     """
+    by.require(Permission.OWNERS_MANAGE)
     said: dict[str, Any] = {**fields}
     secret = said.pop("client_secret", None)
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
@@ -77,6 +79,7 @@ def remove(*, org: Org, by: Principal, match: Match) -> None:
 
     Raises NotFound, ChangedMeanwhile and SsoRequired.
     """
+    by.require(Permission.OWNERS_MANAGE)
     row = IdentityProvider.objects.for_org(org).select_for_update().first()
     if row is None:
         raise NotFound

@@ -11,8 +11,9 @@ import pytest
 from apps.auth import sessions
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import services
-from apps.orgs.models import Membership
+from apps.orgs.models import Domain, Membership
 from apps.orgs.roles import Role
+from apps.pipelines.models import Pipeline
 from tests.isolation.planted import principal
 from tests.runs.conftest import make_pipeline
 from tests.runs.following.test_streams import Listener, start
@@ -106,3 +107,25 @@ def test_a_stream_ends_with_its_api_key_and_no_other_does(server: str, acme: Wor
         assert first.ended()
         with pytest.raises(httpx.ReadTimeout):
             second.ended()
+
+
+def test_a_stream_of_a_key_of_one_domain_ends_when_the_pipeline_leaves_it(
+    server: str, acme: World
+) -> None:
+    pipeline = make_pipeline(acme)
+    with acme.scope():
+        domain = Domain.unscoped.create(org=acme.org, name="sales")
+        Pipeline.objects.for_org(acme.org).filter(pk=pipeline.pk).update(domain=domain)
+        by = principal(acme, Role.MEMBER)
+        made = api_keys.create(
+            org=acme.org, by=by, name="sales", role=Role.VIEWER, domain_id=domain.pk
+        )
+    address = f"{server}/api/v1/runs/{start(acme, pipeline)}/events"
+    headers = {"X-API-Key": made.text}
+    with httpx.stream("GET", address, headers=headers, timeout=LONG) as response:
+        stream = Listener(response)
+        assert stream.next()[1] == "run"
+        path = f"/api/v1/pipelines/{pipeline.pk}"
+        assert acme.client(Role.ADMIN).patch(path, {"domain_id": None}).status_code == 200
+        assert stream.ended()
+    assert httpx.get(address, headers=headers).status_code == 404
