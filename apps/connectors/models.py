@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, TypedDict
 from uuid import UUID
 
 from django.db import models
@@ -84,6 +85,20 @@ class Repository(OrgOwned):
         return f"{self.url} ({self.branch})"
 
 
+class CustomSourceColumns(TypedDict):
+    id: UUID
+    name: str
+    description: str
+    origin: str
+    repository_id: UUID | None
+    repository_path: str
+    latest: int
+    approved: int | None
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
     """Queries on custom sources."""
 
@@ -94,12 +109,9 @@ class CustomSourceQuerySet(OrgQuerySet["CustomSource"]):
             found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
         return found
 
-    def rows(self) -> Rows[CustomSource]:
+    def rows(self) -> Rows[CustomSource, CustomSourceColumns]:
         """Return the columns of a list, without the code."""
-        return self.columns(
-            "id", "name", "description", "origin", "repository_id", "repository_path", "latest",
-            "approved", "archived_at", "created_at", "updated_at",
-        )  # fmt: skip
+        return self.columns(CustomSourceColumns)
 
 
 class CustomSourceManager(OrgManager["CustomSource", CustomSourceQuerySet]):
@@ -175,6 +187,20 @@ class CustomSourceVersion(OrgOwned):
         ]
 
 
+class ConnectorColumns(TypedDict):
+    id: UUID
+    name: str
+    role: str
+    kind: str
+    description: str
+    domain_id: UUID | None
+    domain__name: str | None
+    check_ok: bool | None
+    checked_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class ConnectorQuerySet(OrgQuerySet["Connector"]):
     """Queries on connectors."""
 
@@ -193,12 +219,9 @@ class ConnectorQuerySet(OrgQuerySet["Connector"]):
             found = found.filter(models.Q(name__icontains=q) | models.Q(description__icontains=q))
         return found
 
-    def rows(self) -> Rows[Connector]:
+    def rows(self) -> Rows[Connector, ConnectorColumns]:
         """Return the columns of a list, without the settings."""
-        return self.columns(
-            "id", "name", "role", "kind", "description", "domain_id", "domain__name",
-            "check_ok", "checked_at", "created_at", "updated_at",
-        )  # fmt: skip
+        return self.columns(ConnectorColumns)
 
 
 class ConnectorManager(OrgManager["Connector", ConnectorQuerySet]):

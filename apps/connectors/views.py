@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -53,7 +54,7 @@ SHOWN = [name for name in ROW_EXAMPLE if name != "domain"]
 ORDERS = {"newest": newest(), "name": Order("name"), "updated": newest("updated_at")}
 
 
-def row(values: dict[str, Any]) -> dict[str, Any]:
+def row(values: Mapping[str, object]) -> dict[str, object]:
     """Render a connector in a list, from `.rows()`."""
     shown = {name: values[name] for name in SHOWN}
     domain = {"id": values["domain_id"], "name": values["domain__name"]}

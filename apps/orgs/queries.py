@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypedDict
+from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.json import JsonObject
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import OrgManager, OrgQuerySet, Rows
 
@@ -15,25 +18,50 @@ if TYPE_CHECKING:
     from apps.orgs.principals import Principal
 
 
+class MembershipColumns(TypedDict):
+    id: UUID
+    user_id: UUID
+    user__email: str
+    user__name: str
+    user__kind: str
+    role: str
+    created_at: datetime
+
+
 class MembershipQuerySet(OrgQuerySet["Membership"]):
-    def rows(self) -> Rows[Membership]:
+    def rows(self) -> Rows[Membership, MembershipColumns]:
         """Return the columns of the member list."""
-        return self.columns(
-            "id", "user_id", "user__email", "user__name", "user__kind", "role", "created_at"
-        )
+        return self.columns(MembershipColumns)
 
 
 class MembershipManager(OrgManager["Membership", MembershipQuerySet]):
     queryset_class = MembershipQuerySet
 
 
+class DomainColumns(TypedDict):
+    id: UUID
+    name: str
+    created_at: datetime
+    updated_at: datetime
+
+
 class DomainQuerySet(OrgQuerySet["Domain"]):
-    def rows(self) -> Rows[Domain]:
-        return self.columns("id", "name", "created_at", "updated_at")
+    def rows(self) -> Rows[Domain, DomainColumns]:
+        return self.columns(DomainColumns)
 
 
 class DomainManager(OrgManager["Domain", DomainQuerySet]):
     queryset_class = DomainQuerySet
+
+
+class InvitationColumns(TypedDict):
+    id: UUID
+    email: str
+    role: str
+    invited_by__email: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    expires_at: datetime
 
 
 class InvitationQuerySet(OrgQuerySet["Invitation"]):
@@ -41,14 +69,27 @@ class InvitationQuerySet(OrgQuerySet["Invitation"]):
         """Return pending invitations, including expired ones, which can be sent again."""
         return self.filter(accepted_at__isnull=True)
 
-    def rows(self) -> Rows[Invitation]:
-        return self.columns(
-            "id", "email", "role", "invited_by__email", "created_at", "sent_at", "expires_at"
-        )
+    def rows(self) -> Rows[Invitation, InvitationColumns]:
+        return self.columns(InvitationColumns)
 
 
 class InvitationManager(OrgManager["Invitation", InvitationQuerySet]):
     queryset_class = InvitationQuerySet
+
+
+class ApiKeyColumns(TypedDict):
+    id: UUID
+    name: str
+    prefix: str
+    role: str
+    scopes: list[str]
+    domain_id: UUID | None
+    created_by_id: UUID
+    created_by__email: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
 
 
 class ApiKeyQuerySet(OrgQuerySet["ApiKey"]):
@@ -62,25 +103,27 @@ class ApiKeyQuerySet(OrgQuerySet["ApiKey"]):
         unexpired = Q(expires_at__isnull=True) | Q(expires_at__gt=timezone.now())
         return self.filter(unexpired, revoked_at__isnull=True)
 
-    def rows(self) -> Rows[ApiKey]:
-        return self.columns(
-            "id",
-            "name",
-            "prefix",
-            "role",
-            "scopes",
-            "domain_id",
-            "created_by_id",
-            "created_by__email",
-            "created_at",
-            "expires_at",
-            "last_used_at",
-            "revoked_at",
-        )
+    def rows(self) -> Rows[ApiKey, ApiKeyColumns]:
+        return self.columns(ApiKeyColumns)
 
 
 class ApiKeyManager(OrgManager["ApiKey", ApiKeyQuerySet]):
     queryset_class = ApiKeyQuerySet
+
+
+class AuditEventColumns(TypedDict):
+    id: UUID
+    at: datetime
+    actor_kind: str
+    actor_id: UUID | None
+    actor_label: str
+    on_behalf_of: JsonObject | None
+    action: str
+    object_kind: str
+    object_id: UUID | None
+    object_label: str
+    changes: JsonObject
+    ip: str | None
 
 
 class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
@@ -96,21 +139,8 @@ class AuditEventQuerySet(OrgQuerySet["AuditEvent"]):
         }
         return self.filter(**{columns[name]: value for name, value in wanted.items()})
 
-    def rows(self) -> Rows[AuditEvent]:
-        return self.columns(
-            "id",
-            "at",
-            "actor_kind",
-            "actor_id",
-            "actor_label",
-            "on_behalf_of",
-            "action",
-            "object_kind",
-            "object_id",
-            "object_label",
-            "changes",
-            "ip",
-        )
+    def rows(self) -> Rows[AuditEvent, AuditEventColumns]:
+        return self.columns(AuditEventColumns)
 
 
 class AuditEventManager(OrgManager["AuditEvent", AuditEventQuerySet]):

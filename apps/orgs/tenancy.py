@@ -94,16 +94,16 @@ def _refuse_event_loop() -> None:
 
 
 M = TypeVar("M", bound=models.Model, covariant=True)
-Rows = models.QuerySet[M, dict[str, Any]]  # a row of `.values()`
+ColumnsT = TypeVar("ColumnsT")
+Rows = models.QuerySet[M, ColumnsT]  # of `.values()`
 
 
 class OrgQuerySet(models.QuerySet[M, M], Generic[M]):
     """Base of the QuerySets of org-owned models, whose queries are its methods."""
 
-    def columns(self, *names: str) -> Rows[M]:
-        """`.values()` with a row type that does not depend on the columns."""
-        found: Rows[M] = self.values(*names)
-        return found
+    def columns(self, wanted: type[ColumnsT]) -> Rows[M, ColumnsT]:
+        """`.values()` of the columns that the TypedDict `wanted` names."""
+        return cast("Rows[M, ColumnsT]", self.values(*wanted.__annotations__))
 
 
 Q = TypeVar("Q", bound=OrgQuerySet[Any], covariant=True)

@@ -1,4 +1,7 @@
-"""Functions that other apps call have specific types: no `dict[str, Any]` in their signatures."""
+"""Functions that other packages call have specific types: no `dict[str, Any]` in their signatures.
+
+A package is a folder: an app, or one inside an app.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from tests.guards.source import ROOT, compare, files
 
 VAGUE = ("dict[str, Any]", "Mapping[str, Any]")  # the second also matches MutableMapping
 ALLOWED = {
-    "apps.orgs.tenancy:OrgQuerySet.columns": "Rows of `.values()`, as Django types them; `columns` names their keys.",
     "apps.web.files:following": "The scope and the messages of ASGI, as its specification has them.",
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -20,12 +22,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 @dataclass(frozen=True)
 class Module:
     name: str
+    package: str
     tree: ast.Module
-
-    @property
-    def room(self) -> str:
-        """The app, or the top-level package."""
-        return ".".join(self.name.split(".")[: 2 if self.name.startswith("apps.") else 1])
 
     @cached_property
     def imported(self) -> dict[str, tuple[str, str]]:
@@ -79,35 +77,43 @@ class Module:
 Modules = Mapping[str, Module]
 
 
-def test_no_signature_that_another_room_uses_is_vague() -> None:
-    compare(_vague_calls(_modules()), ALLOWED, what="vague signatures that other rooms use")
+def test_no_signature_that_another_package_uses_is_vague() -> None:
+    compare(_vague_calls(_modules()), ALLOWED, what="vague signatures that other packages use")
 
 
 def test_the_guard_finds_functions_methods_aliases_and_what_a_package_hands_on() -> None:
+    caller = "from apps.one import Thing, verbs\n\nverbs.say(verbs.ask(), Thing().shape([]))\n"
     sources = {
-        "apps.one.words": "Answer = dict[str, Any]\n",
-        "apps.one.inside": "from apps.one.words import Answer as Said\n",
-        "apps.one.verbs": "from apps.one.inside import Said\n\ndef say(): ...\ndef ask() -> Said: ...\n",
-        "apps.one.things": "class Thing:\n    def shape(self, given: list[Mapping[str, Any]]) -> None: ...\n",
-        "apps.one": "from apps.one.things import Thing\n",
-        "apps.two.views": "from apps.one import Thing, verbs\n\nverbs.say(verbs.ask(), Thing().shape([]))\n",
+        "apps/one/words.py": "Answer = dict[str, Any]\n",
+        "apps/one/inside.py": "from apps.one.words import Answer as Said\n",
+        "apps/one/verbs.py": "from apps.one.inside import Said\n\ndef say(): ...\ndef ask() -> Said: ...\n",
+        "apps/one/things.py": "class Thing:\n    def shape(self, given: list[Mapping[str, Any]]) -> None: ...\n",
+        "apps/one/__init__.py": "from apps.one.things import Thing\n",
+        "apps/one/views.py": caller,
     }
-    modules = {name: Module(name, ast.parse(text)) for name, text in sources.items()}
-    assert _vague_calls(modules) == {"apps.one.verbs:ask", "apps.one.things:Thing.shape"}
-    del modules["apps.two.views"]
-    assert _vague_calls(modules) == set()
+    found = {"apps.one.verbs:ask", "apps.one.things:Thing.shape"}
+    assert _vague_calls(_read(sources)) == set()
+    assert _vague_calls(_read({**sources, "apps/two/views.py": caller})) == found
+    assert _vague_calls(_read({**sources, "apps/one/upstairs/views.py": caller})) == found
 
 
-def _modules() -> dict[str, Module]:
+def _modules() -> Modules:
+    paths = files("apps", "bench", "config", "local")
+    return _read({str(path.relative_to(ROOT)): path.read_text() for path in paths})
+
+
+def _read(sources: Mapping[str, str]) -> Modules:
+    """Return the modules by name, from their source by path."""
     found = {}
-    for path in files("apps", "bench", "config", "local"):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        found[name] = Module(name, ast.parse(path.read_text()))
+    for path, text in sources.items():
+        folder, _, file = path.removesuffix(".py").replace("/", ".").rpartition(".")
+        name = folder if file == "__init__" else f"{folder}.{file}"
+        found[name] = Module(name, folder, ast.parse(text))
     return found
 
 
 def _vague_calls(modules: Modules) -> set[str]:
-    """Return `module:function` and `module:Class.method` of vague signatures that another app uses."""
+    """Return `module:function` and `module:Class.method` of vague signatures that another package uses."""
     vague = _vague_names(modules)
     return {
         f"{module.name}:{'.'.join(filter(None, (owner, name)))}"
@@ -121,11 +127,11 @@ def _vague_calls(modules: Modules) -> set[str]:
 
 
 def _users(module: Module, name: str, modules: Modules) -> Iterator[Module]:
-    """Return the modules of other apps that use this name, directly or through a module that imports it."""
+    """Return the modules of other packages that use this name, directly or through a module that imports it."""
     names = {(module.name, name)}
     for handing in modules.values():
         names |= {(handing.name, alias) for alias, it in handing.imported.items() if it in names}
-    yield from (m for m in modules.values() if m.room != module.room and names & m.used)
+    yield from (m for m in modules.values() if m.package != module.package and names & m.used)
 
 
 def _vague_names(modules: Modules) -> set[tuple[str, str]]:

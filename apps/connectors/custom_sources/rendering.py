@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from apps.connectors.custom_sources.edits import HIGHEST
@@ -17,7 +18,7 @@ SHOWN_OF_VERSION = ("number", "note", "sha256", "commit", "author", "created_at"
 PEOPLE = ("created_by", "approved_by")
 
 
-def row(values: dict[str, Any]) -> dict[str, Any]:
+def row(values: Mapping[str, object]) -> dict[str, object]:
     """Render a source in a list, from `.rows()`."""
     return {
         **{name: values[name] for name in SHOWN},

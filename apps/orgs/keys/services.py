@@ -18,7 +18,7 @@ from apps.orgs.exceptions import Invalid
 from apps.orgs.models import ApiKey, Domain, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
-from apps.orgs.queries import ApiKeyQuerySet
+from apps.orgs.queries import ApiKeyColumns, ApiKeyQuerySet
 from apps.orgs.roles import RANK, Permission, Role, allows
 
 
@@ -103,7 +103,7 @@ def seen(org: Org, by: Principal) -> ApiKeyQuerySet:
     return ApiKey.objects.for_org(org).seen_by(by)
 
 
-def row(key: ApiKey) -> dict[str, Any]:
+def row(key: ApiKey) -> ApiKeyColumns:
     """Return a key's columns for lists."""
     return ApiKey.objects.for_org(key.org_id).rows().get(pk=key.pk)
 

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from apps.orgs.http.views import OrgView
 from apps.orgs.keys import services as api_keys
 from apps.orgs.members import serializers as forms
+from apps.orgs.queries import ApiKeyColumns
 from apps.orgs.roles import Permission, Role
 from apps.web.paging import Order, newest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
@@ -37,9 +38,10 @@ MADE_EXAMPLE = {**KEY_EXAMPLE, "key": "drv_3f9a1c0b7d2e_…_1a2b3c4d"}
 ORDERS = {"newest": newest(), "name": Order("name")}
 
 
-def key_row(row: dict[str, Any]) -> dict[str, Any]:
-    maker = {"id": row.pop("created_by_id"), "email": row.pop("created_by__email")}
-    return {**row, "created_by": maker}
+def key_row(row: ApiKeyColumns) -> dict[str, object]:
+    maker = {"id": row["created_by_id"], "email": row["created_by__email"]}
+    own = {name: value for name, value in row.items() if not name.startswith("created_by_")}
+    return {**own, "created_by": maker}
 
 
 class KeyView(OrgView):

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from apps.orgs.http.views import OrgView
 from apps.orgs.members import exports
 from apps.orgs.members import serializers as forms
+from apps.orgs.queries import AuditEventColumns
 from apps.orgs.roles import Permission
 from apps.web.paging import newest, oldest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
@@ -80,21 +81,22 @@ class AuditExport(OrgView):
         return answer
 
 
-def _event(row: dict[str, Any]) -> dict[str, Any]:
+def _event(row: AuditEventColumns) -> dict[str, object]:
     """Render an event; `on_behalf_of` is left out if nobody was represented."""
-    if row["on_behalf_of"] is None:
-        del row["on_behalf_of"]
-    return row
+    return {
+        name: value for name, value in row.items() if name != "on_behalf_of" or value is not None
+    }
 
 
-def _jsonl(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+def _jsonl(rows: Iterator[AuditEventColumns]) -> Iterator[bytes]:
     for row in rows:
         yield dumps(_event(row)) + b"\n"
 
 
-def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+def _csv(rows: Iterator[AuditEventColumns]) -> Iterator[str]:
     yield _line(COLUMNS)
-    for row in rows:
+    for event in rows:
+        row: dict[str, object] = {**event}
         texts = {name: dumps(row[name]).decode() for name in DOCUMENTS if row[name] is not None}
         yield _line([_cell({**row, **texts}[column]) for column in COLUMNS])
 

@@ -15,9 +15,10 @@ from apps.background.registry import Export
 from apps.orgs import audit
 from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Principal
-from apps.orgs.queries import AuditEventQuerySet
+from apps.orgs.queries import AuditEventColumns, AuditEventQuerySet
 from apps.orgs.roles import Permission
 from apps.orgs.tenancy import org_scope
+from apps.web.paging import RowT
 
 CHUNK = 1000  # rows per transaction
 
@@ -29,7 +30,9 @@ def events(org: Org) -> AuditEventQuerySet:
     return AuditEvent.objects.for_org(org)
 
 
-def trail(*, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]) -> Iterator[Row]:
+def trail(
+    *, org: Org, by: Principal, kind: str, wanted: Mapping[str, Any]
+) -> Iterator[AuditEventColumns]:
     """Yield the events that match `wanted` up to now, oldest first.
 
     They are read after the transaction of this call.
@@ -77,7 +80,7 @@ def _rows(org_id: UUID, export: Export) -> QuerySet[Any, Row]:
     return found
 
 
-def _in_chunks(org_id: UUID, rows: QuerySet[Any, Row]) -> Iterator[Row]:
+def _in_chunks(org_id: UUID, rows: QuerySet[Any, RowT]) -> Iterator[RowT]:
     """Read by keyset, in one short transaction per chunk, so that a slow reader holds no locks."""
     last: UUID | None = None
     while True:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -12,6 +11,7 @@ from apps.orgs.http.views import OrgView
 from apps.orgs.members import invitations, visibility
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Invitation
+from apps.orgs.queries import InvitationColumns
 from apps.orgs.roles import Permission, Role
 from apps.web.paging import Order, newest, page
 from apps.web.schema import PAGE_PARAMETERS, operation, order_of, page_of
@@ -29,9 +29,9 @@ INVITATION_EXAMPLE = {
 ORDERS = {"newest": newest(), "email": Order("email")}
 
 
-def row_of(row: dict[str, Any]) -> dict[str, Any]:
-    inviter = row.pop("invited_by__email")
-    return {**row, "invited_by": inviter}
+def row_of(row: InvitationColumns) -> dict[str, object]:
+    own = {name: value for name, value in row.items() if name != "invited_by__email"}
+    return {**own, "invited_by": row["invited_by__email"]}
 
 
 class InvitationView(OrgView):

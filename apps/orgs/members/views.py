@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import TypedDict
 from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.json import JsonObject
 from apps.orgs.http.views import OrgView
 from apps.orgs.members import domains, services, visibility
 from apps.orgs.members import serializers as forms
 from apps.orgs.models import Domain, Membership, Org
+from apps.orgs.queries import MembershipColumns
 from apps.orgs.roles import Permission, Role
 from apps.orgs.versions import of_time
 from apps.web.paging import Order, newest, oldest, page
@@ -78,7 +81,7 @@ MEMBER_ORDERS = {"oldest": oldest(), "newest": newest(), "email": Order("user__e
 DOMAIN_ORDERS = {"name": Order("name"), "newest": newest()}
 
 
-def page_example(row: dict[str, Any]) -> dict[str, Any]:
+def page_example(row: JsonObject) -> JsonObject:
     return {"results": [row], "next": None, "previous": None, "count": 1}
 
 
@@ -189,9 +192,26 @@ class Members(OrgView):
         return page(request, rows, orders=MEMBER_ORDERS, default="oldest", render=member_row)
 
 
-def member_row(row: dict[str, Any]) -> dict[str, Any]:
-    email, name, kind = row.pop("user__email"), row.pop("user__name"), row.pop("user__kind")
-    return {**row, "email": email, "name": name, "kind": kind}
+class MemberShown(TypedDict):
+    id: UUID
+    user_id: UUID
+    email: str
+    name: str
+    kind: str
+    role: str
+    created_at: datetime
+
+
+def member_row(row: MembershipColumns) -> MemberShown:
+    return {
+        "id": row["id"],
+        "user_id": row["user_id"],
+        "email": row["user__email"],
+        "name": row["user__name"],
+        "kind": row["user__kind"],
+        "role": row["role"],
+        "created_at": row["created_at"],
+    }
 
 
 def member_answer(member: Membership, status: int = 200) -> Response:

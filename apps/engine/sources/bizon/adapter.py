@@ -25,6 +25,7 @@ from apps.engine.sources.connector import (
     rows_page,
 )
 from apps.engine.sources.http.answers import UnhelpfulSourceError
+from apps.json import JsonValue
 
 Answered = TypeVar("Answered")
 
@@ -87,7 +88,7 @@ class BizonSource(ConnectorSource[SettingsT]):
         made: AbstractSource = self._asking(lambda: guarded(config))
         return made
 
-    def bizon_settings(self) -> dict[str, Any]:
+    def bizon_settings(self) -> dict[str, JsonValue]:
         """Convert our settings to those of bizon's source."""
         return self.settings.model_dump(exclude_none=True)
 
