@@ -14,6 +14,7 @@ from local.errors import DatabaseAway, LocalError
 from local.home import Home
 from local.keys import ensure_keys, write_private
 from local.ports import kept_port
+from local.supervision.server import WatchedServer
 from local.supervision.supervisor import Supervisor
 from local.terminal import phase, say
 
@@ -129,7 +130,7 @@ class Installation:
         with phase("PostgreSQL"):
             server = embedded_server(self.home)
             server.stop_orphan()
-            self.supervisor.server = server
+            self.supervisor.server = WatchedServer(server)
             server.start()
         self.admin_url = server.url("drover")
 

@@ -62,7 +62,7 @@ class Child:
             self.process = None
             self.deaths += 1
             self.total_deaths += 1
-            pause = min(LONGEST_PAUSE, 0.5 * 2 ** (self.deaths - 1))
+            pause = pause_after(self.deaths)
             self._next_start = now + pause
             complain(
                 f"{self.name} stopped ({_how(code)}) and will be restarted in {pause:g} s: see {self.log}"
@@ -92,6 +92,11 @@ class Child:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""
+
+
+def pause_after(deaths: int) -> float:
+    """Seconds until the next start of what died so many times in a row."""
+    return min(LONGEST_PAUSE, 0.5 * 2.0 ** (deaths - 1))
 
 
 def stop_all(children: Iterable[Child], *, seconds: float) -> None:

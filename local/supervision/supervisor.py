@@ -14,13 +14,12 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from local.away import AWAY
-from local.database.postgres import EmbeddedPostgres
 from local.errors import DatabaseAway, LocalError
 from local.home import CHECKOUT
 from local.supervision.children import Child, signal_group, stop_all
 from local.supervision.descendants import adopt_orphans, end_descendants, reap_adopted
 from local.supervision.processes import dies_with_parent
-from local.terminal import complain, say
+from local.supervision.server import WatchedServer
 
 # A stop may take 15 s. The server, which has to write a checkpoint, gets the time that the children leave.
 CHILD_SECONDS = 7.0
@@ -43,7 +42,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
 
     def __init__(self) -> None:
         self.children: list[Child] = []
-        self.server: EmbeddedPostgres | None = None
+        self.server: WatchedServer | None = None
         self._task: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self._selector = selectors.DefaultSelector()
@@ -115,11 +114,8 @@ class Supervisor(AbstractContextManager["Supervisor"]):
 
     def watch(self) -> None:
         """Restart what died, and reap orphans."""
-        if self.server and self.server.process and self.server.process.poll() is not None:
-            complain("PostgreSQL stopped and will be restarted")
-            self.server.process = None
-            self.server.start()
-            say("PostgreSQL was restarted")
+        if self.server is not None:
+            self.server.watch()
         for child in self.children:
             child.watch()
         reap_adopted(self._known())
@@ -164,8 +160,9 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         return set(self._pids())
 
     def _pids(self) -> Iterator[int]:
-        server = self.server.process if self.server else None
-        for process in (self._task, server, *(child.process for child in self.children)):
+        if self.server is not None and self.server.pid is not None:
+            yield self.server.pid
+        for process in (self._task, *(child.process for child in self.children)):
             if process is not None:
                 yield process.pid
 

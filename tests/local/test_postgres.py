@@ -18,6 +18,7 @@ from local.database import binaries, unprivileged
 from local.database.postgres import EmbeddedPostgres, temporary_postgres
 from local.errors import ServerFailed, ServerRunning
 from local.supervision.processes import is_alive, wait_until_gone
+from local.supervision.server import WatchedServer
 
 ROOT = Path(__file__).resolve().parents[2]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
@@ -102,6 +103,40 @@ def test_a_killed_server_starts_again_with_what_was_committed(
         assert numbers(server) == list(range(1, 101))
     finally:
         server.delete()
+
+
+def test_a_server_that_dies_while_it_starts_again_is_started_once_more(
+    server: EmbeddedPostgres,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    watched = WatchedServer(server)
+    server.start()
+    launch, killed = server._launch, []
+
+    def launch_and_kill() -> None:
+        launch()
+        assert server.process is not None
+        server.process.kill()
+        killed.append(server.process.pid)
+
+    monkeypatch.setattr(server, "_launch", launch_and_kill)
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+    watched.watch()
+    assert len(killed) == 1
+    assert watched.pid is None
+    assert "It is tried again in 0.5 s" in capsys.readouterr().err
+    monkeypatch.setattr(server, "_launch", launch)
+    for _ in range(600):
+        watched.watch()
+        if watched.pid is not None:
+            break
+        time.sleep(0.05)
+    with psycopg.connect(server.url()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert "PostgreSQL was restarted" in capsys.readouterr().out
 
 
 def test_a_process_that_took_the_dead_servers_id_is_not_in_the_way(

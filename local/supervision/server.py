@@ -1,0 +1,51 @@
+"""Restarts the PostgreSQL server of an installation when it dies, also when it dies while it starts."""
+
+import time
+from dataclasses import dataclass, field
+
+from local.database.postgres import EmbeddedPostgres
+from local.errors import ServerFailed
+from local.supervision.children import pause_after
+from local.terminal import complain, say
+
+
+@dataclass
+class WatchedServer:
+    """A server that was started, or is about to be."""
+
+    postgres: EmbeddedPostgres
+    _failures: int = field(default=0, repr=False)  # starts in a row that failed
+    _next_start: float = field(default=0.0, repr=False)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        process = self.postgres.process
+        return process.pid if process is not None else None
+
+    def watch(self) -> None:
+        """Restart a server that stopped. If it does not come up, try again after a pause."""
+        process = self.postgres.process
+        if process is not None:
+            if process.poll() is None:
+                return
+            complain("PostgreSQL stopped and will be restarted")
+            self.postgres.process = None
+        elif time.monotonic() < self._next_start:
+            return
+        self._start()
+
+    def stop(self, seconds: float) -> None:
+        self.postgres.stop(seconds)
+
+    def _start(self) -> None:
+        try:
+            self.postgres.start()
+        except ServerFailed as failure:
+            self._failures += 1
+            pause = pause_after(self._failures)
+            self._next_start = time.monotonic() + pause
+            complain(f"{failure} It is tried again in {pause:g} s.")
+        else:
+            self._failures = 0
+            say("PostgreSQL was restarted")
