@@ -152,8 +152,10 @@ class Sandbox:
                 counted += line.size
                 self._look_at_answer(self._output - before, counted, len(rows))
             elif line.kind == "answer":
+                self._hear_what_is_printed()
                 return Answer(line.values, rows)
             elif line.kind == "error":
+                self._hear_what_is_printed()
                 self._look_at_what_it_took()  # Closing the network was the reason of the failure.
                 raise _raised(line.values)
             else:
@@ -217,6 +219,11 @@ class Sandbox:
         for line in self._reader.feed(data):
             self._ready = self._ready or line.kind == "ready"
             yield line
+
+    def _hear_what_is_printed(self) -> None:
+        """What the code printed before it answered or ended is in the pipe by now."""
+        if self._pipes.is_open(self._standard_fd):
+            self._hear_standard()
 
     def _hear_standard(self) -> None:
         data = self._pipes.read(self._standard_fd)
@@ -303,8 +310,7 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._kill()
             return LimitExceeded("The code closed its output but kept running.")
-        if self._pipes.is_open(self._standard_fd):
-            self._hear_standard()
+        self._hear_what_is_printed()
         evidence = tuple(self._tail)
         if self._watch.over:
             return LimitExceeded(self._watch.over, evidence=evidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -241,6 +242,24 @@ def test_a_page_that_fails_does_not_end_the_conversation(
         assert "source.py, line 19" in " ".join(failed.value.evidence)
         answer = sandbox.ask("page", bound=BOUND, pagination={"n": 1}, since=None, limit=None)
     assert answer.rows == [{"id": 1}]
+
+
+@pytest.mark.parametrize("end", ["return Page([])", "raise ValueError('no')"])
+def test_lines_printed_before_the_last_answer_are_kept(
+    ground: Callable[[str], SandboxSite], end: str
+) -> None:
+    heard: list[str] = []
+    with (
+        Sandbox(
+            code("print('the last line')\n" + end),
+            ground=ground(modes.available()[0]),
+            limits=SMALL,
+            heard=Callbacks(log=lambda level, message: heard.append(message)),
+        ) as sandbox,
+        contextlib.suppress(CodeFailed),
+    ):
+        sandbox.ask("page", bound=BOUND, pagination=None, since=None, limit=None)
+    assert heard == ["the last line"]
 
 
 def test_its_log_lines_are_kept_up_to_a_limit(ground: Callable[[str], SandboxSite]) -> None:
