@@ -351,9 +351,11 @@ def _pairs(changes: list[diffs.Change]) -> dict[str, Any]:
 
 
 def _digests(transforms: Any) -> Any:
+    if transforms is None:  # there was no pipeline before
+        return None
     return [
         {"kind": one["kind"], "sha256": hashlib.sha256(one["code"].encode()).hexdigest()}
-        for one in transforms or ()
+        for one in transforms
     ]
 
 

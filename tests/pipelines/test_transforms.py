@@ -70,7 +70,8 @@ def test_the_audit_log_identifies_the_code_without_its_text(world: World) -> Non
     with world.scope():
         event = AuditEvent.objects.for_org(world.org).filter(action="pipeline.create").latest("id")
     assert "twice" not in str(event.changes)
-    (after,) = event.changes["config.streams.0.transforms"][1]
+    before, (after,) = event.changes["config.streams.0.transforms"]
+    assert before is None
     assert len(after["sha256"]) == 64
 
 
