@@ -6,6 +6,7 @@ import re
 import time
 from email import message_from_bytes, policy
 from pathlib import Path
+from urllib.parse import urljoin
 from uuid import uuid4
 
 from allauth.mfa.totp.internal import auth as totp
@@ -164,6 +165,8 @@ def accept(browser: Browser, link: str, shots: Path) -> None:
     page.get_by_role("button", name="Create account and join").click()
     expect(page.get_by_role("heading", level=1, name="Pipelines")).to_be_visible()
     page.screenshot(path=shots / "joined.png")
+    page.goto(urljoin(link, "/settings/usage"))
+    expect(page.get_by_role("link", name="Usage")).to_be_in_viewport()  # the row of tabs is wider
     page.context.close()
 
 

@@ -1,4 +1,5 @@
-import { Link, Outlet } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { PageHeader } from "@/components/page";
 import type { Permission } from "@/api/types";
 import { useMay, useSession } from "@/session/use-session";
@@ -32,7 +33,21 @@ const ORGANIZATION: Tab[] = [
   { to: "/settings/audit", label: "Audit log", needs: "audit.view" },
 ];
 
+const PEEK = 40; // pixels of the tab before, so that it can be seen that there is one
+
+/** A row of tabs that is wider than the screen, scrolled to the tab of the page that is open. */
+function useTabInView() {
+  const row = useRef<HTMLElement>(null);
+  const path = useLocation({ select: ({ pathname }) => pathname });
+  useEffect(() => {
+    const tab = row.current?.querySelector<HTMLElement>("[aria-current=page]");
+    if (row.current && tab) row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - PEEK;
+  }, [path]);
+  return row;
+}
+
 export function SettingsLayout() {
+  const tabs = useTabInView();
   const session = useSession();
   const may = useMay();
   const open = session?.organization && !session.organization.closed;
@@ -40,7 +55,7 @@ export function SettingsLayout() {
   return (
     <div className="mx-auto max-w-[64rem] px-4 py-5 md:px-6">
       <PageHeader title="Settings" />
-      <nav aria-label="Settings" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
+      <nav ref={tabs} aria-label="Settings" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
         {[...OWN_ACCOUNT, ...theirs].map(({ to, label }) => (
           <Link
             key={to}
