@@ -278,7 +278,7 @@ def test_its_log_lines_are_kept_up_to_a_limit(ground: Callable[[str], SandboxSit
 
 
 def test_below_the_level_that_is_asked_for_nothing_runs(home: str) -> None:
-    with pytest.raises(TooWeak, match="only at level weak, and good is asked for"):
+    with pytest.raises(TooWeak, match="only at level weak, but good is required"):
         Sandbox("", ground=SandboxSite(home, "good", ("seccomp",)), limits=SMALL)
 
 
