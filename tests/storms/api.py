@@ -38,11 +38,11 @@ class PagedApi:
     def release(self) -> None:
         self._open.set()
 
-    def silence(self, reader: str) -> None:
+    def stop_responding(self, reader: str) -> None:
         """Send no more responses to this reader."""
         self._silent[reader] = threading.Event()
 
-    def speak(self) -> None:
+    def resume(self) -> None:
         """Resume all responses."""
         while self._silent:
             self._silent.popitem()[1].set()
@@ -106,4 +106,4 @@ def paged_api() -> Iterator[PagedApi]:
             yield api
         finally:
             api.release()
-            api.speak()
+            api.resume()

@@ -32,7 +32,7 @@ def run_of(stage: Stage, run_id: UUID) -> Any:
 def cancel(stage: Stage, runs: dict[str, UUID], name: str, silent: bool) -> None:
     """Retry as a client does. A source that stops responding gives the run no chance to end first."""
     if silent:
-        stage.api.silence(name)
+        stage.api.stop_responding(name)
     run = run_of(stage, runs[name])
     retry_while_away(partial(cancel_once, stage, run), give_up=threading.Event())
     connection.close()
@@ -61,7 +61,7 @@ def test_cancelled_at_random_moments(stage: Stage, rounds: range) -> None:
         cancelled = [run["id"] for run in ends if run["status"] == "cancelled"]
         assert len(cancelled) >= AT_ONCE // 2, "those whose source was silent"
         assert stage.api.served == asked, "a cancelled run asked for more"
-        stage.api.speak()
+        stage.api.resume()
         retry_all(stage, [run_of(stage, run_id) for run_id in cancelled])
 
 
