@@ -21,12 +21,16 @@ from tests import first_start as starting
 from tests.name_server import NameServer
 from tests.world import World, make_world
 
-gc.set_threshold(
-    100_000, 20, 100
-)  # otherwise, garbage collection takes a twentieth of a test's time
+# With the default thresholds, garbage collection takes a twentieth of the suite's time.
+gc.set_threshold(100_000, 20, 100)
 
 # A slow machine is not a failure. In CI the examples are always the same, so that a failure comes from the change.
-hypothesis.settings.register_profile("drover", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile(
+    "drover",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("drover")
 
 
