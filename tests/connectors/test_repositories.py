@@ -133,7 +133,7 @@ def test_an_unusable_file_is_reported_and_the_others_are_used(world: World, git:
     assert "UTF-8" in said["sources/binary.py"]
     assert "larger" in said["sources/large.py"]
     assert "symbolic link" in said["sources/link.py"]
-    assert "is called taken" in said["sources/taken.py"]
+    assert "has the name taken" in said["sources/taken.py"]
     assert outcomes(shown)["sources/good.py"] == "created"
     assert set(sources(world)) == {"good", "taken"}
 
