@@ -148,7 +148,7 @@ def invite(page: Page, colleague: str, shots: Path) -> None:
     page.get_by_role("button", name="Invite").click()
     expect(page.get_by_text(f"{colleague} as viewer")).to_be_visible()
     page.get_by_role("button", name=re.compile("View permissions")).first.click()
-    expect(page.get_by_text("Every owner may.").first).to_be_visible()
+    expect(page.get_by_text("Allowed for the role owner.").first).to_be_visible()
     page.screenshot(path=shots / "members.png", full_page=True)
     assert grave_violations(page) == []
 
