@@ -22,7 +22,7 @@ def main(count: int) -> None:
     from apps.orgs.members.services import create_org
     from apps.orgs.models import Domain
     from apps.orgs.principals import SYSTEM
-    from apps.orgs.tenancy import org_scope
+    from apps.orgs.walls.scope import org_scope
     from apps.pipelines.models import Pipeline, Schedule
 
     now = timezone.now()

@@ -21,7 +21,7 @@ def main(count: int, *, with_runs: bool) -> None:
     from apps.orgs.members.services import create_org
     from apps.orgs.models import Org
     from apps.orgs.principals import SYSTEM
-    from apps.orgs.tenancy import org_scope
+    from apps.orgs.walls.scope import org_scope
     from apps.runs.models import Run, Trigger
 
     user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)

@@ -31,12 +31,13 @@ def main() -> None:
     from apps.auth import keys
     from apps.auth.models import User, new_id
     from apps.orgs import credentials
+    from apps.orgs.http import authentication
     from apps.orgs.keys import services as api_keys
     from apps.orgs.members.services import create_org
     from apps.orgs.models import Membership
     from apps.orgs.principals import SYSTEM, Principal
     from apps.orgs.roles import Role
-    from apps.orgs.tenancy import org_scope
+    from apps.orgs.walls.scope import org_scope
 
     user = User.objects.create_user(email=f"bench-{new_id()}@example.com", password=None)
     org = create_org(name="Bench", owner=user, by=SYSTEM)
@@ -48,7 +49,7 @@ def main() -> None:
 
     def use(text: str) -> None:
         request = RequestFactory().get("/", HTTP_AUTHORIZATION=f"Bearer {text}")
-        credential = credentials.read(request)
+        credential = authentication.read(request)
         with org_scope(credentials.org_of(credential)):
             credentials.load(credential)
 

@@ -126,14 +126,14 @@ MUTANTS = [
     ),
     Mutant(
         "scopes of two orgs nest",
-        "apps/orgs/tenancy.py",
+        "apps/orgs/walls/scope.py",
         'raise NestedOrgScope(f"scope of {org_id} opened inside the scope of {current}")',
         "pass",
         WALLS,
     ),
     Mutant(
         "the scope outlives its block",
-        "apps/orgs/tenancy.py",
+        "apps/orgs/walls/scope.py",
         '_set_local("app.current_org", "")',
         "pass",
         WALLS,
@@ -314,14 +314,14 @@ MUTANTS = [
     # API keys.
     Mutant(
         "revoked keys work",
-        "apps/orgs/credentials.py",
+        "apps/orgs/http/authentication.py",
         'if row["revoked_at"] or (row["expires_at"]',
         'if (row["expires_at"]',
         KEYS,
     ),
     Mutant(
         "expired keys work",
-        "apps/orgs/credentials.py",
+        "apps/orgs/http/authentication.py",
         'if row["revoked_at"] or (row["expires_at"] and row["expires_at"] <= timezone.now()):',
         'if row["revoked_at"]:',
         KEYS,

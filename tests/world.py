@@ -15,7 +15,7 @@ from apps.orgs.members.services import create_org
 from apps.orgs.models import Membership, Org
 from apps.orgs.principals import SYSTEM
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 
 @dataclass

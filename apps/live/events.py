@@ -16,7 +16,7 @@ from django.db import connection
 
 from apps.auth.models import new_id
 from apps.live.subjects import Subject
-from apps.orgs.tenancy import current_org_id
+from apps.orgs.walls.scope import current_org_id
 
 CHANNEL = "drover_events"
 LARGEST_NOTICE = 7000  # bytes of a body that is sent with the notice; PostgreSQL's limit is 8000

@@ -13,7 +13,7 @@ from django.db import connection
 from apps.live import subjects
 from apps.live.events import dumps
 from apps.live.hub import Notice, frame
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 ROWS_AT_ONCE = 500
 

@@ -32,9 +32,10 @@ from apps.live.limits import StreamLimits
 from apps.live.subjects import Subject
 from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound, OrgClosed, PermissionMissing
+from apps.orgs.http import authentication
 from apps.orgs.principals import Principal
 from apps.orgs.roles import Permission
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.web.headers import CONTENT_SECURITY_POLICY
 from apps.web.problems import Problem, as_problem
 from apps.web.wire import JSONRenderer
@@ -89,7 +90,7 @@ class Opening:
         """
         try:
             if isinstance(self.credential, credentials.KeyCredential):
-                credentials.read(self.request)
+                authentication.read(self.request)
             with org_scope(self.org_id):
                 feed_for(_check(self.credential), self.asked)
         except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):

@@ -15,6 +15,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from apps.auth.models import StreamTicket
 from apps.auth.tokens import Claims
 from apps.orgs import credentials
+from apps.orgs.http import authentication
 from apps.orgs.models import Membership
 from apps.orgs.principals import Principal
 from apps.web.addresses import client_ip
@@ -77,8 +78,8 @@ def read_credential(request: HttpRequest) -> credentials.Credential:
     """
     ticket = request.GET.get("ticket")
     if ticket is None:
-        return credentials.read(request)
+        return authentication.read(request)
     claims = redeem(ticket)
     if claims is None:
         raise AuthenticationFailed("The stream ticket is unknown, used or older than 30 s.")
-    return credentials.of_claims(claims, client_ip(request))
+    return authentication.of_claims(claims, client_ip(request))

@@ -21,7 +21,7 @@ from apps.engine.contract import Progress, StopReason
 from apps.engine.failures import FailureClass
 from apps.orgs.exceptions import Invalid, Unreadable
 from apps.orgs.models import Org
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline, PipelineVersion
 from apps.pipelines.specs import engine_specs
 from apps.runs import states

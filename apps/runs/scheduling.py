@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.background.patience import each
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.exceptions import RunInProgress
 from apps.pipelines.models import Misfire, Overlap, Pipeline, Schedule
 from apps.pipelines.schedules import times as schedules

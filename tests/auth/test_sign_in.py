@@ -320,7 +320,7 @@ def test_someone_of_no_organization_keeps_their_account_and_can_make_another(
     ada: tuple[APIClient, dict[str, Any]],
 ) -> None:
     body = ada[1]
-    from apps.orgs.tenancy import org_scope
+    from apps.orgs.walls.scope import org_scope
 
     with org_scope(body["organization"]["id"]):
         Membership.unscoped.filter(org_id=body["organization"]["id"]).delete()
@@ -404,7 +404,7 @@ def test_a_password_never_reaches_the_database_or_the_audit_trail(
     ada: tuple[APIClient, dict[str, Any]], world: World
 ) -> None:
     assert PASSWORD not in User.objects.get(email="ada@example.com").password
-    from apps.orgs.tenancy import org_scope
+    from apps.orgs.walls.scope import org_scope
 
     with org_scope(ada[1]["organization"]["id"]):
         events = list(AuditEvent.unscoped.values())

@@ -18,7 +18,7 @@ from apps.connectors.models import CustomSource
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import current_org_id
+from apps.orgs.walls.scope import current_org_id
 from tests.world import World
 
 URL = "/api/v1/custom-sources"

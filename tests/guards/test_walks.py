@@ -1,4 +1,4 @@
-"""The walks of docs/walks.md name existing functions, and each uses at most ten files."""
+"""The walks of docs/walks.md name existing functions, and each visits at most ten files, none twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ WALKS = {part.splitlines()[0]: part for part in TEXT.split("\n## ")[1:]}
 def test_every_function_of_a_walk_exists(name: str) -> None:
     steps = STEP.findall(WALKS[name])
     assert len(steps) >= 5
-    assert len({file for file, _ in steps}) <= 10
+    visited = [file for file, _ in steps]
+    assert len(visited) <= 10
+    assert sorted(set(visited)) == sorted(visited), "a file is visited twice"
     for file, function in steps:
         assert function in _names(file), f"{file} has no {function}"
 

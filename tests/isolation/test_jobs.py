@@ -14,7 +14,7 @@ from procrastinate.contrib.django import app
 
 from apps.connectors.models import Repository
 from apps.orgs.models import Invitation, VerifiedDomain
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs.claiming import leases
 from apps.runs.models import Output, Run

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from apps.orgs import credentials
+from apps.orgs.http import authentication
 from apps.orgs.models import AuditEvent, Domain, Membership
 from apps.orgs.roles import Permission, Role
 from tests.world import World, token_for
@@ -77,7 +78,7 @@ def test_a_role_is_raised_for_one_domain_only(world: World) -> None:
     assert len(client.get(f"/api/v1/org/domains/{here}").json()["members"]) == 1
 
     token = token_for(world.users[Role.VIEWER], world.org)
-    credential = credentials.read_token(token, None)
+    credential = authentication.read_token(token, None)
 
     def may(permission: Permission, domain: str | None) -> bool:
         with world.scope():

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from apps.orgs import credentials
 from apps.orgs.exceptions import NotFound, PermissionMissing
+from apps.orgs.http import authentication
 from apps.orgs.members import services
 from apps.orgs.models import AuditEvent, Membership
 from apps.orgs.principals import Principal
@@ -46,7 +47,7 @@ def principal(world: World, role: Role) -> Principal:
     """Return the principal of the member with this role, as for a new request."""
     claims = claims_for(world.users[role], world.org)
     with world.scope():
-        return credentials.load(credentials.of_claims(claims, None))[1]
+        return credentials.load(authentication.of_claims(claims, None))[1]
 
 
 def test_who_is_demoted_while_waiting_for_the_org_changes_nothing(world: World) -> None:

@@ -25,7 +25,7 @@ from apps.auth.models import User
 from apps.auth.name_cleaning import clean, clean_json, clean_lists, clean_texts
 from apps.orgs.models import Domain, Org
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
 from config import logs
 from tests import database

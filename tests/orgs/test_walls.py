@@ -9,7 +9,8 @@ from django.db import connection
 from django.db.utils import ProgrammingError
 
 from apps.orgs.models import AuditEvent, Domain
-from apps.orgs.tenancy import NestedOrgScope, OrgScopeMissing, org_scope
+from apps.orgs.tenancy import OrgScopeMissing
+from apps.orgs.walls.scope import NestedOrgScope, org_scope
 from tests.world import World
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from apps.connectors import engine
 from apps.orgs.models import AuditEvent
-from apps.orgs.tenancy import current_org_id
+from apps.orgs.walls.scope import current_org_id
 from tests.pipelines.test_pipelines import URL, create, fields
 from tests.pipelines.test_previews import _supervisor as _supervisor
 from tests.pipelines.test_previews import stored_files

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.orgs.principals import SYSTEM
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.runs import services, snapshots
 from tests.world import World
 

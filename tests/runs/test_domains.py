@@ -15,7 +15,7 @@ from apps.live.streams import Wanted, open_stream
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Domain
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs.following.feed import RUN
 from apps.runs.models import Output, Run

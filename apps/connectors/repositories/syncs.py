@@ -26,7 +26,7 @@ from apps.engine.answers import File
 from apps.engine.failures import EngineError
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 logger = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.placement import one
 from apps.orgs.principals import system
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 WEBHOOK = system("Webhook")
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.orgs import vault
 from apps.orgs.models import IdempotencyRecord, Org
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.web.idempotency import Answer, ExistingClaim, KeyedRequest
 
 LIFETIME = timedelta(hours=24)

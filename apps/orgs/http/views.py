@@ -22,12 +22,13 @@ from rest_framework.views import APIView
 from apps.auth.exceptions import WrongCode
 from apps.orgs import credentials
 from apps.orgs.exceptions import CheckFirst, SessionLimited, SessionNeeded, WrongPassword
+from apps.orgs.http import authentication
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
 from apps.orgs.questions import AnswerT, Question
 from apps.orgs.roles import Permission
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.web import idempotency, slow
 from apps.web.slow import SlowResponse
 
@@ -48,7 +49,7 @@ class AccountView(APIView):
         self.headers = self.default_response_headers
         try:
             with transaction.atomic():
-                response = self._answer(drf_request, credentials.read(request))
+                response = self._answer(drf_request, authentication.read(request))
         # outermost handler: the exception becomes a problem response, or is raised again
         except Exception as error:
             response = self.handle_exception(error)
@@ -93,7 +94,7 @@ class OrgView(APIView):
         self.request = drf_request
         self.headers = self.default_response_headers
         try:
-            credential = credentials.read(request)
+            credential = authentication.read(request)
             with self._scope(request, credential):
                 self.initial(drf_request, *args, **kwargs)
                 answer = self._answer(drf_request)
@@ -121,7 +122,7 @@ class OrgView(APIView):
         An API key is read again, because it may have been revoked meanwhile or have lost permissions.
         """
         if isinstance(credential, credentials.KeyCredential):
-            credential = credentials.read(request)
+            credential = authentication.read(request)
         with self._scope(request, credential):
             self._allow((request.method or "").lower())
             yield

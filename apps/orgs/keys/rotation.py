@@ -18,7 +18,7 @@ from apps.auth.sealing import is_newest, rewrap
 from apps.orgs import audit
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 
 @dataclass(frozen=True, slots=True)

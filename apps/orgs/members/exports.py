@@ -17,7 +17,7 @@ from apps.orgs.models import AuditEvent, Org
 from apps.orgs.principals import Principal
 from apps.orgs.queries import AuditEventColumns, AuditEventQuerySet
 from apps.orgs.roles import Permission
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.web.paging import RowT
 
 CHUNK = 1000  # rows per transaction

@@ -24,7 +24,7 @@ from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.roles import RANK, Permission, Role
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 LIFETIME = timedelta(days=7)
 MAIL = "orgs.mail_invitation"

@@ -25,8 +25,8 @@ from apps.orgs.placement import one
 from apps.orgs.principals import Principal
 from apps.orgs.queries import MembershipQuerySet
 from apps.orgs.roles import RANK, Permission, Role
-from apps.orgs.tenancy import org_scope
 from apps.orgs.versions import Match, of_time, require_match
+from apps.orgs.walls.scope import org_scope
 
 RULES = frozenset({"networks", "require_second_factor", "require_sso", "email_domains"})
 

@@ -24,7 +24,7 @@ from apps.orgs.models import Org, VerifiedDomain
 from apps.orgs.placement import one
 from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Permission
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 PREFIX = "drover-domain-verification="
 MOST = 50  # per org

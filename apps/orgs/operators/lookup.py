@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from apps.orgs.models import Org
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 SLUGS_SHOWN = 10
 

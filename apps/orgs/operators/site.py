@@ -24,7 +24,7 @@ from apps.orgs.operators import support
 from apps.orgs.operators import views as operator_views
 from apps.orgs.operators.views import has_shown
 from apps.orgs.principals import operator
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.web.addresses import client_ip
 
 NEVER_SHOWN = frozenset(

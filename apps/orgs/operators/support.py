@@ -13,7 +13,7 @@ from apps.auth.mailing import access_notices as access
 from apps.auth.models import User
 from apps.orgs import audit, principals
 from apps.orgs.models import Org, SupportAccess
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 LASTS = timedelta(hours=1)
 

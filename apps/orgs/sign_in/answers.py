@@ -17,7 +17,7 @@ from apps.orgs.exceptions import NotFound
 from apps.orgs.models import DomainRole, FederatedIdentity, Membership
 from apps.orgs.principals import SYSTEM, Principal
 from apps.orgs.roles import Role
-from apps.orgs.tenancy import org_scope, user_scope
+from apps.orgs.walls.scope import org_scope, user_scope
 
 
 def session_of(account: Account) -> Session:

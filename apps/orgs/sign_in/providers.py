@@ -33,7 +33,7 @@ from apps.egress.exceptions import EgressError
 from apps.egress.http import BodyTooLargeError, BodyTooSlowError, PolicySession, read_body
 from apps.orgs import vault
 from apps.orgs.models import IdentityProvider, Org
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 logger = structlog.get_logger(__name__)
 

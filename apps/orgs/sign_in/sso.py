@@ -32,7 +32,7 @@ from apps.orgs.scim import provisioning
 from apps.orgs.sign_in import providers
 from apps.orgs.sign_in.providers import Identity
 from apps.orgs.sign_in.reauthentication import require_password
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 
 
 class SignInRefused(Exception):

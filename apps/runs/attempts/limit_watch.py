@@ -6,7 +6,7 @@ import time
 from uuid import UUID
 
 from apps.orgs.models import Org
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.runs.usage import counting as usage
 
 MEASURE_EVERY = 5.0  # seconds between two checks

@@ -23,7 +23,7 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.background.database_errors import first_line
 from apps.background.patience import DATABASE_AWAY, is_held
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.runs import states
 from apps.runs.claiming import admission
 from apps.runs.exceptions import LeaseLost

@@ -21,7 +21,7 @@ from apps.background.patience import each
 from apps.background.sweeping import remove_in_batches
 from apps.engine import Failed, FailureClass
 from apps.engine.sync import state as engine_state
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.runs import states
 from apps.runs.claiming import admission, queue, retries
 from apps.runs.keeping import closing

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs import services
 from apps.runs.models import LIVE, Run, Status

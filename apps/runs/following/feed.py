@@ -14,7 +14,7 @@ from apps.live.hub import frame
 from apps.live.subjects import Subject
 from apps.orgs.exceptions import NotFound
 from apps.orgs.principals import Principal
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.runs import snapshots, visibility
 from apps.runs.models import ENDED, Run
 

@@ -13,7 +13,7 @@ from apps.engine.contract import stream_key
 from apps.engine.sync import state
 from apps.orgs.models import Org
 from apps.orgs.principals import SYSTEM
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines.models import Pipeline
 from apps.runs import services
 from apps.runs.exceptions import AlreadyEnded

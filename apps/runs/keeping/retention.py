@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from apps.background.patience import each
 from apps.orgs.models import Org
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.runs.models import ENDED, LogPart, Run
 from apps.runs.outputs import storage
 

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from apps.engine.contract import stream_key
 from apps.engine.sync import state
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines import removal
 from apps.pipelines.models import Pipeline
 from apps.runs.claiming.leases import Claim

@@ -164,7 +164,7 @@ def claim() -> Any:
 
 def record(*, org: str, run: str) -> Any:
     """What a worker's recorder writes, and the counters of the month that a trigger updates."""
-    from apps.orgs.tenancy import org_scope
+    from apps.orgs.walls.scope import org_scope
     from apps.runs.models import Run
 
     with org_scope(UUID(org)):

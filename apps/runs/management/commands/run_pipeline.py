@@ -17,7 +17,7 @@ from apps.orgs.exceptions import Conflict, Disabled, NotFound
 from apps.orgs.models import Org
 from apps.orgs.operators.lookup import NotOneOrg, org_named
 from apps.orgs.principals import operator
-from apps.orgs.tenancy import org_scope
+from apps.orgs.walls.scope import org_scope
 from apps.pipelines import visibility
 from apps.runs import services, snapshots
 from apps.runs.models import ENDED
