@@ -141,7 +141,7 @@ def invite(page: Page, colleague: str, shots: Path) -> None:
     page.get_by_role("link", name="Settings").click()
     page.get_by_role("link", name="Members").click()
     expect(
-        page.get_by_role("heading", name="Invitations")
+        page.get_by_role("heading", name="Invitations", exact=True)
     ).to_be_visible()  # the previous page has a URL too
     page.get_by_role("textbox", name="E-mail").fill(colleague)
     page.get_by_label("Role of the invited person").select_option("viewer")
