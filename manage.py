@@ -40,13 +40,16 @@ def main() -> None:
     except SettingMissing as missing:
         refuse(str(missing))
     except (InterfaceError, OperationalError, DriverError) as lost:
-        from local.away import AWAY, is_away
+        from local.lost_database import DATABASE_LOST, is_lost
 
-        if not is_away(lost):
+        if not is_lost(lost):
             raise
         reason = str(lost).splitlines()[0]
         if "connection failed" not in reason:
-            refuse(f"The database went away ({reason}): run this again.", code=AWAY)
+            refuse(
+                f"The connection to the database was lost ({reason}): run this again.",
+                code=DATABASE_LOST,
+            )
         refuse(
             f"The database cannot be used ({reason}): does `make up` run, is DATABASE_URL right?"
         )

@@ -32,7 +32,7 @@ class ServiceUnavailableFilter(logging.Filter):
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Called by Django with `LOGGING`."""
+    """Configure logging and structlog. Django calls this with `LOGGING`."""
     formatter = config["formatters"]["structured"]
     formatter["processor"] = structlog.processors.JSONRenderer(serializer=_dumps)
     formatter["foreign_pre_chain"] = CHAIN

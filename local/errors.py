@@ -5,7 +5,7 @@ class LocalError(Exception):
     """Drover cannot start here; the message says why and what to do."""
 
 
-class DatabaseAway(LocalError):
+class DatabaseLost(LocalError):
     """A program lost the database; the message is the program's last line."""
 
 

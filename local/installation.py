@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.away import Presence
 from local.database.postgres import EmbeddedPostgres
-from local.errors import DatabaseAway, LocalError
+from local.errors import DatabaseLost, LocalError
 from local.home import Home
 from local.keys import ensure_keys, write_private
+from local.lost_database import Presence
 from local.ports import kept_port
 from local.supervision.server import WatchedServer
 from local.supervision.supervisor import Supervisor
@@ -106,7 +106,7 @@ class Installation:
             try:
                 self.supervisor.run(command, self.environment() | dict(env), doing=doing, log=path)
             except LocalError as failure:
-                lost = isinstance(failure, DatabaseAway) or self.presence.went_away()
+                lost = isinstance(failure, DatabaseLost) or self.presence.was_lost()
                 if not lost or not left:
                     raise
                 self.presence.wait(self._rest)

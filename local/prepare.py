@@ -9,13 +9,13 @@ import sys
 import psycopg
 
 from config import env
-from local.away import AWAY, is_away
 from local.database.roles import ENGINE, OWNER, prepare_database
 from local.demo.databases import prepare_demo
 from local.errors import LocalError
 from local.home import Home
 from local.keys import ensure_keys
-from local.supervision.supervisor import SENTENCE
+from local.lost_database import DATABASE_LOST, is_lost
+from local.supervision.supervisor import EXPLAINED_FAILURE
 from local.terminal import complain
 
 
@@ -45,7 +45,7 @@ def demo(address: str, secret_key: str) -> None:
     except psycopg.errors.DiskFull as full:
         raise LocalError("The disk is full: free some space and try again.") from full
     except psycopg.Error as refused:
-        if is_away(refused):
+        if is_lost(refused):
             raise
         reason = str(refused).strip().splitlines()[0]
         raise LocalError(
@@ -58,7 +58,7 @@ STEPS = {"database": database, "engine": engine, "demo": demo}
 
 
 def main(arguments: list[str]) -> int:
-    """Run one step; return SENTENCE if it failed with an explained reason."""
+    """Run one step; return EXPLAINED_FAILURE if it failed and the reason was printed."""
     try:
         if arguments == ["keys"]:
             keys()
@@ -66,12 +66,14 @@ def main(arguments: list[str]) -> int:
             STEPS[arguments[0]](env.text("DATABASE_URL"), env.secret("SECRET_KEY"))
     except (LocalError, env.SettingMissing) as failure:
         complain(str(failure))
-        return SENTENCE
+        return EXPLAINED_FAILURE
     except psycopg.Error as failure:
-        if not is_away(failure):
+        if not is_lost(failure):
             raise
-        complain(f"The database went away ({str(failure).strip().splitlines()[0]}).")
-        return AWAY
+        complain(
+            f"The connection to the database was lost ({str(failure).strip().splitlines()[0]})."
+        )
+        return DATABASE_LOST
     return 0
 
 

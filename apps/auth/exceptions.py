@@ -23,7 +23,7 @@ class RegistrationRefused(_Documented):
 
 
 class WeakPassword(Exception):
-    """The password is too weak; `faults` are sentences."""
+    """The password is too weak. `faults` has one sentence for each reason."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__(" ".join(faults))

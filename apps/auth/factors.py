@@ -38,9 +38,9 @@ TOTP, PASSKEY, RECOVERY = (
     Authenticator.Type.WEBAUTHN,
     Authenticator.Type.RECOVERY_CODES,
 )
-SET_UP_TOTP, ADD_PASSKEY, SHOW_PASSKEY = "totp", "passkey", "show passkey"
-OWES_FACTOR = "owes factor"
-MOST_PASSKEYS = 20
+SET_UP_TOTP, ADD_PASSKEY, CHECK_PASSKEY = "totp", "passkey", "show passkey"  # as stored
+PENDING_LOGIN = "owes factor"  # as stored
+MAX_PASSKEYS = 20
 
 Credential: TypeAlias = JsonObject  # a browser's response with a passkey, as WebAuthn defines it
 
@@ -55,7 +55,7 @@ class TotpBegun(TypedDict):
 
 
 class PasskeyBegun(TypedDict):
-    """A challenge of ours, and the options for the browser, as WebAuthn defines them."""
+    """A challenge to send back with the browser's response, and the browser's options as WebAuthn defines them."""
 
     challenge: str
     options: JsonObject
@@ -126,7 +126,7 @@ def of(user: User) -> Factors:
 
 
 def check_code(*, user: User, code: str, ip: str | None) -> None:
-    """Use a one-time code or a recovery code. Raises WrongCode, and TooManyAttempts.
+    """Verify a one-time code or a recovery code; each works once. Raises WrongCode and TooManyAttempts.
 
     Attempts are limited per account too, because an attacker at this point already knows the password.
     """
@@ -136,7 +136,7 @@ def check_code(*, user: User, code: str, ip: str | None) -> None:
         totp = mine.filter(type=TOTP).first()
         codes = mine.filter(type=RECOVERY).first()
         code = code.replace(" ", "").replace("-", "")
-        good = bool(totp and _spend_totp(totp, code)) or bool(
+        good = bool(totp and _use_totp(totp, code)) or bool(
             codes and codes.wrap().validate_code(code)
         )
     if not good:
@@ -164,8 +164,8 @@ def confirm_totp(
 ) -> list[str]:
     """Save the secret if the code matches it. Returns new recovery codes if it is the first factor.
 
-    Every other session ends; without a `session`, as for operators, all end. Raises WrongCode, after which the
-    same challenge can be used again, and LinkSpent for an expired challenge.
+    Ends every other session; if `session` is None, as for operators, ends all sessions. Raises WrongCode, after
+    which the same challenge can be used again, and LinkSpent for an expired challenge.
     """
     from allauth.mfa.totp.internal import auth
 
@@ -175,15 +175,15 @@ def confirm_totp(
     _forget(challenge)
     Authenticator.objects.filter(user=user, type=TOTP).delete()
     row = auth.TOTP.activate(user, secret).instance
-    _spend_totp(row, code)
-    return _added(user, session)
+    _use_totp(row, code)
+    return _finish_adding(user, session)
 
 
 @transaction.atomic
 def remove_totp(*, user: User, session: RefreshFamily) -> None:
     """Remove the authenticator app. If no passkeys are left, the recovery codes are removed too."""
     Authenticator.objects.filter(user=user, type=TOTP).delete()
-    _removed(user, session)
+    _finish_removing(user, session)
 
 
 @transaction.atomic
@@ -191,13 +191,13 @@ def new_recovery_codes(*, user: User, session: RefreshFamily) -> list[str]:
     """Create ten new recovery codes; the old ones stop working."""
     Authenticator.objects.filter(user=user, type=RECOVERY).delete()
     codes = _recovery_codes(user)
-    _changed(user, session)
+    _finish_change(user, session)
     return codes
 
 
 def require_room_for_passkey(user: User) -> None:
     """Raise TooManyPasskeys if the user has the maximum number."""
-    if Authenticator.objects.filter(user=user, type=PASSKEY).count() >= MOST_PASSKEYS:
+    if Authenticator.objects.filter(user=user, type=PASSKEY).count() >= MAX_PASSKEYS:
         raise TooManyPasskeys
 
 
@@ -227,7 +227,7 @@ def add_passkey(
     row = WebAuthn.add(user, name, dict(credential)).instance
     row.data["id"] = str(new_id())
     row.save(update_fields=["data"])
-    return _added(user, session)
+    return _finish_adding(user, session)
 
 
 @transaction.atomic
@@ -236,12 +236,12 @@ def remove_passkey(*, user: User, passkey: UUID, session: RefreshFamily) -> bool
     mine = Authenticator.objects.filter(user=user, type=PASSKEY, data__id=str(passkey))
     if not mine.delete()[0]:
         return False
-    _removed(user, session)
+    _finish_removing(user, session)
     return True
 
 
-def begin_showing_passkey(*, ip: str | None) -> PasskeyBegun:
-    """Return options for any passkey of this site; the browser's response identifies passkey and user.
+def begin_passkey_check(*, ip: str | None) -> PasskeyBegun:
+    """Return the browser's options for using a passkey; its response then identifies the passkey and the user.
 
     Raises TooManyAttempts.
     """
@@ -250,12 +250,12 @@ def begin_showing_passkey(*, ip: str | None) -> PasskeyBegun:
     attempts.begin_passkey(ip)
     with _ceremony({}) as state:
         options = begin_authentication()
-    return {"challenge": _remember(SHOW_PASSKEY, None, state), "options": _plain(options)}
+    return {"challenge": _remember(CHECK_PASSKEY, None, state), "options": _plain(options)}
 
 
 @transaction.atomic
-def show_passkey(*, challenge: str, credential: Credential) -> User:
-    """Return the user of a passkey. Raises BadCredentials."""
+def check_passkey(*, challenge: str, credential: Credential) -> User:
+    """Verify the browser's response and return the passkey's user. Raises BadCredentials."""
     from allauth.mfa.webauthn.internal.auth import (
         complete_authentication,
         extract_user_from_response,
@@ -263,7 +263,7 @@ def show_passkey(*, challenge: str, credential: Credential) -> User:
     )
 
     try:
-        state = _recall(SHOW_PASSKEY, challenge)
+        state = _recall(CHECK_PASSKEY, challenge)
     except LinkSpent:
         raise BadCredentials from None
     _forget(challenge)
@@ -279,15 +279,15 @@ def show_passkey(*, challenge: str, credential: Credential) -> User:
     return user
 
 
-def hold(user: User, method: str) -> str:
+def begin_pending_login(user: User, method: str) -> str:
     """Create a challenge for a user whose provider login still needs a second factor."""
-    return _remember(OWES_FACTOR, user, {"method": method})
+    return _remember(PENDING_LOGIN, user, {"method": method})
 
 
 def complete_challenge(*, challenge: str, code: str, ip: str | None) -> tuple[User, str]:
     """Return (user, login method) if the code is right. Raises BadCredentials, WrongCode and TooManyAttempts."""
     held = Challenge.objects.select_related("user").filter(
-        purpose=OWES_FACTOR, digest=links.digest(challenge), expires_at__gt=timezone.now()
+        purpose=PENDING_LOGIN, digest=links.digest(challenge), expires_at__gt=timezone.now()
     )
     found = held.first()
     if found is None or found.user is None or not found.user.is_active:
@@ -295,10 +295,10 @@ def complete_challenge(*, challenge: str, code: str, ip: str | None) -> tuple[Us
     check_code(user=found.user, code=code, ip=ip)
     if not held.delete()[0]:  # It was used meanwhile, or deleted because the account has changed.
         raise BadCredentials
-    return found.user, str(_opened(found)["method"])
+    return found.user, str(_decrypted(found)["method"])
 
 
-def mark_shown(session: RefreshFamily) -> None:
+def mark_second_factor(session: RefreshFamily) -> None:
     """Mark the session as having verified a second factor."""
     session.second_factor_at = timezone.now()
     session.save(update_fields=["second_factor_at"])
@@ -308,7 +308,7 @@ def mark_shown(session: RefreshFamily) -> None:
 def reset(user: User) -> int:
     """Delete all factors of a user, end all sessions and notify the user. Returns the number of factors."""
     number, _ = Authenticator.objects.filter(user=user).delete()
-    _changed(user, None)
+    _finish_change(user, None)
     return number
 
 
@@ -316,8 +316,8 @@ def forget_old_challenges(before: datetime) -> None:
     Challenge.objects.filter(expires_at__lt=before).delete()
 
 
-def _spend_totp(row: Authenticator, code: str) -> bool:
-    """A code works once: its time step must be later than the last one used."""
+def _use_totp(row: Authenticator, code: str) -> bool:
+    """Use up a code and return whether it is valid: its time step must be later than the last one used."""
     counter = _counter(Adapter().decrypt(row.data["secret"]), code)
     if counter is None or counter <= row.data.get("last_step", -1):
         return False
@@ -338,25 +338,27 @@ def _counter(secret: str, code: str) -> int | None:
     return None
 
 
-def _added(user: User, session: RefreshFamily | None) -> list[str]:
+def _finish_adding(user: User, session: RefreshFamily | None) -> list[str]:
+    """Return new recovery codes if this is the first factor. Ends other sessions and notifies the user."""
     first = not Authenticator.objects.filter(user=user, type=RECOVERY).exists()
     codes = _recovery_codes(user) if first else []
-    _changed(user, session)
+    _finish_change(user, session)
     return codes
 
 
-def _removed(user: User, session: RefreshFamily) -> None:
+def _finish_removing(user: User, session: RefreshFamily) -> None:
+    """Remove the recovery codes with the last factor. Ends other sessions and notifies the user."""
     if not Authenticator.objects.filter(user=user, type__in=(TOTP, PASSKEY)).exists():
         Authenticator.objects.filter(user=user, type=RECOVERY).delete()
         session.second_factor_at = None
         session.save(update_fields=["second_factor_at"])
-    _changed(user, session, shown=False)
+    _finish_change(user, session, verified=False)
 
 
-def _changed(user: User, session: RefreshFamily | None, *, shown: bool = True) -> None:
-    """End every other session and notify the owner."""
-    if session and shown:
-        mark_shown(session)
+def _finish_change(user: User, session: RefreshFamily | None, *, verified: bool = True) -> None:
+    """End every other session and notify the user."""
+    if session and verified:
+        mark_second_factor(session)
     sessions.end_all(user.pk, reason="second factor change", but=session.pk if session else None)
     mail.ask_for_notice(user.email, "second-factor-changed")
 
@@ -377,7 +379,7 @@ def _ceremony(state: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _wrong_code() -> Iterator[None]:
-    """Convert any error of parsing or verifying a browser's data to WrongCode, because the data is untrusted."""
+    """Convert errors of parsing or verifying a browser's response to WrongCode: the response may have any content."""
     try:
         yield
     except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -410,10 +412,10 @@ def _recall(purpose: str, text: str, user: User | None = None) -> dict[str, Any]
     found = alive.select_for_update().filter(digest=links.digest(text)).first()
     if found is None:
         raise LinkSpent
-    return _opened(found)
+    return _decrypted(found)
 
 
-def _opened(challenge: Challenge) -> dict[str, Any]:
+def _decrypted(challenge: Challenge) -> dict[str, Any]:
     state: dict[str, Any] = orjson.loads(platform().decrypt(challenge.state.encode()))
     return state
 

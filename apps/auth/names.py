@@ -16,7 +16,7 @@ from typing import Any
 from django.db import models
 from django.db.models.lookups import Regex
 
-MOST_MARKS = 5  # combining marks per character; Hebrew and Vedic texts need that many
+MAX_MARKS = 5  # combining marks per character; Hebrew and Vedic texts need that many
 LINE_CHARACTERS = "\n\t"  # allowed in texts of several lines
 _JOINERS = "\u200c\u200d"
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -126,7 +126,7 @@ def _refuse_characters(text: str, lines: bool) -> None:
 def _refuse_stacks(text: str) -> None:
     if _HIGH_STACK.search(_shape(text)):
         raise InvalidName(
-            f"One character carries more than {MOST_MARKS} marks. Leave some of them out."
+            f"One character carries more than {MAX_MARKS} marks. Leave some of them out."
         )
 
 
@@ -178,7 +178,7 @@ def _instead(char: str) -> str:
 
 _LINES = re.compile(f"([{LINE_CHARACTERS}])")
 _ADDRESS = re.compile(r"[^\s\"\\<>@]+@[^\s\"\\<>@]+")
-_HIGH_STACK = re.compile(f"m{{{MOST_MARKS + 1},}}")
+_HIGH_STACK = re.compile(f"m{{{MAX_MARKS + 1},}}")
 
 
 def _shape(text: str) -> str:
@@ -190,7 +190,7 @@ def _without_high_stacks(text: str) -> str:
     kept, height = [], 0
     for char in text:
         height = height + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
-        if height <= MOST_MARKS:
+        if height <= MAX_MARKS:
             kept.append(char)
     return "".join(kept)
 

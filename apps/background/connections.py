@@ -17,8 +17,9 @@ from apps.background.health import Finding, rows
 
 logger = structlog.get_logger(__name__)
 
-WEB_ALONE = 2  # events, operators
-LISTENING = 1
+# Connections outside the pools: a web process has one for events and one for operators, a worker one for LISTEN.
+WEB_EXTRA = 2
+WORKER_EXTRA = 1
 
 # Our processes identify themselves, as `drover-worker 4711@host`. Connections of other programs are not available
 # to us.
@@ -35,9 +36,9 @@ SERVER = """
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server's connections and our processes; at least one web process and one worker are counted."""
+    """The connections of the server, and the number of our processes: at least one web process and one worker."""
 
-    most: int
+    max_connections: int
     reserved: int
     others: int
     webs: int
@@ -45,33 +46,34 @@ class Server:
 
     @property
     def needed(self) -> int:
-        """Return the maximum that our processes use at once."""
+        """Return the maximum number of connections that our processes use at once."""
         runs = min(self.workers * settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM)
-        return self.webs * of_web() + self.workers * of_worker() + runs
+        return self.webs * per_web() + self.workers * per_worker() + runs
 
     @property
     def free(self) -> int:
-        return self.most - self.reserved - self.others
+        return self.max_connections - self.reserved - self.others
 
 
-def of_web() -> int:
-    """Return the maximum of one web process."""
-    return settings.WEB_POOL + WEB_ALONE
+def per_web() -> int:
+    """Return the maximum number of connections of one web process."""
+    return settings.WEB_POOL + WEB_EXTRA
 
 
-def of_worker() -> int:
-    """Return the maximum of one worker, without those of its runs."""
-    return settings.WORKER_POOL + settings.QUEUE_POOL + LISTENING
+def per_worker() -> int:
+    """Return the maximum number of connections of one worker, not counting its runs."""
+    return settings.WORKER_POOL + settings.QUEUE_POOL + WORKER_EXTRA
 
 
-def look() -> Server:
-    ((most, reserved, others, webs, workers),) = rows(SERVER)
-    return Server(most, reserved, others, max(webs, 1), max(workers, 1))
+def read_server() -> Server:
+    """Count the connections and processes that the server has now."""
+    ((limit, reserved, others, webs, workers),) = rows(SERVER)
+    return Server(limit, reserved, others, max(webs, 1), max(workers, 1))
 
 
 def finding() -> Finding:
     """Check whether the server has the connections that the running processes may need."""
-    server = look()
+    server = read_server()
     seen = (
         f"{server.webs} web and {server.workers} worker processes may need {server.needed}; "
         f"the server has {server.free} for them"

@@ -1,4 +1,4 @@
-"""Keep a queue working by starting a new Procrastinate worker when one stops because the database is away.
+"""Keep a queue working by starting a new Procrastinate worker when one stops because the database is unavailable.
 
 Each such worker is a generation. One that stops finishes its jobs, while the next one takes over at once. Together
 they never run more jobs at once than the queue allows. All queues share one LISTEN connection.

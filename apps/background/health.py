@@ -72,7 +72,7 @@ def counts() -> Counts:
 
 
 def ready() -> list[Finding]:
-    """Check what a web process needs to serve requests. Stops if the database is away."""
+    """Check what a web process needs to serve requests. Stops if the database is unavailable."""
     found = [database()]
     if found[0].ok:
         found += [migrations(), *queue_findings(), storage()]

@@ -1,4 +1,4 @@
-"""Retry while the database is away or another process has locked a row."""
+"""Retry while the database is unavailable or another process has locked a row."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ T = TypeVar("T")
 DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 
 
-def retry_while_away(act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0) -> T:
-    """Repeat `act` while the database is away, for at most `most` seconds, or 10 once `give_up` is set.
+def retry_while_unavailable(
+    act: Callable[[], T], *, give_up: threading.Event, most: float = 300.0
+) -> T:
+    """Repeat `act` while the database is unavailable, for at most `most` seconds, or 10 once `give_up` is set.
 
     Raises the exception of the last try.
     """

@@ -32,7 +32,7 @@ class StoredSettings:
 EMPTY = StoredSettings()
 
 
-def settle(
+def build(
     kind: Kind,
     sent: JsonObject,
     *,
@@ -40,7 +40,7 @@ def settle(
     patch: bool = False,
     path: str = "",
 ) -> tuple[StoredSettings, list[Error]]:
-    """Return the new settings, and errors (fields named below `path`).
+    """Return the new settings, and errors whose field names start with `path`.
 
     With `patch`, settings that were not sent are kept (RFC 7396: null removes, lists are replaced whole);
     otherwise only secrets are kept. Secrets are required again if the place they are sent to changes.
@@ -51,8 +51,8 @@ def settle(
     shown, plain_secrets = secrets.split(merged.config, kind.secrets)
     found += merged.errors
     found += _sent_elsewhere(kind, before, shown, merged.kept & plain_secrets.keys())
-    settled = StoredSettings(shown, plain_secrets)
-    return settled, [(joined(path, name), message, code) for name, message, code in found]
+    built = StoredSettings(shown, plain_secrets)
+    return built, [(joined(path, name), message, code) for name, message, code in found]
 
 
 def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[str]]:
@@ -73,7 +73,7 @@ def _patched(before: JsonObject, sent: JsonObject) -> tuple[dict[str, Any], set[
 
 
 def _without_leftovers(kind: Kind, merged: secrets.Merged, inherited: set[str]) -> list[Error]:
-    """Validate, dropping settings that were only kept and are not part of the kind's settings any more."""
+    """Validate. Drop settings that were kept from before and that the kind no longer has."""
     _drop_nulls(merged.config, kind)
     carried = inherited | merged.omitted
     found = schemas.errors(kind.schema, merged.config)

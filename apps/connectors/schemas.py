@@ -18,7 +18,7 @@ Schema = Mapping[str, Any]
 Error = tuple[str, str, str]  # field path, message, code
 Pattern = tuple[str, ...]  # steps of a path; "*" stands for any key of a map or index of a list
 
-MOST_ERRORS = 50
+MAX_ERRORS = 50
 LONGEST_GUESS = 60  # characters of a name that are compared with known names
 TYPES = {
     "string": "a text",
@@ -37,7 +37,7 @@ def errors(schema: JsonObject, config: object, path: str = "") -> list[Error]:
     for error in Draft202012Validator(dict(schema)).iter_errors(config):
         for field, message, code in _explained(schema, error):
             found[joined(path, field), message, code] = None
-            if len(found) == MOST_ERRORS:
+            if len(found) == MAX_ERRORS:
                 return list(found)
     return list(found)
 
@@ -50,7 +50,7 @@ def unknown_field(name: str, known: Sequence[str]) -> str:
 
 def unknown_fields(given: Iterable[str], known: Sequence[str], path: str = "") -> list[Error]:
     """Return an error for each unknown field, up to a limit, because a request may have thousands."""
-    strange = sorted(set(given) - set(known))[:MOST_ERRORS]
+    strange = sorted(set(given) - set(known))[:MAX_ERRORS]
     return [(joined(path, name), unknown_field(name, known), "unknown") for name in strange]
 
 

@@ -57,7 +57,7 @@ def create(
     """
     _place(org, by, domain_id)
     found = known_kind(org, role, kind)
-    settled = checked(found, config)
+    built = checked(found, config)
     connector = Connector(
         org=org,
         role=role,
@@ -68,7 +68,7 @@ def create(
         domain_id=domain_id,
         created_by_id=by.user_id,
     )
-    _hold(org, connector, settled)
+    _hold(org, connector, built)
     _save(connector, new=True)
     audit.record(
         org=org,
@@ -107,10 +107,10 @@ def update(
             setattr(connector, name, changes[name])
     replaced: set[str] = set()
     if "config" in changes:
-        settled = checked(kind, changes["config"], before=stored, patch=patch)
-        replaced = {p for p, v in settled.secrets.items() if stored.secrets.get(p) != v}
-        if settled != stored:
-            _hold(org, connector, settled)
+        built = checked(kind, changes["config"], before=stored, patch=patch)
+        replaced = {p for p, v in built.secrets.items() if stored.secrets.get(p) != v}
+        if built != stored:
+            _hold(org, connector, built)
             connector.checked_at, connector.check_ok = None, None
     changed: dict[str, JsonValue] = {
         k: [before[k], v] for k, v in _audited(connector).items() if before[k] != v
@@ -199,10 +199,10 @@ def known_kind(org: Org, role: str, kind: str, field: str = "kind") -> Kind:
 def checked(
     kind: Kind, config: JsonObject, *, before: StoredSettings = EMPTY, patch: bool = False
 ) -> StoredSettings:
-    settled, errors = configuration.settle(kind, config, before=before, patch=patch, path="config")
+    built, errors = configuration.build(kind, config, before=before, patch=patch, path="config")
     if errors:
         raise Invalid(errors)
-    return settled
+    return built
 
 
 def _editable(org: Org, by: Principal, connector_id: UUID, match: Match) -> Connector:
@@ -231,11 +231,11 @@ def _place(org: Org, by: Principal, domain_id: UUID | None) -> None:
     placed(org=org, principal=by, permission=Permission.CONNECTORS_EDIT, domain_id=domain_id)
 
 
-def _hold(org: Org, connector: Connector, settled: StoredSettings) -> None:
-    connector.config = settled.shown
-    connector.secret_hints = settled.hints
+def _hold(org: Org, connector: Connector, built: StoredSettings) -> None:
+    connector.config = built.shown
+    connector.secret_hints = built.hints
     connector.sealed = (
-        vault.seal(org, SEALED_FOR, connector.pk, settled.secrets) if settled.secrets else ""
+        vault.seal(org, SEALED_FOR, connector.pk, built.secrets) if built.secrets else ""
     )
 
 

@@ -12,7 +12,7 @@ from apps.json import JsonObject
 
 USUAL_PORTS = frozenset({80, 443})
 ANY = "*"
-MOST_HOSTS = 50
+MAX_HOSTS = 50
 _NAME = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(\*\.)?{_NAME}(\.{_NAME})*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
 _SETTING = re.compile(r"\{(\w+)\}")
@@ -43,7 +43,7 @@ def problem(entry: str) -> str | None:
     return None
 
 
-def settled(entries: Iterable[str], config: JsonObject) -> AllowList:
+def resolved(entries: Iterable[str], config: JsonObject) -> AllowList:
     """Return the list with each `{setting}` replaced by that setting's host. Raises NotAHost."""
     return AllowList(tuple(_settled(entry, config) for entry in entries))
 

@@ -6,7 +6,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MOST_LINES = 300  # Code that tries many hosts must not fill our memory.
+MAX_LINES = 300  # Code that tries many hosts must not fill our memory.
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class EgressLog:
         key = (line.host, line.port, line.refused)
         with self._lock:
             known = self._lines.get(key)
-            if known is None and len(self._lines) >= MOST_LINES:
+            if known is None and len(self._lines) >= MAX_LINES:
                 return False
             self._lines.setdefault(key, line).connections += 1
             self.changed += 1

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.egress import allowlist
-from apps.engine.authoring.bundles import MOST_FILES, reported, storable
+from apps.engine.authoring.bundles import MAX_FILES, reported, storable
 from apps.engine.connect import opened_source
 from apps.engine.contract import SandboxSpec
 from apps.engine.failures import ConfigurationError
@@ -51,7 +51,7 @@ def read_repository(payload: Payload) -> Answer:
         page = source.get()
     if not isinstance(page, RowsIteration):
         raise BrokenOutput("The repository reader returned something other than files.")
-    if len(page.rows) > MOST_FILES:
+    if len(page.rows) > MAX_FILES:
         raise BrokenOutput("The repository reader returned more files than allowed.")
     return {**commit_of(page.next_state), "files": list(reported(page.rows))}
 

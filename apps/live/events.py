@@ -38,12 +38,12 @@ def publish(subject: Subject, *, org_id: UUID, key: UUID, news: Sequence[New]) -
     if not news:
         return _advance(subject, key, 0)
     last = _advance(subject, key, len(news))
-    shared = sum(event.kind in subject.of_org for event in news)
+    shared = sum(event.kind in subject.org_kinds for event in news)
     place = _next_of_org(org_id, shared) - shared if shared else 0
     rows, notices = [], []
     for number, event in enumerate(news, start=last - len(news) + 1):
-        place += event.kind in subject.of_org
-        org_number = place if event.kind in subject.of_org else None
+        place += event.kind in subject.org_kinds
+        org_number = place if event.kind in subject.org_kinds else None
         body = dumps(event.body)
         rows.append((new_id(), org_id, key, number, org_number, event.kind, body))
         notices.append(notice(org_id, key, number, org_number, event.kind, body))
@@ -68,7 +68,7 @@ def dumps(body: object) -> str:
 def _advance(subject: Subject, key: UUID, by: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {subject.things} SET event_sequence = event_sequence + %s"  # noqa: S608 - a name of ours
+            f"UPDATE {subject.table} SET event_sequence = event_sequence + %s"  # noqa: S608 - a name of ours
             " WHERE id = %s RETURNING event_sequence",
             [by, key],
         )
@@ -92,10 +92,10 @@ def _insert(subject: Subject, rows: Sequence[tuple[Any, ...]], notices: Sequence
     with connection.cursor() as cursor:
         # Not executemany: after its pipeline the server does not count how long a transaction is idle.
         cursor.execute(
-            f"""INSERT INTO {subject.events} (id, org_id, {subject.column}, sequence, org_sequence, kind, body, at)
-               SELECT id, org, key, number, of_org, kind, body, now()
+            f"""INSERT INTO {subject.event_table} (id, org_id, {subject.id_column}, sequence, org_sequence, kind, body, at)
+               SELECT id, org, key, number, org_number, kind, body, now()
                FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[])
-                    AS new (id, org, key, number, of_org, kind, body)""",  # noqa: S608 - names of ours
+                    AS new (id, org, key, number, org_number, kind, body)""",  # noqa: S608 - names of ours
             [list(column) for column in zip(*rows, strict=True)],
         )
         cursor.execute(

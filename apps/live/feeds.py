@@ -19,8 +19,8 @@ ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """Frames that a client has not received, the number of the last, and whether the stream has ended."""
+class Backlog:
+    """The frames that a client has not received yet, the number of the last one, and whether the stream has ended."""
 
     frames: tuple[bytes, ...]
     last: int
@@ -35,7 +35,7 @@ class EventFeed(ABC):
         self.key = key
 
     @abstractmethod
-    def begin(self) -> Missed:
+    def begin(self) -> Backlog:
         """Return the first frames for a new client, or for one whose last event was deleted."""
 
     @abstractmethod
@@ -46,18 +46,18 @@ class EventFeed(ABC):
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
         """Return (number, kind, body) of at most ROWS_AT_ONCE stored events after this number, in order."""
 
-    def after(self, seen: int) -> Missed:
+    def after(self, seen: int) -> Backlog:
         """Return everything after `seen`; if that was deleted, the frames of `begin`."""
         with org_scope(self.org_id):
             newest = self.newest()
             if seen == newest:
-                return Missed((), seen, self.is_over())
+                return Backlog((), seen, self.is_over())
             rows = self.rows(seen)
         if seen > newest or not rows or rows[-1][0] != seen + len(rows):  # Some were deleted.
             return self.begin()
         frames = tuple(frame(*row) for row in rows)
         last, kind, _ = rows[-1]
-        return Missed(frames, last, ended=kind == "end" and last == newest)
+        return Backlog(frames, last, ended=kind == "end" and last == newest)
 
     def is_over(self) -> bool:
         """Whether nothing follows the newest event."""
@@ -67,17 +67,17 @@ class EventFeed(ABC):
 class OrgFeed(EventFeed):
     """The org's events, such as state changes of its runs; events of other kinds are sent live without a number."""
 
-    def begin(self) -> Missed:
+    def begin(self) -> Backlog:
         with org_scope(self.org_id):
             number = self.newest()
-        return Missed((frame(number, "hello", dumps({"sequence": number})),), number)
+        return Backlog((frame(number, "hello", dumps({"sequence": number})),), number)
 
     def newest(self) -> int:
         found = rows_of("SELECT sequence FROM runs_feed WHERE org_id = %s", [self.org_id])
         return int(found[0][0]) if found else 0
 
     def rows(self, after: int) -> Sequence[tuple[int, str, str]]:
-        tables = [subject.events for subject in subjects.all_subjects()]
+        tables = [subject.event_table for subject in subjects.all_subjects()]
         each = " UNION ALL ".join(
             f"SELECT org_sequence, kind, body::text FROM {table} WHERE org_id = %s AND org_sequence > %s"  # noqa: S608
             for table in tables

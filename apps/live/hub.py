@@ -203,7 +203,7 @@ def _for_org(kind: str, org_number: str, body: str) -> Notice | None:
     if org_number:
         number = int(org_number)
         return Notice(number, frame(number, kind, body) if body else b"", kind)
-    if subjects.passes_by(kind) and body:
+    if subjects.is_live_only(kind) and body:
         return Notice(0, frame(None, kind, body), kind)
     return None
 

@@ -26,7 +26,7 @@ from django.http import HttpRequest
 from rest_framework.exceptions import APIException
 
 from apps.live import subjects, tickets
-from apps.live.feeds import EventFeed, Missed, OrgFeed, is_next
+from apps.live.feeds import Backlog, EventFeed, OrgFeed, is_next
 from apps.live.hub import BEAT, Hub, Notice, Subscription
 from apps.live.limits import StreamLimits
 from apps.live.subjects import Subject
@@ -47,7 +47,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 T = TypeVar("T")
 
-MOST_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events kept in memory for one client
+MAX_CAUGHT_UP = 16 * 1024 * 1024  # bytes of missed events kept in memory for one client
 RETRY = b"retry: 1000\n\n"  # milliseconds that an EventSource waits before it reconnects
 
 _HEADERS = (
@@ -96,7 +96,7 @@ class Opening:
         except (APIException, PermissionMissing, OrgClosed, NotFound, Problem):
             return False
         except OperationalError:
-            return True  # No events arrive while the database is away; check again later.
+            return True  # No events arrive while the database is unavailable; check again later.
         return True
 
 
@@ -165,7 +165,7 @@ def last_event_id(request: HttpRequest) -> int | None:
     return int(text)
 
 
-def missed(feed: EventFeed, last_seen: int | None) -> Missed:
+def missed(feed: EventFeed, last_seen: int | None) -> Backlog:
     return feed.begin() if last_seen is None else feed.after(last_seen)
 
 
@@ -264,7 +264,7 @@ class Streams:
                 seen, ended = found.last, found.ended
         return frames, seen, ended
 
-    async def _all_missed(self, feed: EventFeed, seen: int | None) -> Missed:
+    async def _all_missed(self, feed: EventFeed, seen: int | None) -> Backlog:
         """Return everything after `seen`, in several reads if needed; if it is too much, the current state instead."""
         frames: list[bytes] = []
         held = 0
@@ -272,10 +272,10 @@ class Streams:
             found = await self._unit(partial(missed, feed, seen))
             frames += found.frames
             held += sum(map(len, found.frames))
-            if held > MOST_CAUGHT_UP:
+            if held > MAX_CAUGHT_UP:
                 return await self._unit(feed.begin)
             if seen is None or found.ended or found.last <= seen:
-                return Missed(tuple(frames), found.last, found.ended)
+                return Backlog(tuple(frames), found.last, found.ended)
             seen = found.last
 
     async def _unit(self, work: Callable[[], T]) -> T:
@@ -311,7 +311,7 @@ async def _first_of(wanted: Coroutine[Any, Any, None], other: asyncio.Task[None]
         waiting.cancel()
 
 
-async def _begin(send: Send, first: Missed) -> None:
+async def _begin(send: Send, first: Backlog) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
     body = b"".join((RETRY, *first.frames))
     await send({"type": "http.response.body", "body": body, "more_body": True})

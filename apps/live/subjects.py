@@ -15,16 +15,16 @@ from apps.orgs.principals import Principal
 class Subject:
     """A kind of object whose events are stored and can be followed.
 
-    `events` is the table of its events, with the columns org_id, `column` (the id of the object), sequence,
-    org_sequence, kind, body and at. `things` is the table of the objects; its column event_sequence has the last
-    number used, and each writer of an event locks its row.
+    `event_table` is the table of its events, with the columns org_id, `id_column` (the id of the object),
+    sequence, org_sequence, kind, body and at. `table` is the table of the objects; its column event_sequence has
+    the last number used, and each writer of an event locks its row.
     """
 
-    events: str
-    column: str
-    things: str
-    of_org: frozenset[str]  # kinds that the org's stream stores, with a second number
-    passing: frozenset[str]  # kinds that the org's stream only sends live, without a number
+    event_table: str
+    id_column: str
+    table: str
+    org_kinds: frozenset[str]  # kinds that the org's stream stores, with a second number
+    live_only_kinds: frozenset[str]  # kinds that the org's stream only sends live, without a number
     path: re.Pattern[str]  # pattern of its stream's path; the group `key` is the id
     feed: Callable[
         [Principal, UUID], Any
@@ -44,6 +44,6 @@ def all_subjects() -> list[Subject]:
     return list(_registered)
 
 
-def passes_by(kind: str) -> bool:
+def is_live_only(kind: str) -> bool:
     """Whether events of this kind are only sent live in the org's stream, and not stored there."""
-    return any(kind in subject.passing for subject in _registered)
+    return any(kind in subject.live_only_kinds for subject in _registered)

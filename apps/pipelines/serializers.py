@@ -19,7 +19,7 @@ from apps.orgs.http.texts import NameField, ProseField
 from apps.pipelines.definition import openapi
 from apps.pipelines.models import Misfire, Overlap
 
-MOST_TAGS = 20
+MAX_TAGS = 20
 LONGEST_TAG = 50  # characters
 STATUSES = ("pending", "running", "succeeded", "failed", "cancelled")
 
@@ -86,7 +86,7 @@ class ConfigShown(serializers.JSONField):
     {
         "type": "array",
         "items": {"type": "string", "maxLength": LONGEST_TAG},
-        "maxItems": MOST_TAGS,
+        "maxItems": MAX_TAGS,
         "description": "Converted to lower case and trimmed; no commas.",
     }
 )
@@ -95,14 +95,14 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
 
     default_error_messages = {
         "list": "Must be a list of texts.",
-        "many": f"At most {MOST_TAGS} tags.",
+        "many": f"At most {MAX_TAGS} tags.",
         "tag": f"A tag has 1 to {LONGEST_TAG} characters and no comma.",
     }
 
     def to_internal_value(self, data: Any) -> list[str]:
         if not isinstance(data, list) or not all(isinstance(tag, str) for tag in data):
             self.fail("list")
-        if len(data) > MOST_TAGS * 10:
+        if len(data) > MAX_TAGS * 10:
             self.fail("many")
         if any(len(tag) > 4 * LONGEST_TAG for tag in data):
             self.fail("tag")
@@ -110,7 +110,7 @@ class TagsField(serializers.Field[list[str], Any, list[str], Any]):
             tags = list(dict.fromkeys(names.read(tag).lower() for tag in data))
         except names.InvalidName as error:
             raise serializers.ValidationError(str(error), code="characters") from None
-        if len(tags) > MOST_TAGS:
+        if len(tags) > MAX_TAGS:
             self.fail("many")
         if any(not tag or len(tag) > LONGEST_TAG or "," in tag for tag in tags):
             self.fail("tag")

@@ -60,7 +60,7 @@ def create(
     """
     place(org, by, domain_id)
     _require_room(org)
-    settled, plan = read(org=org, by=by, config=config, schedule=schedule, checked=checked)
+    built, plan = read(org=org, by=by, config=config, schedule=schedule, checked=checked)
     pipeline = Pipeline(
         org=org,
         name=name,
@@ -72,12 +72,12 @@ def create(
         max_attempts=max_attempts,
         created_by_id=by.user_id,
     )
-    _describe(pipeline, settled)
+    _describe(pipeline, built)
     with transaction.atomic():
         _save(pipeline, new=True)
-        versions.add(org=org, pipeline=pipeline, settled=settled, user_id=by.user_id)
+        versions.add(org=org, pipeline=pipeline, built=built, user_id=by.user_id)
         plan_schedule(org=org, pipeline=pipeline, plan=plan)
-        changes = {"name": [None, name], **_pairs(diffs.diff({}, _shown(settled)))}
+        changes = {"name": [None, name], **_pairs(diffs.diff({}, _shown(built)))}
         _record(org, by, "pipeline.create", pipeline, changes)
     return pipeline
 
@@ -109,13 +109,13 @@ def update(
         place(org, by, changes["domain_id"])
     before = versions.current(org, pipeline) if "config" in changes else None
     row = schedule_of(org, pipeline)
-    settled, plan = _read_changes(
+    built, plan = _read_changes(
         org, by, changes, before, plans.of(row), patch=patch, checked=checked
     )
     changed = _apply(pipeline, changes)
     with transaction.atomic():
-        if before and settled and settled != before:
-            changed |= _new_version(org, by, pipeline, before, settled)
+        if before and built and built != before:
+            changed |= _new_version(org, by, pipeline, before, built)
         if "schedule" in changes and plan != plans.of(row):
             changed["schedule"] = [_plan_shown(plans.of(row)), _plan_shown(plan)]
             plan_schedule(org=org, pipeline=pipeline, plan=plan, row=row)
@@ -159,7 +159,7 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
     """Create a disabled copy with its own secrets, schedule and state. Without `name` an unused one is chosen."""
     pipeline = readable(org=org, by=by, pipeline_id=pipeline_id)
     place(org, by, pipeline.domain_id)
-    settled = versions.current(org, pipeline)
+    built = versions.current(org, pipeline)
     copy = Pipeline(
         org=org,
         name=name or _free_name(org, pipeline.name),
@@ -171,10 +171,10 @@ def duplicate(*, org: Org, by: Principal, pipeline_id: UUID, name: str | None = 
         max_attempts=pipeline.max_attempts,
         created_by_id=by.user_id,
     )
-    _describe(copy, settled)
+    _describe(copy, built)
     with transaction.atomic():
         _save(copy, new=True)
-        versions.add(org=org, pipeline=copy, settled=settled, user_id=by.user_id)
+        versions.add(org=org, pipeline=copy, built=built, user_id=by.user_id)
         plan_schedule(org=org, pipeline=copy, plan=plans.of(schedule_of(org, pipeline)))
         origin = {"copied_from": [None, str(pipeline.pk)]}
         _record(org, by, "pipeline.duplicate", copy, origin)
@@ -201,12 +201,12 @@ def restore(
     before = versions.current(org, pipeline)
     known = CheckedCode(definition.python_of(old) or "")
     plain = definition.joined_document(old)
-    settled, _ = read(org=org, by=by, config=plain, schedule=None, checked=known)
-    if settled == before:
+    built, _ = read(org=org, by=by, config=plain, schedule=None, checked=known)
+    if built == before:
         return pipeline
     with transaction.atomic():
         note = f"Restored version {number}"
-        changed = _new_version(org, by, pipeline, before, settled, note=note)
+        changed = _new_version(org, by, pipeline, before, built, note=note)
         pipeline.etag += 1
         _save(pipeline)
         _record(org, by, "pipeline.restore", pipeline, changed)
@@ -220,11 +220,11 @@ def read(
 
     Raises Invalid with all errors, and CodeUnchecked.
     """
-    settled, errors = _settle(org, by, config, checked=checked)
+    built, errors = _settle(org, by, config, checked=checked)
     plan, found = plans.read(schedule)
     if errors or found:
         raise Invalid([*errors, *found])
-    return settled, plan
+    return built, plan
 
 
 def _read_changes(
@@ -238,16 +238,16 @@ def _read_changes(
     checked: CheckedCode | None,
 ) -> tuple[Definition | None, Plan | None]:
     """Like `read`, for `changes`. `before` is the current definition if they change it."""
-    settled, plan, errors = before, None, list[Error]()
+    built, plan, errors = before, None, list[Error]()
     if before:
         config = changes["config"]
-        settled, errors = _settle(org, by, config, before=before, patch=patch, checked=checked)
+        built, errors = _settle(org, by, config, before=before, patch=patch, checked=checked)
     if "schedule" in changes:
         plan, found = plans.read(changes["schedule"], before=planned if patch else None)
         errors += found
     if errors:
         raise Invalid(errors)
-    return settled, plan
+    return built, plan
 
 
 def _settle(
@@ -261,8 +261,8 @@ def _settle(
 ) -> tuple[Definition, list[Error]]:
     """Return the definition and its errors. Raises CodeUnchecked."""
     usable = versions.usable_connectors(org, by, config, before.document if before else {})
-    settled, errors = definition.settle(config, connectors=usable, before=before, patch=patch)
-    return settled, errors or transforms.errors_of(org.pk, settled, before, checked)
+    built, errors = definition.build(config, connectors=usable, before=before, patch=patch)
+    return built, errors or transforms.errors_of(org.pk, built, before, checked)
 
 
 def _apply(pipeline: Pipeline, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,25 +280,25 @@ def _new_version(
     by: Principal,
     pipeline: Pipeline,
     before: Definition,
-    settled: Definition,
+    built: Definition,
     note: str = "",
 ) -> dict[str, Any]:
     pipeline.version += 1
-    _describe(pipeline, settled)
-    versions.add(org=org, pipeline=pipeline, settled=settled, user_id=by.user_id, note=note)
-    replaced = diffs.changed_secrets(before.secrets, settled.secrets)
-    changes = diffs.diff(_shown(before), _shown(settled), secrets_changed=replaced)
+    _describe(pipeline, built)
+    versions.add(org=org, pipeline=pipeline, built=built, user_id=by.user_id, note=note)
+    replaced = diffs.changed_secrets(before.secrets, built.secrets)
+    changes = diffs.diff(_shown(before), _shown(built), secrets_changed=replaced)
     return {"version": [pipeline.version - 1, pipeline.version], **_pairs(changes)}
 
 
-def _describe(pipeline: Pipeline, settled: Definition) -> None:
+def _describe(pipeline: Pipeline, built: Definition) -> None:
     """Copy the parts of the definition that lists show to the row."""
-    source, destination = settled.document["source"], settled.document["destination"]
+    source, destination = built.document["source"], built.document["destination"]
     pipeline.source_kind, pipeline.destination_kind = source["kind"], destination["kind"]
     pipeline.custom_source_id = custom_kinds.id_of(source["kind"])
     pipeline.source_connector_id = source["connector_id"]
     pipeline.destination_connector_id = destination["connector_id"]
-    pipeline.stream = settled.stream["stream"]
+    pipeline.stream = built.stream["stream"]
 
 
 SAVED = (
@@ -334,8 +334,8 @@ def _free_name(org: Org, name: str) -> str:
     return next(free for free in names if free.lower() not in taken)
 
 
-def _shown(settled: Definition) -> Document:
-    return definition.mask(settled.document, settled.hints)
+def _shown(built: Definition) -> Document:
+    return definition.mask(built.document, built.hints)
 
 
 def _plan_shown(plan: Plan | None) -> dict[str, Any] | None:

@@ -34,19 +34,19 @@ def engine_specs(*, org: Org, pipeline: Pipeline, version: int) -> Specs:
     Call it inside the org's scope. Raises PipelineVersion.DoesNotExist, and Unreadable if a secret cannot be
     decrypted.
     """
-    settled = versions.opened(org, versions.numbered(org, pipeline, version))
-    return Specs(source_spec(org, settled), _destination_spec(org, settled), transform(settled))
+    built = versions.opened(org, versions.numbered(org, pipeline, version))
+    return Specs(source_spec(org, built), _destination_spec(org, built), transform(built))
 
 
-def transform(settled: Definition) -> CodeSpec | None:
+def transform(built: Definition) -> CodeSpec | None:
     """Return the code of the transform between source and destination."""
-    code = definition.python_of(settled)
+    code = definition.python_of(built)
     return CodeSpec(code, label="transform") if code else None
 
 
-def source_spec(org: Org, settled: Definition) -> SourceSpec:
-    source, stream = settled.document["source"], settled.stream
-    config = _settings(org, settled, "source")
+def source_spec(org: Org, built: Definition) -> SourceSpec:
+    source, stream = built.document["source"], built.stream
+    config = _settings(org, built, "source")
     return SourceSpec(
         kind=source["kind"],
         config=config,
@@ -73,20 +73,20 @@ def _code(org: Org, source: SideDocument, config: Mapping[str, Any]) -> CodeSpec
     return custom_kinds.code(version)
 
 
-def _destination_spec(org: Org, settled: Definition) -> DestinationSpec:
-    destination, stream = settled.document["destination"], settled.stream
+def _destination_spec(org: Org, built: Definition) -> DestinationSpec:
+    destination, stream = built.document["destination"], built.stream
     return DestinationSpec(
         kind=destination["kind"],
-        config=_settings(org, settled, "destination"),
+        config=_settings(org, built, "destination"),
         table=stream["table"],
         write_mode=stream["write_mode"],
         primary_key=tuple(stream["primary_key"]),
     )
 
 
-def _settings(org: Org, settled: Definition, side: SideName) -> dict[str, Any]:
-    pk = settled.document[side]["connector_id"]
+def _settings(org: Org, built: Definition, side: SideName) -> dict[str, Any]:
+    pk = built.document[side]["connector_id"]
     if pk is None:
-        return definition.plain_config(settled, side)
+        return definition.plain_config(built, side)
     _, plain = connectors.resolve(org, Connector.objects.for_org(org).get(pk=pk))
     return plain

@@ -52,17 +52,17 @@ def check(*, org_id: UUID, code: str, field: str = FIELD) -> CheckedCode:
     return CheckedCode(code, tuple((field, message, "invalid_code") for message in found))
 
 
-def new_code(settled: Definition, before: Definition | None) -> str | None:
+def new_code(built: Definition, before: Definition | None) -> str | None:
     """Return the code of a definition if it differs from the code before."""
-    code = definition.python_of(settled)
+    code = definition.python_of(built)
     return None if before and code == definition.python_of(before) else code
 
 
 def errors_of(
-    org_id: UUID, settled: Definition, before: Definition | None, checked: CheckedCode | None
+    org_id: UUID, built: Definition, before: Definition | None, checked: CheckedCode | None
 ) -> list[Error]:
     """Return the errors of new code. Raises CodeUnchecked for code that was not validated."""
-    code = new_code(settled, before)
+    code = new_code(built, before)
     if code is None:
         return []
     if checked is None or checked.code != code:

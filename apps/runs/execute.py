@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.background.patience import retry_while_away
+from apps.background.patience import retry_while_unavailable
 from apps.connectors import sandboxes
 from apps.engine import EngineError, EngineSupervisor, Failed, Outcome, RunSpec, Succeeded
 from apps.engine.contract import Progress, StopReason
@@ -56,7 +56,7 @@ def work_once(worker: Worker) -> bool:
     if claim is None:
         return False
     attempt(worker, claim)
-    retry_while_away(wake_waiting, give_up=worker.shutdown)
+    retry_while_unavailable(wake_waiting, give_up=worker.shutdown)
     return True
 
 
@@ -73,7 +73,7 @@ def attempt(worker: Worker, claim: Claim) -> None:
         if isinstance(outcome, Failed):  # Committed rows count, not the last reported progress.
             reached = positions.checkpointed(claim.org_id, claim.pipeline_id) or reached
         end = End(claim, outcome, recorder.stop_reason(), reached)
-        retry_while_away(end.conclude, give_up=worker.shutdown)
+        retry_while_unavailable(end.conclude, give_up=worker.shutdown)
     except LeaseLost:
         log.warning("the run was taken over; this worker writes nothing more")
         leftovers.remove_again_if_gone(claim)
@@ -88,7 +88,7 @@ def wake_waiting() -> None:
 
 
 def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
-    spec = retry_while_away(lambda: _spec(claim), give_up=worker.shutdown)
+    spec = retry_while_unavailable(lambda: _spec(claim), give_up=worker.shutdown)
     if isinstance(spec, Failed):
         return spec
     connection.close()  # Close the connection: a run may take hours.

@@ -194,7 +194,7 @@ class RunLogsView(OrgView):
     )
     def get(self, request: Request, pk: UUID) -> SlowResponse:
         wanted = {"level": None, **query_of(LogQuery, request), "limit": _log_limit(request)}
-        question = log_pages.read(org=self.org, by=self.principal, run_id=pk, **wanted)
+        call = log_pages.read(org=self.org, by=self.principal, run_id=pk, **wanted)
 
         def answer(found: ShownLog) -> Response:
             return Response(
@@ -209,7 +209,7 @@ class RunLogsView(OrgView):
                 }
             )
 
-        return self.wait_for(question, answer)
+        return self.wait_for(call, answer)
 
 
 class OverviewView(OrgView):

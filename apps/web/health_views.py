@@ -86,7 +86,7 @@ def _found() -> list[health.Finding]:
     """Run the checks; failures are logged."""
     try:
         found = health.ready()
-    except DatabaseError as error:  # The database went away during the checks.
+    except DatabaseError as error:  # The connection was lost during the checks.
         found = [health.Finding("database", False, first_line(error))]
     for one in found:
         if not one.ok:

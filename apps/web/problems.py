@@ -175,7 +175,7 @@ def _of_database(error: Exception) -> Problem | None:
     return None
 
 
-AWAY = (
+UNAVAILABLE = (
     OperationalError,
     InterfaceError,
     psycopg.OperationalError,
@@ -185,13 +185,13 @@ AWAY = (
 
 
 def _unavailable(error: BaseException) -> Problem | None:
-    """Return 503 if another session holds a lock, or the database is away; None for a bug of ours."""
+    """Return 503 if another session holds a lock, or the database is unavailable; None for a bug of ours."""
     if isinstance(error, HELD):
         logger.warning("waited too long for the database", error=first_line(error))
         detail = "Another change is still in progress; try again shortly."
         return Problem(503, detail, "busy", headers={"Retry-After": "2"})
-    if isinstance(error, AWAY):
-        logger.warning("database away", error=first_line(error))
+    if isinstance(error, UNAVAILABLE):
+        logger.warning("database unavailable", error=first_line(error))
         detail = "The database is not available; try again shortly."
         return Problem(503, detail, "unavailable", headers={"Retry-After": "5"})
     return None

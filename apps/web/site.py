@@ -53,7 +53,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """The response if our code raised an exception, which is logged and never shown.
 
-    Pages outside the API come here too if the database is away or another session has locked their rows.
+    Pages outside the API come here too if the database is unavailable or another session has locked their rows.
     """
     problem = as_problem(error) if isinstance(error := sys.exc_info()[1], Exception) else None
     if problem is not None and problem.status == 503:

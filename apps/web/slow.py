@@ -8,7 +8,7 @@ and pooled connection would be held meanwhile. Instead it reads what it needs an
 `OrgView` leaves the scope, returns the connection, runs `work`, and runs `then` in a new, short scope. The data
 that `work` used may have changed meanwhile: a `then` that changes something reads its object again, locks it, and
 compares the version. It must set `once=True`, so that its Idempotency-Key is stored (apps.web.idempotency). A `then`
-that only shows the result checks the permissions again: the action returns a `Question` (apps.orgs.questions), and
+that only shows the result checks the permissions again: the action returns a `SlowCall` (apps.orgs.slow_calls), and
 `OrgView.wait_for` does both.
 """
 

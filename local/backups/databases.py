@@ -26,7 +26,7 @@ TOUCH_EVERY = 5.0  # seconds
 NEW_SETTING = b"SET transaction_timeout = 0;\n"
 NEW_SETTING_SINCE = 17
 
-Look = Callable[[], None]  # called repeatedly while a program is running
+OnProgress = Callable[[], None]  # called repeatedly while a program is running
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,13 @@ def _connect(url: str, *, idle_seconds: float) -> psycopg.Connection:
 
 
 def dump(
-    tools: Tools, url: str, target: Path, *, schemas: Sequence[str], look: Look, snapshot: str = ""
+    tools: Tools,
+    url: str,
+    target: Path,
+    *,
+    schemas: Sequence[str],
+    on_progress: OnProgress,
+    snapshot: str = "",
 ) -> None:
     """Write the schemas in PostgreSQL's custom format. Raises LocalError with pg_dump's message."""
     target.touch(mode=0o600, exist_ok=False)
@@ -144,11 +150,17 @@ def dump(
         _without_password(url),
     ]
     process = _start(command, url)
-    _finish(process, "pg_dump", look)
+    _finish(process, "pg_dump", on_progress)
 
 
 def fill(
-    tools: Tools, url: str, source: Path, *, schemas: Sequence[str], server: int, look: Look
+    tools: Tools,
+    url: str,
+    source: Path,
+    *,
+    schemas: Sequence[str],
+    server: int,
+    on_progress: OnProgress,
 ) -> None:
     """Restore the contents of the schemas in one transaction: everything or nothing."""
     restore: list[str | Path] = [
@@ -157,12 +169,12 @@ def fill(
     ]
     if tools.major < NEW_SETTING_SINCE or server // 10_000 >= NEW_SETTING_SINCE:
         aim = ["--single-transaction", f"--dbname={_without_password(url)}"]
-        _finish(_start([*restore, *aim, source], url), "pg_restore", look)
+        _finish(_start([*restore, *aim, source], url), "pg_restore", on_progress)
         return
-    _fill_older(tools, [*restore, "--file=-", source], url, look)
+    _fill_older(tools, [*restore, "--file=-", source], url, on_progress)
 
 
-def _fill_older(tools: Tools, restore: list[str | Path], url: str, look: Look) -> None:
+def _fill_older(tools: Tools, restore: list[str | Path], url: str, on_progress: OnProgress) -> None:
     psql: list[str | Path] = [
         *(tools.folder / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"),
         *("--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-", _without_password(url)),
@@ -183,8 +195,8 @@ def _fill_older(tools: Tools, restore: list[str | Path], url: str, look: Look) -
             script.write(line)
     writer.stdout.close()
     reader.stdin = None  # Closed: `communicate` must not try again.
-    _finish(reader, "psql", look)
-    _finish(writer, "pg_restore", look)
+    _finish(reader, "psql", on_progress)
+    _finish(writer, "pg_restore", on_progress)
 
 
 def is_empty(url: str) -> bool:
@@ -223,12 +235,12 @@ def _start(
     )
 
 
-def _finish(process: "subprocess.Popen[bytes]", name: str, look: Look) -> None:
+def _finish(process: "subprocess.Popen[bytes]", name: str, on_progress: OnProgress) -> None:
     while True:
         try:
             _, said = process.communicate(timeout=1)
         except subprocess.TimeoutExpired:
-            look()
+            on_progress()
             continue
         except BaseException:
             process.kill()

@@ -140,17 +140,17 @@ class _Backup:
 
     def _dump(self, tools: Tools, moment: Moment) -> None:
         dump = self._work / archive.DATABASE
-        look = Progress("database")
+        progress = Progress("database")
         databases.dump(
             *(tools, self._url, dump),
             schemas=SCHEMAS,
             snapshot=moment.snapshot,
-            look=lambda: look.watch(dump),
+            on_progress=lambda: progress.watch(dump),
         )
         warehouse = self._demo_warehouse()
         if warehouse:
             target = self._work / archive.DEMO
-            databases.dump(tools, warehouse, target, schemas=("public",), look=lambda: None)
+            databases.dump(tools, warehouse, target, schemas=("public",), on_progress=lambda: None)
 
     def _demo_warehouse(self) -> str:
         """Return the URL of the demo's warehouse, if there is a demo on this server."""

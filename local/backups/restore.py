@@ -219,7 +219,10 @@ class _Restore:
         server = databases.server_version(url)
         tools = databases.tools_for(self._header.pg_dump, doing="this backup")
         databases.fill(
-            *(tools, url, self._draft / name), schemas=schemas, server=server, look=lambda: None
+            *(tools, url, self._draft / name),
+            schemas=schemas,
+            server=server,
+            on_progress=lambda: None,
         )
 
     def _complete(self) -> None:

@@ -13,19 +13,20 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from local.away import AWAY
-from local.errors import DatabaseAway, LocalError
+from local.errors import DatabaseLost, LocalError
 from local.home import CHECKOUT
+from local.lost_database import DATABASE_LOST
 from local.supervision.children import Child, signal_group, stop_all
 from local.supervision.descendants import adopt_orphans, end_descendants, reap_adopted
 from local.supervision.processes import dies_with_parent
 from local.supervision.server import WatchedServer
 
-# A stop may take 15 s. The server, which has to write a checkpoint, gets the time that the children leave.
+# A stop may take 15 s. PostgreSQL, which writes a checkpoint when it stops, gets what remains of STOP_SECONDS after
+# the children have ended.
 CHILD_SECONDS = 7.0
 STOP_SECONDS = 12.0
 LEFTOVER_SECONDS = 1.0
-SENTENCE = 3  # exit code of a program whose last output line is a message for the user
+EXPLAINED_FAILURE = 3  # exit code of a program whose last output line is a message for the user
 GIVE_UP_AFTER = 3  # consecutive deaths during the start
 
 
@@ -86,7 +87,7 @@ class Supervisor(AbstractContextManager["Supervisor"]):
         """Run a program to its end while the children are watched.
 
         Its standard output is ours; its standard error goes to `log`. Raises LocalError if it fails,
-        DatabaseAway if it reports that it lost the database.
+        DatabaseLost if it reports that it lost the database.
         """
         with log.open("ab") as errors:
             began = errors.tell()
@@ -103,9 +104,9 @@ class Supervisor(AbstractContextManager["Supervisor"]):
             self.watch()
             self.rest(0.5)
         self._task = None
-        if code == AWAY:
-            raise DatabaseAway(_last_line(log, began))
-        if code == SENTENCE:
+        if code == DATABASE_LOST:
+            raise DatabaseLost(_last_line(log, began))
+        if code == EXPLAINED_FAILURE:
             raise LocalError(_last_line(log, began))
         if code:
             reason = _last_line(log, began) or f"exit code {code}"

@@ -32,10 +32,10 @@ def test_too_few_connections_are_reported_with_the_setting_to_change(
 
 def test_runs_count_up_to_the_limit_of_the_platform(settings: Any) -> None:
     settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM = 10, 15
-    one = connections.Server(most=100, reserved=3, others=0, webs=1, workers=1)
-    three = connections.Server(most=100, reserved=3, others=0, webs=1, workers=3)
+    one = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=1)
+    three = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=3)
 
-    assert three.needed - one.needed == 2 * connections.of_worker() + 5
+    assert three.needed - one.needed == 2 * connections.per_worker() + 5
 
 
 @pytest.fixture

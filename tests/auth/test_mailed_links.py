@@ -315,7 +315,7 @@ class TestWhatIsOnItsWayDiesWithWhatItProves:
         self, change: Any, ada: User, client: APIClient
     ) -> None:
         codes = RecoveryCodes.activate(ada).generate_codes()
-        challenge = factors.hold(ada, "google")
+        challenge = factors.begin_pending_login(ada, "google")
         if change is not add_factor:
             change(client, ada)
         else:

@@ -23,16 +23,16 @@ def named(kind: Kind) -> st.SearchStrategy[dict[str, Any]]:
 
 @pytest.mark.parametrize("rounds", [80, pytest.param(500, marks=pytest.mark.long)])
 def test_any_settings_of_any_kind_are_settled_or_their_errors_have_names(rounds: int) -> None:
-    settings(max_examples=rounds)(given(st.data())(settle_any))()
+    settings(max_examples=rounds)(given(st.data())(build_any))()
 
 
-def settle_any(data: st.DataObject) -> None:
+def build_any(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(KINDS))
     sent, more = data.draw(named(kind)), data.draw(named(kind))
-    first, errors = configuration.settle(kind, sent, path="config")
+    first, errors = configuration.build(kind, sent, path="config")
     assert all(field.startswith("config") and message for field, message, _ in errors)
-    configuration.settle(kind, more, before=first, patch=True)
-    again, wrong = configuration.settle(kind, more, before=first)
+    configuration.build(kind, more, before=first, patch=True)
+    again, wrong = configuration.build(kind, more, before=first)
     if not wrong:
         assert not schemas.errors(kind.schema, again.plain)
 
@@ -40,5 +40,5 @@ def settle_any(data: st.DataObject) -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.role}-{kind.name}")
 def test_a_thousand_unknown_fields_cost_no_more_than_the_first_few(kind: Kind) -> None:
     sent = {f"{'x' * 50}{n}": 1 for n in range(20_000)}
-    _, errors = configuration.settle(kind, sent, path="config")
-    assert len(errors) == schemas.MOST_ERRORS
+    _, errors = configuration.build(kind, sent, path="config")
+    assert len(errors) == schemas.MAX_ERRORS

@@ -13,7 +13,7 @@ import pytest
 
 from apps.connectors import engine
 from apps.connectors.custom_sources import kinds
-from apps.connectors.custom_sources.serializers import MOST_COMPARED
+from apps.connectors.custom_sources.serializers import MAX_COMPARED
 from apps.connectors.models import CustomSource
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import AuditEvent
@@ -193,7 +193,7 @@ def test_the_diff_shows_new_hosts(world: World) -> None:
 
 
 def test_versions_with_too_many_lines_are_not_compared(world: World) -> None:
-    long = code() + "# a\n" * (MOST_COMPARED + 1 - len(code().splitlines()))
+    long = code() + "# a\n" * (MAX_COMPARED + 1 - len(code().splitlines()))
     made = create(world)
     for text in (long, long.removesuffix("# a\n")):
         world.client().patch(f"{URL}/{made['id']}", {"code": text})

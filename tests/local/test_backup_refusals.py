@@ -182,7 +182,9 @@ def test_what_was_dumped_fills_a_database_also_by_way_of_psql_for_older_servers(
         connection.execute("INSERT INTO t (x) VALUES (%s), (NULL)", [text])
     tools = databases.tools_for(18, doing="this test")
     file = tmp_path / "dump"
-    databases.dump(tools, source, file, schemas=("public",), look=lambda: None)
-    databases.fill(tools, target, file, schemas=("public",), server=server, look=lambda: None)
+    databases.dump(tools, source, file, schemas=("public",), on_progress=lambda: None)
+    databases.fill(
+        tools, target, file, schemas=("public",), server=server, on_progress=lambda: None
+    )
     with psycopg.connect(target) as connection:
         assert connection.execute("SELECT id, x FROM t").fetchall() == [(1, text), (2, None)]

@@ -84,39 +84,39 @@ def spoiled(draw: st.DrawFn) -> Any:
 
 
 def test_the_good_document_is_good() -> None:
-    settled, errors = definition.settle(GOOD, connectors=NONE)
+    built, errors = definition.build(GOOD, connectors=NONE)
     assert errors == []
-    assert settled.secrets == {
+    assert built.secrets == {
         "source.config.auth.token": "a-token-of-a-good-length",
         "destination.config.password": "p",
     }
-    document: Any = definition.joined_document(settled)
+    document: Any = definition.joined_document(built)
     assert document["source"]["config"] == GOOD["source"]["config"]
 
 
 @settings(max_examples=200, deadline=None)
 @given(spoiled(), st.booleans())
 def test_a_spoiled_document_is_settled_or_its_errors_have_names(sent: Any, patch: bool) -> None:
-    before, _ = definition.settle(GOOD, connectors=NONE)
-    for settled, errors in (
-        definition.settle(sent, connectors=NONE),
-        definition.settle(sent, connectors=NONE, before=before, patch=patch),
+    before, _ = definition.build(GOOD, connectors=NONE)
+    for built, errors in (
+        definition.build(sent, connectors=NONE),
+        definition.build(sent, connectors=NONE, before=before, patch=patch),
     ):
         assert all(isinstance(field, str) and message and code for field, message, code in errors)
         if not errors:
-            shown = definition.mask(settled.document, settled.hints)
-            again, wrong = definition.settle(shown, connectors=NONE, before=settled)
-            assert (wrong, again.secrets) == ([], settled.secrets)
+            shown = definition.mask(built.document, built.hints)
+            again, wrong = definition.build(shown, connectors=NONE, before=built)
+            assert (wrong, again.secrets) == ([], built.secrets)
 
 
 @settings(max_examples=200, deadline=None)
 @given(spoiled())
 def test_no_stored_secret_reaches_a_place_it_was_not_stored_for(sent: Any) -> None:
-    before, _ = definition.settle(GOOD, connectors=NONE)
-    settled, errors = definition.settle(sent, connectors=NONE, before=before, patch=True)
+    before, _ = definition.build(GOOD, connectors=NONE)
+    built, errors = definition.build(sent, connectors=NONE, before=before, patch=True)
     token = before.secrets["source.config.auth.token"]
-    if not errors and token in settled.secrets.values() and token not in str(sent):
-        config = settled.document["source"]["config"]
+    if not errors and token in built.secrets.values() and token not in str(sent):
+        config = built.document["source"]["config"]
         assert config
         assert config["base_url"] == GOOD["source"]["config"]["base_url"]
 
@@ -133,8 +133,8 @@ def test_any_json_is_a_schedule_or_has_errors(sent: Any, other: Any) -> None:
 
 
 def test_only_the_hints_of_a_definition_leave_it() -> None:
-    settled = Definition(*_stored())
-    masked = definition.mask(settled.document, settled.hints)
+    built = Definition(*_stored())
+    masked = definition.mask(built.document, built.hints)
     source, destination = masked["source"]["config"], masked["destination"]["config"]
     assert source
     assert destination
@@ -143,5 +143,5 @@ def test_only_the_hints_of_a_definition_leave_it() -> None:
 
 
 def _stored() -> tuple[Document, dict[str, Any]]:
-    settled, _ = definition.settle(GOOD, connectors=NONE)
-    return settled.document, settled.secrets
+    built, _ = definition.build(GOOD, connectors=NONE)
+    return built.document, built.secrets

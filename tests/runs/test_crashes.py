@@ -212,7 +212,7 @@ def test_a_worker_claims_new_runs_when_the_database_is_back_while_its_long_run_c
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'app_user'"
             ).fetchone()
             wait_for_refusals(own_postgres, 10)
-            time.sleep(15)  # the database is away: pools with back-off would miss its return
+            time.sleep(15)  # the database is unavailable: pools with back-off would miss its return
             admin.execute("ALTER ROLE app_user LOGIN")
         short = start(acme, make_pipeline(acme, source={"rows": 10}))
         run = wait_for(acme, short, ended)

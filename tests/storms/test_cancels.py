@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from apps.background.patience import retry_while_away
+from apps.background.patience import retry_while_unavailable
 from apps.orgs.principals import SYSTEM
 from apps.runs import services
 from apps.runs.models import Run
@@ -34,7 +34,7 @@ def cancel(stage: Stage, runs: dict[str, UUID], name: str, silent: bool) -> None
     if silent:
         stage.api.stop_responding(name)
     run = run_of(stage, runs[name])
-    retry_while_away(partial(cancel_once, stage, run), give_up=threading.Event())
+    retry_while_unavailable(partial(cancel_once, stage, run), give_up=threading.Event())
     connection.close()
 
 

@@ -1,7 +1,7 @@
-"""Mail: requested in the transaction of its cause, rendered and sent by a worker.
+"""Mail: requested in the transaction of the change that it is about, then rendered and sent by a worker.
 
-A job has the recipient and the reason. The secret of a link is created with its mail, so it is in no job and no
-log. A request takes the same time whether or not there is a recipient.
+A job stores the recipient and the kind of mail. The secret of a link is created when the mail is sent, so it is
+in no job and no log. A request takes the same time whether or not there is a recipient.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINK_SIGN = re.compile(r"(?<=\S)(?:://|@)|(?<=\w)[.\u3002\uff0e\uff61](?=[^\W\d
 def ask_for_link(user: User | None, purpose: MailedLink.Purpose, email: str) -> None:
     """Request a link of this purpose for an address.
 
-    Nothing is sent without a user, or if the account changes before.
+    Nothing is sent if `user` is None, or if the account changes before the worker sends the mail.
     """
     who = str(user.pk) if user else ""
     version = user.proof_version if user else 0

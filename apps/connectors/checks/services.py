@@ -1,7 +1,7 @@
 """Check a connection, and list the streams it offers.
 
 The other side may be slow, and no transaction may wait for it. So each function only reads the necessary data,
-inside the org's scope, and returns a `Question` that its caller asks outside that scope.
+inside the org's scope, and returns a `SlowCall` that its caller runs outside that scope.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from apps.engine.answers import Checked
 from apps.json import JsonObject
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
 
 
-def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> Question[Checked]:
+def check_saved(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Checked]:
     """Check a saved connector, and store the result with it. Raises NotFound and PermissionMissing."""
     connector = _checkable(org, by, connector_id)
     kind, config = services.resolve(org, connector)
 
-    def remember(answer: Checked) -> None:
+    def store(answer: Checked) -> None:
         services.note_check(
             org=org, connector_id=connector_id, version=connector.version, ok=answer["ok"]
         )
 
-    return Question(
+    return SlowCall(
         _check(org, connector.role, kind, config),
         lambda later: _checkable(org, later, connector_id),
-        remember,
+        store,
     )
 
 
 def check_unsaved(
     *, org: Org, by: Principal, role: str, kind: str, config: JsonObject
-) -> Question[Checked]:
+) -> SlowCall[Checked]:
     """Check settings that are not saved, and so belong to no domain. Raises Invalid and PermissionMissing."""
     _require_somewhere(by)
     known = services.known_kind(org, role, kind)
-    ask = _check(org, role, kind, services.checked(known, config).plain)
-    return Question(ask, _require_somewhere)
+    run = _check(org, role, kind, services.checked(known, config).plain)
+    return SlowCall(run, _require_somewhere)
 
 
-def streams(*, org: Org, by: Principal, connector_id: UUID) -> Question[Streams]:
+def streams(*, org: Org, by: Principal, connector_id: UUID) -> SlowCall[Streams]:
     """List the streams that the source offers. Raises NotFound and NotASource."""
     readable = partial(services.readable, org=org, connector_id=connector_id)
     connector = readable(by=by)
@@ -58,8 +58,8 @@ def streams(*, org: Org, by: Principal, connector_id: UUID) -> Question[Streams]
         raise NotASource
     kind, config = services.resolve(org, connector)
     code = custom_kinds.code_of(org, kind)
-    ask = partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
-    return Question(ask, lambda later: readable(by=later))
+    run = partial(engine.discover, org_id=org.pk, kind=kind, config=config, code=code)
+    return SlowCall(run, lambda later: readable(by=later))
 
 
 def _checkable(org: Org, by: Principal, connector_id: UUID) -> Connector:

@@ -49,8 +49,8 @@ class CheckSaved(OrgView):
         example=CHECK_EXAMPLE,
     )
     def post(self, request: Request, pk: UUID) -> SlowResponse:
-        question = checks.check_saved(org=self.org, by=self.principal, connector_id=pk)
-        return self.wait_for(question)
+        call = checks.check_saved(org=self.org, by=self.principal, connector_id=pk)
+        return self.wait_for(call)
 
 
 class CheckUnsaved(OrgView):
@@ -72,8 +72,8 @@ class CheckUnsaved(OrgView):
     )
     def post(self, request: Request) -> SlowResponse:
         data = data_of(CheckRequest, request)
-        question = checks.check_unsaved(org=self.org, by=self.principal, **data)
-        return self.wait_for(question)
+        call = checks.check_unsaved(org=self.org, by=self.principal, **data)
+        return self.wait_for(call)
 
 
 class Streams(OrgView):
@@ -86,5 +86,5 @@ class Streams(OrgView):
         example=STREAMS_EXAMPLE,
     )
     def get(self, request: Request, pk: UUID) -> SlowResponse:
-        question = checks.streams(org=self.org, by=self.principal, connector_id=pk)
-        return self.wait_for(question)
+        call = checks.streams(org=self.org, by=self.principal, connector_id=pk)
+        return self.wait_for(call)

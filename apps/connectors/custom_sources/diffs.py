@@ -6,7 +6,7 @@ import difflib
 from typing import Any
 
 from apps.connectors.custom_sources import edits
-from apps.connectors.custom_sources.serializers import MOST_COMPARED
+from apps.connectors.custom_sources.serializers import MAX_COMPARED
 from apps.connectors.models import CustomSource, CustomSourceVersion
 from apps.orgs.models import Org
 
@@ -34,7 +34,7 @@ def _unified(before: CustomSourceVersion | None, after: CustomSourceVersion) -> 
     """
     old = before.code.splitlines(keepends=True) if before else []
     new = after.code.splitlines(keepends=True)
-    if max(len(old), len(new)) > MOST_COMPARED:
+    if max(len(old), len(new)) > MAX_COMPARED:
         return None
     lines = difflib.unified_diff(
         old,

@@ -9,13 +9,13 @@ from apps.connectors.custom_sources.texts import Text
 from apps.connectors.models import CustomSource
 from apps.engine.answers import File
 
-WORDS = ("created", "updated", "unchanged", "archived", "failed")
+OUTCOMES = ("created", "updated", "unchanged", "archived", "failed")
 MESSAGE = 500  # characters
 PATH = 500
 
 
 class Outcome(TypedDict):
-    """The result of a file: one of WORDS, and the source it concerns."""
+    """The result for one file: `outcome` is one of OUTCOMES, `source_id` its custom source."""
 
     path: str
     outcome: str
@@ -27,7 +27,7 @@ class Outcome(TypedDict):
 def outcome(
     path: str, word: str, *, message: str = "", source: CustomSource | None = None
 ) -> Outcome:
-    """Return one of WORDS for a path, with the source it concerns."""
+    """Return the result for the file at `path`. `word` is one of OUTCOMES."""
     return {
         "path": names.cleaned(path, longest=PATH),
         "outcome": word,
@@ -52,11 +52,12 @@ def problem(file: File) -> str | None:
 
 
 def name_of(path: str) -> str:
-    """Return the name of a source for its file."""
+    """Return the name of the custom source in this file: the file's name without `.py`."""
     return names.cleaned(path.rpartition("/")[2].removesuffix(".py"), longest=120)
 
 
 def text_of(file: File, *, note: str, commit: str = "", author: str = "") -> Text:
+    """Return the code of a valid file with its validation report."""
     return Text(
         file["text"],
         file["report"],

@@ -11,16 +11,16 @@ from apps.connectors.models import Origin
 from apps.connectors.serializers import NAME, SettingsField
 from apps.orgs.http.texts import NameField, ProseField
 
-MOST_CODE = 512 * 1024  # characters, the same limit as in the engine's validation
-MOST_COMPARED = 3000  # lines of a version
-MOST_PREVIEW = 100
+MAX_CODE = 512 * 1024  # characters, the same limit as in the engine's validation
+MAX_COMPARED = 3000  # lines of a version
+MAX_PREVIEW = 100
 
 
 class CodeField(serializers.CharField):
     """Python text, stored exactly as it was sent."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(trim_whitespace=False, max_length=MOST_CODE, **options)
+        super().__init__(trim_whitespace=False, max_length=MAX_CODE, **options)
 
 
 class CodeMessage(serializers.Serializer[Any]):
@@ -145,7 +145,7 @@ class CustomSourceDiff(serializers.Serializer[Any]):
     diff = serializers.CharField(
         allow_blank=True,
         allow_null=True,
-        help_text=f"Unified diff of the code; null when a version has more than {MOST_COMPARED:,} lines, which are"
+        help_text=f"Unified diff of the code; null when a version has more than {MAX_COMPARED:,} lines, which are"
         " too many to compare.",
     )
     hosts_added = serializers.ListField(child=serializers.CharField())
@@ -164,7 +164,7 @@ class TryRequest(serializers.Serializer[Any]):
     stream = serializers.CharField(max_length=200)
     config = SettingsField(required=False)
     max_records = serializers.IntegerField(
-        min_value=1, max_value=MOST_PREVIEW, required=False, default=10
+        min_value=1, max_value=MAX_PREVIEW, required=False, default=10
     )
 
 

@@ -18,8 +18,8 @@ from apps.json import JsonObject
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ def prepare(
     source_id: UUID | None = None,
     number: int | None = None,
     connector_id: UUID | None = None,
-) -> Question[Tried]:
+) -> SlowCall[Tried]:
     """Prepare a preview of code, or of a version of a saved source (by default its newest).
 
-    With a connector, its settings are used. This function and the question's `ask` raise Invalid, and
+    With a connector, its settings are used. This function and the call's `run` raise Invalid, and
     OpenHostsNeedAnAdmin for code that is not approved; this function also NotFound and PermissionMissing.
     """
     by.require(Permission.CUSTOM_SOURCES_EDIT)
@@ -55,16 +55,16 @@ def prepare(
     if source_id is None:
         if connector_id is not None:
             _stored_settings(org, by, connector_id, None)
-        ask: Callable[[], Tried] = partial(_try_text, org.pk, by, code or "", wanted)
+        run: Callable[[], Tried] = partial(_try_text, org.pk, by, code or "", wanted)
     else:
-        ask = _saved(org, by, wanted, source_id=source_id, number=number, connector_id=connector_id)
+        run = _saved(org, by, wanted, source_id=source_id, number=number, connector_id=connector_id)
 
     def recheck(later: Principal) -> None:
         later.require(Permission.CUSTOM_SOURCES_EDIT)
         if connector_id is not None:
             _editable_connector(org, later, connector_id)
 
-    return Question(ask, recheck)
+    return SlowCall(run, recheck)
 
 
 def _saved(
@@ -129,10 +129,10 @@ def _source(
     Raises Invalid.
     """
     kind = kinds.kind_of(CustomSource(name="draft"), report)
-    settled = connectors.checked(kind, wanted.config, before=before, patch=True)
+    built = connectors.checked(kind, wanted.config, before=before, patch=True)
     return SourceSpec(
         kind="custom",
-        config=settled.plain,
+        config=built.plain,
         stream=wanted.stream,
         code=CodeSpec(code, tuple(report["hosts"]), tuple(report["secret_names"]), label),
     )

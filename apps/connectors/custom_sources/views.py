@@ -292,7 +292,7 @@ class Try(CustomSourceView):
     )
     def post(self, request: Request) -> SlowResponse:
         data = data_of(TryRequest, request)
-        question = trials.prepare(
+        call = trials.prepare(
             org=self.org,
             by=self.principal,
             stream=data["stream"],
@@ -303,7 +303,7 @@ class Try(CustomSourceView):
             number=data.get("version"),
             connector_id=data.get("connector_id"),
         )
-        return self.wait_for(question)
+        return self.wait_for(call)
 
 
 class Recipes(CustomSourceView):

@@ -14,7 +14,7 @@ from apps.connectors.models import SyncStatus
 from apps.egress import allowlist
 from apps.orgs.http.texts import NameField
 
-MOST_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into an API request
+MAX_UPLOAD = 1024 * 1024  # bytes; as base64 it fits into an API request
 BRANCH = re.compile(r"[\w.+@-]+(/[\w.+@-]+)*")
 FILE_NAME = re.compile(r"[^/\\]+\.(py|zip)", re.IGNORECASE)
 PATH = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
@@ -117,7 +117,7 @@ class TokenHint(serializers.Serializer[Any]):
 
 class FileOutcome(serializers.Serializer[Any]):
     path = serializers.CharField()
-    outcome = serializers.ChoiceField([(word, word) for word in outcomes.WORDS])
+    outcome = serializers.ChoiceField([(word, word) for word in outcomes.OUTCOMES])
     message = serializers.CharField(allow_blank=True)
     source_id = serializers.UUIDField(allow_null=True)
     version = serializers.IntegerField(allow_null=True)
@@ -165,7 +165,7 @@ class HookAnswer(serializers.Serializer[Any]):
 class UploadRequest(serializers.Serializer[Any]):
     filename = FileNameField(max_length=200, help_text="File name, ending with .py or .zip.")
     content = serializers.CharField(
-        max_length=MOST_UPLOAD * 4 // 3 + 4,
+        max_length=MAX_UPLOAD * 4 // 3 + 4,
         trim_whitespace=False,
         help_text="The content of the file as base64.",
     )

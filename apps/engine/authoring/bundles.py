@@ -22,10 +22,10 @@ from apps.engine.failures import ConfigurationError
 
 Payload = Mapping[str, Any]
 
-MOST_FILES = 200
-MOST_BYTES = 512 * 1024  # bytes per file
-MOST_TOGETHER = 8 * 1024 * 1024  # bytes of all files of an archive together
-MOST_ENTRIES = 10_000  # Python files per archive
+MAX_FILES = 200
+MAX_BYTES = 512 * 1024  # bytes per file
+MAX_TOGETHER = 8 * 1024 * 1024  # bytes of all files of an archive together
+MAX_ENTRIES = 10_000  # Python files per archive
 ENTRY = b"PK\x01\x02"  # signature at the start of each entry of an archive's directory
 # zipfile decompresses these methods in pieces, so a limit can be enforced; others are decompressed at once.
 INFLATED_BY_THE_PIECE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -58,15 +58,15 @@ def unpack(payload: Payload) -> Unpacked:
 
 def _unzipped(content: bytes) -> list[File]:
     if (
-        content.count(ENTRY) > MOST_ENTRIES
+        content.count(ENTRY) > MAX_ENTRIES
     ):  # Check the count before zipfile creates an object per entry.
-        raise ConfigurationError(f"the archive has more than {MOST_ENTRIES:,} entries")
+        raise ConfigurationError(f"the archive has more than {MAX_ENTRIES:,} entries")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [one for one in archive.infolist() if _is_source(one)]
-            if len(members) > MOST_FILES:
+            if len(members) > MAX_FILES:
                 raise ConfigurationError(
-                    f"the archive has {len(members):,} Python files; {MOST_FILES} may be read"
+                    f"the archive has {len(members):,} Python files; {MAX_FILES} may be read"
                 )
             return list(_members(archive, members))
     except UNREADABLE as error:
@@ -78,9 +78,9 @@ def _members(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo]) -> It
     for member in members:
         row = _member(archive, member)
         together += len(row.get("text", ""))
-        if together > MOST_TOGETHER:
+        if together > MAX_TOGETHER:
             raise ConfigurationError(
-                f"the files of the archive are larger than {MOST_TOGETHER:,} bytes together"
+                f"the files of the archive are larger than {MAX_TOGETHER:,} bytes together"
             )
         yield row
 
@@ -102,14 +102,14 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> File:
         return {"path": path, "problem": "Its compression method is not supported: use deflate."}
     try:
         with archive.open(member) as file:
-            return _row(path, file.read(MOST_BYTES + 1))  # Never decompress more than this.
+            return _row(path, file.read(MAX_BYTES + 1))  # Never decompress more than this.
     except UNREADABLE as error:
         return {"path": path, "problem": f"It could not be unpacked: {error}."}
 
 
 def _row(path: str, data: bytes) -> File:
-    if len(data) > MOST_BYTES:
-        return {"path": path, "problem": f"It is larger than {MOST_BYTES:,} bytes."}
+    if len(data) > MAX_BYTES:
+        return {"path": path, "problem": f"It is larger than {MAX_BYTES:,} bytes."}
     try:
         return {"path": path, "text": data.decode("utf-8-sig")}
     except UnicodeDecodeError:

@@ -14,7 +14,7 @@ from apps.engine.authoring.report import Report
 _URL = re.compile(r"https?://([^/?#\s\"'<>]+)")
 _PLACEHOLDER = re.compile(r"\{(\w+)(?:[^}\w][^}]*)?\}")
 LONGEST_AUTHORITY = 1_000  # characters; no host name is longer
-MOST_ADDRESSES = 2_000  # URLs examined; the resulting list is limited to far fewer
+MAX_ADDRESSES = 2_000  # URLs examined; the resulting list is limited to far fewer
 
 
 def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> list[str]:
@@ -29,15 +29,15 @@ def asked_for(tree: ast.Module, source: SourceClass | None, report: Report) -> l
     base = literal(source.value("base_url")) if source else UNKNOWN
     if isinstance(base, str):
         found += _of_base(base, source.value("base_url") if source else None, report)
-    found += islice(_written(tree), MOST_ADDRESSES)
+    found += islice(_written(tree), MAX_ADDRESSES)
     hosts = list(dict.fromkeys(found))
-    if len(hosts) > allowlist.MOST_HOSTS:
-        report.error(listed, f"At most {allowlist.MOST_HOSTS} hosts.")
+    if len(hosts) > allowlist.MAX_HOSTS:
+        report.error(listed, f"At most {allowlist.MAX_HOSTS} hosts.")
     if source is not None and not hosts:
         report.warn(
             source.node, 'No URL was found in the code: list the hosts it needs, hosts = ["…"].'
         )
-    return hosts[: allowlist.MOST_HOSTS]
+    return hosts[: allowlist.MAX_HOSTS]
 
 
 def _listed(node: ast.expr, report: Report) -> list[str]:

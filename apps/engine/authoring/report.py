@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from apps.engine import answers
 
 Severity = Literal["error", "warning"]
-MOST_MESSAGES = 100
+MAX_MESSAGES = 100
 LONGEST_MESSAGE = 500  # characters; a message may quote names from the code
 
 
@@ -44,7 +44,7 @@ class Report:
     @property
     def full(self) -> bool:
         """Whether the limit of messages is reached."""
-        return len(self.messages) >= MOST_MESSAGES
+        return len(self.messages) >= MAX_MESSAGES
 
     @property
     def valid(self) -> bool:

@@ -46,7 +46,7 @@ AUTH_POSITIONS: dict[str, tuple[str, ...]] = {
     "drover.Basic": ("user", "password"),
     "drover.OAuthRefresh": ("token_url", "client_id", "client_secret", "refresh_token"),
 }
-MOST_FIELDS = 100
+MAX_FIELDS = 100
 DEEPEST_TYPE = 20  # nesting levels, as in list[list[...]]
 LONGEST_VALUE = 8_000  # bytes of a default or of choices, as JSON
 OF_BIZON = frozenset(
@@ -105,8 +105,8 @@ def _field(
 ) -> None:
     if name.startswith("_") or name in OF_BIZON or name == "model_config":
         return
-    if len(properties) >= MOST_FIELDS:
-        report.error(node, f"A source has at most {MOST_FIELDS} settings.")
+    if len(properties) >= MAX_FIELDS:
+        report.error(node, f"A source has at most {MAX_FIELDS} settings.")
         return
     schema, optional = _type(node.annotation, classes, DEEPEST_TYPE)
     if schema is None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from apps.engine.authoring.report import Report
 
-MOST_CODE = 512 * 1024  # characters
+MAX_CODE = 512 * 1024  # characters
 
 
 def is_source_file(name: str) -> bool:
@@ -20,8 +20,8 @@ def is_source_file(name: str) -> bool:
 
 def parsed(code: str, report: Report) -> ast.Module | None:
     """Return the syntax tree, or None after reporting an error."""
-    if len(code) > MOST_CODE:
-        report.error(None, f"The code is longer than {MOST_CODE:,} characters.")
+    if len(code) > MAX_CODE:
+        report.error(None, f"The code is longer than {MAX_CODE:,} characters.")
         return None
     try:
         return ast.parse(code)

@@ -30,7 +30,7 @@ from apps.engine.process.pipes import Lines
 
 VERSION = 1
 MAX_LINE = 4 * 1024 * 1024  # bytes, without the newline
-MOST_DECIMAL = 10_000  # bits; Python refuses to write more than 4,300 digits
+MAX_DECIMAL = 10_000  # bits; Python refuses to write more than 4,300 digits
 
 
 class ProtocolError(EngineError):
@@ -175,5 +175,5 @@ def _printable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_printable(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
-        return str(value) if value.bit_length() < MOST_DECIMAL else hex(value)
+        return str(value) if value.bit_length() < MAX_DECIMAL else hex(value)
     return value

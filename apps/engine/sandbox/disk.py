@@ -21,13 +21,13 @@ BLOCK = 512  # bytes per unit of st_blocks, whatever the file system's block siz
 ENTRY = (
     4096  # bytes counted at least per file or folder, because a million empty ones fill a disk too
 )
-MOST_NESTED = 64  # levels of nested folders
+MAX_NESTED = 64  # levels of nested folders
 MEASURING_SECONDS = 5.0
 LOOK_EVERY = 0.25  # seconds between measurements; shorter when much of the limit is used
 LOOK_CLOSELY = 0.05
 UNSEEN_SECONDS = 2.0  # /proc/PID is closed while a process exits
-MOST_MAPS = 32 << 20  # bytes of /proc/PID/maps
-MOST_THREADS = 80  # bubblewrap's own are among them; for a separate user the kernel stops at 64
+MAX_MAPS = 32 << 20  # bytes of /proc/PID/maps
+MAX_THREADS = 80  # bubblewrap's own are among them; for a separate user the kernel stops at 64
 DELETED = b" (deleted)\n"
 
 
@@ -201,7 +201,7 @@ class Measurement:
     def _require_nothing_mapped(self, tasks: list[str]) -> None:
         """Raise Unmeasurable if a deleted file is mapped but not open, because its size cannot be determined."""
         maps = next(filter(None, map(self._maps, tasks)), b"")
-        if len(maps) > MOST_MAPS:
+        if len(maps) > MAX_MAPS:
             raise Unmeasurable("The code mapped so many files that they cannot be measured.")
         for line in maps.splitlines(keepends=True) if DELETED in maps else ():
             if line.endswith(DELETED):
@@ -212,7 +212,7 @@ class Measurement:
     def _maps(self, task: str) -> bytes:
         """Return the mappings of a process, the same for all its threads. Empty if it has ended."""
         with self._noting_closed_parts(), open(f"{self._tasks}/{task}/maps", "rb") as file:
-            return file.read(MOST_MAPS + 1)
+            return file.read(MAX_MAPS + 1)
         return b""
 
     def _listed(self, folder: str) -> list[str]:
@@ -249,9 +249,9 @@ def _below(place: int) -> Iterator[os.stat_result]:
         folder: int | None = os.open(".", FOLDER, dir_fd=place)
         while folder is not None:
             levels.append((folder, []))
-            if len(levels) > MOST_NESTED:
+            if len(levels) > MAX_NESTED:
                 raise Unmeasurable(
-                    f"The code created more than {MOST_NESTED} levels of nested folders."
+                    f"The code created more than {MAX_NESTED} levels of nested folders."
                 )
             yield from _entries(*levels[-1])
             folder = _next_folder(levels)
@@ -305,8 +305,8 @@ def _require_few_threads(pid: int) -> None:
     for process in (pid, *_processes_below(pid)):
         with contextlib.suppress(OSError):
             found += os.stat(f"/proc/{process}/task").st_nlink - 2  # a folder per thread
-    if found > MOST_THREADS:
-        raise Unmeasurable(f"The code started more than {MOST_THREADS} threads.")
+    if found > MAX_THREADS:
+        raise Unmeasurable(f"The code started more than {MAX_THREADS} threads.")
 
 
 def _processes_below(pid: int) -> Iterator[int]:

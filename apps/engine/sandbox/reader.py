@@ -16,8 +16,8 @@ from apps.engine.sandbox.limits import BrokenOutput, LimitExceeded, too_many
 TEXT = 8_000  # characters kept of one text field
 SHOWN = 120  # bytes shown of an invalid line
 EVIDENCE_LINES = 12
-MOST_TYPES = 1500
-MOST_TYPED_ROWS = 1000
+MAX_TYPES = 1500
+MAX_TYPED_ROWS = 1000
 LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 FAILURES = frozenset(
     {"source", "authentication", "rate_limit", "configuration", "contract", "memory"}
@@ -80,7 +80,7 @@ def _rows(body: dict[str, Any]) -> bool:
         return False
     if not isinstance(types, dict) or not typed.TAGS.issuperset(_texts_in(types)):
         return False
-    if types and (len(types) > MOST_TYPES or len(rows) > MOST_TYPED_ROWS):
+    if types and (len(types) > MAX_TYPES or len(rows) > MAX_TYPED_ROWS):
         return False  # Each type is checked in each row.
     return all(type(row) is dict for row in rows)
 

@@ -26,8 +26,8 @@ from apps.orgs.http import authentication
 from apps.orgs.http.idempotency import OrgStore
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.questions import AnswerT, Question
 from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import ResultT, SlowCall
 from apps.orgs.walls.scope import org_scope
 from apps.web import idempotency, slow
 from apps.web.slow import SlowResponse
@@ -136,12 +136,10 @@ class OrgView(APIView):
             self.principal.require(permission)
 
     def wait_for(
-        self, question: Question[AnswerT], render: Callable[[AnswerT], Response] = Response
+        self, call: SlowCall[ResultT], render: Callable[[ResultT], Response] = Response
     ) -> SlowResponse:
-        """The answer to a question, for who may still know it when it comes."""
-        return SlowResponse(
-            question.ask, then=lambda found: render(question.settle(self.principal, found))
-        )
+        """Run a slow call, and render its result if the principal may still see it afterwards."""
+        return SlowResponse(call.run, then=lambda found: render(call.finish(self.principal, found)))
 
     def _answer(self, request: Request) -> Response | SlowResponse:
         handler, method = _handler(self, request)

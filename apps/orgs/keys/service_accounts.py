@@ -14,7 +14,7 @@ from apps.auth.models import User, new_id
 from apps.orgs import audit
 from apps.orgs.keys import services as api_keys
 from apps.orgs.keys.services import MadeKey
-from apps.orgs.members.services import require_reach
+from apps.orgs.members.services import require_rank
 from apps.orgs.models import Membership, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
@@ -25,7 +25,7 @@ def create(*, org: Org, by: Principal, name: str, role: Role) -> Membership:
     """Create a service account. Raises PermissionMissing for a role above `by`'s own."""
     by.require_person()
     by.require(Permission.API_KEYS_MANAGE)
-    require_reach(by, role)
+    require_rank(by, role)
     user_id = new_id()
     user = User.objects.create_user(
         id=user_id,
@@ -65,7 +65,7 @@ def create_key(
     by.require(Permission.API_KEYS_MANAGE)
     programs = Membership.objects.for_org(org).filter(user__kind=User.Kind.SERVICE)
     member = one(programs.select_related("user"), member_id)
-    require_reach(by, Role(member.role))
+    require_rank(by, Role(member.role))
     return api_keys.create(
         org=org,
         by=by,

@@ -1,4 +1,4 @@
-"""Look up TXT records at the configured name servers, or the system's. Call it outside every transaction."""
+"""Look up TXT records at the configured name servers, or the system's. Slow: call outside every transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dns.nameserver
 import dns.resolver
 from django.conf import settings
 
-SECONDS = 5.0  # seconds for one lookup, including all servers and retries
+LOOKUP_SECONDS = 5.0  # for all servers and retries together
 
 
 class LookUpFailed(Exception):
@@ -40,7 +40,7 @@ def ascii_domain(text: str) -> str:
 
 
 def txt_at(domain: str) -> frozenset[str]:
-    """Return the texts at exactly this name. Returns none if there are none.
+    """Return the TXT records of exactly this name, as text. The set is empty if it has none.
 
     An alias (CNAME) is not followed, because its target is another domain's. Raises LookUpFailed.
     """
@@ -63,7 +63,7 @@ def _resolver() -> dns.resolver.Resolver:
     resolver = dns.resolver.Resolver(configure=not servers)
     if servers:
         resolver.nameservers = [_server(text) for text in servers]
-    resolver.lifetime = SECONDS
+    resolver.lifetime = LOOKUP_SECONDS
     return resolver
 
 

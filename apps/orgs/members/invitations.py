@@ -19,7 +19,7 @@ from apps.auth.models import User
 from apps.orgs import audit, rules
 from apps.orgs.exceptions import AlreadyInvited, AlreadyMember, Invalid, OtherAddress
 from apps.orgs.members import limits
-from apps.orgs.members.services import require_reach
+from apps.orgs.members.services import require_rank
 from apps.orgs.models import IdentityProvider, Invitation, Membership, Org
 from apps.orgs.placement import one
 from apps.orgs.principals import Principal
@@ -31,8 +31,8 @@ MAIL = "orgs.mail_invitation"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the holder of a link may see before accepting."""
+class InvitationDetails:
+    """What a user with the link sees before accepting the invitation."""
 
     organization: str
     email: str
@@ -59,33 +59,34 @@ def invite_provisioned(*, org: Org, by: Principal, email: str, role: Role) -> In
 
 
 def _invite(org: Org, by: Principal, email: str, role: Role) -> Invitation:
-    require_reach(by, role)
+    require_rank(by, role)
     _refuse_other_domains(org, email)
     members = Membership.objects.for_org(org)
     if members.filter(user__email=email).exists():
         raise AlreadyMember
-    if alive_for(org, email) is not None:
+    if pending_for(org, email) is not None:
         raise AlreadyInvited
     return _make(org, by, email, role, invited_by=by.user_id)
 
 
 def ask_for_consent(*, org: Org, by: Principal, email: str, role: Role) -> None:
-    """Mail the owner of this address a question whether to join, unless such a mail is pending.
+    """Ask the owner of this address by mail whether to join, unless a valid invitation was sent before.
 
-    Used if an identity provider or a directory has named them. Raises LimitReached and TooManyAttempts.
+    Used at a log-in by single sign-on: an identity provider can name any address. Raises LimitReached and
+    TooManyAttempts.
     """
-    if alive_for(org, email) is None:
+    if pending_for(org, email) is None:
         _make(org, by, email, role, invited_by=None)
 
 
-def consent(*, org: Org, token: str, email: str) -> bool:
-    """Whether this is the valid secret that this org mailed to this address."""
-    invitation = alive_for(org, email)
+def proves_consent(*, org: Org, token: str, email: str) -> bool:
+    """Whether the token is the one of a valid invitation that this org sent to this address."""
+    invitation = pending_for(org, email)
     return invitation is not None and bytes(invitation.digest or b"") == links.digest(token)
 
 
-def alive_for(org: Org, email: str) -> Invitation | None:
-    """Return the org's invitation of this address, locked, if it can be accepted."""
+def pending_for(org: Org, email: str) -> Invitation | None:
+    """Return the org's invitation for this address and lock it. None if there is none, or if it has expired."""
     opened = Invitation.objects.for_org(org).open().filter(email=email)
     found: Invitation | None = (
         opened.filter(expires_at__gt=timezone.now()).select_for_update(of=("self",)).first()
@@ -96,8 +97,8 @@ def alive_for(org: Org, email: str) -> Invitation | None:
 def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
     """Send a new link with a new expiry; the old one stops working. Raises NotFound and TooManyAttempts."""
     by.require(Permission.INVITATIONS_MANAGE)
-    invitation = _open(org, invitation_id)
-    require_reach(by, Role(invitation.role))
+    invitation = _locked(org, invitation_id)
+    require_rank(by, Role(invitation.role))
     invitation.expires_at = timezone.now() + LIFETIME
     invitation.digest = None
     invitation.save(update_fields=["expires_at", "digest"])
@@ -109,7 +110,7 @@ def resend(*, org: Org, by: Principal, invitation_id: UUID) -> Invitation:
 def withdraw(*, org: Org, by: Principal, invitation_id: UUID) -> None:
     """Withdraw an invitation: its link stops working. Raises NotFound."""
     by.require(Permission.INVITATIONS_MANAGE)
-    _withdraw(org, by, _open(org, invitation_id))
+    _withdraw(org, by, _locked(org, invitation_id))
 
 
 def withdraw_all_of(*, org: Org, by: Principal, email: str) -> None:
@@ -119,7 +120,8 @@ def withdraw_all_of(*, org: Org, by: Principal, email: str) -> None:
         _withdraw(org, by, invitation)
 
 
-def _open(org: Org, invitation_id: UUID) -> Invitation:
+def _locked(org: Org, invitation_id: UUID) -> Invitation:
+    """Return an invitation that was not accepted yet, locked. Raises NotFound."""
     return one(Invitation.objects.for_org(org).open(), invitation_id, lock=True)
 
 
@@ -128,13 +130,13 @@ def _withdraw(org: Org, by: Principal, invitation: Invitation) -> None:
     invitation.delete()
 
 
-def show(token: str) -> Shown:
+def show(token: str) -> InvitationDetails:
     """Return the content of an invitation. Raises LinkSpent."""
     org_id, invitation_id = _find(token)
     with org_scope(org_id):
-        invitation = _alive(org_id, invitation_id, lock=False)
+        invitation = _pending(org_id, invitation_id, lock=False)
         provider = IdentityProvider.objects.for_org(org_id).filter(enabled=True)
-        return Shown(
+        return InvitationDetails(
             organization=invitation.org.name,
             email=invitation.email,
             role=Role(invitation.role),
@@ -147,12 +149,12 @@ def show(token: str) -> Shown:
 def accept(*, token: str, user: User, by: Principal) -> Membership:
     """Join with the invitation's role; a member keeps a higher one. The address counts as verified.
 
-    Call it outside every scope. Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
+    Call it outside every org_scope. Raises LinkSpent, OtherAddress, OrgReadOnly and LimitReached.
     """
     org_id, invitation_id = _find(token)
     with org_scope(org_id):
         org = Org.objects.select_for_update().get(pk=org_id)
-        invitation = _alive(org_id, invitation_id, lock=True)
+        invitation = _pending(org_id, invitation_id, lock=True)
         if user.email != invitation.email:
             raise OtherAddress
         rules.refuse_changes(org)
@@ -175,7 +177,7 @@ def accept(*, token: str, user: User, by: Principal) -> Membership:
 
 
 def forget_links_to(email: str) -> None:
-    """Invalidate the links of invitations mailed to an address that its owner has given up, in all orgs.
+    """Invalidate, in all orgs, the invitation links that were mailed to a user's previous address.
 
     The orgs can send them again. A SECURITY DEFINER function does it, because the org is not known.
     """
@@ -207,7 +209,7 @@ def deliver(*, org_id: UUID, invitation_id: UUID) -> None:
 def _make(
     org: Org, by: Principal, email: str, role: Role, *, invited_by: UUID | None
 ) -> Invitation:
-    Invitation.objects.for_org(org).open().filter(email=email).delete()  # Expired.
+    Invitation.objects.for_org(org).open().filter(email=email).delete()  # It has expired.
     limits.require_room_for_members(org)
     invitation: Invitation = Invitation.unscoped.create(
         org=org,
@@ -237,7 +239,8 @@ def _find(token: str) -> tuple[UUID, UUID]:
     return row[0], row[1]
 
 
-def _alive(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
+def _pending(org_id: UUID, invitation_id: UUID, *, lock: bool) -> Invitation:
+    """Return an invitation that can be accepted. Raises LinkSpent."""
     opened = Invitation.objects.for_org(org_id).open().select_related("org", "invited_by")
     if lock:
         opened = opened.select_for_update(of=("self",))

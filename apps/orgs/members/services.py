@@ -130,7 +130,7 @@ def change_role(*, org: Org, by: Principal, member_id: UUID, role: Role) -> Memb
     _locked(org, by, Permission.MEMBERS_MANAGE)
     member = one(_members(org), member_id)
     before = Role(member.role)
-    require_reach(by, before, role)
+    require_rank(by, before, role)
     if role is Role.OWNER and member.user.kind == User.Kind.SERVICE:
         raise Invalid(
             [("role", "A service account cannot own an organization.", "service_account")]
@@ -148,7 +148,7 @@ def remove_member(*, org: Org, by: Principal, member_id: UUID) -> None:
     by.require(Permission.MEMBERS_MANAGE)
     _locked(org, by, Permission.MEMBERS_MANAGE)
     member = one(_members(org), member_id)
-    require_reach(by, Role(member.role))
+    require_rank(by, Role(member.role))
     _end(org, by, member, "member.remove")
 
 
@@ -183,8 +183,8 @@ def _mine(org: Org, by: Principal) -> Membership:
     return one(_members(org), by.membership_id)
 
 
-def require_reach(by: Principal, *roles: Role) -> None:
-    """Raise PermissionMissing for a role above the caller's own; only owners grant and remove ownership."""
+def require_rank(by: Principal, *roles: Role) -> None:
+    """Raise PermissionMissing for a role above the caller's own. Only an owner may grant or remove the role owner."""
     if Role.OWNER in roles:
         by.require(Permission.OWNERS_MANAGE)
     if any(RANK[role] > RANK[by.role] for role in roles):

@@ -147,7 +147,9 @@ class VerifiedDomainCheck(OrgView):
         domain = verified_domains.to_check(self.org, self.principal, pk)
 
         def then(seen: Any) -> Response:
-            done = verified_domains.settle(org=self.org, by=self.principal, domain_id=pk, seen=seen)
+            done = verified_domains.store_result(
+                org=self.org, by=self.principal, domain_id=pk, seen=seen
+            )
             return Response({"ok": done.ok, "message": done.message, "domain": row_of(done.row)})
 
         return SlowResponse(lambda: verified_domains.look_up(domain), then=then)

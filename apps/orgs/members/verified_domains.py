@@ -129,7 +129,7 @@ def remove(*, org: Org, by: Principal, domain_id: UUID) -> None:
 
 
 def to_check(org: Org, by: Principal, domain_id: UUID) -> str:
-    """Return the domain for `look_up` and then `settle`. Raises NotFound and TooManyAttempts."""
+    """Return the domain for `look_up` and then `store_result`. Raises NotFound and TooManyAttempts."""
     row = _row(org, by, domain_id)
     attempts.begin_domain_check(org.pk)
     return row.domain
@@ -143,7 +143,7 @@ def look_up(domain: str) -> frozenset[str] | LookUpFailed:
         return failure
 
 
-def settle(
+def store_result(
     *, org: Org, by: Principal, domain_id: UUID, seen: frozenset[str] | LookUpFailed
 ) -> Checked:
     """Store the result of a DNS query. Raises NotFound.
@@ -151,7 +151,7 @@ def settle(
     The verification is lost if the record is missing for longer than GRACE, or if the name servers do not
     respond for longer than UNANSWERED_GRACE.
     """
-    return _settle(org, by, _row(org, by, domain_id, lock=True), seen)
+    return _store_result(org, by, _row(org, by, domain_id, lock=True), seen)
 
 
 def _row(org: Org, by: Principal, domain_id: UUID, *, lock: bool = False) -> VerifiedDomain:
@@ -159,7 +159,7 @@ def _row(org: Org, by: Principal, domain_id: UUID, *, lock: bool = False) -> Ver
     return one(VerifiedDomain.objects.for_org(org), domain_id, lock=lock)
 
 
-def _settle(
+def _store_result(
     org: Org, by: Principal, row: VerifiedDomain, seen: frozenset[str] | LookUpFailed
 ) -> Checked:
     row.checked_at = timezone.now()
@@ -257,7 +257,7 @@ def recheck(*, org_id: UUID, domain_id: UUID) -> None:
     with org_scope(org_id):
         again = verified.filter(pk=domain_id).select_related("org").select_for_update(of=("self",))
         if (row := again.first()) is not None:
-            _settle(row.org, SYSTEM, row, seen)
+            _store_result(row.org, SYSTEM, row, seen)
 
 
 def _record(org: Org, by: Principal, action: str, row: VerifiedDomain, changes: JsonObject) -> None:

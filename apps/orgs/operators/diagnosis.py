@@ -26,7 +26,7 @@ from apps.orgs.models import Org
 from apps.orgs.tenancy import OrgOwned
 
 SKEW_ALLOWED = 2.0  # seconds
-MOST_SHOWN = 5
+MAX_SHOWN = 5
 _CLOSE = "Restart Drover as the user who owns them, which fixes this; or run chmod -R go= on them."
 SPACE_WANTED = 1 << 30  # bytes
 PREPARE = "Prepare the database again: `make up`, or local.database.roles.prepare_database on your server."
@@ -207,7 +207,7 @@ def room_for_runs() -> Finding:
 def files() -> Finding:
     """No other user of this machine can read the files below Drover's home."""
     try:
-        found = list(islice(private.open_to_others(settings.DROVER_HOME), MOST_SHOWN))
+        found = list(islice(private.open_to_others(settings.DROVER_HOME), MAX_SHOWN))
     except OSError as error:
         return Finding("files", False, f"{settings.DROVER_HOME}: {error.strerror}", _CLOSE)
     seen = f"readable by others: {', '.join(found)}" if found else "for their owner only"

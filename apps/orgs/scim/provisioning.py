@@ -36,24 +36,24 @@ def save_user(
 ) -> ScimUser:
     """Store a user's attributes and apply them. Raises NameTaken, LimitReached, PermissionMissing for an owner."""
     if row.email and row.email != fields["email"]:
-        _put_out(org, by, row)  # Another address means another person.
+        _remove_access(org, by, row)  # Another address means another person.
     changed = _store(row, fields)
     if "claims" in changed:
-        changed["attributes"] = _different(*changed.pop("claims"))
+        changed["attributes"] = _changed_names(*changed.pop("claims"))
     if changed:
         _record(org, by, action, "scim_user", row.pk, row.user_name, changed)
-    settle(org, by, row)
+    apply(org, by, row)
     return row
 
 
 def remove_user(*, org: Org, by: Principal, row: ScimUser) -> None:
     """Remove a user whom the directory has deleted."""
-    _put_out(org, by, row)
+    _remove_access(org, by, row)
     _record(org, by, "scim_user.delete", "scim_user", row.pk, row.user_name, {})
     row.delete()
 
 
-def settle(org: Org, by: Principal, row: ScimUser) -> None:
+def apply(org: Org, by: Principal, row: ScimUser) -> None:
     """Make the membership, or the invitation, match the directory: active with the role of the groups, or removed.
 
     A member without a role from groups keeps the current one, unless a group had granted it.
@@ -61,11 +61,10 @@ def settle(org: Org, by: Principal, row: ScimUser) -> None:
     if not row.email:
         return  # The directory has not sent an address yet.
     if not row.active:
-        _put_out(org, by, row)
+        _remove_access(org, by, row)
         return
-    locked = ScimUser.objects.for_org(
-        org
-    ).select_for_update()  # Two groups may change at the same time.
+    # Lock the row: two of the user's groups may change at the same time.
+    locked = ScimUser.objects.for_org(org).select_for_update()
     before, row.given = locked.get(pk=row.pk).given, _given(org, row)
     if row.given != before:
         row.save(update_fields=["given"])
@@ -81,8 +80,8 @@ def provisioned(org: Org, email: str) -> ScimUser | None:
     return ScimUser.objects.for_org(org).filter(email=email).first()
 
 
-def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return the names of the changed attributes: the audit log contains no addresses and telephone numbers."""
+def _changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return only the names of the changed attributes, because values such as addresses are not put into the audit log."""
     return sorted(
         name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
     )
@@ -103,8 +102,8 @@ def _given(org: Org, row: ScimUser) -> str:
 def _invite(org: Org, by: Principal, row: ScimUser) -> None:
     """Invite by mail, because the user has to agree.
 
-    Not necessary if the org has verified the domain of the address and its own identity provider lets the user
-    in.
+    Sends nothing if the org has verified the domain of the address and has its own identity provider: the user
+    then joins by logging in there.
     """
     let_in = IdentityProvider.objects.for_org(org).filter(enabled=True).exists()
     if let_in and verified_domains.proves(org, row.email):
@@ -126,7 +125,7 @@ def save_group(
     if changed:
         _record(org, by, action, "scim_group", row.pk, row.display_name, changed)
     if "role" in changed:
-        _settle_all(org, by, people_of(org, row))
+        _apply_all(org, by, people_of(org, row))
     return row
 
 
@@ -151,7 +150,7 @@ def set_people(*, org: Org, by: Principal, group: ScimGroup, wanted: Iterable[UU
         label = group.display_name
         _record(org, by, "scim_group.members", "scim_group", group.pk, label, {"people": names})
         ScimGroup.objects.for_org(org).filter(pk=group.pk).update(updated_at=timezone.now())
-        _settle_all(org, by, changed)
+        _apply_all(org, by, changed)
 
 
 def remove_group(*, org: Org, by: Principal, group: ScimGroup) -> None:
@@ -159,7 +158,7 @@ def remove_group(*, org: Org, by: Principal, group: ScimGroup) -> None:
     _record(org, by, "scim_group.delete", "scim_group", group.pk, group.display_name, {})
     ScimMembership.objects.for_org(org).filter(group=group).delete()
     group.delete()
-    _settle_all(org, by, people)
+    _apply_all(org, by, people)
 
 
 def people_of(org: Org, group: ScimGroup) -> set[UUID]:
@@ -167,12 +166,13 @@ def people_of(org: Org, group: ScimGroup) -> set[UUID]:
     return set(rows.values_list("user_id", flat=True))
 
 
-def _settle_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
+def _apply_all(org: Org, by: Principal, people: Iterable[UUID]) -> None:
     for row in ScimUser.objects.for_org(org).filter(pk__in=list(people)).order_by("pk"):
-        settle(org, by, row)
+        apply(org, by, row)
 
 
-def _put_out(org: Org, by: Principal, row: ScimUser) -> None:
+def _remove_access(org: Org, by: Principal, row: ScimUser) -> None:
+    """Withdraw the invitations of the user's address and end the membership."""
     if not row.email:
         return
     invitations.withdraw_all_of(org=org, by=by, email=row.email)

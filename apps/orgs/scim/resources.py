@@ -21,8 +21,8 @@ from scim2_models import (
 TEXT_LIMIT = 1000  # characters per value
 ENTRY_LIMIT = 100  # values of one attribute of a user
 
-# Deviations of Okta and Entra ID from the RFCs: undeclared attributes, `remove` with a value, and `add` with a
-# filter that has no match yet.
+# Accept requests of Okta and Entra ID that deviate from the RFCs: undeclared attributes, `remove` with a value, and
+# `add` with a filter that has no match yet.
 POLICY = scim.ScimPolicy(
     unknown=scim.ScimPolicy.Unknown.ignore,
     remove_value_as_filter=scim.ScimPolicy.RemoveValue.apply,
@@ -36,7 +36,7 @@ class Email(scim.Email):
 
 
 class Manager(ComplexAttribute):
-    """Like the enterprise extension, but without the `$ref` that directories leave out."""
+    """The manager as in the enterprise extension, except that `$ref` is optional: directories leave it out."""
 
     value: Annotated[str | None, CaseExact.true] = None
     """The id of the SCIM resource representing the user's manager."""

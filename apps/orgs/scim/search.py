@@ -31,7 +31,7 @@ COLUMNS = {
 
 
 def search(stores: Sequence[Store], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ListResponse of one type of resource, or of several as at the root."""
+    """Return a ListResponse of one type of resource, or of several, as for a search at the base URL."""
     models: Any = reduce(operator.or_, [store.model for store in stores])
     with refusing():
         request = scim.SearchRequest[models].model_validate(dict(asked), scim_policy=POLICY)
@@ -66,13 +66,13 @@ def wanted(store: Store, query: Mapping[str, Any]) -> Any:
 
 
 def _page(stores: Sequence[Store], request: Any, start: int, stop: int) -> tuple[int, list[Any]]:
-    """Return a page. Without a filter, the database counts and slices."""
+    """Return the total and one page of an unfiltered list, which the database counts and slices."""
     total, page = 0, []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         count = rows.count()
         here = rows[max(start - total, 0) : max(stop - total, 0)]
-        page += store.resources(here, joined=_shows(request, store.joined))
+        page += store.resources(here, joined=_includes(request, store.joined))
         total += count
     return total, page
 
@@ -80,17 +80,17 @@ def _page(stores: Sequence[Store], request: Any, start: int, stop: int) -> tuple
 def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
     """Return all resources that match a filter, in the requested order.
 
-    Raises a Problem if it would examine too many.
+    Raises a Problem if it would examine more than SCAN_LIMIT.
     """
     found: list[Any] = []
     for store in stores:
         rows = store.rows().order_by("created_at", "id")
         if request.filter is not None:
-            rows = rows.filter(_narrowed(request.filter.ast, store))
+            rows = rows.filter(_prefilter(request.filter.ast, store))
         if rows.count() > SCAN_LIMIT:
             message = f"This query would examine more than {SCAN_LIMIT} resources; filter by userName, externalId or id."
             raise Problem(400, message, "tooMany")
-        found += store.resources(rows, joined=_asks(request, store.joined))
+        found += store.resources(rows, joined=_depends_on(request, store.joined))
     with POLICY:
         if request.filter is not None:
             found = [resource for resource in found if request.filter.match(resource)]
@@ -98,21 +98,21 @@ def _matching(stores: Sequence[Store], request: Any) -> list[Any]:
 
 
 def _loaded(stores: Sequence[Store], request: Any, page: list[Any]) -> list[Any]:
-    """Load and render the resources of a page, in its order."""
+    """Load the complete resources of a page, in its order. The search may have loaded only parts of them."""
     whole: dict[str, Any] = {}
     for store in stores:
         rows = store.rows().filter(pk__in=[each.id for each in page])
-        for each in store.resources(rows, joined=_shows(request, store.joined)):
+        for each in store.resources(rows, joined=_includes(request, store.joined)):
             whole[each.id] = each
     return [whole[each.id] for each in page if each.id in whole]
 
 
-def _asks(request: Any, attribute: str) -> bool:
-    """Whether a filter or an order may depend on an attribute."""
+def _depends_on(request: Any, attribute: str) -> bool:
+    """Whether the filter or the sorting of a request may depend on an attribute."""
     return attribute in f"{request.filter} {request.sort_by}".lower()
 
 
-def _shows(request: Any, attribute: str) -> bool:
+def _includes(request: Any, attribute: str) -> bool:
     """Whether a response may contain an attribute."""
     included = [str(path).lower() for path in request.attributes or []]
     excluded = [str(path).lower() for path in request.excluded_attributes or []]
@@ -120,10 +120,10 @@ def _shows(request: Any, attribute: str) -> bool:
     return named and not any(path.rpartition(":")[2] == attribute for path in excluded)
 
 
-def _narrowed(node: FilterNode, store: Store) -> Q:
-    """Narrow a filter in the database. The result has at least all matches; Python checks the rest."""
+def _prefilter(node: FilterNode, store: Store) -> Q:
+    """Return the part of a filter that the database can apply. It keeps all matches; Python then applies the rest."""
     if isinstance(node, LogicalExpr) and node.op == LogicalOperator.and_:
-        return reduce(operator.and_, (_narrowed(term, store) for term in node.terms), Q())
+        return reduce(operator.and_, (_prefilter(term, store) for term in node.terms), Q())
     if not isinstance(node, Comparison) or node.op != CompareOperator.eq:
         return Q()
     if node.attr_path.sub_attr is not None or not isinstance(node.value, str):

@@ -117,7 +117,7 @@ def log_in_with_passkey(
     *, challenge: str, credential: Credential, org_id: UUID | None, client: Client
 ) -> Entry:
     """Log in by passkey, which counts as both factors. Raises BadCredentials, and NotFound for another org."""
-    user = factors.show_passkey(challenge=challenge, credential=credential)
+    user = factors.check_passkey(challenge=challenge, credential=credential)
     return _enter(user, client, org_id, method="passkey", second_factor=True)
 
 
@@ -156,7 +156,7 @@ def finish_provider_login(*, identity: Identity, client: Client) -> ProviderResu
         return ProviderResult()
     welcome = sso.sign_in(identity, client.ip)
     if welcome.only_org is None and factors.of(welcome.user).any:
-        return ProviderResult(challenge=factors.hold(welcome.user, welcome.method))
+        return ProviderResult(challenge=factors.begin_pending_login(welcome.user, welcome.method))
     session = _begin(welcome.user, client, method=welcome.method, only_org=welcome.only_org)
     return ProviderResult(session, org_id=welcome.org_id)
 

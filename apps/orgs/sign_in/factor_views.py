@@ -64,7 +64,7 @@ class Showing(AccountView):
     )
     def post(self, request: Request) -> Response:
         code = data_of(forms.Code, request)["code"]
-        own_factors.show_code(account=self.account, code=code)
+        own_factors.verify_code(account=self.account, code=code)
         return Response(status=204)
 
 
@@ -81,7 +81,7 @@ class ShowingPasskey(AccountView):
     def post(self, request: Request) -> Response:
         """Start with `auth_passkey_begin`."""
         data = data_of(forms.PasskeyShown, request)
-        own_factors.show_passkey(
+        own_factors.verify_passkey(
             account=self.account, challenge=data["challenge"], credential=data["credential"]
         )
         return Response(status=204)

@@ -12,18 +12,18 @@ from apps.orgs.exceptions import NotFound
 from apps.orgs.sign_in.reauthentication import require_factor
 
 
-def show_code(*, account: Account, code: str) -> None:
+def verify_code(*, account: Account, code: str) -> None:
     """Verify a code in this session. Raises WrongCode and TooManyAttempts."""
     factors.check_code(user=account.user, code=code, ip=account.ip)
-    factors.mark_shown(account.session)
+    factors.mark_second_factor(account.session)
 
 
-def show_passkey(*, account: Account, challenge: str, credential: Credential) -> None:
+def verify_passkey(*, account: Account, challenge: str, credential: Credential) -> None:
     """Verify a passkey in this session. Raises BadCredentials, also for another user's passkey."""
-    user = factors.show_passkey(challenge=challenge, credential=credential)
+    user = factors.check_passkey(challenge=challenge, credential=credential)
     if user.pk != account.user.pk:
         raise BadCredentials
-    factors.mark_shown(account.session)
+    factors.mark_second_factor(account.session)
 
 
 def begin_totp(*, account: Account, password: str) -> TotpBegun:

@@ -239,10 +239,10 @@ def _join(org: Org, email: str, identity: Identity, ip: str | None) -> Membershi
     address has an account.
     """
     rules.refuse_changes(org)
-    invitation = invitations.alive_for(org, email)
+    invitation = invitations.pending_for(org, email)
     role = _role_wanted(org, email, invitation)
     token = str(identity.state.get("invitation") or "")
-    agreed = bool(token) and invitations.consent(org=org, token=token, email=email)
+    agreed = bool(token) and invitations.proves_consent(org=org, token=token, email=email)
     if not (agreed or verified_domains.proves(org, email)):
         by = system("Single sign-on", ip=ip)
         invitations.ask_for_consent(org=org, by=by, email=email, role=role)

@@ -133,7 +133,7 @@ class PasskeyBegin(PublicView):
     )
     def post(self, request: Request) -> Response:
         refuse_cross_site(request, cookie=False)
-        return Response(factors.begin_showing_passkey(ip=ip_of(request)))
+        return Response(factors.begin_passkey_check(ip=ip_of(request)))
 
 
 class PasskeyLogin(PublicView):

@@ -6,6 +6,7 @@
 or are inline; secrets of inline settings are stored separately, by paths like `source.config.password`.
 """
 
+from apps.pipelines.definition.building import build, build_source, with_transforms
 from apps.pipelines.definition.document import (
     Definition,
     Document,
@@ -20,7 +21,6 @@ from apps.pipelines.definition.document import (
     plain_config,
     python_of,
 )
-from apps.pipelines.definition.settling import settle, settle_source, with_transforms
 from apps.pipelines.definition.sides import Connectors
 
 __all__ = [
@@ -32,12 +32,12 @@ __all__ = [
     "SideName",
     "StreamDocument",
     "TransformDocument",
+    "build",
+    "build_source",
     "connector_ids",
     "joined_document",
     "mask",
     "plain_config",
     "python_of",
-    "settle",
-    "settle_source",
     "with_transforms",
 ]

@@ -88,9 +88,9 @@ def connector_ids(*documents: Sent) -> set[UUID]:
     return found
 
 
-def python_of(settled: Definition) -> str | None:
+def python_of(built: Definition) -> str | None:
     """Return the code of the stream's Python transform, if it has one."""
-    return next((one["code"] for one in settled.stream["transforms"]), None)
+    return next((one["code"] for one in built.stream["transforms"]), None)
 
 
 def mask(document: Document, hints: Mapping[str, str]) -> Document:
@@ -106,17 +106,17 @@ def mask(document: Document, hints: Mapping[str, str]) -> Document:
     return shown
 
 
-def plain_config(settled: Definition, side: SideName) -> dict[str, JsonValue]:
+def plain_config(built: Definition, side: SideName) -> dict[str, JsonValue]:
     """Return the inline settings of one side with their secrets."""
-    return secrets.join(settled.document[side]["config"] or {}, below(settled.secrets, side))
+    return secrets.join(built.document[side]["config"] or {}, below(built.secrets, side))
 
 
-def joined_document(settled: Definition) -> Sent:
+def joined_document(built: Definition) -> Sent:
     """Return the document with its plain secrets, as in a request."""
-    plain: dict[str, Any] = {**deepcopy(settled.document)}
+    plain: dict[str, Any] = {**deepcopy(built.document)}
     for side in SIDES:
         if plain[side]["config"] is not None:
-            plain[side]["config"] = plain_config(settled, side)
+            plain[side]["config"] = plain_config(built, side)
         else:
             del plain[side]["config"]
     return plain

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from apps.json import JsonValue
-from apps.pipelines.definition.streams import MOST_CODE, MOST_KEYS, SYNC_MODES, WRITE_MODES
+from apps.pipelines.definition.streams import MAX_CODE, MAX_KEYS, SYNC_MODES, WRITE_MODES
 
 Schema = dict[str, JsonValue]
 
@@ -42,7 +42,7 @@ TRANSFORMS: Schema = {
             "code": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": MOST_CODE,
+                "maxLength": MAX_CODE,
                 "description": "Code that defines `transform(record)`, which returns a record, a list of records, or None.",
             },
         },
@@ -63,7 +63,7 @@ _STREAM: Schema = {
     "primary_key": {
         "type": "array",
         "items": {"type": "string", "minLength": 1, "maxLength": 200},
-        "maxItems": MOST_KEYS,
+        "maxItems": MAX_KEYS,
     },
     "write_mode": {"type": "string", "enum": list(WRITE_MODES)},
     "transforms": TRANSFORMS,

@@ -38,7 +38,7 @@ class Connectors:
 class Side:
     """One side of a document while it is converted from sent to stored form, with its errors.
 
-    `streams` are the names that are known without connecting, once the side is settled.
+    `streams` are the names that are known without connecting, once the side is built.
     """
 
     def __init__(self, side: SideName, before: Definition | None, *, patch: bool) -> None:
@@ -52,7 +52,7 @@ class Side:
     def fail(self, name: str, message: str, code: str = "invalid") -> None:
         self.errors.append((joined(self.side, name), message, code))
 
-    def settle(self, sent: Any, connectors: Connectors) -> tuple[dict[str, Any], dict[str, Any]]:
+    def build(self, sent: Any, connectors: Connectors) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (the stored side, its plain secrets by path below config)."""
         if sent is None and not (self.patch and self.before):
             self.fail("", "This field is required.", "required")
@@ -155,9 +155,9 @@ class Side:
         before = (
             StoredSettings(self.before["config"], self.secrets) if same else configuration.EMPTY
         )
-        settled, found = configuration.settle(
+        built, found = configuration.build(
             kind, sent, before=before, patch=self.patch and same, path=joined(self.side, "config")
         )
         self.errors += found
-        part["kind"], part["config"] = kind.name, settled.shown
-        return settled.secrets
+        part["kind"], part["config"] = kind.name, built.shown
+        return built.secrets

@@ -18,8 +18,8 @@ SYNC_MODES: tuple[str, ...] = get_args(SyncMode)
 WRITE_MODES: tuple[str, ...] = get_args(WriteMode)
 # Letters, digits, _ and - are valid in every destination; one dot separates a schema or folder from the name.
 TABLE = re.compile(r"[^\W\d][\w-]{0,62}(\.[^\W\d][\w-]{0,62})?")
-MOST_CODE = 100_000  # characters of a transform
-MOST_KEYS = 32  # columns of a primary key, as in PostgreSQL
+MAX_CODE = 100_000  # characters of a transform
+MAX_KEYS = 32  # columns of a primary key, as in PostgreSQL
 
 
 class Stream:
@@ -37,7 +37,7 @@ class Stream:
     def fail(self, name: str, message: str, code: str) -> None:
         self.errors.append((joined(PLACE, name), message, code))
 
-    def settle(self, sent: Any) -> dict[str, Any]:
+    def build(self, sent: Any) -> dict[str, Any]:
         """Return the stored stream.
 
         A write mode that was left out stays empty, because it depends on the destination.
@@ -47,7 +47,7 @@ class Stream:
             return {}
         self.errors += schemas.unknown_fields(only, FIELDS, PLACE)
         given = self._patched(only)
-        transforms, found = settle_transforms(given.get("transforms"), f"{PLACE}.transforms")
+        transforms, found = build_transforms(given.get("transforms"), f"{PLACE}.transforms")
         self.errors += found
         name = self._name(given.get("stream"))
         return {
@@ -120,8 +120,8 @@ class Stream:
             return []
         if isinstance(value, str):
             value = [value]
-        if not isinstance(value, list) or len(value) > MOST_KEYS:
-            self.fail("primary_key", f"Must be a list of at most {MOST_KEYS} fields.", "type")
+        if not isinstance(value, list) or len(value) > MAX_KEYS:
+            self.fail("primary_key", f"Must be a list of at most {MAX_KEYS} fields.", "type")
             return []
         columns = [self._column(name, f"primary_key.{n}") for n, name in enumerate(value)]
         if None in columns or len(set(columns)) < len(columns):
@@ -149,7 +149,7 @@ def table_for(stream: str) -> str:
     return (name if not name[0].isdigit() else f"_{name}")[:63]
 
 
-def settle_transforms(given: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:
+def build_transforms(given: Any, path: str) -> tuple[list[TransformDocument], list[Error]]:
     """Return the stored transforms, and their errors; fields are named below `path`."""
     if not isinstance(given, list | None):
         return [], [(path, "Must be a list.", "type")]
@@ -171,6 +171,6 @@ def _transform_errors(given: Any, path: str) -> list[Error]:
     code = given.get("code")
     if not isinstance(code, str) or not code.strip():
         errors.append((f"{path}.code", "This field is required.", "required"))
-    elif len(code) > MOST_CODE:
-        errors.append((f"{path}.code", f"At most {MOST_CODE:,} characters.", "max_length"))
+    elif len(code) > MAX_CODE:
+        errors.append((f"{path}.code", f"At most {MAX_CODE:,} characters.", "max_length"))
     return errors

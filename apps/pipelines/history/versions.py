@@ -26,7 +26,7 @@ def add(
     *,
     org: Org,
     pipeline: Pipeline,
-    settled: Definition,
+    built: Definition,
     user_id: UUID | None,
     note: str = "",
 ) -> PipelineVersion:
@@ -35,13 +35,13 @@ def add(
         org=org,
         pipeline=pipeline,
         number=pipeline.version,
-        definition=settled.document,
-        secret_hints=settled.hints,
+        definition=built.document,
+        secret_hints=built.hints,
         note=note,
         created_by_id=user_id,
     )
-    if settled.secrets:
-        version.sealed = vault.seal(org, SEALED_FOR, version.pk, settled.secrets)
+    if built.secrets:
+        version.sealed = vault.seal(org, SEALED_FOR, version.pk, built.secrets)
     version.save(force_insert=True)
     return version
 

@@ -12,8 +12,8 @@ from apps.connectors.schemas import Error
 from apps.orgs.exceptions import Invalid
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.questions import Question
 from apps.orgs.roles import Permission
+from apps.orgs.slow_calls import SlowCall
 from apps.pipelines import definition, specs, transforms
 from apps.pipelines import services as pipelines
 from apps.pipelines.definition import Definition, Sent
@@ -38,29 +38,29 @@ def validate(
 
 
 def preview(
-    *, org: Org, by: Principal, pipeline_id: UUID, max_records: int, **instead: Any
-) -> Question[Preview]:
-    """Asks the engine for a few records of a pipeline's stream.
+    *, org: Org, by: Principal, pipeline_id: UUID, max_records: int, **overrides: Any
+) -> SlowCall[Preview]:
+    """Return a call that reads a few records of a pipeline's stream.
 
-    `transforms=` are tried instead of the pipeline's own. Raises NotFound, PermissionMissing and Invalid; asking
-    raises Invalid for code that cannot work.
+    The optional keyword `transforms` replaces the pipeline's own. Raises NotFound, PermissionMissing and Invalid;
+    the call raises Invalid if the code of a transform is not valid.
     """
     pipeline = _editable(org, by, pipeline_id)
     before = versions.current(org, pipeline)
-    settled = before
-    if "transforms" in instead:
-        found = definition.with_transforms(before, instead["transforms"], "transforms")
-        settled = _whole(*found)
-    ask = _preview(org, settled, max_records, before, field="transforms.0.code")
-    return Question(ask, lambda later: _editable(org, later, pipeline_id))
+    built = before
+    if "transforms" in overrides:
+        found = definition.with_transforms(before, overrides["transforms"], "transforms")
+        built = _require_valid(*found)
+    run = _preview(org, built, max_records, before, field="transforms.0.code")
+    return SlowCall(run, lambda later: _editable(org, later, pipeline_id))
 
 
 def preview_unsaved(
     *, org: Org, by: Principal, config: Sent, max_records: int
-) -> Question[Preview]:
-    """As `preview`, of a definition that need not have a destination yet."""
-    settled = _unsaved(org, by, config)
-    return Question(_preview(org, settled, max_records), lambda later: _unsaved(org, later, config))
+) -> SlowCall[Preview]:
+    """Like `preview`, for a definition that was not saved and needs no destination."""
+    built = _unsaved(org, by, config)
+    return SlowCall(_preview(org, built, max_records), lambda later: _unsaved(org, later, config))
 
 
 def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
@@ -70,35 +70,35 @@ def _editable(org: Org, by: Principal, pipeline_id: UUID) -> Pipeline:
 
 
 def _unsaved(org: Org, by: Principal, config: Sent) -> Definition:
-    """The definition, whose connector `by` may use. Raises PermissionMissing and Invalid."""
+    """Return the definition. Raises Invalid, and PermissionMissing unless `by` may edit pipelines in some domain."""
     if not by.may_somewhere(Permission.PIPELINES_EDIT):
         by.require(Permission.PIPELINES_EDIT)
     usable = versions.usable_connectors(org, by, config)
-    return _whole(*definition.settle_source(config, connectors=usable))
+    return _require_valid(*definition.build_source(config, connectors=usable))
 
 
-def _whole(settled: Definition, errors: list[Error]) -> Definition:
-    """A definition that has no errors. Raises Invalid."""
+def _require_valid(built: Definition, errors: list[Error]) -> Definition:
+    """Return the definition if there are no errors. Raises Invalid."""
     if errors:
         raise Invalid(errors)
-    return settled
+    return built
 
 
 def _preview(
     org: Org,
-    settled: Definition,
+    built: Definition,
     max_records: int,
     before: Definition | None = None,
     field: str = transforms.FIELD,
 ) -> Callable[[], Preview]:
-    source, transform = specs.source_spec(org, settled), specs.transform(settled)
-    code = transforms.new_code(settled, before)
+    source, transform = specs.source_spec(org, built), specs.transform(built)
+    code = transforms.new_code(built, before)
 
-    def ask() -> Preview:
+    def run() -> Preview:
         if code is not None and (
             wrong := transforms.check(org_id=org.pk, code=code, field=field).errors
         ):
             raise Invalid(list(wrong))
         return engine.preview(org_id=org.pk, source=source, limit=max_records, transform=transform)
 
-    return ask
+    return run

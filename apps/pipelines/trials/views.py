@@ -105,8 +105,8 @@ class PreviewSaved(OrgView):
     )
     def post(self, request: Request, pk: UUID) -> SlowResponse:
         data = data_of(PreviewRequest, request)
-        question = services.preview(org=self.org, by=self.principal, pipeline_id=pk, **data)
-        return self.wait_for(question)
+        call = services.preview(org=self.org, by=self.principal, pipeline_id=pk, **data)
+        return self.wait_for(call)
 
 
 class PreviewDraft(OrgView):
@@ -124,5 +124,5 @@ class PreviewDraft(OrgView):
     )
     def post(self, request: Request) -> SlowResponse:
         data = data_of(PreviewUnsaved, request)
-        question = services.preview_unsaved(org=self.org, by=self.principal, **data)
-        return self.wait_for(question)
+        call = services.preview_unsaved(org=self.org, by=self.principal, **data)
+        return self.wait_for(call)

@@ -18,7 +18,7 @@ logger = structlog.get_logger(__name__)
 
 PUT_PATIENCE = 0.5  # seconds the recorder waits for storage to write a part
 # bytes of log lines kept in memory while storage is not available; the oldest are dropped first
-MOST_WAITING = 8 * 1024 * 1024
+MAX_WAITING = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class LogParts:
         with self._lock:
             self._lines.append(line)
             self._bytes += _size(line)
-            while self._bytes > MOST_WAITING:
+            while self._bytes > MAX_WAITING:
                 self._bytes -= _size(self._lines.popleft())
 
     @property

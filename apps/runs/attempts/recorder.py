@@ -14,7 +14,7 @@ import structlog
 from django.db import connection
 
 from apps.background.database_errors import first_line
-from apps.background.patience import DATABASE_AWAY, retry_while_away
+from apps.background.patience import DATABASE_AWAY, retry_while_unavailable
 from apps.engine.contract import Event, LogLine, Progress, Started, StopReason
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogParts
@@ -135,7 +135,7 @@ class Recorder:
         """Write the remaining data. Lines that storage does not accept within LAST_PATIENCE are dropped."""
         deadline = time.monotonic() + LAST_PATIENCE
         while self._has_news():
-            retry_while_away(self._write, give_up=self._shutdown)
+            retry_while_unavailable(self._write, give_up=self._shutdown)
             if time.monotonic() > deadline and self._has_news():
                 logger.warning("the end of the log is lost: storage does not accept it")
                 return

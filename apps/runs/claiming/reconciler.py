@@ -32,7 +32,7 @@ from apps.runs.snapshots import failure_columns
 logger = structlog.get_logger(__name__)
 
 AT_ONCE = 200  # rows of a kind handled per call; the next call handles the rest
-MOST_JOBS = 100  # jobs deferred at once
+MAX_JOBS = 100  # jobs deferred at once
 SILENT_WORKER = timedelta(seconds=30)
 EVENTS_KEPT = timedelta(days=1)  # progress and log events of ended runs; the log has them too
 
@@ -127,7 +127,7 @@ def enforce_cancels() -> int:
 
 def defer_missing_jobs() -> int:
     """Defer missing jobs, so that there is one for every run that could start now."""
-    missing = min(admission.startable() - queue.waiting_jobs(), MOST_JOBS)
+    missing = min(admission.startable() - queue.waiting_jobs(), MAX_JOBS)
     if missing > 0:
         queue.ask_for_workers(missing)
     return max(missing, 0)

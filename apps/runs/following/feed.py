@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from apps.live.events import dumps
-from apps.live.feeds import ROWS_AT_ONCE, EventFeed, Missed, rows_of
+from apps.live.feeds import ROWS_AT_ONCE, Backlog, EventFeed, rows_of
 from apps.live.hub import frame
 from apps.live.subjects import Subject
 from apps.orgs.exceptions import NotFound
@@ -22,7 +22,7 @@ from apps.runs.models import ENDED, Run
 class RunFeed(EventFeed):
     """Snapshots, progress, log and end of one run."""
 
-    def begin(self) -> Missed:
+    def begin(self) -> Backlog:
         with org_scope(self.org_id):
             shown = snapshots.run(org_id=self.org_id, run_id=self.key)
         number: int = shown["event_sequence"]
@@ -30,7 +30,7 @@ class RunFeed(EventFeed):
         ended = shown["status"] in ENDED
         if ended:
             frames.append(frame(number, "end", dumps({"status": shown["status"]})))
-        return Missed(tuple(frames), number, ended)
+        return Backlog(tuple(frames), number, ended)
 
     def newest(self) -> int:
         return int(self._run().values_list("event_sequence", flat=True).get())
@@ -58,11 +58,11 @@ def feed_for(principal: Principal, run_id: UUID) -> RunFeed:
 
 
 RUN = Subject(
-    events="runs_event",
-    column="run_id",
-    things="runs_run",
-    of_org=frozenset({"run"}),
-    passing=frozenset({"progress"}),
+    event_table="runs_event",
+    id_column="run_id",
+    table="runs_run",
+    org_kinds=frozenset({"run"}),
+    live_only_kinds=frozenset({"progress"}),
     path=re.compile(r"/api/v1/runs/(?P<key>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events"),
     feed=feed_for,
 )

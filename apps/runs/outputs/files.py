@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 from apps.orgs.exceptions import NotFound
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.questions import Question
+from apps.orgs.slow_calls import SlowCall
 from apps.runs import visibility
 from apps.runs.models import Output
 from apps.runs.outputs import storage
@@ -35,15 +35,15 @@ class Download:
     url: str | None = None
 
 
-def download(*, org: Org, by: Principal, run_id: UUID, name: str, link: bool) -> Question[Download]:
+def download(*, org: Org, by: Principal, run_id: UUID, name: str, link: bool) -> SlowCall[Download]:
     """Prepare the download of a run's file; with `link`, a URL if the object store supports that.
 
-    This function and the question's `ask` raise NotFound, because the file may be removed meanwhile.
+    This function and the call's `run` raise NotFound, because the file may be removed meanwhile.
     """
     found: Output | None = of_run(org=org, by=by, run_id=run_id).filter(name=name).first()
     if found is None:
         raise NotFound
-    return Question(
+    return SlowCall(
         partial(_fetch, found, link=link),
         lambda later: visibility.readable_run(org=org, by=later, run_id=run_id),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from apps.orgs.models import Org
 from apps.orgs.principals import Principal
-from apps.orgs.questions import Question
+from apps.orgs.slow_calls import SlowCall
 from apps.runs import visibility
 from apps.runs.keeping import retention
 from apps.runs.models import ENDED
@@ -32,13 +32,13 @@ class ShownLog:
 
 def read(
     *, org: Org, by: Principal, run_id: UUID, offset: int, limit: int, level: str | None
-) -> Question[ShownLog]:
+) -> SlowCall[ShownLog]:
     """Read lines from `offset` on, of this level and more severe ones. Raises NotFound."""
     run = visibility.readable_run(org=org, by=by, run_id=run_id)
     found = logs.parts(org_id=org.pk, run_id=run_id, offset=offset, level=level)
     note = retention.note(org, run)
 
-    def ask() -> ShownLog:
+    def load() -> ShownLog:
         try:
             page = logs.page(found, offset=offset, limit=limit, level=level, total=run.log_lines)
         except FileNotFoundError:  # removed meanwhile?
@@ -48,4 +48,4 @@ def read(
         complete = run.status in ENDED and page.next_offset >= run.log_lines
         return ShownLog(page, run.log_lines, run.log_removed, complete, note)
 
-    return Question(ask, lambda later: visibility.readable_run(org=org, by=later, run_id=run_id))
+    return SlowCall(load, lambda later: visibility.readable_run(org=org, by=later, run_id=run_id))

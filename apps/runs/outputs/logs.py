@@ -17,7 +17,7 @@ from apps.runs.outputs import storage
 
 LEVELS = ("debug", "info", "warning", "error")
 PART_BYTES = 64 * 1024  # bytes of content after which a part is complete
-MOST_PARTS = 500  # bytes read for one page; a page may have fewer lines than its limit, but never skips lines
+MAX_PARTS = 500  # bytes read for one page; a page may have fewer lines than its limit, but never skips lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def parts(*, org_id: UUID, run_id: UUID, offset: int, level: str | None) -> list
         rows = rows.filter(levels__has_any_keys=list(_from(level)))
     return [
         Part(key, first, lines)
-        for key, first, lines in rows.values_list("key", "first_line", "lines")[: MOST_PARTS + 1]
+        for key, first, lines in rows.values_list("key", "first_line", "lines")[: MAX_PARTS + 1]
     ]
 
 
@@ -134,14 +134,14 @@ def page(
     """Read the lines. Accesses storage, not the database."""
     wanted = frozenset(_from(level)) if level else frozenset(LEVELS)
     lines: list[dict[str, Any]] = []
-    for part in found[:MOST_PARTS]:
+    for part in found[:MAX_PARTS]:
         for line in _lines_of(part, offset):
             if line["level"] in wanted:
                 lines.append(line)
             if len(lines) == limit:
                 return LogPage(lines, line["line"] + 1)
-    if len(found) > MOST_PARTS:
-        return LogPage(lines, found[MOST_PARTS].first_line)
+    if len(found) > MAX_PARTS:
+        return LogPage(lines, found[MAX_PARTS].first_line)
     return LogPage(lines, total)
 
 

@@ -72,10 +72,10 @@ class OutputView(OrgView):
     def get(self, request: Request, pk: UUID, name: str) -> SlowResponse:
         """Return the file as an attachment, or a redirect to a short-lived download link of the object store."""
         wanted = query_of(DownloadQuery, request)
-        question = files.download(
+        call = files.download(
             org=self.org, by=self.principal, run_id=pk, name=name, link=wanted["redirect"]
         )
-        return self.wait_for(question, _answer)
+        return self.wait_for(call, _answer)
 
 
 def _answer(found: Download) -> Response:

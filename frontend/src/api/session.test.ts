@@ -87,7 +87,7 @@ describe("the session", () => {
     expect(heard).toHaveBeenCalled();
   });
 
-  it("survives a server that is away: nobody is logged out by a 503", async () => {
+  it("survives an unavailable server: nobody is logged out by a 503", async () => {
     const { module } = await fresh(() => json({}, 503));
     module.begin(session("old"));
     await expect(module.refresh()).rejects.toThrow("could not process");

@@ -15,7 +15,7 @@ export interface CodeProps {
   onChange: (value: string) => void;
   messages: CodeMessage[];
   readOnly?: boolean;
-  /** Where to put the cursor; another object moves it again. */
+  /** Where to put the cursor. Pass a new object to move it to the same place again. */
   goTo?: { line: number; column: number } | null;
   onSave?: () => void;
   /** A CSS length. */
@@ -23,8 +23,8 @@ export interface CodeProps {
 }
 
 /**
- * Python with the server's messages in its margin. It lives in a shadow tree: there its styles are
- * adopted sheets, which the strict content policy of these pages allows.
+ * A Python editor that shows the server's messages beside the lines. It is rendered in a shadow root, where
+ * CodeMirror adds its styles as adopted style sheets, which the Content-Security-Policy of these pages allows.
  */
 export function CodeMirror({
   label,
@@ -48,7 +48,7 @@ export function CodeMirror({
       parent: root,
       root,
       state: EditorState.create({
-        doc: currentValue(), // from here on the document is the editor's; `value` is compared below
+        doc: currentValue(), // The editor keeps the document; the next effect applies a changed `value`.
         extensions: [
           basicSetup,
           python(),
@@ -83,7 +83,7 @@ export function CodeMirror({
     if (!editor) return;
     const { doc } = editor.state;
     const found = messages.map(({ line, column, message, severity }) => {
-      const from = placeOf(doc, line, column);
+      const from = offsetOf(doc, line, column);
       return { from, to: doc.lineAt(from).to, message, severity };
     });
     editor.dispatch(setDiagnostics(editor.state, found));
@@ -92,7 +92,7 @@ export function CodeMirror({
   useEffect(() => {
     const editor = view.current;
     if (!editor || !goTo) return;
-    const anchor = placeOf(editor.state.doc, goTo.line, goTo.column);
+    const anchor = offsetOf(editor.state.doc, goTo.line, goTo.column);
     editor.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
     editor.focus();
   }, [goTo]);
@@ -100,7 +100,7 @@ export function CodeMirror({
   return <div ref={host} className="overflow-hidden rounded-card border border-line" />;
 }
 
-function placeOf(doc: Text, line: number, column: number): number {
+function offsetOf(doc: Text, line: number, column: number): number {
   const found = doc.line(Math.min(Math.max(line, 1), doc.lines));
   return Math.min(found.from + Math.max(column - 1, 0), found.to);
 }

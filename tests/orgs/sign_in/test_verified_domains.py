@@ -140,7 +140,7 @@ def test_name_servers_that_fail_change_nothing_that_was_proven(
     pk = prove(world, dns)["id"]
     (dns.silent if how == "silent" else dns.broken).add(DOMAIN)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dns_records, "SECONDS", 0.3)
+        patch.setattr(dns_records, "LOOKUP_SECONDS", 0.3)
         failed = check(world, pk).json()
     assert failed["ok"] is False
     assert "could not be queried" in failed["message"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from apps.live import streams
-from apps.live.feeds import ROWS_AT_ONCE, Missed, OrgFeed
+from apps.live.feeds import ROWS_AT_ONCE, Backlog, OrgFeed
 from apps.live.hub import frame
 from apps.orgs.exceptions import NotFound
 from apps.runs.models import Feed
@@ -36,9 +36,9 @@ def test_too_many_missed_events_are_replaced_by_the_current_state(committed_db: 
         Feed.unscoped.create(org=world.org, sequence=10**9)
     source = Busy(world.org.pk)
 
-    async def catch_up() -> Missed:
+    async def catch_up() -> Backlog:
         return await streams.Streams()._all_missed(source, 1)
 
     found = asyncio.run(catch_up())
     assert found.frames == (frame(10**9, "hello", '{"sequence":1000000000}'),)
-    assert source.reads <= streams.MOST_CAUGHT_UP // (ROWS_AT_ONCE * len(LARGE)) + 1
+    assert source.reads <= streams.MAX_CAUGHT_UP // (ROWS_AT_ONCE * len(LARGE)) + 1

@@ -57,7 +57,7 @@ def test_fifty_runs_with_fifty_streams_use_at_most_the_connections_that_doctor_c
             wait_for(acme, run, is_under_way, PATIENCE)
         assert [shown(acme, run)["status"] for run in runs] == ["running"] * RUNS
         held = our_sessions(own_postgres)
-        counted = connections.look()
+        counted = connections.read_server()
         assert connections.finding().ok
         api.release()
         done = [wait_for(acme, run, ended, PATIENCE) for run in runs]

@@ -190,7 +190,7 @@ def test_an_interrupted_removal_continues(
     delete(acme, ran)
     with monkeypatch.context() as patch:
         patch.setattr(storage, "run_ids", _away)
-        with pytest.raises(OSError, match="storage is away"):
+        with pytest.raises(OSError, match="storage is unavailable"):
             remove_leftovers()
     assert files(acme, "run")
 
@@ -200,7 +200,7 @@ def test_an_interrupted_removal_continues(
 
 
 def _away(*_: Any) -> Any:
-    raise OSError("storage is away")
+    raise OSError("storage is unavailable")
 
 
 def test_a_pipeline_that_exists_loses_nothing(acme: World, ran: Pipeline) -> None:

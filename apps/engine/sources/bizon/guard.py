@@ -36,7 +36,7 @@ from apps.engine.sources.http.answers import (
 )
 
 RETRIES = 4
-MOST_BODY = 64 << 20  # bytes
+MAX_BODY = 64 << 20  # bytes
 BODY_SECONDS = 300.0
 LONGEST_WAIT = 30.0  # seconds; a longer Retry-After fails the run instead of waiting
 
@@ -88,7 +88,7 @@ class WatchingAdapter(PolicyAdapter):
 
 def _hold(response: requests.Response) -> None:
     """Read the body, with limits on bytes and values, before bizon parses it as JSON."""
-    response._content = read_body(response, limit=MOST_BODY, seconds=BODY_SECONDS)
+    response._content = read_body(response, limit=MAX_BODY, seconds=BODY_SECONDS)
     json_values.require_few(response._content)
 
 

@@ -71,7 +71,7 @@ class SandboxedSource(ConnectorSource[SourceSettings]):
             ground=SandboxSite(sandbox.home, sandbox.least),
             limits=limits,
             door=EgressLimits(
-                hosts=allowlist.settled(spec.code.hosts, spec.config),
+                hosts=allowlist.resolved(spec.code.hosts, spec.config),
                 allow_private=allow_private_networks,
                 most_connections=limits.connections,
                 most_at_once=limits.connections_at_once,

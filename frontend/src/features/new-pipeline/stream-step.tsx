@@ -12,7 +12,7 @@ import { StepActions } from "./step";
 
 type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
 
-const MOST_SHOWN = 60;
+const MAX_SHOWN = 60;
 
 const MODE_HINTS: Record<SyncMode, string> = {
   full_refresh: "Each run reads all records.",
@@ -56,7 +56,7 @@ export function StreamStep({
       <fieldset>
         <legend className="sr-only">Stream</legend>
         <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
-          {found.slice(0, MOST_SHOWN).map((stream) => (
+          {found.slice(0, MAX_SHOWN).map((stream) => (
             <Choice
               key={stream.name}
               group="stream"
@@ -68,8 +68,8 @@ export function StreamStep({
           ))}
         </div>
       </fieldset>
-      {found.length > MOST_SHOWN && (
-        <p className="text-soft">{count(found.length - MOST_SHOWN)} more streams. Search to find them.</p>
+      {found.length > MAX_SHOWN && (
+        <p className="text-soft">{count(found.length - MAX_SHOWN)} more streams. Search to find them.</p>
       )}
       {chosen && <HowToRead key={chosen.name} stream={chosen} onDone={onDone} />}
     </div>

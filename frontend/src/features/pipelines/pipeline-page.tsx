@@ -38,7 +38,7 @@ export function PipelinePage() {
               <TransformCard
                 key={pipeline.version}
                 pipeline={pipeline}
-                edits={may("pipelines.edit", pipeline.domain?.id)}
+                canEdit={may("pipelines.edit", pipeline.domain?.id)}
               />
             </div>
             <aside aria-label="About this pipeline" className="grid content-start gap-4">

@@ -12,18 +12,18 @@ import { usePreviewTransform, useSaveTransform } from "./queries";
 const NONE: never[] = [];
 const unchanged = () => undefined;
 
-/** The Python between source and destination, to read and, with the permission, to change. */
-export function TransformCard({ pipeline, edits }: { pipeline: Pipeline; edits: boolean }) {
+/** Shows the Python code that changes each record of the pipeline. It can be edited if `canEdit`. */
+export function TransformCard({ pipeline, canEdit }: { pipeline: Pipeline; canEdit: boolean }) {
   const [editing, setEditing] = useState(false);
   const saved = pipeline.config.streams[0]?.transforms[0]?.code ?? "";
-  if (saved === "" && !edits) return null;
+  if (saved === "" && !canEdit) return null;
   return (
     <section aria-labelledby="transform-title" className="card grid gap-3 p-4">
       <div className="flex flex-wrap items-center gap-2">
         <h2 id="transform-title" className="mr-auto font-semibold">
           Transform
         </h2>
-        {edits && !editing && (
+        {canEdit && !editing && (
           <Button size="small" onClick={() => setEditing(true)}>
             {saved === "" ? "Add a Python transform" : "Edit"}
           </Button>

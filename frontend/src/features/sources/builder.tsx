@@ -16,7 +16,7 @@ interface Props {
   code: string;
   onChange: (code: string) => void;
   onSave?: () => void;
-  edits: boolean;
+  canEdit: boolean;
   /** Whether this person may run the code. By default whoever may edit it. */
   tries?: boolean;
   /** More tabs beside the preview. */
@@ -25,7 +25,7 @@ interface Props {
 }
 
 /** The code on one side; its validation and a preview of its records on the other. */
-export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [], children }: Props) {
+export function Builder({ code, onChange, onSave, canEdit, tries = canEdit, tabs = [], children }: Props) {
   const [goTo, setGoTo] = useState<{ line: number; column: number } | null>(null);
   const [tab, setTab] = useState("Preview");
   const settled = useSettled(code, TYPING);
@@ -44,7 +44,7 @@ export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [
           value={code}
           onChange={onChange}
           onSave={onSave}
-          readOnly={!edits}
+          readOnly={!canEdit}
           messages={report ? [...report.errors, ...report.warnings] : NOTHING}
           goTo={goTo}
         />
@@ -85,8 +85,8 @@ export function Builder({ code, onChange, onSave, edits, tries = edits, tabs = [
   );
 }
 
-function preview(report: CodeReport | undefined, code: string, edits: boolean): ReactNode {
-  if (!edits)
+function preview(report: CodeReport | undefined, code: string, canEdit: boolean): ReactNode {
+  if (!canEdit)
     return <p className="text-soft">You need the permission to edit custom sources to run this code.</p>;
   if (!report) return <p className="text-soft">Write the code, then preview its first records here.</p>;
   return <TrialPanel code={code} report={report} />;

@@ -31,7 +31,7 @@ interface Recipe {
 
 function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) {
   const navigate = useNavigate();
-  const edits = useMay()("custom_sources.edit");
+  const canEdit = useMay()("custom_sources.edit");
   const create = useCreateSource();
   const [recipe, setRecipe] = useState(recipes[0]!.name);
   const [code, setCode] = useState(recipes[0]!.code);
@@ -46,7 +46,7 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
     );
   }
 
-  if (!edits) {
+  if (!canEdit) {
     return (
       <p className="text-soft">
         You need the permission to edit custom sources to create one.{" "}
@@ -57,7 +57,7 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
     );
   }
   return (
-    <Builder code={code} onChange={setCode} onSave={() => save(false)} edits>
+    <Builder code={code} onChange={setCode} onSave={() => save(false)} canEdit>
       {(report) => (
         <section aria-label="Save" className="card grid gap-3 p-4">
           <Field label="Template" hint={untouched ? null : "Choosing another template replaces your code."}>

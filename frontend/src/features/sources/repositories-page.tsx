@@ -28,7 +28,7 @@ import {
 type Webhook = { url: string; secret: string };
 
 export function RepositoriesPage() {
-  const edits = useMay()("custom_sources.edit");
+  const canEdit = useMay()("custom_sources.edit");
   const { data, error, refetch } = useQuery(repositoriesQuery);
   const [connecting, setConnecting] = useState(false);
   const [webhook, setWebhook] = useState<Webhook | null>(null);
@@ -40,7 +40,7 @@ export function RepositoriesPage() {
         </Link>
       </nav>
       <PageHeader title="Git repositories" count={data?.results.length}>
-        {edits && !connecting && (
+        {canEdit && !connecting && (
           <Button look="primary" onClick={() => setConnecting(true)}>
             Connect a repository
           </Button>
@@ -68,7 +68,7 @@ export function RepositoriesPage() {
       <ul className="grid gap-4">
         {data?.results.map((repository) => (
           <li key={repository.id}>
-            <RepositoryCard repository={repository} edits={edits} onSecret={setWebhook} />
+            <RepositoryCard repository={repository} canEdit={canEdit} onSecret={setWebhook} />
           </li>
         ))}
       </ul>
@@ -209,11 +209,11 @@ function readForm(form: HTMLFormElement): Connection {
 
 function RepositoryCard({
   repository,
-  edits,
+  canEdit,
   onSecret,
 }: {
   repository: Repository;
-  edits: boolean;
+  canEdit: boolean;
   onSecret: (webhook: Webhook) => void;
 }) {
   const [editing, setEditing] = useState(false);
@@ -229,7 +229,7 @@ function RepositoryCard({
             {path && `, folder ${path}`}
           </p>
         </div>
-        {edits && (
+        {canEdit && (
           <Button
             size="small"
             blocked={isUnderWay(repository) ? "A sync is in progress" : null}
@@ -238,7 +238,7 @@ function RepositoryCard({
             Sync now<span className="sr-only"> {url}</span>
           </Button>
         )}
-        {edits && !editing && (
+        {canEdit && !editing && (
           <Button size="small" onClick={() => setEditing(true)}>
             Edit<span className="sr-only"> {url}</span>
           </Button>

@@ -28,7 +28,7 @@ export function SourcePage() {
 
 function Editing({ source }: { source: CustomSource }) {
   const may = useMay()("custom_sources.edit");
-  const edits = may && source.repository_id === null; // otherwise the next sync would undo the edit
+  const canEdit = may && source.repository_id === null; // otherwise the next sync would undo the edit
   const change = useChangeSource(source.id);
   const [code, setCode] = useState(source.version.code);
   const [note, setNote] = useState("");
@@ -63,9 +63,9 @@ function Editing({ source }: { source: CustomSource }) {
         code={code}
         onChange={setCode}
         onSave={() => changed && save(false)}
-        edits={edits}
+        canEdit={canEdit}
         tries={may}
-        tabs={[{ title: "Versions", content: <VersionsPanel source={source} edits={may} /> }]}
+        tabs={[{ title: "Versions", content: <VersionsPanel source={source} canEdit={may} /> }]}
       >
         {(report) => (
           <section aria-label="Save" className="card grid gap-3 p-4">
@@ -79,7 +79,7 @@ function Editing({ source }: { source: CustomSource }) {
                 . Edit it there.
               </p>
             )}
-            {edits && changed && (
+            {canEdit && changed && (
               <>
                 <TextField
                   label="Change note"

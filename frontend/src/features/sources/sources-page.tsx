@@ -15,7 +15,7 @@ import { UploadButton, UploadResult } from "./upload-button";
 export function SourcesPage() {
   const filter = useSearch({ from: "/app/sources" });
   const navigate = useNavigate({ from: "/sources" });
-  const edits = useMay()("custom_sources.edit");
+  const canEdit = useMay()("custom_sources.edit");
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(sourcesQuery(filter));
   const upload = useUpload();
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
@@ -25,8 +25,8 @@ export function SourcesPage() {
         <Link to="/sources/repositories" className={buttonLook()}>
           Git repositories
         </Link>
-        {edits && <UploadButton upload={upload} />}
-        {edits && (
+        {canEdit && <UploadButton upload={upload} />}
+        {canEdit && (
           <Link to="/sources/new" className={buttonLook("primary")}>
             <PlusIcon /> New custom source{" "}
           </Link>
@@ -59,7 +59,7 @@ export function SourcesPage() {
       {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && (
-        <Nothing edits={edits} filtered={Boolean(filter.q) || Boolean(filter.archived)} />
+        <Nothing canEdit={canEdit} filtered={Boolean(filter.q) || Boolean(filter.archived)} />
       )}
       {rows.length > 0 && <Table rows={rows} />}
       {hasNextPage && (
@@ -71,14 +71,14 @@ export function SourcesPage() {
   );
 }
 
-function Nothing({ edits, filtered }: { edits: boolean; filtered: boolean }) {
+function Nothing({ canEdit, filtered }: { canEdit: boolean; filtered: boolean }) {
   if (filtered)
     return <EmptyState title="No custom sources match">Change the search or the archive filter.</EmptyState>;
   return (
     <EmptyState
       title="No custom sources yet"
       action={
-        edits && (
+        canEdit && (
           <Link to="/sources/new" className={buttonLook("primary")}>
             Create a source
           </Link>

@@ -10,7 +10,7 @@ import { Hosts } from "./hosts";
 import { diffQuery, useVersionVerb, versionsQuery } from "./queries";
 
 /** Every version: its changes, who approved it, and buttons to approve or restore it. */
-export function VersionsPanel({ source, edits }: { source: CustomSource; edits: boolean }) {
+export function VersionsPanel({ source, canEdit }: { source: CustomSource; canEdit: boolean }) {
   const { data, error, refetch } = useQuery(versionsQuery(source.id));
   const [open, setOpen] = useState<number | null>(null);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
@@ -22,7 +22,7 @@ export function VersionsPanel({ source, edits }: { source: CustomSource; edits: 
           <Version
             source={source}
             version={version}
-            edits={edits}
+            canEdit={canEdit}
             open={open === version.number}
             onOpen={() => setOpen(open === version.number ? null : version.number)}
           />
@@ -35,13 +35,13 @@ export function VersionsPanel({ source, edits }: { source: CustomSource; edits: 
 function Version({
   source,
   version,
-  edits,
+  canEdit,
   open,
   onOpen,
 }: {
   source: CustomSource;
   version: SourceVersionRow;
-  edits: boolean;
+  canEdit: boolean;
   open: boolean;
   onOpen: () => void;
 }) {
@@ -76,7 +76,7 @@ function Version({
           {number === 1 ? "Code" : "Changes"}
           <span className="sr-only"> in version {number}</span>
         </Button>
-        {edits && !current && (
+        {canEdit && !current && (
           <Button
             size="small"
             blocked={approve.isPending ? "Approving" : null}
@@ -85,7 +85,7 @@ function Version({
             Approve<span className="sr-only"> version {number}</span>
           </Button>
         )}
-        {edits && source.repository_id === null && number !== source.latest_version && (
+        {canEdit && source.repository_id === null && number !== source.latest_version && (
           <Button
             size="small"
             blocked={restore.isPending ? "Restoring" : null}

@@ -26,10 +26,10 @@ from drover._failures import (
 )
 from drover._source import Page, Source
 
-MOST_FILES = 200
-MOST_BYTES = 512 * 1024  # bytes per file
+MAX_FILES = 200
+MAX_BYTES = 512 * 1024  # bytes per file
 # fetch only the newest commit; servers that cannot do this send all commits
-_NO_LARGE_FILES = b"blob:limit=%d" % (MOST_BYTES + 1)
+_NO_LARGE_FILES = b"blob:limit=%d" % (MAX_BYTES + 1)
 SUBJECT = 200  # characters of a commit's first line
 Row = dict[str, Any]
 
@@ -110,9 +110,9 @@ def _files(repository: MemoryRepo, tree_id: bytes, path: str) -> Iterator[Row]:
     if not isinstance(folder, Tree):
         raise ConfigurationError(f"{path} is not a folder.")
     entries = [one for one in folder.iteritems() if _is_source(one.path)]
-    if len(entries) > MOST_FILES:
+    if len(entries) > MAX_FILES:
         raise ConfigurationError(
-            f"The folder has {len(entries):,} Python files; {MOST_FILES} may be read."
+            f"The folder has {len(entries):,} Python files; {MAX_FILES} may be read."
         )
     for one in entries:
         name = one.path.decode("utf-8", "replace")
@@ -159,8 +159,8 @@ def _row(repository: MemoryRepo, path: str, entry: TreeEntry) -> Row:
     if blob is not None and not isinstance(blob, Blob):
         return {"path": path, "problem": "It is not a file."}
     data = blob.as_raw_string() if blob is not None else None
-    if data is None or len(data) > MOST_BYTES:
-        return {"path": path, "problem": f"It is larger than {MOST_BYTES:,} bytes."}
+    if data is None or len(data) > MAX_BYTES:
+        return {"path": path, "problem": f"It is larger than {MAX_BYTES:,} bytes."}
     try:
         return {"path": path, "text": data.decode("utf-8-sig")}
     except UnicodeDecodeError:

@@ -30,7 +30,7 @@ _broker: socket.socket | None = None
 PORTS = {"http": 80, "https": 443}
 INTERNET_LEVELS = {socket.IPPROTO_IP, socket.IPPROTO_TCP, socket.IPPROTO_IPV6}
 BUFFERS = {socket.SO_SNDBUF, socket.SO_RCVBUF}
-MOST_NAMES = 65_000
+MAX_NAMES = 65_000
 
 
 class _Joining(_Real):
@@ -137,7 +137,7 @@ def _address_of(name: str) -> str:
     with _lock:
         known = _addresses.get(name)
         if known is None:
-            if len(_addresses) >= MOST_NAMES:
+            if len(_addresses) >= MAX_NAMES:
                 raise socket.gaierror(socket.EAI_MEMORY, "too many host names")
             number = len(_addresses) + 1
             known = f"198.18.{number >> 8}.{number & 255}"

@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.away import AWAY, Presence, is_away
 from local.database.postgres import EmbeddedPostgres, free_port
 from local.errors import LocalError
+from local.lost_database import DATABASE_LOST, Presence, is_lost
 from tests.runs.own_server import migrated_server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,17 +114,17 @@ def test_a_start_waits_for_a_database_that_went_away() -> None:
 def test_a_server_that_was_never_seen_is_not_waited_for() -> None:
     presence = Presence(f"postgresql://me@127.0.0.1:{free_port()}/drover")
     presence.wait(lambda: pytest.fail("it waits"))
-    assert not presence.went_away()
+    assert not presence.was_lost()
 
 
 def test_a_server_that_does_not_come_back_is_a_sentence(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.away.PATIENCE", 0.0)
+    monkeypatch.setattr("local.lost_database.PATIENCE", 0.0)
     presence = Presence(server.url())
     assert presence.look()
     server.stop()
-    assert presence.went_away()
+    assert presence.was_lost()
     with pytest.raises(LocalError, match="was not available"):
         presence.wait(lambda: None)
 
@@ -132,11 +132,11 @@ def test_a_server_that_does_not_come_back_is_a_sentence(
 def test_a_server_that_was_away_for_a_moment_is_noticed(server: EmbeddedPostgres) -> None:
     presence = Presence(server.url())
     assert presence.look()
-    assert not presence.went_away()
+    assert not presence.was_lost()
     server.stop()
     server.start()
-    assert presence.went_away()
-    assert not presence.went_away()
+    assert presence.was_lost()
+    assert not presence.was_lost()
 
 
 def test_a_program_reports_a_lost_database(server: EmbeddedPostgres) -> None:
@@ -144,11 +144,11 @@ def test_a_program_reports_a_lost_database(server: EmbeddedPostgres) -> None:
         server.stop()
         with pytest.raises(psycopg.OperationalError) as caught:
             lost.execute("SELECT 1")
-        assert is_away(caught.value)
-        assert is_away(wrapped(caught.value))
-    assert not is_away(psycopg.errors.DiskFull())
-    assert not is_away(ValueError())
-    assert AWAY not in {1, 2, 3}  # another exit code of Drover's programs
+        assert is_lost(caught.value)
+        assert is_lost(wrapped(caught.value))
+    assert not is_lost(psycopg.errors.DiskFull())
+    assert not is_lost(ValueError())
+    assert DATABASE_LOST not in {1, 2, 3}  # another exit code of Drover's programs
 
 
 def wrapped(error: Exception) -> Exception:

@@ -11,7 +11,7 @@ from apps.connectors.custom_sources.kinds import Kinds
 from apps.connectors.schemas import Error, joined
 from apps.pipelines.definition.document import SIDES, Definition, Document, Sent, SideName
 from apps.pipelines.definition.sides import Connectors, Side
-from apps.pipelines.definition.streams import PLACE, Stream, settle_transforms
+from apps.pipelines.definition.streams import PLACE, Stream, build_transforms
 
 PARTS = ("source", "streams", "destination")
 # Where each field was before definitions had `streams`; those of a side were inside that side.
@@ -22,7 +22,7 @@ MOVED: Mapping[SideName, tuple[str, ...]] = {
 MOVED_PART = "transforms"
 
 
-def settle(
+def build(
     sent: Sent,
     *,
     connectors: Connectors,
@@ -34,35 +34,35 @@ def settle(
     With `patch` each side and the stream are merged into their previous values; otherwise only stored secrets
     are kept. With errors the definition is incomplete and must not be used.
     """
-    settling = _Settling(connectors, before, patch=patch)
-    settling.errors += schemas.unknown_fields(sent.keys() - {MOVED_PART}, PARTS)
-    settling.read_source(sent)
-    settling.read_side("destination", sent)
-    if not settling.errors:
-        settling.errors += _together(settling.document, connectors.kinds)
-    return settling.definition(), settling.errors
+    builder = _Builder(connectors, before, patch=patch)
+    builder.errors += schemas.unknown_fields(sent.keys() - {MOVED_PART}, PARTS)
+    builder.read_source(sent)
+    builder.read_side("destination", sent)
+    if not builder.errors:
+        builder.errors += _together(builder.document, connectors.kinds)
+    return builder.definition(), builder.errors
 
 
-def settle_source(sent: Sent, *, connectors: Connectors) -> tuple[Definition, list[Error]]:
+def build_source(sent: Sent, *, connectors: Connectors) -> tuple[Definition, list[Error]]:
     """Return a definition for a preview: only the source and the stream are validated, and there is no destination."""
-    settling = _Settling(connectors, None, patch=False)
-    settling.read_source(sent)
-    return settling.definition(), settling.errors
+    builder = _Builder(connectors, None, patch=False)
+    builder.read_source(sent)
+    return builder.definition(), builder.errors
 
 
 def with_transforms(
-    settled: Definition, transforms: Any, path: str
+    built: Definition, transforms: Any, path: str
 ) -> tuple[Definition, list[Error]]:
     """Return the same definition with other transforms. Errors are named below `path`."""
-    kept, errors = settle_transforms(transforms, path)
+    kept, errors = build_transforms(transforms, path)
     document: Document = {
-        **settled.document,
-        "streams": [{**settled.stream, "transforms": kept}],
+        **built.document,
+        "streams": [{**built.stream, "transforms": kept}],
     }
-    return Definition(document, settled.secrets), errors
+    return Definition(document, built.secrets), errors
 
 
-class _Settling:
+class _Builder:
     """A document while it is converted from sent to stored form, part by part."""
 
     def __init__(self, connectors: Connectors, before: Definition | None, *, patch: bool) -> None:
@@ -77,7 +77,7 @@ class _Settling:
         before = self.before.stream if self.before and self.patch else None
         stream = Stream(source.streams, before)
         given = [before] if before and "streams" not in sent else sent.get("streams")
-        self.document["streams"] = [stream.settle(given)]
+        self.document["streams"] = [stream.build(given)]
         self.errors += stream.errors
 
     def read_side(self, name: SideName, sent: Sent) -> Side:
@@ -85,7 +85,7 @@ class _Settling:
         given = sent.get(name)
         if isinstance(given, Mapping):
             given = {field: value for field, value in given.items() if field not in MOVED[name]}
-        self.document[name], plain = side.settle(given, self.connectors)
+        self.document[name], plain = side.build(given, self.connectors)
         self.secrets |= {joined(name, "config", path): value for path, value in plain.items()}
         self.errors += side.errors
         return side

@@ -11,13 +11,13 @@ from local.errors import LocalError
 from local.home import CHECKOUT
 from local.terminal import say
 
-AWAY = 75  # exit code of a program that lost the database and may be run again (EX_TEMPFAIL of sysexits.h)
+DATABASE_LOST = 75  # exit code of a program that lost the database and may be run again (EX_TEMPFAIL of sysexits.h)
 PATIENCE = 180.0  # seconds to wait for the server
 # Prefixes of SQLSTATEs of broken connections: connection exceptions, operator intervention.
 STATES = ("08", "57P")
 
 
-def is_away(error: BaseException) -> bool:
+def is_lost(error: BaseException) -> bool:
     """Whether the error, or one of its causes, is a lost or impossible connection."""
     import psycopg
 
@@ -43,7 +43,7 @@ class Presence:
     def was_seen(self) -> bool:
         return bool(self._started)
 
-    def went_away(self) -> bool:
+    def was_lost(self) -> bool:
         """Whether it is away now, or was restarted since the last check.
 
         False for a server that was never seen, because its URL may be wrong.
@@ -69,7 +69,7 @@ class Presence:
     def look(self) -> bool:
         """Check now whether it responds."""
         looked = subprocess.run(
-            [sys.executable, "-m", "local.away"],
+            [sys.executable, "-m", "local.lost_database"],
             cwd=CHECKOUT,
             env={**os.environ, "DATABASE_URL": self._url},
             stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ class Presence:
 
 
 def main() -> int:
-    """Print when the server of DATABASE_URL was started; AWAY if it does not respond."""
+    """Print when the server of DATABASE_URL was started; DATABASE_LOST if it does not respond."""
     import psycopg
 
     url = os.environ["DATABASE_URL"]
@@ -94,7 +94,7 @@ def main() -> int:
             continue
         sys.stdout.write(f"{row[0] if row else ''}\n")
         return 0
-    return AWAY
+    return DATABASE_LOST
 
 
 if __name__ == "__main__":
