@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -191,6 +192,11 @@ class LogLine:
     level: LogLevel
     message: str
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def now(cls, level: LogLevel, message: str, fields: JsonObject | None = None) -> LogLine:
+        at = datetime.now(tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return cls(at, level, message, fields or {})
 
 
 @dataclass(frozen=True, slots=True)

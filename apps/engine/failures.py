@@ -28,6 +28,12 @@ class FailureClass(StrEnum):
 RUN_WAS_SILENT = "The run showed no sign of work for too long"
 CODE_WAS_SILENT = "The code said nothing for"
 CODE_USED_CPU = "seconds of CPU time"
+# The same for failures of PostgreSQL, and the first words of a message when a user's own code is the reason.
+LACKS_PERMISSION = "lacks a permission"
+NO_SUCH = "no such"
+NO_COLUMNS = "with columns that the user may read"
+TABLE_GONE = "A table no longer exists"
+REASON_IS_CODE = ("The code ", "The transform ")
 
 
 class EngineError(Exception):

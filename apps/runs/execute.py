@@ -94,13 +94,19 @@ def _run(worker: Worker, claim: Claim, recorder: Recorder) -> Outcome:
     connection.close()  # Close the connection: a run may take hours.
     recorder.start()
     try:
+        outcome = _outcome(worker, spec, recorder)
+        recorder.take_end(outcome)
+    finally:
+        recorder.close()
+    return _unrecorded(recorder.fault) if recorder.fault else outcome
+
+
+def _outcome(worker: Worker, spec: RunSpec, recorder: Recorder) -> Outcome:
+    """Run the child to its end. If it was stopped by a limit of the org, the failure names that limit."""
+    try:
         outcome = worker.engine.run(spec, on_event=recorder.take, should_stop=recorder.stop_reason)
     except EngineError as error:
         outcome = _failed(error)
-    finally:
-        recorder.close()
-    if recorder.fault:
-        return _unrecorded(recorder.fault)
     if recorder.limit_reached is not None and not isinstance(outcome, Succeeded):
         return usage.stopped(recorder.limit_reached)
     return outcome

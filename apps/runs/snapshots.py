@@ -8,7 +8,17 @@ from typing import Any, TypedDict
 from uuid import UUID
 
 from apps.engine.contract import Failed
-from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, RUN_WAS_SILENT, FailureClass
+from apps.engine.failures import (
+    CODE_USED_CPU,
+    CODE_WAS_SILENT,
+    LACKS_PERMISSION,
+    NO_COLUMNS,
+    NO_SUCH,
+    REASON_IS_CODE,
+    RUN_WAS_SILENT,
+    TABLE_GONE,
+    FailureClass,
+)
 from apps.json import JsonObject
 from apps.runs.claiming import admission
 from apps.runs.models import Attempt, Run, Status
@@ -70,6 +80,22 @@ TIMEOUT_STEPS: dict[str, str] = {  # chosen by the text of the message
     "Drover to raise DROVER_SANDBOX_SILENCE_SECONDS.",
     CODE_USED_CPU: "Reduce the work of the code per run, or ask the operator of Drover to raise DROVER_SANDBOX_CPU_SECONDS.",
 }
+
+STEPS_BY_MESSAGE: dict[FailureClass, dict[str, str]] = {
+    FailureClass.TIMEOUT: TIMEOUT_STEPS,
+    FailureClass.AUTHENTICATION: {
+        LACKS_PERMISSION: "Grant the connector's user the permission that the evidence names, then retry. Reading needs "
+        "USAGE on the schema and SELECT on the table; writing needs USAGE and CREATE on the schema and ownership of the "
+        "table, and CREATE on the database if the schema does not exist yet.",
+    },
+    FailureClass.CONFIGURATION: {
+        NO_SUCH: "Create what is missing, or correct its name in the settings, then run the pipeline again.",
+        NO_COLUMNS: "Correct the stream's name, or grant the connector's user SELECT on the table and USAGE on its schema, "
+        "then run the pipeline again.",
+    },
+    FailureClass.DESTINATION: {TABLE_GONE: "Find out what removed the table, then retry."},
+}
+CODE_STEP = "Correct the code (the evidence names the line, if it is known), try it in the preview, then run the pipeline again."
 
 
 class PipelineNamed(TypedDict):
@@ -255,11 +281,13 @@ def _failure(row: Mapping[str, Any]) -> FailureShown:
 
 
 def next_step(failure: FailureClass, message: str) -> str:
-    """Return advice for the user. For a `timeout`, the message tells which limit was reached."""
-    if failure is FailureClass.TIMEOUT:
-        for words, step in TIMEOUT_STEPS.items():
-            if words in message:
-                return step
+    """Return advice for the user. The message tells more than the class, such as which limit was reached."""
+    of_code = failure in {FailureClass.SOURCE, FailureClass.CONTRACT}
+    if of_code and message.startswith(REASON_IS_CODE):
+        return CODE_STEP
+    for words, step in STEPS_BY_MESSAGE.get(failure, {}).items():
+        if words in message:
+            return step
     return NEXT_STEPS[failure]
 
 

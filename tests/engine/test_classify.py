@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from apps.engine.contract import Failed
-from apps.engine.failures import FailureClass, RateLimitError
+from apps.engine.failures import LACKS_PERMISSION, NO_SUCH, FailureClass, RateLimitError
 from apps.engine.reporting.classify import classify, retry_after
 from apps.engine.reporting.redaction import Redactor
 from local.database.postgres import EmbeddedPostgres
@@ -158,6 +158,25 @@ def test_what_postgresql_refuses_has_its_sqlstate_as_evidence(
         failed = told(raised.value, "destination")
     assert (failed.failure_class, failed.retryable) == (failure_class, retryable)
     assert any(str(raised.value.sqlstate) in line for line in failed.evidence)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("set role pg_monitor; create table pg_catalog.mine ()", LACKS_PERMISSION),
+        ("create table nowhere.mine ()", NO_SUCH),
+        ("select * from nothing_here", NO_SUCH),
+    ],
+)
+def test_a_lacking_permission_or_schema_is_not_called_wrong_credentials(
+    engine_postgres: EmbeddedPostgres, query: str, words: str
+) -> None:
+    with psycopg.connect(engine_postgres.url(), autocommit=True) as connection:
+        with pytest.raises(psycopg.Error) as raised:
+            connection.execute(query.encode())
+        failed = told(raised.value, "destination")
+    assert words in failed.message
+    assert "credentials" not in failed.message
 
 
 def test_a_full_disk_is_the_destinations_and_worth_a_retry() -> None:

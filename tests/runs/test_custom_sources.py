@@ -120,4 +120,5 @@ class Shop(Source):
         why = run["failure"] and run["failure"]["class"]
         assert (run["status"], why) == ENDS[name], (name, run["failure"])
         assert run["attempt"] == 1
+    assert "preview" in done["says"]["failure"]["next_step"]
     assert done["reaches for"]["attempts"][0]["network"][0]["host"] == "a\ufffdb.test"

@@ -10,7 +10,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from loguru import logger
 
 from apps.egress.traffic import traffic
 from apps.engine.contract import ChildLimits, Event, Failed, LogLevel, LogLine, RunSpec, Started
-from apps.engine.failures import FailureClass
 from apps.engine.process import confinement
 from apps.engine.process.protocol import VERSION, Message, ProtocolError, Result, encode
 from apps.engine.process.signs import signs
@@ -115,20 +113,12 @@ def _run(spec: RunSpec, channel: Channel, stop: threading.Event) -> None:
 
     outcome = Runner(spec, emit=emit, stop=stop, redactor=redactor).run()
     if isinstance(outcome, Failed):
-        _say_why(outcome)
+        # How the attempt ended is logged by the worker, which knows why a child was stopped.
+        for line in outcome.evidence:
+            logger.error("{}", line)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     logger.bind(peak_memory_bytes=peak).debug("Peak memory: {:,} MB", peak // 1_000_000)
     channel.send(outcome)
-
-
-def _say_why(failed: Failed) -> None:
-    """Log how the attempt ended, because the run may continue with another attempt."""
-    if failed.failure_class is FailureClass.CANCELLED:
-        logger.info("Stopped: {}", failed.message)
-        return
-    logger.error("Failed ({}): {}", failed.failure_class.replace("_", " "), failed.message)
-    for line in failed.evidence:
-        logger.error("{}", line)
 
 
 def _call(name: str, payload: Mapping[str, Any], channel: Channel) -> None:
@@ -170,11 +160,10 @@ def _log_to(channel: Channel, redactor: Redactor, level: LogLevel) -> None:
 
     def say(name: str, text: str, fields: Mapping[str, Any]) -> None:
         channel.send(
-            LogLine(
-                at=datetime.now(tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                level=_LEVELS.get(name, "info"),
-                message=redactor.text(text)[:MAX_LOG_MESSAGE],
-                fields=redactor.value(fields),
+            LogLine.now(
+                _LEVELS.get(name, "info"),
+                redactor.text(text)[:MAX_LOG_MESSAGE],
+                redactor.value(fields),
             )
         )
 

@@ -8,7 +8,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -155,8 +154,7 @@ class Conversation:
         for line in self._printed.feed(data):
             if text := self._redactor.text(line).rstrip():
                 self._tail.append(text)
-                now = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
-                yield LogLine(now.replace("+00:00", "Z"), "info", text, {"stream": "output"})
+                yield LogLine.now("info", text, {"stream": "output"})
 
     def _hear_rest(self) -> Iterator[Message]:
         """Read the rest of the pipes after the exit, without waiting for grandchildren to close them."""

@@ -48,7 +48,7 @@ _STOPPED: dict[StopReason, tuple[FailureClass, str, bool]] = {
     "silent": (
         FailureClass.TIMEOUT,
         f"{failures.RUN_WAS_SILENT} (DROVER_RUN_SILENCE_SECONDS): no page, no write, no"
-        " log line. The attempt was ended and will be retried; check whether the source or the destination hangs.",
+        " log line. Check whether the source or the destination hangs.",
         True,
     ),
     "lease_lost": (FailureClass.CRASHED, "Another worker took this run over.", True),

@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 
 from apps.egress.exceptions import EgressError
 from apps.engine.contract import Failed
-from apps.engine.failures import EngineError, FailureClass, too_much_memory
+from apps.engine.failures import (
+    LACKS_PERMISSION,
+    NO_SUCH,
+    EngineError,
+    FailureClass,
+    too_much_memory,
+)
 from apps.engine.reporting.redaction import Redactor
 
 Side = Literal["source", "destination", "state"]
@@ -233,7 +239,7 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _MISSING = re.compile(r"database \S+ does not exist", re.IGNORECASE)
-_WRONG_NAMES = {"3D000", "3F000", "42P01", "42703"}
+WRONG_NAMES = {"3D000", "3F000", "42P01", "42703"}
 
 
 def _postgres(error: BaseException, side: Side) -> Finding | None:
@@ -244,12 +250,15 @@ def _postgres(error: BaseException, side: Side) -> Finding | None:
     text = " ".join(str(error).split())
     evidence = tuple(filter(None, (f"SQLSTATE {state}" if state else "", text)))
     where = _SIDE_NAME[side]
-    if state.startswith("28") or state == "42501" or (not state and _REFUSED.search(text)):
+    if state == "42501":
+        message = f"The user of the {where} {LACKS_PERMISSION}."
+        return Finding(FailureClass.AUTHENTICATION, message, evidence, False)
+    if state.startswith("28") or (not state and _REFUSED.search(text)):
         return Finding(
             FailureClass.AUTHENTICATION, f"The {where} refused the credentials.", evidence, False
         )
-    if side != "state" and (state in _WRONG_NAMES or (not state and _MISSING.search(text))):
-        message = f"The {where} has no such database, schema, table or column."
+    if side != "state" and (state in WRONG_NAMES or (not state and _MISSING.search(text))):
+        message = f"The {where} has {NO_SUCH} database, schema, table or column."
         return Finding(FailureClass.CONFIGURATION, message, evidence, False)
     if state in {"53100", "58030"}:
         return Finding(_SIDE_CLASS[side], f"The disk of the {where} is full.", evidence)

@@ -210,7 +210,7 @@ class Runner:
                 writer.take(page)
             if self._stop.is_set():
                 writer.flush()
-                raise Stopped("The run was told to stop; it will continue from its checkpoint.")
+                raise Stopped("The run was told to stop; its checkpoint is kept.")
             if queue.ended:
                 writer.flush()
                 self._check_reader(queue)

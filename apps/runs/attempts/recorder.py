@@ -15,7 +15,7 @@ from django.db import connection
 
 from apps.background.database_errors import first_line
 from apps.background.patience import DATABASE_AWAY, retry_while_unavailable
-from apps.engine.contract import Event, LogLine, Progress, Started, StopReason
+from apps.engine.contract import Event, Failed, LogLine, Outcome, Progress, Started, StopReason
 from apps.runs.attempts.limit_watch import LimitWatch
 from apps.runs.attempts.log_parts import LogParts
 from apps.runs.attempts.reported import Reported
@@ -77,6 +77,16 @@ class Recorder:
     def stop_reason(self) -> StopReason | None:
         """Return the reason why the child should stop, or None."""
         return self._stop.first()
+
+    def take_end(self, outcome: Outcome) -> None:
+        """Add the last line of the attempt's log: how it ended, with the class and message that are recorded."""
+        if not isinstance(outcome, Failed):
+            return
+        if self.stop_reason() in {"cancelled", "shutdown"}:
+            self.take(LogLine.now("info", f"Stopped: {outcome.message}"))
+        else:
+            words = outcome.failure_class.replace("_", " ")
+            self.take(LogLine.now("error", f"Failed ({words}): {outcome.message}"))
 
     def close(self) -> None:
         """Write the remaining data and end the thread. Call it before the attempt is concluded."""

@@ -18,6 +18,7 @@ from psycopg import sql
 from apps.egress.exceptions import EgressError
 from apps.engine.destinations.base import Destination
 from apps.engine.failures import (
+    LACKS_PERMISSION,
     AuthenticationError,
     ConfigurationError,
     ContractError,
@@ -410,3 +411,4 @@ def test_a_user_without_create_permission_gets_an_error(target: PostgresTarget, 
     steps = list(made(target, user=role, password="reader-secret").check())
     assert [(step.step, step.ok) for step in steps][-1] == ("write", False)
     assert "42501" in steps[-1].message
+    assert LACKS_PERMISSION in steps[-1].message

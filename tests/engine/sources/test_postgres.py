@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from apps.egress.exceptions import EgressError
 from apps.engine.failures import (
+    LACKS_PERMISSION,
     AuthenticationError,
     ConfigurationError,
     PositionGone,
@@ -441,6 +442,20 @@ def test_columns_that_the_user_may_not_read_are_left_out(database: SourceDatabas
         f"GRANT SELECT (id, open) ON guarded TO {database.config['user']}",
     )
     assert read(reading(database, "guarded")).rows == [{"id": 1, "open": "a"}]
+
+
+def test_what_the_user_may_not_read_says_that_a_permission_is_lacking(
+    database: SourceDatabase,
+) -> None:
+    database.execute(
+        "CREATE FUNCTION barred_value() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+        "REVOKE ALL ON FUNCTION barred_value() FROM PUBLIC",
+        "CREATE VIEW barred AS SELECT barred_value() AS id",
+        f"GRANT SELECT ON barred TO {database.config['user']}",
+    )
+    error = failing(database, AuthenticationError, "barred")
+    assert "42501" in error.evidence[0]
+    assert LACKS_PERMISSION in error.message
 
 
 def test_the_check_names_its_steps(database: SourceDatabase) -> None:

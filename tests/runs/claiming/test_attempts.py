@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -19,9 +20,18 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from apps.engine.contract import Progress
-from apps.engine.failures import CODE_USED_CPU, CODE_WAS_SILENT, FailureClass
+from apps.engine.failures import (
+    CODE_USED_CPU,
+    CODE_WAS_SILENT,
+    LACKS_PERMISSION,
+    NO_COLUMNS,
+    NO_SUCH,
+    TABLE_GONE,
+    FailureClass,
+)
 from apps.engine.process import conversation, silence, supervisor
 from apps.engine.process.protocol import Message
+from apps.engine.sandbox.limits import too_many
 from apps.orgs.principals import SYSTEM
 from apps.runs import execute, services, snapshots
 from apps.runs.claiming import retries
@@ -32,6 +42,7 @@ from tests.runs.processes import shown, start, wait_for
 from tests.world import World, make_world
 
 HANGS = {"rows": 1000, "page_size": 100, "hang_after": 300}
+CODE_ADVICE = "preview"
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +78,13 @@ def children_of(worker: Worker) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
+def last_line(world: World, run_id: UUID) -> str:
+    """Return the last line of the run's log."""
+    answer = world.client("viewer").get(f"/api/v1/runs/{run_id}/logs").json()
+    message: str = answer["lines"][-1]["message"]
+    return message
+
+
 def cancel(world: World, run_id: UUID) -> None:
     with world.scope():
         services.cancel(org=world.org, by=SYSTEM, run_id=run_id)
@@ -95,6 +113,7 @@ def test_a_child_that_does_not_heed_the_request_to_stop_is_cancelled_within_ten_
     assert time.monotonic() - began < 10
     assert run["failure"] is None
     assert [attempt["status"] for attempt in run["attempts"]] == ["cancelled"]
+    assert last_line(acme, run_id) == "Stopped: The run was cancelled."
 
 
 def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
@@ -109,6 +128,7 @@ def test_a_run_over_its_time_limit_fails_and_is_not_tried_again(
     assert run["failure"]["retryable"]
     assert run["attempts"][0]["failure"]["retryable"] is True
     assert "time limit" in run["failure"]["next_step"]
+    assert last_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
 
 
 class SilentFromNow(silence.Watch):
@@ -133,6 +153,9 @@ def test_a_silent_run_is_tried_again(
     assert "DROVER_RUN_SILENCE_SECONDS" in run["failure"]["next_step"]
     assert "time limit" not in run["failure"]["next_step"]
     assert [attempt["records_read"] for attempt in run["attempts"]] == [300, 300]
+    assert last_line(acme, run_id) == f"Failed (timeout): {run['failure']['message']}"
+    for attempt in run["attempts"]:
+        assert not re.search("retried|again|continue", attempt["failure"]["message"])
 
 
 def test_a_run_whose_process_dies_three_times_is_given_up(acme: World, this_worker: Worker) -> None:
@@ -143,6 +166,7 @@ def test_a_run_whose_process_dies_three_times_is_given_up(acme: World, this_work
 
     run = shown(acme, run_id)
     assert (run["status"], run["failure"]["class"], run["attempt"]) == ("failed", "crashed", 3)
+    assert last_line(acme, run_id) == f"Failed (crashed): {run['failure']['message']}"
 
 
 def test_attempts_that_move_records_are_counted_apart_from_those_that_do_not(
@@ -175,6 +199,33 @@ def test_the_advice_for_slow_code_does_not_mention_the_pipelines_time_limit(
     step = snapshots.next_step(FailureClass.TIMEOUT, message)
     assert setting in step
     assert "time limit," not in step
+
+
+@pytest.mark.parametrize(
+    ("failure", "message", "advice"),
+    [
+        (FailureClass.AUTHENTICATION, f"The user {LACKS_PERMISSION}", "Grant the connector's user"),
+        (FailureClass.CONFIGURATION, f"{NO_SUCH} schema", "Create what is missing"),
+        (FailureClass.CONFIGURATION, f"there is {NO_COLUMNS}", "USAGE on its schema"),
+        (FailureClass.DESTINATION, TABLE_GONE, "removed the table"),
+        (FailureClass.SOURCE, "The code ended its process with exit status 3.", CODE_ADVICE),
+        (FailureClass.SOURCE, "The code raised KeyError: 'id'", CODE_ADVICE),
+        (FailureClass.SOURCE, too_many("rows", 10_000), CODE_ADVICE),
+        (FailureClass.CONTRACT, "The code wrote not JSON to the channel.", CODE_ADVICE),
+        (FailureClass.CONTRACT, "The transform raised KeyError: 'id'", CODE_ADVICE),
+    ],
+)
+def test_the_advice_names_what_to_change(failure: FailureClass, message: str, advice: str) -> None:
+    assert advice in snapshots.next_step(failure, message)
+
+
+@pytest.mark.parametrize("failure", [FailureClass.AUTHENTICATION, FailureClass.SOURCE])
+def test_the_advice_for_the_other_sides_refusals_is_to_test_the_connector(
+    failure: FailureClass,
+) -> None:
+    step = snapshots.next_step(failure, "The source refused: The code is not valid.")
+    assert "connector" in step
+    assert CODE_ADVICE not in step
 
 
 def test_what_trying_again_cannot_help_is_not_tried_again(acme: World, this_worker: Worker) -> None:
@@ -242,6 +293,7 @@ def test_a_stopping_worker_releases_its_run_and_another_continues_it(
         wait_for(acme, run_id, has_read(100))
         stopping.shutdown.set()
         released = wait_for(acme, run_id, lambda run: run["status"] == "pending")
+    assert last_line(acme, run_id) == "Stopped: The worker is shutting down."
     assert not execute.work_once(stopping)
     assert execute.work_once(this_worker)
 

@@ -13,7 +13,7 @@ from apps.runs.execute import Worker
 from apps.runs.models import Run, Status, Trigger, Usage
 from apps.runs.usage import counting as usage
 from apps.runs.usage.counting import Measure
-from tests.runs.claiming.test_attempts import work_until_idle
+from tests.runs.claiming.test_attempts import last_line, work_until_idle
 from tests.runs.conftest import make_pipeline
 from tests.runs.processes import start
 from tests.world import World
@@ -95,6 +95,7 @@ def test_a_long_run_stops_at_the_limit_and_continues_when_it_is_raised(
     stopped = run_of(acme)
     assert stopped.status == Status.FAILED
     assert "limit of 400 rows per month" in stopped.failure_message
+    assert last_line(acme, stopped.pk) == f"Failed (configuration): {stopped.failure_message}"
     assert 0 < stopped.records_written < 4000
     limit(acme, max_rows_month=1_000_000)
     again = acme.client().post(f"/api/v1/runs/{stopped.pk}/retry", {})

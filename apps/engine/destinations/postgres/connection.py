@@ -10,6 +10,9 @@ import psycopg
 from apps.engine import postgres
 from apps.engine.destinations.postgres.config import PostgresConfig
 from apps.engine.failures import (
+    LACKS_PERMISSION,
+    NO_SUCH,
+    TABLE_GONE,
     AuthenticationError,
     ConfigurationError,
     ContractError,
@@ -26,11 +29,11 @@ STATES: dict[str, tuple[type[EngineError], str]] = {
     "23": (ContractError, "A record violates a constraint of the table"),
     "28": (AuthenticationError, "PostgreSQL refused the credentials"),
     "2BP01": (ConfigurationError, "Something else depends on what would be changed"),
-    "3D": (ConfigurationError, "There is no such database"),
-    "3F": (ConfigurationError, "There is no such schema"),
-    "42501": (AuthenticationError, "The user lacks a permission"),
+    "3D": (ConfigurationError, f"There is {NO_SUCH} database"),
+    "3F": (ConfigurationError, f"There is {NO_SUCH} schema"),
+    "42501": (AuthenticationError, f"The user {LACKS_PERMISSION}"),
     "42": (ConfigurationError, "PostgreSQL refused a statement"),
-    "42P01": (DestinationError, "A table no longer exists"),
+    "42P01": (DestinationError, TABLE_GONE),
     "53100": (DestinationError, "The disk of the database is full"),
     "53200": (DestinationError, "The database is out of memory"),
     "53300": (DestinationError, "The database has too many connections"),

@@ -10,12 +10,15 @@ from psycopg.pq import TransactionStatus
 
 from apps.engine import postgres
 from apps.engine.failures import (
+    LACKS_PERMISSION,
+    NO_SUCH,
     AuthenticationError,
     ConfigurationError,
     EngineError,
     SourceError,
 )
 from apps.engine.postgres import Connection, Cursor
+from apps.engine.reporting.classify import WRONG_NAMES
 from apps.engine.sources.postgres.config import Config
 
 LOCK_TIMEOUT = 30  # seconds that a page waits for another session's exclusive lock
@@ -73,7 +76,10 @@ def explained(error: psycopg.Error, config: Config) -> EngineError:
     if state.startswith("28"):
         return AuthenticationError("PostgreSQL refused the credentials", evidence=evidence)
     if state == "42501":
-        return AuthenticationError("the user may not read this", evidence=evidence)
+        return AuthenticationError(f"the user {LACKS_PERMISSION}", evidence=evidence)
+    if state in WRONG_NAMES:
+        message = f"PostgreSQL has {NO_SUCH} database, schema, table or column"
+        return ConfigurationError(message, evidence=evidence)
     if state[:2] in {"42", "3F", "3D"}:
         return ConfigurationError("PostgreSQL refused the query", evidence=evidence)
     return SourceError("PostgreSQL failed", evidence=evidence)

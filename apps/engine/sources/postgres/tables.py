@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.sql import Composable
 
 from apps.engine.contract import StreamInfo
-from apps.engine.failures import ConfigurationError
+from apps.engine.failures import NO_COLUMNS, ConfigurationError
 from apps.engine.sources.postgres.columns import CURSORS, PgColumn
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
@@ -157,9 +157,7 @@ def relation(cursor: Cursor, schemas: list[str], stream: str) -> Relation:
     """Return the table or view of a stream. Raises ConfigurationError if it is missing or unreadable."""
     found = relations(cursor, schemas, stream)
     if not found:
-        raise ConfigurationError(
-            f"there is no table or view {stream!r} with columns that the user may read"
-        )
+        raise ConfigurationError(f"there is no table or view {stream!r} {NO_COLUMNS}")
     return next((each for each in found if each.stream == stream), found[0])
 
 
