@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -72,6 +73,10 @@ class Installation:
 @contextlib.contextmanager
 def installed() -> Iterator[Installation]:
     """As root only. Only root may have access to the interpreter's folder, so it is copied as for a chroot."""
+    import pytest  # Not needed by the process of the other user, which imports this module too.
+
+    if not _library_is_readable():
+        pytest.skip("This Python loads a shared library that only root may read.")
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
@@ -91,6 +96,14 @@ def installed() -> Iterator[Installation]:
         sites = [str(root / site.lstrip("/")) for site in found.sites]
         python = str(root / found.python.lstrip("/"))
         yield Installation(python, (str(code), *sites), code, home / "user")
+
+
+def _library_is_readable() -> bool:
+    """Whether a copy of the interpreter finds its library, which is loaded from where Python was installed."""
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        return True
+    folder = Path(sysconfig.get_config_var("LIBDIR")).resolve()
+    return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents))
 
 
 @contextlib.contextmanager
