@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -73,10 +72,6 @@ class Installation:
 @contextlib.contextmanager
 def installed() -> Iterator[Installation]:
     """As root only. Only root may have access to the interpreter's folder, so it is copied as for a chroot."""
-    import pytest  # Not needed by the process of the other user, which imports this module too.
-
-    if not _library_is_readable():
-        pytest.skip("This Python loads a shared library that only root may read.")
     with tempfile.TemporaryDirectory(prefix="drover-ordinary-") as name:
         home = Path(name)
         home.chmod(0o755)
@@ -95,15 +90,19 @@ def installed() -> Iterator[Installation]:
         os.chown(home / "user", USER, USER)
         sites = [str(root / site.lstrip("/")) for site in found.sites]
         python = str(root / found.python.lstrip("/"))
+        _require_its_library(python)
         yield Installation(python, (str(code), *sites), code, home / "user")
 
 
-def _library_is_readable() -> bool:
-    """Whether a copy of the interpreter finds its library, which is loaded from where Python was installed."""
-    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        return True
-    folder = Path(sysconfig.get_config_var("LIBDIR")).resolve()
-    return all(path.stat().st_mode & 0o001 for path in (folder, *folder.parents))
+def _require_its_library(python: str) -> None:
+    """Skip if the copied interpreter needs a shared library that was installed where only root may read."""
+    import pytest  # The process of the other user, which imports this module too, does not need it.
+
+    tried = subprocess.run(
+        [*setpriv(uid=USER), python, "-S", "-c", ""], capture_output=True, text=True
+    )
+    if "error while loading shared libraries" in tried.stderr:
+        pytest.skip(tried.stderr.strip())
 
 
 @contextlib.contextmanager
