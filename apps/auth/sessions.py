@@ -27,7 +27,8 @@ from apps.auth.models import RefreshFamily, RefreshToken, User
 class Session:
     """The state of a session after logging in or refreshing.
 
-    `refresh_token` is shown only once; None if another request has just rotated it, whose response has it.
+    `refresh_token` is shown only once; None if a parallel request has just rotated it: the
+    new token is in the response to that request.
     `only_org` limits the session to one org; `second_factor` tells whether one was verified.
     """
 
@@ -50,8 +51,8 @@ def begin(
 ) -> Session:
     """Create a session of this user, who logged in by `method`.
 
-    Raises SessionEnded if all sessions were ended since `user` was read: a login with the old password while it
-    is being changed gets none.
+    Raises SessionEnded if all sessions were ended since `user` was read: for example a
+    login with the old password while the password is being changed.
     """
     with transaction.atomic():
         if proofs.hold(user.pk, user.proof_version) is None:
@@ -154,8 +155,8 @@ def forget_dead(before: datetime) -> None:
 def _spend(token: str) -> bool:
     """Mark the token as used; returns whether this call was the first.
 
-    The query uses only columns of this table: they are checked again after waiting for a row lock, those of a
-    joined table would not be.
+    Only one of several calls is the first: after waiting for a row lock, PostgreSQL checks the columns of this
+    table again. The subquery on families is not checked again, so callers look at the family afterwards.
     """
     now = timezone.now()
     alive = RefreshFamily.objects.filter(pk=OuterRef("family_id"), revoked_at__isnull=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 UMASK = 0o077
 OTHERS = 0o077
-# Folders below the home that stay readable by others, and why. None of them contains users' data.
+# Folders below the home whose modes are not changed here, and why.
 LEFT_OPEN = {
-    "pg": "PostgreSQL's own, whose user differs from ours when we are root; it refuses any other mode than 0700",
+    "pg": "PostgreSQL's data: PostgreSQL itself refuses to start if others may read it; as root it belongs to another user",
     "sandbox": "copies of Python and its packages, which the sandbox's user reads; work folders have modes of their own",
 }
 # Other users cannot list this folder but can enter it, as PostgreSQL's user must if we are root.
@@ -53,7 +53,10 @@ def open_to_others(home: Path) -> Iterator[str]:
 
 
 def _is_open(path: Path) -> bool:
-    """Check only files and folders: a link's mode means nothing, and a socket's folder protects it."""
+    """Return whether others have access to this file or folder of ours.
+
+    Links and sockets are skipped: the mode of a link has no effect, and a socket is protected by its folder.
+    """
     mode = path.lstat().st_mode
     plain = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
     return plain and bool(mode & OTHERS) and path.lstat().st_uid == os.geteuid()

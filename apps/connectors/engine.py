@@ -4,8 +4,8 @@ Each web process has one supervisor, started on first use; its fork server ends 
 Each call has a timeout, and the number of concurrent calls is limited, so that slow connections cannot occupy
 all threads of the web process.
 
-If the request is the reason for a failure, it is part of the result, or raised as Invalid. If this server is the
-reason, `Unavailable` is raised, which becomes a 503 response.
+A failure that the request caused is returned in the result or raised as Invalid. A failure that this server caused
+is raised as `Unavailable`, which becomes a 503 response.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def _digest(request: Request, caller: str) -> bytes:
 
 
 def _slowly(slowly: SlowResponse, store: Store) -> SlowResponse:
-    """Wrap the work so that its claim is stored, or released after an error, if it changes something."""
+    """Store the response after `then`, or release the claim after an error. Without `once`, drop the claim now."""
     if not slowly.once:
         store.drop()
         return slowly

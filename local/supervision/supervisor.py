@@ -21,7 +21,7 @@ from local.supervision.descendants import adopt_orphans, end_descendants, reap_a
 from local.supervision.processes import dies_with_parent
 from local.supervision.server import WatchedServer
 
-# A stop may take 15 s. PostgreSQL, which writes a checkpoint when it stops, gets what remains of STOP_SECONDS after
+# Stopping must end within 15 s. PostgreSQL, which writes a checkpoint when it stops, gets what remains of STOP_SECONDS after
 # the children have ended.
 CHILD_SECONDS = 7.0
 STOP_SECONDS = 12.0

@@ -35,7 +35,7 @@ def trail(
 ) -> Iterator[AuditEventColumns]:
     """Yield the events that match `wanted` up to now, oldest first.
 
-    They are read after the transaction of this call.
+    The rows are read while the caller iterates, each chunk in its own transaction.
     """
     by.require(Permission.AUDIT_VIEW)
     audit.record(
@@ -51,8 +51,9 @@ def trail(
 
 
 def everything(*, org: Org, by: Principal) -> Iterator[Row]:
-    """Yield the records: the org, then what each app has registered. They are read after the transaction of this
-    call.
+    """Yield the records: the org, then what each app has registered.
+
+    The rows are read while the caller iterates, each chunk in its own transaction.
     """
     by.require_person()
     by.require(Permission.AUDIT_VIEW)

@@ -29,9 +29,10 @@ class Command(BaseCommand):
     help = (
         "Test a custom source here, in the same sandbox as on the platform: validate it, check the connection, "
         "list its streams, read some records. A folder is validated file by file. Needs no database. "
-        "Exit code 0: success, 1: a test failed, 2: the file could not be read."
+        "Exit code 0: success, 1: a test failed, 2: the file or the settings"
+        " cannot be used."
     )
-    requires_system_checks = ()  # system checks, which need a database
+    requires_system_checks = ()  # none: system checks need a database
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="a .py file, or a folder of .py files")
