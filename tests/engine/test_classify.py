@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import threading
@@ -18,8 +19,10 @@ import psycopg
 import pytest
 import requests
 
+from apps.engine import sandbox
 from apps.engine.contract import Failed
 from apps.engine.failures import LACKS_PERMISSION, NO_SUCH, FailureClass, RateLimitError
+from apps.engine.reporting import classify as rules
 from apps.engine.reporting.classify import classify, retry_after
 from apps.engine.reporting.redaction import Redactor
 from local.database.postgres import EmbeddedPostgres
@@ -115,13 +118,30 @@ def test_an_address_that_is_none_is_a_configuration_failure() -> None:
     assert told(raised.value).failure_class is FailureClass.CONFIGURATION
 
 
-def test_an_answer_that_is_not_json_is_not_worth_a_retry(server: str) -> None:
+def test_a_response_that_is_not_json_is_retried_and_named_as_what_it_is(server: str) -> None:
     answer = requests.get(f"{server}/200?html", timeout=5)
     with pytest.raises(requests.exceptions.JSONDecodeError) as raised:
         answer.json()
     failed = told(raised.value)
-    assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, False)
-    assert "could not be reached" not in failed.message
+    assert (failed.failure_class, failed.retryable) == (FailureClass.SOURCE, True)
+    assert failed.message == "The source sent a response that cannot be read."
+
+
+def test_the_sandbox_tells_the_errors_of_http_libraries_apart_in_the_same_way() -> None:
+    """Its code is copied into the sandbox, where nothing else of the engine is."""
+    contract = Path(sandbox.__file__).parent / "inside" / "drover" / "_contract.py"
+    values = {
+        one.targets[0].id: set(ast.literal_eval(one.value.args[0]))
+        for one in ast.parse(contract.read_text()).body
+        if isinstance(one, ast.Assign)
+        and isinstance(one.targets[0], ast.Name)
+        and one.targets[0].id in {"NOT_OF_NETWORK", "UNREADABLE_RESPONSE"}
+        and isinstance(one.value, ast.Call)
+    }
+    assert values == {
+        "NOT_OF_NETWORK": rules.NOT_AN_ADDRESS | rules.NOT_RETRYABLE,
+        "UNREADABLE_RESPONSE": rules.UNREADABLE_RESPONSE,
+    }
 
 
 def test_a_wrong_password_is_an_authentication_failure(engine_postgres: EmbeddedPostgres) -> None:

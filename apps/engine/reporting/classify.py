@@ -118,10 +118,12 @@ NOT_AN_ADDRESS = frozenset(
 # Errors that repeat for the same request: the connection itself did not fail.
 NOT_RETRYABLE = frozenset(
     {
-        "ContentDecodingError", "CookieConflict", "DecodingError", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL",
-        "JSONDecodeError", "LocalProtocolError", "StreamClosed", "StreamConsumed", "StreamConsumedError", "TooManyRedirects",
+        "CookieConflict", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL", "LocalProtocolError", "StreamClosed",
+        "StreamConsumed", "StreamConsumedError", "TooManyRedirects",
     }
 )  # fmt: skip
+# Retried, as the REST source does: it may be the page of a server under maintenance, or cut off.
+UNREADABLE_RESPONSE = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
 
 
 def _http(error: BaseException, side: Side) -> Finding | None:
@@ -194,7 +196,10 @@ def _unanswered(error: BaseException, side: Side) -> Finding:
     if name in NOT_RETRYABLE:
         message = f"The request to the {_SIDE_NAME[side]} failed."
         return Finding(_SIDE_CLASS[side], message, (f"{name}: {text[:BODY]}",), False)
-    what = "did not respond in time" if "Timeout" in name else "could not be reached"
+    if name in UNREADABLE_RESPONSE:
+        what = "sent a response that cannot be read"
+    else:
+        what = "did not respond in time" if "Timeout" in name else "could not be reached"
     return Finding(
         _SIDE_CLASS[side], f"The {_SIDE_NAME[side]} {what}.", (f"{name}: {text[:BODY]}",)
     )

@@ -425,6 +425,11 @@ def test_each_failure_of_the_code_has_its_class(
         ("os.kill(os.getpid(), 9)", "The code raised PermissionError", False),
         ("raise ConnectionResetError(104, 'reset')", "The source could not be reached", True),
         ("requests.get('localhost/customers')", "The code raised MissingSchema", False),
+        (
+            "raise requests.exceptions.JSONDecodeError('no JSON', '<html>', 0)",
+            "The source sent a response that cannot be read",
+            True,
+        ),
     ],
 )
 def test_only_a_failed_connection_is_reported_as_one(

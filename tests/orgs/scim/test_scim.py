@@ -10,10 +10,11 @@ import pytest
 from django.db import connection
 from rest_framework.test import APIClient
 
+from apps.orgs.exceptions import PermissionMissing
 from apps.orgs.keys import service_accounts
 from apps.orgs.models import Invitation, Membership, ScimGroup, ScimUser
 from apps.orgs.roles import Permission, Role
-from apps.orgs.scim import provisioning
+from apps.orgs.scim import group_roles, provisioning
 from tests import mailbox
 from tests.isolation.planted import principal
 from tests.world import World, client_for, make_world
@@ -378,3 +379,11 @@ def test_two_groups_that_change_at_once_give_what_both_say(committed_db: None) -
     other.join()
     assert answers[0].status_code == 200, answers[0].content
     assert role_of(world, person) == "member"
+
+
+def test_a_member_gives_no_group_a_role_whoever_calls(world: World) -> None:
+    """The verb asks itself: callers need not be views."""
+    with world.scope(), pytest.raises(PermissionMissing):
+        group_roles.give(
+            org=world.org, by=principal(world, Role.MEMBER), group_id=uuid4(), role="admin"
+        )

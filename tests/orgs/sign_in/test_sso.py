@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from apps.auth import accounts, factors, sessions
 from apps.auth.models import RefreshFamily, User
+from apps.orgs.exceptions import PermissionMissing
 from apps.orgs.models import AuditEvent, FederatedIdentity, IdentityProvider, Membership
 from apps.orgs.roles import Role
 from apps.orgs.sign_in import own_provider
@@ -271,6 +272,26 @@ def own_issuer(world: World, issuer: Issuer) -> None:
                 "enabled": True,
             },
         )
+
+
+def test_an_admin_neither_sets_nor_removes_the_provider_whoever_calls(world: World) -> None:
+    """The verbs ask themselves: callers need not be views."""
+    with world.scope():
+        admin = principal(world, Role.ADMIN)
+        with pytest.raises(PermissionMissing):
+            own_provider.save(
+                org=world.org,
+                by=admin,
+                fields={
+                    "issuer": "https://login.example.com",
+                    "client_id": "drover",
+                    "client_secret": "a secret",
+                    "join_role": "",
+                    "enabled": True,
+                },
+            )
+        with pytest.raises(PermissionMissing):
+            own_provider.remove(org=world.org, by=admin, match=None)
 
 
 class TestAnOrgsOwn:

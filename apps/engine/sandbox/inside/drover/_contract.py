@@ -32,11 +32,12 @@ OF_NETWORK = frozenset({"httpcore", "httpx", "requests", "socket", "ssl", "urlli
 # Errors of these libraries that come back whenever the same request is sent: the connection itself did not fail.
 NOT_OF_NETWORK = frozenset(
     {
-        "ContentDecodingError", "CookieConflict", "DecodingError", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL",
-        "InvalidSchema", "InvalidURL", "JSONDecodeError", "LocalProtocolError", "LocationParseError", "MissingSchema",
-        "StreamClosed", "StreamConsumed", "StreamConsumedError", "TooManyRedirects", "UnsupportedProtocol",
+        "CookieConflict", "InvalidHeader", "InvalidJSONError", "InvalidProxyURL", "InvalidSchema", "InvalidURL",
+        "LocalProtocolError", "LocationParseError", "MissingSchema", "StreamClosed", "StreamConsumed",
+        "StreamConsumedError", "TooManyRedirects", "UnsupportedProtocol",
     }
 )  # fmt: skip
+UNREADABLE_RESPONSE = frozenset({"ContentDecodingError", "DecodingError", "JSONDecodeError"})
 UNREACHABLE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
 
 
@@ -208,7 +209,12 @@ def _explained(
         why = " ".join(str(inner).split()).removeprefix("[Errno 111] ")
         if isinstance(inner, EgressRefused):
             return "configuration", f"The connection to {why}.", (), None, False
-        return "source", f"The source could not be reached: {why}", (f"{name}: {said}",), None, True
+        what = (
+            "sent a response that cannot be read"
+            if name in UNREADABLE_RESPONSE
+            else "could not be reached"
+        )
+        return "source", f"The source {what}: {why}", (f"{name}: {said}",), None, True
     return "source", f"The code raised {name}: {said}", (), None, False
 
 
