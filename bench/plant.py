@@ -74,9 +74,8 @@ def queries_of_list(token: str) -> int:
     from django.test.utils import CaptureQueriesContext
 
     with CaptureQueriesContext(connection) as captured:
-        answer = Client(headers={"Authorization": f"Bearer {token}"}).get(
-            "/api/v1/pipelines?limit=50"
-        )
+        client = Client(SERVER_NAME="localhost", headers={"Authorization": f"Bearer {token}"})
+        answer = client.get("/api/v1/pipelines?limit=50")
     if answer.status_code != 200:
         raise RuntimeError(f"the list answered {answer.status_code}: {answer.content[:300]!r}")
     return len(captured)

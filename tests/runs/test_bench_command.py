@@ -1,0 +1,44 @@
+"""`manage.py bench` takes every measurement with real servers; the figures themselves are not tested."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.bench import NOWHERE
+from local.home import Home
+from local.keys import ensure_keys
+from tests.runs.processes import ROOT
+
+pytestmark = pytest.mark.long
+
+FIGURES = {
+    "start": "POST run -> child is running, p50",
+    "list": "GET /pipelines, 1,000 pipelines",
+    "keys": "API key, later uses, CPU",
+    "streams": "events of those streams lost, doubled: 0, 0",
+    "memory": "idle memory of everything `make up` starts",
+    "sandbox": "Sandbox, records",
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_measurement_prints_its_figures(name: str, tmp_path: Path) -> None:
+    """The exit code is 1 if a figure misses its target, which depends on the machine."""
+    home = Home(tmp_path / "home")
+    home.make()
+    ensure_keys(home.keys)
+    bench = subprocess.run(
+        [sys.executable, "manage.py", "bench", name, "--rounds", "1"],
+        cwd=ROOT,
+        env=dict(os.environ) | {"DROVER_HOME": str(home.root), "DATABASE_URL": NOWHERE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"  {FIGURES[name]}" in bench.stdout, bench.stderr
+    assert "Traceback" not in bench.stderr
