@@ -17,14 +17,14 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from apps.auth import keys
 from tests import database, name_server
-from tests import first_start as starting
+from tests.first_start import FirstStart, start_demo
 from tests.name_server import NameServer
 from tests.world import World, make_world
 
-# With the default thresholds, garbage collection takes a twentieth of the suite's time.
+# With the default thresholds, garbage collection takes 5 % of the suite's time.
 gc.set_threshold(100_000, 20, 100)
 
-# A slow machine is not a failure. In CI the examples are always the same, so that a failure comes from the change.
+# A slow machine must not make a test fail. In CI the examples are always the same, so a failure comes from the change.
 hypothesis.settings.register_profile(
     "drover",
     deadline=None,
@@ -35,15 +35,15 @@ hypothesis.settings.load_profile("drover")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes after their argument: compressed ones contain a timestamp, and parallel processes must agree on
-    names.
+    """Name a value of bytes after its argument. Compressed bytes contain a timestamp, but all parallel processes must
+    use the same names.
     """
     return argname if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_bcrypt() -> Iterator[None]:
-    """The same hash with fewer rounds: with the real cost, bcrypt would take half of the suite's time."""
+    """Use the same hash with fewer rounds. With the real cost, bcrypt would take half of the suite's time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BCryptSHA256PasswordHasher, "rounds", 4)
         patch.setattr(keys, "BCRYPT_COST", 4)
@@ -52,11 +52,11 @@ def cheap_bcrypt() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Replaces pytest-django's fixture: the template was created by app_owner, tests run as app_user."""
+    """Replace pytest-django's fixture. The role app_owner creates the template; tests connect as app_user."""
     database.create_worker_database()
-    for settings_of_one in connections.settings.values():
-        # A test is one transaction, which is idle while the test computes or waits for other processes.
-        settings_of_one["OPTIONS"]["options"] = "-c idle_in_transaction_session_timeout=10min"
+    for database_settings in connections.settings.values():
+        # A test is one transaction, and the transaction is idle while the test computes or waits for other processes.
+        database_settings["OPTIONS"]["options"] = "-c idle_in_transaction_session_timeout=10min"
     yield
     with django_db_blocker.unblock():
         close_connections()
@@ -71,16 +71,16 @@ def close_connections() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _name_server() -> Iterator[NameServer]:
-    """No test queries the machine's name servers."""
-    with name_server.running() as server, pytest.MonkeyPatch.context() as patch:
+    """Start a name server for the tests, so that none of them queries the machine's name servers."""
+    with name_server.run_name_server() as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "DNS_SERVERS", [server.address])
         yield server
 
 
 @pytest.fixture
 def dns(_name_server: NameServer) -> NameServer:
-    """The name server, without any records."""
-    _name_server.forget()
+    """The tests' name server, without any records."""
+    _name_server.clear()
     return _name_server
 
 
@@ -92,14 +92,15 @@ def world(db: None) -> World:
 
 @pytest.fixture
 def stranger(db: None) -> World:
-    """Another org, whose members must never see the first."""
+    """Another org. Its members must never see the org of `world`."""
     return make_world()
 
 
 @pytest.fixture
 def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Real commits, for tests whose other processes or connections must see the rows; the tables are emptied
-    afterwards.
+    """Allow real commits, for tests whose other processes or connections must see the rows.
+
+    The tables are emptied afterwards.
     """
     with django_db_blocker.unblock():
         yield
@@ -108,16 +109,18 @@ def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> I
 
 
 def empty_database() -> None:
-    """Empty the tables as the administrator, once no process writes any more.
+    """Empty the tables as the administrator, after waiting for the writes of other processes.
 
-    TRUNCATE would create hundreds of files each time.
+    DELETE is used because TRUNCATE would create hundreds of files each time.
     """
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         tables = _names(admin, TABLES)
         admin.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
-        admin.execute("SET session_replication_role = replica")  # neither foreign keys nor triggers
-        filled = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
-        for name in _names(admin, " UNION ALL ".join(filled)):
+        admin.execute(
+            "SET session_replication_role = replica"
+        )  # disables foreign keys and triggers
+        non_empty_tables = [f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in tables]
+        for name in _names(admin, " UNION ALL ".join(non_empty_tables)):
             admin.execute(f"DELETE FROM {name}")
         admin.execute(RESTART_SEQUENCES)
 
@@ -136,15 +139,15 @@ def _names(admin: psycopg.Connection, query: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def first_start() -> Iterator[starting.FirstStart]:
-    """`make up` in a copy of this tree, shared by all tests that need it; LONGEST decides which one stops it."""
-    with starting.first_start() as started:
+def first_start() -> Iterator[FirstStart]:
+    """Run `make up` in a copy of this tree, once for all tests that need it. The last test file that needs it stops it."""
+    with start_demo() as started:
         yield started
 
 
-# These run first, so that no process is left alone with a long one at the end. The first three share `make up`, and
-# the last of them stops it.
-LONGEST = (
+# Long tests run first, so that at the end no process runs a long test while the other processes have nothing to do.
+# The first three files share the fixture `first_start`, and the third one stops it.
+LONGEST_TESTS = (
     *("tests/journeys/test_first_page.py", "tests/journeys/test_identity.py"),
     "tests/local/test_make_up.py",
     *("tests/orgs/test_state_machine.py", "tests/engine/runs/", "tests/runs/", "tests/engine/"),
@@ -153,16 +156,18 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run long tests first."""
-    items.sort(key=lambda item: _place(item.nodeid))
+    items.sort(key=lambda item: _position(item.nodeid))
 
 
-def _place(nodeid: str) -> int:
-    return next((n for n, start in enumerate(LONGEST) if nodeid.startswith(start)), len(LONGEST))
+def _position(nodeid: str) -> int:
+    return next(
+        (n for n, start in enumerate(LONGEST_TESTS) if nodeid.startswith(start)), len(LONGEST_TESTS)
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the seeds of random tests, because parallel processes cannot print them."""
-    reports = [report for found in terminalreporter.stats.values() for report in found]
+    """Print the seeds of random tests here, because parallel processes cannot print them."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
     seeds = {
         (report.nodeid, name, value)
         for report in reports

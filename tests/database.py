@@ -1,7 +1,7 @@
 """The suite's PostgreSQL: one server per session, one template built by app_owner, one database per worker.
 
-Loaded with `-p tests.database` before Django reads its settings. Tests connect as app_user, so row-level
-security applies in all of them: a suite that connects as a superuser would prove nothing.
+pytest loads this module with `-p tests.database`, before Django reads its settings. Tests connect as app_user, so
+row-level security applies in all of them. It does not apply to superusers, so a superuser could not test it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from local.home import CHECKOUT
 from local.toolbox import TOOLS, fingerprint
 
 TEMPLATE = "drover_template"
-ADMIN = "DROVER_TEST_ADMIN_URL"  # URL of the server; set by the controller, read by its workers
-CLUSTERS = (
-    TOOLS / "test-clusters"
-)  # migrated clusters, each named after the files it was built from
-UNUSED_DAYS = 2  # age after which a cluster, of 50 MB, is removed
-MADE_FROM = (
+# The environment variable with the server's URL. Pytest's main process sets it, and its workers read it.
+ADMIN_URL = "DROVER_TEST_ADMIN_URL"
+# The folder of migrated clusters. Each one is named after a hash of the files in CLUSTER_SOURCES.
+CLUSTER_CACHE = TOOLS / "test-clusters"
+MAX_UNUSED_DAYS = 2  # an unused cluster is removed after this time, because it takes 50 MB
+CLUSTER_SOURCES = (
     *("apps/*/migrations/*.*", "apps/*/models.py", "apps/**/*.sql"),
     *("apps/orgs/walls/rls.py", "apps/orgs/walls/sql_functions.py"),
     *("apps/engine/sync/state.py", "local/database/roles.py", "local/database/postgres.py"),
@@ -37,44 +37,44 @@ MADE_FROM = (
 )
 
 _server: EmbeddedPostgres | None = None
-_home: tempfile.TemporaryDirectory[str] | None = None
+_home_folder: tempfile.TemporaryDirectory[str] | None = None
 
 
-def _start() -> None:
-    global _server, _home
-    _home = tempfile.TemporaryDirectory(prefix="drover-tests-")
-    Path(_home.name).chmod(
-        0o711
-    )  # as root the server runs as another user, who must be able to enter
+def _start_server() -> None:
+    global _server, _home_folder
+    _home_folder = tempfile.TemporaryDirectory(prefix="drover-tests-")
+    # If tests run as root, the server runs as another user, which must be able to enter this folder.
+    Path(_home_folder.name).chmod(0o711)
     os.environ.update(
-        DROVER_HOME=_home.name,
+        DROVER_HOME=_home_folder.name,
         SECRET_KEY="tests-only-" + "s" * 50,
         ENCRYPTION_KEYS="a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
         API_KEY_PEPPER="70" * 32,
         DROVER_LOG_LEVEL="WARNING",
     )
     _server = EmbeddedPostgres(
-        Path(_home.name) / "pg", durable=False, options={"max_connections": "300"}
+        Path(_home_folder.name) / "pg", durable=False, options={"max_connections": "300"}
     )
     start_migrated(_server)
-    os.environ[ADMIN] = _server.url("{database}")
+    os.environ[ADMIN_URL] = _server.url("{database}")
 
 
 def start_migrated(server: EmbeddedPostgres) -> None:
-    """Start it with a migrated TEMPLATE; a cluster of an earlier session is copied if its input files have not
-    changed.
+    """Start the server with a migrated TEMPLATE.
+
+    Copies the cluster of an earlier session if its source files have not changed.
     """
-    sources = sorted({path for pattern in MADE_FROM for path in CHECKOUT.glob(pattern)})
-    cached = CLUSTERS / fingerprint(sources)[:16]
+    source_files = sorted({path for pattern in CLUSTER_SOURCES for path in CHECKOUT.glob(pattern)})
+    cached = CLUSTER_CACHE / fingerprint(source_files)[:16]
     may_copy = server.account.reaches(server.data_dir.parent)
     if may_copy and cached.is_dir():
         os.utime(cached)
-        _copy(cached / "data", server.data_dir)
-        _copy(cached / "password", server.password_file)
+        _copy_with_owners(cached / "data", server.data_dir)
+        _copy_with_owners(cached / "password", server.password_file)
     else:
         _migrate(server)
         if may_copy:
-            _keep(server, cached)
+            _save_to_cache(server, cached)
     server.start()
 
 
@@ -83,25 +83,25 @@ def _migrate(server: EmbeddedPostgres) -> None:
         url = server.url(TEMPLATE)
         prepare_database(url, os.environ["SECRET_KEY"])
         migrate(url)
-        _manage(url, "shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
+        _run_manage(url, "shell", "--verbosity", "0", "-c", INSTALL_ENGINE_STATE)
 
 
-def _keep(server: EmbeddedPostgres, cached: Path) -> None:
-    draft = CLUSTERS / f"draft-{os.getpid()}"
-    draft.mkdir(parents=True, mode=0o700)
-    _copy(server.data_dir, draft / "data")
-    _copy(server.password_file, draft / "password")
+def _save_to_cache(server: EmbeddedPostgres, cached: Path) -> None:
+    unfinished = CLUSTER_CACHE / f"draft-{os.getpid()}"
+    unfinished.mkdir(parents=True, mode=0o700)
+    _copy_with_owners(server.data_dir, unfinished / "data")
+    _copy_with_owners(server.password_file, unfinished / "password")
     try:
-        draft.rename(cached)
-    except OSError:  # another session was faster
-        shutil.rmtree(draft)
-    for old in CLUSTERS.iterdir():
-        if time.time() - old.stat().st_mtime > UNUSED_DAYS * 86_400:
+        unfinished.rename(cached)
+    except OSError:  # another session has saved the same cluster meanwhile
+        shutil.rmtree(unfinished)
+    for old in CLUSTER_CACHE.iterdir():
+        if time.time() - old.stat().st_mtime > MAX_UNUSED_DAYS * 86_400:
             shutil.rmtree(old)
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy with owners: as root the server's files belong to another user."""
+def _copy_with_owners(source: Path, target: Path) -> None:
+    """Copy a file or folder with its owners. If tests run as root, the server's files belong to another user."""
     subprocess.run(["cp", "-a", source, target], check=True)
 
 
@@ -115,7 +115,7 @@ install(env.role_url(settings.DATABASE_URL, settings.SECRET_KEY, "app_owner"), r
 
 def url_of(database: str) -> str:
     """The administrator's URL of one database of the suite's server."""
-    return os.environ[ADMIN].replace("{database}", database).replace("%7Bdatabase%7D", database)
+    return os.environ[ADMIN_URL].replace("{database}", database).replace("%7Bdatabase%7D", database)
 
 
 def worker_database() -> str:
@@ -123,7 +123,7 @@ def worker_database() -> str:
 
 
 def create_worker_database() -> None:
-    """Create a copy of the template, in a fraction of a second."""
+    """Create this worker's database as a copy of the template, which takes a fraction of a second."""
     with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {worker_database()} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {worker_database()} TEMPLATE {TEMPLATE}")
@@ -131,20 +131,20 @@ def create_worker_database() -> None:
 
 
 def migrate(url: str, *target: str) -> None:
-    """Migrate to the newest migrations, or to a target: an app and a migration of it."""
-    _manage(url, "migrate", *target, "--verbosity", "0")
+    """Migrate to the newest migrations, or to `target`: an app and the name of one of its migrations."""
+    _run_manage(url, "migrate", *target, "--verbosity", "0")
 
 
-def _manage(url: str, *arguments: str) -> None:
+def _run_manage(url: str, *arguments: str) -> None:
     environment = {**os.environ, "DATABASE_URL": url, "DROVER_DB_ROLE": "owner"}
     subprocess.run(
         [sys.executable, CHECKOUT / "manage.py", *arguments], env=environment, check=True
     )
 
 
-restrict_umask()  # like every process of Drover, because `doctor` checks the home's modes
-if ADMIN not in os.environ:
-    _start()
+restrict_umask()  # as in every process of Drover, because `doctor` checks the file modes in the home folder
+if ADMIN_URL not in os.environ:
+    _start_server()
 os.environ["DATABASE_URL"] = url_of(worker_database())
 
 
@@ -152,6 +152,6 @@ os.environ["DATABASE_URL"] = url_of(worker_database())
 def pytest_unconfigure() -> None:
     if _server is not None:
         _server.delete()
-    if _home is not None:
-        _home.cleanup()
-        os.environ.pop(ADMIN, None)
+    if _home_folder is not None:
+        _home_folder.cleanup()
+        os.environ.pop(ADMIN_URL, None)

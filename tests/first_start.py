@@ -1,4 +1,4 @@
-"""The first start, done once for all tests that need it: a copy of this tree, and `make up` in it."""
+"""Copy this tree and run `make up` in the copy, once for all tests that need it."""
 
 from __future__ import annotations
 
@@ -22,56 +22,56 @@ from local.database.postgres import EmbeddedPostgres, free_port
 from local.home import CHECKOUT
 from tests.mutants import copy_to
 
-READY_SECONDS = 900.0  # a slow machine installs, builds and loads
+READY_SECONDS = 900.0  # a slow machine needs this long to install, to build and to load the demo
 
 
 @dataclass(frozen=True)
 class FirstStart:
-    """A copy of this tree, with its home below the same private folder, and the results of its first start."""
+    """A copy of this tree and its home, both in one private folder, and the results of its first start."""
 
-    place: Path
-    up: MakeUp
-    runs: list[dict[str, Any]]  # of the demo, as the API shows them
+    folder: Path
+    make_up: MakeUp
+    runs: list[dict[str, Any]]  # the demo's runs, as the API returns them
 
     @property
     def clone(self) -> Path:
-        return self.up.clone
+        return self.make_up.clone
 
     @property
     def home(self) -> Path:
-        return self.up.home
+        return self.make_up.home
 
 
 @contextmanager
-def first_start(*, from_nothing: bool = False) -> Iterator[FirstStart]:
-    """Start Drover with its demo; everything is removed afterwards.
+def start_demo(*, from_nothing: bool = False) -> Iterator[FirstStart]:
+    """Start Drover with its demo, and remove everything afterwards.
 
-    The copy gets this tree's built front end if it is up to date, unless `from_nothing` is set.
+    The copy uses this tree's built front end if it is up to date, unless `from_nothing` is set.
     """
-    place = Path(tempfile.mkdtemp(prefix="drover-clone-"))
+    folder = Path(tempfile.mkdtemp(prefix="drover-clone-"))
     try:
-        clone = copy_to(place / "drover")
+        clone = copy_to(folder / "drover")
         if not from_nothing and frontend.is_built():
             link_front_end(clone)
-        up = MakeUp(clone, place / "home", free_port())
+        make_up = MakeUp(clone, folder / "home", free_port())
         try:
-            with logged_in(up.told()) as client:
+            with log_in(make_up.read_report()) as client:
                 runs = client.get("runs").json()["results"]
-            yield FirstStart(place, up, runs)
+            yield FirstStart(folder, make_up, runs)
         finally:
-            up.stop(signal.SIGTERM)
+            make_up.stop(signal.SIGTERM)
     finally:
-        EmbeddedPostgres(place / "home" / "pg").delete()
-        shutil.rmtree(place)
+        EmbeddedPostgres(folder / "home" / "pg").delete()
+        shutil.rmtree(folder)
 
 
 def link_front_end(clone: Path) -> None:
-    for built in (frontend.FOLDER / "node_modules", frontend.BUILT):
-        (clone / built.relative_to(CHECKOUT)).symlink_to(built.resolve())
+    for folder in (frontend.FOLDER / "node_modules", frontend.BUILT):
+        (clone / folder.relative_to(CHECKOUT)).symlink_to(folder.resolve())
 
 
 class MakeUp:
-    """One `make up` in a copy."""
+    """A process of `make up` in a copy of this tree."""
 
     def __init__(self, clone: Path, home: Path, port: int) -> None:
         self.clone, self.home = clone, home
@@ -85,30 +85,31 @@ class MakeUp:
                 env=environment() | {"DROVER_HOME": str(home), "PORT": str(port)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                umask=0o022,  # a user's environment
-                start_new_session=True,  # a terminal's process group, for Ctrl-C
+                umask=0o022,  # the usual umask of a user
+                start_new_session=True,  # its own process group, as in a terminal, to test Ctrl-C
             )
         self._wait_for("demo.json", lambda: _written_after(self.report, started))
         self._wait_for("the login", lambda: "Log in" in self.output.read_text()[-2000:])
 
-    def _wait_for(self, what: str, done: Callable[[], bool]) -> None:
+    def _wait_for(self, description: str, is_done: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not done():
+        while not is_done():
             if self.make.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGTERM)
-                raise AssertionError(f"no {what}:\n{self.output.read_text()[-4000:]}")
+                raise AssertionError(f"no {description}:\n{self.output.read_text()[-4000:]}")
             time.sleep(0.2)
 
-    def told(self) -> dict[str, Any]:
-        """Return the report that it wrote."""
+    def read_report(self) -> dict[str, Any]:
+        """Return the report that the demo wrote."""
         report: dict[str, Any] = json.loads(self.report.read_text())
         return report
 
     def stop(self, signum: signal.Signals) -> float:
-        """Stop it like a terminal (SIGINT to the group) or a service manager (SIGTERM to make); returns the
-        seconds it took.
+        """Stop the process and return the seconds until it ended.
+
+        A terminal sends SIGINT to the process group; a service manager sends SIGTERM to `make`.
         """
-        began = time.monotonic()
+        stop_started = time.monotonic()
         if self.make.poll() is not None:
             return 0.0
         if signum == signal.SIGINT:
@@ -121,13 +122,13 @@ class MakeUp:
             if self.make.poll() is None:
                 os.killpg(self.make.pid, signal.SIGKILL)
                 self.make.wait()
-        return time.monotonic() - began
+        return time.monotonic() - stop_started
 
 
 @contextmanager
-def logged_in(told: dict[str, Any]) -> Iterator[httpx.Client]:
-    login = {"email": told["email"], "password": told["password"]}
-    with httpx.Client(base_url=f"{told['url']}/api/v1/", timeout=30) as client:
+def log_in(report: dict[str, Any]) -> Iterator[httpx.Client]:
+    login = {"email": report["email"], "password": report["password"]}
+    with httpx.Client(base_url=f"{report['url']}/api/v1/", timeout=30) as client:
         answer = client.post("auth/login", json=login).raise_for_status()
         client.headers["Authorization"] = f"Bearer {answer.json()['access']}"
         yield client
@@ -138,7 +139,11 @@ def _written_after(path: Path, moment: float) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """A user's environment: without the variables that the test suite set for its own server."""
-    ours = ("DROVER_", "DATABASE_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")
-    others = ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-    return {k: v for k, v in os.environ.items() if not k.startswith(ours) and k not in others}
+    """Return a user's environment, without the variables that the test suite has set for its own server."""
+    set_by_suite = ("DROVER_", "DATABASE_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "API_KEY_PEPPER")
+    set_by_tools = ("VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    return {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(set_by_suite) and k not in set_by_tools
+    }

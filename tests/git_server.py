@@ -1,4 +1,4 @@
-"""A Git server for tests: git's own `http-backend` behind Python's HTTP server, with repositories to push to it."""
+"""A Git server for tests: git's own `http-backend` behind Python's HTTP server, and a folder to push commits from."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ ENVIRONMENT = {
 
 @dataclass
 class GitServer:
-    """Serves the bare repository `repo.git`. With `token` it requires that password."""
+    """A server of the bare repository `repo.git`. If `token` is set, it requires that password."""
 
     folder: Path
     port: int = 0
     token: str = ""
-    asked: list[str] = field(default_factory=list)  # paths of requests
-    redirect: str = ""  # where every request is redirected, if set
+    requested_paths: list[str] = field(default_factory=list)
+    redirect: str = ""  # if set, the base URL to which every request is redirected
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/repo.git"
 
-    def git(self, *words: str) -> str:
-        done = subprocess.run(
-            ["git", *words],
+    def git(self, *arguments: str) -> str:
+        completed = subprocess.run(
+            ["git", *arguments],
             cwd=self.folder / "work",
             env={**ENVIRONMENT, "HOME": str(self.folder)},
             check=True,
             capture_output=True,
             text=True,
         )
-        return done.stdout.strip()
+        return completed.stdout.strip()
 
     def commit(self, message: str = "A change", **files: str | bytes | None) -> str:
-        """Write files (None deletes), `__` in a name means a slash and `_py` the extension, and push.
+        """Write files, commit and push them, and return the commit's id.
 
-        Returns the id.
+        In a file's name `__` means a slash and `_py` the extension. Content of None deletes the file.
         """
         for name, content in files.items():
             path = self.folder / "work" / name.replace("__", "/").replace("_py", ".py")
@@ -77,16 +77,17 @@ def git_server(folder: Path) -> Iterator[GitServer]:
         ["git", "init", "-q", "--bare", "-b", "main", str(folder / "repo.git")], check=True
     )
     server.git("init", "-q", "-b", "main")
-    server.git("config", "core.compression", "0")  # otherwise large random files take a minute
+    # Compressing large random files would take a minute.
+    server.git("config", "core.compression", "0")
     server.git("remote", "add", "origin", str(folder / "repo.git"))
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
-    server.port = listening.server_address[1]
-    threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+    http_server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+    server.port = http_server.server_address[1]
+    threading.Thread(target=http_server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield server
     finally:
-        listening.shutdown()
-        listening.server_close()
+        http_server.shutdown()
+        http_server.server_close()
 
 
 def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
@@ -97,20 +98,22 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
         do_POST = do_GET  # noqa: N815 - http.server's names
 
         def _serve(self) -> None:
-            server.asked.append(self.path)
+            server.requested_paths.append(self.path)
             if server.redirect:
-                self._end(302, {"Location": server.redirect + self.path})
-            elif server.token and not self._may():
-                self._end(401, {"WWW-Authenticate": 'Basic realm="git"'})
+                self._respond(302, {"Location": server.redirect + self.path})
+            elif server.token and not self._has_token():
+                self._respond(401, {"WWW-Authenticate": 'Basic realm="git"'})
             else:
-                self._backend()
+                self._run_backend()
 
-        def _may(self) -> bool:
-            words = self.headers.get("Authorization", "").split()
-            given = base64.b64decode(words[1]).decode() if len(words) == 2 else ""
-            return given.partition(":")[2] == server.token
+        def _has_token(self) -> bool:
+            scheme_and_value = self.headers.get("Authorization", "").split()
+            credentials = (
+                base64.b64decode(scheme_and_value[1]).decode() if len(scheme_and_value) == 2 else ""
+            )
+            return credentials.partition(":")[2] == server.token
 
-        def _end(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
+        def _respond(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -118,10 +121,10 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def _backend(self) -> None:
+        def _run_backend(self) -> None:
             parts = urlsplit(self.path)
             length = self.headers.get("Content-Length")
-            body = self.rfile.read(int(length)) if length else self._chunks()
+            body = self.rfile.read(int(length)) if length else self._read_chunks()
             environment = {
                 **ENVIRONMENT,
                 "GIT_PROJECT_ROOT": str(server.folder),
@@ -137,19 +140,19 @@ def _handler(server: GitServer) -> type[BaseHTTPRequestHandler]:
                 "GIT_CONFIG_KEY_0": "safe.directory",
                 "GIT_CONFIG_VALUE_0": "*",
             }
-            done = subprocess.run(
+            completed = subprocess.run(
                 ["git", "http-backend"],
                 input=body,
                 env=environment,
                 capture_output=True,
                 check=True,
             )
-            head, _, content = done.stdout.partition(b"\r\n\r\n")
+            head, _, content = completed.stdout.partition(b"\r\n\r\n")
             headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
             status = int(headers.pop("Status", "200 OK").split()[0])
-            self._end(status, headers, content)
+            self._respond(status, headers, content)
 
-        def _chunks(self) -> bytes:
+        def _read_chunks(self) -> bytes:
             if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
                 return b""
             body = b""

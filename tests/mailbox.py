@@ -14,21 +14,21 @@ from apps.auth.mailing.mail import QUEUE
 LINK = re.compile(r"https?://\S+/(?P<page>[\w-]+)#(?P<secret>\S+)")
 
 
-def jobs() -> list[ProcrastinateJob]:
+def waiting_jobs() -> list[ProcrastinateJob]:
     return list(ProcrastinateJob.objects.filter(queue_name=QUEUE, status="todo").order_by("id"))
 
 
 def deliver() -> list[mail.EmailMessage]:
-    """Run the waiting jobs; returns the new messages."""
-    before = len(mail.outbox)
-    for job in jobs():
+    """Run the waiting jobs and return the new messages."""
+    count_before = len(mail.outbox)
+    for job in waiting_jobs():
         app.tasks[job.task_name].func(**job.args)
         with connection.cursor() as cursor:  # Procrastinate's model is read-only
             cursor.execute("DELETE FROM procrastinate_jobs WHERE id = %s", [job.pk])
-    return mail.outbox[before:]
+    return mail.outbox[count_before:]
 
 
 def link(message: mail.EmailMessage) -> tuple[str, str]:
-    """Return (page, secret) of the only link of a message."""
-    (found,) = LINK.finditer(str(message.body))
-    return found["page"], found["secret"]
+    """Return the page and the secret of the only link in a message."""
+    (match,) = LINK.finditer(str(message.body))
+    return match["page"], match["secret"]

@@ -1,4 +1,4 @@
-"""A real DNS server on loopback with the records of a test; other names do not exist."""
+"""A real DNS server on loopback. A test sets its records; all other names do not exist."""
 
 from __future__ import annotations
 
@@ -17,59 +17,62 @@ import dns.rrset
 
 @dataclass
 class NameServer:
-    """`texts` and `aliases` by name; a name in `silent` gets no response, one in `broken` an error."""
+    """TXT records in `texts` and CNAME records in `aliases`, by name.
+
+    A query for a name in `silent` gets no response, and one for a name in `broken` gets an error.
+    """
 
     texts: dict[str, list[str]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
-    asked: list[str] = field(default_factory=list)
+    queried_names: list[str] = field(default_factory=list)
     address: str = ""
 
-    def forget(self) -> None:
-        for known in (self.texts, self.aliases, self.silent, self.broken, self.asked):
-            known.clear()
+    def clear(self) -> None:
+        for names in (self.texts, self.aliases, self.silent, self.broken, self.queried_names):
+            names.clear()
 
-    def answer(self, question: dns.message.Message) -> dns.message.Message | None:
-        name = question.question[0].name.to_text(omit_final_dot=True)
-        self.asked.append(name)
+    def respond(self, query: dns.message.Message) -> dns.message.Message | None:
+        name = query.question[0].name.to_text(omit_final_dot=True)
+        self.queried_names.append(name)
         if name in self.silent:
             return None
-        answer = dns.message.make_response(question)
-        answer.flags |= dns.flags.AA
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.AA
         if name in self.broken:
-            answer.set_rcode(dns.rcode.SERVFAIL)
-            return answer
+            response.set_rcode(dns.rcode.SERVFAIL)
+            return response
         if name in self.aliases:
             target = self.aliases[name]
-            answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", f"{target}."))
+            response.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", f"{target}."))
             name = target
         if name in self.texts:
             quoted = [f'"{text}"' for text in self.texts[name]]
-            answer.answer.append(dns.rrset.from_text_list(f"{name}.", 60, "IN", "TXT", quoted))
+            response.answer.append(dns.rrset.from_text_list(f"{name}.", 60, "IN", "TXT", quoted))
         else:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        return answer
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        return response
 
 
 class _Server(socketserver.ThreadingUDPServer):
     daemon_threads = True
-    knows: NameServer
+    name_server: NameServer
 
 
 class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         data, socket = self.request
-        answer = cast("_Server", self.server).knows.answer(dns.message.from_wire(data))
-        if answer is not None:
-            socket.sendto(answer.to_wire(), self.client_address)
+        response = cast("_Server", self.server).name_server.respond(dns.message.from_wire(data))
+        if response is not None:
+            socket.sendto(response.to_wire(), self.client_address)
 
 
 @contextmanager
-def running() -> Iterator[NameServer]:
+def run_name_server() -> Iterator[NameServer]:
     with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.knows = NameServer()
-        server.knows.address = f"127.0.0.1:{server.server_address[1]}"
+        server.name_server = NameServer()
+        server.name_server.address = f"127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.knows
+        yield server.name_server
         server.shutdown()

@@ -1,4 +1,4 @@
-"""The real web process on loopback, started as by `make up` or with another command."""
+"""Start the real web process on loopback, with the command of `make up` or another one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @contextmanager
 def web_server(command: Sequence[str] = (), *, port: int = 0, **environment: str) -> Iterator[str]:
-    """Yields its URL. A custom `command` must serve at `port`."""
+    """Start a web process and yield its URL. If `command` is given, it must listen on `port`."""
     port = port or free_port()
     process = subprocess.Popen(
         [*(command or web.command(port=port)), "--log-level", "warning"],
@@ -35,14 +35,14 @@ def web_server(command: Sequence[str] = (), *, port: int = 0, **environment: str
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_up(address)
+        _wait_until_ready(address)
         yield address
     finally:
         process.terminate()
         process.wait(15)
 
 
-def _wait_until_up(address: str) -> None:
+def _wait_until_ready(address: str) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:

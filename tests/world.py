@@ -1,4 +1,4 @@
-"""A small org for tests: members of every role, and their clients."""
+"""A small org for tests, with one member of each role and API clients for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.orgs.walls.scope import org_scope
 
 @dataclass
 class World:
-    """An org and its members, by role."""
+    """An org, and its members by role."""
 
     org: Org
     users: dict[Role, User] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def client_for(user: User, org: Org) -> APIClient:
 
 
 def new_client() -> APIClient:
-    """An anonymous client. All share one handler, because each would load the middleware again."""
+    """Return an anonymous client. All clients share one handler, because a new handler loads the middleware again."""
     client = APIClient()
     client.handler = _handler()
     return client
@@ -68,12 +68,12 @@ def _handler() -> ForceAuthClientHandler:
 
 
 def token_for(user: User, org: Org) -> str:
-    """An access token of a new session."""
+    """Return an access token of a new session."""
     return tokens.issue(claims_for(user, org))
 
 
 def claims_for(user: User, org: Org) -> tokens.Claims:
-    """Return the claims of a new session's tokens. A token is valid for minutes: a long test creates it again."""
+    """Return the claims of a new session's tokens. A token is valid for minutes, so a long test creates a new one."""
     user.refresh_from_db(fields=["proof_version"])
     session = sessions.begin(user=user, ip=None, user_agent="tests")
     return tokens.Claims(
@@ -84,16 +84,16 @@ def claims_for(user: User, org: Org) -> tokens.Claims:
 def make_connector(
     world: World, *, role: str = "source", kind: str = "dummy", **fields: Any
 ) -> Any:
-    """Create a connector of the world's org as its owner; `config` defaults to a kind's own defaults."""
+    """Create a connector in the world's org. `config` defaults to the kind's own defaults."""
     from apps.connectors import services
 
-    wanted = {"name": f"{kind}-{uuid4().hex[:8]}", "config": {}, **fields}
+    values = {"name": f"{kind}-{uuid4().hex[:8]}", "config": {}, **fields}
     with world.scope():
-        return services.create(org=world.org, by=SYSTEM, role=role, kind=kind, **wanted)
+        return services.create(org=world.org, by=SYSTEM, role=role, kind=kind, **values)
 
 
 def make_pipeline(world: World, **fields: Any) -> Any:
-    """Create a pipeline of the world's org, from ten made-up rows to the log unless `config` is set."""
+    """Create a pipeline in the world's org. It writes ten generated rows to the log, unless `config` is set."""
     from apps.pipelines import services
 
     config = {
@@ -101,6 +101,6 @@ def make_pipeline(world: World, **fields: Any) -> Any:
         "streams": [{"stream": "generated"}],
         "destination": {"kind": "logger", "config": {}},
     }
-    wanted = {"name": f"pipeline-{uuid4().hex[:8]}", "config": config, **fields}
+    values = {"name": f"pipeline-{uuid4().hex[:8]}", "config": config, **fields}
     with world.scope():
-        return services.create(org=world.org, by=SYSTEM, **wanted)
+        return services.create(org=world.org, by=SYSTEM, **values)

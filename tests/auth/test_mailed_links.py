@@ -97,7 +97,7 @@ def test_an_unknown_address_gets_the_same_answer_and_no_mail(ada: User) -> None:
     known = post("password/forgot", {"email": ada.email})
     unknown = post("password/forgot", {"email": "nobody@example.com"})
     assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
-    assert len(mailbox.jobs()) == 2
+    assert len(mailbox.waiting_jobs()) == 2
     assert [message.to for message in mailbox.deliver()] == [["ada@example.com"]]
 
 
@@ -117,7 +117,7 @@ def test_one_place_that_asks_for_much_mail_has_to_wait(db: None) -> None:
 
 def test_a_secret_is_in_no_job_and_no_row(ada: User) -> None:
     post("password/forgot", {"email": ada.email})
-    jobs = str([job.args for job in mailbox.jobs()])
+    jobs = str([job.args for job in mailbox.waiting_jobs()])
     (message,) = mailbox.deliver()
     secret = mailbox.link(message)[1]
     assert secret not in jobs
@@ -302,7 +302,7 @@ class TestWhatIsOnItsWayDiesWithWhatItProves:
         """The mail server was not available: the mail was requested before the change and is rendered after it."""
         post("password/forgot", {"email": ada.email})
         post("email/change", {"email": "new@example.org", "current_password": PASSWORD}, client)
-        waiting = [job for job in mailbox.jobs() if job.task_name == LINK]
+        waiting = [job for job in mailbox.waiting_jobs() if job.task_name == LINK]
         assert len(waiting) == 2
         change(client, ada)
         before = len(django_mail.outbox)

@@ -50,10 +50,10 @@ def test_a_server_on_a_private_network_is_reached_only_where_that_is_allowed(
     settings.ALLOW_PRIVATE_NETWORKS = False
     answer = world.client().post(URL, {"url": git.url, "path": "x"})
     assert answer.json()["errors"][0]["field"] == "url", "plain http"
-    git.asked.clear()
+    git.requested_paths.clear()
     shown = sync(world, made)
     assert shown["status"] == "failed"
-    assert git.asked == []
+    assert git.requested_paths == []
 
 
 def test_a_huge_repository_is_refused_and_large_files_elsewhere_are_not_fetched(

@@ -401,7 +401,7 @@ def test_a_suspended_org_reads_no_repository(world: World, git: GitServer) -> No
     with world.scope():
         assert Org.objects.filter(pk=world.org.pk).update(suspended_at=timezone.now()) == 1
     syncs.sync(org_id=world.org.pk, repository_id=UUID(made["id"]))
-    assert git.asked == []
+    assert git.requested_paths == []
 
 
 def test_who_may(world: World, git: GitServer) -> None:

@@ -149,7 +149,7 @@ def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
     jobs: list[str] = []
 
     def delivered() -> list[EmailMessage]:
-        jobs.extend(str(job.args) for job in mailbox.jobs())
+        jobs.extend(str(job.args) for job in mailbox.waiting_jobs())
         return mailbox.deliver()
 
     def call(method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:

@@ -50,7 +50,7 @@ class Visitor:
 @pytest.fixture
 def site(first_start: FirstStart) -> Site:
     """Drover as `make up` runs it."""
-    told = first_start.up.told()
+    told = first_start.make_up.read_report()
     return Site(
         told["url"],
         told["email"],

@@ -16,8 +16,7 @@ import pytest
 
 from local.database.postgres import free_port
 from local.supervision.processes import is_alive
-from tests import first_start as starting
-from tests.first_start import FirstStart, MakeUp, environment, logged_in
+from tests.first_start import FirstStart, MakeUp, environment, log_in, start_demo
 
 STOP_SECONDS = 15.0
 ROWS = {
@@ -29,18 +28,18 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def started(first_start: FirstStart) -> FirstStart:
-    assert first_start.up.make.poll() is None, "another test has stopped it"
+    assert first_start.make_up.make.poll() is None, "another test has stopped it"
     return first_start
 
 
 def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resumes(
     started: FirstStart,
 ) -> None:
-    first, home = started.up, started.home
-    told = first.told()
+    first, home = started.make_up, started.home
+    told = first.read_report()
     assert {row["name"]: row["rows"] for row in told["pipelines"]} == ROWS
     assert [run["status"] for run in started.runs] == ["succeeded"] * 3
-    with logged_in(told) as client:
+    with log_in(told) as client:
         assert 'id="root"' in httpx.get(told["url"]).text
         invited = client.post("org/invitations", json={"email": "n@example.com", "role": "viewer"})
         assert invited.status_code == 201
@@ -59,8 +58,8 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 
     second = MakeUp(started.clone, home, free_port())
     try:
-        again = second.told()
-        with logged_in(again) as client:
+        again = second.read_report()
+        with log_in(again) as client:
             kept = _ids_of_runs(client)
         processes = _descendants(second.make.pid)
     finally:
@@ -76,8 +75,8 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
 @pytest.mark.long
 def test_a_clone_without_anything_built_installs_builds_and_comes_up() -> None:
     """With only the packages of the product, as for a user who clones it."""
-    with starting.first_start(from_nothing=True) as started:
-        told = started.up.told()
+    with start_demo(from_nothing=True) as started:
+        told = started.make_up.read_report()
         assert [run["status"] for run in started.runs] == ["succeeded"] * 3
         assert 'id="root"' in httpx.get(told["url"]).text
         packages = next((started.clone / ".venv" / "lib").glob("python*/site-packages"))
