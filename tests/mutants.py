@@ -1,7 +1,7 @@
 """Remove one filter or policy at a time and check that the suite fails: `python -m tests.mutants [NAME ...]`.
 
-Each mutant is created in a copy of the tree, where the tests that should notice it are run. If they pass, the removed
-code is not tested, and the exit code is 1. Not part of the suite, because it takes about 10 minutes.
+Each mutant is created in a copy of the tree, and the tests that should notice it are run there. If they pass, the
+removed code is not tested, and the exit code is 1. The suite does not run the mutants, because they take 10 minutes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old` is replaced by `new` in `file`, where it must occur exactly once; `noticed_by` are arguments for
-    pytest.
+    """A change of the source: `old` is replaced by `new` in `file`, where it must occur exactly once.
+
+    `noticed_by` is the tests that must fail, as arguments of pytest.
     """
 
     name: str
@@ -42,18 +43,18 @@ OPERATORS = "tests/orgs/test_operators.py"
 CREDENTIALS = "tests/orgs/test_credentials.py"
 RETENTION = "tests/runs/keeping/test_retention.py"
 STREAMS = "tests/isolation/test_streams.py"
-CUSTOM = "tests/connectors/test_custom_sources.py"
+CUSTOM_SOURCES = "tests/connectors/test_custom_sources.py"
 REPOSITORIES = "tests/connectors/test_repositories.py"
 SSO = "tests/orgs/sign_in/test_sso.py"
-FROZEN = "tests/runs/claiming/test_frozen.py"
+FROZEN_PROCESSES = "tests/runs/claiming/test_frozen.py"
 ROLES = "tests/local/test_roles.py"
-VERIFIED = "tests/orgs/sign_in/test_verified_domains.py"
-MAILED = "tests/auth/test_mailed_links.py"
+VERIFIED_DOMAINS = "tests/orgs/sign_in/test_verified_domains.py"
+MAILED_LINKS = "tests/auth/test_mailed_links.py"
 
 MUTANTS = [
     # A frozen process does not block others for long.
     Mutant(
-        "a request waits for a lock for ever",
+        "a request waits for a lock forever",
         "local/database/roles.py",
         """    USER: {
         "idle_in_transaction_session_timeout": "10s",
@@ -64,21 +65,21 @@ MUTANTS = [
         ROLES,
     ),
     Mutant(
-        "an org whose rows are held keeps the turn",
+        "an org with locked rows is chosen again and again",
         "apps/runs/claiming/leases.py",
         "passed_over.add(chosen[0])",
         "raise",
-        FROZEN,
+        FROZEN_PROCESSES,
     ),
     Mutant(
-        "a claim is not looked for after a lost commit",
+        "a claim is not searched for after the response to its commit was lost",
         "apps/runs/claiming/leases.py",
         "if self._chosen is None:",
         "if self._worker:",
         "tests/runs/claiming/test_turns.py",
     ),
     Mutant(
-        "a worker that stops fetching says nothing",
+        "a worker that stops fetching jobs does not announce it",
         "apps/background/generations.py",
         """still have a living worker.
         \"\"\"
@@ -87,16 +88,16 @@ MUTANTS = [
         \"\"\"""",
         "tests/runs/claiming/test_generations.py",
     ),
-    # The only deletions of an org's data: after its own number of days, and never of live runs.
+    # Retention deletes an org's data after the org's own number of days, and never deletes live runs.
     Mutant(
-        "one org's days prune every trail",
+        "one org's retention deletes the audit logs of all orgs",
         "apps/runs/keeping/retention.sql",
         "WHERE a.org_id = due.id AND a.at < due.before",
         "WHERE a.at < due.before",
         RETENTION,
     ),
     Mutant(
-        "the log of a run that was started again is removed",
+        "the log of a retried run is deleted",
         "apps/runs/keeping/retention.py",
         "pk=run_id, status__in=ENDED)",
         "pk=run_id)",
@@ -104,7 +105,7 @@ MUTANTS = [
     ),
     # The first barrier: reads that start from the org.
     Mutant(
-        "for_org forgets the org",
+        "for_org does not filter by org",
         "apps/orgs/tenancy.py",
         "using=self._db).filter(org_id=org_id)",
         "using=self._db).all()",
@@ -118,21 +119,21 @@ MUTANTS = [
         WALLS,
     ),
     Mutant(
-        "a read goes around for_org",
+        "a read bypasses for_org",
         "apps/orgs/members/visibility.py",
         "return Domain.objects.for_org(org)",
         "return Domain.unscoped.all()  # type: ignore[return-value]",
         WALLS,
     ),
     Mutant(
-        "scopes of two orgs nest",
+        "scopes of two orgs can be nested",
         "apps/orgs/walls/scope.py",
         'raise NestedOrgScope(f"scope of {org_id} opened inside the scope of {current}")',
         "pass",
         WALLS,
     ),
     Mutant(
-        "the scope outlives its block",
+        "the scope stays set after its block",
         "apps/orgs/walls/scope.py",
         '_set_local("app.current_org", "")',
         "pass",
@@ -154,28 +155,28 @@ MUTANTS = [
         WALLS,
     ),
     Mutant(
-        "the policy takes every row",
+        "the policy accepts every new row",
         "apps/orgs/walls/rls.py",
         "WITH CHECK (org_id = (SELECT app_current_org()))",
         "WITH CHECK (true)",
         WALLS,
     ),
     Mutant(
-        "no org in scope is no error",
+        "a query without an org in scope raises no error",
         "apps/orgs/walls/rls.py",
         "RAISE EXCEPTION 'no organization is in scope' USING ERRCODE = 'insufficient_privilege';",
         "RETURN NULL;",
         WALLS,
     ),
     Mutant(
-        "one table is forgotten",
+        "one table has no policy",
         "apps/orgs/migrations/0005_rules_walls.py",
         'rls.protect("orgs_invitation"),',
         "",
         WALLS,
     ),
     Mutant(
-        "the trail can be rewritten",
+        "the audit log can be changed",
         "apps/orgs/walls/rls.py",
         "REVOKE UPDATE, DELETE ON {table} FROM app_user;",
         "SELECT 1;",
@@ -183,7 +184,7 @@ MUTANTS = [
     ),
     # The third barrier: composite keys.
     Mutant(
-        "a key may point into another org",
+        "a foreign key can reference a row of another org",
         "apps/orgs/migrations/0002_walls.py",
         'rls.same_org("orgs_apikey", "domain_id", "orgs_domain", on_delete="CASCADE"),',
         "",
@@ -191,56 +192,56 @@ MUTANTS = [
     ),
     # Credentials.
     Mutant(
-        "no permission is asked for",
+        "permissions are not checked",
         "apps/orgs/http/views.py",
         "            self.principal.require(permission)\n",
         "            pass\n",
         MATRIX,
     ),
     Mutant(
-        "keys do what is for people",
+        "API keys can use routes that require a session",
         "apps/orgs/http/views.py",
         "            self.principal.require_session()\n        permission",
         "            pass\n        permission",
         MATRIX,
     ),
     Mutant(
-        "account routes take keys",
+        "account routes accept API keys",
         "apps/orgs/http/views.py",
         "        raise SessionNeeded\n\n\nclass OrgView",
         "        return Response({})\n\n\nclass OrgView",
         MATRIX,
     ),
     Mutant(
-        "an ended session goes on",
+        "a revoked session still works",
         "apps/orgs/credentials.sql",
         "f.user_id = wanted_user AND f.revoked_at IS NULL\n          AND (f.only_org",
         "f.user_id = wanted_user\n          AND (f.only_org",
         CREDENTIALS,
     ),
     Mutant(
-        "one org's identity provider opens another org",
+        "a session of one org's identity provider works in another org",
         "apps/orgs/credentials.sql",
         "AND (f.only_org IS NULL OR f.only_org = wanted_org)",
         "",
         CREDENTIALS,
     ),
     Mutant(
-        "a switched-off account goes on",
+        "a disabled account still works",
         "apps/orgs/credentials.sql",
         "JOIN identity_user u ON u.id = m.user_id AND u.is_active\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
         "JOIN identity_user u ON u.id = m.user_id\n    JOIN orgs_org o ON o.id = m.org_id\n    LEFT",
         CREDENTIALS,
     ),
     Mutant(
-        "an old password's token goes on",
+        "a token issued before a change of the password still works",
         "apps/orgs/credentials.py",
         "    elif access.token_version != credential.token_version:",
         "    elif False:",
         CREDENTIALS,
     ),
     Mutant(
-        "the network rule lets everyone in",
+        "the network rule allows every address",
         "apps/orgs/rules.py",
         "    if org.networks and not within(ip, org.networks):",
         "    if False:",
@@ -248,42 +249,42 @@ MUTANTS = [
     ),
     # Roles.
     Mutant(
-        "roles above one's own can be given",
+        "members can grant roles above their own",
         "apps/orgs/members/services.py",
         "    require_rank(by, before, role)\n",
         "",
         MEMBERS,
     ),
     Mutant(
-        "owners can be removed by admins",
+        "admins can remove owners",
         "apps/orgs/members/services.py",
         '    require_rank(by, Role(member.role))\n    _end(org, by, member, "member.remove")',
         '    _end(org, by, member, "member.remove")',
         MEMBERS,
     ),
     Mutant(
-        "invitations give roles above one's own",
+        "members can invite with roles above their own",
         "apps/orgs/members/invitations.py",
         "    require_rank(by, role)\n",
         "",
         INVITATIONS,
     ),
     Mutant(
-        "the last owner can go",
+        "the last owner can leave",
         "apps/orgs/members/services.py",
         "    if not owners.exists():\n        raise LastOwner",
         "    if not owners.exists():\n        pass",
         MEMBERS,
     ),
     Mutant(
-        "a raised role counts outside its domain",
+        "a domain role applies outside its domain",
         "apps/orgs/principals.py",
         "        override = self.domain_roles.get(domain_id) if domain_id else None\n",
         "        override = next(iter(self.domain_roles.values()), None)\n",
         "tests/orgs/test_domains.py tests/pipelines/test_domains.py",
     ),
     Mutant(
-        "a raised role counts for the whole org",
+        "a domain role applies to the whole org",
         "apps/orgs/principals.py",
         "        if override is None or permission not in DOMAIN_PERMISSIONS:",
         "        if override is None:",
@@ -291,21 +292,21 @@ MUTANTS = [
     ),
     # Invitations.
     Mutant(
-        "anyone may take an invitation",
+        "anyone can accept an invitation",
         "apps/orgs/members/invitations.py",
         "        if user.email != invitation.email:\n            raise OtherAddress\n",
         "",
         INVITATIONS,
     ),
     Mutant(
-        "invitations last for ever",
+        "invitations never expire",
         "apps/orgs/members/invitations.py",
         "pk=invitation_id, expires_at__gt=timezone.now()",
         "pk=invitation_id",
         INVITATIONS,
     ),
     Mutant(
-        "an old link works after a new one was sent",
+        "an old invitation link works after a new one was sent",
         "apps/orgs/members/invitations.py",
         "    invitation.digest = None\n    invitation.save",
         "    invitation.save",
@@ -327,21 +328,21 @@ MUTANTS = [
         KEYS,
     ),
     Mutant(
-        "a key keeps the role its maker lost",
+        "a key keeps a role that its creator has lost",
         "apps/orgs/credentials.py",
         "    role = min(credential.role, creators, key=RANK.__getitem__)\n",
         "    role = credential.role\n",
         KEYS,
     ),
     Mutant(
-        "a key has more scopes than it was given",
+        "the scopes of a key are not checked",
         "apps/orgs/principals.py",
         "        if self.scopes is not None and permission not in self.scopes:\n            return False\n",
         "",
         KEYS,
     ),
     Mutant(
-        "a key outlives its maker's membership",
+        "a key works after the membership of its creator has ended",
         "apps/orgs/members/services.py",
         "    made_by.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())\n",
         "",
@@ -355,22 +356,22 @@ MUTANTS = [
         KEYS,
     ),
     Mutant(
-        "a key for one domain sees the others' pipelines",
+        "a key for one domain sees the pipelines of other domains",
         "apps/orgs/placement.py",
         "    return queryset.filter(domain_id=principal.only_domain)",
         "    return queryset",
         MATRIX,
     ),
     Mutant(
-        "a key for one domain sees the others' runs",
+        "a key for one domain sees the runs of other domains",
         "apps/runs/visibility.py",
         "    return rows.filter(pipeline__domain_id=by.only_domain)",
         "    return rows",
         MATRIX,
     ),
-    # Streams, files, stored responses.
+    # Streams and stored responses.
     Mutant(
-        "a stream of a run nobody may see",
+        "a caller can follow a run that they may not see",
         "apps/runs/following/feed.py",
         "    if not visibility.runs(org_id, principal).filter(pk=run_id).exists():\n        raise NotFound\n",
         "",
@@ -384,71 +385,71 @@ MUTANTS = [
         STREAMS,
     ),
     Mutant(
-        "a kept answer is given to someone else",
+        "a stored response is returned to another caller",
         "apps/web/idempotency.py",
         "    said = [caller, request.get_full_path(), request.data]",
         "    said = [request.get_full_path(), request.data]",
         "tests/api/test_idempotency.py",
     ),
     Mutant(
-        "a request that was given up for dead still makes its object",
+        "a request whose claim was taken over still creates its object",
         "apps/web/idempotency.py",
         "        if not store.hold():",
         "        if store.hold() is None:",
         "tests/api/test_idempotency.py",
     ),
     Mutant(
-        "an error blocks its key for a minute",
+        "an error blocks the idempotency key for a minute",
         "apps/web/slow.py",
         "        if answer.release:\n            answer.release()\n",
         "",
         "tests/api/test_idempotency.py",
     ),
     Mutant(
-        "an answer is told to who lost sight of its object meanwhile",
+        "a caller gets a response about an object that left their domain meanwhile",
         "apps/orgs/slow_calls.py",
         "        self.recheck_access(by)\n",
         "",
         "tests/api/test_rights_after_a_wait.py",
     ),
     Mutant(
-        "an answer is told to who was demoted meanwhile",
+        "a caller who was demoted meanwhile gets the response",
         "apps/orgs/http/views.py",
         '            self._allow((request.method or "").lower())\n',
         "",
         "tests/api/test_rights_after_a_wait.py",
     ),
     Mutant(
-        "a preview is told to who may no longer use its connector",
+        "a caller who may no longer use the connector gets its preview",
         "apps/pipelines/trials/services.py",
         "lambda later: _unsaved(org, later, config)",
         "lambda later: None",
         "tests/api/test_rights_after_a_wait.py",
     ),
-    # The directory, and operators.
+    # The directory and operators.
     Mutant(
-        "a directory makes its own groups stronger",
+        "a directory can raise the roles of its own groups",
         "apps/orgs/scim/role_views.py",
         '    session_methods = frozenset({"put"})\n',
         "",
         f"tests/orgs/scim/test_scim.py {MATRIX}",
     ),
     Mutant(
-        "whom the directory calls by another address stays in",
+        "a user whose address the directory changes stays a member",
         "apps/orgs/scim/provisioning.py",
         '    if row.email and row.email != fields["email"]:\n',
         "    if False:\n",
         "tests/orgs/scim/test_scim.py",
     ),
     Mutant(
-        "operators need no reason",
+        "operators see orgs without giving a reason",
         "apps/orgs/operators/site.py",
         "            rows = rows.filter(org_id__in=support.orgs_open_to(user))\n",
         "",
         OPERATORS,
     ),
     Mutant(
-        "an operator's look lasts for ever",
+        "support access never expires",
         "apps/orgs/operators/support.py",
         "filter(operator=operator, until__gt=timezone.now())",
         "filter(operator=operator)",
@@ -464,18 +465,18 @@ MUTANTS = [
     ),
     # Custom sources and their repositories.
     Mutant(
-        "nobody need approve what runs",
+        "versions run without approval",
         "apps/connectors/custom_sources/kinds.py",
         "versions = versions.filter(approved_at__isnull=False).select_related",
         "versions = versions.select_related",
-        CUSTOM,
+        CUSTOM_SOURCES,
     ),
     Mutant(
-        "any member may open all hosts",
+        "any member can allow all hosts",
         "apps/connectors/custom_sources/edits.py",
         "if ANY in hosts and not ",
         "if False and not ",
-        CUSTOM,
+        CUSTOM_SOURCES,
     ),
     Mutant(
         "a webhook needs no signature",
@@ -485,159 +486,162 @@ MUTANTS = [
         "tests/connectors/test_repository_webhooks.py",
     ),
     Mutant(
-        "an overtaken sync writes",
+        "a sync that lost its claim still writes",
         "apps/connectors/repositories/syncs.py",
         "if repository is None or repository.claim != claim:",
         "if repository is None:",
         REPOSITORIES,
     ),
     Mutant(
-        "a token follows to another address",
+        "the token of a repository is sent to a new URL",
         "apps/connectors/repositories/services.py",
         'if "url" in changed and plain["token"] and "token" not in changes:',
         "if False:",
         REPOSITORIES,
     ),
     Mutant(
-        "new hosts are approved by a push",
+        "a push can approve new hosts",
         "apps/connectors/repositories/syncs.py",
         "if ANY in new or not new <= old:",
         "if ANY in new:",
         REPOSITORIES,
     ),
     Mutant(
-        "code of a repository is edited here",
+        "code of a repository can be edited in Drover",
         "apps/connectors/custom_sources/services.py",
         "if source.repository_id is not None:\n        raise ComesFromRepository",
         "if False:\n        raise ComesFromRepository",
         REPOSITORIES,
     ),
-    # Users of an org's own issuer and directory, and what these learn.
+    # Users of an org's own issuer and directory, and the data that these two receive.
     Mutant(
-        "an issuer brings people who have not agreed",
+        "an issuer adds users who have not agreed",
         "apps/orgs/sign_in/sso.py",
         "if not (agreed or verified_domains.proves(org, email)):",
         "if False:",
         SSO,
     ),
     Mutant(
-        "a domain counts before it is proven",
+        "a domain is trusted before it is verified",
         "apps/orgs/members/verified_domains.py",
         "for_org(org).filter(verified_at__isnull=False)",
         "for_org(org).filter()",
-        VERIFIED,
+        VERIFIED_DOMAINS,
     ),
     Mutant(
-        "any record at a domain proves it",
+        "any DNS record verifies a domain",
         "apps/orgs/members/verified_domains.py",
         "elif value_of(row) in seen:",
         "elif seen:",
-        VERIFIED,
+        VERIFIED_DOMAINS,
     ),
     Mutant(
-        "an alias proves a domain",
+        "an alias in DNS verifies a domain",
         "apps/orgs/members/dns_records.py",
         "or answer.canonical_name != name",
         "",
-        VERIFIED,
+        VERIFIED_DOMAINS,
     ),
     Mutant(
-        "the secret of another address is consent",
+        "the secret of an invitation to another address counts as consent",
         "apps/orgs/members/invitations.py",
         'return invitation is not None and bytes(invitation.digest or b"") == links.digest(token)',
         "return invitation is not None",
         SSO,
     ),
     Mutant(
-        "an issuer is told of the account",
+        "an issuer's log-in response contains data of the account",
         "apps/orgs/sign_in/answers.py",
         '"email": "", "name": ""}), **UNTOLD}',
         '"email": "", "name": ""}), **person(session.user)}',
         SSO,
     ),
     Mutant(
-        "an account with somebody's password gets a membership",
+        "an unverified account with a password gets a membership",
         "apps/orgs/sign_in/sso.py",
         "if user.email_verified_at is None and user.has_usable_password():",
         "if False:",
         SSO,
     ),
-    # What was on its way when something changed.
+    # Links and mails that a change of the account makes invalid.
     Mutant(
-        "links outlive what they prove",
+        "mailed links work after the account has changed",
         "apps/auth/proofs.py",
         "MailedLink.objects.filter(user_id=user_id).delete()",
         "pass",
-        MAILED,
+        MAILED_LINKS,
     ),
     Mutant(
-        "mail that waits makes a link after the change",
+        "a mail that waits during a change of the account still creates a link",
         "apps/auth/proofs.py",
         'update(proof_version=F("proof_version") + 1)',
         'update(proof_version=F("proof_version"))',
-        MAILED,
+        MAILED_LINKS,
     ),
     Mutant(
-        "a link proves another address than its own",
+        "a link verifies an address that it was not sent to",
         "apps/auth/mailing/links.py",
         "if link.purpose != Purpose.CHANGE and link.email != user.email:",
         "if False:",
-        MAILED,
+        MAILED_LINKS,
     ),
 ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.mutants")
-    parser.add_argument("names", nargs="*", help="parts of names; all of them when left out")
-    parser.add_argument("--list", action="store_true", help="say what there is, and stop")
-    wanted = parser.parse_args()
-    chosen = [m for m in MUTANTS if not wanted.names or any(n in m.name for n in wanted.names)]
-    if wanted.list:
-        print(*(f"{mutant.name}: {mutant.file}" for mutant in chosen), sep="\n")
+    parser.add_argument(
+        "names", nargs="*", help="parts of the mutants' names; without any, all mutants are run"
+    )
+    parser.add_argument("--list", action="store_true", help="list the mutants and exit")
+    options = parser.parse_args()
+    selected = [m for m in MUTANTS if not options.names or any(n in m.name for n in options.names)]
+    if options.list:
+        print(*(f"{mutant.name}: {mutant.file}" for mutant in selected), sep="\n")
         return 0
-    alive = []
+    survivors = []
     with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
         tree = copy_to(Path(folder) / "tree")
-        Path(folder).chmod(
-            0o711
-        )  # as root PostgreSQL runs as another user, who must be able to enter
+        # If tests run as root, PostgreSQL runs as another user, which must be able to enter this folder.
+        Path(folder).chmod(0o711)
         (ROOT / ".tools").mkdir(exist_ok=True)
-        # The migrated clusters in it are named after their input files.
+        # All copies can share this folder, because its migrated clusters are named after a hash of their source files.
         (tree / ".tools").symlink_to(ROOT / ".tools")
-        for mutant in chosen:
-            killed, last = meet(mutant, tree)
-            print(f"{'red ' if killed else 'LIVES'}  {mutant.name}: {last}", flush=True)
-            alive += [] if killed else [mutant.name]
-    print(f"{len(chosen) - len(alive)} of {len(chosen)} noticed")
-    return 1 if alive else 0
+        for mutant in selected:
+            noticed, last_line = run_tests_on(mutant, tree)
+            print(
+                f"{'noticed ' if noticed else 'SURVIVED'}  {mutant.name}: {last_line}", flush=True
+            )
+            survivors += [] if noticed else [mutant.name]
+    print(f"{len(selected) - len(survivors)} of {len(selected)} noticed")
+    return 1 if survivors else 0
 
 
 def copy_to(tree: Path) -> Path:
-    """Return the files of this tree that git tracks or would add."""
-    listed = subprocess.run(
+    """Copy the files that git tracks or would add to the folder `tree`, and return that folder."""
+    git_output = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
         cwd=ROOT,
         capture_output=True,
         check=True,
     )
-    for name in filter(None, listed.stdout.decode().split("\0")):
+    for name in filter(None, git_output.stdout.decode().split("\0")):
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
     return tree
 
 
-def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
-    """Return whether the tests noticed it, and pytest's last line.
+def run_tests_on(mutant: Mutant, tree: Path) -> tuple[bool, str]:
+    """Create the mutant and return whether a test failed, and the first failure or pytest's last line.
 
-    Raises ValueError for a mutant that does not apply.
+    Raises ValueError if the mutant does not fit the source.
     """
-    edited = _edited(mutant, tree)
-    before = {path: path.read_text() for path in edited}
+    edited = _mutated_files(mutant, tree)
+    originals = {path: path.read_text() for path in edited}
     _write(edited)
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-n", "2", *mutant.noticed_by.split()],
             cwd=tree,
             capture_output=True,
@@ -645,26 +649,29 @@ def meet(mutant: Mutant, tree: Path) -> tuple[bool, str]:
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
     finally:
-        _write(before)
-    lines = done.stdout.strip().splitlines() or ["nothing"]
+        _write(originals)
+    lines = completed.stdout.strip().splitlines() or ["nothing"]
     failed = [line for line in lines if line.startswith("FAILED")]
-    if done.returncode and not failed:  # the suite itself failed, which does not count as noticing
-        raise RuntimeError(f"{mutant.name}: {done.stdout}{done.stderr}")
+    if completed.returncode and not failed:  # no test failed, so pytest itself has a problem
+        raise RuntimeError(f"{mutant.name}: {completed.stdout}{completed.stderr}")
     return bool(failed), (failed or lines[-1:])[0][:150]
 
 
-def _edited(mutant: Mutant, tree: Path) -> dict[Path, str]:
-    """Return the changed files. A migration contains the digest of each `.sql` file that it installs."""
+def _mutated_files(mutant: Mutant, tree: Path) -> dict[Path, str]:
+    """Return the changed files and their new texts.
+
+    A migration contains the digest of each `.sql` file that it installs, so it is changed with that file.
+    """
     path = tree / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:
         raise ValueError(f"{mutant.name}: found {text.count(mutant.old)} times in {mutant.file}")
     edited = {path: text.replace(mutant.old, mutant.new)}
     if path.suffix == ".sql":
-        before, after = digest(text), digest(edited[path])
+        old_digest, new_digest = digest(text), digest(edited[path])
         for migration in tree.glob("apps/*/migrations/*.py"):
-            if before in (source := migration.read_text()):
-                edited[migration] = source.replace(before, after)
+            if old_digest in (source := migration.read_text()):
+                edited[migration] = source.replace(old_digest, new_digest)
     return edited
 
 

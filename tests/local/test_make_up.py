@@ -51,7 +51,7 @@ def test_a_clone_comes_up_with_its_demo_survives_a_killed_worker_stops_and_resum
     assert first.stop(signal.SIGTERM) < STOP_SECONDS
     assert [pid for pid in processes if is_alive(pid)] == []
     assert not (home / "run" / "lock").exists()
-    assert stat.S_IMODE(started.place.stat().st_mode) == 0o700
+    assert stat.S_IMODE(started.folder.stat().st_mode) == 0o700
     for used in ("mail", "logs", "storage", "keys", "run"):
         assert any((home / used).iterdir()), f"nothing was ever put into {used}"
     assert _open_to_others(home) == []
