@@ -1,4 +1,4 @@
-"""The client's IP address: the peer's, or what the configured number of proxies saw, whatever a client claims."""
+"""The client's IP address is the peer's, or the one that the configured proxies report. Clients cannot forge it."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from tests.web_server import ROOT, free_port, web_server
 from tests.world import make_world, token_for
 
 PEER = "203.0.113.9"
-# Headers with which an attacker pretends another address; uvicorn would trust the first two from a loopback peer.
-CLAIMS = (
+# Headers with which an attacker claims another address. By default uvicorn trusts the first two from loopback.
+FORGED_HEADERS = (
     *("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "X-Client-IP"),
     *("X-Forwarded-Host", "X-Forwarded-Port", "True-Client-IP", "X_Forwarded_For"),
 )
 
 
-def asked(*, forwarded: str | None = None, peer: str = PEER) -> Any:
+def make_request(*, forwarded: str | None = None, peer: str = PEER) -> Any:
     headers: Any = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     return RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
 
 
 @pytest.mark.parametrize(
-    ("hops", "forwarded", "counts"),
+    ("hops", "forwarded", "expected"),
     [
         (0, None, PEER),
         (0, "10.0.0.1", PEER),
@@ -67,24 +67,24 @@ def asked(*, forwarded: str | None = None, peer: str = PEER) -> Any:
         (1, "10.0.0.1, 198.51.100.7; drop", PEER),
     ],
 )
-def test_entries_are_counted_from_the_right(
-    monkeypatch: pytest.MonkeyPatch, hops: int, forwarded: str | None, counts: str
+def test_the_client_is_found_by_counting_forwarded_addresses_from_the_right(
+    monkeypatch: pytest.MonkeyPatch, hops: int, forwarded: str | None, expected: str
 ) -> None:
     monkeypatch.setattr(settings, "TRUSTED_PROXIES", hops)
-    assert client_ip(asked(forwarded=forwarded)) == counts
+    assert client_ip(make_request(forwarded=forwarded)) == expected
 
 
-@pytest.mark.parametrize(("peer", "counts"), [("::ffff:192.0.2.1", "192.0.2.1"), ("", None)])
-def test_the_peer_has_one_form_too(peer: str, counts: str | None) -> None:
-    assert client_ip(asked(peer=peer)) == counts
+@pytest.mark.parametrize(("peer", "expected"), [("::ffff:192.0.2.1", "192.0.2.1"), ("", None)])
+def test_the_address_of_the_peer_is_normalised(peer: str, expected: str | None) -> None:
+    assert client_ip(make_request(peer=peer)) == expected
     assert normalised("0x7f.1") is None
     assert normalised("127.1") is None
 
 
-def test_several_header_lines_are_one_list_on_both_sides_of_the_server(
+def test_asgi_and_wsgi_read_several_forwarded_headers_as_one_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Streams are handled by ASGI, everything else by WSGI: both must determine the same address."""
+    """ASGI handles streams and WSGI handles everything else. Both must find the same address."""
     monkeypatch.setattr(settings, "TRUSTED_PROXIES", 2)
     lines = [b"10.0.0.1", b"198.51.100.7", b"192.0.2.1"]
     scope: Any = {
@@ -98,26 +98,28 @@ def test_several_header_lines_are_one_list_on_both_sides_of_the_server(
     }
     body: Any = io.BytesIO()
     environ: Any = build_environ(scope, body)
-    both = (ASGIRequest(scope, body), WSGIRequest(environ))
-    assert [client_ip(request) for request in both] == ["198.51.100.7", "198.51.100.7"]
+    requests = (ASGIRequest(scope, body), WSGIRequest(environ))
+    assert [client_ip(request) for request in requests] == ["198.51.100.7", "198.51.100.7"]
 
 
-def test_the_settings_believe_in_no_other_header() -> None:
+def test_django_trusts_no_other_forwarded_header() -> None:
     assert settings.USE_X_FORWARDED_HOST is False
     assert settings.USE_X_FORWARDED_PORT is False
     assert settings.SECURE_PROXY_SSL_HEADER is None  # this is a local installation
 
 
 @pytest.mark.parametrize(("proxies", "header"), [("0", None), ("1", "HTTP_X_FORWARDED_PROTO")])
-def test_the_scheme_is_believed_of_proxies_alone(proxies: str, header: str | None) -> None:
-    assert _setting("SECURE_PROXY_SSL_HEADER", DROVER_TRUSTED_PROXIES=proxies)[:1] == (
+def test_the_forwarded_scheme_is_trusted_only_behind_a_proxy(
+    proxies: str, header: str | None
+) -> None:
+    assert _read_setting("SECURE_PROXY_SSL_HEADER", DROVER_TRUSTED_PROXIES=proxies)[:1] == (
         [header] if header else []
     )
 
 
-def test_a_number_of_proxies_below_none_is_refused() -> None:
+def test_a_negative_number_of_proxies_is_refused() -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        _setting("TRUSTED_PROXIES", DROVER_TRUSTED_PROXIES="-1")
+        _read_setting("TRUSTED_PROXIES", DROVER_TRUSTED_PROXIES="-1")
     assert b"must be 0 or more" in refused.value.stderr
 
 
@@ -125,58 +127,58 @@ def test_a_number_of_proxies_below_none_is_refused() -> None:
     ("name", "value"),
     [("DROVER_CHILD_MEMORY_MB", "-1"), ("DROVER_DB_POOL", "0"), ("DROVER_WEB_THREADS", "0")],
 )
-def test_a_limit_that_nothing_could_run_under_is_refused(name: str, value: str) -> None:
+def test_a_limit_below_one_is_refused(name: str, value: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        _setting("TRUSTED_PROXIES", **{name: value})
+        _read_setting("TRUSTED_PROXIES", **{name: value})
     assert f"{name} must be 1 or more, not {value}.".encode() in refused.value.stderr
 
 
-def test_a_number_left_empty_is_the_default() -> None:
-    assert _setting("WEB_POOL", DROVER_DB_POOL="", DROVER_WEB_THREADS="5") == 5
+def test_an_empty_number_means_the_default() -> None:
+    assert _read_setting("WEB_POOL", DROVER_DB_POOL="", DROVER_WEB_THREADS="5") == 5
 
 
-def _setting(name: str, **environment: str) -> Any:
-    ask = f"import json; from config import settings; print(json.dumps(settings.{name} or []))"
-    done = subprocess.run(
-        [sys.executable, "-c", ask],
+def _read_setting(name: str, **environment: str) -> Any:
+    program = f"import json; from config import settings; print(json.dumps(settings.{name} or []))"
+    completed = subprocess.run(
+        [sys.executable, "-c", program],
         cwd=ROOT,
         env={**os.environ, "DROVER_DEPLOYMENT": "production", **environment},
         capture_output=True,
         check=True,
     )
-    return json.loads(done.stdout)
+    return json.loads(completed.stdout)
 
 
 # --- Every place that starts uvicorn ---------------------------------------------------------------
-def image_command() -> list[str]:
-    (found,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    words: list[str] = json.loads(found)
+def command_of_the_image() -> list[str]:
+    (command,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_read_text(), re.MULTILINE)
+    words: list[str] = json.loads(command)
     return words
 
 
-def test_every_place_that_starts_uvicorn_tells_it_to_leave_the_address_alone() -> None:
+def test_uvicorn_is_started_with_proxy_headers_disabled_everywhere() -> None:
     assert "--no-proxy-headers" in web.command(port=1)
-    assert "--no-proxy-headers" in image_command()
+    assert "--no-proxy-headers" in command_of_the_image()
     folders = ("apps", "bench", "config", "docs", "local", "tests")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file()]
     files += [file for file in ROOT.glob("*") if file.is_file() and file.suffix != ".lock"]
-    starts = re.compile(
+    uvicorn_start = re.compile(
         r"""(?<!alive\()["']uvicorn["']|uvicorn\.(?:run|Config|Server)|uvicorn config\b"""
     )
-    texts = {"py", "md", "yml", "yaml", "toml", "sh", ""}
+    suffixes = {"py", "md", "yml", "yaml", "toml", "sh", ""}
     found = {
         str(file.relative_to(ROOT))
         for file in files
-        if file.suffix.removeprefix(".") in texts and starts.search(_text(file))
+        if file.suffix.removeprefix(".") in suffixes and uvicorn_start.search(_read_text(file))
     }
     checked_above, own_server = {"Dockerfile", "local/web.py"}, "tests/api/test_asgi.py"
     assert found == checked_above | {own_server, "tests/api/test_addresses.py"}
-    assert "proxy_headers=False" in _text(ROOT / own_server)
+    assert "proxy_headers=False" in _read_text(ROOT / own_server)
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_read_text()
     except UnicodeDecodeError:
         return ""
 
@@ -185,9 +187,9 @@ def make_up_command(port: int) -> list[str]:
     return list(web.command(port=port))
 
 
-def image_command_here(port: int) -> list[str]:
-    """The command of the image's CMD, on loopback and this port."""
-    words = image_command()
+def image_command_on_loopback(port: int) -> list[str]:
+    """Return the image's CMD, changed to listen on loopback and this port."""
+    words = command_of_the_image()
     words[words.index("--host") + 1] = "127.0.0.1"
     words[words.index("--port") + 1] = str(port)
     return [sys.executable, "-m", *words]
@@ -196,7 +198,7 @@ def image_command_here(port: int) -> list[str]:
 @pytest.fixture(
     params=[
         pytest.param(make_up_command, id="make up"),
-        pytest.param(image_command_here, id="image", marks=pytest.mark.long),
+        pytest.param(image_command_on_loopback, id="image", marks=pytest.mark.long),
     ]
 )
 def server(request: pytest.FixtureRequest, committed_db: None) -> Iterator[str]:
@@ -206,16 +208,17 @@ def server(request: pytest.FixtureRequest, committed_db: None) -> Iterator[str]:
         yield address
 
 
-def claims(number: int) -> dict[str, str]:
-    return {name: "https" if "Proto" in name else f"10.0.0.{number}" for name in CLAIMS}
+def forged_headers(number: int) -> dict[str, str]:
+    return {name: "https" if "Proto" in name else f"10.0.0.{number}" for name in FORGED_HEADERS}
 
 
-def test_a_real_server_believes_no_claim_of_a_client(server: str) -> None:
-    """One attack on the rate limits, the list of allowed networks and the audit log."""
+def test_a_real_server_ignores_forged_addresses(server: str) -> None:
+    """Forged addresses must not affect the rate limits, the list of allowed networks or the audit log."""
     login = f"{server}/api/v1/auth/login"
     body = {"email": "victim@example.com", "password": "wrong"}
     statuses = [
-        httpx.post(login, json=body, headers=claims(number)).status_code for number in range(7)
+        httpx.post(login, json=body, headers=forged_headers(number)).status_code
+        for number in range(7)
     ]
     assert statuses == [401] * 5 + [429] * 2
     assert LoginAttempt.objects.values("key").distinct().count() == 2  # one IP address, one account
@@ -223,7 +226,7 @@ def test_a_real_server_believes_no_claim_of_a_client(server: str) -> None:
     world = make_world()
     bearer = {"Authorization": f"Bearer {token_for(world.users[Role.OWNER], world.org)}"}
     answer = httpx.post(
-        f"{server}/api/v1/org/domains", json={"name": "x"}, headers={**bearer, **claims(1)}
+        f"{server}/api/v1/org/domains", json={"name": "x"}, headers={**bearer, **forged_headers(1)}
     )
     assert answer.status_code == 201
     with world.scope():
@@ -231,6 +234,6 @@ def test_a_real_server_believes_no_claim_of_a_client(server: str) -> None:
         assert event.ip == "127.0.0.1"
         Org.objects.filter(pk=world.org.pk).update(networks=["10.0.0.0/8"])
     for path in ("org", "events", f"runs/{UUID(int=1)}/events"):
-        refused = httpx.get(f"{server}/api/v1/{path}", headers={**bearer, **claims(1)})
+        refused = httpx.get(f"{server}/api/v1/{path}", headers={**bearer, **forged_headers(1)})
         assert refused.status_code == 403, path
         assert refused.json()["code"] == "network_not_allowed"

@@ -1,4 +1,4 @@
-"""The server's outermost layer: what hostile clients send before any view handles it."""
+"""The server's outermost layer handles slow and hostile clients before any view runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from config.asgi import application
 from tests.world import World, make_pipeline, make_world, token_for
 
 Answer = tuple[int, bytes]
-Stuck = list[str]
+WaitingPaths = list[str]
 
 
 async def call(
@@ -32,32 +32,32 @@ async def call(
     body: bytes | None = b"",
     *,
     reads: bool = True,
-    stuck: Stuck | None = None,
+    waiting: WaitingPaths | None = None,
 ) -> Answer:
-    """Send a request.
+    """Send a request and return the status and body of its response.
 
-    With `body` None the client announces a body and never sends it; with `reads` it reads no response.
-    `stuck` collects the requests that have arrived.
+    If `body` is None, the client announces a body and never sends it. Without `reads` it never reads the response.
+    The request adds its path to `waiting` once the server waits for the client.
     """
-    sent: list[dict[str, Any]] = []
-    asked = False
+    messages: list[dict[str, Any]] = []
+    is_body_sent = False
 
-    async def forever() -> None:
-        if stuck is not None:
-            stuck.append(path)
+    async def wait_forever() -> None:
+        if waiting is not None:
+            waiting.append(path)
         await asyncio.Event().wait()
 
     async def receive() -> dict[str, Any]:
-        nonlocal asked
-        if body is None or asked:
-            await forever()
-        asked = True
+        nonlocal is_body_sent
+        if body is None or is_body_sent:
+            await wait_forever()
+        is_body_sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Any) -> None:
-        sent.append(dict(message))
+        messages.append(dict(message))
         if not reads and message["type"] == "http.response.body":
-            await forever()
+            await wait_forever()
 
     scope = {
         "type": "http",
@@ -72,14 +72,14 @@ async def call(
         "http_version": "1.1",
     }
     await application(scope, receive, send)
-    return sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:])
+    return messages[0]["status"], b"".join(m.get("body", b"") for m in messages[1:])
 
 
-async def until_stuck(stuck: Stuck, tasks: list[asyncio.Task[Answer]]) -> None:
-    """Wait until each of these calls waits for its client, or has its response."""
+async def wait_until_blocked(waiting: WaitingPaths, tasks: list[asyncio.Task[Answer]]) -> None:
+    """Wait until call_ of these calls waits for its client or has its response."""
     deadline = time.monotonic() + 60
-    while len(stuck) + sum(task.done() for task in tasks) < len(tasks):
-        assert time.monotonic() < deadline, "they do not come so far"
+    while len(waiting) + sum(task.done() for task in tasks) < len(tasks):
+        assert time.monotonic() < deadline, "some requests neither wait for their client nor end"
         await asyncio.sleep(0.01)
 
 
@@ -88,17 +88,17 @@ HOST = (b"host", b"localhost")
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
-    async def crowd() -> tuple[list[Answer], Answer]:
-        stuck: Stuck = []
+def test_other_requests_are_served_while_large_bodies_never_arrive() -> None:
+    async def send_all() -> tuple[list[Answer], Answer]:
+        waiting: WaitingPaths = []
         length = str(settings.API_BODY_LIMIT + 1).encode()
-        slow = [(b"content-length", length), JSON, HOST]
+        headers = [(b"content-length", length), JSON, HOST]
         calls = [
-            call("POST", "/api/v1/auth/login", slow, None, stuck=stuck)
+            call("POST", "/api/v1/auth/login", headers, None, waiting=waiting)
             for _ in range(settings.WEB_THREADS)
         ]
-        tasks = [asyncio.create_task(each) for each in calls]
-        await until_stuck(stuck, tasks)
+        tasks = [asyncio.create_task(pending) for pending in calls]
+        await wait_until_blocked(waiting, tasks)
         try:
             other = await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 60)
             return [await asyncio.wait_for(task, 60) for task in tasks], other
@@ -106,21 +106,21 @@ def test_large_bodies_that_never_arrive_leave_room_for_others() -> None:
             for task in tasks:
                 task.cancel()
 
-    refused, other = asyncio.run(crowd())
-    assert other[0] == 401  # a thread had time to react
+    refused, other = asyncio.run(send_all())
+    assert other[0] == 401  # a thread was free to respond
     assert {status for status, _ in refused} == {413}
     assert b'"code":"too_large"' in refused[0][1]
 
 
 @pytest.mark.usefixtures("committed_db")
 @pytest.mark.parametrize("length", [b"900", b"0" * 20 + b"900"])
-def test_small_bodies_that_never_arrive_leave_room_for_others(length: bytes) -> None:
-    async def crowd() -> Answer:
-        slow = [(b"content-length", length), JSON, HOST]
+def test_other_requests_are_served_while_small_bodies_never_arrive(length: bytes) -> None:
+    async def send_all() -> Answer:
+        headers = [(b"content-length", length), JSON, HOST]
         calls = [
-            call("POST", "/api/v1/auth/login", slow, None) for _ in range(settings.WEB_THREADS)
+            call("POST", "/api/v1/auth/login", headers, None) for _ in range(settings.WEB_THREADS)
         ]
-        tasks = [asyncio.create_task(each) for each in calls]
+        tasks = [asyncio.create_task(pending) for pending in calls]
         await asyncio.sleep(0.2)
         try:
             return await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 10)
@@ -128,77 +128,84 @@ def test_small_bodies_that_never_arrive_leave_room_for_others(length: bytes) -> 
             for task in tasks:
                 task.cancel()
 
-    assert asyncio.run(crowd())[0] == 401
+    assert asyncio.run(send_all())[0] == 401
 
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, int]]:
-    """The URL of the real server, in this process."""
+    """Run the real server in a thread and yield its host and port."""
     config = uvicorn.Config(
         application, port=0, lifespan="off", log_level="warning", proxy_headers=False
     )
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run)
+    uvicorn_server = uvicorn.Server(config)
+    thread = threading.Thread(target=uvicorn_server.run)
     thread.start()
-    while not running.started:
+    while not uvicorn_server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    yield running.servers[0].sockets[0].getsockname()
-    running.should_exit = True
+    yield uvicorn_server.servers[0].sockets[0].getsockname()
+    uvicorn_server.should_exit = True
     thread.join(30)
 
 
 @pytest.mark.usefixtures("committed_db")
 @pytest.mark.parametrize(
-    ("path", "form"),
+    ("path", "error_format"),
     [("/api/v1/auth/login", "problem"), ("/api/v1/scim/v2/Users", "scim")],
 )
-@pytest.mark.parametrize("sent", [b"", b'{"email": '])
-def test_a_body_that_never_comes_is_answered_and_its_connection_closed(
-    server: tuple[str, int], monkeypatch: pytest.MonkeyPatch, path: str, form: str, sent: bytes
+@pytest.mark.parametrize("partial_body", [b"", b'{"email": '])
+def test_a_body_that_never_arrives_gets_408_and_its_connection_is_closed(
+    server: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    error_format: str,
+    partial_body: bytes,
 ) -> None:
     monkeypatch.setattr(settings, "BODY_WAIT", 0.2)
     head = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Length: 900", "", "")
     with socket.create_connection(server, timeout=60) as connection:
-        connection.sendall("\r\n".join(head).encode() + sent)
+        connection.sendall("\r\n".join(head).encode() + partial_body)
         answer = b""
         while part := connection.recv(65536):  # until the server closes the connection
             answer += part
     lines, _, body = answer.partition(b"\r\n\r\n")
     assert lines.startswith(b"HTTP/1.1 408 ")
-    assert f"content-type: application/{form}+json".encode() in lines
+    assert f"content-type: application/{error_format}+json".encode() in lines
     assert "send the request again" in json.loads(body)["detail"]
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_downloads_that_nobody_reads_leave_room_for_others() -> None:
+def test_other_requests_are_served_while_clients_do_not_read_their_downloads() -> None:
     world = make_world()
-    path, content = published(world)
-    caller = (b"authorization", f"Bearer {token_for(world.users[Role.VIEWER], world.org)}".encode())
+    path, content = publish_file(world)
+    authorization = (
+        b"authorization",
+        f"Bearer {token_for(world.users[Role.VIEWER], world.org)}".encode(),
+    )
 
-    async def crowd() -> tuple[Answer, Answer]:
-        stuck: Stuck = []
-        stalled = [
-            call("GET", path, [caller, HOST], reads=False, stuck=stuck)
+    async def send_all() -> tuple[Answer, Answer]:
+        waiting: WaitingPaths = []
+        calls = [
+            call("GET", path, [authorization, HOST], reads=False, waiting=waiting)
             for _ in range(settings.WEB_THREADS)
         ]
-        tasks = [asyncio.create_task(each) for each in stalled]
-        await until_stuck(stuck, tasks)
+        tasks = [asyncio.create_task(pending) for pending in calls]
+        await wait_until_blocked(waiting, tasks)
         try:
-            other = await asyncio.wait_for(call("GET", "/api/v1/runs", [caller, HOST]), 60)
-            return other, await asyncio.wait_for(call("GET", path, [caller, HOST]), 60)
+            other = await asyncio.wait_for(call("GET", "/api/v1/runs", [authorization, HOST]), 60)
+            return other, await asyncio.wait_for(call("GET", path, [authorization, HOST]), 60)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    other, whole = asyncio.run(crowd())
+    other, download = asyncio.run(send_all())
     assert other[0] == 200
-    assert whole == (200, content)
+    assert download == (200, content)
 
 
-def published(world: World) -> tuple[str, bytes]:
-    """The URL of a file that fills every buffer, and its content."""
+def publish_file(world: World) -> tuple[str, bytes]:
+    """Publish a file that is larger than every buffer, and return its path and content."""
     content = bytes(range(256)) * 4096
     pipeline = make_pipeline(world)
     with world.scope():
@@ -220,14 +227,14 @@ def published(world: World) -> tuple[str, bytes]:
 
 
 @pytest.mark.usefixtures("committed_db")
-def test_an_address_cannot_be_made_up_with_an_underscore(
+def test_a_forwarded_header_with_underscores_is_ignored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`X_Forwarded_For` is not the proxy's header, though CGI has the same name for both."""
     monkeypatch.setattr(settings, "TRUSTED_PROXIES", 1)
     body = b'{"email": "ada@example.com", "password": "wrong"}'
 
-    async def guess(claimed: bytes) -> Answer:
+    async def log_in(claimed: bytes) -> Answer:
         headers = [
             (b"x-forwarded-for", b"198.51.100.7"),  # the address that the proxy saw
             (b"x_forwarded_for", claimed),
@@ -237,7 +244,7 @@ def test_an_address_cannot_be_made_up_with_an_underscore(
         ]
         return await call("POST", "/api/v1/auth/login", headers, body)
 
-    asyncio.run(guess(b"203.0.113.1"))
-    asyncio.run(guess(b"203.0.113.2"))
+    asyncio.run(log_in(b"203.0.113.1"))
+    asyncio.run(log_in(b"203.0.113.2"))
     addresses = {row.key for row in LoginAttempt.objects.filter(key__startswith="address:")}
     assert len(addresses) == 1

@@ -1,7 +1,7 @@
-"""Invalid bodies, parameters and paths: a problem that names the error, never a 500.
+"""Invalid bodies, parameters and paths get a problem that names the error, and never a 500.
 
-Every operation of the document gets invalid bodies, and each field of its body each wrong value: together with all
-other fields, and some values alone, different ones for each field. `make test-long` sends each value alone.
+Every operation of the API document is sent invalid bodies. Each wrong value is sent in all fields at once. Some values
+are also sent in a single field, and each field gets different ones. `make test-long` sends every value in each field.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.world import World
 
 SCIM = {name for name, (path, _) in OPERATIONS.items() if "/scim/v2/" in path}
 WITH_BODY = sorted(name for name, operation in DOCUMENTED.items() if "requestBody" in operation)
-MEGABYTE = "x" * 1_000_000  # a body may have two of these
+MEGABYTE = "x" * 1_000_000  # half of the largest allowed body
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +42,21 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
         transaction.set_rollback(True)
 
 
-def send(planted: Planted, name: str, body: bytes, kind: str = "application/json") -> Any:
+def send(planted: Planted, name: str, body: bytes, media_type: str = "application/json") -> Any:
     _, method = OPERATIONS[name]
     case = CASES[name]
     path, _ = own_address(name, case, planted)
     with undone():
         client: APIClient = client_of(Role.OWNER, planted)
         client.cookies.load(case.cookies(planted))
-        more: dict[str, Any] = case.headers(planted)
-        sent: Any = body
-        return client.generic(method, path, sent, content_type=kind, **more)
+        headers: dict[str, Any] = case.headers(planted)
+        untyped_body: Any = body
+        return client.generic(method, path, untyped_body, content_type=media_type, **headers)
 
 
-def problem(answer: Any, status: int) -> dict[str, Any]:
+def read_problem(answer: Any, status: int) -> dict[str, Any]:
     if answer["Content-Type"] == "application/scim+json":
-        return scim_problem(answer, status)
+        return read_scim_problem(answer, status)
     assert answer.status_code == status, answer.content[:500]
     assert answer["Content-Type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
@@ -65,8 +65,8 @@ def problem(answer: Any, status: int) -> dict[str, Any]:
     return body
 
 
-def scim_problem(answer: Any, status: int) -> dict[str, Any]:
-    """SCIM's error format, which has no 422 and names fields only in its text."""
+def read_scim_problem(answer: Any, status: int) -> dict[str, Any]:
+    """Check and return an error in SCIM's format, which has no status 422 and names fields only in its text."""
     status = 400 if status == 422 else status
     assert answer.status_code == status, answer.content[:500]
     body: dict[str, Any] = answer.json()
@@ -76,17 +76,20 @@ def scim_problem(answer: Any, status: int) -> dict[str, Any]:
     return {**body, "errors": []}
 
 
-def fields(body: dict[str, Any]) -> list[str]:
+def error_fields(body: dict[str, Any]) -> list[str]:
     return [error["field"] for error in body["errors"]]
 
 
-def some(values: tuple[Any, ...], count: int, turn: int) -> list[Any]:
-    """Return `count` of the values, the next ones at each call; all of them if `count` is large enough."""
+def take_some(values: tuple[Any, ...], count: int, turn: int) -> list[Any]:
+    """Return `count` of the values: the first ones for turn 0, the next ones for turn 1, and so on.
+
+    All values are returned if there are no more than `count`.
+    """
     return [values[(turn * count + n) % len(values)] for n in range(min(count, len(values)))]
 
 
-EVERY = pytest.param(100, marks=pytest.mark.long)
-BROKEN = (
+ALL_VALUES = pytest.param(100, marks=pytest.mark.long)
+BROKEN_BODIES = (
     b"{",
     b'{"a": NaN}',
     b'{"a": 1e999}',
@@ -100,53 +103,57 @@ BROKEN = (
 )
 
 
-@pytest.mark.parametrize("count", [3, EVERY])
+@pytest.mark.parametrize("count", [3, ALL_VALUES])
 @pytest.mark.parametrize("name", WITH_BODY)
-def test_a_broken_body_answers_400(planted: Planted, name: str, count: int) -> None:
-    for body in some(BROKEN, count, WITH_BODY.index(name)):
-        problem(send(planted, name, body), 400)
+def test_a_broken_body_gets_400(planted: Planted, name: str, count: int) -> None:
+    for body in take_some(BROKEN_BODIES, count, WITH_BODY.index(name)):
+        read_problem(send(planted, name, body), 400)
 
 
 @pytest.mark.parametrize("name", WITH_BODY)
-def test_a_body_that_is_too_large_answers_413(planted: Planted, name: str) -> None:
-    problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
+def test_a_body_that_is_too_large_gets_413(planted: Planted, name: str) -> None:
+    read_problem(send(planted, name, b'{"name": "' + b"x" * (2 << 20) + b'"}'), 413)
 
 
-KINDS = ("text/plain", "application/x-www-form-urlencoded", "", "a/b/c")
+WRONG_MEDIA_TYPES = ("text/plain", "application/x-www-form-urlencoded", "", "a/b/c")
 
 
-@pytest.mark.parametrize("count", [1, EVERY])
+@pytest.mark.parametrize("count", [1, ALL_VALUES])
 @pytest.mark.parametrize("name", WITH_BODY)
-def test_a_body_of_another_kind_answers_415(planted: Planted, name: str, count: int) -> None:
-    for kind in some(KINDS, count, WITH_BODY.index(name)):
-        problem(send(planted, name, b'{"name": "x"}', kind), 415)
+def test_a_body_of_another_media_type_gets_415(planted: Planted, name: str, count: int) -> None:
+    for media_type in take_some(WRONG_MEDIA_TYPES, count, WITH_BODY.index(name)):
+        read_problem(send(planted, name, b'{"name": "x"}', media_type), 415)
 
 
 @pytest.mark.parametrize("name", sorted(set(WITH_BODY) & SCIM))
-def test_nul_in_a_body_of_scim_is_named(planted: Planted, name: str) -> None:
+def test_the_error_names_the_field_of_a_nul_character_in_a_scim_body(
+    planted: Planted, name: str
+) -> None:
     nul = send(planted, name, b'{"name": {"x": ["a", "b\\u0000"]}}')
-    assert "name.x.1" in problem(nul, 400)["detail"]
+    assert "name.x.1" in read_problem(nul, 400)["detail"]
 
 
 @pytest.mark.parametrize("name", sorted(set(WITH_BODY) - SCIM))
-def test_an_unknown_field_and_nul_are_named(planted: Planted, name: str) -> None:
+def test_the_error_names_an_unknown_field_and_the_field_of_a_nul_character(
+    planted: Planted, name: str
+) -> None:
     answer = send(planted, name, b'{"no_such_field": 1}')
-    assert "no_such_field" in fields(invalid(answer, name))
+    assert "no_such_field" in error_fields(read_invalid(answer, name))
     nul = send(planted, name, b'{"name": {"x": ["a", "b\\u0000"]}}')
-    assert fields(invalid(nul, name)) == ["name.x.1"]
+    assert error_fields(read_invalid(nul, name)) == ["name.x.1"]
     key = send(planted, name, b'{"a\\u0000": 1}')
-    assert fields(invalid(key, name)) == ["a\\0"]
+    assert error_fields(read_invalid(key, name)) == ["a\\0"]
 
 
-def invalid(answer: Any, name: str) -> dict[str, Any]:
+def read_invalid(answer: Any, name: str) -> dict[str, Any]:
     """Return the 422, or the success response of an operation that reports errors in it."""
     if name == "pipelines_validate":
-        shown: dict[str, Any] = answer.json()
-        return shown
-    return problem(answer, 422)
+        report: dict[str, Any] = answer.json()
+        return report
+    return read_problem(answer, 422)
 
 
-WRONG: tuple[Any, ...] = (
+WRONG_VALUES: tuple[Any, ...] = (
     None,
     True,
     -1,
@@ -176,60 +183,66 @@ def body_fields(name: str) -> list[str]:
 
 
 WITH_FIELDS = [name for name in WITH_BODY if body_fields(name)]
-WITH_SEVERAL = [name for name in WITH_FIELDS if len(body_fields(name)) > 1]
-FIELDS = [(name, field) for name in WITH_SEVERAL for field in body_fields(name)]
+WITH_SEVERAL_FIELDS = [name for name in WITH_FIELDS if len(body_fields(name)) > 1]
+FIELDS = [(name, field) for name in WITH_SEVERAL_FIELDS for field in body_fields(name)]
 
 
 @pytest.mark.parametrize("name", WITH_FIELDS)
-def test_a_wrong_value_in_every_field_never_answers_500_and_its_problem_names_one(
+def test_a_wrong_value_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
     planted: Planted, name: str
 ) -> None:
-    good = own_call(name, CASES[name], planted).body or {}
-    every = body_fields(name)
-    for value in WRONG:
-        body = {**good, **dict.fromkeys(every, _exact(value))}
-        refuses_or_takes(planted, name, body, set(every))
+    valid_body = own_call(name, CASES[name], planted).body or {}
+    all_fields = body_fields(name)
+    for value in WRONG_VALUES:
+        body = {**valid_body, **dict.fromkeys(all_fields, _encodable(value))}
+        assert_documented_response(planted, name, body, set(all_fields))
 
 
-@pytest.mark.parametrize("count", [3, EVERY])
-@pytest.mark.parametrize("name", WITH_SEVERAL)
-def test_a_wrong_value_alone_never_answers_500_and_its_problem_names_the_field(
+@pytest.mark.parametrize("count", [3, ALL_VALUES])
+@pytest.mark.parametrize("name", WITH_SEVERAL_FIELDS)
+def test_a_wrong_value_in_one_field_never_causes_a_500_and_the_problem_names_the_field(
     planted: Planted, name: str, count: int
 ) -> None:
-    good = own_call(name, CASES[name], planted).body or {}
+    valid_body = own_call(name, CASES[name], planted).body or {}
     for field in body_fields(name):
-        for value in some(WRONG, count, FIELDS.index((name, field))):
-            refuses_or_takes(planted, name, {**good, field: _exact(value)}, {field})
+        for value in take_some(WRONG_VALUES, count, FIELDS.index((name, field))):
+            assert_documented_response(
+                planted, name, {**valid_body, field: _encodable(value)}, {field}
+            )
 
 
 @pytest.mark.parametrize("name", WITH_FIELDS)
-def test_a_megabyte_in_every_field_never_answers_500_and_its_problem_names_one(
+def test_a_megabyte_in_all_fields_never_causes_a_500_and_the_problem_names_a_field(
     planted: Planted, name: str
 ) -> None:
-    """Send it once as text and once in a list: each field alone would be the same work for the parser."""
-    good = own_call(name, CASES[name], planted).body or {}
-    every = body_fields(name)
-    share = len(MEGABYTE) // len(every)
-    for value in (MEGABYTE[:share], [MEGABYTE[:share]]):
-        refuses_or_takes(planted, name, {**good, **dict.fromkeys(every, value)}, set(every))
+    """Send the megabyte once as text and once in lists, divided among all fields."""
+    valid_body = own_call(name, CASES[name], planted).body or {}
+    all_fields = body_fields(name)
+    length = len(MEGABYTE) // len(all_fields)
+    for value in (MEGABYTE[:length], [MEGABYTE[:length]]):
+        assert_documented_response(
+            planted, name, {**valid_body, **dict.fromkeys(all_fields, value)}, set(all_fields)
+        )
 
 
-def refuses_or_takes(planted: Planted, name: str, body: dict[str, Any], wrong: set[str]) -> None:
-    """The response is a documented one, and a 422 names one of the wrong fields."""
+def assert_documented_response(
+    planted: Planted, name: str, body: dict[str, Any], wrong_fields: set[str]
+) -> None:
+    """Send the body and assert that the response is documented. A 422 must name one of the wrong fields."""
     answer = send(planted, name, orjson.dumps(body))
     assert answer.status_code < 500, (body, answer.content[:300])
     assert str(answer.status_code) in DOCUMENTED[name]["responses"], (body, answer.content[:300])
     if answer.status_code != 422:
         return
-    named = fields(problem(answer, 422))
-    assert all(named)
-    if "config" in wrong:  # its errors are paths inside it, like source.config.port
+    reported = error_fields(read_problem(answer, 422))
+    assert all(reported)
+    if "config" in wrong_fields:  # an error names a path inside the config, like source.config.port
         return
-    assert any(one.startswith(tuple(wrong)) for one in named), (body, named)
+    assert any(field.startswith(tuple(wrong_fields)) for field in reported), (body, reported)
 
 
-def _exact(value: Any) -> Any:
-    """orjson encodes integers up to 64 bits; larger ones are inserted as text."""
+def _encodable(value: Any) -> Any:
+    """Return a value that orjson can encode: integers of more than 64 bits become text fragments."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
         return orjson.Fragment(str(value).encode())
     return value
@@ -243,46 +256,46 @@ QUERIES = [
 ]
 
 
-BAD = ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null", "[]", "\ud800")
+WRONG_PARAMETERS = ("", "\0", "x" * 5000, "9" * 26, "-1", "🦉", "1.5", "null", "[]", "\ud800")
 
 
-@pytest.mark.parametrize("count", [4, EVERY])
+@pytest.mark.parametrize("count", [4, ALL_VALUES])
 @pytest.mark.parametrize(("name", "parameter"), QUERIES)
-def test_a_wrong_parameter_never_answers_500(
+def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
     planted: Planted, name: str, parameter: str, count: int
 ) -> None:
     path, _ = own_address(name, CASES[name], planted)
-    for value in some(BAD, count, QUERIES.index((name, parameter))):
+    for value in take_some(WRONG_PARAMETERS, count, QUERIES.index((name, parameter))):
         with undone():
             client = client_of(Role.OWNER, planted)
             text = value.encode("utf-8", "surrogatepass")
             answer: Any = client.get(path, {parameter: text})
         assert answer.status_code < 500, value
         if answer.status_code >= 400:
-            body = problem(answer, answer.status_code)
+            body = read_problem(answer, answer.status_code)
             assert str(answer.status_code) in DOCUMENTED[name]["responses"], value
-            assert fields(body) in ([parameter], []), value
+            assert error_fields(body) in ([parameter], []), value
 
 
-# Streams ignore unknown parameters, as EventSource requires; a download is requested by its link.
-NOT_LISTS = {"runs_events", "events"}
+# Streams ignore unknown parameters.
+STREAMS = {"runs_events", "events"}
 LISTS = sorted(
     {
         name
         for name, parameter in QUERIES
         if OPERATIONS[name][1] == "get" and parameter not in {"cursor", "limit", "order"}
     }
-    - NOT_LISTS
+    - STREAMS
     - SCIM  # directories send additional parameters
 )
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_an_unknown_parameter_of_a_list_is_named(planted: Planted, name: str) -> None:
+def test_the_error_names_an_unknown_parameter_of_a_list(planted: Planted, name: str) -> None:
     with undone():
         call = own_call(name, CASES[name], planted)
         answer = client_of(Role.OWNER, planted).get(call.path, {"no_such_parameter": "1"})
-    assert fields(problem(answer, 400)) == ["no_such_parameter"]
+    assert error_fields(read_problem(answer, 400)) == ["no_such_parameter"]
 
 
 @pytest.mark.parametrize(
@@ -301,11 +314,11 @@ def test_an_unknown_parameter_of_a_list_is_named(planted: Planted, name: str) ->
         "/api/v1/scim/v2/Nothing",
     ],
 )
-def test_a_path_that_is_nothing_answers_404(world: World, path: str) -> None:
-    problem(world.client(Role.OWNER).get(path), 404)
+def test_an_unknown_path_gets_404(world: World, path: str) -> None:
+    read_problem(world.client(Role.OWNER).get(path), 404)
 
 
-def test_a_file_name_that_cannot_be_answers_404_or_422(planted: Planted) -> None:
+def test_an_impossible_file_name_gets_404_or_422(planted: Planted) -> None:
     with undone():
         client = client_of(Role.OWNER, planted)
         answer = client.get(f"/api/v1/runs/{planted['run']}/outputs/%00")
@@ -328,28 +341,28 @@ def test_a_file_name_that_cannot_be_answers_404_or_422(planted: Planted) -> None
         "Bearer eyJhbGciOiJIUzI1NiJ9.e30.",
     ],
 )
-def test_a_broken_credential_answers_401(db: None, header: str) -> None:
+def test_a_broken_credential_gets_401(db: None, header: str) -> None:
     answer = APIClient().get("/api/v1/org", HTTP_AUTHORIZATION=header)
     assert "WWW-Authenticate" in answer
-    problem(answer, 401)
+    read_problem(answer, 401)
 
 
 @pytest.mark.parametrize("method", ["options", "put", "delete", "trace", "patch"])
-def test_a_method_that_is_not_there_answers_405(world: World, method: str) -> None:
+def test_an_unsupported_method_gets_405(world: World, method: str) -> None:
     answer = world.client(Role.OWNER).generic(method.upper(), "/api/v1/org/members")
-    problem(answer, 405)
+    read_problem(answer, 405)
     assert "GET" in answer["Allow"]
 
 
-def test_accept_and_format_do_not_matter(world: World) -> None:
+def test_the_response_is_json_whatever_the_accept_header_requests(world: World) -> None:
     client = world.client(Role.OWNER)
-    for wanted in ("text/html", "nonsense"):
-        answer = client.get("/api/v1/org", HTTP_ACCEPT=wanted)
+    for media_type in ("text/html", "nonsense"):
+        answer = client.get("/api/v1/org", HTTP_ACCEPT=media_type)
         assert answer["Content-Type"] == "application/json"
 
 
-def test_a_stranger_host_cannot_use_the_cookie(db: None) -> None:
-    """DNS rebinding: the page's origin is its own, and its Host header names a host that is not ours."""
+def test_a_foreign_host_header_cannot_use_the_cookie(db: None) -> None:
+    """Prevent DNS rebinding: the attacker's page and its requests have the same origin, but a foreign host."""
     answer = APIClient().post(
         "/api/v1/auth/refresh",
         {},
@@ -357,42 +370,42 @@ def test_a_stranger_host_cannot_use_the_cookie(db: None) -> None:
         HTTP_ORIGIN="http://evil.example",
         HTTP_X_REQUESTED_WITH="drover",
     )
-    problem(answer, 400)
+    read_problem(answer, 400)
 
 
-def test_our_mistake_is_a_problem_without_a_trace(
+def test_an_unexpected_error_gets_500_and_its_message_is_not_shown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from apps.orgs.members import views
 
-    def broken(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(views, "of_time", broken)
+    monkeypatch.setattr(views, "of_time", fail)
     client = world.client(Role.OWNER)
     client.raise_request_exception = False
     answer = client.get("/api/v1/org")
-    problem(answer, 500)
+    read_problem(answer, 500)
     assert "secret detail" not in answer.content.decode()
 
 
-def test_a_database_that_is_away_answers_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_gets_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.db import OperationalError
 
     from apps.orgs import credentials
 
-    def away(*_: Any, **__: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused\nDETAIL: password=hunter2")
 
-    monkeypatch.setattr(credentials, "load", away)
+    monkeypatch.setattr(credentials, "load", fail)
     answer = world.client(Role.OWNER).get("/api/v1/org")
-    body = problem(answer, 503)
+    body = read_problem(answer, 503)
     assert "hunter2" not in str(body)
     assert answer["Retry-After"] == "5"
 
 
-def test_a_body_of_too_many_values_is_refused_before_it_is_read(world: World) -> None:
-    bomb = b'{"name": [' + b"{}," * 300_000 + b"{}]}"
-    answer = world.client().post("/api/v1/connectors", bomb, content_type="application/json")
+def test_a_body_with_too_many_values_gets_400(world: World) -> None:
+    body = b'{"name": [' + b"{}," * 300_000 + b"{}]}"
+    answer = world.client().post("/api/v1/connectors", body, content_type="application/json")
     assert answer.status_code == 400
     assert "values" in answer.json()["detail"]

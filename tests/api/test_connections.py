@@ -1,4 +1,4 @@
-"""Compare the connections that the processes may need with the server's limit."""
+"""Drover compares the database connections that its processes may need with the server's limit."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ def test_too_few_connections_are_reported_with_the_setting_to_change(
     assert connections.finding().ok
     settings.WORKER_POOL = 1000
 
-    found = connections.finding()
+    finding = connections.finding()
     connections.warn()
 
-    assert not found.ok
-    assert "Set max_connections" in found.next_step
-    assert "DROVER_DB_POOL" in found.next_step
+    assert not finding.ok
+    assert "Set max_connections" in finding.next_step
+    assert "DROVER_DB_POOL" in finding.next_step
     assert "too few connections" in caplog.text
 
 
-def test_runs_count_up_to_the_limit_of_the_platform(settings: Any) -> None:
+def test_needed_connections_grow_with_runs_up_to_the_limit_of_the_platform(settings: Any) -> None:
     settings.WORKER_CONCURRENCY, settings.MAX_RUNNING_PLATFORM = 10, 15
-    one = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=1)
-    three = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=3)
+    one_worker = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=1)
+    three_workers = connections.Server(max_connections=100, reserved=3, others=0, webs=1, workers=3)
 
-    assert three.needed - one.needed == 2 * connections.per_worker() + 5
+    assert three_workers.needed - one_worker.needed == 2 * connections.per_worker() + 5
 
 
 @pytest.fixture
-def crowded(django_db_setup: None) -> Any:
-    """A URL for a role that allows one session at a time."""
+def single_session_url(django_db_setup: None) -> Any:
+    """Create a role that allows one session at a time, and yield its database URL."""
     admin_url = database.url_of(database.worker_database())
-    name = f"crowded_{database.worker_database()}"  # roles belong to the whole server
+    name = f"single_session_{database.worker_database()}"  # roles belong to the whole server
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'crowded' CONNECTION LIMIT 1")
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret' CONNECTION LIMIT 1")
         admin.execute(f"GRANT CONNECT ON DATABASE {database.worker_database()} TO {name}")
-        place = urlsplit(admin_url).netloc.rpartition("@")[2]
-        yield urlsplit(admin_url)._replace(netloc=f"{name}:crowded@{place}").geturl()
+        address = urlsplit(admin_url).netloc.rpartition("@")[2]
+        yield urlsplit(admin_url)._replace(netloc=f"{name}:secret@{address}").geturl()
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [name]
         )
@@ -55,23 +55,25 @@ def crowded(django_db_setup: None) -> Any:
         admin.execute(f"DROP ROLE {name}")
 
 
-def test_a_run_waits_for_a_place_at_the_server(
-    crowded: str, monkeypatch: pytest.MonkeyPatch
+def test_a_run_waits_until_the_server_has_a_free_connection(
+    single_session_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = threading.Event()
+    retried = threading.Event()
     sleep = time.sleep
 
-    def wait(seconds: float) -> None:
-        refused.set()
+    def sleep_briefly(seconds: float) -> None:
+        retried.set()
         sleep(0.05)
 
-    monkeypatch.setattr(time, "sleep", wait)
-    with psycopg.connect(crowded):
-        made: list[checkpoints.StateBackend] = []
-        thread = threading.Thread(target=lambda: made.append(checkpoints.StateBackend(crowded)))
+    monkeypatch.setattr(time, "sleep", sleep_briefly)
+    with psycopg.connect(single_session_url):
+        backends: list[checkpoints.StateBackend] = []
+        thread = threading.Thread(
+            target=lambda: backends.append(checkpoints.StateBackend(single_session_url))
+        )
         thread.start()
-        assert refused.wait(30)
-        assert not made
+        assert retried.wait(30)
+        assert not backends
     thread.join(30)
-    (backend,) = made
+    (backend,) = backends
     backend.close()

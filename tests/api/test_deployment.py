@@ -13,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 ROOT = Path(__file__).resolve().parents[2]
-ASK = """
+REQUEST_PAGES = """
 import django, json
 django.setup()
 from django.test import Client
@@ -21,17 +21,17 @@ from django.conf import settings
 from django.core.management import call_command
 call_command("check", deploy=True, fail_level="WARNING")
 client = Client(HTTP_HOST="drover.example.com")
-asked = {}
+responses = {}
 for path in ("/", "/api/v1/health/live", "/api/v1/openapi.json", "/operators/login/", "/api/v1/org"):
     for scheme in ("https", "http"):
         answer = client.get(path, headers={"x-forwarded-proto": scheme})
-        asked[f"{scheme} {path}"] = [answer.status_code, dict(answer.headers)]
+        responses[f"{scheme} {path}"] = [answer.status_code, dict(answer.headers)]
 cookies = {name: {k: str(v) for k, v in morsel.items()} for name, morsel in client.cookies.items()}
-print(json.dumps([asked, cookies, settings.DEBUG]))
+print(json.dumps([responses, cookies, settings.DEBUG]))
 """
 
 
-def production(code: str) -> subprocess.CompletedProcess[str]:
+def run_in_production(code: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -50,46 +50,48 @@ def production(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def done() -> subprocess.CompletedProcess[str]:
-    return production(ASK)
+def completed() -> subprocess.CompletedProcess[str]:
+    return run_in_production(REQUEST_PAGES)
 
 
 @pytest.fixture
-def asked(done: subprocess.CompletedProcess[str]) -> Any:
-    return json.loads(done.stdout.splitlines()[-1])
+def results(completed: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(completed.stdout.splitlines()[-1])
 
 
-def test_the_deployment_check_finds_nothing(done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "no issues" in done.stdout
+def test_the_deployment_check_finds_no_problem(completed: subprocess.CompletedProcess[str]) -> None:
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "no issues" in completed.stdout
 
 
-def test_every_page_has_security_headers(asked: Any) -> None:
-    answers, _, debug = asked
+def test_every_page_has_security_headers(results: Any) -> None:
+    answers, _, debug = results
     assert debug is False
-    for where, (_, headers) in answers.items():
-        if not where.startswith("https "):
+    for request, (_, headers) in answers.items():
+        if not request.startswith("https "):
             continue
-        assert headers["X-Frame-Options"] == "DENY", where
-        assert headers["X-Content-Type-Options"] == "nosniff", where
-        assert headers["Referrer-Policy"] == "same-origin", where
+        assert headers["X-Frame-Options"] == "DENY", request
+        assert headers["X-Content-Type-Options"] == "nosniff", request
+        assert headers["Referrer-Policy"] == "same-origin", request
         policy = headers["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in policy
         assert "script-src 'self';" in policy
         assert "unsafe" not in policy
-        assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains", where
+        assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains", (
+            request
+        )
 
 
-def test_plain_http_is_sent_to_https_but_for_what_is_asked_from_inside(asked: Any) -> None:
-    answers = asked[0]
+def test_plain_http_is_redirected_to_https_except_for_health_checks(results: Any) -> None:
+    answers = results[0]
     for path in ("/", "/operators/login/", "/api/v1/org"):
         status, headers = answers[f"http {path}"]
         assert (status, headers["Location"]) == (301, f"https://drover.example.com{path}")
     assert answers["http /api/v1/health/live"][0] == 200
 
 
-def test_cookies_are_for_https_and_not_for_scripts(asked: Any) -> None:
-    cookies = asked[1]
+def test_cookies_are_only_sent_over_https_and_hidden_from_scripts(results: Any) -> None:
+    cookies = results[1]
     assert "csrftoken" in cookies
     for name, cookie in cookies.items():
         assert cookie["secure"] == "True", name

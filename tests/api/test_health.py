@@ -10,12 +10,12 @@ from django.db import OperationalError, connection
 from apps.background import health
 from apps.orgs.roles import Role
 from apps.web import health_views
-from tests.orgs.test_commands import worker_lives
+from tests.orgs.test_commands import record_worker_heartbeat
 from tests.world import World, new_client, token_for
 
 
 @pytest.fixture(autouse=True)
-def nothing_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def forget_earlier_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_storage_trusted_until", 0.0)
     monkeypatch.setattr(health_views, "_told", {})
 
@@ -24,18 +24,18 @@ def test_liveness_responds_without_the_database() -> None:
     assert new_client().get("/api/v1/health/live").json() == {"status": "alive"}
 
 
-OPERATOR = {"HTTP_AUTHORIZATION": "Bearer secret"}
+OPERATOR_HEADERS = {"HTTP_AUTHORIZATION": "Bearer secret"}
 
 
-def ready(**headers: Any) -> tuple[int, dict[str, Any]]:
+def get_readiness(**headers: Any) -> tuple[int, dict[str, Any]]:
     answer = new_client().get("/api/v1/health/ready", **headers)
     return answer.status_code, answer.json()
 
 
-def test_a_node_is_ready_when_every_part_is_there(db: None, settings: Any) -> None:
-    worker_lives()
+def test_a_node_is_ready_when_every_part_works(db: None, settings: Any) -> None:
+    record_worker_heartbeat()
     settings.METRICS_TOKEN = "secret"
-    status, body = ready(**OPERATOR)
+    status, body = get_readiness(**OPERATOR_HEADERS)
     assert status == 200, body
     assert {part["part"] for part in body["parts"]} == {
         "database",
@@ -46,82 +46,84 @@ def test_a_node_is_ready_when_every_part_is_there(db: None, settings: Any) -> No
         "storage",
         "isolation",
     }
-    assert ready() == (200, {"ready": True})
+    assert get_readiness() == (200, {"ready": True})
 
 
 def test_a_node_without_a_scheduler_is_not_ready_and_names_it_to_operators(
     db: None, settings: Any
 ) -> None:
     settings.METRICS_TOKEN = "secret"
-    status, body = ready(**OPERATOR)
+    status, body = get_readiness(**OPERATOR_HEADERS)
     assert status == 503
     assert {part["part"] for part in body["parts"] if not part["ok"]} == {"workers", "scheduler"}
 
 
 @pytest.mark.parametrize("credential", ["", "Bearer ", "Bearer guess", "Basic secret", "member"])
-def test_strangers_members_and_guesses_learn_yes_or_no(
+def test_callers_without_the_operators_token_get_only_ready_or_not(
     world: World, settings: Any, credential: str
 ) -> None:
     settings.METRICS_TOKEN = "secret"
     if credential == "member":
         credential = f"Bearer {token_for(world.users[Role.OWNER], world.org)}"
-    assert ready(HTTP_AUTHORIZATION=credential) == (503, {"ready": False})
+    assert get_readiness(HTTP_AUTHORIZATION=credential) == (503, {"ready": False})
     settings.METRICS_TOKEN = ""
-    assert ready(HTTP_AUTHORIZATION=credential) == (503, {"ready": False})
+    assert get_readiness(HTTP_AUTHORIZATION=credential) == (503, {"ready": False})
 
 
-def test_what_is_away_is_explained_to_operators_and_in_the_log(
+def test_a_broken_storage_is_explained_to_operators_and_in_the_log(
     db: None, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = "/dev/null/inner-place"
-    storage = {**settings.STORAGES["default"], "OPTIONS": {"location": place}}
+    folder = "/dev/null/inner-folder"
+    storage = {**settings.STORAGES["default"], "OPTIONS": {"location": folder}}
     settings.STORAGES = {**settings.STORAGES, "default": storage}
     settings.METRICS_TOKEN = "secret"
-    assert ready() == (503, {"ready": False})
-    assert place in caplog.text
-    (found,) = [part for part in ready(**OPERATOR)[1]["parts"] if part["part"] == "storage"]
-    assert place in found["seen"]
+    assert get_readiness() == (503, {"ready": False})
+    assert folder in caplog.text
+    (storage_part,) = [
+        part for part in get_readiness(**OPERATOR_HEADERS)[1]["parts"] if part["part"] == "storage"
+    ]
+    assert folder in storage_part["seen"]
 
 
-def test_strangers_who_ask_again_and_again_fill_no_log(
+def test_repeated_requests_do_not_fill_the_log(
     db: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told() -> list[str]:
-        said = [record.msg for record in caplog.records]
-        return sorted(one["part"] if isinstance(one, dict) else str(one) for one in said)
+    def logged_parts() -> list[str]:
+        messages = [record.msg for record in caplog.records]
+        return sorted(msg["part"] if isinstance(msg, dict) else str(msg) for msg in messages)
 
     for _ in range(5):
-        assert ready() == (503, {"ready": False})
-    assert told() == ["scheduler", "workers"]
+        assert get_readiness() == (503, {"ready": False})
+    assert logged_parts() == ["scheduler", "workers"]
     monkeypatch.setattr(health_views, "TOLD_EVERY", 0.0)
-    ready()
-    assert told() == ["scheduler", "scheduler", "workers", "workers"]
+    get_readiness()
+    assert logged_parts() == ["scheduler", "scheduler", "workers", "workers"]
 
 
-def test_a_worker_that_gives_no_sign_of_life_is_not_ready(db: None) -> None:
-    worker_lives()
-    assert ready()[0] == 200
+def test_a_node_whose_worker_sends_no_heartbeat_is_not_ready(db: None) -> None:
+    record_worker_heartbeat()
+    assert get_readiness()[0] == 200
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '2 min'")
-    assert ready()[0] == 503
-    (found,) = [one for one in health.queue_findings() if one.part == "workers"]
-    assert found.seen == "last heartbeat 120 s ago"
+    assert get_readiness()[0] == 503
+    (finding,) = [found for found in health.queue_findings() if found.part == "workers"]
+    assert finding.seen == "last heartbeat 120 s ago"
 
 
 def test_a_lost_database_is_not_revealed_to_anonymous_clients(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone() -> list[health.Finding]:
+    def fail() -> list[health.Finding]:
         raise OperationalError("server at 10.1.2.3 closed the connection")
 
-    monkeypatch.setattr(health, "ready", gone)
-    assert ready() == (503, {"ready": False})
+    monkeypatch.setattr(health, "ready", fail)
+    assert get_readiness() == (503, {"ready": False})
 
 
 @pytest.mark.parametrize(
     "path", ["/health/ready", "/health/live", "/health", "/health/ready/", "/metrics", "/metrics/"]
 )
-def test_a_probe_at_a_wrong_path_gets_the_right_path(path: str) -> None:
+def test_a_probe_at_a_wrong_path_gets_404_with_the_right_path(path: str) -> None:
     answer = new_client().get(path)
     assert answer.status_code == 404
     assert answer["Content-Type"] == "application/problem+json"
@@ -129,7 +131,7 @@ def test_a_probe_at_a_wrong_path_gets_the_right_path(path: str) -> None:
     assert "/api/v1/metrics" in answer.json()["detail"]
 
 
-def test_the_gauges_need_the_operators_token(db: None, settings: Any) -> None:
+def test_the_metrics_need_the_operators_token(db: None, settings: Any) -> None:
     client = new_client()
     assert client.get("/api/v1/metrics").status_code == 401
     assert client.get("/api/v1/metrics", HTTP_AUTHORIZATION="Bearer ").status_code == 401
@@ -137,12 +139,12 @@ def test_the_gauges_need_the_operators_token(db: None, settings: Any) -> None:
     assert client.get("/api/v1/metrics", HTTP_AUTHORIZATION="Bearer guess").status_code == 401
 
 
-def test_the_gauges_count_over_all_organizations(committed_db: None, settings: Any) -> None:
+def test_the_metrics_count_over_all_organizations(committed_db: None, settings: Any) -> None:
     from tests.isolation.planted import plant
 
     plant()
     plant()
-    worker_lives()
+    record_worker_heartbeat()
     settings.METRICS_TOKEN = "secret"
     answer = new_client().get("/api/v1/metrics", HTTP_AUTHORIZATION="Bearer secret")
     lines = answer.content.decode().splitlines()

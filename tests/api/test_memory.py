@@ -1,4 +1,4 @@
-"""The memory available to a process is the machine's, or its container's."""
+"""The memory available to a process is the machine's memory, or the limit of its container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.parametrize(
-    ("said", "bytes_"),
+    ("container_limit", "expected_bytes"),
     [
         ("max\n", MACHINE),
         ("3221225472\n", 3 << 30),
@@ -21,17 +21,22 @@ MACHINE = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         (None, MACHINE),
     ],
 )
-def test_the_container_counts_where_it_has_less(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, bytes_: int
+def test_the_limit_of_the_container_is_used_if_it_is_below_the_machines_memory(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    container_limit: str | None,
+    expected_bytes: int,
 ) -> None:
-    limit = tmp_path / "memory.max"
-    if said is not None:
-        limit.write_text(said)
-    monkeypatch.setattr(memory, "LIMITS", (str(limit),))
-    assert memory.available() == bytes_
+    limit_file = tmp_path / "memory.max"
+    if container_limit is not None:
+        limit_file.write_text(container_limit)
+    monkeypatch.setattr(memory, "LIMITS", (str(limit_file),))
+    assert memory.available() == expected_bytes
 
 
-def test_runs_of_an_org_follow_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_runs_of_an_org_is_computed_from_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(memory, "available", lambda: 10 << 30)
     assert memory.runs_of_an_org(2 << 30, 1 << 30) == 3
     assert memory.runs_of_an_org(20 << 30, 1 << 30) == 1

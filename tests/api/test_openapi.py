@@ -1,4 +1,4 @@
-"""The OpenAPI document: committed, complete, and shown on a page that needs no script."""
+"""The OpenAPI document is committed, complete, and shown on a page that needs no script."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
 from apps.web import openapi
 from apps.web.reader import METHODS
 
-CREDENTIAL = {"401", "403"}
+AUTH_ERRORS = {"401", "403"}
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -26,15 +26,15 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield path, method, methods[method]
 
 
-def listed() -> Any:
-    return [pytest.param(*found, id=f"{found[1]} {found[0]}") for found in operations()]
+def operation_params() -> Any:
+    return [pytest.param(*entry, id=f"{entry[1]} {entry[0]}") for entry in operations()]
 
 
-def test_the_committed_document_is_the_one_the_code_makes() -> None:
+def test_the_committed_document_is_up_to_date() -> None:
     call_command("export_openapi", check=True, stdout=StringIO())
 
 
-def test_the_document_is_made_without_a_warning_and_twice_the_same() -> None:
+def test_the_document_is_generated_without_a_warning_and_is_the_same_each_time() -> None:
     openapi.document.cache_clear()
     reset_generator_stats()
     first = openapi.as_yaml()
@@ -43,27 +43,29 @@ def test_the_document_is_made_without_a_warning_and_twice_the_same() -> None:
     assert openapi.as_yaml() == first
 
 
-def test_the_document_names_no_server_and_both_credentials() -> None:
+def test_the_document_contains_no_server_and_both_kinds_of_credentials() -> None:
     document = openapi.document()
     assert document["openapi"].startswith("3.1")
     assert not document.get("servers")
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
 
 
-def test_operation_ids_are_unique_and_read_like_words() -> None:
+def test_operation_ids_are_unique_and_consist_of_words() -> None:
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(names) == len(set(names))
     assert [name for name in names if not re.fullmatch(r"[a-z]+(_[a-z]+)+|[a-z]+", name)] == []
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), listed())
-def test_every_operation_is_whole(path: str, method: str, operation: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("path", "method", "operation"), operation_params())
+def test_every_operation_has_a_tag_a_summary_and_all_its_responses(
+    path: str, method: str, operation: dict[str, Any]
+) -> None:
     assert len(operation["tags"]) == 1
     assert operation["summary"]
     answers = operation["responses"]
     assert {"400", "503"} <= set(answers)
     if operation.get("security"):
-        assert set(answers) >= CREDENTIAL
+        assert set(answers) >= AUTH_ERRORS
     if "{" in path:
         assert "404" in answers, "an id in the path may be unknown"
     if "requestBody" in operation:
@@ -73,26 +75,26 @@ def test_every_operation_is_whole(path: str, method: str, operation: dict[str, A
     for status, answer in answers.items():
         content = answer.get("content", {})
         if status >= "4" and (path, status) != ("/api/v1/health/ready", "503"):
-            form = "scim" if "/scim/v2/" in path else "problem"
-            assert list(content) == [f"application/{form}+json"], status
+            error_format = "scim" if "/scim/v2/" in path else "problem"
+            assert list(content) == [f"application/{error_format}+json"], status
         elif status not in ("202", "204", "302", "304"):
             assert content, status
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), listed())
-def test_every_operation_has_an_example_of_what_it_takes_and_answers(
+@pytest.mark.parametrize(("path", "method", "operation"), operation_params())
+def test_every_operation_has_examples_of_its_bodies_and_responses(
     path: str, method: str, operation: dict[str, Any]
 ) -> None:
     for status, answer in operation["responses"].items():
         for content in answer.get("content", {}).values():
-            file = content["schema"].get("format") == "binary"
-            if status < "4" and not file:
+            is_file = content["schema"].get("format") == "binary"
+            if status < "4" and not is_file:
                 assert content.get("examples"), f"{status} has no example"
     for content in operation.get("requestBody", {}).get("content", {}).values():
         assert content.get("examples"), "the body has no example"
 
 
-@pytest.mark.parametrize(("path", "method", "operation"), listed())
+@pytest.mark.parametrize(("path", "method", "operation"), operation_params())
 def test_examples_match_the_schema(path: str, method: str, operation: dict[str, Any]) -> None:
     from jsonschema import Draft202012Validator
 
@@ -107,7 +109,7 @@ def test_examples_match_the_schema(path: str, method: str, operation: dict[str, 
             assert not errors, [error.message for error in errors]
 
 
-class Page(HTMLParser):
+class PageTags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
@@ -118,14 +120,14 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def page(client: Client) -> Page:
+def page(client: Client) -> PageTags:
     answer = client.get("/api/v1/docs")
     assert answer.status_code == 200
     assert "default-src 'self'" in answer["Content-Security-Policy"]
-    return Page(answer.content.decode())
+    return PageTags(answer.content.decode())
 
 
-def test_the_page_shows_every_operation_and_its_links_lead_somewhere(page: Page) -> None:
+def test_the_page_shows_every_operation_and_its_links_have_targets(page: PageTags) -> None:
     ids = {attributes.get("id") for _, attributes in page.tags} - {None}
     assert {operation["operationId"] for _, _, operation in operations()} <= ids
     links = [attributes.get("href") or "" for tag, attributes in page.tags if tag == "a"]
@@ -133,7 +135,9 @@ def test_the_page_shows_every_operation_and_its_links_lead_somewhere(page: Page)
     assert targets <= ids
 
 
-def test_the_page_needs_no_script_no_inline_style_and_no_other_host(page: Page) -> None:
+def test_the_page_has_no_script_no_inline_style_and_no_resource_of_another_host(
+    page: PageTags,
+) -> None:
     for tag, attributes in page.tags:
         assert tag not in {"script", "style", "iframe"}
         assert "style" not in attributes

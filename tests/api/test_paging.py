@@ -1,4 +1,4 @@
-"""Keyset pages: every remaining row is returned exactly once, whatever is added and removed meanwhile."""
+"""Keyset pages return every remaining row exactly once, even if other rows are added and removed meanwhile."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PATH = "/api/v1/org/domains"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def add(world: World, names: list[str]) -> list[str]:
-    """Create domains, several with the same second, so that ties must be broken."""
+def add_domains(world: World, names: list[str]) -> list[str]:
+    """Create domains, three for each second, so that pages must also sort rows with equal times."""
     with world.scope():
         rows = Domain.unscoped.bulk_create(
             [Domain(org=world.org, name=name) for name in names], batch_size=200
@@ -36,12 +36,12 @@ def add(world: World, names: list[str]) -> list[str]:
     return [str(row.pk) for row in rows]
 
 
-def remove(world: World, ids: list[str]) -> None:
+def remove_domains(world: World, ids: list[str]) -> None:
     with world.scope():
         Domain.objects.for_org(world.org).filter(pk__in=ids).delete()
 
 
-def get(client: APIClient, **query: Any) -> dict[str, Any]:
+def get_page(client: APIClient, **query: Any) -> dict[str, Any]:
     answer = client.get(PATH, query)
     assert answer.status_code == 200, answer.content
     body: dict[str, Any] = answer.json()
@@ -55,81 +55,87 @@ def get(client: APIClient, **query: Any) -> dict[str, Any]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    stable=st.integers(0, 15),
+    stable_count=st.integers(0, 15),
     limit=st.integers(1, 9),
     order=st.sampled_from(["name", "newest"]),
     changes=st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=8),
 )
-def test_walking_there_and_back_meets_every_lasting_row_once(
-    world: World, stable: int, limit: int, order: str, changes: list[tuple[bool, int]]
+def test_reading_all_pages_forwards_and_back_returns_every_stable_row_once(
+    world: World, stable_count: int, limit: int, order: str, changes: list[tuple[bool, int]]
 ) -> None:
     with transaction.atomic():
         client = world.client(Role.VIEWER)
-        lasting = set(add(world, [f"d{number:03}" for number in range(stable)]))
-        passing = add(world, [f"d{number:03}x" for number in range(6)])
-        coming, fresh = iter(changes), count()
+        stable_ids = set(add_domains(world, [f"d{number:03}" for number in range(stable_count)]))
+        removable_ids = add_domains(world, [f"d{number:03}x" for number in range(6)])
+        remaining_changes, suffixes = iter(changes), count()
 
-        def disturb() -> None:
-            adds, place = next(coming, (False, 0))
-            if adds:
-                passing.extend(add(world, [f"d{place:03}-{next(fresh)}"]))
-            elif passing:
-                remove(world, [passing.pop(place % len(passing))])
+        def change_rows() -> None:
+            is_addition, position = next(remaining_changes, (False, 0))
+            if is_addition:
+                removable_ids.extend(add_domains(world, [f"d{position:03}-{next(suffixes)}"]))
+            elif removable_ids:
+                remove_domains(world, [removable_ids.pop(position % len(removable_ids))])
 
-        there = walk(client, "next", {"order": order, "limit": limit}, disturb)
-        assert [row for row in there.ids if row in lasting] == sorted_ids(world, order, lasting)
-        back = walk(client, "previous", {"limit": limit, "cursor": there.last_cursor}, disturb)
-        met = there.last_page + back.ids
-        assert sorted(row for row in met if row in lasting) == sorted(lasting)
+        forward = read_all_pages(client, "next", {"order": order, "limit": limit}, change_rows)
+        assert [row for row in forward.ids if row in stable_ids] == sorted_ids(
+            world, order, stable_ids
+        )
+        backward = read_all_pages(
+            client, "previous", {"limit": limit, "cursor": forward.last_cursor}, change_rows
+        )
+        read_ids = forward.last_page + backward.ids
+        assert sorted(row for row in read_ids if row in stable_ids) == sorted(stable_ids)
         transaction.set_rollback(True)
 
 
-class Walk:
+class ReadPages:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.last_page: list[str] = []
         self.last_cursor: str | None = None
 
 
-def walk(client: APIClient, way: str, query: dict[str, Any], disturb: Any) -> Walk:
-    """Follow one direction to its end. `cursor` None means no pages."""
-    done = Walk()
+def read_all_pages(
+    client: APIClient, direction: str, query: dict[str, Any], change_rows: Any
+) -> ReadPages:
+    """Read all pages in one direction. If the query has a `cursor` of None, there are no pages."""
+    pages = ReadPages()
     if "cursor" in query and query["cursor"] is None:
-        return done
+        return pages
     while True:
-        body = get(client, **query)
-        done.last_page = [row["id"] for row in body["results"]]
-        done.ids += done.last_page
-        done.last_cursor = body["previous"]
-        if body[way] is None:
-            return done
-        query = {"limit": query["limit"], "cursor": body[way]}
-        disturb()
+        body = get_page(client, **query)
+        pages.last_page = [row["id"] for row in body["results"]]
+        pages.ids += pages.last_page
+        pages.last_cursor = body["previous"]
+        if body[direction] is None:
+            return pages
+        query = {"limit": query["limit"], "cursor": body[direction]}
+        change_rows()
 
 
-def sorted_ids(world: World, order: str, lasting: set[str]) -> list[str]:
+def sorted_ids(world: World, order: str, stable_ids: set[str]) -> list[str]:
     columns = ("name", "id") if order == "name" else ("-created_at", "-id")
     with world.scope():
         rows = Domain.objects.for_org(world.org).order_by(*columns).values_list("id", flat=True)
-        return [str(row) for row in rows if str(row) in lasting]
+        return [str(row) for row in rows if str(row) in stable_ids]
 
 
-def test_a_page_counts_everything_and_links_both_ways(world: World) -> None:
-    add(world, [f"d{number}" for number in range(5)])
+def test_a_page_has_the_total_count_and_links_in_both_directions(world: World) -> None:
+    add_domains(world, [f"d{number}" for number in range(5)])
     client = world.client(Role.VIEWER)
-    first = get(client, limit=2, order="name")
+    first = get_page(client, limit=2, order="name")
     assert (first["count"], first["previous"]) == (5, None)
-    second = get(client, limit=2, cursor=first["next"])
-    third = get(client, limit=2, cursor=second["next"])
+    second = get_page(client, limit=2, cursor=first["next"])
+    third = get_page(client, limit=2, cursor=second["next"])
     assert [row["name"] for row in third["results"]] == ["d4"]
     assert third["next"] is None
-    again = get(client, limit=2, cursor=third["previous"])
+    again = get_page(client, limit=2, cursor=third["previous"])
     assert again["results"] == second["results"]
-    start = get(client, limit=2, cursor=again["previous"])
+    start = get_page(client, limit=2, cursor=again["previous"])
     assert (start["results"], start["previous"]) == (first["results"], None)
 
 
-LISTS = (
+LIST_PATHS = (
     "/api/v1/org/domains",
     "/api/v1/org/members",
     "/api/v1/org/api-keys",
@@ -145,27 +151,27 @@ LISTS = (
 )
 
 
-def listed(client: APIClient, path: str) -> tuple[int, int]:
-    """Return (queries, rows) of a list's first page with the largest limit."""
-    size = {"count": 200} if "/scim/v2/" in path else {} if "groups" in path else {"limit": 200}
+def measure_list(client: APIClient, path: str) -> tuple[int, int]:
+    """Request a list's first page with the largest limit, and return the numbers of queries and rows."""
+    limit = {"count": 200} if "/scim/v2/" in path else {} if "groups" in path else {"limit": 200}
     with CaptureQueriesContext(connection) as captured:
-        answer = client.get(path, size)
+        answer = client.get(path, limit)
         assert answer.status_code == 200, answer.content
     rows = next(rows for rows in answer.json().values() if isinstance(rows, list) and rows)
     return len(captured), len(answer.json().get("Resources", rows))
 
 
-@pytest.mark.parametrize("path", LISTS)
-def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(db: None, path: str) -> None:
+@pytest.mark.parametrize("path", LIST_PATHS)
+def test_a_list_needs_no_more_queries_for_more_rows(db: None, path: str) -> None:
     from tests.isolation.planted import fill, plant
 
     planted = plant()
     client = planted.world.client(Role.OWNER)
-    few, rows = listed(client, path)
+    queries, rows = measure_list(client, path)
     fill(planted, 20)
-    many, all_rows = listed(client, path)
-    assert all_rows >= rows + 20
-    assert many == few
+    queries_after, rows_after = measure_list(client, path)
+    assert rows_after >= rows + 20
+    assert queries_after == queries
 
 
 @pytest.mark.parametrize(
@@ -181,15 +187,17 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(db: None, path: s
         "A" * 5000,
     ],
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(world: World, cursor: str) -> None:
+def test_a_forged_or_broken_cursor_is_refused(world: World, cursor: str) -> None:
     answer = world.client(Role.VIEWER).get(PATH, {"cursor": cursor})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] in {"cursor", "order"}
 
 
-def test_a_cursor_leads_nowhere_in_another_organization(world: World, stranger: World) -> None:
-    add(world, [f"ours {number}" for number in range(5)])
-    add(stranger, [f"theirs {number}" for number in range(5)])
-    cursor = get(world.client(Role.VIEWER), limit=2)["next"]
-    shown = get(stranger.client(Role.VIEWER), cursor=cursor)
-    assert "ours" not in orjson.dumps(shown).decode()
+def test_a_cursor_of_one_organization_shows_no_rows_of_it_to_another(
+    world: World, stranger: World
+) -> None:
+    add_domains(world, [f"ours {number}" for number in range(5)])
+    add_domains(stranger, [f"theirs {number}" for number in range(5)])
+    cursor = get_page(world.client(Role.VIEWER), limit=2)["next"]
+    page = get_page(stranger.client(Role.VIEWER), cursor=cursor)
+    assert "ours" not in orjson.dumps(page).decode()

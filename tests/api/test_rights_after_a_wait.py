@@ -1,4 +1,4 @@
-"""A slow request gets its response only if the caller still has the permission when it is ready."""
+"""A slow request gets its response only if the caller still has the permission when the response is ready."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from apps.web import slow
 from tests.runs.test_domains import ended_run
 from tests.world import World, make_connector, new_client
 
-OF_A_DOMAIN = [
+DOMAIN_REQUESTS = [
     ("post", "connectors/{connector}/check"),
     ("get", "connectors/{connector}/streams"),
     ("post", "pipelines/{pipeline}/preview"),
@@ -25,7 +25,7 @@ OF_A_DOMAIN = [
     ("get", "runs/{run}/outputs/rows.parquet"),
 ]
 CODE = "from drover import Source\n"
-FOR_EDITORS: list[tuple[str, Any]] = [
+EDITOR_REQUESTS: list[tuple[str, Any]] = [
     ("connectors/{connector}/check", {}),
     ("connectors/check", {"role": "source", "kind": "dummy", "config": {}}),
     ("pipelines/{pipeline}/preview", {}),
@@ -43,8 +43,8 @@ FOR_EDITORS: list[tuple[str, Any]] = [
 
 
 @pytest.fixture
-def places(world: World) -> dict[str, Any]:
-    """Return a connector, a pipeline and a run of one domain, by name, and the domain."""
+def ids(world: World) -> dict[str, Any]:
+    """Create a domain with a connector, a pipeline and a run, and return their ids by kind."""
     with world.scope():
         domain = Domain.unscoped.create(org=world.org, name="Ours")
     run = ended_run(world, "ours", domain.pk)
@@ -57,103 +57,103 @@ def places(world: World) -> dict[str, Any]:
     }
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> list[bool]:
-    """Make the change when the slow part of a request is done. Returns a list that is filled then."""
-    finish, done = slow.finish, list[bool]()
+def change_during_request(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> list[bool]:
+    """Make the change when the slow part of the next request has ended. The returned list is filled at that time."""
+    finish, is_changed = slow.finish, list[bool]()
 
-    def changed(answer: Any, scope: Any) -> Any:
+    def finish_after_change(answer: Any, scope: Any) -> Any:
         def work() -> Any:
-            found = answer.work()
+            result = answer.work()
             change()
-            done.append(True)
-            return found
+            is_changed.append(True)
+            return result
 
         return finish(replace(answer, work=work), scope)
 
-    monkeypatch.setattr(slow, "finish", changed)
-    return done
+    monkeypatch.setattr(slow, "finish", finish_after_change)
+    return is_changed
 
 
-@pytest.mark.parametrize(("method", "path"), OF_A_DOMAIN)
-def test_what_left_the_keys_domain_meanwhile_is_not_there(
+@pytest.mark.parametrize(("method", "path"), DOMAIN_REQUESTS)
+def test_an_object_that_leaves_the_domain_of_the_key_meanwhile_gets_404(
     world: World,
-    places: dict[str, Any],
+    ids: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     method: str,
     path: str,
 ) -> None:
-    def move() -> None:
+    def move_to_no_domain() -> None:
         with world.scope():
             Connector.objects.for_org(world.org).update(domain=None)
             Pipeline.objects.for_org(world.org).update(domain=None)
 
-    client = key_of(world, places["domain"])
-    address = f"/api/v1/{path.format(**places)}"
-    assert getattr(client, method)(address).status_code == 200
-    moved = meanwhile(monkeypatch, move)
-    answer = getattr(client, method)(address)
+    client = client_with_key(world, ids["domain"])
+    path_with_ids = f"/api/v1/{path.format(**ids)}"
+    assert getattr(client, method)(path_with_ids).status_code == 200
+    moved = change_during_request(monkeypatch, move_to_no_domain)
+    answer = getattr(client, method)(path_with_ids)
     assert moved
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize(("path", "body"), FOR_EDITORS)
+@pytest.mark.parametrize(("path", "body"), EDITOR_REQUESTS)
 def test_a_user_demoted_meanwhile_gets_no_result(
-    world: World, places: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str, body: Any
+    world: World, ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch, path: str, body: Any
 ) -> None:
     def demote() -> None:
         with world.scope():
             Membership.unscoped.filter(user=world.users[Role.MEMBER]).update(role=Role.VIEWER)
 
-    client, address = world.client(Role.MEMBER), f"/api/v1/{path.format(**places)}"
-    assert client.post(address, body).status_code == 200
-    demoted = meanwhile(monkeypatch, demote)
-    answer = client.post(address, body)
+    client, path_with_ids = world.client(Role.MEMBER), f"/api/v1/{path.format(**ids)}"
+    assert client.post(path_with_ids, body).status_code == 200
+    demoted = change_during_request(monkeypatch, demote)
+    answer = client.post(path_with_ids, body)
     assert demoted
     assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing")
 
 
-@pytest.mark.parametrize("by_key", [True, False], ids=["connector moved", "role taken"])
-def test_a_connector_that_may_no_longer_be_used_tells_no_preview(
-    world: World, places: dict[str, Any], monkeypatch: pytest.MonkeyPatch, by_key: bool
+@pytest.mark.parametrize("by_key", [True, False], ids=["connector moved", "role removed"])
+def test_a_caller_who_may_no_longer_use_the_connector_gets_no_preview(
+    world: World, ids: dict[str, Any], monkeypatch: pytest.MonkeyPatch, by_key: bool
 ) -> None:
-    def move() -> None:
+    def move_to_no_domain() -> None:
         with world.scope():
             Connector.objects.for_org(world.org).update(domain=None)
 
-    def lower() -> None:
+    def remove_role() -> None:
         with world.scope():
-            DomainRole.objects.for_org(world.org).filter(domain=places["domain"]).delete()
+            DomainRole.objects.for_org(world.org).filter(domain=ids["domain"]).delete()
 
     if by_key:
-        client = key_of(world, places["domain"])
+        client = client_with_key(world, ids["domain"])
     else:
-        raise_viewer(world, places["domain"], "still raised here")
+        grant_domain_role(world, ids["domain"], "Other domain")
         client = world.client(Role.VIEWER)
-    source = {"connector_id": str(places["connector"])}
+    source = {"connector_id": str(ids["connector"])}
     body = {"config": {"source": source, "streams": [{"stream": "generated"}]}}
     assert client.post("/api/v1/pipelines/preview", body).status_code == 200
-    ended = meanwhile(monkeypatch, move if by_key else lower)
+    is_changed = change_during_request(monkeypatch, move_to_no_domain if by_key else remove_role)
     answer = client.post("/api/v1/pipelines/preview", body)
-    assert ended
+    assert is_changed
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["source.connector_id"]
 
 
-def raise_viewer(world: World, domain: Any, other: str) -> None:
-    """Let the viewer work in this domain, and in another one of that name."""
+def grant_domain_role(world: World, domain: Any, other: str) -> None:
+    """Make the viewer a member in this domain, and in a new domain with the name `other`."""
     with world.scope():
         viewer = Membership.objects.for_org(world.org).get(user=world.users[Role.VIEWER])
-        second = Domain.unscoped.create(org=world.org, name=other)
-        for place in (domain, second.pk):
+        other_domain = Domain.unscoped.create(org=world.org, name=other)
+        for domain_id in (domain, other_domain.pk):
             DomainRole.unscoped.create(
-                org=world.org, membership=viewer, domain_id=place, role=Role.MEMBER
+                org=world.org, membership=viewer, domain_id=domain_id, role=Role.MEMBER
             )
 
 
-def key_of(world: World, domain: Any) -> APIClient:
-    """A client with an API key limited to this domain."""
+def client_with_key(world: World, domain: Any) -> APIClient:
+    """Return a client with an API key that is limited to this domain."""
     body = {"name": "k", "role": "member", "domain_id": str(domain)}
-    made = world.client(Role.ADMIN).post("/api/v1/org/api-keys", body).json()
+    created = world.client(Role.ADMIN).post("/api/v1/org/api-keys", body).json()
     client = new_client()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {made['key']}")
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {created['key']}")
     return client

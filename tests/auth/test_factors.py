@@ -1,4 +1,4 @@
-"""Second factors over HTTP: codes, recovery codes, and who may change them. For passkeys see tests/journeys."""
+"""Second factors over HTTP: codes, recovery codes, and the right to change them. For passkeys see tests/journeys."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests import mailbox
 from tests.world import client_for, make_world
 
 PASSWORD = "correct horse battery staple"
-CHECK = {"current_password": PASSWORD}
+CURRENT_PASSWORD = {"current_password": PASSWORD}
 
 
 NOW = 1_800_000_000
 
 
 @pytest.fixture(autouse=True)
-def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A time step of 30 s must not end between computing a code and sending it."""
+def freeze_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock, because a time step of 30 s must not end between computing a code and sending it."""
     monkeypatch.setattr(totp, "time", SimpleNamespace(time=lambda: NOW))
 
 
@@ -49,63 +49,63 @@ def client(ada: User) -> APIClient:
     return client_for(ada, make_world().org)
 
 
-def set_up(client: APIClient) -> tuple[str, list[str]]:
-    """Return the secret and the recovery codes of a new authenticator app."""
-    begun = client.post("/api/v1/auth/factors/totp", CHECK)
-    assert begun.status_code == 200, begun.content
-    secret = begun.json()["secret"]
-    body = {"challenge": begun.json()["challenge"], "code": code_of(secret, steps=-1)}
-    done = client.post("/api/v1/auth/factors/totp/confirm", body)
-    assert done.status_code == 200, done.content
-    return secret, done.json()["recovery_codes"]
+def set_up_app(client: APIClient) -> tuple[str, list[str]]:
+    """Set up an authenticator app and return its secret and the recovery codes."""
+    start = client.post("/api/v1/auth/factors/totp", CURRENT_PASSWORD)
+    assert start.status_code == 200, start.content
+    secret = start.json()["secret"]
+    body = {"challenge": start.json()["challenge"], "code": code_of(secret, steps=-1)}
+    confirmed = client.post("/api/v1/auth/factors/totp/confirm", body)
+    assert confirmed.status_code == 200, confirmed.content
+    return secret, confirmed.json()["recovery_codes"]
 
 
-def test_setting_up_an_app_shows_recovery_codes_once_ends_other_sessions_and_tells(
+def test_setting_up_an_app_shows_recovery_codes_once_ends_other_sessions_and_sends_a_mail(
     ada: User, client: APIClient
 ) -> None:
     other = client_for(ada, make_world().org)
-    secret, codes = set_up(client)
+    secret, codes = set_up_app(client)
     assert len(set(codes)) == 10
     assert other.get("/api/v1/auth/me").status_code == 401
     me = client.get("/api/v1/auth/me").json()
     assert me["user"]["second_factor"] is True
-    shown = client.get("/api/v1/auth/factors").json()
-    assert (shown["recovery_codes"], shown["passkeys"]) == (10, [])
-    assert shown["totp_since"]
-    assert secret not in str(shown)
+    listed = client.get("/api/v1/auth/factors").json()
+    assert (listed["recovery_codes"], listed["passkeys"]) == (10, [])
+    assert listed["totp_since"]
+    assert secret not in str(listed)
     (notice,) = mailbox.deliver()
     assert notice.subject == "Your second factor was changed"
     assert not Challenge.objects.exists()
 
 
-def test_the_secrets_are_sealed_in_the_database(client: APIClient) -> None:
-    secret, codes = set_up(client)
+def test_the_secrets_are_encrypted_in_the_database(client: APIClient) -> None:
+    secret, codes = set_up_app(client)
     stored = str(list(Authenticator.objects.values_list("data", flat=True)))
     assert secret not in stored
     assert not [code for code in codes if code in stored]
 
 
-def test_logging_in_then_requires_a_code(client: APIClient) -> None:
-    secret, _ = set_up(client)
-    needed = log_in()
-    assert needed.status_code == 401
-    assert needed.json()["code"] == "second_factor_needed"
-    assert needed.json()["methods"] == ["totp", "recovery_code"]
+def test_logging_in_requires_a_code_once_an_app_is_set_up(client: APIClient) -> None:
+    secret, _ = set_up_app(client)
+    without_code = log_in()
+    assert without_code.status_code == 401
+    assert without_code.json()["code"] == "second_factor_needed"
+    assert without_code.json()["methods"] == ["totp", "recovery_code"]
     assert log_in(mfa_code="000000").json()["code"] == "wrong_code"
-    good = log_in(mfa_code=code_of(secret))
-    assert good.status_code == 200
-    assert good.json()["user"]["second_factor"] is True
+    with_code = log_in(mfa_code=code_of(secret))
+    assert with_code.status_code == 200
+    assert with_code.json()["user"]["second_factor"] is True
 
 
 def test_without_the_password_nothing_about_factors_is_revealed(client: APIClient) -> None:
-    set_up(client)
+    set_up_app(client)
     body = {"email": "ada@example.com", "password": "wrong", "mfa_code": "000000"}
     answer = APIClient().post("/api/v1/auth/login", body)
     assert answer.json()["code"] == "unauthenticated"
 
 
-def test_a_code_counts_once(client: APIClient) -> None:
-    secret, _ = set_up(client)
+def test_a_code_can_be_used_only_once(client: APIClient) -> None:
+    secret, _ = set_up_app(client)
     code = code_of(secret)
     assert log_in(mfa_code=code).status_code == 200
     assert log_in(mfa_code=code).json()["code"] == "wrong_code"
@@ -113,58 +113,58 @@ def test_a_code_counts_once(client: APIClient) -> None:
     assert log_in(mfa_code=code_of(secret, steps=-1)).json()["code"] == "wrong_code"
 
 
-def test_a_recovery_code_counts_once(client: APIClient) -> None:
-    _, codes = set_up(client)
+def test_a_recovery_code_can_be_used_only_once(client: APIClient) -> None:
+    _, codes = set_up_app(client)
     spaced = f"{codes[0][:6]} {codes[0][6:]}"
     assert log_in(mfa_code=spaced).status_code == 200
     assert log_in(mfa_code=codes[0]).json()["code"] == "wrong_code"
     assert log_in(mfa_code=codes[1]).status_code == 200
 
 
-def test_guessing_codes_is_slowed_down_wherever_it_comes_from(client: APIClient) -> None:
-    secret, _ = set_up(client)
-    tries = [
+def test_guessing_codes_is_rate_limited_across_ip_addresses(client: APIClient) -> None:
+    secret, _ = set_up_app(client)
+    answers = [
         APIClient(REMOTE_ADDR=f"192.0.2.{number}").post(
             "/api/v1/auth/login",
             {"email": "ada@example.com", "password": PASSWORD, "mfa_code": "000000"},
         )
         for number in range(11)
     ]
-    assert {answer.status_code for answer in tries[:10]} == {422}
-    assert tries[10].status_code == 429
+    assert {answer.status_code for answer in answers[:10]} == {422}
+    assert answers[10].status_code == 429
     assert log_in(mfa_code=code_of(secret)).status_code == 429
 
 
-def test_good_codes_take_the_tries_back(client: APIClient) -> None:
-    _, codes = set_up(client)
+def test_a_correct_code_resets_the_number_of_failed_attempts(client: APIClient) -> None:
+    _, codes = set_up_app(client)
     for code in codes:
         assert log_in(mfa_code="000000").status_code == 422
         assert log_in(mfa_code=code).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["totp", "recovery-codes", "passkeys"])
-def test_changing_factors_takes_the_password(client: APIClient, path: str) -> None:
+def test_changing_factors_requires_the_password(client: APIClient, path: str) -> None:
     answer = client.post(f"/api/v1/auth/factors/{path}", {"current_password": "wrong"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "current_password"
 
 
 def test_a_session_without_a_factor_cannot_remove_one(ada: User, client: APIClient) -> None:
-    set_up(client)
-    stolen = client_for(ada, make_world().org)
+    set_up_app(client)
+    without_factor = client_for(ada, make_world().org)
     for method, path in (
         ("post", "totp/remove"),
         ("post", "totp"),
         ("post", "recovery-codes"),
         ("post", "passkeys"),
     ):
-        answer = getattr(stolen, method)(f"/api/v1/auth/factors/{path}", CHECK)
+        answer = getattr(without_factor, method)(f"/api/v1/auth/factors/{path}", CURRENT_PASSWORD)
         assert answer.json()["code"] == "second_factor_needed"
     assert Authenticator.objects.filter(type="totp").exists()
 
 
-def test_a_session_can_show_a_code_later(ada: User, client: APIClient) -> None:
-    secret, _ = set_up(client)
+def test_a_session_can_be_verified_with_a_code_later(ada: User, client: APIClient) -> None:
+    secret, _ = set_up_app(client)
     other = client_for(ada, make_world().org)
     path = "/api/v1/auth/factors/show"
     assert other.post(path, {"code": "000000"}).status_code == 422
@@ -172,17 +172,17 @@ def test_a_session_can_show_a_code_later(ada: User, client: APIClient) -> None:
     assert other.get("/api/v1/auth/me").json()["user"]["second_factor"] is True
 
 
-def test_without_any_factor_the_recovery_codes_go_too(ada: User, client: APIClient) -> None:
-    set_up(client)
-    assert client.post("/api/v1/auth/factors/totp/remove", CHECK).status_code == 204
+def test_removing_the_last_factor_removes_the_recovery_codes(ada: User, client: APIClient) -> None:
+    set_up_app(client)
+    assert client.post("/api/v1/auth/factors/totp/remove", CURRENT_PASSWORD).status_code == 204
     assert not Authenticator.objects.exists()
     assert log_in().status_code == 200
     assert RefreshFamily.objects.filter(user=ada, second_factor_at__isnull=False).count() == 0
 
 
-def test_new_recovery_codes_end_the_old(client: APIClient) -> None:
-    _, old = set_up(client)
-    answer = client.post("/api/v1/auth/factors/recovery-codes", CHECK)
+def test_new_recovery_codes_replace_the_old_ones(client: APIClient) -> None:
+    _, old = set_up_app(client)
+    answer = client.post("/api/v1/auth/factors/recovery-codes", CURRENT_PASSWORD)
     new = answer.json()["recovery_codes"]
     assert not set(new) & set(old)
     assert log_in(mfa_code=old[0]).json()["code"] == "wrong_code"
@@ -190,12 +190,12 @@ def test_new_recovery_codes_end_the_old(client: APIClient) -> None:
 
 
 def test_a_challenge_belongs_to_one_user_and_expires(ada: User, client: APIClient) -> None:
-    begun = client.post("/api/v1/auth/factors/totp", CHECK).json()
-    body = {"challenge": begun["challenge"], "code": code_of(begun["secret"])}
+    start = client.post("/api/v1/auth/factors/totp", CURRENT_PASSWORD).json()
+    body = {"challenge": start["challenge"], "code": code_of(start["secret"])}
     eve = User.objects.create_user(email="eve@example.com", password=PASSWORD)
-    theirs = client_for(eve, make_world().org)
+    other_client = client_for(eve, make_world().org)
     confirm = "/api/v1/auth/factors/totp/confirm"
-    assert theirs.post(confirm, body).status_code == 410
+    assert other_client.post(confirm, body).status_code == 410
     assert client.post(confirm, {**body, "code": "000000"}).json()["code"] == "wrong_code"
     assert client.post(confirm, body).status_code == 200
     assert client.post(confirm, body).status_code == 410
@@ -205,24 +205,26 @@ def test_a_challenge_belongs_to_one_user_and_expires(ada: User, client: APIClien
     "credential",
     [{}, {"id": 3}, {"id": "x", "rawId": "x", "type": "public-key", "response": {}}, {"a": [None]}],
 )
-def test_a_made_up_passkey_is_refused_and_never_an_error_of_ours(
+def test_an_invalid_passkey_is_refused_and_causes_no_500(
     client: APIClient, credential: dict[str, Any]
 ) -> None:
-    begun = client.post("/api/v1/auth/factors/passkeys", CHECK).json()
-    body = {"challenge": begun["challenge"], "name": "x", "credential": credential}
-    made = client.post("/api/v1/auth/factors/passkeys/confirm", body)
-    assert made.json()["code"] == "wrong_code"
-    shown = APIClient().post("/api/v1/auth/passkey/begin").json()
-    body = {"challenge": shown["challenge"], "credential": credential}
+    start = client.post("/api/v1/auth/factors/passkeys", CURRENT_PASSWORD).json()
+    body = {"challenge": start["challenge"], "name": "x", "credential": credential}
+    added = client.post("/api/v1/auth/factors/passkeys/confirm", body)
+    assert added.json()["code"] == "wrong_code"
+    login = APIClient().post("/api/v1/auth/passkey/begin").json()
+    body = {"challenge": login["challenge"], "credential": credential}
     assert APIClient().post("/api/v1/auth/passkey/login", body).status_code == 401
 
 
-def test_rotating_the_platforms_keys_takes_factors_along(client: APIClient, settings: Any) -> None:
+def test_rotating_the_platforms_keys_encrypts_factors_with_the_new_key(
+    client: APIClient, settings: Any
+) -> None:
     from cryptography.fernet import Fernet
 
     from apps.orgs.keys.rotation import _rotate_factors
 
-    secret, codes = set_up(client)
+    secret, codes = set_up_app(client)
     old = settings.ENCRYPTION_KEYS
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode(), *old]
     assert list(_rotate_factors()) == ["rewrapped", "rewrapped"]
@@ -232,10 +234,10 @@ def test_rotating_the_platforms_keys_takes_factors_along(client: APIClient, sett
     assert log_in(mfa_code=codes[0]).status_code == 200
 
 
-def test_an_operator_removes_lost_factors_and_their_owner_is_notified(
+def test_an_operator_can_remove_lost_factors_and_the_user_is_notified(
     ada: User, client: APIClient
 ) -> None:
-    set_up(client)
+    set_up_app(client)
     mailbox.deliver()
     assert log_in().status_code == 401
     call_command("reset_second_factor", "Ada@example.com", stdout=StringIO())

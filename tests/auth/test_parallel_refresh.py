@@ -1,4 +1,4 @@
-"""Eight requests with one refresh token at the same moment, over real connections."""
+"""Eight requests use one refresh token at the same time, over real database connections."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tests.world import new_client
 
 
 @pytest.mark.parametrize("attempt", range(3))
-def test_one_of_eight_gets_the_next_token_and_nobody_is_logged_out(
+def test_one_of_eight_parallel_refreshes_gets_a_new_token_and_all_stay_logged_in(
     committed_db: None, attempt: int
 ) -> None:
     first = new_client()
     register(first, "ada@example.com")
     token = first.cookies["drover_refresh"].value
-    together = threading.Barrier(8)
+    barrier = threading.Barrier(8)
     answers: list[Any] = []
 
-    def use_it() -> None:
+    def refresh_with_token() -> None:
         client = new_client()
         client.cookies["drover_refresh"] = token
-        together.wait()
+        barrier.wait()
         answers.append(refresh(client))
         connection.close()
 
-    threads = [threading.Thread(target=use_it) for _ in range(8)]
+    threads = [threading.Thread(target=refresh_with_token) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

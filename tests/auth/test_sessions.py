@@ -1,4 +1,4 @@
-"""Sessions of a user: listing and ending them takes effect at once, also for open streams."""
+"""Sessions of a user can be listed and ended. Ending one takes effect at once."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from tests.world import World, client_for
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Firefox/142.0"
 
 
-def sessions(client: APIClient) -> Any:
+def list_sessions(client: APIClient) -> Any:
     answer = client.get("/api/v1/auth/sessions")
     assert answer.status_code == 200
     return answer.json()["results"]
 
 
-def test_a_session_shows_its_device_and_where_it_was_used_last(db: None) -> None:
+def test_a_session_shows_its_device_and_its_last_ip_address(db: None) -> None:
     client = APIClient(HTTP_USER_AGENT=FIREFOX)
     User.objects.create_user(email="ada@example.com", password="correct horse battery")
     body = {"email": "ada@example.com", "password": "correct horse battery"}
     access = client.post("/api/v1/auth/login", body, REMOTE_ADDR="192.0.2.1").json()["access"]
-    ours: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover", "REMOTE_ADDR": "198.51.100.9"}
-    client.post("/api/v1/auth/refresh", {}, **ours)
+    headers: dict[str, Any] = {"HTTP_X_REQUESTED_WITH": "drover", "REMOTE_ADDR": "198.51.100.9"}
+    client.post("/api/v1/auth/refresh", {}, **headers)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
-    (row,) = sessions(client)
+    (row,) = list_sessions(client)
     assert (row["user_agent"], row["ip"], row["method"]) == (FIREFOX, "198.51.100.9", "password")
     assert row["current"] is True
 
 
-def test_ending_one_stops_it_at_once_and_no_other(world: World) -> None:
+def test_ending_a_session_takes_effect_at_once_and_keeps_other_sessions(world: World) -> None:
     ada = world.users[Role.OWNER]
-    here, there = client_for(ada, world.org), client_for(ada, world.org)
-    other = next(row for row in sessions(here) if not row["current"])
-    assert here.delete(f"/api/v1/auth/sessions/{other['id']}").status_code == 204
-    assert there.get("/api/v1/org").status_code == 401
-    assert len(sessions(here)) == 1
+    first, second = client_for(ada, world.org), client_for(ada, world.org)
+    other = next(row for row in list_sessions(first) if not row["current"])
+    assert first.delete(f"/api/v1/auth/sessions/{other['id']}").status_code == 204
+    assert second.get("/api/v1/org").status_code == 401
+    assert len(list_sessions(first)) == 1
 
 
-def test_ending_all_sessions_keeps_the_callers_by_default(world: World) -> None:
+def test_ending_all_sessions_keeps_the_callers_session_by_default(world: World) -> None:
     ada = world.users[Role.OWNER]
     clients = [client_for(ada, world.org) for _ in range(3)]
     assert clients[0].delete("/api/v1/auth/sessions").status_code == 204
@@ -50,17 +50,17 @@ def test_ending_all_sessions_keeps_the_callers_by_default(world: World) -> None:
     assert clients[0].get("/api/v1/org").status_code == 401
 
 
-def test_another_persons_session_is_not_found(world: World) -> None:
+def test_ending_a_session_of_another_user_gets_404(world: World) -> None:
     client_for(world.users[Role.ADMIN], world.org)
     theirs = RefreshFamily.objects.get(user=world.users[Role.ADMIN])
     mine = client_for(world.users[Role.OWNER], world.org)
     assert mine.delete(f"/api/v1/auth/sessions/{theirs.pk}").status_code == 404
-    assert [row["current"] for row in sessions(mine)] == [True]
+    assert [row["current"] for row in list_sessions(mine)] == [True]
     theirs.refresh_from_db()
     assert theirs.revoked_at is None
 
 
-def test_a_session_of_one_orgs_identity_provider_touches_neither_account_nor_other_orgs(
+def test_a_session_of_one_orgs_identity_provider_cannot_use_the_account_or_other_orgs(
     world: World, stranger: World
 ) -> None:
     from apps.auth import sessions as families
@@ -91,10 +91,10 @@ def test_a_session_of_one_orgs_identity_provider_touches_neither_account_nor_oth
         assert (refused.status_code, refused.json()["code"]) == (403, "session_limited"), path
 
 
-def test_a_forged_claim_of_another_org_does_not_help_a_limited_session(
+def test_a_limited_session_with_a_token_for_another_org_gets_401(
     world: World, stranger: World
 ) -> None:
-    """A token names an org; the session's limit is read from the database."""
+    """The token names an org, but the session's limit is read from the database."""
     from apps.auth import sessions as families
     from apps.auth import tokens
     from apps.orgs.models import Membership

@@ -144,7 +144,7 @@ def test_the_doctor_finds_nothing_wrong_but_the_missing_worker(committed_db: Non
 
 
 def test_the_doctor_is_content_when_a_worker_lives(committed_db: None) -> None:
-    worker_lives()
+    record_worker_heartbeat()
     assert [finding for finding in diagnosis.all_findings() if not finding.ok] == []
     assert "All checks passed." in run("doctor")
 
@@ -157,7 +157,7 @@ def test_doctor_reports_the_risks_of_a_shared_user(monkeypatch: pytest.MonkeyPat
     assert "left open" not in diagnosis.isolation().seen
 
 
-def worker_lives() -> None:
+def record_worker_heartbeat() -> None:
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers DEFAULT VALUES")
         cursor.execute(
