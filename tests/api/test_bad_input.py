@@ -26,7 +26,7 @@ from tests.isolation.test_matrix import (
     client_of,
     own_address,
     own_call,
-    undone,
+    roll_back,
 )
 from tests.world import World
 
@@ -46,7 +46,7 @@ def send(planted: Planted, name: str, body: bytes, media_type: str = "applicatio
     _, method = OPERATIONS[name]
     case = CASES[name]
     path, _ = own_address(name, case, planted)
-    with undone():
+    with roll_back():
         client: APIClient = client_of(Role.OWNER, planted)
         client.cookies.load(case.cookies(planted))
         headers: dict[str, Any] = case.headers(planted)
@@ -266,7 +266,7 @@ def test_a_wrong_parameter_never_causes_a_500_and_the_problem_names_it(
 ) -> None:
     path, _ = own_address(name, CASES[name], planted)
     for value in take_some(WRONG_PARAMETERS, count, QUERIES.index((name, parameter))):
-        with undone():
+        with roll_back():
             client = client_of(Role.OWNER, planted)
             text = value.encode("utf-8", "surrogatepass")
             answer: Any = client.get(path, {parameter: text})
@@ -292,7 +292,7 @@ LISTS = sorted(
 
 @pytest.mark.parametrize("name", LISTS)
 def test_the_error_names_an_unknown_parameter_of_a_list(planted: Planted, name: str) -> None:
-    with undone():
+    with roll_back():
         call = own_call(name, CASES[name], planted)
         answer = client_of(Role.OWNER, planted).get(call.path, {"no_such_parameter": "1"})
     assert error_fields(read_problem(answer, 400)) == ["no_such_parameter"]
@@ -319,7 +319,7 @@ def test_an_unknown_path_gets_404(world: World, path: str) -> None:
 
 
 def test_an_impossible_file_name_gets_404_or_422(planted: Planted) -> None:
-    with undone():
+    with roll_back():
         client = client_of(Role.OWNER, planted)
         answer = client.get(f"/api/v1/runs/{planted['run']}/outputs/%00")
         assert answer.status_code in {404, 422}

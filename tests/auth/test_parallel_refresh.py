@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from apps.auth.models import RefreshFamily, RefreshToken
-from tests.auth.test_sign_in import me, refresh, register
+from tests.auth.test_sign_in import get_me, refresh, register
 from tests.world import new_client
 
 
@@ -37,6 +37,6 @@ def test_one_of_eight_parallel_refreshes_gets_a_new_token_and_all_stay_logged_in
         thread.join()
     assert [answer.status_code for answer in answers] == [200] * 8
     assert sum("drover_refresh" in answer.cookies for answer in answers) == 1
-    assert all(me(answer.json()["access"]).status_code == 200 for answer in answers)
+    assert all(get_me(answer.json()["access"]).status_code == 200 for answer in answers)
     assert RefreshToken.objects.count() == 2
     assert not RefreshFamily.objects.filter(revoked_at__isnull=False).exists()

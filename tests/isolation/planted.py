@@ -1,4 +1,4 @@
-"""One of every object in an org, each text with the org's canary."""
+"""Create one object of every kind in an org. Each text contains the org's canary, a unique string."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass
 class Planted:
-    """Ids and texts by name: a case says `pipeline` and gets this org's."""
+    """An org with its objects. `planted["pipeline"]` is the id of its pipeline, or a text by its name."""
 
     world: World
     removed: User
     canary: str
     ids: dict[str, UUID]
     texts: dict[str, str]
-    claims: dict[str, Claims]  # of a session for each role, and for the removed member
+    claims: dict[str, Claims]  # of one session for each role and one for the removed member
 
     def __getitem__(self, name: str) -> str:
         return self.texts[name] if name in self.texts else str(self.ids[name])
@@ -68,25 +68,25 @@ def principal(world: World, role: Role) -> Principal:
 
 
 def membership(world: World, user: User) -> Membership:
-    found: Membership = Membership.objects.for_org(world.org).get(user=user)
-    return found
+    member: Membership = Membership.objects.for_org(world.org).get(user=user)
+    return member
 
 
 def plant() -> Planted:
-    """An org with members, a removed member, and one of every object of the API."""
+    """Create an org with members, a removed member, and one object of every kind in the API."""
     canary = f"canary-{uuid4().hex}"
     world = make_world(canary)
     removed = make_user("removed")
     owner = world.users[Role.OWNER]
     owner.set_password(PASSWORD)
     owner.save()
-    for other in (*world.users.values(), removed):
-        other.password = owner.password
-        other.save(update_fields=["password"])
+    for user in (*world.users.values(), removed):
+        user.password = owner.password
+        user.save(update_fields=["password"])
     with world.scope():
         texts = {"removed_id": str(removed.pk)}
         ids = _people(world, removed) | _domain(world, canary)
-        ids |= _keys(world, canary, texts, ids["elsewhere"])
+        ids |= _keys(world, canary, texts, ids["other_domain"])
     ids |= _connectors(world, canary, ids["domain"])
     ids |= _custom_source(world, canary)
     with world.scope():
@@ -102,8 +102,8 @@ def plant() -> Planted:
 
 def _people(world: World, removed: User) -> dict[str, UUID]:
     Membership.unscoped.create(org=world.org, user=removed, role=Role.OWNER).delete()
-    spare = make_user("spare")
-    member = Membership.unscoped.create(org=world.org, user=spare, role=Role.VIEWER)
+    user = make_user("spare")
+    member = Membership.unscoped.create(org=world.org, user=user, role=Role.VIEWER)
     session = sessions.begin(user=world.users[Role.OWNER], ip=None, user_agent="tests")
     own_provider.save(
         org=world.org,
@@ -162,19 +162,24 @@ def _domain(world: World, canary: str) -> dict[str, UUID]:
     domains.set_role(
         org=world.org, by=owner, domain_id=domain.pk, member_id=raised.pk, role=Role.ADMIN
     )
-    elsewhere = domains.create(org=world.org, by=owner, name=f"{canary} elsewhere")
-    return {"domain": domain.pk, "raised_member": raised.pk, "elsewhere": elsewhere.pk}
+    other_domain = domains.create(org=world.org, by=owner, name=f"{canary} other_domain")
+    return {"domain": domain.pk, "raised_member": raised.pk, "other_domain": other_domain.pk}
 
 
-def _keys(world: World, canary: str, texts: dict[str, str], elsewhere: UUID) -> dict[str, UUID]:
+def _keys(world: World, canary: str, texts: dict[str, str], other_domain: UUID) -> dict[str, UUID]:
     owner = principal(world, Role.OWNER)
 
-    def key(name: str, role: Role, **more: Any) -> api_keys.MadeKey:
-        return api_keys.create(org=world.org, by=owner, name=f"{canary} {name}", role=role, **more)
+    def create_key(name: str, role: Role, **limits: Any) -> api_keys.MadeKey:
+        return api_keys.create(
+            org=world.org, by=owner, name=f"{canary} {name}", role=role, **limits
+        )
 
-    full, reader = key("full", Role.ADMIN), key("reader", Role.ADMIN, scopes=[Permission.READ])
-    limited = key("elsewhere", Role.ADMIN, domain_id=elsewhere)
-    texts |= {"key": full.text, "reading_key": reader.text, "elsewhere_key": limited.text}
+    full, reader = (
+        create_key("full", Role.ADMIN),
+        create_key("reader", Role.ADMIN, scopes=[Permission.READ]),
+    )
+    limited = create_key("other_domain", Role.ADMIN, domain_id=other_domain)
+    texts |= {"key": full.text, "reading_key": reader.text, "other_domain_key": limited.text}
     own = api_keys.create(
         org=world.org, by=principal(world, Role.MEMBER), name=f"{canary} own", role=Role.VIEWER
     )
@@ -190,7 +195,7 @@ def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
         "password": f"{canary} password",
     }
     source = make_connector(world, name=f"{canary} source", domain_id=domain)
-    sealed = make_connector(
+    with_secret = make_connector(
         world, name=f"{canary} sealed", kind="postgres", config=database, description=canary
     )
     target = make_connector(
@@ -198,13 +203,16 @@ def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     )
     return {
         "connector": source.pk,
-        "sealed_connector": sealed.pk,
+        "sealed_connector": with_secret.pk,
         "destination": target.pk,
     }
 
 
 def _custom_source(world: World, canary: str) -> dict[str, UUID]:
-    """Two versions, the first approved, and a connector with its settings. Created without calling the engine."""
+    """Create a custom source with two versions, and a connector that uses it. Only the first version is approved.
+
+    The code is validated here, so that the engine is not called.
+    """
     code = (
         f"from drover import Page, Secret, Source\n\n\nclass Planted(Source):\n"
         f'    """{canary}"""\n\n    streams = ["planted"]\n\n'
@@ -229,7 +237,7 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
 
 
 def _repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
-    """A repository that was not synced yet, and its webhook secret."""
+    """Create a repository that was not synced yet, and store its webhook secret in `texts`."""
     row, texts["hook_secret"] = repositories.connect(
         org=world.org,
         by=principal(world, Role.OWNER),
@@ -316,13 +324,13 @@ def _runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
     return {"run": ended.pk, "live_run": live.pk}
 
 
-def reset_link(planted: Planted) -> str:
+def issue_reset_link(planted: Planted) -> str:
     owner = planted.world.users[Role.OWNER]
     return links.issue(owner, links.Purpose.RESET, owner.email)
 
 
-def with_passkey(planted: Planted) -> dict[str, Any]:
-    """The owner has a passkey and has verified it; no mail is sent."""
+def add_passkey(planted: Planted) -> dict[str, Any]:
+    """Give the owner a passkey that the session has verified. This sends no mail. Return no headers."""
     owner = planted.world.users[Role.OWNER]
     data = {"id": planted["passkey"], "name": "Laptop", "credential": {}}
     Authenticator.objects.create(user=owner, type=Authenticator.Type.WEBAUTHN, data=data)
@@ -330,13 +338,13 @@ def with_passkey(planted: Planted) -> dict[str, Any]:
     return {}
 
 
-def verify_link(planted: Planted) -> str:
+def issue_verify_link(planted: Planted) -> str:
     owner = planted.world.users[Role.OWNER]
     return links.issue(owner, links.Purpose.VERIFY, owner.email)
 
 
-def invitation_link(planted: Planted) -> str:
-    """The secret of an invitation to the owner's own address."""
+def issue_invitation(planted: Planted) -> str:
+    """Create an invitation to the owner's own address and return its secret."""
     secret = links.secret()
     email = planted.world.users[Role.OWNER].email
     with planted.world.scope():
@@ -351,14 +359,14 @@ def invitation_link(planted: Planted) -> str:
     return secret
 
 
-def refresh_token(planted: Planted) -> str:
-    """The refresh cookie of a new session of the org's owner."""
+def issue_refresh_token(planted: Planted) -> str:
+    """Begin a session of the org's owner and return its refresh token."""
     owner = planted.world.users[Role.OWNER]
     return sessions.begin(user=owner, ip=None, user_agent="tests").refresh_token or ""
 
 
 def fill(planted: Planted, count: int) -> None:
-    """`count` more rows of everything that is listed."""
+    """Create `count` more rows for every list of the API."""
     world, canary = planted.world, planted.canary
     owner_id = world.users[Role.OWNER].pk
     for number in range(count):
@@ -369,7 +377,7 @@ def fill(planted: Planted, count: int) -> None:
             domains.create(
                 org=world.org, by=principal(world, Role.OWNER), name=f"{canary} {number}"
             )
-            member = make_user("many")
+            member = make_user("listed")
             Membership.unscoped.create(org=world.org, user=member, role=Role.VIEWER)
             ApiKey.unscoped.create(
                 org=world.org,
@@ -380,14 +388,14 @@ def fill(planted: Planted, count: int) -> None:
                 role=Role.VIEWER,
                 created_by_id=owner_id,
             )
-            _more_people(world, f"{canary} {number}", planted.ids["scim_user"])
+            _add_people(world, f"{canary} {number}", planted.ids["scim_user"])
             Run.unscoped.create(
                 org=world.org, pipeline=pipeline, version=1, status="pending", trigger="manual"
             )
 
 
-def _more_people(world: World, name: str, provisioned: UUID) -> None:
-    """An invitation, a service account, a user of the directory, and a group with two users."""
+def _add_people(world: World, name: str, provisioned: UUID) -> None:
+    """Create an invitation, a service account, a user of the directory, and a group with two users."""
     Invitation.unscoped.create(
         org=world.org,
         email=f"{uuid4().hex}@example.com",

@@ -14,50 +14,52 @@ from apps.orgs.models import AuditEvent
 from apps.orgs.roles import Role
 from tests.isolation.cases import CASES, SCIM_PATCH
 from tests.isolation.planted import Planted, plant
-from tests.isolation.test_matrix import OPERATIONS, bearer_of, own_call, undone, view_of
+from tests.isolation.test_matrix import OPERATIONS, bearer_of, own_call, roll_back, view_of
 from tests.world import new_client
 
-CHANGES_NOTHING = {
-    "auth_stream_ticket": "A pass of 30 s for a stream one may read anyway.",
-    "identity_provider_check": "Asks an issuer who it is.",
-    "verified_domains_check": "Here the record is missing. Its events: tests/orgs/sign_in/test_verified_domains.py.",
+WITHOUT_EVENT = {
+    "auth_stream_ticket": "Creates a ticket, valid for 30 s, for a stream that the caller may read anyway.",
+    "identity_provider_check": "Requests the metadata of an issuer.",
+    "verified_domains_check": "Here the DNS record is missing. For its events see tests/orgs/sign_in/test_verified_domains.py.",
     "connectors_check": "Tries a connection.",
     "connectors_check_unsaved": "Tries a connection.",
-    "custom_sources_validate": "Says what is wrong with code.",
+    "custom_sources_validate": "Returns the errors in code.",
     "custom_sources_preview": "Reads a few records and writes none.",
-    "custom_sources_delete": "Here a connector uses it: 409. Its event: tests/connectors/test_custom_sources.py.",
-    "repositories_sync": "Here a sync waits already. Its event: tests/connectors/test_repositories.py.",
-    "pipelines_validate": "Says what is wrong with a definition.",
+    "custom_sources_delete": "Here it gets 409, because a connector uses it. For its event see tests/connectors/test_custom_sources.py.",
+    "repositories_sync": "Here a sync is already queued. For its event see tests/connectors/test_repositories.py.",
+    "pipelines_validate": "Returns the errors in a definition.",
     "pipelines_preview": "Reads a few records and writes none.",
     "pipelines_preview_unsaved": "Reads a few records and writes none.",
-    "schedules_preview": "Computes the next slots.",
+    "schedules_preview": "Computes the next slots of a schedule.",
     "scim_groups_search": "A search.",
     "scim_search": "A search.",
     "scim_users_search": "A search.",
-    "pipelines_state_put": "Here nothing was synced yet: 409. Its event: tests/runs/claiming/test_attempts.py.",
+    "pipelines_state_put": "Here it gets 409, because nothing was synced. For its event see tests/runs/claiming/test_attempts.py.",
 }
-# For cases that would change nothing, another request first changes the state: (operation, body).
-FIRST: dict[str, tuple[str, Any]] = {
+# These operations need another request first, so that they change something: (operation, body).
+FIRST_REQUEST: dict[str, tuple[str, Any]] = {
     "org_restore": ("org_delete", None),
     "pipelines_enable": ("pipelines_disable", None),
 }
-INSTEAD: dict[str, Any] = {
+# The case's own body would change nothing, so these operations get another one.
+BODY: dict[str, Any] = {
     "connectors_update": lambda p: {"description": "another"},
     "scim_groups_patch": lambda p: {
         "schemas": [SCIM_PATCH],
         "Operations": [{"op": "replace", "path": "displayName", "value": "Another"}],
     },
 }
-AS: dict[str, Role] = {"org_leave": Role.VIEWER}
+# The caller, if it is not the owner.
+CALLER: dict[str, Role] = {"org_leave": Role.VIEWER}
 
 
-def changing() -> list[str]:
+def operations_with_event() -> list[str]:
     return [
         name
         for name in sorted(set(OPERATIONS) & set(CASES))
         if OPERATIONS[name][1] != "get"
         and issubclass(view_of(name), OrgView)
-        and name not in CHANGES_NOTHING
+        and name not in WITHOUT_EVENT
     ]
 
 
@@ -68,38 +70,38 @@ def planted(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterat
         transaction.set_rollback(True)
 
 
-def events(planted: Planted) -> int:
+def count_events(planted: Planted) -> int:
     with planted.world.scope():
         count: int = AuditEvent.objects.for_org(planted.world.org).count()
     return count
 
 
-def ask(name: str, planted: Planted, role: Role, body: Any = None) -> Any:
+def send(name: str, planted: Planted, role: Role, body: Any = None) -> Any:
     case = CASES[name]
     call = own_call(name, case, planted)
     client = new_client()
     client.credentials(HTTP_AUTHORIZATION=bearer_of(role, planted))
     client.cookies.load(case.cookies(planted))
-    send: Any = getattr(client, OPERATIONS[name][1])
-    return send(call.path, body or call.body or {}, **case.headers(planted))
+    method: Any = getattr(client, OPERATIONS[name][1])
+    return method(call.path, body or call.body or {}, **case.headers(planted))
 
 
-@pytest.mark.parametrize("name", changing())
-def test_a_change_leaves_an_event(name: str, planted: Planted) -> None:
-    with undone():
-        if name in FIRST:
-            first, body = FIRST[name]
-            assert ask(first, planted, Role.OWNER, body).status_code < 300
-        before = events(planted)
-        body = INSTEAD[name](planted) if name in INSTEAD else None
-        answer = ask(name, planted, AS.get(name, Role.OWNER), body)
+@pytest.mark.parametrize("name", operations_with_event())
+def test_a_change_adds_an_event_to_the_audit_log(name: str, planted: Planted) -> None:
+    with roll_back():
+        if name in FIRST_REQUEST:
+            first, body = FIRST_REQUEST[name]
+            assert send(first, planted, Role.OWNER, body).status_code < 300
+        before = count_events(planted)
+        body = BODY[name](planted) if name in BODY else None
+        answer = send(name, planted, CALLER.get(name, Role.OWNER), body)
         assert answer.status_code < 300, answer.content
-        assert events(planted) > before
+        assert count_events(planted) > before
 
 
-def test_cases_without_changes_change_nothing(planted: Planted) -> None:
-    for name in CHANGES_NOTHING:
-        with undone():
-            before = events(planted)
-            ask(name, planted, Role.OWNER)
-            assert events(planted) == before, name
+def test_an_operation_that_changes_nothing_adds_no_event(planted: Planted) -> None:
+    for name in WITHOUT_EVENT:
+        with roll_back():
+            before = count_events(planted)
+            send(name, planted, Role.OWNER)
+            assert count_events(planted) == before, name

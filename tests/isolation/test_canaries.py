@@ -1,4 +1,4 @@
-"""A secret that was passed to Drover never appears again: in no response, table, log line or file."""
+"""A secret that was sent to Drover never appears in a response, table, log line or file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.isolation.cases import SCIM_USER
 from tests.world import new_client
 
 SECRET = f"canary-{uuid4().hex}"
-SHOWN = f"shown-{uuid4().hex}"  # values that are not secret are found, so the search works
+SHOWN = f"shown-{uuid4().hex}"  # a value that is not secret; the search must find it
 PASSWORD = f"Password {SECRET}"
 CONFIG = {
     "host": "127.0.0.1",
@@ -32,18 +32,17 @@ CONFIG = {
 
 @pytest.fixture
 def answers(committed_db: None, caplog: pytest.LogCaptureFixture) -> list[Any]:
-    """Return the responses of a team's first hour: account, connector, pipeline, failing checks, changes, a key."""
+    """Create an account, connectors and pipelines, check and change them, and return all responses."""
     client = new_client()
-    found: list[Any] = []
+    responses: list[Any] = []
 
     def call(method: str, path: str, body: dict[str, Any], status: int) -> dict[str, Any]:
-        key = {"HTTP_IDEMPOTENCY_KEY": uuid4().hex} if method == "post" else {}
-        more: dict[str, Any] = key
-        answer = getattr(client, method)(f"/api/v1/{path}", body, **more)
+        headers: dict[str, Any] = {"HTTP_IDEMPOTENCY_KEY": uuid4().hex} if method == "post" else {}
+        answer = getattr(client, method)(f"/api/v1/{path}", body, **headers)
         assert answer.status_code == status, answer.content
-        found.append(answer)
-        shown: dict[str, Any] = answer.json() if answer.content else {}
-        return shown
+        responses.append(answer)
+        result: dict[str, Any] = answer.json() if answer.content else {}
+        return result
 
     account = {"email": "ada@example.com", "password": PASSWORD, "organization_name": "Shop"}
     access = call("post", "auth/register", account, 201)["access"]
@@ -75,18 +74,18 @@ def answers(committed_db: None, caplog: pytest.LogCaptureFixture) -> list[Any]:
     call("get", f"pipelines/{pipeline}/versions/2/diff", {}, 200)
     call("get", "org/audit", {}, 200)
     call("post", "org/domains", {"name": SHOWN}, 201)
-    return found
+    return responses
 
 
-def test_a_secret_appears_nowhere_again(
+def test_a_secret_appears_in_no_response_table_log_line_or_file(
     answers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     for answer in answers:
         if answer.status_code == 422:
-            continue  # names the field it was sent in, see below
+            continue  # contains the secret as a field name; the next test checks the messages
         assert SECRET.encode() not in answer.content, answer.request["PATH_INFO"]
     assert SECRET not in caplog.text
-    tables = dumped()
+    tables = dump_tables()
     assert {name for name, text in tables.items() if SHOWN in text} == {
         "orgs_domain",
         "orgs_auditevent",
@@ -94,18 +93,18 @@ def test_a_secret_appears_nowhere_again(
     assert tables["procrastinate_jobs"]
     assert [name for name, text in tables.items() if SECRET in text] == []
     files = Path(settings.DROVER_HOME, "storage").rglob("*")
-    assert [path for path in files if SECRET.encode() in content(path)] == []
+    assert [path for path in files if SECRET.encode() in read_if_present(path)] == []
 
 
-def content(path: Path) -> bytes:
-    """Read a file; other tests running at the same time remove theirs meanwhile."""
+def read_if_present(path: Path) -> bytes:
+    """Read a file, if it still exists. Tests that run at the same time remove their files."""
     try:
         return path.read_bytes() if path.is_file() else b""
     except FileNotFoundError:
         return b""
 
 
-def dumped() -> dict[str, str]:
+def dump_tables() -> dict[str, str]:
     """Return every table of our schemas as text, read as the administrator."""
     with psycopg.connect(database.url_of(database.worker_database())) as admin:
         names = admin.execute(
@@ -120,7 +119,7 @@ def dumped() -> dict[str, str]:
         }
 
 
-def test_a_wrong_value_in_a_secrets_place_is_not_shown_back(answers: list[Any]) -> None:
+def test_error_messages_do_not_contain_a_secret(answers: list[Any]) -> None:
     refused = [answer for answer in answers if answer.status_code == 422]
     assert refused
     for answer in refused:
@@ -129,15 +128,15 @@ def test_a_wrong_value_in_a_secrets_place_is_not_shown_back(answers: list[Any]) 
 
 
 @dataclass(frozen=True)
-class Given:
-    secrets: dict[str, str]  # secrets that were entered or shown on purpose, by name
-    later: list[Any]  # responses to all other requests
-    jobs: list[str]  # arguments of the jobs that waited
+class Recorded:
+    secrets: dict[str, str]  # by name; a user entered them, or a response showed them on purpose
+    responses: list[Any]  # all responses that may not contain a secret
+    jobs: list[str]  # the arguments of all queued jobs
 
 
 @pytest.fixture
-def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
-    """A team's first day with its accounts."""
+def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> Recorded:
+    """Send the requests that create or show secrets, and record the secrets, responses and jobs."""
     client = new_client()
     secrets = {
         "password": PASSWORD,
@@ -145,67 +144,71 @@ def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
         "scim": f"scim {SECRET}",
         "git token": f"git {SECRET}",
     }
-    later: list[Any] = []
+    responses: list[Any] = []
     jobs: list[str] = []
 
-    def delivered() -> list[EmailMessage]:
+    def deliver_mail() -> list[EmailMessage]:
         jobs.extend(str(job.args) for job in mailbox.waiting_jobs())
         return mailbox.deliver()
 
     def call(method: str, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
-        """A response that shows a secret on purpose is not among the later ones."""
+        """Send a request whose response may show a secret."""
         answer = getattr(client, method)(f"/api/v1/{path}", body, **more)
         assert answer.status_code == status, (path, answer.content)
         return answer
 
-    def quiet(*arguments: Any, **more: Any) -> Any:
+    def call_without_secret(*arguments: Any, **more: Any) -> Any:
         answer = call(*arguments, **more)
-        later.append(answer)
+        responses.append(answer)
         return {} if answer.streaming or not answer.content else answer.json()
 
-    def keep(name: str, value: str) -> str:
+    def add_secret(name: str, value: str) -> str:
         assert len(value) >= 6
         secrets[name] = value
         return value
 
     account = {"email": "ada@example.com", "password": PASSWORD, "organization_name": "Shop"}
     registered = call("post", "auth/register", account, 201)
-    keep("refresh token", client.cookies["drover_refresh"].value)
-    access = keep("access token", registered.json()["access"])
+    add_secret("refresh token", client.cookies["drover_refresh"].value)
+    access = add_secret("access token", registered.json()["access"])
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
-    for message in delivered():
-        keep("link that verifies", mailbox.link(message)[1])
-    check = {"current_password": PASSWORD}
-    begun = call("post", "auth/factors/totp", check).json()
-    secret = keep("authenticator", begun["secret"])
+    for message in deliver_mail():
+        add_secret("link that verifies", mailbox.link(message)[1])
+    current_password = {"current_password": PASSWORD}
+    start = call("post", "auth/factors/totp", current_password).json()
+    secret = add_secret("authenticator", start["secret"])
     code = totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30))
-    body = {"challenge": begun["challenge"], "code": code}
+    body = {"challenge": start["challenge"], "code": code}
     for number, text in enumerate(
         call("post", "auth/factors/totp/confirm", body).json()["recovery_codes"]
     ):
-        keep(f"recovery code {number}", text)
-    keep("stream ticket", call("post", "auth/stream-ticket", status=201).json()["ticket"])
+        add_secret(f"recovery code {number}", text)
+    add_secret("stream ticket", call("post", "auth/stream-ticket", status=201).json()["ticket"])
     key = {"name": "Loader", "role": "admin", "scopes": []}
-    made = call("post", "org/api-keys", key, 201).json()
-    keep("API key", made["key"])
-    rotated = call("post", f"org/api-keys/{made['id']}/rotate", {"grace_seconds": 60}, 201)
-    keep("rotated key", rotated.json()["key"])
-    robot = quiet("post", "org/service-accounts", {"name": "Okta", "role": "admin"}, status=201)
+    api_key = call("post", "org/api-keys", key, 201).json()
+    add_secret("API key", api_key["key"])
+    rotated = call("post", f"org/api-keys/{api_key['id']}/rotate", {"grace_seconds": 60}, 201)
+    add_secret("rotated key", rotated.json()["key"])
+    robot = call_without_secret(
+        "post", "org/service-accounts", {"name": "Okta", "role": "admin"}, status=201
+    )
     path = f"org/service-accounts/{robot['id']}/keys"
     scoped = call("post", path, {"name": "scim", "scopes": ["members.manage"]}, 201).json()
-    keep("service account's key", scoped["key"])
+    add_secret("service account's key", scoped["key"])
     repository = {"url": "https://git.example.com/sources", "token": secrets["git token"]}
     connected = call("post", "repositories", repository, 201).json()
-    keep("webhook secret", connected["webhook_secret"])
+    add_secret("webhook secret", connected["webhook_secret"])
     renewed = call("post", f"repositories/{connected['id']}/webhook-secret").json()
-    keep("renewed webhook secret", renewed["webhook_secret"])
-    quiet("patch", f"repositories/{connected['id']}", {"branch": "release"})
-    quiet("post", f"repositories/{connected['id']}/sync", status=202)
-    quiet("post", "org/invitations", {"email": "grace@example.com", "role": "member"}, status=201)
-    quiet("post", "auth/password/forgot", {"email": "ada@example.com"}, status=202)
-    for number, message in enumerate(delivered()):
+    add_secret("renewed webhook secret", renewed["webhook_secret"])
+    call_without_secret("patch", f"repositories/{connected['id']}", {"branch": "release"})
+    call_without_secret("post", f"repositories/{connected['id']}/sync", status=202)
+    call_without_secret(
+        "post", "org/invitations", {"email": "grace@example.com", "role": "member"}, status=201
+    )
+    call_without_secret("post", "auth/password/forgot", {"email": "ada@example.com"}, status=202)
+    for number, message in enumerate(deliver_mail()):
         if mailbox.LINK.search(str(message.body)):
-            keep(f"mailed link {number}", mailbox.link(message)[1])
+            add_secret(f"mailed link {number}", mailbox.link(message)[1])
     provider = {
         "issuer": "https://login.example.com",
         "client_id": "drover",
@@ -213,17 +216,17 @@ def given(committed_db: None, caplog: pytest.LogCaptureFixture) -> Given:
         "join_role": None,
         "enabled": False,
     }
-    quiet("put", "org/identity-provider", provider)
+    call_without_secret("put", "org/identity-provider", provider)
     user = {"schemas": [SCIM_USER], "userName": "eve@example.com", "password": secrets["scim"]}
-    quiet("post", "scim/v2/Users", user, status=201)
-    for number, message in enumerate(delivered()):
-        keep(f"directory's invitation {number}", mailbox.link(message)[1])
-    for path in LOOKS:
-        later.append(call("get", path))
-    return Given(secrets, later, jobs)
+    call_without_secret("post", "scim/v2/Users", user, status=201)
+    for number, message in enumerate(deliver_mail()):
+        add_secret(f"directory's invitation {number}", mailbox.link(message)[1])
+    for path in READ_PATHS:
+        responses.append(call("get", path))
+    return Recorded(secrets, responses, jobs)
 
 
-LOOKS = (
+READ_PATHS = (
     "auth/me",
     "auth/sessions",
     "auth/factors",
@@ -243,20 +246,22 @@ LOOKS = (
 )
 
 
-def test_what_opens_an_account_or_a_repository_is_shown_once_and_kept_nowhere_in_the_clear(
-    given: Given, caplog: pytest.LogCaptureFixture
+def test_secrets_of_accounts_and_repositories_are_shown_once_and_stored_nowhere_in_the_clear(
+    recorded: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert len([name for name in given.secrets if name.startswith("mailed link")]) == 2
+    assert len([name for name in recorded.secrets if name.startswith("mailed link")]) == 2
     shown = b"".join(
         b"".join(answer.streaming_content) if answer.streaming else answer.content
-        for answer in given.later
+        for answer in recorded.responses
     ).decode()
-    tables = dumped()
-    assert "ada@example.com" in str(given.jobs)
+    tables = dump_tables()
+    assert "ada@example.com" in str(recorded.jobs)
     assert "eve@example.com" in shown
-    assert "eve@example.com" in tables["orgs_scimuser"], "the search finds what is no secret"
-    for name, value in given.secrets.items():
+    assert "eve@example.com" in tables["orgs_scimuser"], (
+        "the search does not find a value that is not secret"
+    )
+    for name, value in recorded.secrets.items():
         assert value not in shown, name
-        assert value not in str(given.jobs), name
+        assert value not in str(recorded.jobs), name
         assert value not in caplog.text, name
         assert [table for table, text in tables.items() if value in text] == [], name

@@ -1,4 +1,4 @@
-"""Arguments of jobs: an org with an object of another org, as a bug or a forged row could combine them."""
+"""A job may name an org and an object of another org, because of a bug or a forged row. It must then do nothing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from apps.runs.models import Output, Run
 from apps.runs.outputs import storage
 from tests.isolation.planted import Planted, plant
 
-# Tasks without an org: they use the user of an address, or functions over all orgs that return ids.
-OF_NO_ORG = {
+# Tasks without an org. They work for one user, or use functions over all orgs that return only ids.
+TASKS_WITHOUT_ORG = {
     "auth.mail_link",
     "auth.mail_notice",
     "orgs.recheck_domains",
@@ -31,35 +31,35 @@ OF_NO_ORG = {
     "runs.retain",
     "runs.sweep",
 }
-# Its arguments are only for readers of the queue: the task claims the next run itself.
-TICKET = "runs.execute"
+# This task ignores its arguments and claims the next run itself. The arguments are for people who read the queue.
+WAKE_UP = "runs.execute"
 
 
 @dataclass(frozen=True)
 class Job:
-    """The arguments of a task besides its org, and the state it needs to have something to do."""
+    """The arguments of a task except its org. `prepare` creates the state in which the task changes something."""
 
     arguments: Callable[[Planted], dict[str, str]]
-    ready: Callable[[Planted], None] = lambda planted: None
+    prepare: Callable[[Planted], None] = lambda planted: None
 
 
-def ask_to_cancel(planted: Planted) -> None:
+def request_cancel(planted: Planted) -> None:
     with planted.world.scope():
         run = planted.ids["live_run"]
         leases.take(org_id=planted.world.org.pk, run_id=run, worker="gone")
-        asked = Run.objects.for_org(planted.world.org).filter(pk=run)
-        asked.update(cancel_requested_at=timezone.now())
+        runs = Run.objects.for_org(planted.world.org).filter(pk=run)
+        runs.update(cancel_requested_at=timezone.now())
 
 
 def delete_pipeline(planted: Planted) -> None:
-    """The row; its run's folder is kept for the job."""
+    """Delete the pipeline's row. The job must delete the folder of its run."""
     with planted.world.scope():
         Run.objects.for_org(planted.world.org).filter(pk=planted["run"]).delete()
         Pipeline.objects.for_org(planted.world.org).filter(pk=planted["pipeline"]).delete()
 
 
 JOBS = {
-    "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, ask_to_cancel),
+    "runs.enforce_cancel": Job(lambda p: {"run_id": p["live_run"]}, request_cancel),
     "pipelines.remove_remains": Job(lambda p: {"pipeline_id": p["pipeline"]}, delete_pipeline),
     "connectors.sync_repository": Job(lambda p: {"repository_id": p["repository"]}),
     "orgs.recheck_domain": Job(lambda p: {"domain_id": p["verified_domain"]}),
@@ -72,8 +72,8 @@ def orgs(committed_db: None) -> tuple[Planted, Planted]:
     return plant(), plant()
 
 
-def ours() -> dict[str, set[str]]:
-    """Return our tasks and their arguments; Procrastinate adds one of its own."""
+def our_tasks() -> dict[str, set[str]]:
+    """Return the names and arguments of Drover's tasks, without the one of Procrastinate."""
     return {
         name: set(signature(task.func).parameters)
         for name, task in app.tasks.items()
@@ -82,12 +82,15 @@ def ours() -> dict[str, set[str]]:
 
 
 def test_every_task_is_listed() -> None:
-    assert set(ours()) == set(JOBS) | OF_NO_ORG | {TICKET}
-    assert {name for name, takes in ours().items() if "org_id" in takes} == {*JOBS, TICKET}
+    assert set(our_tasks()) == set(JOBS) | TASKS_WITHOUT_ORG | {WAKE_UP}
+    assert {name for name, arguments in our_tasks().items() if "org_id" in arguments} == {
+        *JOBS,
+        WAKE_UP,
+    }
 
 
-def everything_of(planted: Planted) -> list[Any]:
-    """Return what a job could change: rows, and the files of the runs."""
+def changeable_data(planted: Planted) -> list[Any]:
+    """Return everything that a job could change: rows, and the files of the runs."""
     org = planted.world.org
     with org_scope(org.pk):
         rows = [
@@ -98,16 +101,16 @@ def everything_of(planted: Planted) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))
-def test_a_job_of_one_org_does_nothing_to_another_and_what_it_should_to_its_own(
+def test_a_job_with_an_object_of_another_org_changes_nothing_and_with_its_own_org_it_does(
     name: str, orgs: tuple[Planted, Planted]
 ) -> None:
     mine, theirs = orgs
     job, task = JOBS[name], app.tasks[name].func
-    job.ready(mine)
-    job.ready(theirs)
-    before = everything_of(theirs)
+    job.prepare(mine)
+    job.prepare(theirs)
+    before = changeable_data(theirs)
     task(org_id=mine["org"], **job.arguments(theirs))
-    assert everything_of(theirs) == before
+    assert changeable_data(theirs) == before
     assert mail.outbox == []
     task(org_id=theirs["org"], **job.arguments(theirs))
-    assert everything_of(theirs) != before
+    assert changeable_data(theirs) != before

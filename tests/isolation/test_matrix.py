@@ -1,7 +1,7 @@
-"""Every operation of the OpenAPI document, with every kind of caller, for own, foreign and unknown ids.
+"""Send every operation of the OpenAPI document as every kind of caller, with own, foreign and unknown ids.
 
-The document lists the operations, the views and the table of roles define the permissions. The assertions:
-- everyone gets the status that the table defines;
+The document lists the operations. The views and the table of roles define the permissions. The tests assert that:
+- every caller gets the status that the table defines;
 - responses to a foreign and an unknown id are identical, headers included;
 - no response contains data of another org;
 - no response is a 5xx, and no operation is missing.
@@ -38,21 +38,21 @@ ACTORS = ("anonymous", *Role.values, "key", "reading_key", "removed")
 
 
 @dataclass(frozen=True)
-class Stage:
+class TwoOrgs:
     ours: Planted
     theirs: Planted
 
 
 @pytest.fixture(scope="module")
-def stage(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Stage]:
-    """Two orgs for the whole module, in one transaction; each request is rolled back separately."""
+def two_orgs(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[TwoOrgs]:
+    """Create two orgs for the whole module, in one transaction. Each request is rolled back separately."""
     with django_db_blocker.unblock(), transaction.atomic():
-        yield Stage(plant(), plant())
+        yield TwoOrgs(plant(), plant())
         transaction.set_rollback(True)
 
 
 @contextmanager
-def undone() -> Iterator[None]:
+def roll_back() -> Iterator[None]:
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -69,22 +69,22 @@ class Call:
 
 def view_of(name: str) -> View:
     path, _ = OPERATIONS[name]
-    filled = re.sub(r"\{(\w+)\}", lambda found: _sample(name, found[1]), path)
+    filled = re.sub(r"\{(\w+)\}", lambda match: _sample_value(name, match[1]), path)
     view: Any = resolve(filled).func
     cls: View = view.cls
     return cls
 
 
-def _sample(name: str, parameter: str) -> str:
-    kinds = {p["name"]: p["schema"] for p in DOCUMENTED[name].get("parameters", [])}
-    schema = kinds.get(parameter, {})
+def _sample_value(name: str, parameter: str) -> str:
+    schemas = {p["name"]: p["schema"] for p in DOCUMENTED[name].get("parameters", [])}
+    schema = schemas.get(parameter, {})
     if schema.get("format") == "uuid":
         return str(uuid4())
     return "1" if schema.get("type") == "integer" else "name"
 
 
-def expected(name: str, actor: str) -> int | None:
-    """Return the status before any object is looked up, or None if this actor may continue."""
+def expected_refusal(name: str, actor: str) -> int | None:
+    """Return the status if this actor is refused before any object is looked up, or None."""
     view = view_of(name)
     _, method = OPERATIONS[name]
     if issubclass(view, PublicView):
@@ -125,17 +125,17 @@ def own_call(name: str, case: Case, planted: Planted) -> Call:
 
 
 def own_address(name: str, case: Case, planted: Planted) -> tuple[str, dict[str, Any]]:
-    """Return the path and the query. A body may need rows of the database."""
+    """Return the path and the query, without the body, because creating a body may change the database."""
     path, _ = OPERATIONS[name]
-    values = {k: planted[v] for k, v in case.path.items()} | dict(case.fixed)
-    filled = re.sub(r"\{(\w+)\}", lambda found: str(values.pop(found[1])), path)
+    values = {k: planted[v] for k, v in case.path.items()} | dict(case.other_parameters)
+    filled = re.sub(r"\{(\w+)\}", lambda match: str(values.pop(match[1])), path)
     return filled, {k: planted[v] for k, v in case.query.items()} | values
 
 
-def make(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any:
+def send(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any:
     """Send the request and roll its changes back."""
     _, method = OPERATIONS[name]
-    with undone():
+    with roll_back():
         client = client_of(actor, planted)
         client.cookies.load(case.cookies(planted))
         send = getattr(client, method)
@@ -143,23 +143,23 @@ def make(call: Call, actor: str, name: str, case: Case, planted: Planted) -> Any
             answer = send(call.path, call.query, **case.headers(planted))
         else:
             answer = send(call.path, call.body or {}, **case.headers(planted))
-        answer.whole = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        answer.whole_body = (
+            b"".join(answer.streaming_content) if answer.streaming else answer.content
+        )
         return answer
 
 
-def misdirected(
-    ours: Call, theirs: Call, case: Case, stage: Stage
+def calls_with_wrong_ids(
+    ours: Call, theirs: Call, case: Case, two_orgs: TwoOrgs
 ) -> Iterator[tuple[str, Call, Call]]:
-    """Yield for each id of the call: its position, the call with another org's id there, the call with an unknown
-    id.
-    """
+    """Yield for each id of the call its position, the call with another org's id, and the call with an unknown id."""
     for parameter, thing in case.path.items():
-        own, foreign = stage.ours[thing], stage.theirs[thing]
+        own, foreign = two_orgs.ours[thing], two_orgs.theirs[thing]
         if own != foreign:
             yield (
                 f"path {parameter}",
                 Call(ours.path.replace(own, foreign), ours.query, ours.body),
-                Call(ours.path.replace(own, nobodys(own)), ours.query, ours.body),
+                Call(ours.path.replace(own, unknown_id_like(own)), ours.query, ours.body),
             )
     for parameter in case.query:
         yield (
@@ -167,16 +167,16 @@ def misdirected(
             Call(ours.path, {**ours.query, parameter: theirs.query[parameter]}, ours.body),
             Call(ours.path, {**ours.query, parameter: str(uuid4())}, ours.body),
         )
-    for place in ids_in(ours.body):
-        foreign_id = at(theirs.body, place)
+    for position in ids_in(ours.body):
+        foreign_id = value_at(theirs.body, position)
         yield (
-            f"body {'.'.join(map(str, place))}",
-            Call(ours.path, ours.query, put(ours.body, place, foreign_id)),
-            Call(ours.path, ours.query, put(ours.body, place, str(uuid4()))),
+            f"body {'.'.join(map(str, position))}",
+            Call(ours.path, ours.query, with_value_at(ours.body, position, foreign_id)),
+            Call(ours.path, ours.query, with_value_at(ours.body, position, str(uuid4()))),
         )
 
 
-def nobodys(own: str) -> str:
+def unknown_id_like(own: str) -> str:
     return str(uuid4()) if is_id(own) else uuid4().hex
 
 
@@ -187,52 +187,53 @@ def is_id(value: Any) -> bool:
         return False
 
 
-def ids_in(body: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def ids_in(body: Any, position: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if is_id(body):
-        yield place
+        yield position
     inner = (
         body.items()
         if isinstance(body, dict)
         else enumerate(body if isinstance(body, list) else [])
     )
     for key, value in inner:
-        yield from ids_in(value, (*place, key))
+        yield from ids_in(value, (*position, key))
 
 
-def at(body: Any, place: tuple[Any, ...]) -> Any:
-    for key in place:
+def value_at(body: Any, position: tuple[Any, ...]) -> Any:
+    for key in position:
         body = body[key]
     return body
 
 
-def put(body: Any, place: tuple[Any, ...], value: Any) -> Any:
-    if not place:
+def with_value_at(body: Any, position: tuple[Any, ...], value: Any) -> Any:
+    if not position:
         return value
     copy = dict(body) if isinstance(body, dict) else list(body)
-    copy[place[0]] = put(copy[place[0]], place[1:], value)
+    copy[position[0]] = with_value_at(copy[position[0]], position[1:], value)
     return copy
 
 
-def refuse_leaks(answer: Any, theirs: Planted) -> None:
-    """Assert that a response contains nothing of the other org, neither texts nor ids."""
-    shown = answer.whole + str(answer.headers).encode()
-    assert theirs.canary.encode() not in shown
-    found = [name for name, value in theirs.ids.items() if str(value).encode() in shown]
-    assert not found, f"another org's {found}"
+def assert_no_leak(answer: Any, theirs: Planted) -> None:
+    """Assert that a response contains no text and no id of the other org."""
+    response = answer.whole_body + str(answer.headers).encode()
+    assert theirs.canary.encode() not in response
+    leaked = [name for name, value in theirs.ids.items() if str(value).encode() in response]
+    assert not leaked, f"the response contains ids of another org: {leaked}"
 
 
-def same(one: Any, other: Any, case: Case) -> None:
+def assert_same_response(one: Any, other: Any, case: Case) -> None:
     assert one.status_code == other.status_code
     first, second = (
-        re.sub(case.varies, b"", a.whole) if case.varies else a.whole for a in (one, other)
+        re.sub(case.varying_part, b"", a.whole_body) if case.varying_part else a.whole_body
+        for a in (one, other)
     )
     assert first == second
-    differing = {"Content-Length"} if case.varies else set()
-    assert _headers(one, differing) == _headers(other, differing)
+    ignored = {"Content-Length"} if case.varying_part else set()
+    assert _headers(one, ignored) == _headers(other, ignored)
 
 
-def _headers(answer: Any, but: set[str]) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name not in but}
+def _headers(answer: Any, ignored: set[str]) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name not in ignored}
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) | set(CASES)))
@@ -244,7 +245,9 @@ def test_every_operation_has_a_case_and_every_case_an_operation(name: str) -> No
 
 
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) & set(CASES)))
-def test_the_case_holds_every_id_the_operation_takes(name: str, stage: Stage) -> None:
+def test_the_case_contains_every_id_that_the_operation_accepts(
+    name: str, two_orgs: TwoOrgs
+) -> None:
     from apps.web import openapi
 
     operation, case = DOCUMENTED[name], CASES[name]
@@ -252,79 +255,88 @@ def test_the_case_holds_every_id_the_operation_takes(name: str, stage: Stage) ->
         if parameter["schema"].get("format") == "uuid":
             assert parameter["name"] in case.path.keys() | case.query.keys(), parameter["name"]
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    wanted = set(uuid_fields(content.get("schema", {}), openapi.document()["components"]))
-    held = {
-        tuple(k for k in place if isinstance(k, str))
-        for place in ids_in(own_call(name, case, stage.ours).body)
+    required = set(uuid_fields(content.get("schema", {}), openapi.document()["components"]))
+    present = {
+        tuple(k for k in position if isinstance(k, str))
+        for position in ids_in(own_call(name, case, two_orgs.ours).body)
     }
-    assert wanted <= held, f"the body lacks {wanted - held}"
+    assert required <= present, f"the body lacks {required - present}"
 
 
 def uuid_fields(
-    schema: Any, components: Any, place: tuple[str, ...] = ()
+    schema: Any, components: Any, position: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, ...]]:
-    """Return the paths of body fields that contain ids."""
+    """Yield the path of each field in a body that contains an id."""
     if name := schema.get("$ref"):
-        yield from uuid_fields(components["schemas"][name.rpartition("/")[2]], components, place)
-    if schema.get("format") == "uuid" and place:
-        yield place
+        yield from uuid_fields(components["schemas"][name.rpartition("/")[2]], components, position)
+    if schema.get("format") == "uuid" and position:
+        yield position
     for word in ("allOf", "oneOf", "anyOf"):
         for part in schema.get(word, []):
-            yield from uuid_fields(part, components, place)
+            yield from uuid_fields(part, components, position)
     if "items" in schema:
-        yield from uuid_fields(schema["items"], components, place)
+        yield from uuid_fields(schema["items"], components, position)
     for field, inner in schema.get("properties", {}).items():
-        yield from uuid_fields(inner, components, (*place, field))
+        yield from uuid_fields(inner, components, (*position, field))
 
 
 @pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", sorted(set(OPERATIONS) & set(CASES)))
-def test_an_operation_follows_the_permission_table(name: str, thorough: bool, stage: Stage) -> None:
-    """`thorough` sends both wrong ids as everyone. Else who is refused anyway sends one of them, in turns, and of
-    the others the first sends the unknown id: foreign ids of all of them must answer the same."""
+def test_an_operation_follows_the_permission_table(
+    name: str, thorough: bool, two_orgs: TwoOrgs
+) -> None:
+    """With `thorough` every caller sends both a foreign and an unknown id in each position.
+
+    Without it, a caller who is refused anyway sends only one of the two. Of the other callers, only the first one
+    sends the unknown id, and its response is compared with the responses of all of them to the foreign id.
+    """
     case = CASES[name]
-    call, theirs = own_call(name, case, stage.ours), own_call(name, case, stage.theirs)
-    wrong = list(misdirected(call, theirs, case, stage))
+    call, theirs = own_call(name, case, two_orgs.ours), own_call(name, case, two_orgs.theirs)
+    wrong_calls = list(calls_with_wrong_ids(call, theirs, case, two_orgs))
     unknown_answers: dict[Any, Any] = {}
     for turn, actor in enumerate(ACTORS):
-        refused = expected(name, actor)
-        answer = make(call, actor, name, case, stage.ours)
-        wanted = refused or case.differs.get(actor, case.status)
-        assert answer.status_code == wanted, (actor, answer.whole)
-        refuse_leaks(answer, stage.theirs)
-        for place, foreign_call, unknown_call in wrong:
+        refused = expected_refusal(name, actor)
+        answer = send(call, actor, name, case, two_orgs.ours)
+        expected_status = refused or case.status_by_actor.get(actor, case.status)
+        assert answer.status_code == expected_status, (actor, answer.whole_body)
+        assert_no_leak(answer, two_orgs.theirs)
+        for position, foreign_call, unknown_call in wrong_calls:
             if refused and not thorough:
-                alike = make((foreign_call, unknown_call)[turn % 2], actor, name, case, stage.ours)
-                same(alike, answer, case)
+                foreign_or_unknown = send(
+                    (foreign_call, unknown_call)[turn % 2], actor, name, case, two_orgs.ours
+                )
+                assert_same_response(foreign_or_unknown, answer, case)
                 continue
-            foreign = make(foreign_call, actor, name, case, stage.ours)
-            kind = (place, actor if thorough else case.differs.get(actor))
-            if kind not in unknown_answers:
-                unknown_answers[kind] = make(unknown_call, actor, name, case, stage.ours)
-            same(foreign, unknown_answers[kind], case)
-            refuse_leaks(foreign, stage.theirs)
-            usual = {"path": 404, "query": case.status, "body": case.unknown}[place.split()[0]]
-            wanted = refused or case.unread.get(place, usual)
-            assert foreign.status_code == wanted, (actor, place, foreign.whole)
+            foreign = send(foreign_call, actor, name, case, two_orgs.ours)
+            cache_key = (position, actor if thorough else case.status_by_actor.get(actor))
+            if cache_key not in unknown_answers:
+                unknown_answers[cache_key] = send(unknown_call, actor, name, case, two_orgs.ours)
+            assert_same_response(foreign, unknown_answers[cache_key], case)
+            assert_no_leak(foreign, two_orgs.theirs)
+            usual_status = {"path": 404, "query": case.status, "body": case.unknown_id_status}[
+                position.split()[0]
+            ]
+            expected_status = refused or case.ignored_ids.get(position, usual_status)
+            assert foreign.status_code == expected_status, (actor, position, foreign.whole_body)
 
 
-IN_A_DOMAIN = ("connector", "sealed_connector", "destination", "pipeline", "paused", "busy")
-OF_A_PIPELINE = ("run", "live_run")
-OF_AN_ORG = [
+DOMAIN_OBJECTS = ("connector", "sealed_connector", "destination", "pipeline", "paused", "busy")
+PIPELINE_OBJECTS = ("run", "live_run")
+ORG_OPERATIONS = [
     name for name in sorted(set(OPERATIONS) & set(CASES)) if issubclass(view_of(name), OrgView)
 ]
 
 
-@pytest.mark.parametrize("name", OF_AN_ORG)
-def test_a_key_for_one_domain_sees_and_touches_nothing_of_the_others(
-    name: str, stage: Stage
+@pytest.mark.parametrize("name", ORG_OPERATIONS)
+def test_a_key_for_one_domain_can_neither_see_nor_change_objects_of_other_domains(
+    name: str, two_orgs: TwoOrgs
 ) -> None:
-    case, ours = CASES[name], stage.ours
-    answer = make(own_call(name, case, ours), "elsewhere_key", name, case, ours)
+    case, ours = CASES[name], two_orgs.ours
+    answer = send(own_call(name, case, ours), "other_domain_key", name, case, ours)
     assert answer.status_code < 500
-    hidden = {*IN_A_DOMAIN, *OF_A_PIPELINE}
+    hidden = {*DOMAIN_OBJECTS, *PIPELINE_OBJECTS}
     if hidden & set(case.path.values()):
-        assert answer.status_code in {403, 404}, answer.whole
-    sent = str(own_call(name, case, ours).body)
+        assert answer.status_code in {403, 404}, answer.whole_body
+    sent_body = str(own_call(name, case, ours).body)
     for thing in hidden:
-        assert ours[thing] in sent or ours[thing].encode() not in answer.whole, thing
+        assert ours[thing] in sent_body or ours[thing].encode() not in answer.whole_body, thing

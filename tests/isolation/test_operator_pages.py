@@ -1,4 +1,4 @@
-"""Every operators' page, requested anonymously, by an org's owner, and by an operator with access to one org."""
+"""Request every page for operators anonymously, as an org's owner, and as an operator with access to one org."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from apps.orgs.roles import Role
 from tests.isolation.planted import Planted, plant
 from tests.orgs.test_operators import PASSWORD, log_in, look_at, set_up_factor
 
-PLACE = "operators/"
-BASE = f"/{PLACE}"
-# Django's own login and logout, and the step between the password and the pages.
-OPEN = {"login/", "logout/", "second-factor/"}
+PREFIX = "operators/"
+BASE = f"/{PREFIX}"
+# Pages that need no login: Django's own login and logout, and the one that checks the second factor.
+OPEN_PAGES = {"login/", "logout/", "second-factor/"}
 
 
-def routes(patterns: Any, prefix: str = "") -> Iterator[str]:
-    for each in patterns:
-        path = prefix + str(each.pattern)
-        if isinstance(each, URLResolver):
-            yield from routes(each.url_patterns, path)
-        elif isinstance(each, URLPattern):
+def list_routes(patterns: Any, prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from list_routes(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern):
             yield path
 
 
 def operator_routes() -> list[str]:
-    all_of_ours = set(routes(get_resolver().url_patterns))
-    pages = {each.removeprefix(PLACE) for each in all_of_ours if each.startswith(PLACE)}
-    return sorted(pages - OPEN)
+    all_routes = set(list_routes(get_resolver().url_patterns))
+    pages = {route.removeprefix(PREFIX) for route in all_routes if route.startswith(PREFIX)}
+    return sorted(pages - OPEN_PAGES)
 
 
-def filled(route: str, pk: Any) -> str:
+def url_of_route(route: str, pk: Any) -> str:
     """Return the route's URL for one object."""
     for parameter in ("<path:object_id>", "<uuid:pk>"):
         route = route.replace(parameter, str(pk))
@@ -54,23 +54,23 @@ def orgs(committed_db: None) -> tuple[Planted, Planted]:
     return plant(), plant()
 
 
-def test_there_are_pages_to_ask_for() -> None:
-    found = operator_routes()
-    assert "orgs/org/<uuid:pk>/suspend/" in found
-    assert "pipelines/pipeline/<path:object_id>/change/" in found
+def test_the_list_of_pages_is_not_empty() -> None:
+    pages = operator_routes()
+    assert "orgs/org/<uuid:pk>/suspend/" in pages
+    assert "pipelines/pipeline/<path:object_id>/change/" in pages
 
 
 def test_no_operators_page_opens_without_login_for_owners_or_without_second_factor(
     orgs: tuple[Planted, Planted],
 ) -> None:
     owner = orgs[0].world.users[Role.OWNER]
-    nobody, member, entering = Client(), Client(), Client()
+    anonymous, member, without_factor = Client(), Client(), Client()
     member.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
     User.objects.create_user(email="op@example.com", password=PASSWORD, is_staff=True)
-    log_in(entering)
+    log_in(without_factor)
     for route in operator_routes():
-        path = filled(route, orgs[0].world.org.pk)
-        for client in (nobody, member, entering):
+        path = url_of_route(route, orgs[0].world.org.pk)
+        for client in (anonymous, member, without_factor):
             for send in (client.get, client.post):
                 answer = send(path)
                 assert answer.status_code in {302, 403, 404, 405}, path
@@ -79,7 +79,7 @@ def test_no_operators_page_opens_without_login_for_owners_or_without_second_fact
                 assert orgs[0].canary not in answer.content.decode(), path
 
 
-def test_an_operator_sees_rows_of_no_org_but_the_one_asked_for(
+def test_an_operator_sees_only_rows_of_the_org_with_support_access(
     orgs: tuple[Planted, Planted],
 ) -> None:
     ours, theirs = orgs
@@ -88,28 +88,28 @@ def test_an_operator_sees_rows_of_no_org_but_the_one_asked_for(
     log_in(client)
     set_up_factor(client)
     look_at(client, ours.world.org)
-    seen = 0
+    page_count = 0
     for model, page in admin.site._registry.items():
         assert isinstance(page, OperatorAdmin)
         if page.org_column != "org_id":
-            continue  # users, and names of orgs, belong to the installation
+            continue  # the lists of users and of orgs are open to every operator
         base = f"{BASE}{model._meta.app_label}/{model._meta.model_name}/"
         rows = getattr(model, "unscoped").using("ops")  # noqa: B009 - not on every model
         listed = client.get(base).content.decode()
-        assert not [pk for pk in ids(rows, theirs) if str(pk) in listed], base
+        assert not [pk for pk in ids_in_org(rows, theirs) if str(pk) in listed], base
         assert theirs.canary not in listed, base
-        for pk in list(ids(rows, theirs))[:1]:
-            for what in ("change", "history", "delete"):
-                foreign = client.get(f"{base}{pk}/{what}/")
-                unknown = client.get(f"{base}{uuid4()}/{what}/")
+        for pk in list(ids_in_org(rows, theirs))[:1]:
+            for action in ("change", "history", "delete"):
+                foreign = client.get(f"{base}{pk}/{action}/")
+                unknown = client.get(f"{base}{uuid4()}/{action}/")
                 assert foreign.status_code == unknown.status_code != 200, base
                 assert foreign.get("Location") == unknown.get("Location")
                 assert theirs.canary not in foreign.content.decode()
-        for pk in list(ids(rows, ours))[:1]:
+        for pk in list(ids_in_org(rows, ours))[:1]:
             assert client.get(f"{base}{pk}/change/").status_code == 200
-            seen += 1
-    assert seen >= 10, "the pages do show what may be seen"
+            page_count += 1
+    assert page_count >= 10, "too few pages of the org with support access opened"
 
 
-def ids(rows: Any, of: Planted) -> Any:
-    return rows.filter(org_id=of.world.org.pk).values_list("pk", flat=True)
+def ids_in_org(rows: Any, planted: Planted) -> Any:
+    return rows.filter(org_id=planted.world.org.pk).values_list("pk", flat=True)

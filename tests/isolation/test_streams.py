@@ -1,4 +1,4 @@
-"""The streams of the real server (ASGI): the same rules as for every other operation, and tickets."""
+"""The streams of the real server (ASGI) follow the same rules as every other operation, and accept tickets."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ def orgs(committed_db: None) -> Iterator[tuple[Planted, Planted]]:
     connection.close()
 
 
-async def listen(path: str, query: str = "", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Open a stream, read its first part, disconnect."""
-    sent: list[dict[str, Any]] = []
-    gone = asyncio.Event()
+async def open_stream(
+    path: str, query: str = "", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Open a stream, read its first part and disconnect. Return the status, the headers and the body."""
+    messages: list[dict[str, Any]] = []
+    disconnected = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
-        await gone.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
-        sent.append(dict(message))
+        messages.append(dict(message))
         if message["type"] == "http.response.body":
-            gone.set()
+            disconnected.set()
 
     scope = {
         "type": "http",
@@ -51,11 +53,15 @@ async def listen(path: str, query: str = "", **headers: str) -> tuple[int, dict[
         "http_version": "1.1",
     }
     await asyncio.wait_for(application(scope, receive, send), 20)
-    shown = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
-    return sent[0]["status"], shown, b"".join(m.get("body", b"") for m in sent[1:])
+    response_headers = {k.decode(): v.decode() for k, v in messages[0]["headers"]}
+    return (
+        messages[0]["status"],
+        response_headers,
+        b"".join(m.get("body", b"") for m in messages[1:]),
+    )
 
 
-def bearer(planted: Planted, actor: str) -> dict[str, str]:
+def credential_headers(planted: Planted, actor: str) -> dict[str, str]:
     if actor == "anonymous":
         return {}
     if actor in {"key", "reading_key"}:
@@ -64,11 +70,13 @@ def bearer(planted: Planted, actor: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token_for(user, planted.world.org)}"}
 
 
-def test_every_caller_on_own_foreign_and_unknown_streams(orgs: tuple[Planted, Planted]) -> None:
+def test_members_and_keys_can_open_streams_of_their_own_org_only(
+    orgs: tuple[Planted, Planted],
+) -> None:
     ours, theirs = orgs
-    callers = {actor: bearer(ours, actor) for actor in ACTORS}
+    callers = {actor: credential_headers(ours, actor) for actor in ACTORS}
 
-    async def all_calls() -> dict[tuple[str, str], Any]:
+    async def open_all_streams() -> dict[tuple[str, str], Any]:
         paths = {
             "org": "/api/v1/events",
             "own": f"/api/v1/runs/{ours['live_run']}/events",
@@ -76,53 +84,53 @@ def test_every_caller_on_own_foreign_and_unknown_streams(orgs: tuple[Planted, Pl
             "unknown": f"/api/v1/runs/{uuid4()}/events",
         }
         return {
-            (actor, name): await listen(path, **headers)
+            (actor, name): await open_stream(path, **headers)
             for actor, headers in callers.items()
             for name, path in paths.items()
         }
 
-    answers = asyncio.run(all_calls())
+    answers = asyncio.run(open_all_streams())
     for actor in ACTORS:
-        may = actor not in {"anonymous", "removed"}
-        assert answers[actor, "org"][0] == answers[actor, "own"][0] == (200 if may else 401)
-        assert answers[actor, "foreign"][0] == (404 if may else 401)
+        is_allowed = actor not in {"anonymous", "removed"}
+        assert answers[actor, "org"][0] == answers[actor, "own"][0] == (200 if is_allowed else 401)
+        assert answers[actor, "foreign"][0] == (404 if is_allowed else 401)
         assert answers[actor, "foreign"] == answers[actor, "unknown"]
         for _, headers, body in (answers[actor, name] for name in ("org", "own", "foreign")):
             assert theirs.canary not in body.decode() + str(headers)
             assert theirs["live_run"] not in body.decode() + str(headers)
 
 
-def ticket(planted: Planted) -> str:
+def create_ticket(planted: Planted) -> str:
     client = new_client()
-    client.credentials(HTTP_AUTHORIZATION=bearer(planted, "viewer")["Authorization"])
-    made: str = client.post("/api/v1/auth/stream-ticket").json()["ticket"]
-    return made
+    client.credentials(HTTP_AUTHORIZATION=credential_headers(planted, "viewer")["Authorization"])
+    ticket: str = client.post("/api/v1/auth/stream-ticket").json()["ticket"]
+    return ticket
 
 
 def test_a_ticket_opens_one_stream_of_its_own_org(orgs: tuple[Planted, Planted]) -> None:
     ours, theirs = orgs
-    first, second, third = ticket(ours), ticket(ours), ticket(ours)
+    first, second, third = create_ticket(ours), create_ticket(ours), create_ticket(ours)
     connection.close()
 
-    async def calls() -> list[int]:
+    async def open_with_tickets() -> list[int]:
         own, foreign = ours["live_run"], theirs["live_run"]
         return [
-            (await listen(f"/api/v1/runs/{own}/events", f"ticket={first}"))[0],
-            (await listen(f"/api/v1/runs/{own}/events", f"ticket={first}"))[0],
-            (await listen(f"/api/v1/runs/{foreign}/events", f"ticket={second}"))[0],
-            (await listen("/api/v1/events", f"ticket={third}"))[0],
-            (await listen("/api/v1/events", "ticket=made-up"))[0],
+            (await open_stream(f"/api/v1/runs/{own}/events", f"ticket={first}"))[0],
+            (await open_stream(f"/api/v1/runs/{own}/events", f"ticket={first}"))[0],
+            (await open_stream(f"/api/v1/runs/{foreign}/events", f"ticket={second}"))[0],
+            (await open_stream("/api/v1/events", f"ticket={third}"))[0],
+            (await open_stream("/api/v1/events", "ticket=unknown"))[0],
         ]
 
-    assert asyncio.run(calls()) == [200, 401, 404, 200, 401]
+    assert asyncio.run(open_with_tickets()) == [200, 401, 404, 200, 401]
 
 
 def test_a_ticket_of_a_removed_member_opens_nothing(orgs: tuple[Planted, Planted]) -> None:
     ours, _ = orgs
-    given = ticket(ours)
+    ticket = create_ticket(ours)
     with ours.world.scope():
         viewer = ours.world.users[Role.VIEWER]
         Membership.objects.for_org(ours.world.org).filter(user=viewer).delete()
     connection.close()
-    status, _, _ = asyncio.run(listen("/api/v1/events", f"ticket={given}"))
+    status, _, _ = asyncio.run(open_stream("/api/v1/events", f"ticket={ticket}"))
     assert status == 401
