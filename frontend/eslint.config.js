@@ -5,10 +5,10 @@ import { readdirSync } from "node:fs";
 import typescript from "typescript-eslint";
 
 /**
- * Forbid `files` to import what `pattern` matches, by `import` and by `import()`.
- * Another folder is always named from `@/`, a file of the same folder or below by `./`.
+ * Forbid `files` to import modules that match `pattern`, with `import` or with `import()`.
+ * Modules in other folders are imported by `@/`, modules in the same folder or below it by `./`.
  */
-function zone(files, pattern, message) {
+function forbidImports(files, pattern, message) {
   const regex = String.raw`^(\.\.(/|$)|${pattern})`;
   const selector = `ImportExpression[source.value=/${regex.replaceAll("/", "\\u002F")}/]`;
   return {
@@ -20,8 +20,11 @@ function zone(files, pattern, message) {
   };
 }
 
-/** What each shared folder may not import: the tree is `format`, `api` <- `live`, `session`, `components` <- features. */
-const SHARED = {
+/**
+ * The imports that are forbidden in each shared folder. `live`, `session` and `components` may import `api`, and
+ * `components` may import `format`. Features may import all of these folders.
+ */
+const FORBIDDEN_IN_SHARED = {
   format: "@/",
   api: "@/",
   live: "@/(?!api/)",
@@ -36,16 +39,16 @@ export default defineConfig(
   {
     files: ["**/*.{ts,tsx}"],
     extends: [typescript.configs.recommended, hooks.configs.flat["recommended-latest"]],
-    rules: { "react-hooks/incompatible-library": "off" }, // it is about the React Compiler, which is not used here
+    rules: { "react-hooks/incompatible-library": "off" }, // only for the React Compiler, which is not used here
   },
-  Object.entries(SHARED).map(([name, pattern]) =>
-    zone([`src/${name}/**`], pattern, `${name}/ is shared by the features and knows nothing above it.`),
+  Object.entries(FORBIDDEN_IN_SHARED).map(([name, pattern]) =>
+    forbidImports([`src/${name}/**`], pattern, `${name}/ is shared by the features and must not import this module.`),
   ),
   FEATURES.map((name) =>
-    zone(
+    forbidImports(
       [`src/features/${name}/**`],
       "@/(features/|router$|main$)",
-      "Features do not import features: move what both need to api, components, format, live or session.",
+      "Features must not import each other. Move shared code to api, components, format, live or session.",
     ),
   ),
 );

@@ -8,11 +8,11 @@ import { gzip } from "node:zlib";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
-/** Lays a `.gz` beside each text asset; the server sends it to browsers that take it. */
-function precompressed(): Plugin {
+/** Writes a `.gz` file beside each text asset. The server sends it to browsers that accept gzip. */
+function compressAssets(): Plugin {
   let folder = "";
   return {
-    name: "precompressed",
+    name: "compress-assets",
     apply: "build",
     configResolved: ({ build }) => {
       folder = join(build.outDir, "assets");
@@ -28,14 +28,14 @@ async function compress(file: string): Promise<void> {
   await writeFile(`${file}.gz`, await promisify(gzip)(await readFile(file), { level: 9 }));
 }
 
-// The server answers `/static/` from `dist` and every page address with `dist/index.html`.
+// The server serves the files in `dist` under `/static/`, and `dist/index.html` as every page.
 export default defineConfig(({ command }) => ({
   base: command === "build" ? "/static/" : "/",
-  plugins: [react(), tailwindcss(), precompressed()],
+  plugins: [react(), tailwindcss(), compressAssets()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   build: {
     manifest: true,
-    // A data: address would need a wider content security policy than 'self'.
+    // Inlined assets are data: URLs, which the Content-Security-Policy 'self' does not allow.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     cssTarget: ["chrome123", "firefox121", "safari17.5"],
@@ -44,6 +44,6 @@ export default defineConfig(({ command }) => ({
     host: "127.0.0.1",
     proxy: { "/api": process.env.DROVER_API ?? "http://127.0.0.1:8000" },
   },
-  // A busy machine is no failure.
+  // A slow machine must not make a test fail.
   test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000 },
 }));

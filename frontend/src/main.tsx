@@ -5,9 +5,9 @@ import { createRoot } from "react-dom/client";
 import { queryClient } from "./query-client";
 import { router } from "./router";
 import "./styles.css";
-import { showTheme } from "./theme";
+import { applyTheme } from "./theme";
 
-showTheme();
+applyTheme();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>

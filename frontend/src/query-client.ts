@@ -1,14 +1,14 @@
 import { QueryClient } from "@tanstack/react-query";
 import { ProblemError } from "@/api/problem";
 
-const TRIES = 3;
+const MAX_RETRIES = 3;
 
-/** Retry when the network failed or the server is busy. A refused request would be refused again. */
-export function worthRetrying(failures: number, error: unknown): boolean {
-  if (failures >= TRIES) return false;
+/** Retry after network errors, and if the server is busy or has failed. Other refusals are final. */
+export function shouldRetry(failures: number, error: unknown): boolean {
+  if (failures >= MAX_RETRIES) return false;
   return !(error instanceof ProblemError) || error.status >= 500 || error.status === 429;
 }
 
 export const queryClient = new QueryClient({
-  defaultOptions: { queries: { retry: worthRetrying, staleTime: 5_000 } },
+  defaultOptions: { queries: { retry: shouldRetry, staleTime: 5_000 } },
 });

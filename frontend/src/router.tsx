@@ -6,7 +6,7 @@ import {
   Outlet,
   redirect,
 } from "@tanstack/react-router";
-import { currentSession, onSessionChange, resume } from "@/api/session";
+import { currentSession, onSessionChange, resumeSession } from "@/api/session";
 import { Toasts } from "@/components/toast";
 import { LoginPage } from "@/features/sign-in/login-page";
 import { SignupPage } from "@/features/sign-in/signup-page";
@@ -19,7 +19,7 @@ import { Shell } from "@/features/shell/shell";
 import { queryClient } from "./query-client";
 import { isOwnPath } from "./session/own-path";
 
-function Frame() {
+function RootLayout() {
   return (
     <>
       <Outlet />
@@ -29,7 +29,7 @@ function Frame() {
 }
 
 const root = createRootRoute({
-  component: Frame,
+  component: RootLayout,
   notFoundComponent: NotFoundPage,
   errorComponent: PageError,
 });
@@ -78,27 +78,27 @@ const invitation = createRoute({
 const welcome = createRoute({
   getParentRoute: () => root,
   path: "/welcome",
-  component: lazyRouteComponent(() => import("@/features/sign-in/threshold-pages"), "WelcomePage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/after-login-pages"), "WelcomePage"),
 });
 
-const threshold = createRoute({
+const noAccess = createRoute({
   getParentRoute: () => root,
-  path: "/threshold",
+  path: "/no-access",
   beforeLoad: requireSession,
-  component: lazyRouteComponent(() => import("@/features/sign-in/threshold-pages"), "ThresholdPage"),
+  component: lazyRouteComponent(() => import("@/features/sign-in/after-login-pages"), "NoAccessPage"),
 });
 
 async function requireSession({ location }: { location: { href: string } }) {
-  if (currentSession().status === "unknown") await resume();
-  if (currentSession().status !== "known") {
+  if (currentSession().status === "unknown") await resumeSession();
+  if (currentSession().status !== "logged-in") {
     const next = location.href === "/" ? {} : { next: location.href };
     throw redirect({ to: "/login", search: next });
   }
 }
 
-/** Pages of the person's own account. They stay open when the rules of the organization keep the person out,
- * because a second factor is set up there. */
-const OWN_ACCOUNT = ["/settings/account", "/settings/security"];
+/** Pages of the user's own account. They stay open if the organization's access rules exclude the user, because the
+ * user may have to set up a second factor there. */
+const ACCOUNT_PATHS = ["/settings/account", "/settings/security"];
 
 const signup = createRoute({
   getParentRoute: () => root,
@@ -113,9 +113,9 @@ const app = createRoute({
   beforeLoad: async ({ location }) => {
     await requireSession({ location });
     const state = currentSession();
-    const organization = state.status === "known" ? state.session.organization : null;
-    const shut = !organization || organization.closed !== null;
-    if (shut && !OWN_ACCOUNT.includes(location.pathname)) throw redirect({ to: "/threshold" });
+    const organization = state.status === "logged-in" ? state.session.organization : null;
+    const isClosed = !organization || organization.closed !== null;
+    if (isClosed && !ACCOUNT_PATHS.includes(location.pathname)) throw redirect({ to: "/no-access" });
   },
   component: Shell,
   errorComponent: PageError,
@@ -263,7 +263,7 @@ export const router = createRouter({
     verifyEmail,
     invitation,
     welcome,
-    threshold,
+    noAccess,
     app.addChildren([
       home,
       pipelines,
@@ -293,7 +293,7 @@ export const router = createRouter({
   scrollRestoration: true,
 });
 
-// When the session ends while a page is open (expired, or logged out in another tab), the log-in page is shown.
+// Show the log-in page if the session ends while a page is open, for example by a log-out in another tab.
 onSessionChange(() => {
   if (currentSession().status !== "anonymous") return;
   queryClient.clear();

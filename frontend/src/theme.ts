@@ -1,21 +1,21 @@
 export type Theme = "system" | "light" | "dark";
 
-const KEY = "drover.theme";
+const STORAGE_KEY = "drover.theme";
 
-export function chosenTheme(): Theme {
-  const stored = localStorage.getItem(KEY);
+export function storedTheme(): Theme {
+  const stored = localStorage.getItem(STORAGE_KEY);
   return stored === "light" || stored === "dark" ? stored : "system";
 }
 
-/** Remember the choice in this browser and show it; `system` follows the device. */
-export function chooseTheme(theme: Theme): void {
-  if (theme === "system") localStorage.removeItem(KEY);
-  else localStorage.setItem(KEY, theme);
-  showTheme();
+/** Store the theme in this browser and apply it. `system` means the theme of the device. */
+export function saveTheme(theme: Theme): void {
+  if (theme === "system") localStorage.removeItem(STORAGE_KEY);
+  else localStorage.setItem(STORAGE_KEY, theme);
+  applyTheme();
 }
 
-export function showTheme(): void {
-  const theme = chosenTheme();
+export function applyTheme(): void {
+  const theme = storedTheme();
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
 }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { transformsOf } from "./definition";
 
-it("a transform is sent as Python and blank text as none", () => {
+it("returns one Python transform for code and no transform for blank text", () => {
   expect(transformsOf("def transform(r):\n    return r\n")).toEqual([
     { kind: "python", code: "def transform(r):\n    return r\n" },
   ]);

@@ -1,4 +1,4 @@
-/** The transforms of a pipeline's stream, from the text of one editor. */
+/** The transforms of a stream in a pipeline's definition: one for the code, or none if the code is blank. */
 export function transformsOf(code: string) {
   return code.trim() === "" ? [] : [{ kind: "python" as const, code }];
 }

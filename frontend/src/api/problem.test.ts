@@ -1,8 +1,8 @@
-import { describe as group, expect, it } from "vitest";
-import { describe, fieldMessages, messagesBelow, OfflineError, ProblemError } from "./problem";
+import { describe, expect, it } from "vitest";
+import { describeError, fieldMessages, messagesBelow, OfflineError, ProblemError } from "./problem";
 
-group("problem answers", () => {
-  it("carry the detail, the fields and everything else the server said", () => {
+describe("error responses", () => {
+  it("contain the detail, the field messages and all other members of the body", () => {
     const error = new ProblemError(422, {
       title: "Invalid content",
       status: 422,
@@ -18,28 +18,28 @@ group("problem answers", () => {
   });
 
   it.each([null, "<html>Bad gateway</html>", [], 5])(
-    "a body that is no problem (%j) still gives a sentence",
+    "have a message and a next step if the body is not a problem document (%j)",
     (body) => {
       const error = new ProblemError(502, body);
       expect(error.message).toBe("The server could not process the request.");
-      expect(error.next).toContain("Try again");
+      expect(error.nextStep).toContain("Try again");
       expect(fieldMessages(error)).toEqual({});
     },
   );
 
-  it("says how long to wait when the server does", () => {
-    expect(new ProblemError(429, null, "12").next).toBe("Try again in 12 seconds.");
-    expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").next).toBe(
+  it("show how many seconds to wait if the server sent a number", () => {
+    expect(new ProblemError(429, null, "12").nextStep).toBe("Try again in 12 seconds.");
+    expect(new ProblemError(429, null, "Wed, 21 Oct 2026 07:28:00 GMT").nextStep).toBe(
       "Wait a moment, then try again.",
     );
   });
 
-  it("anything else thrown is described without its inner words", () => {
-    expect(describe(new OfflineError()).title).toBe("The server cannot be reached.");
-    expect(describe(new TypeError("x is undefined")).title).toBe("Something went wrong on this page.");
+  it("describeError does not show the message of an unexpected error", () => {
+    expect(describeError(new OfflineError()).title).toBe("The server cannot be reached.");
+    expect(describeError(new TypeError("x is undefined")).title).toBe("Something went wrong on this page.");
   });
 
-  it("messages are handed to the part of the form they belong to", () => {
+  it("messagesBelow returns only the messages below a path, with relative paths", () => {
     const messages = {
       "destination.config.port": "Must be a number.",
       "destination.kind": "Bad.",

@@ -4,31 +4,31 @@ interface FieldProblem {
   code?: string;
 }
 
-/** An RFC 9457 answer. `message` is what happened, `next` what to do about it. */
+/** An error response (RFC 9457). `message` says what happened, `nextStep` what the user can do. */
 export class ProblemError extends Error {
   readonly status: number;
   readonly code: string;
   readonly title: string;
   readonly fields: FieldProblem[];
-  /** Seconds, when the server said how long to wait. */
+  /** The seconds to wait, if the server sent them. */
   readonly retryAfter: number | null;
-  /** Everything the server sent, for members that only one operation has (a live run's id). */
+  /** The whole response body. Some operations send additional members, such as the id of a live run. */
   readonly extra: Record<string, unknown>;
 
   constructor(status: number, body: unknown, retryAfter: string | null = null) {
     const problem = isRecord(body) ? body : {};
-    const title = text(problem.title) ?? statusTitle(status);
-    super(text(problem.detail) ?? title);
+    const title = nonEmptyText(problem.title) ?? statusTitle(status);
+    super(nonEmptyText(problem.detail) ?? title);
     this.name = "ProblemError";
     this.status = status;
     this.title = title;
-    this.code = text(problem.code) ?? String(status);
+    this.code = nonEmptyText(problem.code) ?? String(status);
     this.fields = Array.isArray(problem.errors) ? problem.errors.filter(isFieldProblem) : [];
     this.retryAfter = retryAfter !== null && /^\d+$/.test(retryAfter) ? Number(retryAfter) : null;
     this.extra = problem;
   }
 
-  get next(): string | null {
+  get nextStep(): string | null {
     if (this.status === 429) {
       return this.retryAfter === null
         ? "Wait a moment, then try again."
@@ -43,7 +43,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** The server did not answer at all. */
+/** No response was received from the server. */
 export class OfflineError extends Error {
   constructor() {
     super("The server cannot be reached.");
@@ -51,32 +51,32 @@ export class OfflineError extends Error {
   }
 }
 
-interface Described {
+interface ErrorDescription {
   title: string;
-  next: string | null;
+  nextStep: string | null;
 }
 
-/** The message of a refused name that is already in use. It is shown at the field of the name. */
-export function nameTaken(error: unknown): string | null {
+/** The message if the name is already in use, or null. Show it at the field of the name. */
+export function nameTakenMessage(error: unknown): string | null {
   return error instanceof ProblemError && error.code === "name_taken" ? error.message : null;
 }
 
-/** What to show for anything that was thrown. */
-export function describe(error: unknown): Described {
-  if (error instanceof ProblemError) return { title: error.message, next: error.next };
+/** The title and the next step to show for any thrown value. */
+export function describeError(error: unknown): ErrorDescription {
+  if (error instanceof ProblemError) return { title: error.message, nextStep: error.nextStep };
   if (error instanceof OfflineError) {
-    return { title: error.message, next: "Check your network connection, then try again." };
+    return { title: error.message, nextStep: "Check your network connection, then try again." };
   }
-  return { title: "Something went wrong on this page.", next: "Reload the page and try again." };
+  return { title: "Something went wrong on this page.", nextStep: "Reload the page and try again." };
 }
 
-/** Messages by field name; the names are the server's paths, such as `source.config.port`. */
+/** The error's messages by field. The fields are the server's paths, such as `source.config.port`. */
 export function fieldMessages(error: unknown): Record<string, string> {
   if (!(error instanceof ProblemError)) return {};
   return Object.fromEntries(error.fields.map(({ field, message }) => [field, message]));
 }
 
-/** The messages below one field, with the path of that field taken off. */
+/** The messages of all fields below `path`, with their paths relative to it. */
 export function messagesBelow(messages: Record<string, string>, path: string): Record<string, string> {
   const prefix = `${path}.`;
   return Object.fromEntries(
@@ -103,6 +103,6 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function text(value: unknown): string | null {
+function nonEmptyText(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }

@@ -1,4 +1,4 @@
-/** The keys under which answers are kept. Invalidating a key also invalidates every key that begins with it. */
+/** The keys of cached responses. Invalidating a key also invalidates every key that begins with it. */
 export const queryKeys = {
   apiKeys: ["api-keys"],
   audit: (filter: object) => ["audit", filter] as const,

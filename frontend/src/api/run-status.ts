@@ -6,7 +6,7 @@ export function isRunStatus(value: unknown): value is RunStatus {
   return typeof value === "string" && STATUSES.includes(value);
 }
 
-/** Whether the run can still change: it waits or runs. */
+/** Whether the run is pending or running, so that it can still change. */
 export function isLive(status: RunStatus): boolean {
   return status === "pending" || status === "running";
 }

@@ -1,10 +1,10 @@
 import { infiniteQueryOptions } from "@tanstack/react-query";
-import { answer, api } from "./client";
+import { api, unwrap } from "./client";
 import { queryKeys } from "./query-keys";
 import { isLive } from "./run-status";
 import type { RunRowPage, RunStatus } from "./types";
 
-const LIVE_POLL = 5_000; // milliseconds between requests for a list with live runs, in case its stream fails
+const LIVE_POLL = 5_000; // milliseconds between polls of a list with live runs, because the event stream can fail
 
 interface Filter {
   status?: RunStatus;
@@ -16,7 +16,7 @@ export function runsQuery(filter: Filter, limit = 50) {
   return infiniteQueryOptions({
     queryKey: queryKeys.runs.list(filter, limit),
     queryFn: ({ pageParam, signal }) =>
-      answer(
+      unwrap(
         api.GET("/api/v1/runs", {
           params: { query: { ...filter, limit, ...(pageParam ? { cursor: pageParam } : {}) } },
           signal,

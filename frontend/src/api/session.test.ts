@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Session } from "./types";
 
-const session = (access: string, org = "o1"): Session => ({
+const makeSession = (access: string, org = "o1"): Session => ({
   access,
   expires_in: 600,
   user: {
@@ -28,9 +28,9 @@ const session = (access: string, org = "o1"): Session => ({
   organizations: [],
 });
 const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
-const get = () => new Request("http://drover.test/api/v1/pipelines");
+const getRequest = () => new Request("http://drover.test/api/v1/pipelines");
 
-async function fresh(answers: (request: Request) => Response | Promise<Response>) {
+async function loadModule(respond: (request: Request) => Response | Promise<Response>) {
   vi.resetModules();
   const calls: { path: string; token: string | null; body: string }[] = [];
   vi.stubGlobal("fetch", async (input: RequestInfo, init?: RequestInit) => {
@@ -41,7 +41,7 @@ async function fresh(answers: (request: Request) => Response | Promise<Response>
       token: request.headers.get("Authorization"),
       body: await request.clone().text(),
     });
-    return answers(request);
+    return respond(request);
   });
   return { calls, module: await import("./session") };
 }
@@ -52,67 +52,67 @@ beforeEach(() => {
 });
 
 describe("the session", () => {
-  it("sends the token and refreshes once for any number of requests that got 401", async () => {
+  it("refreshes the token once if several requests got 401", async () => {
     let refreshes = 0;
-    const { module, calls } = await fresh((request) => {
+    const { module, calls } = await loadModule((request) => {
       if (request.url.endsWith("/refresh")) {
         refreshes += 1;
-        return json(session("new"));
+        return json(makeSession("new"));
       }
       return json({}, request.headers.get("Authorization") === "Bearer new" ? 200 : 401);
     });
-    module.begin(session("old"));
-    const answers = await Promise.all([get(), get(), get()].map(module.authorizedFetch));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    module.startSession(makeSession("old"));
+    const responses = await Promise.all([getRequest(), getRequest(), getRequest()].map(module.authorizedFetch));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(refreshes).toBe(1);
     expect(calls.filter(({ token }) => token === "Bearer old")).toHaveLength(3);
   });
 
-  it("gives up after one retry instead of looping", async () => {
-    const { module, calls } = await fresh((request) =>
-      request.url.endsWith("/refresh") ? json(session("new")) : json({}, 401),
+  it("retries a request only once after 401", async () => {
+    const { module, calls } = await loadModule((request) =>
+      request.url.endsWith("/refresh") ? json(makeSession("new")) : json({}, 401),
     );
-    module.begin(session("old"));
-    expect((await module.authorizedFetch(get())).status).toBe(401);
+    module.startSession(makeSession("old"));
+    expect((await module.authorizedFetch(getRequest())).status).toBe(401);
     expect(calls).toHaveLength(3);
   });
 
-  it("is over when the refresh is refused, and everyone who listens hears of it", async () => {
-    const { module } = await fresh(() => json({}, 401));
-    module.begin(session("old"));
-    const heard = vi.fn();
-    module.onSessionChange(heard);
-    await module.authorizedFetch(get());
+  it("becomes anonymous and calls the listeners if the refresh is refused", async () => {
+    const { module } = await loadModule(() => json({}, 401));
+    module.startSession(makeSession("old"));
+    const listener = vi.fn();
+    module.onSessionChange(listener);
+    await module.authorizedFetch(getRequest());
     expect(module.currentSession().status).toBe("anonymous");
-    expect(heard).toHaveBeenCalled();
+    expect(listener).toHaveBeenCalled();
   });
 
-  it("survives an unavailable server: nobody is logged out by a 503", async () => {
-    const { module } = await fresh(() => json({}, 503));
-    module.begin(session("old"));
-    await expect(module.refresh()).rejects.toThrow("could not process");
-    expect(module.currentSession().status).toBe("known");
+  it("stays logged in if the server responds with 503", async () => {
+    const { module } = await loadModule(() => json({}, 503));
+    module.startSession(makeSession("old"));
+    await expect(module.refreshSession()).rejects.toThrow("could not process");
+    expect(module.currentSession().status).toBe("logged-in");
   });
 
-  it("comes back to this tab's organization, or to any when it was left", async () => {
+  it("resumes in this tab's organization, or in any other if the user has left it", async () => {
     sessionStorage.setItem("drover.org", "o2");
     localStorage.setItem("drover.remembered", "yes");
-    const { module, calls } = await fresh(async (request) =>
-      (await request.clone().text()).includes("o2") ? json({}, 404) : json(session("t", "o1")),
+    const { module, calls } = await loadModule(async (request) =>
+      (await request.clone().text()).includes("o2") ? json({}, 404) : json(makeSession("t", "o1")),
     );
-    await module.resume();
+    await module.resumeSession();
     expect(calls.map(({ body }) => body)).toEqual(['{"org":"o2"}', "{}"]);
     expect(module.currentSession()).toMatchObject({
-      status: "known",
+      status: "logged-in",
       session: { organization: { id: "o1" } },
     });
   });
 
-  it("asks nothing when there was never a session here, and stores no token", async () => {
-    const { module, calls } = await fresh(() => json({}, 500));
-    await module.resume();
+  it("sends no request if there was no session, and never stores the token", async () => {
+    const { module, calls } = await loadModule(() => json({}, 500));
+    await module.resumeSession();
     expect(calls).toHaveLength(0);
-    module.begin(session("very-secret"));
+    module.startSession(makeSession("very-secret"));
     expect(JSON.stringify([{ ...localStorage }, { ...sessionStorage }])).not.toContain("very-secret");
   });
 });

@@ -2,21 +2,21 @@ import type { Session } from "./types";
 import { OfflineError, ProblemError } from "./problem";
 
 /**
- * Who is logged in. The access token lives in this module's memory and nowhere else; what
- * survives a reload is the HttpOnly refresh cookie, which scripts cannot read.
+ * The log-in state of this tab. The access token is stored only in this module's memory. The HttpOnly refresh
+ * cookie survives a reload, and scripts cannot read it.
  */
-type SessionState = { status: "unknown" } | { status: "anonymous" } | { status: "known"; session: Session };
+type SessionState = { status: "unknown" } | { status: "anonymous" } | { status: "logged-in"; session: Session };
 
-const ORG_KEY = "drover.org"; // an id, so that each tab comes back to its own organization
-const HINT_KEY = "drover.remembered"; // a hint that there may be a refresh cookie; it does not say whose
-const EARLY = 20_000; // refresh this many milliseconds before the token expires
+const ORG_KEY = "drover.org"; // stores an id, so that each tab resumes in its own organization
+const HINT_KEY = "drover.remembered"; // set if there may be a refresh cookie; contains no user data
+const REFRESH_MARGIN = 20_000; // milliseconds before the token's expiry at which it is refreshed
 
 let state: SessionState = { status: "unknown" };
 let access: { token: string; expires: number } | null = null;
 let refreshing: Promise<boolean> | null = null;
 const listeners = new Set<() => void>();
 const otherTabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("drover-session") : null;
-otherTabs?.addEventListener("message", () => forget());
+otherTabs?.addEventListener("message", () => clearSession());
 
 export function currentSession(): SessionState {
   return state;
@@ -27,78 +27,79 @@ export function onSessionChange(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-export function begin(session: Session): void {
+/** Store the session that the server returned. */
+export function startSession(session: Session): void {
   access = { token: session.access, expires: Date.now() + session.expires_in * 1000 };
   rememberOrganization(session.organization?.id ?? null);
   localStorage.setItem(HINT_KEY, "yes");
-  change({ status: "known", session });
+  setState({ status: "logged-in", session });
 }
 
-/** Log out. The other tabs share the cookie, so they are logged out too. */
-export function end(): void {
+/** End the session in this tab and in all other tabs, which share the cookie. */
+export function endSession(): void {
   otherTabs?.postMessage("ended");
-  forget();
+  clearSession();
 }
 
-function forget(): void {
+function clearSession(): void {
   access = null;
   rememberOrganization(null);
   localStorage.removeItem(HINT_KEY);
-  change({ status: "anonymous" });
+  setState({ status: "anonymous" });
 }
 
-/** Which organization this tab asks for next; null when any will do. */
+/** Store the organization that this tab requests at the next refresh; null for any organization. */
 export function rememberOrganization(id: string | null): void {
   if (id) sessionStorage.setItem(ORG_KEY, id);
   else sessionStorage.removeItem(ORG_KEY);
 }
 
-/** Ask the server for the session of this browser when a page is opened. Without a hint that there is one, do not ask. */
-export async function resume(): Promise<void> {
-  if (localStorage.getItem(HINT_KEY)) await refresh();
-  else forget();
+/** Restore the session when a page is opened. Sends no request if this browser has no session. */
+export async function resumeSession(): Promise<void> {
+  if (localStorage.getItem(HINT_KEY)) await refreshSession();
+  else clearSession();
 }
 
-function change(next: SessionState): void {
+function setState(next: SessionState): void {
   state = next;
   listeners.forEach((listener) => listener());
 }
 
 /**
- * Ask for a new access token by cookie. One call at a time in this tab, and one at a time over
- * all tabs, because the cookie rotates and a reused one closes the whole session.
- * Returns false when nobody is logged in. Throws when the server did not answer.
+ * Request a new access token with the refresh cookie. Only one request at a time is sent by all tabs, because each
+ * request replaces the cookie, and the server ends the session if an old cookie is used.
+ * Returns false if the user is not logged in. Throws if the server is unavailable.
  */
-export function refresh(): Promise<boolean> {
-  refreshing ??= exclusively(refreshOnce).finally(() => {
+export function refreshSession(): Promise<boolean> {
+  refreshing ??= withLock(refreshOnce).finally(() => {
     refreshing = null;
   });
   return refreshing;
 }
 
-async function exclusively(task: () => Promise<boolean>): Promise<boolean> {
-  // Web Locks exist only on https and localhost. Elsewhere the server's leeway of 10 seconds must be enough.
+async function withLock(task: () => Promise<boolean>): Promise<boolean> {
+  // Browsers provide Web Locks only on https and localhost. Elsewhere the server accepts an old cookie for 10 seconds.
   if (!("locks" in navigator)) return task();
   return navigator.locks.request("drover-refresh", task);
 }
 
 async function refreshOnce(): Promise<boolean> {
-  // the cookie is shared by all tabs; this one may work in another organization
+  // All tabs share the cookie, but each tab may use another organization.
   const org = sessionStorage.getItem(ORG_KEY);
   const response = await post("/api/v1/auth/refresh", org ? { org } : {});
   if (response.ok) {
-    begin((await response.json()) as Session);
+    startSession((await response.json()) as Session);
     return true;
   }
   if (response.status === 404 && org) {
-    rememberOrganization(null); // no longer a member there: any other will do
+    rememberOrganization(null); // not a member any more, so request any organization
     return refreshOnce();
   }
   if (response.status === 401 || response.status === 403) {
-    forget();
+    clearSession();
     return false;
   }
-  throw new ProblemError(response.status, await bodyOf(response), response.headers.get("Retry-After"));
+  throw new ProblemError(response.status, await readBody(response), response.headers.get("Retry-After"));
 }
 
 async function post(path: string, body: object): Promise<Response> {
@@ -117,7 +118,7 @@ async function post(path: string, body: object): Promise<Response> {
   }
 }
 
-async function bodyOf(response: Response): Promise<unknown> {
+async function readBody(response: Response): Promise<unknown> {
   try {
     return await response.json();
   } catch {
@@ -125,24 +126,24 @@ async function bodyOf(response: Response): Promise<unknown> {
   }
 }
 
-/** A usable access token, refreshed first when it is about to expire; null when anonymous. */
+/** Returns a valid access token, or null if nobody is logged in. Refreshes a token that expires soon. */
 async function accessToken(): Promise<string | null> {
-  if (access && access.expires - Date.now() > EARLY) return access.token;
+  if (access && access.expires - Date.now() > REFRESH_MARGIN) return access.token;
   if (state.status === "anonymous") return null;
-  await (state.status === "unknown" ? resume() : refresh());
+  await (state.status === "unknown" ? resumeSession() : refreshSession());
   return access ? (access as { token: string }).token : null;
 }
 
-/** `fetch` with the bearer token; a 401 refreshes and tries once more. */
+/** `fetch` with the bearer token. After a 401 it refreshes the token and sends the request once more. */
 export async function authorizedFetch(request: Request): Promise<Response> {
-  const again = request.clone();
+  const retry = request.clone();
   const response = await send(request, await accessToken());
   if (response.status !== 401) return response;
-  if (!(await refresh())) return response;
-  return send(again, access?.token ?? null);
+  if (!(await refreshSession())) return response;
+  return send(retry, access?.token ?? null);
 }
 
-/** `fetch` without a credential, for logging in. */
+/** `fetch` without a token, for requests before the log-in. */
 export function plainFetch(request: Request): Promise<Response> {
   return send(request, null);
 }

@@ -1,4 +1,4 @@
-/** The names the pages use for what the API answers. */
+/** Short names for the types of the API's responses. */
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];

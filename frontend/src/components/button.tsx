@@ -16,7 +16,7 @@ const SIZES: Record<Size, string> = {
   icon: "size-8 justify-center",
 };
 
-/** The look of a button, for links that act like one. */
+/** The CSS classes of a button, also for links that look like one. */
 export function buttonLook(look: Look = "plain", size: Size = "normal"): string {
   return classNames(
     "inline-flex items-center rounded-control border font-medium whitespace-nowrap select-none transition-colors",
@@ -29,19 +29,19 @@ export function buttonLook(look: Look = "plain", size: Size = "normal"): string 
 interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: Look;
   size?: Size;
-  /** Why it cannot be pressed now. It stays focusable, so that a `Hint` around it can say so. */
-  blocked?: string | null;
+  /** Why the button is disabled, or null. The button stays focusable, so that a `Hint` around it can show the reason. */
+  disabledReason?: string | null;
   ref?: Ref<HTMLButtonElement>;
 }
 
-export function Button({ look, size, blocked, className, onClick, type = "button", ...rest }: Props) {
+export function Button({ look, size, disabledReason, className, onClick, type = "button", ...rest }: Props) {
   return (
     <button
       type={type}
       className={classNames(buttonLook(look, size), className)}
-      aria-disabled={blocked ? true : undefined}
+      aria-disabled={disabledReason ? true : undefined}
       {...rest}
-      onClick={blocked ? (event) => event.preventDefault() : onClick}
+      onClick={disabledReason ? (event) => event.preventDefault() : onClick}
     />
   );
 }

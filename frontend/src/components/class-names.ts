@@ -1,4 +1,4 @@
-/** Joins what is truthy: `classNames("a", open && "b")`. */
+/** Joins the truthy values: `classNames("a", open && "b")`. */
 export function classNames(...parts: (string | false | null | undefined)[]): string {
   return parts.filter(Boolean).join(" ");
 }

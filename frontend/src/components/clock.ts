@@ -1,12 +1,12 @@
 import { useSyncExternalStore } from "react";
 
-/** One timer for every relative time on the page. */
+/** The timer that all relative times on the page share. */
 let timer: ReturnType<typeof setInterval> | undefined;
 const listeners = new Set<() => void>();
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
-  timer ??= setInterval(() => listeners.forEach((each) => each()), 1000);
+  timer ??= setInterval(() => listeners.forEach((listener) => listener()), 1000);
   return () => {
     listeners.delete(listener);
     if (listeners.size > 0) return;
@@ -15,12 +15,12 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** Whole seconds, so that two looks in one render see the same moment. */
-function current(): number {
+/** The time in milliseconds, rounded down to seconds, so that it does not change during a render. */
+function currentSecond(): number {
   return Math.floor(Date.now() / 1000) * 1000;
 }
 
-/** The present moment in milliseconds, once a second. */
+/** The current time in milliseconds, updated once a second. */
 export function useNow(): number {
-  return useSyncExternalStore(subscribe, current);
+  return useSyncExternalStore(subscribe, currentSecond);
 }

@@ -4,7 +4,7 @@ import { Skeletons } from "./notice";
 
 const CodeMirror = lazy(() => import("./code-mirror").then(({ CodeMirror }) => ({ default: CodeMirror })));
 
-/** An editor of Python, fetched when the first one is shown. */
+/** A Python editor. Its code is loaded when the first editor is shown. */
 export function CodeEditor(props: CodeProps) {
   return (
     <Suspense fallback={<Skeletons rows={5} />}>

@@ -15,16 +15,16 @@ export interface CodeProps {
   onChange: (value: string) => void;
   messages: CodeMessage[];
   readOnly?: boolean;
-  /** Where to put the cursor. Pass a new object to move it to the same place again. */
+  /** The position for the cursor. Pass a new object to move the cursor to the same position again. */
   goTo?: { line: number; column: number } | null;
   onSave?: () => void;
-  /** A CSS length. */
+  /** The minimum height, as a CSS length. */
   minHeight?: string;
 }
 
 /**
- * A Python editor that shows the server's messages beside the lines. It is rendered in a shadow root, where
- * CodeMirror adds its styles as adopted style sheets, which the Content-Security-Policy of these pages allows.
+ * A Python editor that shows the server's messages beside the lines. It is rendered in a shadow root, because there
+ * CodeMirror adds its styles as adopted style sheets. The Content-Security-Policy of these pages allows only those.
  */
 export function CodeMirror({
   label,
@@ -39,22 +39,22 @@ export function CodeMirror({
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(null);
   const currentValue = useEffectEvent(() => value);
-  const changed = useEffectEvent((code: string) => onChange(code));
+  const notifyChange = useEffectEvent((code: string) => onChange(code));
   const save = useEffectEvent(() => onSave?.());
 
   useEffect(() => {
     const root = host.current!.shadowRoot ?? host.current!.attachShadow({ mode: "open" });
-    const made = new EditorView({
+    const editor = new EditorView({
       parent: root,
       root,
       state: EditorState.create({
-        doc: currentValue(), // The editor keeps the document; the next effect applies a changed `value`.
+        doc: currentValue(), // The next effect applies later changes of `value`.
         extensions: [
           basicSetup,
           python(),
           indentUnit.of("    "),
           lintGutter(),
-          look,
+          editorTheme,
           EditorView.theme({ "&": { minHeight } }),
           syntaxHighlighting(colours),
           EditorView.lineWrapping,
@@ -63,13 +63,13 @@ export function CodeMirror({
           EditorView.contentAttributes.of({ "aria-label": label, "aria-multiline": "true" }),
           keymap.of([{ key: "Mod-s", preventDefault: true, run: () => (save(), true) }, indentWithTab]),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) changed(update.state.doc.toString());
+            if (update.docChanged) notifyChange(update.state.doc.toString());
           }),
         ],
       }),
     });
-    view.current = made;
-    return () => made.destroy();
+    view.current = editor;
+    return () => editor.destroy();
   }, [label, readOnly, minHeight]);
 
   useEffect(() => {
@@ -82,11 +82,11 @@ export function CodeMirror({
     const editor = view.current;
     if (!editor) return;
     const { doc } = editor.state;
-    const found = messages.map(({ line, column, message, severity }) => {
+    const diagnostics = messages.map(({ line, column, message, severity }) => {
       const from = offsetOf(doc, line, column);
       return { from, to: doc.lineAt(from).to, message, severity };
     });
-    editor.dispatch(setDiagnostics(editor.state, found));
+    editor.dispatch(setDiagnostics(editor.state, diagnostics));
   }, [messages]);
 
   useEffect(() => {
@@ -101,11 +101,11 @@ export function CodeMirror({
 }
 
 function offsetOf(doc: Text, line: number, column: number): number {
-  const found = doc.line(Math.min(Math.max(line, 1), doc.lines));
-  return Math.min(found.from + Math.max(column - 1, 0), found.to);
+  const textLine = doc.line(Math.min(Math.max(line, 1), doc.lines));
+  return Math.min(textLine.from + Math.max(column - 1, 0), textLine.to);
 }
 
-const look = EditorView.theme({
+const editorTheme = EditorView.theme({
   "&": {
     fontSize: "0.8125rem",
     backgroundColor: "var(--color-surface)",

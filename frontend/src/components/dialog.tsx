@@ -5,17 +5,17 @@ interface Props {
   open: boolean;
   title: string;
   children: ReactNode;
-  confirm: string;
+  confirmLabel: string;
   danger?: boolean;
   onConfirm: () => void;
   onClose: () => void;
 }
 
 /**
- * Asks for confirmation before something that cannot be undone. The browser's own modal dialog keeps
- * the focus inside, closes with Escape and needs no injected styles, which the content policy would block.
+ * Asks for confirmation before an action that cannot be undone. It uses the browser's modal dialog, which keeps the
+ * focus inside and closes with Escape. It needs no injected styles, which the Content-Security-Policy would block.
  */
-export function ConfirmDialog({ open, title, children, confirm, danger, onConfirm, onClose }: Props) {
+export function ConfirmDialog({ open, title, children, confirmLabel, danger, onConfirm, onClose }: Props) {
   const titleId = useId();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
@@ -38,7 +38,7 @@ export function ConfirmDialog({ open, title, children, confirm, danger, onConfir
         <div className="mt-2 flex justify-end gap-2">
           <Button onClick={onClose}>Back</Button>
           <Button look={danger ? "danger" : "primary"} onClick={onConfirm}>
-            {confirm}
+            {confirmLabel}
           </Button>
         </div>
       </div>

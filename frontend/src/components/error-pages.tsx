@@ -6,18 +6,18 @@ import { EmptyState, ErrorNotice } from "./notice";
 export function NotFoundPage() {
   return (
     <main>
-      <NothingHere />
+      <NotFound />
     </main>
   );
 }
 
-/** What a page shows when what it was asked for cannot be had. */
+/** The content of a page whose data could not be loaded. */
 export function PageProblem({ error, retry }: { error: unknown; retry: () => void }) {
-  if (error instanceof ProblemError && error.status === 404) return <NothingHere />;
+  if (error instanceof ProblemError && error.status === 404) return <NotFound />;
   return <ErrorNotice error={error} retry={retry} />;
 }
 
-function NothingHere() {
+function NotFound() {
   return (
     <EmptyState
       title="Page not found"

@@ -5,8 +5,8 @@ import { TextField } from "./field";
 
 afterEach(cleanup);
 
-describe("a field's button", () => {
-  it("shares the row of the control, which the messages are not in", () => {
+describe("the action of a field", () => {
+  it("is in one row with the control, and the messages are outside that row", () => {
     render(<TextField label="Name" hint="One line." error="Taken." action={<button>Save</button>} />);
     const row = screen.getByRole("button", { name: "Save" }).parentElement!;
     expect(row.contains(screen.getByLabelText("Name"))).toBe(true);

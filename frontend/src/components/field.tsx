@@ -5,9 +5,9 @@ interface FieldProps {
   hint?: ReactNode;
   error?: string | null;
   optional?: boolean;
-  /** A button beside the control; the messages stand below both. */
+  /** A button beside the control. The messages are shown below both. */
   action?: ReactNode;
-  /** Gets the ids that tie the control to its label, hint and error. */
+  /** Renders the control with the attributes that link it to its label, hint and error. */
   children: (control: {
     id: string;
     "aria-describedby": string | undefined;
@@ -15,7 +15,7 @@ interface FieldProps {
   }) => ReactNode;
 }
 
-/** Messages take the width of the field: `w-0 min-w-full` keeps a long one from widening it. */
+/** A form field with a label, a hint and an error. With `w-0 min-w-full` a long message does not widen the field. */
 export function Field({ label, hint, error, optional, action, children }: FieldProps) {
   const id = useId();
   const describedBy = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ");

@@ -1,13 +1,13 @@
 import { Tooltip } from "radix-ui";
 import { useState, type ReactElement } from "react";
 
-const DELAY = 250; // milliseconds of rest before it opens for a mouse; the keyboard's focus opens it at once
+const HOVER_DELAY = 250; // milliseconds until the tooltip opens on hover; on keyboard focus it opens at once
 
-/** Explains its child on hover and focus; with no text it does nothing. */
+/** Shows the text as a tooltip when its child is hovered or focused. Shows nothing if the text is null. */
 export function Hint({ text, children }: { text: string | null; children: ReactElement }) {
   const [open, setOpen] = useState(false);
   return (
-    <Tooltip.Provider delayDuration={DELAY}>
+    <Tooltip.Provider delayDuration={HOVER_DELAY}>
       <Tooltip.Root open={open && text !== null} onOpenChange={setOpen}>
         <Tooltip.Trigger asChild>{children}</Tooltip.Trigger>
         <Tooltip.Portal>

@@ -1,6 +1,6 @@
 import type { ReactNode, SVGProps } from "react";
 
-/** 16 px line icons, drawn for this project; decorative unless a title is given. */
+/** Creates a line icon of 16 px. Screen readers ignore it. */
 function icon(name: string, drawing: ReactNode) {
   function Icon(props: SVGProps<SVGSVGElement>) {
     return (

@@ -2,7 +2,7 @@ import { DropdownMenu } from "radix-ui";
 import type { ReactNode } from "react";
 import { CheckIcon } from "./icons";
 
-/** Not modal: a modal one locks scrolling with an injected style element, which our policy blocks. */
+/** Not modal, because a modal menu injects a style element, which the Content-Security-Policy blocks. */
 export function Menu({
   trigger,
   label,
@@ -30,12 +30,12 @@ export function Menu({
   );
 }
 
-const ITEM =
+const ITEM_CLASSES =
   "flex h-8 items-center gap-2.5 rounded-control px-2.5 outline-none select-none data-[highlighted]:bg-hover cursor-pointer";
 
 export function MenuItem({ children, onSelect }: { children: ReactNode; onSelect: () => void }) {
   return (
-    <DropdownMenu.Item className={ITEM} onSelect={onSelect}>
+    <DropdownMenu.Item className={ITEM_CLASSES} onSelect={onSelect}>
       {children}
     </DropdownMenu.Item>
   );
@@ -57,7 +57,7 @@ export function MenuChoice<T extends string>({ label, value, choices, onChange }
     >
       <DropdownMenu.Label className="px-2.5 pt-1.5 pb-1 text-xs text-faint">{label}</DropdownMenu.Label>
       {choices.map((choice) => (
-        <DropdownMenu.RadioItem key={choice.value} value={choice.value} className={ITEM}>
+        <DropdownMenu.RadioItem key={choice.value} value={choice.value} className={ITEM_CLASSES}>
           <span className="flex flex-1 items-center gap-2.5">{choice.label}</span>
           <DropdownMenu.ItemIndicator>
             <CheckIcon className="text-live" />
@@ -68,6 +68,6 @@ export function MenuChoice<T extends string>({ label, value, choices, onChange }
   );
 }
 
-export function MenuLine() {
+export function MenuSeparator() {
   return <DropdownMenu.Separator className="my-1 h-px bg-line" />;
 }

@@ -1,7 +1,7 @@
 import type { NetworkPlace } from "@/api/types";
 import { bytes, plural } from "@/format/number";
 
-/** Where connections went, and which were refused. */
+/** The hosts that were connected to, and the refused connections. */
 export function NetworkTable({ places }: { places: NetworkPlace[] }) {
   return (
     <ul className="grid gap-1.5 text-[0.8125rem]">

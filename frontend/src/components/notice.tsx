@@ -1,16 +1,16 @@
 import type { ReactNode } from "react";
-import { describe, fieldMessages } from "@/api/problem";
+import { describeError, fieldMessages } from "@/api/problem";
 import { Button } from "./button";
 import { WarningIcon } from "./icons";
 
 interface NoticeProps {
   title: string;
-  next?: string | null;
+  nextStep?: string | null;
   retry?: () => void;
   children?: ReactNode;
 }
 
-function Notice({ title, next, retry, children }: NoticeProps) {
+function Notice({ title, nextStep, retry, children }: NoticeProps) {
   return (
     <div
       role="alert"
@@ -19,7 +19,7 @@ function Notice({ title, next, retry, children }: NoticeProps) {
       <WarningIcon className="mt-0.5 shrink-0 text-bad" />
       <div className="min-w-0 flex-1">
         <p className="font-medium break-words">{title}</p>
-        {next && <p className="text-soft">{next}</p>}
+        {nextStep && <p className="text-soft">{nextStep}</p>}
         {children}
       </div>
       {retry && (
@@ -31,11 +31,11 @@ function Notice({ title, next, retry, children }: NoticeProps) {
   );
 }
 
-/** What happened, why, and the next step. */
+/** An error's message, its next step and its field messages. */
 export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => void }) {
   const fields = Object.entries(fieldMessages(error));
   return (
-    <Notice {...describe(error)} retry={retry}>
+    <Notice {...describeError(error)} retry={retry}>
       {fields.length > 0 && (
         <ul className="text-soft">
           {fields.map(([field, message]) => (
@@ -49,7 +49,7 @@ export function ErrorNotice({ error, retry }: { error: unknown; retry?: () => vo
   );
 }
 
-/** The other side of a connection refused or broke; the evidence is what it said. */
+/** A failure at the source or the destination, with its messages as evidence. */
 export function FailureNotice({
   message,
   evidence,
@@ -70,7 +70,7 @@ export function FailureNotice({
   );
 }
 
-/** Says what this place is for and what to do next. */
+/** Shown in place of an empty list: what will be listed, and what the user can do next. */
 export function EmptyState({
   title,
   children,

@@ -1,5 +1,5 @@
 import { useEffect, type ReactNode } from "react";
-import { count as grouped } from "@/format/number";
+import { count as formatCount } from "@/format/number";
 
 interface Props {
   title: string;
@@ -7,14 +7,14 @@ interface Props {
   children?: ReactNode;
 }
 
-/** The heading of a page, which is also the tab's title. */
+/** The heading of a page. It also sets the title of the browser tab. */
 export function PageHeader({ title, count, children }: Props) {
   usePageTitle(title);
   return (
     <div className="mb-4 flex min-h-8.5 flex-wrap items-center justify-between gap-x-4 gap-y-2">
       <h1 className="text-xl font-semibold tracking-tight">
         {title}{" "}
-        {count != null && <span className="ml-1 font-normal text-faint tabular-nums">{grouped(count)}</span>}
+        {count != null && <span className="ml-1 font-normal text-faint tabular-nums">{formatCount(count)}</span>}
       </h1>
       <div className="flex flex-wrap gap-2">{children}</div>
     </div>

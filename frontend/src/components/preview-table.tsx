@@ -1,7 +1,7 @@
 import type { Preview } from "@/api/types";
 import { plural } from "@/format/number";
 
-/** Real records of the stream, read now; nothing was written. */
+/** Records that were read from the stream for a preview. */
 export function PreviewTable({ preview }: { preview: Preview }) {
   const { records, rejected } = preview;
   return (

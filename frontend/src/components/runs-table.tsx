@@ -6,24 +6,24 @@ import { count, plural } from "@/format/number";
 import { classNames } from "./class-names";
 import { useNow } from "./clock";
 import { StatusBadge } from "./status";
-import { When } from "./when";
+import { RelativeTime } from "./relative-time";
 
 export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; withPipeline?: boolean }) {
-  // where there is little room, the pipeline's cell says these in a second line
-  const narrow = withPipeline ? "hidden @lg:table-cell" : undefined;
+  // On narrow screens these columns are hidden, and the cell of the pipeline shows them in a second line.
+  const wideOnly = withPipeline ? "hidden @lg:table-cell" : undefined;
   return (
     <table className="table w-full border-collapse">
       <thead>
         <tr>
           <th scope="col">Status</th>
           {withPipeline && <th scope="col">Pipeline</th>}
-          <th scope="col" className={narrow}>
+          <th scope="col" className={wideOnly}>
             Created
           </th>
           <th scope="col" className="hidden @2xl:table-cell">
             Duration
           </th>
-          <th scope="col" className={classNames("text-right!", narrow)}>
+          <th scope="col" className={classNames("text-right!", wideOnly)}>
             Records
           </th>
           <th scope="col" className="hidden @3xl:table-cell">
@@ -54,17 +54,17 @@ export function RunsTable({ runs, withPipeline = false }: { runs: RunRow[]; with
                   {run.pipeline.name}
                 </Link>
                 <p className="truncate text-[0.8125rem] text-soft @lg:hidden">
-                  <When at={run.created_at} />, {plural(run.progress.written, "record")}
+                  <RelativeTime time={run.created_at} />, {plural(run.progress.written, "record")}
                 </p>
               </td>
             )}
-            <td className={classNames("text-soft", narrow)}>
-              <When at={run.created_at} />
+            <td className={classNames("text-soft", wideOnly)}>
+              <RelativeTime time={run.created_at} />
             </td>
             <td className="hidden text-soft tabular-nums @2xl:table-cell">
               <RunDuration run={run} />
             </td>
-            <td className={classNames("text-right tabular-nums", narrow)}>{count(run.progress.written)}</td>
+            <td className={classNames("text-right tabular-nums", wideOnly)}>{count(run.progress.written)}</td>
             <td className="hidden max-w-48 truncate text-soft @3xl:table-cell">
               {run.triggered_by ?? run.trigger}
             </td>

@@ -1,14 +1,14 @@
 import type { RunStatus } from "@/api/types";
 import { classNames } from "./class-names";
 
-const WORDS: Record<RunStatus, string> = {
+const LABELS: Record<RunStatus, string> = {
   pending: "Waiting",
   running: "Running",
   succeeded: "Succeeded",
   failed: "Failed",
   cancelled: "Cancelled",
 };
-const LOOKS: Record<RunStatus, string> = {
+const STATUS_CLASSES: Record<RunStatus, string> = {
   pending: "bg-wait-wash text-wait",
   running: "bg-live-wash text-live",
   succeeded: "bg-good-wash text-good",
@@ -22,7 +22,7 @@ export function StatusBadge({ status, className }: { status: RunStatus; classNam
       data-status={status}
       className={classNames(
         "inline-flex h-5.5 items-center gap-1.5 rounded-full px-2 text-xs font-medium whitespace-nowrap",
-        LOOKS[status],
+        STATUS_CLASSES[status],
         className,
       )}
     >
@@ -30,7 +30,7 @@ export function StatusBadge({ status, className }: { status: RunStatus; classNam
         aria-hidden="true"
         className={classNames("size-1.5 rounded-full bg-current", status === "running" && "animate-breathe")}
       />
-      {WORDS[status]}
+      {LABELS[status]}
     </span>
   );
 }

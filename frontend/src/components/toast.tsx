@@ -1,5 +1,5 @@
 import { useSyncExternalStore, type ReactNode } from "react";
-import { describe } from "@/api/problem";
+import { describeError } from "@/api/problem";
 import { Button } from "./button";
 import { CheckIcon, CrossIcon, WarningIcon } from "./icons";
 
@@ -7,41 +7,41 @@ interface Toast {
   id: number;
   kind: "good" | "bad";
   text: string;
-  more?: ReactNode;
+  link?: ReactNode;
 }
 
 let toasts: readonly Toast[] = [];
-let last = 0;
+let lastId = 0;
 const listeners = new Set<() => void>();
-const SHOWN = 7_000; // milliseconds; errors stay until dismissed
+const SUCCESS_DURATION = 7_000; // milliseconds that a success message is shown; errors stay until dismissed
 
-function change(next: readonly Toast[]): void {
+function setToasts(next: readonly Toast[]): void {
   toasts = next;
   listeners.forEach((listener) => listener());
 }
 
 function dismiss(id: number): void {
-  change(toasts.filter((toast) => toast.id !== id));
+  setToasts(toasts.filter((toast) => toast.id !== id));
 }
 
 function show(toast: Omit<Toast, "id">): void {
-  last += 1;
-  const id = last;
-  change([...toasts.slice(-2), { ...toast, id }]);
-  if (toast.kind === "good") setTimeout(() => dismiss(id), SHOWN);
+  lastId += 1;
+  const id = lastId;
+  setToasts([...toasts.slice(-2), { ...toast, id }]);
+  if (toast.kind === "good") setTimeout(() => dismiss(id), SUCCESS_DURATION);
 }
 
-export function showSuccess(text: string, more?: ReactNode): void {
-  show({ kind: "good", text, more });
+export function showSuccess(text: string, link?: ReactNode): void {
+  show({ kind: "good", text, link });
 }
 
-export function showError(error: unknown, more?: ReactNode): void {
-  const { title, next } = describe(error);
-  show({ kind: "bad", text: next ? `${title} ${next}` : title, more });
+export function showError(error: unknown, link?: ReactNode): void {
+  const { title, nextStep } = describeError(error);
+  show({ kind: "bad", text: nextStep ? `${title} ${nextStep}` : title, link });
 }
 
 export function Toasts() {
-  const shown = useSyncExternalStore(
+  const visibleToasts = useSyncExternalStore(
     (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -53,7 +53,7 @@ export function Toasts() {
       aria-live="polite"
       className="pointer-events-none fixed right-0 bottom-0 z-50 grid w-full max-w-md gap-2 p-4"
     >
-      {shown.map((toast) => (
+      {visibleToasts.map((toast) => (
         <div
           key={toast.id}
           className="pointer-events-auto flex animate-rise items-start gap-2.5 rounded-card border border-line bg-raised py-2.5 pr-2 pl-3.5 shadow-float"
@@ -67,7 +67,7 @@ export function Toasts() {
             className="min-w-0 flex-1 break-words"
             onClick={({ target }) => target instanceof HTMLAnchorElement && dismiss(toast.id)}
           >
-            {toast.text} {toast.more}
+            {toast.text} {toast.link}
           </div>
           <Button
             look="quiet"

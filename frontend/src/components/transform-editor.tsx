@@ -6,16 +6,16 @@ const EXAMPLE = `def transform(record):
     """Called for each record. Return the record, a list of records, or None to drop it."""
     return record
 `;
-const NOTHING: CodeMessage[] = [];
+const NO_MESSAGES: CodeMessage[] = [];
 
 interface Props {
   code: string;
   onChange: (code: string) => void;
-  /** What the server found wrong with it, "Line 3: …". */
+  /** The server's error message, such as "Line 3: …". */
   error?: string | null;
 }
 
-/** The Python that changes records between source and destination. */
+/** An editor of the Python function that changes each record. */
 export function TransformEditor({ code, onChange, error }: Props) {
   return (
     <div className="grid gap-2">
@@ -33,7 +33,7 @@ export function TransformEditor({ code, onChange, error }: Props) {
           label="Transform code"
           value={code}
           onChange={onChange}
-          messages={error ? placed(error) : NOTHING}
+          messages={error ? messagesOf(error) : NO_MESSAGES}
           minHeight="10rem"
         />
       )}
@@ -46,14 +46,14 @@ export function TransformEditor({ code, onChange, error }: Props) {
   );
 }
 
-function placed(error: string): CodeMessage[] {
-  const found = /^Line (\d+): (.*)$/.exec(error);
-  if (!found) return NOTHING;
-  return [{ line: Number(found[1]), column: 1, message: found[2]!, severity: "error" }];
+function messagesOf(error: string): CodeMessage[] {
+  const match = /^Line (\d+): (.*)$/.exec(error);
+  if (!match) return NO_MESSAGES;
+  return [{ line: Number(match[1]), column: 1, message: match[2]!, severity: "error" }];
 }
 
-/** The server's word on the transform, wherever the document was in the request. */
+/** The error message of the transform. Its field differs, because requests contain the definition at different paths. */
 export function transformError(errors: Record<string, string>): string | null {
-  const place = Object.keys(errors).find((field) => /(^|\.)transforms(\.|$)/.test(field));
-  return place ? errors[place]! : null;
+  const field = Object.keys(errors).find((path) => /(^|\.)transforms(\.|$)/.test(path));
+  return field ? errors[field]! : null;
 }

@@ -21,17 +21,17 @@ describe("durations", () => {
     [273600, "3 d 04 h"],
     [Number.NaN, "–"],
     [-1, "–"],
-  ])("%s seconds reads %s", (seconds, words) => {
+  ])("formats %s seconds as %s", (seconds, words) => {
     expect(duration(seconds).replaceAll("\u00a0", " ")).toBe(words);
   });
 
-  it("a number and its unit stay on one line, two of them may part", () => {
+  it("joins a number and its unit with a no-break space", () => {
     expect(duration(12)).toBe("12\u00a0s");
     expect(duration(0.02)).toBe("20\u00a0ms");
     expect(duration(185)).toBe("3\u00a0min 05\u00a0s");
   });
 
-  it("an open end lasts until now and a clock that runs behind is never negative", () => {
+  it("counts until now without an end, and is never negative", () => {
     const now = Date.parse("2026-11-22T10:00:30Z");
     expect(secondsBetween("2026-11-22T10:00:00Z", null, now)).toBe(30);
     expect(secondsBetween("2026-11-22T10:00:00Z", "2026-11-22T10:00:12Z", now)).toBe(12);
@@ -51,11 +51,11 @@ describe("relative times", () => {
     ["2026-11-10T10:00:00Z", "last wk."],
     ["2025-10-01T10:00:00Z", "last yr."],
     ["not a time", "–"],
-  ])("%s reads %s", (at, words) => {
-    expect(relativeTime(at, now)).toBe(words);
+  ])("formats %s as %s", (time, words) => {
+    expect(relativeTime(time, now)).toBe(words);
   });
 
-  it("the tooltip names the viewer's zone", () => {
+  it("absoluteTime uses the given time zone", () => {
     expect(absoluteTime("2026-11-22T10:00:00Z", "Europe/Paris")).toContain("11:00:00");
     expect(absoluteTime("2026-11-22T10:00:00Z", "Asia/Kolkata")).toContain("15:30:00");
     expect(absoluteTime("nonsense")).toBe("nonsense");
@@ -78,18 +78,18 @@ describe("schedules", () => {
     ["0 9 * * 7", "Sundays at 09:00 UTC"],
     ["30 2 1 * *", "Monthly on day 1 at 02:30 UTC"],
     ["0 0 24 12 *", "Every 24 December at 00:00 UTC"],
-  ])("%s reads %s", (cron, words) => {
+  ])("describes %s as %s", (cron, words) => {
     expect(cronInWords(cron)).toBe(words);
   });
 
   it.each(["*/7 * * * *", "0 9 1 * 1", "0 9-17 * * *", "* * * * * *", "", "a b c d e"])(
-    "%j is shown as it is rather than described wrongly",
+    "shows %j unchanged, because there is no description for it",
     (cron) => {
       expect(cronInWords(cron)).toBe(`cron ${cron}`);
     },
   );
 
-  it("intervals, zones and no schedule at all", () => {
+  it("describes intervals, time zones and a missing schedule", () => {
     expect(scheduleInWords({ interval_seconds: 21600 })).toBe("Every 6 hours");
     expect(scheduleInWords({ interval_seconds: 60 })).toBe("Every minute");
     expect(scheduleInWords({ interval_seconds: 5400 })).toBe("Every 90 minutes");
@@ -101,7 +101,7 @@ describe("schedules", () => {
 });
 
 describe("numbers", () => {
-  it("groups, shortens and counts", () => {
+  it("are formatted with separators, short units and plurals", () => {
     expect(count(336776)).toBe("336,776");
     expect(shortCount(9999)).toBe("9,999");
     expect(shortCount(336776)).toBe("336.8K");
@@ -113,6 +113,6 @@ describe("numbers", () => {
   });
 });
 
-it("a field's name reads as words, with the usual capitals", () => {
+it("nameInWords splits a field's name into words and capitalises abbreviations", () => {
   expect(["accessKeyId", "base_url", "role"].map(nameInWords)).toEqual(["Access key ID", "Base URL", "Role"]);
 });

@@ -1,4 +1,4 @@
-const CAPITALS = new Set([
+const ABBREVIATIONS = new Set([
   "api",
   "csv",
   "gb",
@@ -16,7 +16,7 @@ const CAPITALS = new Set([
   "utf",
 ]);
 
-/** `base_url` and `pageSize` as `Base URL` and `Page size`. */
+/** Formats a field's name: `base_url` as `Base URL`, `pageSize` as `Page size`. */
 export function nameInWords(name: string): string {
   const words = name
     .replace(/([a-z\d])([A-Z])/g, "$1 $2")
@@ -24,6 +24,6 @@ export function nameInWords(name: string): string {
     .trim()
     .toLowerCase()
     .split(" ");
-  const text = words.map((word) => (CAPITALS.has(word) ? word.toUpperCase() : word)).join(" ");
+  const text = words.map((word) => (ABBREVIATIONS.has(word) ? word.toUpperCase() : word)).join(" ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

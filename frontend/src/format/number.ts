@@ -1,24 +1,24 @@
-const grouped = new Intl.NumberFormat("en");
-const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const groupedFormat = new Intl.NumberFormat("en");
+const compactFormat = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
-/** `336,776` */
+/** Formats a number with separators: `336,776`. */
 export function count(value: number): string {
-  return grouped.format(value);
+  return groupedFormat.format(value);
 }
 
-/** `336.8K`, for places where the exact figure is in a tooltip. */
+/** Formats a number in a short form: `336.8K`. Show the exact number in a tooltip. */
 export function shortCount(value: number): string {
-  return value < 10_000 ? grouped.format(value) : compact.format(value);
+  return value < 10_000 ? groupedFormat.format(value) : compactFormat.format(value);
 }
 
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"];
 
-/** A number and its unit, which stay on one line: between them is a no-break space. */
+/** Joins a number and its unit with a no-break space, so that they stay on one line. */
 export function withUnit(value: number | string, unit: string): string {
   return `${value}\u00a0${unit}`;
 }
 
-/** Decimal bytes: `812 B`, `4.1 MB`. */
+/** Formats bytes with decimal units: `812 B`, `4.1 MB`. */
 export function bytes(value: number): string {
   let size = value;
   let unit = 0;
@@ -30,7 +30,7 @@ export function bytes(value: number): string {
   return withUnit(text, BYTE_UNITS[unit]!);
 }
 
-/** `1 record`, `2 records` */
+/** Formats a count with its noun: `1 record`, `2 records`. */
 export function plural(value: number, word: string): string {
   return withUnit(count(value), value === 1 ? word : `${word}s`);
 }

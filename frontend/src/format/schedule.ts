@@ -21,10 +21,10 @@ const MONTHS = [
 ];
 const DAY_NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/** A schedule in words. A cron expression that has no short wording is shown as it is. */
+/** Describes a schedule in words. A cron expression without a short description is returned unchanged. */
 export function scheduleInWords(schedule: Schedule | null | undefined): string {
   if (!schedule) return "Manual";
-  if (schedule.interval_seconds) return `Every ${interval(schedule.interval_seconds)}`;
+  if (schedule.interval_seconds) return `Every ${intervalInWords(schedule.interval_seconds)}`;
   if (!schedule.cron) return "Manual";
   return cronInWords(schedule.cron, schedule.timezone ?? "UTC");
 }
@@ -37,10 +37,10 @@ const UNITS: [size: number, word: string][] = [
   [1, "second"],
 ];
 
-function interval(seconds: number): string {
+function intervalInWords(seconds: number): string {
   const [size, word] = UNITS.find(([unit]) => seconds % unit === 0)!;
-  const times = seconds / size;
-  return times === 1 ? word : `${times} ${word}s`;
+  const unitCount = seconds / size;
+  return unitCount === 1 ? word : `${unitCount} ${word}s`;
 }
 
 export function cronInWords(cron: string, timezone = "UTC"): string {
@@ -56,10 +56,10 @@ export function cronInWords(cron: string, timezone = "UTC"): string {
     if (hours) return hours;
   }
 
-  const clock = clockInWords(minute, hour);
+  const times = timesInWords(minute, hour);
   const days = daysInWords(day, month, weekday);
-  if (!clock || !days) return raw;
-  return `${days} at ${clock}${timezone === "UTC" ? " UTC" : `, ${zoneName(timezone)}`}`;
+  if (!times || !days) return raw;
+  return `${days} at ${times}${timezone === "UTC" ? " UTC" : `, ${zoneName(timezone)}`}`;
 }
 
 function minutesInWords(minute: string): string | null {
@@ -77,17 +77,17 @@ function hoursInWords(minute: number, hour: string): string | null {
   return minute === 0 ? words : `${words} at :${pad(minute)}`;
 }
 
-/** The step of a field such as "every 15th of 60"; a step that leaves a shorter last gap (7 of 60) has no short wording. */
+/** Returns the step of a field such as "every 15 minutes", or null. A step that does not divide the cycle (7 of 60) has no description. */
 function evenStep(field: string, cycle: number): number | null {
   const step = Number(/^(?:\*|0)\/(\d+)$/.exec(field)?.[1]);
   return step > 0 && cycle % step === 0 ? step : null;
 }
 
-function clockInWords(minute: string, hour: string): string | null {
+function timesInWords(minute: string, hour: string): string | null {
   if (!isNumber(minute)) return null;
   const hours = hour.split(",");
   if (!hours.every(isNumber)) return null;
-  return sentence(hours.map((one) => `${pad(one)}:${pad(minute)}`));
+  return joinWithAnd(hours.map((value) => `${pad(value)}:${pad(minute)}`));
 }
 
 function daysInWords(day: string, month: string, weekday: string): string | null {
@@ -95,7 +95,7 @@ function daysInWords(day: string, month: string, weekday: string): string | null
   if (inMonth === null) return null;
   if (day === "*" && weekday === "*") return inMonth ? `Every day in ${inMonth}` : "Daily";
   if (weekday === "*") return dayOfMonth(day, inMonth);
-  if (day !== "*") return null; // cron runs on either of them, which has no short wording
+  if (day !== "*") return null; // cron runs on both kinds of days, which has no short description
   const names = weekdayInWords(weekday);
   return names && (inMonth ? `${names} in ${inMonth}` : names);
 }
@@ -113,7 +113,7 @@ function weekdayInWords(weekday: string): string | null {
   if (weekday === "1-5" || weekday === "mon-fri") return "Weekdays";
   if (["0,6", "6,0", "6-7", "6,7", "sat,sun"].includes(weekday)) return "Weekends";
   const names = weekday.split(",").map(weekdayName);
-  return names.every((name) => name !== null) ? sentence(names.map((name) => `${name}s`)) : null;
+  return names.every((name) => name !== null) ? joinWithAnd(names.map((name) => `${name}s`)) : null;
 }
 
 function weekdayName(text: string): string | null {
@@ -133,7 +133,7 @@ function pad(value: string | number): string {
   return String(value).padStart(2, "0");
 }
 
-function sentence(parts: string[]): string {
+function joinWithAnd(parts: string[]): string {
   if (parts.length < 2) return parts[0] ?? "";
   return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }

@@ -1,4 +1,4 @@
-const STEPS: [limit: number, size: number, unit: Intl.RelativeTimeFormatUnit][] = [
+const UNITS: [limit: number, size: number, unit: Intl.RelativeTimeFormatUnit][] = [
   [60, 1, "second"],
   [60 * 60, 60, "minute"],
   [24 * 3600, 3600, "hour"],
@@ -8,25 +8,25 @@ const STEPS: [limit: number, size: number, unit: Intl.RelativeTimeFormatUnit][] 
   [Infinity, 365 * 86400, "year"],
 ];
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const relativeFormat = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
-const SKEW = 2; // seconds that a server's moment may seem to lie ahead of us
+const MAX_CLOCK_SKEW = 2; // seconds by which the server's clock may be ahead of the browser's
 
-/** `just now`, `3 min. ago`, `in 2 hr.`: the largest unit that fits, rounded down. */
-export function relativeTime(at: string, now: number): string {
-  const seconds = (Date.parse(at) - now) / 1000;
+/** Formats a time relative to now, with the largest unit that fits: `just now`, `3 min. ago`, `in 2 hr.`. */
+export function relativeTime(time: string, now: number): string {
+  const seconds = (Date.parse(time) - now) / 1000;
   if (Number.isNaN(seconds)) return "–";
   const size = Math.abs(seconds);
-  if (size < 10) return seconds > SKEW ? "in a few seconds" : "just now";
-  const step = STEPS.find(([limit]) => size < limit)!;
+  if (size < 10) return seconds > MAX_CLOCK_SKEW ? "in a few seconds" : "just now";
+  const step = UNITS.find(([limit]) => size < limit)!;
   const [, unitSize, unit] = step;
-  return relative.format(Math.trunc(seconds / unitSize), unit);
+  return relativeFormat.format(Math.trunc(seconds / unitSize), unit);
 }
 
-/** The full moment in the viewer's own zone, for tooltips. */
-export function absoluteTime(at: string, timeZone?: string): string {
-  const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return at;
+/** Formats date and time in the user's time zone, for tooltips. */
+export function absoluteTime(time: string, timeZone?: string): string {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return time;
   return new Intl.DateTimeFormat("en-GB", {
     weekday: "short",
     day: "numeric",
@@ -40,8 +40,8 @@ export function absoluteTime(at: string, timeZone?: string): string {
   }).format(date);
 }
 
-/** `Mon 23 Nov, 06:00` in the viewer's own zone. */
-export function shortTime(at: string, timeZone?: string): string {
+/** Formats date and time in the user's time zone: `Mon 23 Nov, 06:00`. */
+export function shortTime(time: string, timeZone?: string): string {
   return new Intl.DateTimeFormat("en-GB", {
     weekday: "short",
     day: "numeric",
@@ -49,14 +49,14 @@ export function shortTime(at: string, timeZone?: string): string {
     hour: "2-digit",
     minute: "2-digit",
     ...(timeZone ? { timeZone } : {}),
-  }).format(new Date(at));
+  }).format(new Date(time));
 }
 
-/** Clock time with milliseconds, for log lines. */
-export function clockTime(at: string): string {
-  const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return at;
+/** Formats the time of day with milliseconds, for log lines. */
+export function clockTime(time: string): string {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return time;
   const pad = (value: number, width = 2) => String(value).padStart(width, "0");
-  const whole = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
-  return `${whole}.${pad(date.getMilliseconds(), 3)}`;
+  const seconds = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+  return `${seconds}.${pad(date.getMilliseconds(), 3)}`;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
-import { defaultBackOff, follow, StreamRefused } from "./event-stream";
+import { defaultBackOff, followStream, StreamRefused } from "./event-stream";
 
-function streamed(...chunks: (string | Uint8Array)[]): Response {
+function streamResponse(...chunks: (string | Uint8Array)[]): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -15,131 +15,131 @@ function streamed(...chunks: (string | Uint8Array)[]): Response {
 }
 
 describe("following a stream", () => {
-  const at = (answers: (() => Promise<Response>)[]) => {
+  const makeFetch = (responses: (() => Promise<Response>)[]) => {
     const requests: Request[] = [];
     const fetch = vi.fn((request: Request) => {
       requests.push(request);
-      return (answers.shift() ?? (() => Promise.reject(new Error("no more answers"))))();
+      return (responses.shift() ?? (() => Promise.reject(new Error("no more responses"))))();
     });
     return { fetch, requests };
   };
-  const base = () => ({
+  const baseOptions = () => ({
     url: "http://drover.test/events",
     signal: new AbortController().signal,
     backOff: () => 0,
   });
 
-  it("reconnects with the last id after a cut and loses and doubles nothing", async () => {
-    const { fetch, requests } = at([
-      async () => streamed("id: 1\ndata: a\n\nid: 2\nda"),
+  it("reconnects with the last id after a lost connection, and receives each event once", async () => {
+    const { fetch, requests } = makeFetch([
+      async () => streamResponse("id: 1\ndata: a\n\nid: 2\nda"),
       async () => new Response("bad gateway", { status: 502 }),
       () => Promise.reject(new TypeError("network")),
-      async () => streamed("id: 2\ndata: b\n\n", "id: 3\nevent: end\ndata: {}\n\n"),
+      async () => streamResponse("id: 2\ndata: b\n\n", "id: 3\nevent: end\ndata: {}\n\n"),
     ]);
-    const seen: string[] = [];
+    const received: string[] = [];
     const states: string[] = [];
-    await follow({
-      ...base(),
+    await followStream({
+      ...baseOptions(),
       fetch,
       onEvent: (event) => {
-        seen.push(event.data);
+        received.push(event.data);
         return event.event === "end" ? "stop" : undefined;
       },
       onState: (state) => states.push(state),
     });
-    expect(seen).toEqual(["a", "b", "{}"]);
+    expect(received).toEqual(["a", "b", "{}"]);
     expect(requests.map((request) => request.headers.get("Last-Event-ID"))).toEqual([null, "1", "1", "1"]);
     expect(states.filter((state) => state === "live")).toHaveLength(2);
     expect(states.at(-1)).toBe("closed");
   });
 
-  it("an event without an id leaves the place of the one before it", async () => {
-    const { fetch, requests } = at([
-      async () => streamed("id: 7\ndata: a\n\ndata: b\n\n"),
-      async () => streamed("event: end\ndata: x\n\n"),
+  it("keeps the last id if an event has no id", async () => {
+    const { fetch, requests } = makeFetch([
+      async () => streamResponse("id: 7\ndata: a\n\ndata: b\n\n"),
+      async () => streamResponse("event: end\ndata: x\n\n"),
     ]);
-    await follow({ ...base(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
+    await followStream({ ...baseOptions(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
     expect(requests.map((request) => request.headers.get("Last-Event-ID"))).toEqual([null, "7"]);
   });
 
-  it("waits as long as the server asks before it reconnects", async () => {
-    const { fetch } = at([
-      async () => streamed("retry: 40\n\n: heartbeat\n\ndata: a\n\n"),
-      async () => streamed("event: end\ndata: x\n\n"),
+  it("waits for the time that the server sent before it reconnects", async () => {
+    const { fetch } = makeFetch([
+      async () => streamResponse("retry: 40\n\n: heartbeat\n\ndata: a\n\n"),
+      async () => streamResponse("event: end\ndata: x\n\n"),
     ]);
-    const began = performance.now();
-    await follow({ ...base(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
-    expect(performance.now() - began).toBeGreaterThanOrEqual(39);
+    const start = performance.now();
+    await followStream({ ...baseOptions(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
+    expect(performance.now() - start).toBeGreaterThanOrEqual(39);
   });
 
-  it("joins a character whose bytes were split between chunks", async () => {
+  it("decodes a character whose bytes are in different chunks", async () => {
     const wire = new TextEncoder().encode("data: é𝄞\n\nevent: end\ndata: x\n\n");
     const pieces = Array.from(wire, (byte) => Uint8Array.of(byte));
-    const seen: string[] = [];
-    await follow({
-      ...base(),
-      fetch: at([async () => streamed(...pieces)]).fetch,
+    const received: string[] = [];
+    await followStream({
+      ...baseOptions(),
+      fetch: makeFetch([async () => streamResponse(...pieces)]).fetch,
       onEvent: (event) => {
-        seen.push(event.data);
+        received.push(event.data);
         return event.event === "end" ? "stop" : undefined;
       },
     });
-    expect(seen).toEqual(["é𝄞", "x"]);
+    expect(received).toEqual(["é𝄞", "x"]);
   });
 
-  it.each([401, 403, 404])("gives up when the server says %s", async (status) => {
-    const { fetch } = at([async () => new Response(null, { status })]);
-    await expect(follow({ ...base(), fetch, onEvent: () => undefined })).rejects.toEqual(
+  it.each([401, 403, 404])("does not reconnect after status %s", async (status) => {
+    const { fetch } = makeFetch([async () => new Response(null, { status })]);
+    await expect(followStream({ ...baseOptions(), fetch, onEvent: () => undefined })).rejects.toEqual(
       new StreamRefused(status),
     );
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 
-  it("keeps trying on 429 and on server errors", async () => {
-    const { fetch } = at([
+  it("reconnects after 429 and after server errors", async () => {
+    const { fetch } = makeFetch([
       async () => new Response(null, { status: 429 }),
       async () => new Response(null, { status: 503 }),
-      async () => streamed("event: end\ndata: x\n\n"),
+      async () => streamResponse("event: end\ndata: x\n\n"),
     ]);
-    await follow({ ...base(), fetch, onEvent: () => "stop" });
+    await followStream({ ...baseOptions(), fetch, onEvent: () => "stop" });
     expect(fetch).toHaveBeenCalledTimes(3);
   });
 
-  it("takes silence for a dead connection and opens another", async () => {
-    const silent = (request: Request) =>
+  it("reconnects if no data is received within the timeout", async () => {
+    const respondNever = (request: Request) =>
       new Promise<Response>((_, reject) =>
         request.signal.addEventListener("abort", () => reject(new DOMException("", "AbortError"))),
       );
-    const answers = [silent, async () => streamed("event: end\ndata: x\n\n")];
-    const fetch = vi.fn((request: Request) => answers.shift()!(request));
-    await follow({ ...base(), fetch, silence: 10, onEvent: () => "stop" });
+    const responses = [respondNever, async () => streamResponse("event: end\ndata: x\n\n")];
+    const fetch = vi.fn((request: Request) => responses.shift()!(request));
+    await followStream({ ...baseOptions(), fetch, timeout: 10, onEvent: () => "stop" });
     expect(fetch).toHaveBeenCalledTimes(2);
   });
 
-  it("an abort ends it at once, also while waiting to reconnect", async () => {
+  it("stops at once on abort, even while it waits to reconnect", async () => {
     const abort = new AbortController();
     const fetch = vi.fn(async () => new Response(null, { status: 503 }));
-    const done = follow({
-      ...base(),
+    const following = followStream({
+      ...baseOptions(),
       signal: abort.signal,
       backOff: () => 60_000,
       fetch,
       onEvent: () => undefined,
       onState: (state) => state === "waiting" && abort.abort(),
     });
-    await done;
+    await following;
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 
-  it("a fault in the page's own handler is not taken for a network fault", async () => {
-    const { fetch } = at([async () => streamed("data: x\n\n")]);
-    const broken = () => {
-      throw new TypeError("page fault");
+  it("rejects with an error that the event handler throws", async () => {
+    const { fetch } = makeFetch([async () => streamResponse("data: x\n\n")]);
+    const failingHandler = () => {
+      throw new TypeError("handler failed");
     };
-    await expect(follow({ ...base(), fetch, onEvent: broken })).rejects.toThrow("page fault");
+    await expect(followStream({ ...baseOptions(), fetch, onEvent: failingHandler })).rejects.toThrow("handler failed");
   });
 
-  it("waits longer each time, up to fifteen seconds", () => {
+  it("doubles the wait before each reconnect, up to 15 seconds", () => {
     const random = vi.spyOn(Math, "random").mockReturnValue(0);
     expect([1, 2, 3, 6, 20].map(defaultBackOff)).toEqual([500, 1000, 2000, 15_000, 15_000]);
     random.mockRestore();

@@ -6,16 +6,16 @@ interface FollowOptions {
   url: string;
   signal: AbortSignal;
   fetch: (request: Request) => Promise<Response>;
-  /** Answer `"stop"` when the event says nothing more will come. */
+  /** Return `"stop"` if this is the last event of the stream. */
   onEvent: (event: EventSourceMessage) => "stop" | void;
   onState?: (state: StreamState) => void;
-  /** Silence longer than this many milliseconds counts as a dead connection. */
-  silence?: number;
-  /** Milliseconds before reconnect number `attempt`, counted from 1. */
+  /** Reconnect if no data was received for this many milliseconds. */
+  timeout?: number;
+  /** Returns the milliseconds to wait before reconnect number `attempt`, counted from 1. */
   backOff?: (attempt: number) => number;
 }
 
-/** The server refused the stream for good, for example with 403 or 404. Another request would be refused too. */
+/** The server refused the stream with a status after which retrying is useless, such as 403 or 404. */
 export class StreamRefused extends Error {
   constructor(readonly status: number) {
     super(`The live view was refused (${status}).`);
@@ -23,66 +23,66 @@ export class StreamRefused extends Error {
   }
 }
 
-/** Doubles from half a second to fifteen, with up to a third taken off at random. */
+/** Doubles from half a second up to 15 seconds, and subtracts up to a third at random. */
 export function defaultBackOff(attempt: number): number {
   return Math.min(15_000, 500 * 2 ** (attempt - 1)) * (1 - Math.random() / 3);
 }
 
 /**
- * Follow a stream until it ends or `signal` aborts: reconnects with `Last-Event-ID`, so that
- * nothing is lost, after `backOff`. Rejects with `StreamRefused` on a final 4xx.
+ * Follow a stream until it ends or `signal` aborts. A lost connection is opened again after `backOff`, with
+ * `Last-Event-ID`, so that no event is lost. Rejects with `StreamRefused` on a 4xx other than 408 and 429.
  */
-export async function follow(options: FollowOptions): Promise<void> {
+export async function followStream(options: FollowOptions): Promise<void> {
   const { signal, onState, backOff = defaultBackOff } = options;
-  const place: Place = { lastId: "", retry: null };
+  const position: Position = { lastId: "", retry: null };
   let failures = 0;
   while (!signal.aborted) {
     onState?.("connecting");
-    const outcome = await connection(options, place);
+    const outcome = await readConnection(options, position);
     if (outcome === "stop" || signal.aborted) break;
     failures = outcome === "progress" ? 1 : failures + 1;
     onState?.("waiting");
-    await pause(Math.max(backOff(failures), failures === 1 ? (place.retry ?? 0) : 0), signal);
+    await sleep(Math.max(backOff(failures), failures === 1 ? (position.retry ?? 0) : 0), signal);
   }
   onState?.("closed");
 }
 
-type Outcome = "stop" | "progress" | "nothing";
+type Outcome = "stop" | "progress" | "no-data";
 
-interface Place {
+interface Position {
   lastId: string;
-  /** Milliseconds the server asks to wait before reconnecting. */
+  /** Milliseconds to wait before reconnecting, if the server sent them. */
   retry: number | null;
 }
 
-async function connection(options: FollowOptions, place: Place): Promise<Outcome> {
-  const { onEvent, onState, silence = 45_000 } = options;
-  const dead = new AbortController();
-  const watchdog = new Watchdog(silence, () => dead.abort());
-  let outcome: Outcome = "nothing";
+async function readConnection(options: FollowOptions, position: Position): Promise<Outcome> {
+  const { onEvent, onState, timeout = 45_000 } = options;
+  const timedOut = new AbortController();
+  const watchdog = new Watchdog(timeout, () => timedOut.abort());
+  let outcome: Outcome = "no-data";
   try {
-    const response = await open(options, place, dead.signal);
+    const response = await openStream(options, position, timedOut.signal);
     if (response === null) return outcome;
-    if (isFinal(response.status)) throw new StreamRefused(response.status);
+    if (isFinalRefusal(response.status)) throw new StreamRefused(response.status);
     if (response.status === 204) return "stop";
     if (!response.ok || !response.body) return outcome;
     onState?.("live");
-    const arrived: EventSourceMessage[] = [];
+    const events: EventSourceMessage[] = [];
     const parser = createParser({
-      onEvent: (event) => arrived.push(event),
+      onEvent: (event) => events.push(event),
       onRetry: (milliseconds) => {
-        place.retry = milliseconds;
+        position.retry = milliseconds;
       },
     });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
-      const chunk = await reader.read().catch(() => null); // cut off: the loop reconnects
+      const chunk = await reader.read().catch(() => null); // connection lost; followStream reconnects
       if (chunk === null || chunk.done) return outcome;
-      watchdog.feed();
+      watchdog.restart();
       outcome = "progress";
       parser.feed(chunk.value);
-      for (const event of arrived.splice(0)) {
-        place.lastId = event.id ?? place.lastId;
+      for (const event of events.splice(0)) {
+        position.lastId = event.id ?? position.lastId;
         if (onEvent(event) === "stop") {
           await reader.cancel();
           return "stop";
@@ -94,33 +94,34 @@ async function connection(options: FollowOptions, place: Place): Promise<Outcome
   }
 }
 
-/** Null when the network failed or the connection was aborted. */
-async function open(options: FollowOptions, place: Place, dead: AbortSignal): Promise<Response | null> {
+/** Returns the response, or null if the network failed or the request was aborted. */
+async function openStream(options: FollowOptions, position: Position, timedOut: AbortSignal): Promise<Response | null> {
   const headers = new Headers({ Accept: "text/event-stream" });
-  if (place.lastId) headers.set("Last-Event-ID", place.lastId);
-  const address = new URL(options.url, globalThis.location?.href);
-  const signal = AbortSignal.any([options.signal, dead]);
-  const request = new Request(address, { headers, cache: "no-store", signal });
+  if (position.lastId) headers.set("Last-Event-ID", position.lastId);
+  const url = new URL(options.url, globalThis.location?.href);
+  const signal = AbortSignal.any([options.signal, timedOut]);
+  const request = new Request(url, { headers, cache: "no-store", signal });
   return options.fetch(request).catch(() => null);
 }
 
-function isFinal(status: number): boolean {
+function isFinalRefusal(status: number): boolean {
   return status >= 400 && status < 500 && status !== 408 && status !== 429;
 }
 
+/** Calls `onTimeout` if `restart` is not called for `timeout` milliseconds. */
 class Watchdog {
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    private readonly silence: number,
-    private readonly onSilence: () => void,
+    private readonly timeout: number,
+    private readonly onTimeout: () => void,
   ) {
-    this.feed();
+    this.restart();
   }
 
-  feed(): void {
+  restart(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(this.onSilence, this.silence);
+    this.timer = setTimeout(this.onTimeout, this.timeout);
   }
 
   stop(): void {
@@ -128,14 +129,14 @@ class Watchdog {
   }
 }
 
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
+    const timer = setTimeout(finish, milliseconds);
+    signal.addEventListener("abort", finish, { once: true });
+    function finish() {
       clearTimeout(timer);
-      signal.removeEventListener("abort", done);
+      signal.removeEventListener("abort", finish);
       resolve();
     }
   });

@@ -2,12 +2,12 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
-import { follow } from "./event-stream";
+import { followStream } from "./event-stream";
 import { useTabVisible } from "./visibility";
 
-const PAUSE = 1_000; // milliseconds: a busy organization refreshes a list once a second, not per event
+const REFRESH_DELAY = 1_000; // milliseconds, so that a list is refreshed at most once per second
 
-/** Lists that show runs are fetched again when a run of the organization changes its state. */
+/** Fetch the lists of pipelines and runs again when a run of the organization changes its status. */
 export function useOrgEvents(): void {
   const client = useQueryClient();
   const visible = useTabVisible();
@@ -20,14 +20,14 @@ export function useOrgEvents(): void {
       void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
       void client.invalidateQueries({ queryKey: queryKeys.runs.lists });
     }
-    follow({
+    followStream({
       url: "/api/v1/events",
       signal: abort.signal,
       fetch: authorizedFetch,
       onEvent: ({ event }) => {
-        if (event === "run") timer ??= setTimeout(refresh, PAUSE);
+        if (event === "run") timer ??= setTimeout(refresh, REFRESH_DELAY);
       },
-    }).catch(() => undefined); // refused: the lists are still polled
+    }).catch(() => undefined); // If the stream is refused, the lists are still polled.
     return () => {
       abort.abort();
       clearTimeout(timer);

@@ -6,8 +6,8 @@ function subscribe(listener: () => void): () => void {
 }
 
 /**
- * Whether this tab is visible. Streams stop in hidden tabs: a browser opens at most six connections to one
- * HTTP/1 server, and forgotten tabs would use them all.
+ * Whether this tab is visible. Streams stop in hidden tabs, because a browser opens at most six connections to one
+ * HTTP/1 server, and hidden tabs could use all of them.
  */
 export function useTabVisible(): boolean {
   return useSyncExternalStore(subscribe, () => !document.hidden);

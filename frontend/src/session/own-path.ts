@@ -1,4 +1,4 @@
-/** Whether this is a path of this site: a full address here would let a link send people to another site. */
+/** Whether this is a path on this site. A full URL must be refused, because it could lead to another site. */
 export function isOwnPath(path: unknown): path is string {
   return typeof path === "string" && /^\/(?![/\\])/.test(path);
 }

@@ -1,12 +1,12 @@
-/** The browser's part of a passkey log-in. Options and answers are the JSON of the WebAuthn standard. */
+/** The browser's part of WebAuthn: create passkeys, and log in with them. */
 
-interface Begun {
+interface PasskeyChallenge {
   challenge: string;
   options: Record<string, unknown>;
 }
 
-/** Whether passkeys can be used here: they need a browser that knows them, and https or localhost. */
-export function passkeysWork(): boolean {
+/** Whether the browser supports passkeys and this page was loaded over https or from localhost. */
+export function supportsPasskeys(): boolean {
   return (
     "PublicKeyCredential" in globalThis &&
     "parseRequestOptionsFromJSON" in PublicKeyCredential &&
@@ -14,26 +14,26 @@ export function passkeysWork(): boolean {
   );
 }
 
-export async function showPasskey({ challenge, options }: Begun) {
+export async function signWithPasskey({ challenge, options }: PasskeyChallenge) {
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(
     options.publicKey as PublicKeyCredentialRequestOptionsJSON,
   );
-  return { challenge, credential: plain(await navigator.credentials.get({ publicKey })) };
+  return { challenge, credential: toJson(await navigator.credentials.get({ publicKey })) };
 }
 
-export async function makePasskey({ challenge, options }: Begun) {
+export async function createPasskey({ challenge, options }: PasskeyChallenge) {
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(
     options.publicKey as PublicKeyCredentialCreationOptionsJSON,
   );
-  return { challenge, credential: plain(await navigator.credentials.create({ publicKey })) };
+  return { challenge, credential: toJson(await navigator.credentials.create({ publicKey })) };
 }
 
-function plain(credential: Credential | null): Record<string, unknown> {
-  if (credential === null) throw new DOMException("Nothing was chosen.", "NotAllowedError");
+function toJson(credential: Credential | null): Record<string, unknown> {
+  if (credential === null) throw new DOMException("No passkey was chosen.", "NotAllowedError");
   return (credential as PublicKeyCredential).toJSON() as unknown as Record<string, unknown>;
 }
 
-/** Whether the person or the browser cancelled. */
+/** Whether the user or the browser cancelled the request. */
 export function wasCancelled(error: unknown): boolean {
   return error instanceof DOMException && ["NotAllowedError", "AbortError"].includes(error.name);
 }

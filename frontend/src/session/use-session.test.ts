@@ -14,12 +14,12 @@ const organization: NonNullable<Session["organization"]> = {
   closed: null,
 };
 
-describe("what a member may do", () => {
-  it("is more in a domain that raises the role", () => {
+describe("the permissions of a member", () => {
+  it("include those of a domain role inside the domain", () => {
     expect(allows(organization, "pipelines.run", "marketing")).toBe(true);
   });
 
-  it("is the role's elsewhere", () => {
+  it("are those of the organization's role outside the domain", () => {
     expect(allows(organization, "pipelines.run", "sales")).toBe(false);
     expect(allows(organization, "pipelines.run", null)).toBe(false);
     expect(allows(organization, "read")).toBe(true);

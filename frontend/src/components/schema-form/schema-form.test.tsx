@@ -3,7 +3,7 @@ import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/re
 import userEvent from "@testing-library/user-event";
 import { useState } from "react";
 import { afterEach, describe, expect, it } from "vitest";
-import { missing, pruned, type Config, type Schema } from "./schema";
+import { missingFields, withoutEmptyFields, type Config, type Schema } from "./schema";
 import { SchemaForm } from "./schema-form";
 
 const SCHEMA: Schema = {
@@ -50,12 +50,12 @@ const SCHEMA: Schema = {
   },
 };
 
-let current: Config = {};
+let formValue: Config = {};
 
-function Harness({ start = {}, errors = {} }: { start?: Config; errors?: Record<string, string> }) {
-  const [value, setValue] = useState<Config>(start);
+function TestForm({ initial = {}, errors = {} }: { initial?: Config; errors?: Record<string, string> }) {
+  const [value, setValue] = useState<Config>(initial);
   const change = (next: Config) => {
-    current = next;
+    formValue = next;
     setValue(next);
   };
   return <SchemaForm schema={SCHEMA} value={value} onChange={change} errors={errors} />;
@@ -63,17 +63,17 @@ function Harness({ start = {}, errors = {} }: { start?: Config; errors?: Record<
 
 afterEach(cleanup);
 
-describe("the settings form", () => {
-  it("asks by label and gives typed values", async () => {
+describe("SchemaForm", () => {
+  it("passes the entered values on with the types of the schema", async () => {
     const user = userEvent.setup();
-    render(<Harness />);
+    render(<TestForm />);
     await user.type(screen.getByLabelText("Host"), "db.example.com");
     await user.type(screen.getByLabelText("Password"), "s3cret");
     await user.click(screen.getByText("More settings"));
     await user.type(screen.getByLabelText(/^Port/), "6543");
     await user.selectOptions(screen.getByLabelText(/^TLS/), "require");
     await user.click(screen.getByLabelText("Read-only"));
-    expect(pruned(current)).toEqual({
+    expect(withoutEmptyFields(formValue)).toEqual({
       host: "db.example.com",
       password: "s3cret",
       port: 6543,
@@ -82,74 +82,74 @@ describe("the settings form", () => {
     });
   });
 
-  it("never shows a stored secret, and keeps or replaces it", async () => {
+  it("does not show a stored secret, and lets the user keep or replace it", async () => {
     const user = userEvent.setup();
     const stored = { set: true, last4: "1234" };
-    render(<Harness start={{ host: "h", password: stored }} />);
+    render(<TestForm initial={{ host: "h", password: stored }} />);
     expect(screen.getByText("Set, ends in 1234")).toBeTruthy();
     expect(screen.getByLabelText("Password").tagName).toBe("BUTTON");
     await user.click(screen.getByRole("button", { name: "Replace" }));
     const input = screen.getByLabelText("Password");
     expect(input.getAttribute("type")).toBe("password");
     await user.type(input, "new");
-    expect(current.password).toBe("new");
+    expect(formValue.password).toBe("new");
     await user.click(screen.getByRole("button", { name: "Keep current" }));
-    expect(current.password).toEqual(stored);
+    expect(formValue.password).toEqual(stored);
   });
 
-  it("JSON that is not finished is neither kept as it was before nor sent", async () => {
-    render(<Harness start={{ host: "h", password: "p", filter: { a: 1 } }} />);
+  it("reports the field as missing while its text is not valid JSON", async () => {
+    render(<TestForm initial={{ host: "h", password: "p", filter: { a: 1 } }} />);
     const input = screen.getByLabelText<HTMLTextAreaElement>(/^Filter/);
     fireEvent.change(input, { target: { value: '{"a": 2' } });
     expect(input.getAttribute("aria-invalid")).toBe("true");
     expect(document.getElementById(input.getAttribute("aria-describedby")!)!.textContent).toMatch(
       /not valid JSON/,
     );
-    expect(missing(SCHEMA, SCHEMA, current)).toEqual(["filter"]);
+    expect(missingFields(SCHEMA, SCHEMA, formValue)).toEqual(["filter"]);
     fireEvent.change(input, { target: { value: '{"a": 2}' } });
     expect(input.getAttribute("aria-invalid")).toBeNull();
-    expect(missing(SCHEMA, SCHEMA, current)).toEqual([]);
-    expect(current.filter).toEqual({ a: 2 });
+    expect(missingFields(SCHEMA, SCHEMA, formValue)).toEqual([]);
+    expect(formValue.filter).toEqual({ a: 2 });
   });
 
-  it("an option of a union brings its own fields and its marker", async () => {
+  it("shows the fields of the chosen option and sets its constant", async () => {
     const user = userEvent.setup();
-    render(<Harness />);
+    render(<TestForm />);
     await user.selectOptions(screen.getByLabelText("Method"), "User");
     await user.type(screen.getByLabelText("User name"), "ada");
-    expect(current.method).toEqual({ kind: "user", user: "ada" });
+    expect(formValue.method).toEqual({ kind: "user", user: "ada" });
     await user.selectOptions(screen.getByLabelText("Method"), "Key");
-    expect(current.method).toEqual({ kind: "key" });
+    expect(formValue.method).toEqual({ kind: "key" });
   });
 
-  it("what may be left out shows what that means, once", () => {
-    render(<Harness />);
-    const shown = (label: string) => {
+  it("shows one option for leaving a union unset, and no description that repeats the title", () => {
+    render(<TestForm />);
+    const optionsOf = (label: string) => {
       const select = screen.getByLabelText<HTMLSelectElement>(label);
       return [select.selectedOptions[0]!.text, [...select.options].map((option) => option.text)];
     };
-    expect(shown("Paging")).toEqual(["None", ["None", "User"]]);
-    expect(shown("Own paging")).toEqual(["Not set", ["Not set", "None", "User"]]);
-    expect(shown("Method")).toEqual(["Choose…", ["Choose…", "Key", "User"]]);
-    expect(screen.queryByText("Own paging.")).toBeNull(); // it only repeats the title
+    expect(optionsOf("Paging")).toEqual(["None", ["None", "User"]]);
+    expect(optionsOf("Own paging")).toEqual(["Not set", ["Not set", "None", "User"]]);
+    expect(optionsOf("Method")).toEqual(["Choose…", ["Choose…", "Key", "User"]]);
+    expect(screen.queryByText("Own paging.")).toBeNull(); // this description only repeats the title
   });
 
-  it("what an error unfolded stays open when it is corrected", async () => {
-    const { rerender } = render(<Harness errors={{ port: "Must be at most 65535." }} />);
-    const more = screen.getByText("More settings").closest("details")!;
-    await waitFor(() => expect(more.open).toBe(true));
+  it("keeps the optional settings open after their error is corrected", async () => {
+    const { rerender } = render(<TestForm errors={{ port: "Must be at most 65535." }} />);
+    const details = screen.getByText("More settings").closest("details")!;
+    await waitFor(() => expect(details.open).toBe(true));
     await Promise.resolve();
-    fireEvent(more, new Event("toggle"));
-    rerender(<Harness />);
-    expect(more.open).toBe(true);
+    fireEvent(details, new Event("toggle"));
+    rerender(<TestForm />);
+    expect(details.open).toBe(true);
   });
 
-  it("shows the server's messages at their fields and unfolds what hides one", () => {
-    render(<Harness errors={{ host: "Must not be empty.", port: "Must be at most 65535." }} />);
+  it("shows the server's message under its field, and opens the optional settings if one of them has an error", () => {
+    render(<TestForm errors={{ host: "Must not be empty.", port: "Must be at most 65535." }} />);
     const host = screen.getByLabelText("Host");
     expect(host.getAttribute("aria-invalid")).toBe("true");
-    const described = host.getAttribute("aria-describedby")!.split(" ");
-    expect(described.map((id) => document.getElementById(id)!.textContent)).toContain("Must not be empty.");
+    const descriptionIds = host.getAttribute("aria-describedby")!.split(" ");
+    expect(descriptionIds.map((id) => document.getElementById(id)!.textContent)).toContain("Must not be empty.");
     expect(screen.getByText("More settings").closest("details")!.open).toBe(true);
   });
 });

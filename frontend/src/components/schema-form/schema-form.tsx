@@ -13,28 +13,28 @@ import {
   type FormField,
   type Schema,
 } from "./schema";
-import { Checkbox, Control, MapRows, WithCode } from "./setting-inputs";
+import { Checkbox, Control, MapRows, TextWithCode } from "./setting-inputs";
 
 interface FormProps {
   schema: Schema;
   root?: Schema;
   value: Config;
   onChange: (value: Config) => void;
-  /** Messages by path, as the server names fields. */
+  /** Error messages by the paths that the server uses, such as `config.port`. */
   errors: Record<string, string>;
   path?: string;
 }
 
-/** Settings as a form: required ones first, the others folded away unless one of them has an error. */
+/** A form for settings. Required settings come first; optional ones are folded unless one of them has an error. */
 export function SchemaForm({ schema, root = schema, value, onChange, errors, path = "" }: FormProps) {
-  const [open, setOpen] = useState(false); // settings that an error opened stay open while the error is corrected
+  const [open, setOpen] = useState(false); // so that the settings stay open after an error is corrected
   const fields = fieldsOf(schema, root);
-  const foldable = fields.filter((field) => !field.required && !isLogin(field, root));
+  const foldable = fields.filter((field) => !field.required && !isPassword(field, root));
   const folded = foldable.length > 2 ? foldable : [];
-  const shown = fields.filter((field) => !folded.includes(field));
+  const unfolded = fields.filter((field) => !folded.includes(field));
   const pathOf = (name: string) => (path ? `${path}.${name}` : name);
-  const wrong = folded.some(({ name }) => Object.keys(errors).some((key) => isAt(key, pathOf(name))));
-  const render = (field: FormField) => (
+  const hasError = folded.some(({ name }) => Object.keys(errors).some((key) => isAtOrBelow(key, pathOf(name))));
+  const renderField = (field: FormField) => (
     <SchemaField
       key={field.name}
       field={field}
@@ -47,31 +47,31 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
   );
   return (
     <div className="grid gap-4">
-      {shown.map(render)}
+      {unfolded.map(renderField)}
       {folded.length > 0 && (
         <details
-          open={open || wrong}
+          open={open || hasError}
           onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
           className="rounded-card border border-line"
         >
           <summary className="rounded-card px-3 py-2 text-soft hover:bg-hover">
-            {shown.length > 0 ? "More settings" : "Optional settings"}{" "}
+            {unfolded.length > 0 ? "More settings" : "Optional settings"}{" "}
             <span className="text-faint">{folded.length}</span>
           </summary>
-          <div className="grid gap-4 border-t border-line p-3">{folded.map(render)}</div>
+          <div className="grid gap-4 border-t border-line p-3">{folded.map(renderField)}</div>
         </details>
       )}
     </div>
   );
 }
 
-/** A password that may be empty still belongs beside the user name. */
-function isLogin({ name, schema }: FormField, root: Schema): boolean {
+/** Whether the setting is a password. It is never folded, because it belongs beside the user name. */
+function isPassword({ name, schema }: FormField, root: Schema): boolean {
   const shape = shapeOf(name, schema, root);
   return shape.kind === "secret" && !shape.nullable;
 }
 
-function isAt(key: string, path: string): boolean {
+function isAtOrBelow(key: string, path: string): boolean {
   return key === path || key.startsWith(`${path}.`);
 }
 
@@ -102,7 +102,7 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   }
   if (shape.kind === "union") {
     return (
-      <Union
+      <UnionField
         shape={shape}
         required={field.required}
         root={root}
@@ -116,7 +116,7 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   if (shape.kind === "list") {
     return (
       <Group title={shape.title} description={shape.description} error={errors[path]}>
-        <Items
+        <ListItems
           title={shape.title}
           schema={shape.schema}
           root={root}
@@ -146,7 +146,7 @@ function SchemaField({ field, root, value, onChange, errors, path }: FieldProps)
   return (
     <Field
       label={shape.title}
-      hint={shape.description && <WithCode text={shape.description} />}
+      hint={shape.description && <TextWithCode text={shape.description} />}
       error={errors[path]}
       optional={!field.required}
     >
@@ -172,7 +172,7 @@ function Group({ title, description, error, children }: GroupProps) {
       <legend className="px-1 text-[0.8125rem] font-medium">{title}</legend>
       {description && (
         <p className="text-xs text-faint">
-          <WithCode text={description} />
+          <TextWithCode text={description} />
         </p>
       )}
       {children}
@@ -190,27 +190,27 @@ type UnionProps = Omit<FieldProps, "field"> & {
   shape: Extract<FieldShape, { kind: "union" }>;
 };
 
-function Union({ shape, required, root, value, onChange, errors, path }: UnionProps) {
-  const none = shape.options.findIndex((option) => option.title === "None");
-  const given = optionOf(value ?? shape.fallback, shape.options);
-  const chosen = given < 0 && !shape.nullable && !required ? none : given;
-  const option = shape.options[chosen];
-  const unset = !shape.nullable ? "Choose…" : none < 0 ? "None" : "Not set";
+function UnionField({ shape, required, root, value, onChange, errors, path }: UnionProps) {
+  const noneIndex = shape.options.findIndex((option) => option.title === "None");
+  const selectedIndex = optionOf(value ?? shape.fallback, shape.options);
+  const shownIndex = selectedIndex < 0 && !shape.nullable && !required ? noneIndex : selectedIndex;
+  const option = shape.options[shownIndex];
+  const unsetLabel = !shape.nullable ? "Choose…" : noneIndex < 0 ? "None" : "Not set";
   return (
     <Group title={shape.title} description={shape.description} error={errors[path]}>
       <select
         aria-label={shape.title}
         className="control"
-        value={chosen}
+        value={shownIndex}
         onChange={({ target }) => {
           const next = shape.options[Number(target.value)];
           onChange(next ? constantsOf(next.schema, root) : undefined);
         }}
       >
-        {(shape.nullable || none < 0 || required) && <option value={-1}>{unset}</option>}
-        {shape.options.map((each, index) => (
+        {(shape.nullable || noneIndex < 0 || required) && <option value={-1}>{unsetLabel}</option>}
+        {shape.options.map(({ title }, index) => (
           <option key={index} value={index}>
-            {each.title}
+            {title}
           </option>
         ))}
       </select>
@@ -236,9 +236,9 @@ interface ItemsProps extends Omit<FormProps, "value" | "onChange"> {
   path: string;
 }
 
-/** Several objects of one shape, such as the streams of an API. */
-function Items({ title, schema, root, value, onChange, errors, path }: ItemsProps) {
-  const put = (next: unknown[]) => onChange(next.length > 0 ? next : undefined);
+/** A list of objects with the same fields, such as the streams of an API. */
+function ListItems({ title, schema, root, value, onChange, errors, path }: ItemsProps) {
+  const changeItems = (next: unknown[]) => onChange(next.length > 0 ? next : undefined);
   return (
     <>
       {value.map((item, index) => (
@@ -250,7 +250,7 @@ function Items({ title, schema, root, value, onChange, errors, path }: ItemsProp
             schema={schema}
             root={root}
             value={isObject(item) ? item : {}}
-            onChange={(next) => put(value.map((old, other) => (other === index ? next : old)))}
+            onChange={(next) => changeItems(value.map((old, i) => (i === index ? next : old)))}
             errors={errors}
             path={`${path}.${index}`}
           />
@@ -258,7 +258,7 @@ function Items({ title, schema, root, value, onChange, errors, path }: ItemsProp
             <Button
               size="small"
               aria-label={`Remove ${title} ${index + 1}`}
-              onClick={() => put(value.filter((_, other) => other !== index))}
+              onClick={() => changeItems(value.filter((_, i) => i !== index))}
             >
               Remove
             </Button>
@@ -266,7 +266,7 @@ function Items({ title, schema, root, value, onChange, errors, path }: ItemsProp
         </fieldset>
       ))}
       <div>
-        <Button size="small" aria-label={`Add to ${title}`} onClick={() => put([...value, {}])}>
+        <Button size="small" aria-label={`Add to ${title}`} onClick={() => changeItems([...value, {}])}>
           <PlusIcon className="-ml-0.5" />
           Add
         </Button>

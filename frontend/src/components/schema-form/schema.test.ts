@@ -3,14 +3,14 @@ import {
   constantsOf,
   fieldsOf,
   isSetMarker,
-  missing,
+  missingFields,
   optionOf,
-  pruned,
+  withoutEmptyFields,
   shapeOf,
   type Schema,
 } from "./schema";
 
-/** As pydantic writes it: optional as anyOf with null, nested models as $ref, unions with a constant. */
+/** A schema as pydantic generates it: optional fields are anyOf with null, nested models $ref, unions have a constant. */
 const REST: Schema = {
   type: "object",
   required: ["base_url", "auth"],
@@ -61,8 +61,8 @@ const REST: Schema = {
 
 const shape = (name: string) => shapeOf(name, (REST.properties as Record<string, Schema>)[name]!, REST);
 
-describe("a settings schema as a form", () => {
-  it("required fields come first and constants are not asked for", () => {
+describe("the fields of a settings schema", () => {
+  it("fieldsOf returns required fields first and omits constants", () => {
     const names = fieldsOf(REST, REST).map(({ name }) => name);
     expect(names.slice(0, 3)).toEqual(["base_url", "auth", "page_size"]);
     expect(names).not.toContain("kind");
@@ -86,11 +86,11 @@ describe("a settings schema as a form", () => {
     ["certificate", "long-text"],
     ["matrix", "json"],
     ["verify", "switch"],
-  ])("%s is a %s", (name, kind) => {
+  ])("shapeOf returns for %s the kind %s", (name, kind) => {
     expect(shape(name).kind).toBe(kind);
   });
 
-  it("titles fall back to the name and optional values may be null", () => {
+  it("shapeOf uses the name if there is no title, and allows null for optional values", () => {
     expect(shape("base_url").title).toBe("Base URL");
     expect(shape("auth").title).toBe("Authentication");
     expect(shape("max_response_mb")).toMatchObject({ title: "Max response MB", example: "64" });
@@ -98,7 +98,7 @@ describe("a settings schema as a form", () => {
     expect(shape("tls").description).toBe("How to encrypt");
     expect(shape("timeout").nullable).toBe(true);
     expect(shape("page_size")).toMatchObject({
-      whole: true,
+      integer: true,
       minimum: 1,
       maximum: 1000,
       fallback: 100,
@@ -106,7 +106,7 @@ describe("a settings schema as a form", () => {
     });
   });
 
-  it("a union's option is known by its constant", () => {
+  it("optionOf finds the option of a union by its constant", () => {
     const auth = shape("auth");
     if (auth.kind !== "union") throw new Error("not a union");
     expect(auth.options.map(({ title }) => title)).toEqual(["Bearer token", "Basic auth"]);
@@ -115,25 +115,25 @@ describe("a settings schema as a form", () => {
     expect(optionOf(undefined, auth.options)).toBe(-1);
   });
 
-  it("names what is still missing by path", () => {
-    expect(missing(REST, REST, {})).toEqual(["base_url", "auth"]);
-    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual([
+  it("missingFields returns the paths of empty required fields", () => {
+    expect(missingFields(REST, REST, {})).toEqual(["base_url", "auth"]);
+    expect(missingFields(REST, REST, { base_url: "x", auth: { type: "bearer" }, tls: {} })).toEqual([
       "auth.token",
       "tls.mode",
     ]);
     const streams = [{ mode: "a" }, {}];
-    expect(missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams })).toEqual([
+    expect(missingFields(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams })).toEqual([
       "streams.1.mode",
     ]);
     expect(
-      missing(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } }),
+      missingFields(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } }),
     ).toEqual([]);
   });
 
-  it("leaves out what is empty and keeps false, zero, null and stored secrets", () => {
+  it("withoutEmptyFields removes empty values, but not false, zero, null and stored secrets", () => {
     const secret = { set: true, last4: "1234" };
     expect(
-      pruned({
+      withoutEmptyFields({
         a: "",
         b: undefined,
         c: false,
@@ -154,14 +154,14 @@ describe("a settings schema as a form", () => {
     });
   });
 
-  it("knows a stored secret's marker from settings that look like one", () => {
+  it("isSetMarker accepts a stored secret and no object with other keys", () => {
     expect(isSetMarker({ set: true, last4: "1234" })).toBe(true);
     expect(isSetMarker({ set: false })).toBe(true);
     expect(isSetMarker({ set: true, other: 1 })).toBe(false);
     expect(isSetMarker("set")).toBe(false);
   });
 
-  it("a reference that leads nowhere becomes a JSON field instead of an error", () => {
+  it("shapeOf returns a JSON field for an unknown reference", () => {
     expect(shapeOf("x", { $ref: "#/$defs/Missing" }, REST).kind).toBe("json");
   });
 });

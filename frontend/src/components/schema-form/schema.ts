@@ -1,4 +1,4 @@
-/** Reads the JSON Schema of a connector's settings as the fields of a form. */
+/** Converts the JSON Schema of a connector's settings to the fields of a form. */
 import { nameInWords } from "@/format/name";
 
 export interface Schema {
@@ -7,19 +7,19 @@ export interface Schema {
 
 export type Config = Record<string, unknown>;
 
-interface Base {
+interface BaseShape {
   title: string;
   description: string | null;
   example: string | null;
-  /** null is a valid value and stands for "not given". */
+  /** Whether null is a valid value. It means that the setting is not set. */
   nullable: boolean;
   fallback: unknown;
 }
 
-export type FieldShape = Base &
+export type FieldShape = BaseShape &
   (
     | { kind: "text" | "secret" | "long-text" }
-    | { kind: "number"; whole: boolean; minimum: number | null; maximum: number | null }
+    | { kind: "number"; integer: boolean; minimum: number | null; maximum: number | null }
     | { kind: "switch" }
     | { kind: "choice"; choices: (string | number)[] }
     | { kind: "texts" }
@@ -33,7 +33,7 @@ export type FieldShape = Base &
 interface UnionOption {
   title: string;
   schema: Schema;
-  /** The property whose constant tells the options apart. */
+  /** The property whose constant value identifies this option. */
   marker: { name: string; value: unknown } | null;
 }
 
@@ -43,78 +43,78 @@ export interface FormField {
   schema: Schema;
 }
 
-/** `schema` with its reference followed and its single `allOf` folded in. */
-function resolved(schema: Schema, root: Schema): Schema {
-  const { $ref, allOf, ...own } = schema;
-  if (typeof $ref === "string") return { ...resolved(pointedAt($ref, root), root), ...own };
-  if (Array.isArray(allOf) && allOf.length === 1) return { ...resolved(allOf[0] as Schema, root), ...own };
+/** Returns the schema with its `$ref` resolved and its only `allOf` merged. */
+function resolve(schema: Schema, root: Schema): Schema {
+  const { $ref, allOf, ...otherKeywords } = schema;
+  if (typeof $ref === "string") return { ...resolve(lookUpReference($ref, root), root), ...otherKeywords };
+  if (Array.isArray(allOf) && allOf.length === 1) return { ...resolve(allOf[0] as Schema, root), ...otherKeywords };
   return schema;
 }
 
-function pointedAt(reference: string, root: Schema): Schema {
-  let found: unknown = root;
+function lookUpReference(reference: string, root: Schema): Schema {
+  let node: unknown = root;
   for (const step of reference.replace(/^#\/?/, "").split("/").filter(Boolean)) {
     const key = step.replaceAll("~1", "/").replaceAll("~0", "~");
-    found = isObject(found) ? found[key] : undefined;
+    node = isObject(node) ? node[key] : undefined;
   }
-  return isObject(found) ? found : {};
+  return isObject(node) ? node : {};
 }
 
-/** The fields of an object, the required ones first, otherwise in the schema's order. */
+/** Returns the fields of an object in the schema's order, with the required ones first. */
 export function fieldsOf(schema: Schema, root: Schema): FormField[] {
-  const node = resolved(schema, root);
+  const node = resolve(schema, root);
   const required = new Set(Array.isArray(node.required) ? (node.required as string[]) : []);
   const fields = Object.entries(isObject(node.properties) ? node.properties : {})
-    .filter(([, property]) => isObject(property) && !("const" in resolved(property, root)))
+    .filter(([, property]) => isObject(property) && !("const" in resolve(property, root)))
     .map(([name, property]) => ({ name, required: required.has(name), schema: property as Schema }));
   return [...fields.filter((field) => field.required), ...fields.filter((field) => !field.required)];
 }
 
-/** What kind of control a property needs. What has no better one is edited as JSON. */
+/** Returns the shape of a property's control. A property that fits no other control is edited as JSON. */
 export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape {
-  const node = resolved(schema, root);
-  const options = alternatives(node).map((option) => resolved(option, root));
-  const real = options.filter((option) => option.type !== "null");
-  const nullable = options.length > real.length || (Array.isArray(node.type) && node.type.includes("null"));
+  const node = resolve(schema, root);
+  const options = alternatives(node).map((option) => resolve(option, root));
+  const nonNull = options.filter((option) => option.type !== "null");
+  const nullable = options.length > nonNull.length || (Array.isArray(node.type) && node.type.includes("null"));
   const title = titleOf(name, schema);
   const base = {
     title,
-    description: beyond(title, text(node.description)),
+    description: withoutRepetition(title, nonEmptyText(node.description)),
     example: exampleOf(node),
     nullable,
     fallback: node.default,
   };
-  if (real.length === 1 && isObject(real[0]!.properties)) {
-    return { ...base, kind: "union", options: [unionOption(real[0]!, root)] };
+  if (nonNull.length === 1 && isObject(nonNull[0]!.properties)) {
+    return { ...base, kind: "union", options: [unionOption(nonNull[0]!, root)] };
   }
-  if (real.length === 1)
-    return { ...shapeOf(name, { ...real[0], ...kept(schema) }, root), nullable, fallback: node.default };
-  if (real.length > 1 && real.every((option) => isObject(option.properties))) {
-    return { ...base, kind: "union", options: real.map((option) => unionOption(option, root)) };
+  if (nonNull.length === 1)
+    return { ...shapeOf(name, { ...nonNull[0], ...ownKeywords(schema) }, root), nullable, fallback: node.default };
+  if (nonNull.length > 1 && nonNull.every((option) => isObject(option.properties))) {
+    return { ...base, kind: "union", options: nonNull.map((option) => unionOption(option, root)) };
   }
-  if (real.length > 1) return { ...base, kind: isSecret(node) ? "secret" : allTexts(real) ? "text" : "json" };
+  if (nonNull.length > 1) return { ...base, kind: isSecret(node) ? "secret" : allTexts(nonNull) ? "text" : "json" };
   return { ...base, ...plainShape(node, root) } as FieldShape;
 }
 
-/** A description that only repeats the title says nothing. */
-function beyond(title: string, description: string | null): string | null {
+/** Returns the description, or null if it only repeats the title. */
+function withoutRepetition(title: string, description: string | null): string | null {
   return description?.replace(/\.$/, "").toLowerCase() === title.toLowerCase() ? null : description;
 }
 
-/** The property's own title and description, which replace those of its only alternative. */
-function kept(schema: Schema): Schema {
-  const words = ["title", "description", "writeOnly", "examples"];
+/** Returns the keywords of the property that replace those of its only alternative. */
+function ownKeywords(schema: Schema): Schema {
+  const keywords = ["title", "description", "writeOnly", "examples"];
   return Object.fromEntries(
-    words.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]),
+    keywords.filter((key) => schema[key] !== undefined).map((key) => [key, schema[key]]),
   );
 }
 
-/** The property's own title; that of a shared definition names its class, not this use of it. */
+/** Returns the property's own title, or its name in words. The title of a shared definition does not describe this use. */
 function titleOf(name: string, schema: Schema): string {
-  const own = text(schema.title);
-  const generated =
-    own === null || own.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
-  return generated ? nameInWords(name) : own;
+  const ownTitle = nonEmptyText(schema.title);
+  const isGenerated =
+    ownTitle === null || ownTitle.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
+  return isGenerated ? nameInWords(name) : ownTitle;
 }
 
 function exampleOf(node: Schema): string | null {
@@ -133,7 +133,7 @@ function plainShape(node: Schema, root: Schema): object {
     case "number":
       return {
         kind: "number",
-        whole: node.type === "integer",
+        integer: node.type === "integer",
         minimum: numeric(node.minimum),
         maximum: numeric(node.maximum),
       };
@@ -149,7 +149,7 @@ function plainShape(node: Schema, root: Schema): object {
 }
 
 function listShape(node: Schema, root: Schema): object {
-  const items = isObject(node.items) ? resolved(node.items, root) : {};
+  const items = isObject(node.items) ? resolve(node.items, root) : {};
   if (items.type === "string") return { kind: "texts" };
   return isObject(items.properties) ? { kind: "list", schema: items } : { kind: "json" };
 }
@@ -159,9 +159,9 @@ function objectShape(node: Schema, root: Schema): object {
   const patterns = isObject(node.patternProperties) ? Object.values(node.patternProperties) : [];
   const values = [node.additionalProperties, ...patterns]
     .filter(isObject)
-    .map((value) => resolved(value, root));
-  const plain = values.length === 1 && isScalar(values[0]!);
-  return plain ? { kind: "map", secret: isSecret(values[0]!) } : { kind: "json" };
+    .map((value) => resolve(value, root));
+  const isMap = values.length === 1 && isScalar(values[0]!);
+  return isMap ? { kind: "map", secret: isSecret(values[0]!) } : { kind: "json" };
 }
 
 const SCALARS: unknown[] = ["string", "integer", "number", "boolean"];
@@ -173,29 +173,29 @@ function isScalar(schema: Schema): boolean {
 }
 
 function alternatives(node: Schema): Schema[] {
-  const found = node.anyOf ?? node.oneOf;
-  return Array.isArray(found) ? found.filter(isObject) : [];
+  const options = node.anyOf ?? node.oneOf;
+  return Array.isArray(options) ? options.filter(isObject) : [];
 }
 
 function unionOption(option: Schema, root: Schema): UnionOption {
   const constant = Object.entries(constantsOf(option, root))[0];
   const marker = constant ? { name: constant[0], value: constant[1] } : null;
-  const title = text(option.title);
-  const named = title?.includes(" ") ? title : nameInWords(String(marker?.value ?? title ?? "Option"));
-  return { title: named, schema: option, marker };
+  const title = nonEmptyText(option.title);
+  const optionTitle = title?.includes(" ") ? title : nameInWords(String(marker?.value ?? title ?? "Option"));
+  return { title: optionTitle, schema: option, marker };
 }
 
-/** The option that `value` belongs to, by its marker; -1 when it belongs to none. */
+/** Returns the index of the option whose marker the value has, or -1. */
 export function optionOf(value: unknown, options: UnionOption[]): number {
   if (!isObject(value)) return -1;
   return options.findIndex(({ marker }) => marker === null || value[marker.name] === marker.value);
 }
 
-/** The properties of an object that have a constant value, which nobody is asked for. */
+/** Returns the properties of an object that have a constant value. The form has no fields for them. */
 export function constantsOf(schema: Schema, root: Schema): Config {
   const properties = isObject(schema.properties) ? schema.properties : {};
   const constants = Object.entries(properties)
-    .map(([name, property]) => [name, isObject(property) ? resolved(property, root) : {}] as const)
+    .map(([name, property]) => [name, isObject(property) ? resolve(property, root) : {}] as const)
     .filter(([, property]) => "const" in property);
   return Object.fromEntries(constants.map(([name, property]) => [name, property.const]));
 }
@@ -204,7 +204,7 @@ function isSecret(schema: Schema): boolean {
   return schema.writeOnly === true || schema.format === "password";
 }
 
-/** A stored secret, as the server shows it: `{"set": true, "last4": "1234"}`. */
+/** Whether the value is the server's placeholder of a stored secret: `{"set": true, "last4": "1234"}`. */
 export function isSetMarker(value: unknown): value is { set: boolean; last4?: string } {
   return (
     isObject(value) &&
@@ -213,47 +213,47 @@ export function isSetMarker(value: unknown): value is { set: boolean; last4?: st
   );
 }
 
-/** `value` without what was left empty: the server's defaults apply there. */
-export function pruned(value: Config): Config {
-  const entries = Object.entries(value).map(([key, inner]) => [key, prunedValue(inner)] as const);
+/** Returns the value without its empty fields. For those the server uses its defaults. */
+export function withoutEmptyFields(value: Config): Config {
+  const entries = Object.entries(value).map(([key, inner]) => [key, valueWithoutEmptyFields(inner)] as const);
   return Object.fromEntries(entries.filter(([, inner]) => !isEmpty(inner)));
 }
 
-function prunedValue(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(prunedValue);
-  return isObject(value) && !isSetMarker(value) ? pruned(value) : value;
+function valueWithoutEmptyFields(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(valueWithoutEmptyFields);
+  return isObject(value) && !isSetMarker(value) ? withoutEmptyFields(value) : value;
 }
 
 function isEmpty(value: unknown): boolean {
   return value === undefined || value === "" || (isObject(value) && Object.keys(value).length === 0);
 }
 
-/** Text in a JSON field that is not valid JSON yet. It blocks the form and is never sent. */
-export class Unfinished {
+/** Text in a JSON field that is not valid JSON. The form cannot be submitted with it. */
+export class InvalidJson {
   constructor(readonly text: string) {}
 }
 
-/** Names of required fields that are still empty, and of unfinished ones, as paths below `path`. */
-export function missing(schema: Schema, root: Schema, value: Config, path = ""): string[] {
+/** Returns the paths of required fields that are empty, and of fields with invalid JSON. */
+export function missingFields(schema: Schema, root: Schema, value: Config, path = ""): string[] {
   return fieldsOf(schema, root).flatMap(({ name, required, schema: inner }) => {
-    const here = path ? `${path}.${name}` : name;
+    const fieldPath = path ? `${path}.${name}` : name;
     const shape = shapeOf(name, inner, root);
-    const given = value[name];
-    if (given instanceof Unfinished) return [here];
-    if (shape.kind === "group" && (required || isObject(given))) {
-      return missing(shape.schema, root, isObject(given) ? given : {}, here);
+    const fieldValue = value[name];
+    if (fieldValue instanceof InvalidJson) return [fieldPath];
+    if (shape.kind === "group" && (required || isObject(fieldValue))) {
+      return missingFields(shape.schema, root, isObject(fieldValue) ? fieldValue : {}, fieldPath);
     }
-    if (shape.kind === "union" && isObject(given)) {
-      const option = shape.options[optionOf(given, shape.options)];
-      return option ? missing(option.schema, root, given, here) : [here];
+    if (shape.kind === "union" && isObject(fieldValue)) {
+      const option = shape.options[optionOf(fieldValue, shape.options)];
+      return option ? missingFields(option.schema, root, fieldValue, fieldPath) : [fieldPath];
     }
-    if (shape.kind === "list" && Array.isArray(given) && given.length > 0) {
-      return given.flatMap((item: unknown, index) =>
-        missing(shape.schema, root, isObject(item) ? item : {}, `${here}.${index}`),
+    if (shape.kind === "list" && Array.isArray(fieldValue) && fieldValue.length > 0) {
+      return fieldValue.flatMap((item: unknown, index) =>
+        missingFields(shape.schema, root, isObject(item) ? item : {}, `${fieldPath}.${index}`),
       );
     }
-    const empty = given === undefined || given === "" || (given === null && !shape.nullable);
-    return required && empty && shape.fallback === undefined ? [here] : [];
+    const isEmptyField = fieldValue === undefined || fieldValue === "" || (fieldValue === null && !shape.nullable);
+    return required && isEmptyField && shape.fallback === undefined ? [fieldPath] : [];
   });
 }
 
@@ -263,17 +263,17 @@ function allTexts(options: Schema[]): boolean {
   );
 }
 
-const LONG = 5_000; // characters: a certificate, a query
+const LONG_TEXT = 5_000; // characters; a text that may be longer gets a larger input, for example a certificate
 
 function isLong(node: Schema): boolean {
-  return node.format === "textarea" || (numeric(node.maxLength) ?? 0) >= LONG;
+  return node.format === "textarea" || (numeric(node.maxLength) ?? 0) >= LONG_TEXT;
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function text(value: unknown): string | null {
+function nonEmptyText(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 

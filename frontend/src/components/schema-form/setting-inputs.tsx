@@ -1,10 +1,10 @@
 import { useId, useState } from "react";
 import { Button } from "@/components/button";
 import { CrossIcon, LockIcon, PlusIcon } from "@/components/icons";
-import { isSetMarker, Unfinished, type Config, type FieldShape } from "./schema";
+import { isSetMarker, InvalidJson, type Config, type FieldShape } from "./schema";
 
-/** Text whose parts between backticks are shown as code. */
-export function WithCode({ text }: { text: string }) {
+/** Shows the parts of the text between backticks as code. */
+export function TextWithCode({ text }: { text: string }) {
   return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
 
@@ -36,7 +36,7 @@ export function Control({ shape, control, value, onChange }: ControlProps) {
         <input
           className="control"
           type="number"
-          step={shape.whole ? 1 : "any"}
+          step={shape.integer ? 1 : "any"}
           min={shape.minimum ?? undefined}
           max={shape.maximum ?? undefined}
           {...control}
@@ -81,7 +81,7 @@ function Choice({
   value,
   onChange,
 }: ControlProps & { shape: Extract<FieldShape, { kind: "choice" }> }) {
-  const unset = shape.fallback === undefined || shape.fallback === null;
+  const isUnset = shape.fallback === undefined || shape.fallback === null;
   return (
     <select
       className="control"
@@ -89,7 +89,7 @@ function Choice({
       value={asText(value ?? shape.fallback)}
       onChange={({ target }) => onChange(shape.choices.find((choice) => String(choice) === target.value))}
     >
-      {(unset || shape.nullable) && <option value="">{shape.nullable ? "None" : "Choose…"}</option>}
+      {(isUnset || shape.nullable) && <option value="">{shape.nullable ? "None" : "Choose…"}</option>}
       {shape.choices.map((choice) => (
         <option key={choice} value={choice}>
           {choice === "\t" ? "tab" : choice}
@@ -105,7 +105,7 @@ interface InputProps {
   onChange: (value: unknown) => void;
 }
 
-/** A stored secret is never shown, only whether it is set and its last four characters. */
+/** An input for a secret. Of a stored secret it shows only the last four characters. */
 function SecretInput({ control, value, onChange }: InputProps) {
   const [stored] = useState(() => (isSetMarker(value) && value.set ? value : null));
   if (isSetMarker(value) && value.set) {
@@ -136,7 +136,7 @@ function SecretInput({ control, value, onChange }: InputProps) {
   );
 }
 
-/** A list of short texts, one a line. */
+/** An input for a list of texts, one per line. */
 function TextsInput({ control, value, fallback, onChange }: InputProps & { fallback: unknown }) {
   const [raw, setRaw] = useState(() => (Array.isArray(value) ? value.join("\n") : ""));
   return (
@@ -161,10 +161,10 @@ function TextsInput({ control, value, fallback, onChange }: InputProps & { fallb
 function JsonInput({ control, value, onChange }: InputProps) {
   const id = useId();
   const [raw, setRaw] = useState(() => asJson(value));
-  const wrong = value instanceof Unfinished;
-  function type(next: string) {
+  const isInvalid = value instanceof InvalidJson;
+  function changeText(next: string) {
     setRaw(next);
-    onChange(parsed(next));
+    onChange(parseJson(next));
   }
   return (
     <>
@@ -174,11 +174,11 @@ function JsonInput({ control, value, onChange }: InputProps) {
         spellCheck={false}
         placeholder="JSON"
         {...control}
-        {...(wrong && { "aria-invalid": true, "aria-describedby": id })}
+        {...(isInvalid && { "aria-invalid": true, "aria-describedby": id })}
         value={raw}
-        onChange={({ target }) => type(target.value)}
+        onChange={({ target }) => changeText(target.value)}
       />
-      {wrong && (
+      {isInvalid && (
         <p id={id} className="text-xs text-bad">
           This is not valid JSON.
         </p>
@@ -188,16 +188,16 @@ function JsonInput({ control, value, onChange }: InputProps) {
 }
 
 function asJson(value: unknown): string {
-  if (value instanceof Unfinished) return value.text;
+  if (value instanceof InvalidJson) return value.text;
   return value === undefined ? "" : JSON.stringify(value, null, 2);
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   if (text.trim() === "") return undefined;
   try {
     return JSON.parse(text);
   } catch {
-    return new Unfinished(text);
+    return new InvalidJson(text);
   }
 }
 
@@ -225,7 +225,7 @@ export function Checkbox({ shape, value, onChange, error }: CheckboxProps) {
           <span className="text-[0.8125rem] font-medium">{shape.title}</span>
           {shape.description && (
             <span className="block text-xs text-faint">
-              <WithCode text={shape.description} />
+              <TextWithCode text={shape.description} />
             </span>
           )}
         </span>
@@ -246,47 +246,47 @@ interface MapProps {
   onChange: (value: Config | undefined) => void;
 }
 
-/** Names and values, such as HTTP headers. */
+/** An input for pairs of a name and a value, such as HTTP headers. */
 export function MapRows({ title, value, secret, onChange }: MapProps) {
   const [rows, setRows] = useState<[string, unknown][]>(() => Object.entries(value));
-  function change(next: [string, unknown][]) {
+  function changeRows(next: [string, unknown][]) {
     setRows(next);
     const named = next.filter(([name]) => name !== "");
     onChange(named.length > 0 ? Object.fromEntries(named) : undefined);
   }
-  const put = (at: number, row: [string, unknown]) =>
-    change(rows.map((old, index) => (index === at ? row : old)));
+  const replaceRow = (index: number, row: [string, unknown]) =>
+    changeRows(rows.map((old, i) => (i === index ? row : old)));
   return (
     <div className="grid gap-2">
-      {rows.map(([name, inner], index) => (
+      {rows.map(([name, rowValue], index) => (
         <div key={index} className="flex gap-2">
           <input
             aria-label={`${title}: name ${index + 1}`}
             className="control"
             placeholder="Name"
             value={name}
-            onChange={({ target }) => put(index, [target.value, inner])}
+            onChange={({ target }) => replaceRow(index, [target.value, rowValue])}
           />
           {secret ? (
             <SecretInput
               control={{ "aria-label": `${title}: value ${index + 1}` }}
-              value={inner}
-              onChange={(next) => put(index, [name, next])}
+              value={rowValue}
+              onChange={(next) => replaceRow(index, [name, next])}
             />
           ) : (
             <input
               aria-label={`${title}: value ${index + 1}`}
               className="control"
               placeholder="Value"
-              value={asText(inner)}
-              onChange={({ target }) => put(index, [name, target.value])}
+              value={asText(rowValue)}
+              onChange={({ target }) => replaceRow(index, [name, target.value])}
             />
           )}
           <Button
             look="quiet"
             size="icon"
             aria-label={`Remove ${name || `row ${index + 1}`}`}
-            onClick={() => change(rows.filter((_, other) => other !== index))}
+            onClick={() => changeRows(rows.filter((_, i) => i !== index))}
           >
             <CrossIcon />
           </Button>

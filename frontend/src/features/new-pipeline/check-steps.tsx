@@ -3,7 +3,7 @@ import { CheckIcon, CrossIcon } from "@/components/icons";
 import { duration } from "@/format/duration";
 import { nameInWords } from "@/format/name";
 
-/** What a connection check did, step by step, up to the first that failed. */
+/** The steps of a connection check, up to the first failed one. */
 export function CheckSteps({ steps }: { steps: CheckStep[] }) {
   return (
     <ol

@@ -5,12 +5,12 @@ import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { CheckSteps } from "./check-steps";
-import { tableName, writeModes, type Draft, type End, type WriteMode } from "./draft";
-import { EndPicker } from "./end-picker";
+import { tableName, writeModes, type Draft, type Endpoint, type WriteMode } from "./draft";
+import { EndpointPicker } from "./endpoint-picker";
 import { catalogueQuery, useCheckConnector, useCheckSettings } from "./queries";
-import { missing, type Schema } from "@/components/schema-form/schema";
+import { missingFields, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
-import { asRequired } from "./source-step";
+import { requiredErrors } from "./source-step";
 import { StepActions } from "./step";
 
 type DestinationChoice = Pick<Draft, "destination" | "table" | "writeMode">;
@@ -23,12 +23,12 @@ const MODE_HINTS: Record<WriteMode, string> = {
 
 interface Props {
   draft: Draft;
-  /** What the server found wrong with the destination and the stream when the pipeline was saved. */
+  /** The server's error messages about the destination and the stream, after the pipeline could not be saved. */
   errors: Record<string, string>;
   onDone: (choice: DestinationChoice) => void;
 }
 
-const MODE_WORDS: Record<WriteMode, string> = {
+const MODE_LABELS: Record<WriteMode, string> = {
   replace: "Overwrite table",
   append: "Append",
   merge: "Merge on primary key",
@@ -36,54 +36,54 @@ const MODE_WORDS: Record<WriteMode, string> = {
 
 export function DestinationStep({ draft, errors, onDone }: Props) {
   const { data: catalogue } = useQuery(catalogueQuery("destination"));
-  const [end, setEnd] = useState<End | null>(draft.destination);
+  const [endpoint, setEndpoint] = useState<Endpoint | null>(draft.destination);
   const [table, setTable] = useState(draft.table || tableName(draft.stream));
-  const [chosenMode, setMode] = useState<WriteMode>(draft.writeMode);
-  const [tried, setTried] = useState(false);
+  const [selectedMode, setSelectedMode] = useState<WriteMode>(draft.writeMode);
+  const [wasSubmitted, setWasSubmitted] = useState(false);
   const checkNew = useCheckSettings("destination");
   const checkSaved = useCheckConnector();
 
-  const entry = catalogue?.results.find(({ kind }) => kind === end?.kind);
+  const entry = catalogue?.results.find(({ kind }) => kind === endpoint?.kind);
   const modes = writeModes(draft.syncMode, draft.primaryKey).filter(
-    (each) => entry?.write_modes.includes(each) ?? true,
+    (mode) => entry?.write_modes.includes(mode) ?? true,
   );
-  const mode = modes.includes(chosenMode) ? chosenMode : modes[0];
-  const schema = end && !end.connectorId && entry ? (entry.config_schema as Schema) : null;
-  const empty = schema ? missing(schema, schema, end!.config) : [];
-  const check = end?.connectorId ? checkSaved : checkNew;
+  const mode = modes.includes(selectedMode) ? selectedMode : modes[0];
+  const schema = endpoint && !endpoint.connectorId && entry ? (entry.config_schema as Schema) : null;
+  const missingPaths = schema ? missingFields(schema, schema, endpoint!.config) : [];
+  const check = endpoint?.connectorId ? checkSaved : checkNew;
   const settingErrors = {
     ...messagesBelow(errors, "config"),
     ...messagesBelow(fieldMessages(checkNew.error), "config"),
-    ...(tried ? asRequired(empty) : {}),
+    ...(wasSubmitted ? requiredErrors(missingPaths) : {}),
   };
 
-  function attempt(action: () => void) {
-    setTried(true);
-    if (empty.length === 0) action();
+  function runIfComplete(action: () => void) {
+    setWasSubmitted(true);
+    if (missingPaths.length === 0) action();
   }
-  function choose(next: End) {
-    setEnd(next);
-    setTried(false);
+  function selectEndpoint(next: Endpoint) {
+    setEndpoint(next);
+    setWasSubmitted(false);
     checkNew.reset();
     checkSaved.reset();
   }
   return (
     <div className="grid gap-5">
-      <EndPicker
+      <EndpointPicker
         role="destination"
-        connectorId={end?.connectorId ?? null}
-        kind={end?.kind ?? null}
-        onConnector={({ id, kind, name }) => choose({ connectorId: id, kind, config: {}, label: name })}
-        onKind={({ kind, name }) => choose({ connectorId: null, kind, config: {}, label: name })}
+        connectorId={endpoint?.connectorId ?? null}
+        kind={endpoint?.kind ?? null}
+        onConnector={({ id, kind, name }) => selectEndpoint({ connectorId: id, kind, config: {}, label: name })}
+        onKind={({ kind, name }) => selectEndpoint({ connectorId: null, kind, config: {}, label: name })}
       />
-      {end && (
+      {endpoint && (
         <>
           {schema && (
             <SchemaForm
-              key={end.kind}
+              key={endpoint.kind}
               schema={schema}
-              value={end.config}
-              onChange={(config) => setEnd({ ...end, config })}
+              value={endpoint.config}
+              onChange={(config) => setEndpoint({ ...endpoint, config })}
               errors={settingErrors}
             />
           )}
@@ -92,7 +92,7 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
               label="Destination table"
               value={table}
               onChange={({ target }) => setTable(target.value)}
-              error={errors.table ?? (tried && !table.trim() ? "This field is required." : null)}
+              error={errors.table ?? (wasSubmitted && !table.trim() ? "This field is required." : null)}
               maxLength={200}
             />
             <Field label="Write mode" hint={mode && MODE_HINTS[mode]} error={errors.write_mode}>
@@ -101,11 +101,11 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
                   className="control"
                   {...control}
                   value={mode}
-                  onChange={({ target }) => setMode(target.value as WriteMode)}
+                  onChange={({ target }) => setSelectedMode(target.value as WriteMode)}
                 >
-                  {modes.map((each) => (
-                    <option key={each} value={each}>
-                      {MODE_WORDS[each]}
+                  {modes.map((value) => (
+                    <option key={value} value={value}>
+                      {MODE_LABELS[value]}
                     </option>
                   ))}
                 </select>
@@ -115,19 +115,19 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
           {check.data && <CheckSteps steps={check.data.steps} />}
           {check.error && <ErrorNotice error={check.error} />}
           <StepActions
-            next="Continue"
-            blocked={mode ? null : "This destination supports none of the write modes of this stream"}
+            nextLabel="Continue"
+            disabledReason={mode ? null : "This destination supports none of the write modes of this stream"}
             onNext={() =>
-              attempt(
+              runIfComplete(
                 () =>
-                  table.trim() && mode && onDone({ destination: end, table: table.trim(), writeMode: mode }),
+                  table.trim() && mode && onDone({ destination: endpoint, table: table.trim(), writeMode: mode }),
               )
             }
           >
             <Button
-              blocked={check.isPending ? "Testing" : null}
+              disabledReason={check.isPending ? "Testing" : null}
               onClick={() =>
-                attempt(() => (end.connectorId ? checkSaved.mutate(end.connectorId) : checkNew.mutate(end)))
+                runIfComplete(() => (endpoint.connectorId ? checkSaved.mutate(endpoint.connectorId) : checkNew.mutate(endpoint)))
               }
             >
               {check.isPending ? "Testing…" : "Test connection"}

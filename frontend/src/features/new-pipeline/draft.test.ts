@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { definitionOf, EMPTY_DRAFT, tableName, writeModes } from "./draft";
 
 describe("a new pipeline's draft", () => {
-  it("a saved connector is named by id and inline settings are sent without empty fields", () => {
+  it("definitionOf contains the id of a saved connector, and inline settings without empty fields", () => {
     const definition = definitionOf({
       ...EMPTY_DRAFT,
       source: { connectorId: "c1", kind: "postgres", config: {}, label: "Shop" },
@@ -43,11 +43,11 @@ describe("a new pipeline's draft", () => {
     ["2026 plan", "_2026_plan"],
     ["Café", "cafe"],
     ["航班", "records"],
-  ])("the stream %s is proposed as table %s", (stream, table) => {
+  ])("tableName returns for the stream %s the table %s", (stream, table) => {
     expect(tableName(stream)).toBe(table);
   });
 
-  it("an incremental stream is merged when it has a key and never replaces", () => {
+  it("writeModes offers merge for incremental streams with a primary key, and replace only for full refresh", () => {
     expect(writeModes("full_refresh", ["id"])).toEqual(["replace", "append"]);
     expect(writeModes("incremental", ["id"])).toEqual(["merge", "append"]);
     expect(writeModes("incremental", [])).toEqual(["append"]);

@@ -1,29 +1,29 @@
 import { transformsOf } from "@/api/definition";
 import type { Schedule } from "@/format/schedule";
-import { pruned, type Config } from "@/components/schema-form/schema";
+import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 
 export type WriteMode = "replace" | "append" | "merge";
 export type SyncMode = "full_refresh" | "incremental";
 
-/** One end of the pipeline: a saved connector, or a kind with settings typed here. */
-export interface End {
+/** The source or the destination of the pipeline: a saved connector, or a kind with inline settings. */
+export interface Endpoint {
   connectorId: string | null;
   kind: string;
   config: Config;
-  /** The name shown for it. */
+  /** The name that the pages show. */
   label: string;
 }
 
 export interface Draft {
-  source: End | null;
+  source: Endpoint | null;
   stream: string;
   syncMode: SyncMode;
   cursorField: string | null;
   primaryKey: string[];
-  destination: End | null;
+  destination: Endpoint | null;
   table: string;
   writeMode: WriteMode;
-  /** Python that changes each record; empty for none. */
+  /** Python code that changes each record; empty if there is no transform. */
   transform: string;
   schedule: Schedule | null;
   name: string;
@@ -45,10 +45,10 @@ export const EMPTY_DRAFT: Draft = {
   tags: [],
 };
 
-/** The definition document, as the API takes it under `config`. */
+/** Returns the definition that the API accepts as `config`. */
 export function definitionOf(draft: Draft) {
   return {
-    source: endOf(draft.source!),
+    source: endpointConfig(draft.source!),
     streams: [
       {
         stream: draft.stream,
@@ -60,30 +60,30 @@ export function definitionOf(draft: Draft) {
         transforms: transformsOf(draft.transform),
       },
     ],
-    destination: endOf(draft.destination!),
+    destination: endpointConfig(draft.destination!),
   };
 }
 
-function endOf(end: End) {
-  if (end.connectorId) return { connector_id: end.connectorId };
-  return { connector_id: null, kind: end.kind, config: pruned(end.config) };
+function endpointConfig(endpoint: Endpoint) {
+  if (endpoint.connectorId) return { connector_id: endpoint.connectorId };
+  return { connector_id: null, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) };
 }
 
-/** A table name that every destination takes: `Budget 2026!A1` becomes `budget_2026_a1`. */
+/** Returns a table name that every destination accepts: `budget_2026_a1` for `Budget 2026!A1`. */
 export function tableName(stream: string): string {
-  const plain = stream
+  const words = stream
     .toLowerCase()
     .normalize("NFKD")
     .replace(/[^a-z0-9]+/g, "_");
   return (
-    plain
+    words
       .replace(/^_+|_+$/g, "")
       .replace(/^(\d)/, "_$1")
       .slice(0, 60) || "records"
   );
 }
 
-/** The ways to write that fit how the stream is read. */
+/** Returns the write modes that the sync mode allows. */
 export function writeModes(syncMode: SyncMode, primaryKey: string[]): WriteMode[] {
   if (syncMode === "full_refresh") return ["replace", "append"];
   return primaryKey.length > 0 ? ["merge", "append"] : ["append"];

@@ -14,60 +14,60 @@ import { Step } from "./step";
 import { StreamStep } from "./stream-step";
 
 const STEPS = ["Source", "Stream", "Destination", "Schedule", "Review"] as const;
-/** What the step of the destination asks about the stream. */
-const WRITTEN = ["streams.0.table", "streams.0.write_mode"];
+/** The fields of the stream that are set in the destination step. */
+const DESTINATION_STEP_FIELDS = ["streams.0.table", "streams.0.write_mode"];
 
 export function NewPipelinePage() {
   const [draft, setDraft] = useState<Draft>(EMPTY_DRAFT);
-  const [open, setOpen] = useState(0);
-  const [reached, setReached] = useState(0);
+  const [openStep, setOpenStep] = useState(0);
+  const [lastStep, setLastStep] = useState(0);
   const create = useCreatePipeline();
   const navigate = useNavigate();
   const errors = fieldMessages(create.error);
 
-  function done(step: number, change: Partial<Draft>) {
+  function finishStep(step: number, change: Partial<Draft>) {
     setDraft((before) => ({ ...before, ...change }));
     const next = step + 1;
-    setOpen(next);
-    // another source has other streams, so the later steps are filled in again
-    setReached(step === 0 ? next : Math.max(reached, next));
+    setOpenStep(next);
+    // Another source has other streams, so the later steps must be completed again.
+    setLastStep(step === 0 ? next : Math.max(lastStep, next));
     create.reset();
   }
 
-  function finish(choice: Pick<Draft, "name" | "tags" | "transform">) {
-    const whole = { ...draft, ...choice };
-    setDraft(whole);
-    create.mutate(whole, {
+  function createPipeline(choice: Pick<Draft, "name" | "tags" | "transform">) {
+    const finalDraft = { ...draft, ...choice };
+    setDraft(finalDraft);
+    create.mutate(finalDraft, {
       onSuccess: (pipeline) => {
         showSuccess(`${pipeline.name} was created.`);
         void navigate({ to: "/pipelines/$pipelineId", params: { pipelineId: pipeline.id } });
       },
-      onError: (error) => setOpen(stepOf(Object.keys(fieldMessages(error)))),
+      onError: (error) => setOpenStep(stepOf(Object.keys(fieldMessages(error)))),
     });
   }
 
-  const bodies = [
-    <SourceStep source={draft.source} onDone={(source) => done(0, { ...EMPTY_DRAFT, source })} />,
+  const stepContents = [
+    <SourceStep source={draft.source} onDone={(source) => finishStep(0, { ...EMPTY_DRAFT, source })} />,
     draft.source?.connectorId && (
-      <StreamStep connectorId={draft.source.connectorId} onDone={(choice) => done(1, choice)} />
+      <StreamStep connectorId={draft.source.connectorId} onDone={(choice) => finishStep(1, choice)} />
     ),
     <DestinationStep
       key={draft.stream}
       draft={draft}
       errors={{ ...messagesBelow(errors, "destination"), ...messagesBelow(errors, "streams.0") }}
-      onDone={(choice) => done(2, choice)}
+      onDone={(choice) => finishStep(2, choice)}
     />,
     <ScheduleStep
       schedule={draft.schedule}
       errors={messagesBelow(errors, "schedule")}
-      onDone={(schedule) => done(3, { schedule })}
+      onDone={(schedule) => finishStep(3, { schedule })}
     />,
     <ReviewStep
       draft={draft}
       saving={create.isPending}
       error={create.error}
       errors={errors}
-      onDone={finish}
+      onDone={createPipeline}
     />,
   ];
   const summaries = [
@@ -87,10 +87,10 @@ export function NewPipelinePage() {
             number={index + 1}
             title={title}
             summary={summaries[index] ?? null}
-            state={index === open ? "open" : index <= reached && index < 4 ? "done" : "later"}
-            onOpen={() => setOpen(index)}
+            state={index === openStep ? "open" : index <= lastStep && index < 4 ? "done" : "later"}
+            onOpen={() => setOpenStep(index)}
           >
-            {bodies[index]}
+            {stepContents[index]}
           </Step>
         ))}
       </ol>
@@ -98,10 +98,10 @@ export function NewPipelinePage() {
   );
 }
 
-/** The step where the first field that the server refused can be changed. */
+/** Returns the step that contains the first field with an error. */
 function stepOf(fields: string[]): number {
   const field = fields[0] ?? "";
-  if (field.startsWith("destination") || WRITTEN.includes(field)) return 2;
+  if (field.startsWith("destination") || DESTINATION_STEP_FIELDS.includes(field)) return 2;
   if (field.startsWith("schedule")) return 3;
   return 4;
 }

@@ -1,10 +1,10 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { answer, api, idempotencyKey } from "@/api/client";
+import { api, idempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Connector, ConnectorRow, Pipeline } from "@/api/types";
 import type { Schedule } from "@/format/schedule";
 import { definitionOf, type Draft } from "./draft";
-import { pruned, type Config } from "@/components/schema-form/schema";
+import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 
 export type Role = ConnectorRow["role"];
 
@@ -15,8 +15,8 @@ export function catalogueQuery(role: Role) {
     queryKey: queryKeys.catalogue(role),
     queryFn: ({ signal }) =>
       role === "source"
-        ? answer(api.GET("/api/v1/catalog/sources", { signal }))
-        : answer(api.GET("/api/v1/catalog/destinations", { signal })),
+        ? unwrap(api.GET("/api/v1/catalog/sources", { signal }))
+        : unwrap(api.GET("/api/v1/catalog/destinations", { signal })),
     staleTime: HOUR,
   });
 }
@@ -24,17 +24,17 @@ export function catalogueQuery(role: Role) {
 export function connectorsQuery(role: Role) {
   return queryOptions({
     queryKey: queryKeys.connectors.saved(role),
-    queryFn: ({ signal }) => allConnectors(role, signal),
+    queryFn: ({ signal }) => fetchAllConnectors(role, signal),
   });
 }
 
-/** Every saved one, page by page: people search them as they type. */
-async function allConnectors(role: Role, signal: AbortSignal): Promise<{ results: ConnectorRow[] }> {
+/** Fetches all pages, because the search filters the connectors in the browser. */
+async function fetchAllConnectors(role: Role, signal: AbortSignal): Promise<{ results: ConnectorRow[] }> {
   const results: ConnectorRow[] = [];
   let cursor: string | undefined;
   do {
     const query = { role, limit: 200, ...(cursor && { cursor }) };
-    const page = await answer(api.GET("/api/v1/connectors", { params: { query }, signal }));
+    const page = await unwrap(api.GET("/api/v1/connectors", { params: { query }, signal }));
     results.push(...page.results);
     cursor = page.next ?? undefined;
   } while (cursor);
@@ -45,18 +45,18 @@ export function streamsQuery(connectorId: string) {
   return queryOptions({
     queryKey: queryKeys.connectors.streams(connectorId),
     queryFn: ({ signal }) =>
-      answer(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId } }, signal })),
+      unwrap(api.GET("/api/v1/connectors/{id}/streams", { params: { path: { id: connectorId } }, signal })),
     staleTime: HOUR,
     retry: false,
   });
 }
 
-/** Settings that were typed but not saved. */
+/** Checks a connection with settings that are not saved. */
 export function useCheckSettings(role: Role) {
   return useMutation({
-    mutationFn: (end: { kind: string; config: Config }) =>
-      answer(
-        api.POST("/api/v1/connectors/check", { body: { role, kind: end.kind, config: pruned(end.config) } }),
+    mutationFn: (endpoint: { kind: string; config: Config }) =>
+      unwrap(
+        api.POST("/api/v1/connectors/check", { body: { role, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) } }),
       ),
   });
 }
@@ -64,7 +64,7 @@ export function useCheckSettings(role: Role) {
 export function useCheckConnector() {
   return useMutation({
     mutationFn: (id: string) =>
-      answer(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } } })),
+      unwrap(api.POST("/api/v1/connectors/{id}/check", { params: { path: { id } } })),
   });
 }
 
@@ -72,24 +72,24 @@ export function useSaveConnector(role: Role) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (connector: { name: string; kind: string; config: Config }): Promise<Connector> =>
-      answer(
+      unwrap(
         api.POST("/api/v1/connectors", {
           params: { header: { "Idempotency-Key": idempotencyKey() } },
-          body: { role, name: connector.name, kind: connector.kind, config: pruned(connector.config) },
+          body: { role, name: connector.name, kind: connector.kind, config: withoutEmptyFields(connector.config) },
         }),
       ),
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.saved(role) }),
   });
 }
 
-const TIMES_SHOWN = 3;
+const NEXT_RUN_COUNT = 3;
 
-/** When a schedule would start runs next; the server's arithmetic knows the days clocks change. */
-export function timesQuery(schedule: Schedule | null) {
+/** The next times of a schedule. The server computes them, because it considers daylight saving time. */
+export function nextTimesQuery(schedule: Schedule | null) {
   return queryOptions({
     queryKey: queryKeys.scheduleTimes(schedule),
     queryFn: ({ signal }) =>
-      answer(api.POST("/api/v1/schedules/preview", { body: { schedule, count: TIMES_SHOWN }, signal })),
+      unwrap(api.POST("/api/v1/schedules/preview", { body: { schedule, count: NEXT_RUN_COUNT }, signal })),
     enabled: schedule !== null,
     retry: false,
     placeholderData: keepPreviousData,
@@ -99,7 +99,7 @@ export function timesQuery(schedule: Schedule | null) {
 export function usePreview() {
   return useMutation({
     mutationFn: (draft: Draft) =>
-      answer(
+      unwrap(
         api.POST("/api/v1/pipelines/preview", { body: { config: definitionOf(draft), max_records: 10 } }),
       ),
   });
@@ -109,7 +109,7 @@ export function useCreatePipeline() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (draft: Draft): Promise<Pipeline> =>
-      answer(
+      unwrap(
         api.POST("/api/v1/pipelines", {
           params: { header: { "Idempotency-Key": idempotencyKey() } },
           body: {

@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { fieldMessages, nameTaken } from "@/api/problem";
+import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
@@ -23,8 +23,8 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
   const [tags, setTags] = useState(draft.tags.join(", "));
   const [transform, setTransform] = useState(draft.transform);
   const preview = usePreview();
-  const wrong = transformError({ ...fieldMessages(preview.error), ...errors });
-  const read = () => preview.mutate({ ...draft, transform });
+  const transformMessage = transformError({ ...fieldMessages(preview.error), ...errors });
+  const showPreview = () => preview.mutate({ ...draft, transform });
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
@@ -33,7 +33,7 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           value={name}
           maxLength={120}
           required
-          error={errors.name ?? nameTaken(error) ?? (name.trim() === "" ? "This field is required." : null)}
+          error={errors.name ?? nameTakenMessage(error) ?? (name.trim() === "" ? "This field is required." : null)}
           onChange={({ target }) => setName(target.value)}
         />
         <TextField
@@ -50,12 +50,12 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           Transform records with Python <span className="font-normal text-faint">(optional)</span>
         </summary>
         <div className="border-t border-line p-3">
-          <TransformEditor code={transform} onChange={setTransform} error={wrong} />
+          <TransformEditor code={transform} onChange={setTransform} error={transformMessage} />
         </div>
       </details>
       {preview.isPending && <Skeletons rows={4} />}
-      {preview.error && !wrong && <ErrorNotice error={preview.error} retry={read} />}
-      {preview.data?.failure && <FailureNotice {...preview.data.failure} retry={read} />}
+      {preview.error && !transformMessage && <ErrorNotice error={preview.error} retry={showPreview} />}
+      {preview.data?.failure && <FailureNotice {...preview.data.failure} retry={showPreview} />}
       {preview.data?.ok && (
         <div className="grid gap-1.5">
           <p className="text-soft">
@@ -64,13 +64,13 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           <PreviewTable preview={preview.data} />
         </div>
       )}
-      {error != null && !nameTaken(error) && !wrong && <ErrorNotice error={error} />}
+      {error != null && !nameTakenMessage(error) && !transformMessage && <ErrorNotice error={error} />}
       <StepActions
-        next={saving ? "Creating…" : "Create pipeline"}
-        blocked={saving ? "Creating" : name.trim() === "" ? "Enter a name first" : null}
-        onNext={() => onDone({ name, tags: tagsOf(tags), transform })}
+        nextLabel={saving ? "Creating…" : "Create pipeline"}
+        disabledReason={saving ? "Creating" : name.trim() === "" ? "Enter a name first" : null}
+        onNext={() => onDone({ name, tags: parseTags(tags), transform })}
       >
-        <Button blocked={preview.isPending ? "Reading" : null} onClick={read}>
+        <Button disabledReason={preview.isPending ? "Reading" : null} onClick={showPreview}>
           Preview 10 records
         </Button>
       </StepActions>
@@ -82,7 +82,7 @@ function suggestedName({ stream, destination }: Draft): string {
   return `${stream} to ${destination?.label ?? ""}`;
 }
 
-function tagsOf(text: string): string[] {
+function parseTags(text: string): string[] {
   return [
     ...new Set(
       text

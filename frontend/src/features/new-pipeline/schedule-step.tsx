@@ -4,7 +4,7 @@ import { fieldMessages, messagesBelow } from "@/api/problem";
 import { Field, TextField } from "@/components/field";
 import { shortTime } from "@/format/time";
 import { cronInWords, scheduleInWords, type Schedule } from "@/format/schedule";
-import { timesQuery } from "./queries";
+import { nextTimesQuery } from "./queries";
 import { StepActions } from "./step";
 
 type Timing = "manual" | "interval" | "daily" | "cron";
@@ -22,10 +22,10 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
   const [seconds, setSeconds] = useState(schedule?.interval_seconds ?? 3600);
   const [time, setTime] = useState("06:00");
   const [cron, setCron] = useState(schedule?.cron ?? "0 6 * * 1-5");
-  const [zone, setZone] = useState(schedule?.timezone ?? viewersZone());
-  const result = build(timing, seconds, time, cron, zone);
-  const bad = timing === "cron" && cron.trim().split(/\s+/).length !== 5;
-  const times = useQuery(timesQuery(bad ? null : result));
+  const [zone, setZone] = useState(schedule?.timezone ?? browserTimeZone());
+  const newSchedule = buildSchedule(timing, seconds, time, cron, zone);
+  const isInvalidCron = timing === "cron" && cron.trim().split(/\s+/).length !== 5;
+  const times = useQuery(nextTimesQuery(isInvalidCron ? null : newSchedule));
   const messages = { ...messagesBelow(fieldMessages(times.error), "schedule"), ...errors };
   return (
     <div className="grid gap-4">
@@ -54,9 +54,9 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
                 value={seconds}
                 onChange={({ target }) => setSeconds(Number(target.value))}
               >
-                {INTERVALS.map((each) => (
-                  <option key={each} value={each}>
-                    {scheduleInWords({ interval_seconds: each })}
+                {INTERVALS.map((interval) => (
+                  <option key={interval} value={interval}>
+                    {scheduleInWords({ interval_seconds: interval })}
                   </option>
                 ))}
               </select>
@@ -95,29 +95,29 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
                 value={zone}
                 onChange={({ target }) => setZone(target.value)}
               >
-                {zones(zone).map((each) => (
-                  <option key={each}>{each}</option>
+                {timeZones(zone).map((name) => (
+                  <option key={name}>{name}</option>
                 ))}
               </select>
             )}
           </Field>
         )}
       </div>
-      {result && !bad && <NextTimes times={times.data?.times ?? []} />}
+      {newSchedule && !isInvalidCron && <NextTimes times={times.data?.times ?? []} />}
       <StepActions
-        next="Continue"
-        blocked={bad ? "The cron expression needs five fields" : null}
-        onNext={() => onDone(result)}
+        nextLabel="Continue"
+        disabledReason={isInvalidCron ? "The cron expression needs five fields" : null}
+        onNext={() => onDone(newSchedule)}
       />
     </div>
   );
 }
 
-/** The line keeps its height while it is empty, so that nothing moves when the times arrive. */
+/** The line has its full height even without times, so that the page does not move when they arrive. */
 function NextTimes({ times }: { times: string[] }) {
   return (
     <p className="min-h-5 text-[0.8125rem] text-soft" aria-live="polite">
-      {times.length > 0 && `Next runs, in your time zone: ${times.map((at) => shortTime(at)).join(" · ")}`}
+      {times.length > 0 && `Next runs, in your time zone: ${times.map((time) => shortTime(time)).join(" · ")}`}
     </p>
   );
 }
@@ -127,7 +127,7 @@ function timingOf(schedule: Schedule | null): Timing {
   return schedule.interval_seconds ? "interval" : "cron";
 }
 
-function build(
+function buildSchedule(
   timing: Timing,
   seconds: number,
   time: string,
@@ -141,10 +141,10 @@ function build(
   return { cron: `${Number(minute)} ${Number(hour)} * * *`, timezone };
 }
 
-function viewersZone(): string {
+function browserTimeZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
 
-function zones(current: string): string[] {
+function timeZones(current: string): string[] {
   return [...new Set(["UTC", current, ...Intl.supportedValuesOf("timeZone")])];
 }

@@ -1,24 +1,24 @@
 import { useState } from "react";
 import type { CatalogueEntry } from "@/api/types";
-import { fieldMessages, messagesBelow, nameTaken } from "@/api/problem";
+import { fieldMessages, messagesBelow, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { CheckSteps } from "./check-steps";
-import type { End } from "./draft";
-import { EndPicker } from "./end-picker";
+import type { Endpoint } from "./draft";
+import { EndpointPicker } from "./endpoint-picker";
 import { useCheckConnector, useCheckSettings, useSaveConnector } from "./queries";
-import { missing, type Config, type Schema } from "@/components/schema-form/schema";
+import { missingFields, type Config, type Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
 import { nameInWords } from "@/format/name";
 import { StepActions } from "./step";
 
 interface Props {
-  source: End | null;
-  onDone: (source: End) => void;
+  source: Endpoint | null;
+  onDone: (source: Endpoint) => void;
 }
 
-/** A new source is saved as a connector, because its streams are listed from a saved connector. */
+/** Saves a new source as a connector, because the API lists streams of saved connectors only. */
 export function SourceStep({ source, onDone }: Props) {
   const [connectorId, setConnectorId] = useState(source?.connectorId ?? null);
   const [entry, setEntry] = useState<CatalogueEntry | null>(null);
@@ -26,7 +26,7 @@ export function SourceStep({ source, onDone }: Props) {
   const [label, setLabel] = useState(source?.label ?? "");
   return (
     <div className="grid gap-5">
-      <EndPicker
+      <EndpointPicker
         role="source"
         connectorId={connectorId}
         kind={kind}
@@ -36,10 +36,10 @@ export function SourceStep({ source, onDone }: Props) {
           setLabel(connector.name);
           setEntry(null);
         }}
-        onKind={(chosen) => {
+        onKind={(newEntry) => {
           setConnectorId(null);
-          setKind(chosen.kind);
-          setEntry(chosen);
+          setKind(newEntry.kind);
+          setEntry(newEntry);
         }}
       />
       {entry && <NewSource key={entry.kind} entry={entry} onDone={onDone} />}
@@ -60,8 +60,8 @@ function SavedSource({ id, onDone }: { id: string; onDone: () => void }) {
     <div className="grid gap-4">
       {check.data && <CheckSteps steps={check.data.steps} />}
       {check.error && <ErrorNotice error={check.error} />}
-      <StepActions next="Continue" onNext={onDone}>
-        <Button blocked={check.isPending ? "Testing" : null} onClick={() => check.mutate(id)}>
+      <StepActions nextLabel="Continue" onNext={onDone}>
+        <Button disabledReason={check.isPending ? "Testing" : null} onClick={() => check.mutate(id)}>
           {check.isPending ? "Testing…" : "Test connection"}
         </Button>
       </StepActions>
@@ -69,22 +69,22 @@ function SavedSource({ id, onDone }: { id: string; onDone: () => void }) {
   );
 }
 
-function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: End) => void }) {
+function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: Endpoint) => void }) {
   const schema = entry.config_schema as Schema;
   const [config, setConfig] = useState<Config>({});
   const [name, setName] = useState(entry.name);
-  const [tried, setTried] = useState(false);
+  const [wasSubmitted, setWasSubmitted] = useState(false);
   const check = useCheckSettings("source");
   const save = useSaveConnector("source");
 
-  const empty = missing(schema, schema, config);
+  const missingPaths = missingFields(schema, schema, config);
   const messages = fieldMessages(save.error ?? check.error);
-  const errors = { ...messagesBelow(messages, "config"), ...(tried ? asRequired(empty) : {}) };
-  const general = save.error ?? check.error;
+  const errors = { ...messagesBelow(messages, "config"), ...(wasSubmitted ? requiredErrors(missingPaths) : {}) };
+  const requestError = save.error ?? check.error;
 
-  function attempt(action: () => void) {
-    setTried(true);
-    if (empty.length === 0) action();
+  function runIfComplete(action: () => void) {
+    setWasSubmitted(true);
+    if (missingPaths.length === 0) action();
   }
   const settings = { kind: entry.kind, config };
   return (
@@ -96,35 +96,35 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
         hint="Saved as a connector that other pipelines can use too."
         value={name}
         onChange={({ target }) => setName(target.value)}
-        error={messages.name ?? nameTaken(save.error)}
+        error={messages.name ?? nameTakenMessage(save.error)}
         maxLength={120}
         required
       />
       {check.data && <CheckSteps steps={check.data.steps} />}
-      {general && !nameTaken(general) && <ErrorNotice error={general} />}
-      {tried && empty.length > 0 && (
+      {requestError && !nameTakenMessage(requestError) && <ErrorNotice error={requestError} />}
+      {wasSubmitted && missingPaths.length > 0 && (
         <p role="alert" className="text-bad">
-          Fill in the required fields: {empty.map((path) => nameInWords(path.split(".").at(-1)!)).join(", ")}.
+          Fill in the required fields: {missingPaths.map((path) => nameInWords(path.split(".").at(-1)!)).join(", ")}.
         </p>
       )}
       <StepActions
-        next={save.isPending ? "Saving…" : "Save and continue"}
-        blocked={save.isPending ? "Saving" : null}
+        nextLabel={save.isPending ? "Saving…" : "Save and continue"}
+        disabledReason={save.isPending ? "Saving" : null}
         onNext={() =>
-          attempt(() =>
+          runIfComplete(() =>
             save.mutate(
               { ...settings, name: name.trim() },
               {
-                onSuccess: (made) =>
-                  onDone({ connectorId: made.id, kind: made.kind, config: {}, label: made.name }),
+                onSuccess: (created) =>
+                  onDone({ connectorId: created.id, kind: created.kind, config: {}, label: created.name }),
               },
             ),
           )
         }
       >
         <Button
-          blocked={check.isPending ? "Testing" : null}
-          onClick={() => attempt(() => check.mutate(settings))}
+          disabledReason={check.isPending ? "Testing" : null}
+          onClick={() => runIfComplete(() => check.mutate(settings))}
         >
           {check.isPending ? "Testing…" : "Test connection"}
         </Button>
@@ -133,6 +133,6 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
   );
 }
 
-export function asRequired(paths: string[]): Record<string, string> {
+export function requiredErrors(paths: string[]): Record<string, string> {
   return Object.fromEntries(paths.map((path) => [path, "This field is required."]));
 }

@@ -12,7 +12,7 @@ interface StepProps {
   children: ReactNode;
 }
 
-/** One step of a form. It opens when the steps before it are done, and shows a summary once it is done itself. */
+/** One step of a form. It opens after the steps before it are finished, and shows a summary when it is finished. */
 export function Step({ number, title, summary, state, onOpen, children }: StepProps) {
   return (
     <li className="card">
@@ -50,17 +50,17 @@ export function Step({ number, title, summary, state, onOpen, children }: StepPr
 }
 
 interface ActionsProps {
-  next: string;
-  blocked?: string | null;
+  nextLabel: string;
+  disabledReason?: string | null;
   onNext: () => void;
   children?: ReactNode;
 }
 
-export function StepActions({ next, blocked, onNext, children }: ActionsProps) {
+export function StepActions({ nextLabel, disabledReason, onNext, children }: ActionsProps) {
   return (
     <div className="flex flex-wrap gap-2">
-      <Button look="primary" blocked={blocked} onClick={onNext}>
-        {next}
+      <Button look="primary" disabledReason={disabledReason} onClick={onNext}>
+        {nextLabel}
       </Button>
       {children}
     </div>

@@ -6,13 +6,13 @@ import { Field } from "@/components/field";
 import { EmptyState, ErrorNotice, FailureNotice, Skeletons } from "@/components/notice";
 import { count, plural } from "@/format/number";
 import type { Draft, SyncMode } from "./draft";
-import { Choice } from "./end-picker";
+import { Choice } from "./endpoint-picker";
 import { streamsQuery } from "./queries";
 import { StepActions } from "./step";
 
 type StreamChoice = Pick<Draft, "stream" | "syncMode" | "cursorField" | "primaryKey">;
 
-const MAX_SHOWN = 60;
+const MAX_STREAMS = 60;
 
 const MODE_HINTS: Record<SyncMode, string> = {
   full_refresh: "Each run reads all records.",
@@ -28,7 +28,7 @@ export function StreamStep({
 }) {
   const { data, error, refetch, isPending } = useQuery(streamsQuery(connectorId));
   const [text, setText] = useState("");
-  const [chosen, setChosen] = useState<StreamInfo | null>(null);
+  const [selected, setSelected] = useState<StreamInfo | null>(null);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (isPending) return <Skeletons rows={4} />;
   if (data.failure) return <FailureNotice {...data.failure} retry={() => void refetch()} />;
@@ -39,7 +39,7 @@ export function StreamStep({
       </EmptyState>
     );
   }
-  const found = data.streams.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
+  const matches = data.streams.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()));
   return (
     <div className="grid gap-4">
       {data.streams.length > 6 && (
@@ -56,22 +56,22 @@ export function StreamStep({
       <fieldset>
         <legend className="sr-only">Stream</legend>
         <div className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
-          {found.slice(0, MAX_SHOWN).map((stream) => (
+          {matches.slice(0, MAX_STREAMS).map((stream) => (
             <Choice
               key={stream.name}
               group="stream"
               title={stream.name}
               text={fieldsInWords(stream)}
-              checked={chosen?.name === stream.name}
-              onChoose={() => setChosen(stream)}
+              checked={selected?.name === stream.name}
+              onChoose={() => setSelected(stream)}
             />
           ))}
         </div>
       </fieldset>
-      {found.length > MAX_SHOWN && (
-        <p className="text-soft">{count(found.length - MAX_SHOWN)} more streams. Search to find them.</p>
+      {matches.length > MAX_STREAMS && (
+        <p className="text-soft">{count(matches.length - MAX_STREAMS)} more streams. Search to find them.</p>
       )}
-      {chosen && <HowToRead key={chosen.name} stream={chosen} onDone={onDone} />}
+      {selected && <StreamSettings key={selected.name} stream={selected} onDone={onDone} />}
     </div>
   );
 }
@@ -82,32 +82,32 @@ function fieldsInWords({ fields }: StreamInfo): string {
   return names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", ");
 }
 
-function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: StreamChoice) => void }) {
-  const cursors = stream.cursor_fields;
-  const incremental = stream.sync_modes.includes("incremental");
+function StreamSettings({ stream, onDone }: { stream: StreamInfo; onDone: (choice: StreamChoice) => void }) {
+  const cursorFields = stream.cursor_fields;
+  const supportsIncremental = stream.sync_modes.includes("incremental");
   const [syncMode, setSyncMode] = useState<SyncMode>("full_refresh");
-  const [cursor, setCursor] = useState(cursors[0] ?? "");
+  const [cursor, setCursor] = useState(cursorFields[0] ?? "");
   return (
     <div className="grid gap-4">
       <div className="grid gap-4 sm:grid-cols-2">
         <Field
           label="Sync mode"
-          hint={incremental ? MODE_HINTS[syncMode] : "This stream supports full refresh only."}
+          hint={supportsIncremental ? MODE_HINTS[syncMode] : "This stream supports full refresh only."}
         >
           {(control) => (
             <select
               className="control"
               {...control}
               value={syncMode}
-              disabled={!incremental}
+              disabled={!supportsIncremental}
               onChange={({ target }) => setSyncMode(target.value as SyncMode)}
             >
               <option value="full_refresh">Full refresh</option>
-              {incremental && <option value="incremental">Incremental</option>}
+              {supportsIncremental && <option value="incremental">Incremental</option>}
             </select>
           )}
         </Field>
-        {syncMode === "incremental" && cursors.length > 0 && (
+        {syncMode === "incremental" && cursorFields.length > 0 && (
           <Field
             label="Cursor column"
             hint="A column whose values only increase, such as the time of the last change."
@@ -119,7 +119,7 @@ function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: St
                 value={cursor}
                 onChange={({ target }) => setCursor(target.value)}
               >
-                {cursors.map((name) => (
+                {cursorFields.map((name) => (
                   <option key={name}>{name}</option>
                 ))}
               </select>
@@ -128,7 +128,7 @@ function HowToRead({ stream, onDone }: { stream: StreamInfo; onDone: (choice: St
         )}
       </div>
       <StepActions
-        next="Continue"
+        nextLabel="Continue"
         onNext={() =>
           onDone({
             stream: stream.name,

@@ -5,14 +5,14 @@ import { Button } from "@/components/button";
 import { SearchIcon } from "@/components/icons";
 import type { PipelineFilter } from "./filter";
 
-const TYPING = 250; // milliseconds without typing before the text is put into the address
+const TYPING_DELAY = 250; // milliseconds without typing after which the text is written to the URL
 
 export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: string[] }) {
   const navigate = useNavigate({ from: "/pipelines" });
   const change = (next: Partial<PipelineFilter>) =>
-    void navigate({ search: (now) => clean({ ...now, ...next }), replace: true });
+    void navigate({ search: (current) => withoutEmptyValues({ ...current, ...next }), replace: true });
   const options = filter.tag && !tags.includes(filter.tag) ? [filter.tag, ...tags] : tags;
-  const filtered = Object.keys(filter).length > 0;
+  const hasFilter = Object.keys(filter).length > 0;
   return (
     <div role="search" aria-label="Filter pipelines" className="flex flex-wrap items-center gap-2">
       <SearchField value={filter.q ?? ""} onChange={(q) => change({ q })} />
@@ -40,7 +40,7 @@ export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: stri
           <option key={tag}>{tag}</option>
         ))}
       </select>
-      {filtered && (
+      {hasFilter && (
         <Button look="quiet" onClick={() => void navigate({ search: {}, replace: true })}>
           {" "}
           Clear filters{" "}
@@ -50,23 +50,23 @@ export function FilterBar({ filter, tags }: { filter: PipelineFilter; tags: stri
   );
 }
 
-/** Empty values are left out of the address. */
-function clean(filter: PipelineFilter): PipelineFilter {
+/** Returns the filter without its empty values, which the URL does not contain. */
+function withoutEmptyValues(filter: PipelineFilter): PipelineFilter {
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
 }
 
 function SearchField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   const [text, setText] = useState(value);
-  const [shown, setShown] = useState(value);
-  if (shown !== value) {
-    setShown(value); // the address changed elsewhere: the back button, Clear filters
+  const [lastValue, setLastValue] = useState(value);
+  if (lastValue !== value) {
+    setLastValue(value); // the URL was changed, for example by the back button or "Clear filters"
     setText(value);
   }
   useEffect(() => {
     if (text.trim() === value) return;
-    const timer = setTimeout(() => onChange(text.trim()), TYPING);
+    const timer = setTimeout(() => onChange(text.trim()), TYPING_DELAY);
     return () => clearTimeout(timer);
-  }); // runs after each render, so that the timer calls the current onChange
+  }); // no dependencies, so that the timer always calls the current onChange
   return (
     <div className="relative w-full sm:w-64">
       <SearchIcon className="absolute top-2.5 left-2.5 text-faint" />

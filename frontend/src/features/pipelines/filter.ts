@@ -1,7 +1,7 @@
 import { isRunStatus } from "@/api/run-status";
 import type { RunStatus } from "@/api/types";
 
-/** The filter that the address of the list can hold. Anything else in the address is ignored. */
+/** The filter in the URL of the list. Other parameters of the URL are ignored. */
 export interface PipelineFilter {
   q?: string;
   status?: RunStatus;
@@ -10,16 +10,16 @@ export interface PipelineFilter {
 
 export function parsePipelineFilter(search: Record<string, unknown>): PipelineFilter {
   const filter: PipelineFilter = {};
-  const q = word(search.q);
-  const tag = word(search.tag);
+  const q = parseWord(search.q);
+  const tag = parseWord(search.tag);
   if (q) filter.q = q;
   if (tag) filter.tag = tag;
   if (isRunStatus(search.status)) filter.status = search.status;
   return filter;
 }
 
-/** The router reads `q=2024` as a number. */
-function word(value: unknown): string | null {
+/** Returns the parameter as text, or null. The router parses `q=2024` as a number. */
+function parseWord(value: unknown): string | null {
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   return typeof value === "string" && value !== "" ? value.slice(0, 200) : null;
 }

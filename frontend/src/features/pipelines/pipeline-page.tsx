@@ -6,23 +6,23 @@ import type { Pipeline } from "@/api/types";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { showError } from "@/components/toast";
-import { When } from "@/components/when";
+import { RelativeTime } from "@/components/relative-time";
 import { RunsTable } from "@/components/runs-table";
-import { useMay } from "@/session/use-session";
+import { useHasPermission } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { useOrgEvents } from "@/live/org-events";
 import { scheduleInWords } from "@/format/schedule";
 import { pipelineQuery, useSetEnabled, versionsQuery } from "./queries";
-import { PausedMark, RouteLine, Tag } from "./route-line";
+import { PausedBadge, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 import { TransformCard } from "./transform-card";
 
-const RECENT = 20;
+const RECENT_RUNS = 20;
 
 export function PipelinePage() {
   const { pipelineId } = useParams({ from: "/app/pipelines/$pipelineId" });
   useOrgEvents();
-  const may = useMay();
+  const hasPermission = useHasPermission();
   const { data: pipeline, error, refetch } = useQuery(pipelineQuery(pipelineId));
   usePageTitle(pipeline?.name ?? "Pipeline");
   return (
@@ -38,11 +38,11 @@ export function PipelinePage() {
               <TransformCard
                 key={pipeline.version}
                 pipeline={pipeline}
-                canEdit={may("pipelines.edit", pipeline.domain?.id)}
+                canEdit={hasPermission("pipelines.edit", pipeline.domain?.id)}
               />
             </div>
             <aside aria-label="About this pipeline" className="grid content-start gap-4">
-              <Facts pipeline={pipeline} />
+              <PipelineDetails pipeline={pipeline} />
               <Versions pipelineId={pipelineId} />
             </aside>
           </div>
@@ -53,9 +53,9 @@ export function PipelinePage() {
 }
 
 function Header({ pipeline }: { pipeline: Pipeline }) {
-  const may = useMay();
-  const mayEdit = may("pipelines.edit", pipeline.domain?.id);
-  const mayRun = may("pipelines.run", pipeline.domain?.id);
+  const hasPermission = useHasPermission();
+  const canEdit = hasPermission("pipelines.edit", pipeline.domain?.id);
+  const canRun = hasPermission("pipelines.run", pipeline.domain?.id);
   const navigate = useNavigate();
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
@@ -72,8 +72,8 @@ function Header({ pipeline }: { pipeline: Pipeline }) {
           stream={pipeline.stream}
         />
       </div>
-      {mayEdit && <EnabledSwitch pipeline={pipeline} />}
-      {mayRun && (
+      {canEdit && <EnabledSwitch pipeline={pipeline} />}
+      {canRun && (
         <RunButton
           pipeline={pipeline}
           look="primary"
@@ -101,7 +101,7 @@ function EnabledSwitch({ pipeline }: { pipeline: Pipeline }) {
 }
 
 function RecentRuns({ pipelineId }: { pipelineId: string }) {
-  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, RECENT));
+  const query = useInfiniteQuery(runsQuery({ pipeline: pipelineId }, RECENT_RUNS));
   const runs = query.data?.pages.flatMap((page) => page.results) ?? [];
   return (
     <section aria-labelledby="runs-title" className="card @container min-w-0 self-start overflow-x-auto">
@@ -122,7 +122,7 @@ function RecentRuns({ pipelineId }: { pipelineId: string }) {
   );
 }
 
-function Facts({ pipeline }: { pipeline: Pipeline }) {
+function PipelineDetails({ pipeline }: { pipeline: Pipeline }) {
   return (
     <section aria-labelledby="about-title" className="card p-4">
       <h2 id="about-title" className="mb-2 font-semibold">
@@ -133,11 +133,11 @@ function Facts({ pipeline }: { pipeline: Pipeline }) {
         <dt className="text-faint">Schedule</dt>
         <dd>
           {scheduleInWords(pipeline.schedule)}
-          <PausedMark schedule={pipeline.schedule} />
+          <PausedBadge schedule={pipeline.schedule} />
         </dd>
         <dt className="text-faint">Next run</dt>
         <dd>
-          <When at={pipeline.enabled ? pipeline.next_run_at : null} />
+          <RelativeTime time={pipeline.enabled ? pipeline.next_run_at : null} />
         </dd>
         <dt className="text-faint">Domain</dt>
         <dd>{pipeline.domain?.name ?? "–"}</dd>
@@ -164,7 +164,7 @@ function Versions({ pipelineId }: { pipelineId: string }) {
             <span className="w-8 text-faint tabular-nums">v{version.number}</span>
             <span className="min-w-0 flex-1 truncate">{version.note || version.created_by?.name}</span>
             <span className="text-soft">
-              <When at={version.created_at} />
+              <RelativeTime time={version.created_at} />
             </span>
           </li>
         ))}

@@ -5,7 +5,7 @@ import { Button, buttonLook } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useMaySomewhere, useReadOnly } from "@/session/use-session";
+import { useHasPermissionSomewhere, useReadOnlyReason } from "@/session/use-session";
 import { useOrgEvents } from "@/live/org-events";
 import { FilterBar } from "./filter-bar";
 import { PipelinesTable } from "./pipelines-table";
@@ -15,23 +15,23 @@ export function PipelinesPage() {
   const filter = useSearch({ from: "/app/pipelines" });
   useOrgEvents();
   const query = useInfiniteQuery(pipelinesQuery(filter));
-  const readOnly = useReadOnly();
-  const mayEdit = useMaySomewhere("pipelines.edit") && readOnly === null;
+  const readOnlyReason = useReadOnlyReason();
+  const canEdit = useHasPermissionSomewhere("pipelines.edit") && readOnlyReason === null;
   const rows = query.data?.pages.flatMap((page) => page.results) ?? [];
   const total = query.data?.pages[0]?.count;
-  const filtered = Object.keys(filter).length > 0;
-  const untouched = query.isSuccess && rows.length === 0 && !filtered;
+  const hasFilter = Object.keys(filter).length > 0;
+  const hasNoPipelines = query.isSuccess && rows.length === 0 && !hasFilter;
   return (
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       <PageHeader title="Pipelines" count={total}>
-        {mayEdit && (
+        {canEdit && (
           <Link to="/pipelines/new" className={buttonLook("primary")}>
             <PlusIcon className="-ml-0.5" />
             New pipeline
           </Link>
         )}
       </PageHeader>
-      {!untouched && <FilterBar filter={filter} tags={tagsOf(rows)} />}
+      {!hasNoPipelines && <FilterBar filter={filter} tags={tagsOf(rows)} />}
       <div className="card @container mt-3 overflow-x-auto">
         {query.isPending && <Skeletons />}
         {query.isError && rows.length === 0 && (
@@ -40,13 +40,13 @@ export function PipelinesPage() {
           </div>
         )}
         {rows.length > 0 && <PipelinesTable rows={rows} />}
-        {untouched && <NoPipelines mayEdit={mayEdit} />}
-        {query.isSuccess && rows.length === 0 && filtered && <NoMatch />}
+        {hasNoPipelines && <NoPipelines canEdit={canEdit} />}
+        {query.isSuccess && rows.length === 0 && hasFilter && <NoMatches />}
       </div>
       {query.hasNextPage && (
         <div className="mt-3 text-center">
           <Button
-            blocked={query.isFetchingNextPage ? "Loading" : null}
+            disabledReason={query.isFetchingNextPage ? "Loading" : null}
             onClick={() => void query.fetchNextPage()}
           >
             {query.isFetchingNextPage ? "Loading…" : "Load more"}
@@ -61,12 +61,12 @@ function tagsOf(rows: PipelineRow[]): string[] {
   return [...new Set(rows.flatMap((row) => row.tags))].sort();
 }
 
-function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
+function NoPipelines({ canEdit }: { canEdit: boolean }) {
   return (
     <EmptyState
       title="No pipelines yet"
       action={
-        mayEdit && (
+        canEdit && (
           <Link to="/pipelines/new" className={buttonLook("primary")}>
             Create your first pipeline
           </Link>
@@ -78,7 +78,7 @@ function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
         or on a schedule.
       </p>
       <p className="mt-2">
-        {mayEdit
+        {canEdit
           ? "You need the address and the credentials of a source. You can preview 10 records before anything is written."
           : "Your role is read-only. Ask a member of the organization to create a pipeline."}
       </p>
@@ -86,7 +86,7 @@ function NoPipelines({ mayEdit }: { mayEdit: boolean }) {
   );
 }
 
-function NoMatch() {
+function NoMatches() {
   const navigate = useNavigate({ from: "/pipelines" });
   return (
     <EmptyState

@@ -2,16 +2,16 @@ import { Link } from "@tanstack/react-router";
 import type { PipelineRow } from "@/api/types";
 import { classNames } from "@/components/class-names";
 import { StatusBadge } from "@/components/status";
-import { When } from "@/components/when";
-import { useMay } from "@/session/use-session";
+import { RelativeTime } from "@/components/relative-time";
+import { useHasPermission } from "@/session/use-session";
 import { count, shortCount } from "@/format/number";
 import { scheduleInWords } from "@/format/schedule";
-import { PausedMark, RouteLine, Tag } from "./route-line";
+import { PausedBadge, RouteLine, Tag } from "./route-line";
 import { RunButton } from "./run-button";
 
 export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
-  const may = useMay();
-  const mayRun = rows.some((row) => may("pipelines.run", row.domain?.id));
+  const hasPermission = useHasPermission();
+  const canRun = rows.some((row) => hasPermission("pipelines.run", row.domain?.id));
   return (
     <table className="table w-full border-collapse">
       <thead>
@@ -32,7 +32,7 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
           <th scope="col" className="hidden text-right! @2xl:table-cell">
             Records
           </th>
-          {mayRun && (
+          {canRun && (
             <th scope="col">
               <span className="sr-only">Actions</span>
             </th>
@@ -41,14 +41,14 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
       </thead>
       <tbody>
         {rows.map((row) => (
-          <Row key={row.id} row={row} actions={mayRun} mayRun={may("pipelines.run", row.domain?.id)} />
+          <Row key={row.id} row={row} showActions={canRun} canRun={hasPermission("pipelines.run", row.domain?.id)} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Row({ row, actions, mayRun }: { row: PipelineRow; actions: boolean; mayRun: boolean }) {
+function Row({ row, showActions, canRun }: { row: PipelineRow; showActions: boolean; canRun: boolean }) {
   return (
     <tr>
       <td className="w-1/2 max-w-0 @2xl:w-1/3">
@@ -61,7 +61,7 @@ function Row({ row, actions, mayRun }: { row: PipelineRow; actions: boolean; may
           >
             {row.name}
           </Link>
-          {!row.enabled && <DisabledMark />}
+          {!row.enabled && <DisabledBadge />}
         </div>
         <RouteLine source={row.source_kind} destination={row.destination_kind} stream={row.stream} />
       </td>
@@ -72,7 +72,7 @@ function Row({ row, actions, mayRun }: { row: PipelineRow; actions: boolean; may
             <Link
               key={tag}
               to="/pipelines"
-              search={(now) => ({ ...now, tag })}
+              search={(current) => ({ ...current, tag })}
               title={`Only pipelines tagged ${tag}`}
             >
               <Tag>{tag}</Tag>
@@ -82,10 +82,10 @@ function Row({ row, actions, mayRun }: { row: PipelineRow; actions: boolean; may
       </td>
       <td className="hidden min-w-36 text-soft @2xl:table-cell">
         {scheduleInWords(row.schedule)}
-        <PausedMark schedule={row.schedule} />
+        <PausedBadge schedule={row.schedule} />
       </td>
       <td className="hidden text-soft @4xl:table-cell">
-        <When at={row.enabled ? row.next_run_at : null} />
+        <RelativeTime time={row.enabled ? row.next_run_at : null} />
       </td>
       <td className="whitespace-nowrap @max-md:px-1!">
         <LastRun row={row} />
@@ -97,12 +97,12 @@ function Row({ row, actions, mayRun }: { row: PipelineRow; actions: boolean; may
           <span title={count(row.last_run.records)}>{shortCount(row.last_run.records)}</span>
         )}
       </td>
-      {actions && <td className="w-0 text-right @max-md:pl-1!">{mayRun && <RunButton pipeline={row} />}</td>}
+      {showActions && <td className="w-0 text-right @max-md:pl-1!">{canRun && <RunButton pipeline={row} />}</td>}
     </tr>
   );
 }
 
-function DisabledMark() {
+function DisabledBadge() {
   return (
     <span
       className="ml-2 rounded border border-line px-1.5 text-xs font-normal text-soft"
@@ -116,7 +116,7 @@ function DisabledMark() {
 function LastRun({ row }: { row: PipelineRow }) {
   const run = row.last_run;
   if (!run) return <span className="text-faint">Never ran</span>;
-  if (!run.id) return <StatusBadge status={run.status} />; // just started, the server has not answered yet
+  if (!run.id) return <StatusBadge status={run.status} />; // just started; the server has not sent the id yet
   return (
     <Link
       to="/runs/$runId"
@@ -127,7 +127,7 @@ function LastRun({ row }: { row: PipelineRow }) {
       <StatusBadge status={run.status} />
       {run.finished_at && (
         <span className="text-[0.8125rem] text-soft">
-          <When at={run.finished_at} />
+          <RelativeTime time={run.finished_at} />
         </span>
       )}
     </Link>

@@ -5,21 +5,21 @@ import {
   useQueryClient,
   type InfiniteData,
 } from "@tanstack/react-query";
-import { answer, api, idempotencyKey } from "@/api/client";
+import { api, idempotencyKey, unwrap } from "@/api/client";
 import { transformsOf } from "@/api/definition";
 import { queryKeys } from "@/api/query-keys";
 import { isLive } from "@/api/run-status";
 import type { Pipeline, PipelineRow, PipelineRowPage, Run } from "@/api/types";
 import type { PipelineFilter } from "./filter";
 
-const LIVE_POLL = 5_000; // milliseconds between requests while a run in the list is live, in case its stream fails
-const CALM_POLL = 30_000;
+const LIVE_POLL = 5_000; // milliseconds between polls while a run in the list is live, because the event stream can fail
+const IDLE_POLL = 30_000; // milliseconds between polls otherwise
 
 export function pipelinesQuery(filter: PipelineFilter) {
   return infiniteQueryOptions({
     queryKey: queryKeys.pipelines.list(filter),
     queryFn: ({ pageParam, signal }) =>
-      answer(
+      unwrap(
         api.GET("/api/v1/pipelines", {
           params: { query: { ...filter, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) } },
           signal,
@@ -29,7 +29,7 @@ export function pipelinesQuery(filter: PipelineFilter) {
     getNextPageParam: (page: PipelineRowPage) => page.next,
     refetchInterval: ({ state }) => {
       const rows = state.data?.pages.flatMap((page) => page.results) ?? [];
-      return rows.some((row) => row.last_run && isLive(row.last_run.status)) ? LIVE_POLL : CALM_POLL;
+      return rows.some((row) => row.last_run && isLive(row.last_run.status)) ? LIVE_POLL : IDLE_POLL;
     },
   });
 }
@@ -37,7 +37,7 @@ export function pipelinesQuery(filter: PipelineFilter) {
 export function pipelineQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.pipelines.one(id),
-    queryFn: ({ signal }) => answer(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/pipelines/{id}", { params: { path: { id } }, signal })),
   });
 }
 
@@ -45,16 +45,16 @@ export function versionsQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.pipelines.versions(id),
     queryFn: ({ signal }) =>
-      answer(api.GET("/api/v1/pipelines/{id}/versions", { params: { path: { id } }, signal })),
+      unwrap(api.GET("/api/v1/pipelines/{id}/versions", { params: { path: { id } }, signal })),
   });
 }
 
-/** Starts a run. The list shows it as waiting immediately, and undoes this if the server refuses. */
+/** Starts a run. The list shows the run as waiting at once, and removes it again if the server refuses it. */
 export function useStartRun() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (id: string): Promise<Run> =>
-      answer(
+      unwrap(
         api.POST("/api/v1/pipelines/{id}/run", {
           params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
           body: {},
@@ -65,9 +65,9 @@ export function useStartRun() {
       const before = client.getQueriesData<InfiniteData<PipelineRowPage>>({
         queryKey: queryKeys.pipelines.lists,
       });
-      const starting = { id: "", status: "pending" as const, finished_at: null, records: null };
+      const newRun = { id: "", status: "pending" as const, finished_at: null, records: null };
       client.setQueriesData<InfiniteData<PipelineRowPage>>({ queryKey: queryKeys.pipelines.lists }, (data) =>
-        withRow(data, id, (row) => ({ ...row, last_run: starting })),
+        withChangedRow(data, id, (row) => ({ ...row, last_run: newRun })),
       );
       return { before };
     },
@@ -80,7 +80,7 @@ export function useStartRun() {
   });
 }
 
-function withRow(
+function withChangedRow(
   data: InfiniteData<PipelineRowPage> | undefined,
   id: string,
   change: (row: PipelineRow) => PipelineRow,
@@ -98,13 +98,13 @@ function withRow(
 
 export function useSetEnabled(id: string) {
   const client = useQueryClient();
-  const key = pipelineQuery(id).queryKey; // typed by its query
+  const key = pipelineQuery(id).queryKey; // this key has the type of the query's data
   return useMutation({
     mutationFn: (enabled: boolean): Promise<Pipeline> => {
       const options = { params: { path: { id } } };
       return enabled
-        ? answer(api.POST("/api/v1/pipelines/{id}/enable", options))
-        : answer(api.POST("/api/v1/pipelines/{id}/disable", options));
+        ? unwrap(api.POST("/api/v1/pipelines/{id}/enable", options))
+        : unwrap(api.POST("/api/v1/pipelines/{id}/disable", options));
     },
     onMutate: async (enabled) => {
       await client.cancelQueries({ queryKey: key });
@@ -117,11 +117,11 @@ export function useSetEnabled(id: string) {
   });
 }
 
-/** Ten records of a saved pipeline, changed by a transform that is not saved yet. */
+/** Previews ten records of a saved pipeline with a transform that is not saved yet. */
 export function usePreviewTransform(id: string) {
   return useMutation({
     mutationFn: (code: string) =>
-      answer(
+      unwrap(
         api.POST("/api/v1/pipelines/{id}/preview", {
           params: { path: { id } },
           body: { max_records: 10, transforms: transformsOf(code) },
@@ -130,12 +130,12 @@ export function usePreviewTransform(id: string) {
   });
 }
 
-/** Saves a new version. `onSaved` is called before the page shows that version, which ends the component that saves. */
+/** Saves a new version. Calls `onSaved` before the page shows the version, because the calling component is then removed. */
 export function useSaveTransform(id: string, onSaved: (pipeline: Pipeline) => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (code: string): Promise<Pipeline> =>
-      answer(
+      unwrap(
         api.PATCH("/api/v1/pipelines/{id}", {
           params: { path: { id } },
           body: { config: { streams: [{ transforms: transformsOf(code) }] } },

@@ -1,7 +1,7 @@
 import type { PipelineRow } from "@/api/types";
 import { ArrowIcon } from "@/components/icons";
 
-/** `postgres -> parquet`, with the stream when it is known. */
+/** Shows source and destination, such as `postgres -> parquet`, and the stream if there is one. */
 export function RouteLine({
   source,
   destination,
@@ -38,7 +38,7 @@ export function Tag({ children }: { children: string }) {
   );
 }
 
-export function PausedMark({ schedule }: Pick<PipelineRow, "schedule">) {
+export function PausedBadge({ schedule }: Pick<PipelineRow, "schedule">) {
   if (!schedule?.paused_at) return null;
   return (
     <span

@@ -6,13 +6,13 @@ import { Hint } from "@/components/hint";
 import { PlayIcon } from "@/components/icons";
 import { showError, showSuccess } from "@/components/toast";
 import type { PipelineRow } from "@/api/types";
-import { useReadOnly } from "@/session/use-session";
+import { useReadOnlyReason } from "@/session/use-session";
 import { useStartRun } from "./queries";
 
 type Runnable = Pick<PipelineRow, "id" | "name" | "enabled" | "last_run">;
 
-/** Why a pipeline cannot be started now; null when it can. */
-function whyNotRun(pipeline: Runnable): string | null {
+/** The reason why the pipeline cannot be started now, or null. */
+function notRunnableReason(pipeline: Runnable): string | null {
   if (!pipeline.enabled) return "The pipeline is disabled. Enable it to run it.";
   if (pipeline.last_run && isLive(pipeline.last_run.status)) return "A run is in progress.";
   return null;
@@ -26,24 +26,24 @@ interface Props {
 
 export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
   const start = useStartRun();
-  const readOnly = useReadOnly();
+  const readOnlyReason = useReadOnlyReason();
   function run() {
     start.mutate(pipeline.id, {
       onSuccess: (run) => {
         if (onStarted) return onStarted(run.id);
         return showSuccess(`${pipeline.name} has started.`, <RunLink id={run.id}>View run</RunLink>);
       },
-      onError: (error) => showError(error, <LiveRun error={error} />),
+      onError: (error) => showError(error, <LiveRunLink error={error} />),
     });
   }
-  const reason = start.isPending ? "Starting" : (readOnly ?? whyNotRun(pipeline));
+  const reason = start.isPending ? "Starting" : (readOnlyReason ?? notRunnableReason(pipeline));
   return (
     <Hint text={reason}>
       <Button
         look={look}
         size={look === "primary" ? "normal" : "small"}
         aria-label={`Run ${pipeline.name}`}
-        blocked={reason}
+        disabledReason={reason}
         onClick={run}
       >
         <PlayIcon className={look === "primary" ? "-ml-0.5" : "@md:-ml-0.5"} />
@@ -53,8 +53,8 @@ export function RunButton({ pipeline, look = "plain", onStarted }: Props) {
   );
 }
 
-/** When a live run is the reason for the refusal, the answer has its id. */
-function LiveRun({ error }: { error: unknown }) {
+/** A link to the live run, if the server refused a new run because of it. */
+function LiveRunLink({ error }: { error: unknown }) {
   if (!(error instanceof ProblemError) || error.status !== 409) return null;
   const id = error.extra.run_id;
   return typeof id === "string" ? <RunLink id={id}>View that run</RunLink> : null;

@@ -9,36 +9,36 @@ import { PreviewTable } from "@/components/preview-table";
 import { TransformEditor, transformError } from "@/components/transform-editor";
 import { usePreviewTransform, useSaveTransform } from "./queries";
 
-const NONE: never[] = [];
-const unchanged = () => undefined;
+const NO_MESSAGES: never[] = [];
+const ignoreChange = () => undefined;
 
 /** Shows the Python code that changes each record of the pipeline. It can be edited if `canEdit`. */
 export function TransformCard({ pipeline, canEdit }: { pipeline: Pipeline; canEdit: boolean }) {
-  const [editing, setEditing] = useState(false);
-  const saved = pipeline.config.streams[0]?.transforms[0]?.code ?? "";
-  if (saved === "" && !canEdit) return null;
+  const [isEditing, setIsEditing] = useState(false);
+  const savedCode = pipeline.config.streams[0]?.transforms[0]?.code ?? "";
+  if (savedCode === "" && !canEdit) return null;
   return (
     <section aria-labelledby="transform-title" className="card grid gap-3 p-4">
       <div className="flex flex-wrap items-center gap-2">
         <h2 id="transform-title" className="mr-auto font-semibold">
           Transform
         </h2>
-        {canEdit && !editing && (
-          <Button size="small" onClick={() => setEditing(true)}>
-            {saved === "" ? "Add a Python transform" : "Edit"}
+        {canEdit && !isEditing && (
+          <Button size="small" onClick={() => setIsEditing(true)}>
+            {savedCode === "" ? "Add a Python transform" : "Edit"}
           </Button>
         )}
       </div>
-      {editing ? (
-        <Editing pipeline={pipeline} saved={saved} onClose={() => setEditing(false)} />
-      ) : saved === "" ? (
+      {isEditing ? (
+        <EditTransform pipeline={pipeline} savedCode={savedCode} onClose={() => setIsEditing(false)} />
+      ) : savedCode === "" ? (
         <p className="text-soft">No transform</p>
       ) : (
         <CodeEditor
           label="Transform code"
-          value={saved}
-          onChange={unchanged}
-          messages={NONE}
+          value={savedCode}
+          onChange={ignoreChange}
+          messages={NO_MESSAGES}
           readOnly
           minHeight="3rem"
         />
@@ -47,26 +47,26 @@ export function TransformCard({ pipeline, canEdit }: { pipeline: Pipeline; canEd
   );
 }
 
-function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: string; onClose: () => void }) {
-  const [code, setCode] = useState(saved);
+function EditTransform({ pipeline, savedCode, onClose }: { pipeline: Pipeline; savedCode: string; onClose: () => void }) {
+  const [code, setCode] = useState(savedCode);
   const preview = usePreviewTransform(pipeline.id);
   const save = useSaveTransform(pipeline.id, ({ version }) => {
     showSuccess(`Saved as version ${version}. The next run uses it.`);
     onClose();
   });
-  const wrong = transformError({ ...fieldMessages(preview.error), ...fieldMessages(save.error) });
+  const transformMessage = transformError({ ...fieldMessages(preview.error), ...fieldMessages(save.error) });
   return (
     <>
-      <TransformEditor code={code} onChange={setCode} error={wrong} />
+      <TransformEditor code={code} onChange={setCode} error={transformMessage} />
       <div className="flex flex-wrap gap-2">
         <Button
           look="primary"
-          blocked={save.isPending ? "Saving" : code === saved ? "Nothing has changed" : null}
+          disabledReason={save.isPending ? "Saving" : code === savedCode ? "Nothing has changed" : null}
           onClick={() => save.mutate(code)}
         >
           Save
         </Button>
-        <Button blocked={preview.isPending ? "Reading" : null} onClick={() => preview.mutate(code)}>
+        <Button disabledReason={preview.isPending ? "Reading" : null} onClick={() => preview.mutate(code)}>
           Preview 10 records
         </Button>
         <Button look="quiet" onClick={onClose}>
@@ -74,7 +74,7 @@ function Editing({ pipeline, saved, onClose }: { pipeline: Pipeline; saved: stri
         </Button>
       </div>
       {preview.isPending && <Skeletons rows={3} />}
-      {(preview.error ?? save.error) && !wrong && <ErrorNotice error={preview.error ?? save.error} />}
+      {(preview.error ?? save.error) && !transformMessage && <ErrorNotice error={preview.error ?? save.error} />}
       {preview.data?.failure && <FailureNotice {...preview.data.failure} />}
       {preview.data?.ok && <PreviewTable preview={preview.data} />}
     </>

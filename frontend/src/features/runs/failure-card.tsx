@@ -1,7 +1,7 @@
 import { WarningIcon } from "@/components/icons";
 import type { Run } from "@/api/types";
 
-const CLASS_WORDS: Record<string, string> = {
+const CLASS_LABELS: Record<string, string> = {
   configuration: "Configuration",
   authentication: "Authentication",
   rate_limit: "Rate limit",
@@ -24,7 +24,7 @@ export function FailureCard({ failure }: { failure: NonNullable<Run["failure"]> 
         <WarningIcon className="mt-0.5 shrink-0 text-bad" />
         <div className="min-w-0 flex-1">
           <h2 id="failure-title" className="font-semibold">
-            {CLASS_WORDS[failure.class] ?? failure.class}
+            {CLASS_LABELS[failure.class] ?? failure.class}
             {!failure.retryable && (
               <span className="ml-2 font-normal text-soft">Retrying won't fix this</span>
             )}

@@ -4,30 +4,30 @@ import { useEffect, useState, useSyncExternalStore } from "react";
 import { queryKeys } from "@/api/query-keys";
 import { authorizedFetch } from "@/api/session";
 import type { LogLine, Run } from "@/api/types";
-import { follow, type StreamState } from "@/live/event-stream";
+import { followStream, type StreamState } from "@/live/event-stream";
 import { useTabVisible } from "@/live/visibility";
-import { LogBook } from "./log-book";
-import { logPage, outputsQuery, runQuery } from "./queries";
+import { LogBuffer } from "./log-buffer";
+import { fetchLogPage, outputsQuery, runQuery } from "./queries";
 
-/** The log of one run while a page shows it: fetched from the start, then extended by the stream. */
+/** The log of one run on its page. It is fetched from the first line on, and the event stream adds new lines. */
 export class LiveLog {
-  readonly book = new LogBook();
+  readonly buffer = new LogBuffer();
   private version = 0;
   private fetching = false;
-  private wanted = false;
-  private painted = true;
+  private fetchRequested = false;
+  private repaintScheduled = false;
   private listeners = new Set<() => void>();
   private abort = new AbortController();
-  failed: unknown = null;
-  note = ""; // about lines that were removed for age
+  error: unknown = null;
+  note = ""; // the server's note about lines that were removed by retention
 
   constructor(private readonly runId: string) {}
 
-  /** Start fetching the log. Returns the function that stops it. */
+  /** Start fetching the log. Returns a function that stops this. */
   readonly start = () => {
     this.abort = new AbortController();
     this.fetching = false;
-    void this.fetchRest();
+    void this.fetchRemainingLines();
     return () => this.abort.abort();
   };
 
@@ -36,51 +36,51 @@ export class LiveLog {
     return () => this.listeners.delete(listener);
   };
 
-  readonly snapshot = () => this.version;
+  readonly getVersion = () => this.version;
 
-  extend(first: number, lines: LogLine[]): void {
-    if (this.book.add(first, lines)) void this.fetchRest();
-    this.changed();
+  addLines(first: number, lines: LogLine[]): void {
+    if (this.buffer.add(first, lines)) void this.fetchRemainingLines();
+    this.scheduleRepaint();
   }
 
-  /** Reads pages until there are no more; a call while one is under way makes it look again. */
-  async fetchRest(): Promise<void> {
+  /** Fetch pages until there are no more lines. A call during a fetch makes that fetch check once more at its end. */
+  async fetchRemainingLines(): Promise<void> {
     const { signal } = this.abort;
-    this.wanted = true;
+    this.fetchRequested = true;
     if (this.fetching) return;
     this.fetching = true;
     try {
-      while (this.wanted && !signal.aborted) {
-        this.wanted = false;
-        await this.pages(signal);
+      while (this.fetchRequested && !signal.aborted) {
+        this.fetchRequested = false;
+        await this.fetchPages(signal);
       }
-      this.failed = null;
+      this.error = null;
     } catch (error) {
-      if (!signal.aborted) this.failed = error; // shown above the log with a way to try again
+      if (!signal.aborted) this.error = error; // shown above the log, with a retry button
     }
     if (signal.aborted) return;
     this.fetching = false;
-    this.changed();
+    this.scheduleRepaint();
   }
 
-  private async pages(signal: AbortSignal): Promise<void> {
+  private async fetchPages(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const page = await logPage(this.runId, this.book.end, signal);
+      const page = await fetchLogPage(this.runId, this.buffer.end, signal);
       if (signal.aborted) return;
-      this.book.begin(page.removed);
+      this.buffer.setStart(page.removed);
       this.note = page.note;
-      this.book.add(Math.max(page.offset, page.removed), page.lines);
-      this.changed();
+      this.buffer.add(Math.max(page.offset, page.removed), page.lines);
+      this.scheduleRepaint();
       if (page.lines.length === 0 || page.next_offset === null) return;
     }
   }
 
-  /** At most one repaint per frame, however many batches arrive in it. */
-  private changed(): void {
-    if (!this.painted) return;
-    this.painted = false;
+  /** Render the log again, at most once per frame. */
+  private scheduleRepaint(): void {
+    if (this.repaintScheduled) return;
+    this.repaintScheduled = true;
     requestAnimationFrame(() => {
-      this.painted = true;
+      this.repaintScheduled = false;
       this.version += 1;
       this.listeners.forEach((listener) => listener());
     });
@@ -88,8 +88,8 @@ export class LiveLog {
 }
 
 /**
- * Loads the log of the run and keeps run, progress and log current while the run is live.
- * A component must be mounted anew for another run.
+ * Loads the log of the run. While the run is live, updates the run, its progress and its log from the event stream.
+ * Mount the component again (with another `key`) for another run.
  */
 export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream: StreamState } {
   const client = useQueryClient();
@@ -108,24 +108,24 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
       if (event === "run") {
         const run = body as Run;
         client.setQueryData(key, run);
-        if (run.log_lines > log.book.end) void log.fetchRest();
+        if (run.log_lines > log.buffer.end) void log.fetchRemainingLines();
       }
       if (event === "progress") client.setQueryData(key, (run) => withProgress(run, body));
       if (event === "log") {
         const batch = body as { first_line: number; lines: LogLine[] };
-        log.extend(batch.first_line, batch.lines);
+        log.addLines(batch.first_line, batch.lines);
       }
       return event === "end" ? "stop" : undefined;
     }
     const url = `/api/v1/runs/${runId}/events`;
-    void follow({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStream })
-      .catch(() => undefined) // refused for good: the query below still shows the run
+    void followStream({ url, signal: abort.signal, fetch: authorizedFetch, onEvent, onState: setStream })
+      .catch(() => undefined) // If the stream is refused, the queries below still update the page.
       .then(() => {
         if (abort.signal.aborted) return;
         void client.invalidateQueries({ queryKey: key });
         void client.invalidateQueries({ queryKey: outputsQuery(runId).queryKey });
         void client.invalidateQueries({ queryKey: queryKeys.pipelines.all });
-        void log.fetchRest();
+        void log.fetchRemainingLines();
       });
     return () => abort.abort();
   }, [runId, live, log, visible, client]);
@@ -133,9 +133,9 @@ export function useLiveRun(runId: string, live: boolean): { log: LiveLog; stream
   return { log, stream };
 }
 
-/** How many lines there are now; re-renders when it changes. */
+/** Renders the component again whenever the log has changed. */
 export function useLogVersion(log: LiveLog): number {
-  return useSyncExternalStore(log.subscribe, log.snapshot);
+  return useSyncExternalStore(log.subscribe, log.getVersion);
 }
 
 function withProgress(run: Run | undefined, body: unknown): Run | undefined {

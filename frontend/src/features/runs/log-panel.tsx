@@ -9,10 +9,10 @@ import { absoluteTime, clockTime } from "@/format/time";
 import { count, plural } from "@/format/number";
 import type { LiveLog } from "./live-run";
 import { useLogVersion } from "./live-run";
-import { fieldsText, type LogFilter } from "./log-book";
+import { formatFields, type LogFilter } from "./log-buffer";
 
-const LINE = 20; // pixels
-const NEAR_END = 2 * LINE;
+const LINE_HEIGHT = 20; // pixels
+const NEAR_END = 2 * LINE_HEIGHT; // pixels from the end at which the panel still follows new lines
 
 const LEVELS: { value: LogLine["level"]; label: string }[] = [
   { value: "debug", label: "All levels" },
@@ -24,49 +24,49 @@ const LEVELS: { value: LogLine["level"]; label: string }[] = [
 export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
   useLogVersion(log);
   const [filter, setFilter] = useState<LogFilter>({ level: "debug", text: "" });
-  const [pinned, setPinned] = useState(true);
-  const [marked, setMarked] = useState<number | null>(null);
+  const [isFollowing, setIsFollowing] = useState(true);
+  const [markedIndex, setMarkedIndex] = useState<number | null>(null);
   const view = useRef<HTMLDivElement>(null);
-  const { lines, firstError, start } = log.book;
-  const shown = log.book.matching(filter);
+  const { lines, firstError, start } = log.buffer;
+  const matches = log.buffer.matching(filter);
 
   const rows = useVirtualizer({
-    count: shown.length,
+    count: matches.length,
     getScrollElement: () => view.current,
-    estimateSize: (index) => LINE * heightOf(lines[shown[index]!]!),
-    getItemKey: (index) => shown[index]!,
+    estimateSize: (index) => LINE_HEIGHT * rowCount(lines[matches[index]!]!),
+    getItemKey: (index) => matches[index]!,
     overscan: 20,
   });
 
   useEffect(() => {
-    if (pinned && live && shown.length > 0) rows.scrollToIndex(shown.length - 1, { align: "end" });
-  }, [shown.length, pinned, live, rows]);
+    if (isFollowing && live && matches.length > 0) rows.scrollToIndex(matches.length - 1, { align: "end" });
+  }, [matches.length, isFollowing, live, rows]);
 
   function onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = view.current!;
-    setPinned(scrollHeight - scrollTop - clientHeight < NEAR_END);
+    setIsFollowing(scrollHeight - scrollTop - clientHeight < NEAR_END);
   }
 
   function jumpToError() {
     if (firstError === null) return;
-    const everything = { level: "debug" as const, text: "" };
-    setFilter(everything);
-    setPinned(false);
-    setMarked(firstError);
-    // after the list without filter is laid out
+    const noFilter = { level: "debug" as const, text: "" };
+    setFilter(noFilter);
+    setIsFollowing(false);
+    setMarkedIndex(firstError);
+    // Scroll after the list has been rendered without the filter.
     requestAnimationFrame(() => {
-      rows.scrollToIndex(log.book.matching(everything).indexOf(firstError), { align: "center" });
+      rows.scrollToIndex(log.buffer.matching(noFilter).indexOf(firstError), { align: "center" });
       view.current?.focus();
     });
   }
 
-  const numberWidth = `${String(log.book.end).length}ch`;
+  const numberWidth = `${String(log.buffer.end).length}ch`;
   return (
     <section aria-labelledby="log-title" className="card flex min-h-0 flex-col">
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
         <h2 id="log-title" className="mr-auto font-semibold">
           Log{" "}
-          <span className="font-normal text-faint tabular-nums">{linesWord(shown.length, lines.length)}</span>
+          <span className="font-normal text-faint tabular-nums">{lineCountText(matches.length, lines.length)}</span>
         </h2>
         {firstError !== null && (
           <Button size="small" look="danger" onClick={jumpToError}>
@@ -99,9 +99,9 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
           />
         </div>
       </div>
-      {log.failed !== null && (
+      {log.error !== null && (
         <div className="p-2">
-          <ErrorNotice error={log.failed} retry={() => void log.fetchRest()} />
+          <ErrorNotice error={log.error} retry={() => void log.fetchRemainingLines()} />
         </div>
       )}
       {log.note && <p className="px-3 pt-2 text-faint">{log.note}</p>}
@@ -115,36 +115,36 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
           onScroll={onScroll}
           className={classNames(
             "overflow-auto py-1 font-mono text-[0.78rem] leading-5",
-            // while lines come the room is fixed, so that nothing moves
+            // A live log has a fixed height, so that the page does not move when lines arrive.
             live
               ? "h-[26rem] lg:h-[calc(100dvh-22rem)] 2xl:h-[calc(100dvh-17.5rem)] lg:min-h-80"
               : "max-h-[26rem] min-h-32 lg:max-h-[max(20rem,calc(100dvh-17.5rem))]",
           )}
         >
-          {shown.length === 0 && (lines.length > 0 || !log.note) && (
-            <p className="p-3 font-sans text-faint">{nothing(lines.length, live)}</p>
+          {matches.length === 0 && (lines.length > 0 || !log.note) && (
+            <p className="p-3 font-sans text-faint">{emptyText(lines.length, live)}</p>
           )}
           <div className="relative w-max min-w-full" style={{ height: rows.getTotalSize() }}>
             {rows.getVirtualItems().map((item) => {
-              const number = shown[item.index]!;
+              const index = matches[item.index]!;
               return (
                 <LogRow
                   key={item.key}
-                  line={lines[number]!}
-                  number={start + number}
+                  line={lines[index]!}
+                  number={start + index}
                   numberWidth={numberWidth}
                   top={item.start}
-                  marked={number === marked}
+                  marked={index === markedIndex}
                 />
               );
             })}
           </div>
         </div>
-        {live && !pinned && (
+        {live && !isFollowing && (
           <Button
             size="small"
             className="absolute right-5 bottom-3 shadow-float"
-            onClick={() => setPinned(true)}
+            onClick={() => setIsFollowing(true)}
           >
             <DownIcon className="-ml-0.5" /> Follow log{" "}
           </Button>
@@ -162,7 +162,7 @@ interface RowProps {
   marked: boolean;
 }
 
-const COLOURS: Record<LogLine["level"], string> = {
+const LEVEL_COLOURS: Record<LogLine["level"], string> = {
   debug: "text-faint",
   info: "text-ink",
   warning: "text-wait",
@@ -170,7 +170,7 @@ const COLOURS: Record<LogLine["level"], string> = {
 };
 
 function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
-  const fields = fieldsText(line);
+  const fields = formatFields(line);
   return (
     <div
       data-level={line.level}
@@ -186,8 +186,8 @@ function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
       <time dateTime={line.at} title={absoluteTime(line.at)} className="shrink-0 text-faint max-sm:hidden">
         {clockTime(line.at)}
       </time>
-      <span className={classNames("w-[7ch] shrink-0", COLOURS[line.level])}>{line.level}</span>
-      <span className={line.level === "error" || line.level === "warning" ? COLOURS[line.level] : undefined}>
+      <span className={classNames("w-[7ch] shrink-0", LEVEL_COLOURS[line.level])}>{line.level}</span>
+      <span className={line.level === "error" || line.level === "warning" ? LEVEL_COLOURS[line.level] : undefined}>
         {line.message.trimEnd()}
         {fields && <span className="text-faint"> {fields}</span>}
       </span>
@@ -195,19 +195,17 @@ function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
   );
 }
 
-/** Rows of text the line takes; lines are not wrapped, but a trace back has many. */
-function heightOf(line: LogLine): number {
+/** The number of rows that a line needs. Lines are not wrapped, but a stack trace contains line breaks. */
+function rowCount(line: LogLine): number {
   const text = line.message.trimEnd();
-  let height = 1;
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) height += 1;
-  return height;
+  return text.split("\n").length;
 }
 
-function linesWord(shown: number, all: number): string {
-  return shown === all ? plural(all, "line") : `${count(shown)} of ${plural(all, "line")}`;
+function lineCountText(shown: number, total: number): string {
+  return shown === total ? plural(total, "line") : `${count(shown)} of ${plural(total, "line")}`;
 }
 
-function nothing(all: number, live: boolean): string {
-  if (all > 0) return "No log lines match.";
+function emptyText(total: number, live: boolean): string {
+  if (total > 0) return "No log lines match.";
   return live ? "Log lines will appear here." : "This run has no log lines.";
 }

@@ -27,7 +27,7 @@ export function OutputsCard({ runId }: { runId: string }) {
                 {plural(output.rows, "record")}, {bytes(output.bytes)}
               </p>
             </div>
-            <Download runId={runId} output={output} />
+            <DownloadButton runId={runId} output={output} />
           </li>
         ))}
       </ul>
@@ -35,10 +35,10 @@ export function OutputsCard({ runId }: { runId: string }) {
   );
 }
 
-function Download({ runId, output }: { runId: string; output: Output }) {
-  const [busy, setBusy] = useState(false);
+function DownloadButton({ runId, output }: { runId: string; output: Output }) {
+  const [isDownloading, setIsDownloading] = useState(false);
   async function download() {
-    setBusy(true);
+    setIsDownloading(true);
     try {
       await downloadFile(
         `/api/v1/runs/${runId}/outputs/${encodeURIComponent(output.name)}`,
@@ -47,7 +47,7 @@ function Download({ runId, output }: { runId: string; output: Output }) {
     } catch (error) {
       showError(error);
     } finally {
-      setBusy(false);
+      setIsDownloading(false);
     }
   }
   return (
@@ -55,7 +55,7 @@ function Download({ runId, output }: { runId: string; output: Output }) {
       size="icon"
       look="quiet"
       aria-label={`Download ${output.name}`}
-      blocked={busy ? "Downloading" : null}
+      disabledReason={isDownloading ? "Downloading" : null}
       onClick={() => void download()}
     >
       <DownloadIcon />

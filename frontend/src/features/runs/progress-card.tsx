@@ -6,7 +6,7 @@ import { classNames } from "@/components/class-names";
 import { duration, secondsBetween } from "@/format/duration";
 import { bytes, count } from "@/format/number";
 
-/** Fixed places for every figure, so that nothing moves while they change. */
+/** The figures of a run. Each has a fixed position, so that the page does not move while they change. */
 export function ProgressCard({ run }: { run: Run }) {
   const progress = run.progress;
   const total = progress.total;
@@ -17,12 +17,12 @@ export function ProgressCard({ run }: { run: Run }) {
       <dl className="grid grid-cols-2 gap-px bg-line @md:grid-cols-3 @3xl:grid-cols-6">
         <Figure name={total === null ? "Read" : `Read of ${count(total)}`}>{count(progress.read)}</Figure>
         <Figure name="Written">{count(progress.written)}</Figure>
-        <Figure name="Rejected" loud={progress.rejected > 0}>
+        <Figure name="Rejected" isWarning={progress.rejected > 0}>
           {count(progress.rejected)}
         </Figure>
         <Figure name={live ? "Rate" : "Average rate"}>
           {rate === null ? "–" : count(Math.round(rate))}
-          {rate !== null && <Small>{"\u00a0/s"}</Small>}
+          {rate !== null && <UnitText>{"\u00a0/s"}</UnitText>}
         </Figure>
         <Figure name={live ? "Time left" : "Volume"}>
           {live
@@ -32,25 +32,25 @@ export function ProgressCard({ run }: { run: Run }) {
             : bytes(progress.bytes)}
         </Figure>
         <Figure name="Duration">
-          <Elapsed run={run} />
+          <RunDuration run={run} />
         </Figure>
       </dl>
-      <Bar run={run} share={share(run)} />
+      <ProgressBar run={run} share={finishedShare(run)} />
     </section>
   );
 }
 
-/** Records per second over the whole run; null when it moved nothing or took no time. */
+/** The records per second over the whole run, or null if there are no records or no duration. */
 function averageRate({ progress, duration_seconds: seconds }: Run): number | null {
   return progress.read > 0 && seconds ? progress.read / seconds : null;
 }
 
-function Figure({ name, loud, children }: { name: string; loud?: boolean; children: ReactNode }) {
+function Figure({ name, isWarning, children }: { name: string; isWarning?: boolean; children: ReactNode }) {
   return (
     <div className="bg-surface px-4 py-3">
       <dt className="truncate text-xs text-faint">{name}</dt>
       <dd
-        className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", loud && "text-wait")}
+        className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", isWarning && "text-wait")}
       >
         {children}
       </dd>
@@ -58,11 +58,11 @@ function Figure({ name, loud, children }: { name: string; loud?: boolean; childr
   );
 }
 
-function Small({ children }: { children: ReactNode }) {
+function UnitText({ children }: { children: ReactNode }) {
   return <span className="text-[0.8125rem] font-normal text-faint">{children}</span>;
 }
 
-function Elapsed({ run }: { run: Run }) {
+function RunDuration({ run }: { run: Run }) {
   const now = useNow();
   if (!run.started_at) return "–";
   const live = isLive(run.status);
@@ -70,15 +70,15 @@ function Elapsed({ run }: { run: Run }) {
   return duration(live ? Math.floor(seconds) : seconds);
 }
 
-/** Done part from 0 to 1; null when the source does not say how much there is. */
-function share(run: Run): number | null {
+/** The finished part of the run, from 0 to 1, or null if the total is unknown. */
+function finishedShare(run: Run): number | null {
   if (run.status === "succeeded") return 1;
   const { total, written, rejected } = run.progress;
   if (!total) return null;
   return Math.min(1, (written + rejected) / total);
 }
 
-const COLOURS: Record<Run["status"], string> = {
+const STATUS_COLOURS: Record<Run["status"], string> = {
   pending: "bg-wait",
   running: "bg-live",
   succeeded: "bg-good",
@@ -86,8 +86,8 @@ const COLOURS: Record<Run["status"], string> = {
   cancelled: "bg-line-strong",
 };
 
-function Bar({ run, share }: { run: Run; share: number | null }) {
-  const unknown = share === null && run.status === "running";
+function ProgressBar({ run, share }: { run: Run; share: number | null }) {
+  const isUnknown = share === null && run.status === "running";
   return (
     <div
       role="progressbar"
@@ -98,13 +98,13 @@ function Bar({ run, share }: { run: Run; share: number | null }) {
       className="h-1.5 bg-hover"
     >
       <div
-        key={String(unknown)} // a new element, so that it does not shrink from full to the first known share
+        key={String(isUnknown)} // A new element has no transition from full width to the first known share.
         className={classNames(
           "h-full transition-[width] duration-500",
-          COLOURS[run.status],
-          unknown && "animate-breathe",
+          STATUS_COLOURS[run.status],
+          isUnknown && "animate-breathe",
         )}
-        style={{ width: unknown ? "100%" : `${(share ?? 0) * 100}%` }}
+        style={{ width: isUnknown ? "100%" : `${(share ?? 0) * 100}%` }}
       />
     </div>
   );

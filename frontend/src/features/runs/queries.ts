@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { answer, api, idempotencyKey } from "@/api/client";
+import { api, idempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { LogPage } from "@/api/types";
 
@@ -8,7 +8,7 @@ const LOG_PAGE = 2_000; // lines
 export function runQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.runs.one(id),
-    queryFn: ({ signal }) => answer(api.GET("/api/v1/runs/{id}", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/runs/{id}", { params: { path: { id } }, signal })),
   });
 }
 
@@ -16,19 +16,19 @@ export function outputsQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.runs.outputs(id),
     queryFn: ({ signal }) =>
-      answer(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
+      unwrap(api.GET("/api/v1/runs/{id}/outputs", { params: { path: { id } }, signal })),
   });
 }
 
-export function logPage(id: string, offset: number, signal: AbortSignal): Promise<LogPage> {
+export function fetchLogPage(id: string, offset: number, signal: AbortSignal): Promise<LogPage> {
   const query = { offset, limit: LOG_PAGE };
-  return answer(api.GET("/api/v1/runs/{id}/logs", { params: { path: { id }, query }, signal }));
+  return unwrap(api.GET("/api/v1/runs/{id}/logs", { params: { path: { id }, query }, signal }));
 }
 
 export function useCancelRun(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id } } })),
+    mutationFn: () => unwrap(api.POST("/api/v1/runs/{id}/cancel", { params: { path: { id } } })),
     onSettled: () => client.invalidateQueries({ queryKey: queryKeys.runs.all }),
   });
 }
@@ -37,7 +37,7 @@ export function useRetryRun(id: string) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () =>
-      answer(
+      unwrap(
         api.POST("/api/v1/runs/{id}/retry", {
           params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
         }),

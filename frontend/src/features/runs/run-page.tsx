@@ -12,8 +12,8 @@ import { Skeletons } from "@/components/notice";
 import { usePageTitle } from "@/components/page";
 import { StatusBadge } from "@/components/status";
 import { showError } from "@/components/toast";
-import { When } from "@/components/when";
-import { useMaySomewhere } from "@/session/use-session";
+import { RelativeTime } from "@/components/relative-time";
+import { useHasPermissionSomewhere } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { count } from "@/format/number";
 import { FailureCard } from "./failure-card";
@@ -25,7 +25,7 @@ import { runQuery, useCancelRun, useRetryRun } from "./queries";
 
 export function RunPage() {
   const { runId } = useParams({ from: "/app/runs/$runId" });
-  return <LiveRun key={runId} runId={runId} />; // a retry leads to another run, whose log is another
+  return <LiveRun key={runId} runId={runId} />; // the key creates a new component, and so a new log, for each run
 }
 
 function LiveRun({ runId }: { runId: string }) {
@@ -52,7 +52,7 @@ function LiveRun({ runId }: { runId: string }) {
               <LogPanel log={log} live={live} />
             </div>
             <aside aria-label="About this run" className="grid min-w-0 content-start gap-4">
-              <Facts run={run} />
+              <RunDetails run={run} />
               {!live && <OutputsCard runId={run.id} />}
               <Network run={run} />
               <Attempts run={run} />
@@ -65,8 +65,8 @@ function LiveRun({ runId }: { runId: string }) {
 }
 
 function Header({ run }: { run: Run }) {
-  const mayCancel = useMaySomewhere("runs.cancel");
-  const mayRun = useMaySomewhere("pipelines.run");
+  const canCancel = useHasPermissionSomewhere("runs.cancel");
+  const canRun = useHasPermissionSomewhere("pipelines.run");
   return (
     <div className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
       <div className="mr-auto min-w-0">
@@ -85,39 +85,39 @@ function Header({ run }: { run: Run }) {
         </nav>
         <h1 className="flex flex-wrap items-center gap-x-3 text-xl font-semibold tracking-tight">
           <span>
-            Run <When at={run.created_at} />
+            Run <RelativeTime time={run.created_at} />
           </span>
           <StatusBadge status={run.status} className="tracking-normal" />
         </h1>
       </div>
-      {mayCancel && isLive(run.status) && <CancelButton run={run} />}
-      {mayRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
+      {canCancel && isLive(run.status) && <CancelButton run={run} />}
+      {canRun && (run.status === "failed" || run.status === "cancelled") && <RetryButton run={run} />}
     </div>
   );
 }
 
 function CancelButton({ run }: { run: Run }) {
-  const [asking, setAsking] = useState(false);
+  const [isConfirming, setIsConfirming] = useState(false);
   const cancel = useCancelRun(run.id);
-  const going = cancel.isPending || cancel.isSuccess || run.cancel_requested;
+  const isCancelling = cancel.isPending || cancel.isSuccess || run.cancel_requested;
   return (
     <>
       <Button
         look="danger"
-        blocked={going ? "Stopping at the next safe point" : null}
-        onClick={() => setAsking(true)}
+        disabledReason={isCancelling ? "Stopping at the next safe point" : null}
+        onClick={() => setIsConfirming(true)}
       >
         <StopIcon className="-ml-0.5" />
-        {going ? "Cancelling…" : "Cancel run"}
+        {isCancelling ? "Cancelling…" : "Cancel run"}
       </Button>
       <ConfirmDialog
-        open={asking}
+        open={isConfirming}
         title="Cancel this run?"
-        confirm="Cancel run"
+        confirmLabel="Cancel run"
         danger
-        onClose={() => setAsking(false)}
+        onClose={() => setIsConfirming(false)}
         onConfirm={() => {
-          setAsking(false);
+          setIsConfirming(false);
           cancel.mutate(undefined, { onError: (error) => showError(error) });
         }}
       >
@@ -134,7 +134,7 @@ function RetryButton({ run }: { run: Run }) {
   return (
     <Button
       look="primary"
-      blocked={retry.isPending ? "Starting" : null}
+      disabledReason={retry.isPending ? "Starting" : null}
       onClick={() =>
         retry.mutate(undefined, {
           onSuccess: ({ id }) => void navigate({ to: "/runs/$runId", params: { runId: id } }),
@@ -149,7 +149,7 @@ function RetryButton({ run }: { run: Run }) {
 }
 
 function WaitingCard({ run }: { run: Run }) {
-  const last = run.attempts?.at(-1);
+  const lastAttempt = run.attempts?.at(-1);
   return (
     <section
       aria-label="Why the run is waiting"
@@ -160,7 +160,7 @@ function WaitingCard({ run }: { run: Run }) {
         <p className="font-medium first-letter:uppercase">
           {run.not_before && run.attempt > 0 ? (
             <>
-              Next attempt <When at={run.not_before} />
+              Next attempt <RelativeTime time={run.not_before} />
             </>
           ) : (
             run.waiting_reason || "Waiting for a free worker"
@@ -169,9 +169,9 @@ function WaitingCard({ run }: { run: Run }) {
         {!run.not_before && run.place_in_line != null && (
           <p className="text-soft">Position in the queue: {count(run.place_in_line)}</p>
         )}
-        {last?.failure && (
+        {lastAttempt?.failure && (
           <p className="text-soft">
-            Attempt {last.number} failed: {last.failure.message}
+            Attempt {lastAttempt.number} failed: {lastAttempt.failure.message}
           </p>
         )}
       </div>
@@ -188,7 +188,7 @@ function StreamNotice({ stream }: { stream: StreamState }) {
   );
 }
 
-function Facts({ run }: { run: Run }) {
+function RunDetails({ run }: { run: Run }) {
   return (
     <section aria-labelledby="facts-title" className="card p-4">
       <h2 id="facts-title" className="mb-2 font-semibold">
@@ -199,15 +199,15 @@ function Facts({ run }: { run: Run }) {
         <dd className="truncate">{run.triggered_by ?? run.trigger}</dd>
         <dt className="text-faint">Created</dt>
         <dd>
-          <When at={run.created_at} />
+          <RelativeTime time={run.created_at} />
         </dd>
         <dt className="text-faint">Started</dt>
         <dd>
-          <When at={run.started_at} />
+          <RelativeTime time={run.started_at} />
         </dd>
         <dt className="text-faint">Finished</dt>
         <dd>
-          <When at={run.finished_at} />
+          <RelativeTime time={run.finished_at} />
         </dd>
         <dt className="text-faint">Attempt</dt>
         <dd>{run.attempt || "–"}</dd>
@@ -220,7 +220,7 @@ function Facts({ run }: { run: Run }) {
   );
 }
 
-/** Where the newest attempt's connections went, and which were refused. */
+/** The network connections of the latest attempt. */
 function Network({ run }: { run: Run }) {
   const places = run.attempts?.at(-1)?.network ?? [];
   if (places.length === 0) return null;
@@ -247,7 +247,7 @@ function Attempts({ run }: { run: Run }) {
           <li key={attempt.number} className="grid grid-cols-[1.5rem_1fr]">
             <span className="text-faint tabular-nums">{attempt.number}</span>
             <span>
-              {attempt.status || "running"}, <When at={attempt.started_at} />
+              {attempt.status || "running"}, <RelativeTime time={attempt.started_at} />
               {attempt.failure && (
                 <span className="block text-soft first-letter:uppercase">{attempt.failure.message}</span>
               )}

@@ -55,7 +55,7 @@ export function RunsPage() {
       {query.hasNextPage && (
         <div className="mt-3 text-center">
           <Button
-            blocked={query.isFetchingNextPage ? "Loading" : null}
+            disabledReason={query.isFetchingNextPage ? "Loading" : null}
             onClick={() => void query.fetchNextPage()}
           >
             {query.isFetchingNextPage ? "Loading…" : "Load more"}

@@ -1,19 +1,19 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent, ReactNode } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { providersQuery } from "@/api/providers";
 import { queryKeys } from "@/api/query-keys";
-import { refresh } from "@/api/session";
+import { refreshSession } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
-import { When } from "@/components/when";
+import { RelativeTime } from "@/components/relative-time";
 import { useSession } from "@/session/use-session";
-import { Loaded, Section } from "./parts";
+import { QueryContent, Section } from "./section";
 
-const textOf = (event: FormEvent<HTMLFormElement>, name: string) =>
+const fieldText = (event: FormEvent<HTMLFormElement>, name: string) =>
   String(new FormData(event.currentTarget).get(name) ?? "");
 
 export function AccountPage() {
@@ -31,23 +31,23 @@ export function AccountPage() {
   }
   return (
     <>
-      <Name name={user.name} />
-      <Email
+      <NameSection name={user.name} />
+      <EmailSection
         email={user.email}
         verified={user.email_verified ?? false}
         hasPassword={user.has_password ?? false}
       />
-      <Password hasPassword={user.has_password ?? false} />
-      <Links hasPassword={user.has_password ?? false} />
+      <PasswordSection hasPassword={user.has_password ?? false} />
+      <ProvidersSection hasPassword={user.has_password ?? false} />
     </>
   );
 }
 
-function Name({ name }: { name: string }) {
+function NameSection({ name }: { name: string }) {
   const save = useMutation({
-    mutationFn: (next: string) => answer(api.PATCH("/api/v1/auth/me", { body: { name: next } })),
+    mutationFn: (next: string) => unwrap(api.PATCH("/api/v1/auth/me", { body: { name: next } })),
     onSuccess: async () => {
-      await refresh();
+      await refreshSession();
       showSuccess("Your name is saved.");
     },
   });
@@ -57,7 +57,7 @@ function Name({ name }: { name: string }) {
         className="max-w-md"
         onSubmit={(event) => {
           event.preventDefault();
-          save.mutate(textOf(event, "name").trim());
+          save.mutate(fieldText(event, "name").trim());
         }}
       >
         <TextField
@@ -74,8 +74,8 @@ function Name({ name }: { name: string }) {
   );
 }
 
-function CurrentPassword({ has, error, action }: { has: boolean; error?: string; action?: ReactNode }) {
-  if (!has) {
+function CurrentPasswordField({ hasPassword, error, action }: { hasPassword: boolean; error?: string; action?: ReactNode }) {
+  if (!hasPassword) {
     return (
       <>
         {action && <div>{action}</div>}
@@ -96,13 +96,13 @@ function CurrentPassword({ has, error, action }: { has: boolean; error?: string;
   );
 }
 
-function Email({ email, verified, hasPassword }: { email: string; verified: boolean; hasPassword: boolean }) {
+function EmailSection({ email, verified, hasPassword }: { email: string; verified: boolean; hasPassword: boolean }) {
   const change = useMutation({
     mutationFn: (body: { email: string; current_password: string }) =>
-      answer(api.POST("/api/v1/auth/email/change", { body })),
+      unwrap(api.POST("/api/v1/auth/email/change", { body })),
   });
   const confirm = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/email/send")),
+    mutationFn: () => unwrap(api.POST("/api/v1/auth/email/send")),
     onSuccess: () => showSuccess("We sent you an e-mail with a link."),
     onError: (error) => showError(error),
   });
@@ -126,14 +126,14 @@ function Email({ email, verified, hasPassword }: { email: string; verified: bool
           onSubmit={(event) => {
             event.preventDefault();
             change.mutate({
-              email: textOf(event, "email").trim(),
-              current_password: textOf(event, "current_password"),
+              email: fieldText(event, "email").trim(),
+              current_password: fieldText(event, "current_password"),
             });
           }}
         >
           {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
           <TextField label="New address" name="email" type="email" required error={messages.email} />
-          <CurrentPassword has={hasPassword} error={messages.current_password} />
+          <CurrentPasswordField hasPassword={hasPassword} error={messages.current_password} />
           <Button type="submit" className="justify-self-start">
             Change address
           </Button>
@@ -143,12 +143,12 @@ function Email({ email, verified, hasPassword }: { email: string; verified: bool
   );
 }
 
-function Password({ hasPassword }: { hasPassword: boolean }) {
+function PasswordSection({ hasPassword }: { hasPassword: boolean }) {
   const change = useMutation({
     mutationFn: (body: { current_password: string; new_password: string }) =>
-      answer(api.POST("/api/v1/auth/password/change", { body })),
+      unwrap(api.POST("/api/v1/auth/password/change", { body })),
     onSuccess: async () => {
-      await refresh();
+      await refreshSession();
       showSuccess("Your password was changed. Your other sessions were ended.");
     },
   });
@@ -169,15 +169,15 @@ function Password({ hasPassword }: { hasPassword: boolean }) {
           const form = event.currentTarget;
           change.mutate(
             {
-              current_password: textOf(event, "current_password"),
-              new_password: textOf(event, "new_password"),
+              current_password: fieldText(event, "current_password"),
+              new_password: fieldText(event, "new_password"),
             },
             { onSuccess: () => form.reset() },
           );
         }}
       >
         {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
-        <CurrentPassword has={hasPassword} error={messages.current_password} />
+        <CurrentPasswordField hasPassword={hasPassword} error={messages.current_password} />
         <TextField
           label="New password"
           name="new_password"
@@ -196,12 +196,12 @@ function Password({ hasPassword }: { hasPassword: boolean }) {
   );
 }
 
-function Links({ hasPassword }: { hasPassword: boolean }) {
+function ProvidersSection({ hasPassword }: { hasPassword: boolean }) {
   const client = useQueryClient();
   const providers = useQuery(providersQuery);
   const links = useQuery({
     queryKey: queryKeys.linkedProviders,
-    queryFn: () => answer(api.GET("/api/v1/auth/links")),
+    queryFn: () => unwrap(api.GET("/api/v1/auth/links")),
   });
   const options = (provider: string, current_password: string) => ({
     params: { path: { provider } },
@@ -209,53 +209,53 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
   });
   const link = useMutation({
     mutationFn: ({ provider, password }: { provider: string; password: string }) =>
-      answer(api.POST("/api/v1/auth/links/{provider}", options(provider, password))),
+      unwrap(api.POST("/api/v1/auth/links/{provider}", options(provider, password))),
     onSuccess: ({ location }) => globalThis.location.assign(location),
   });
   const unlink = useMutation({
     mutationFn: ({ provider, password }: { provider: string; password: string }) =>
-      answer(api.POST("/api/v1/auth/links/{provider}/remove", options(provider, password))),
+      unwrap(api.POST("/api/v1/auth/links/{provider}/remove", options(provider, password))),
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.linkedProviders }),
   });
-  const known = providers.data?.providers ?? [];
-  if (known.length === 0) return null;
-  const failed = link.error ?? unlink.error;
-  const messages = fieldMessages(failed);
+  const availableProviders = providers.data?.providers ?? [];
+  if (availableProviders.length === 0) return null;
+  const error = link.error ?? unlink.error;
+  const messages = fieldMessages(error);
   return (
     <Section title="Identity providers" about="Link an identity provider to log in without your password.">
-      {failed && !messages.current_password && <ErrorNotice error={failed} />}
-      <Loaded query={links}>
+      {error && !messages.current_password && <ErrorNotice error={error} />}
+      <QueryContent query={links}>
         {(data) => (
           <ul className="grid gap-3">
-            {known.map(({ id, name }) => {
-              const mine = data.links.find(({ provider }) => provider === id);
+            {availableProviders.map(({ id, name }) => {
+              const linked = data.links.find(({ provider }) => provider === id);
               return (
                 <li key={id}>
                   <form
                     className="grid max-w-md gap-1"
                     onSubmit={(event) => {
                       event.preventDefault();
-                      const given = { provider: id, password: textOf(event, "current_password") };
-                      if (mine) unlink.mutate(given);
-                      else link.mutate(given);
+                      const request = { provider: id, password: fieldText(event, "current_password") };
+                      if (linked) unlink.mutate(request);
+                      else link.mutate(request);
                     }}
                   >
                     <p>
                       {name}{" "}
                       <span className="text-faint">
-                        {mine ? (
+                        {linked ? (
                           <>
-                            linked <When at={mine.linked_at} />
+                            linked <RelativeTime time={linked.linked_at} />
                           </>
                         ) : (
                           "not linked"
                         )}
                       </span>
                     </p>
-                    <CurrentPassword
-                      has={hasPassword}
+                    <CurrentPasswordField
+                      hasPassword={hasPassword}
                       error={messages.current_password}
-                      action={<Button type="submit">{mine ? "Unlink" : "Link"}</Button>}
+                      action={<Button type="submit">{linked ? "Unlink" : "Link"}</Button>}
                     />
                   </form>
                 </li>
@@ -263,7 +263,7 @@ function Links({ hasPassword }: { hasPassword: boolean }) {
             })}
           </ul>
         )}
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }

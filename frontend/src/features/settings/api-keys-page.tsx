@@ -1,72 +1,72 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api, idempotencyKey } from "@/api/client";
+import { api, idempotencyKey, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
-import { ShownOnce } from "@/components/shown-once";
+import { OneTimeSecret } from "@/components/one-time-secret";
 import { showError } from "@/components/toast";
-import { When } from "@/components/when";
-import { useMay, useSession } from "@/session/use-session";
-import { Loaded, RoleSelect, Section, type Role } from "./parts";
+import { RelativeTime } from "@/components/relative-time";
+import { useHasPermission, useSession } from "@/session/use-session";
+import { QueryContent, RoleSelect, Section, type Role } from "./section";
 
-const EVERYTHING = { params: { query: { limit: 200 } } } as const;
+const ALL_ROWS = { params: { query: { limit: 200 } } } as const;
 
 export function ApiKeysPage() {
-  const manages = useMay()("api_keys.manage");
-  const [made, setMade] = useState<{ name: string; key: string } | null>(null);
+  const canManage = useHasPermission()("api_keys.manage");
+  const [newKey, setNewKey] = useState<{ name: string; key: string } | null>(null);
   return (
     <>
-      {made && <ShownOnce label={`Key ${made.name} (shown only once)`}>{made.key}</ShownOnce>}
-      <Keys onMade={setMade} />
-      {manages && <ServiceAccounts onMade={setMade} />}
+      {newKey && <OneTimeSecret label={`Key ${newKey.name} (shown only once)`}>{newKey.key}</OneTimeSecret>}
+      <KeysSection onKeyCreated={setNewKey} />
+      {canManage && <ServiceAccountsSection onKeyCreated={setNewKey} />}
     </>
   );
 }
 
-type OnMade = (made: { name: string; key: string }) => void;
+type OnKeyCreated = (newKey: { name: string; key: string }) => void;
 
-function Keys({ onMade }: { onMade: OnMade }) {
+function KeysSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
   const client = useQueryClient();
   const role = useSession()?.organization?.role ?? "viewer";
-  const again = () => client.invalidateQueries({ queryKey: queryKeys.apiKeys });
+  const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.apiKeys });
   const keys = useQuery({
     queryKey: queryKeys.apiKeys,
     queryFn: () =>
-      answer(api.GET("/api/v1/org/api-keys", { params: { query: { limit: 200, revoked: false } } })),
+      unwrap(api.GET("/api/v1/org/api-keys", { params: { query: { limit: 200, revoked: false } } })),
   });
   const create = useMutation({
     mutationFn: (body: { name: string; role: Role; expires_at: string | null }) =>
-      answer(
+      unwrap(
         api.POST("/api/v1/org/api-keys", {
           body,
           params: { header: { "Idempotency-Key": idempotencyKey() } },
         }),
       ),
-    onSuccess: async (made) => {
-      onMade(made);
-      await again();
+    onSuccess: async (newKey) => {
+      onKeyCreated(newKey);
+      await invalidate();
     },
   });
   const rotate = useMutation({
     mutationFn: (id: string) =>
-      answer(
+      unwrap(
         api.POST("/api/v1/org/api-keys/{id}/rotate", {
           params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
           body: { grace_seconds: 3600 },
         }),
       ),
-    onSuccess: async (made) => {
-      onMade(made);
-      await again();
+    onSuccess: async (newKey) => {
+      onKeyCreated(newKey);
+      await invalidate();
     },
     onError: (error) => showError(error),
   });
   const revoke = useMutation({
-    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/api-keys/{id}", { params: { path: { id } } })),
-    onSettled: again,
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/api-keys/{id}", { params: { path: { id } } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const messages = fieldMessages(create.error);
@@ -95,7 +95,7 @@ function Keys({ onMade }: { onMade: OnMade }) {
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
         <Field label="Role" error={messages.role}>
-          {() => <RoleSelect label="Role of the key" name="role" most={role} />}
+          {() => <RoleSelect label="Role of the key" name="role" highest={role} />}
         </Field>
         <TextField
           label="Expires on"
@@ -110,7 +110,7 @@ function Keys({ onMade }: { onMade: OnMade }) {
           }
         />
       </form>
-      <Loaded query={keys}>
+      <QueryContent query={keys}>
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No API keys yet">
@@ -125,10 +125,10 @@ function Keys({ onMade }: { onMade: OnMade }) {
                       {key.name} <code className="text-[0.8125rem] text-faint">drv_{key.prefix}_…</code>
                     </p>
                     <p className="text-[0.8125rem] text-faint">
-                      {key.role}, last used <When at={key.last_used_at} none="never" />
+                      {key.role}, last used <RelativeTime time={key.last_used_at} fallback="never" />
                       {key.expires_at && (
                         <>
-                          , expires <When at={key.expires_at} />
+                          , expires <RelativeTime time={key.expires_at} />
                         </>
                       )}
                       {!key.created_by.email.endsWith("@service.invalid") &&
@@ -146,40 +146,40 @@ function Keys({ onMade }: { onMade: OnMade }) {
             </ul>
           )
         }
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }
 
-function ServiceAccounts({ onMade }: { onMade: OnMade }) {
+function ServiceAccountsSection({ onKeyCreated }: { onKeyCreated: OnKeyCreated }) {
   const client = useQueryClient();
-  const again = () => client.invalidateQueries({ queryKey: queryKeys.serviceAccounts });
+  const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.serviceAccounts });
   const accounts = useQuery({
     queryKey: queryKeys.serviceAccounts,
-    queryFn: () => answer(api.GET("/api/v1/org/service-accounts", EVERYTHING)),
+    queryFn: () => unwrap(api.GET("/api/v1/org/service-accounts", ALL_ROWS)),
   });
   const create = useMutation({
     mutationFn: (body: { name: string; role: "viewer" | "member" | "admin" }) =>
-      answer(api.POST("/api/v1/org/service-accounts", { body })),
-    onSettled: again,
+      unwrap(api.POST("/api/v1/org/service-accounts", { body })),
+    onSettled: invalidate,
   });
   const addKey = useMutation({
     mutationFn: ({ id, name }: { id: string; name: string }) =>
-      answer(
+      unwrap(
         api.POST("/api/v1/org/service-accounts/{id}/keys", {
           params: { path: { id }, header: { "Idempotency-Key": idempotencyKey() } },
           body: { name },
         }),
       ),
-    onSuccess: async (made) => {
-      onMade(made);
+    onSuccess: async (newKey) => {
+      onKeyCreated(newKey);
       await client.invalidateQueries({ queryKey: queryKeys.apiKeys });
     },
     onError: (error) => showError(error),
   });
   const remove = useMutation({
-    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
-    onSettled: again,
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const messages = fieldMessages(create.error);
@@ -197,10 +197,10 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
       <form onSubmit={submit} className="mb-4 flex flex-wrap gap-2">
         <TextField label="Name" name="name" required maxLength={120} error={messages.name} />
         <Field label="Role" error={messages.role} action={<Button type="submit">Add</Button>}>
-          {() => <RoleSelect label="Role of the service account" name="role" most="admin" />}
+          {() => <RoleSelect label="Role of the service account" name="role" highest="admin" />}
         </Field>
       </form>
-      <Loaded query={accounts}>
+      <QueryContent query={accounts}>
         {({ results }) => (
           <ul className="grid gap-3">
             {results.length === 0 && <li className="text-faint">No service accounts yet.</li>}
@@ -219,7 +219,7 @@ function ServiceAccounts({ onMade }: { onMade: OnMade }) {
             ))}
           </ul>
         )}
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }

@@ -1,16 +1,16 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
-import { When } from "@/components/when";
+import { RelativeTime } from "@/components/relative-time";
 import { membersQuery } from "./members-page";
 import { actorInWords, changeInWords } from "./change";
-import { Section } from "./parts";
+import { Section } from "./section";
 
 interface Filter {
   action?: string;
@@ -19,8 +19,8 @@ interface Filter {
   until?: string;
 }
 
-/** The filter in the form. Days count in the reader's time zone; `until` is the end of its day. */
-function filterOf(form: HTMLFormElement): Filter {
+/** Returns the filter in the form. Days are in the user's time zone, and `until` is the end of the day. */
+function readFilter(form: HTMLFormElement): Filter {
   const data = new FormData(form);
   const text = (name: string) => String(data.get(name) ?? "").trim();
   const filter: Filter = {};
@@ -41,7 +41,7 @@ export function AuditPage() {
   const query = useInfiniteQuery({
     queryKey: queryKeys.audit(filter),
     queryFn: ({ pageParam, signal }) =>
-      answer(
+      unwrap(
         api.GET("/api/v1/org/audit", {
           params: { query: { limit: 50, ...filter, ...(pageParam ? { cursor: pageParam } : {}) } },
           signal,
@@ -53,8 +53,8 @@ export function AuditPage() {
   const events = query.data?.pages.flatMap((page) => page.results) ?? [];
 
   function download(format: "csv" | "jsonl") {
-    const wanted = new URLSearchParams({ ...filter, format });
-    void downloadFile(`/api/v1/org/audit/export?${wanted}`, `audit.${format}`).catch(showError);
+    const parameters = new URLSearchParams({ ...filter, format });
+    void downloadFile(`/api/v1/org/audit/export?${parameters}`, `audit.${format}`).catch(showError);
   }
 
   return (
@@ -73,7 +73,7 @@ export function AuditPage() {
         className="mb-4 grid items-end gap-3 sm:grid-cols-2 lg:grid-cols-[2fr_2fr_1fr_1fr_auto]"
         onSubmit={(event: FormEvent<HTMLFormElement>) => {
           event.preventDefault();
-          setFilter(filterOf(event.currentTarget));
+          setFilter(readFilter(event.currentTarget));
         }}
         onReset={() => setFilter({})}
       >
@@ -111,7 +111,7 @@ export function AuditPage() {
               <span className="font-medium">{actorInWords(event)}</span>{" "}
               <code className="text-[0.8125rem]">{event.action}</code> {event.object_label}{" "}
               <span className="text-faint">
-                <When at={event.at} />
+                <RelativeTime time={event.at} />
                 {event.ip && `, from ${event.ip}`}
               </span>
             </p>

@@ -7,11 +7,11 @@ it.each([
   ["last_name", ["Hopper", ""], "Last name removed (was Hopper)"],
   ["tags", [[], ["a"]], 'Tags changed from [] to ["a"]'],
   ["email", "ada@example.com", "Email: ada@example.com"],
-])("the change of %s %j reads: %s", (field, change, words) => {
+])("changeInWords describes the change of %s %j as: %s", (field, change, words) => {
   expect(changeInWords(field, change)).toBe(words);
 });
 
-it("names the person for whom a program acted", () => {
+it("actorInWords names the program and the person for whom it acted", () => {
   const person = { kind: "user", id: null, name: "ada@example.com" };
   expect(actorInWords({ actor_label: "Agent", on_behalf_of: person })).toBe("Agent for ada@example.com");
   expect(actorInWords({ actor_label: "ada@example.com" })).toBe("ada@example.com");

@@ -1,27 +1,27 @@
 import type { AuditEvent } from "@/api/types";
 import { nameInWords } from "@/format/name";
 
-/** Who did it: a person, or a program and the person it acted for. */
+/** Returns the name of the person, or of a program and the person for whom it acted. */
 export function actorInWords(event: Pick<AuditEvent, "actor_label" | "on_behalf_of">): string {
   const person = event.on_behalf_of;
   return person ? `${event.actor_label} for ${person.name}` : event.actor_label;
 }
 
-/** One entry of an audit event's changes: `[before, after]`, or a plain value. */
+/** Describes one change of an audit event. A change is `[before, after]` or a single value. */
 export function changeInWords(field: string, change: unknown): string {
   const name = nameInWords(field);
-  if (!Array.isArray(change) || change.length !== 2) return `${name}: ${shown(change)}`;
+  if (!Array.isArray(change) || change.length !== 2) return `${name}: ${valueInWords(change)}`;
   const [before, after] = change as [unknown, unknown];
-  if (isEmpty(after)) return `${name} removed (was ${shown(before)})`;
-  if (isEmpty(before)) return `${name} set to ${shown(after)}`;
-  return `${name} changed from ${shown(before)} to ${shown(after)}`;
+  if (isEmpty(after)) return `${name} removed (was ${valueInWords(before)})`;
+  if (isEmpty(before)) return `${name} set to ${valueInWords(after)}`;
+  return `${name} changed from ${valueInWords(before)} to ${valueInWords(after)}`;
 }
 
 function isEmpty(value: unknown): boolean {
   return value === null || value === "";
 }
 
-function shown(value: unknown): string {
+function valueInWords(value: unknown): string {
   if (isEmpty(value)) return "nothing";
   return typeof value === "string" ? value : JSON.stringify(value);
 }

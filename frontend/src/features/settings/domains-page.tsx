@@ -1,36 +1,36 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
-import { fieldMessages, nameTaken } from "@/api/problem";
+import { api, unwrap } from "@/api/client";
+import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { EmptyState } from "@/components/notice";
 import { showError } from "@/components/toast";
-import { useMay } from "@/session/use-session";
+import { useHasPermission } from "@/session/use-session";
 import { membersQuery } from "./members-page";
-import { Loaded, Section } from "./parts";
+import { QueryContent, Section } from "./section";
 
 export const domainsQuery = {
   queryKey: queryKeys.domains.all,
-  queryFn: () => answer(api.GET("/api/v1/org/domains", { params: { query: { limit: 200 } } })),
+  queryFn: () => unwrap(api.GET("/api/v1/org/domains", { params: { query: { limit: 200 } } })),
 };
 
 export function DomainsPage() {
   const client = useQueryClient();
-  const manages = useMay()("domains.manage");
-  const [open, setOpen] = useState<string | null>(null);
+  const canManage = useHasPermission()("domains.manage");
+  const [openDomain, setOpenDomain] = useState<string | null>(null);
   const [removing, setRemoving] = useState<{ id: string; name: string } | null>(null);
-  const again = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
+  const invalidate = () => client.invalidateQueries({ queryKey: domainsQuery.queryKey });
   const domains = useQuery(domainsQuery);
   const create = useMutation({
-    mutationFn: (name: string) => answer(api.POST("/api/v1/org/domains", { body: { name } })),
-    onSettled: again,
+    mutationFn: (name: string) => unwrap(api.POST("/api/v1/org/domains", { body: { name } })),
+    onSettled: invalidate,
   });
   const remove = useMutation({
-    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id } } })),
-    onSettled: again,
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/domains/{id}", { params: { path: { id } } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
 
@@ -45,19 +45,19 @@ export function DomainsPage() {
       title="Domains"
       about="Domains group pipelines and connectors. A member can have a higher role in a domain than in the organization."
     >
-      {manages && (
+      {canManage && (
         <form onSubmit={submit} className="mb-4 max-w-md">
           <TextField
             label="New domain"
             name="name"
             required
             maxLength={80}
-            error={nameTaken(create.error) ?? fieldMessages(create.error).name}
+            error={nameTakenMessage(create.error) ?? fieldMessages(create.error).name}
             action={<Button type="submit">Add</Button>}
           />
         </form>
       )}
-      <Loaded query={domains}>
+      <QueryContent query={domains}>
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No domains yet">
@@ -71,28 +71,28 @@ export function DomainsPage() {
                     <span className="flex-1 font-medium">{name}</span>
                     <Button
                       size="small"
-                      aria-expanded={open === id}
-                      onClick={() => setOpen(open === id ? null : id)}
+                      aria-expanded={openDomain === id}
+                      onClick={() => setOpenDomain(openDomain === id ? null : id)}
                     >
                       Domain roles<span className="sr-only"> in {name}</span>
                     </Button>
-                    {manages && (
+                    {canManage && (
                       <Button size="small" look="danger" onClick={() => setRemoving({ id, name })}>
                         Delete<span className="sr-only"> {name}</span>
                       </Button>
                     )}
                   </div>
-                  {open === id && <Raised domain={id} manages={manages} />}
+                  {openDomain === id && <DomainRoles domain={id} canManage={canManage} />}
                 </li>
               ))}
             </ul>
           )
         }
-      </Loaded>
+      </QueryContent>
       <ConfirmDialog
         open={removing !== null}
         title={`Delete ${removing?.name}?`}
-        confirm="Delete"
+        confirmLabel="Delete"
         danger
         onClose={() => setRemoving(null)}
         onConfirm={() => {
@@ -106,42 +106,42 @@ export function DomainsPage() {
   );
 }
 
-function Raised({ domain, manages }: { domain: string; manages: boolean }) {
+function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean }) {
   const client = useQueryClient();
   const key = queryKeys.domains.one(domain);
-  const again = () => client.invalidateQueries({ queryKey: key });
-  const one = useQuery({
+  const invalidate = () => client.invalidateQueries({ queryKey: key });
+  const domainQuery = useQuery({
     queryKey: key,
-    queryFn: () => answer(api.GET("/api/v1/org/domains/{id}", { params: { path: { id: domain } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/org/domains/{id}", { params: { path: { id: domain } } })),
   });
   const members = useQuery(membersQuery);
-  const path = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
-  const set = useMutation({
+  const requestPath = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
+  const setRole = useMutation({
     mutationFn: ({ member, role }: { member: string; role: "member" | "admin" }) =>
-      answer(api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...path(member), body: { role } })),
-    onSettled: again,
+      unwrap(api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...requestPath(member), body: { role } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
-  const clear = useMutation({
+  const removeRole = useMutation({
     mutationFn: (member: string) =>
-      answer(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", path(member))),
-    onSettled: again,
+      unwrap(api.DELETE("/api/v1/org/domains/{id}/members/{member_id}", requestPath(member))),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    set.mutate({
+    setRole.mutate({
       member: String(form.get("member")),
       role: form.get("role") === "admin" ? "admin" : "member",
     });
   }
 
-  const raisable = members.data?.results.filter(({ role }) => role === "viewer" || role === "member") ?? [];
+  const membersWithLowRole = members.data?.results.filter(({ role }) => role === "viewer" || role === "member") ?? [];
   return (
     <div className="mt-2 ml-3 border-l-2 border-line pl-4">
-      <Loaded query={one}>
+      <QueryContent query={domainQuery}>
         {(data) => (
           <ul className="grid gap-2">
             {data.members.length === 0 && <li className="text-faint">No domain roles yet.</li>}
@@ -150,8 +150,8 @@ function Raised({ domain, manages }: { domain: string; manages: boolean }) {
                 <span className="flex-1">
                   {email} <span className="text-faint">{role}</span>
                 </span>
-                {manages && (
-                  <Button size="small" onClick={() => clear.mutate(member_id)}>
+                {canManage && (
+                  <Button size="small" onClick={() => removeRole.mutate(member_id)}>
                     Remove<span className="sr-only"> from {email}</span>
                   </Button>
                 )}
@@ -159,11 +159,11 @@ function Raised({ domain, manages }: { domain: string; manages: boolean }) {
             ))}
           </ul>
         )}
-      </Loaded>
-      {manages && raisable.length > 0 && (
+      </QueryContent>
+      {canManage && membersWithLowRole.length > 0 && (
         <form onSubmit={submit} className="mt-3 flex flex-wrap gap-2">
           <select aria-label="Member" name="member" className="control w-auto! max-w-64">
-            {raisable.map(({ id, name, email }) => (
+            {membersWithLowRole.map(({ id, name, email }) => (
               <option key={id} value={id}>
                 {name || email}
               </option>

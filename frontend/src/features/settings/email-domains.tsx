@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { VerifiedDomain } from "@/api/types";
@@ -8,31 +8,31 @@ import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
-import { Loaded, Section } from "./parts";
+import { QueryContent, Section } from "./section";
 
-/** E-mail domains that the organization proves with a TXT record. People in them join without confirming by e-mail. */
+/** E-mail domains that are verified with a TXT record. Users in them join without confirming by e-mail. */
 export function EmailDomains() {
   const client = useQueryClient();
-  const refetch = () => client.invalidateQueries({ queryKey: queryKeys.emailDomains });
+  const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.emailDomains });
   const domains = useQuery({
     queryKey: queryKeys.emailDomains,
-    queryFn: () => answer(api.GET("/api/v1/org/verified-domains")),
+    queryFn: () => unwrap(api.GET("/api/v1/org/verified-domains")),
   });
   const add = useMutation({
-    mutationFn: (domain: string) => answer(api.POST("/api/v1/org/verified-domains", { body: { domain } })),
-    onSettled: refetch,
+    mutationFn: (domain: string) => unwrap(api.POST("/api/v1/org/verified-domains", { body: { domain } })),
+    onSettled: invalidate,
   });
   const check = useMutation({
     mutationFn: (id: string) =>
-      answer(api.POST("/api/v1/org/verified-domains/{id}/check", { params: { path: { id } } })),
-    onSettled: refetch,
+      unwrap(api.POST("/api/v1/org/verified-domains/{id}/check", { params: { path: { id } } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const remove = useMutation({
     mutationFn: (id: string) =>
-      answer(api.DELETE("/api/v1/org/verified-domains/{id}", { params: { path: { id } } })),
+      unwrap(api.DELETE("/api/v1/org/verified-domains/{id}", { params: { path: { id } } })),
     onSuccess: () => showSuccess("Domain removed. Existing members keep their access."),
-    onSettled: refetch,
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const messages = fieldMessages(add.error);
@@ -48,20 +48,20 @@ export function EmailDomains() {
       title="Verified e-mail domains"
       about="People with an address in a verified domain join through single sign-on without confirming by e-mail first. Verify a domain with a DNS TXT record, and keep the record in place."
     >
-      <Loaded query={domains}>
-        {({ domains: found }) =>
-          found.length === 0 ? (
+      <QueryContent query={domains}>
+        {({ domains: rows }) =>
+          rows.length === 0 ? (
             <EmptyState title="No verified domains yet">
               Everyone confirms by e-mail before joining.
             </EmptyState>
           ) : (
             <ul className="mb-4 grid gap-4">
-              {found.map(({ id, domain, record_name, record_value, ...row }) => (
+              {rows.map(({ id, domain, record_name, record_value, ...row }) => (
                 <li key={id} className="grid gap-2">
                   <div className="flex flex-wrap items-center gap-2">
                     <strong className="font-medium">{domain}</strong>
-                    <span className={stateOf(row) === "Verified" ? "text-good" : "text-bad"}>
-                      {stateOf(row)}
+                    <span className={verificationState(row) === "Verified" ? "text-good" : "text-bad"}>
+                      {verificationState(row)}
                     </span>
                     <Button onClick={() => check.mutate(id)} aria-label={`Verify ${domain}`}>
                       {check.isPending && check.variables === id ? "Verifying…" : "Verify"}
@@ -90,7 +90,7 @@ export function EmailDomains() {
             </ul>
           )
         }
-      </Loaded>
+      </QueryContent>
       <form onSubmit={submit} className="grid max-w-md gap-3">
         {add.error && Object.keys(messages).length === 0 && <ErrorNotice error={add.error} />}
         <TextField
@@ -106,9 +106,9 @@ export function EmailDomains() {
   );
 }
 
-type Proof = Pick<VerifiedDomain, "verified_at" | "missing_since" | "unanswered_since">;
+type Verification = Pick<VerifiedDomain, "verified_at" | "missing_since" | "unanswered_since">;
 
-function stateOf({ verified_at, missing_since, unanswered_since }: Proof): string {
+function verificationState({ verified_at, missing_since, unanswered_since }: Verification): string {
   if (!verified_at) return "Not verified";
   if (missing_since) return "Verified, but the TXT record is missing";
   if (unanswered_since) return "Verified, but the name servers do not respond";

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import type { Member } from "@/api/types";
@@ -9,52 +9,52 @@ import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
-import { When } from "@/components/when";
-import { useMay, useSession } from "@/session/use-session";
+import { RelativeTime } from "@/components/relative-time";
+import { useHasPermission, useSession } from "@/session/use-session";
 import { domainsQuery } from "./domains-page";
-import { Loaded, RoleSelect, Section, type Role } from "./parts";
+import { QueryContent, RoleSelect, Section, type Role } from "./section";
 
-const EVERYONE = { params: { query: { limit: 200 } } } as const;
+const ALL_ROWS = { params: { query: { limit: 200 } } } as const;
 
 export const membersQuery = {
   queryKey: queryKeys.members.all,
-  queryFn: () => answer(api.GET("/api/v1/org/members", EVERYONE)),
+  queryFn: () => unwrap(api.GET("/api/v1/org/members", ALL_ROWS)),
 };
 
 export function MembersPage() {
-  const may = useMay();
+  const hasPermission = useHasPermission();
   return (
     <>
-      <Members />
-      {may("invitations.manage") && <Invitations />}
+      <MembersSection />
+      {hasPermission("invitations.manage") && <InvitationsSection />}
     </>
   );
 }
 
-function Members() {
+function MembersSection() {
   const client = useQueryClient();
   const session = useSession();
-  const may = useMay();
+  const hasPermission = useHasPermission();
   const [removing, setRemoving] = useState<Member | null>(null);
-  const [asked, setAsked] = useState<Member | null>(null);
+  const [permissionsOf, setPermissionsOf] = useState<Member | null>(null);
   const members = useQuery(membersQuery);
-  const again = () => client.invalidateQueries({ queryKey: membersQuery.queryKey });
+  const invalidate = () => client.invalidateQueries({ queryKey: membersQuery.queryKey });
   const change = useMutation({
     mutationFn: ({ id, role }: { id: string; role: Role }) =>
-      answer(api.PATCH("/api/v1/org/members/{id}", { params: { path: { id } }, body: { role } })),
-    onSettled: again,
+      unwrap(api.PATCH("/api/v1/org/members/{id}", { params: { path: { id } }, body: { role } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const remove = useMutation({
-    mutationFn: (id: string) => answer(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
-    onSettled: again,
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/org/members/{id}", { params: { path: { id } } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
-  const manages = may("members.manage");
-  const mine = session?.organization?.role ?? "viewer";
+  const canManage = hasPermission("members.manage");
+  const ownRole = session?.organization?.role ?? "viewer";
   return (
     <Section title="Members" about="Roles apply to the whole organization; domains can grant higher ones.">
-      <Loaded query={members}>
+      <QueryContent query={members}>
         {({ results }) => (
           <div className="relative overflow-x-auto">
             <table className="table w-full border-collapse">
@@ -81,11 +81,11 @@ function Members() {
                       </p>
                     </td>
                     <td>
-                      {manages && (mine === "owner" || member.role !== "owner") ? (
+                      {canManage && (ownRole === "owner" || member.role !== "owner") ? (
                         <RoleSelect
                           label={`Role of ${member.name || member.email}`}
                           value={member.role}
-                          most={member.kind === "service" ? "admin" : mine}
+                          highest={member.kind === "service" ? "admin" : ownRole}
                           onChange={(role) => change.mutate({ id: member.id, role })}
                         />
                       ) : (
@@ -93,14 +93,14 @@ function Members() {
                       )}
                     </td>
                     <td className="text-soft max-sm:hidden">
-                      <When at={member.created_at} />
+                      <RelativeTime time={member.created_at} />
                     </td>
                     <td>
                       <div className="flex justify-end gap-2">
-                        <Button size="small" look="quiet" onClick={() => setAsked(member)}>
+                        <Button size="small" look="quiet" onClick={() => setPermissionsOf(member)}>
                           View permissions<span className="sr-only"> of {member.name || member.email}</span>
                         </Button>
-                        {manages && member.user_id !== session?.user.id && (
+                        {canManage && member.user_id !== session?.user.id && (
                           <Button size="small" look="danger" onClick={() => setRemoving(member)}>
                             Remove<span className="sr-only"> {member.name || member.email}</span>
                           </Button>
@@ -113,12 +113,12 @@ function Members() {
             </table>
           </div>
         )}
-      </Loaded>
-      {asked && <Access member={asked} onClose={() => setAsked(null)} />}
+      </QueryContent>
+      {permissionsOf && <MemberPermissions member={permissionsOf} onClose={() => setPermissionsOf(null)} />}
       <ConfirmDialog
         open={removing !== null}
         title={`Remove ${removing?.name || removing?.email}?`}
-        confirm="Remove"
+        confirmLabel="Remove"
         danger
         onClose={() => setRemoving(null)}
         onConfirm={() => {
@@ -133,14 +133,14 @@ function Members() {
   );
 }
 
-/** The permissions of a member in a domain, each with its reason. */
-function Access({ member, onClose }: { member: Member; onClose: () => void }) {
+/** The permissions of a member in a domain, with the reason for each. */
+function MemberPermissions({ member, onClose }: { member: Member; onClose: () => void }) {
   const [domain, setDomain] = useState("");
   const domains = useQuery(domainsQuery);
   const access = useQuery({
     queryKey: queryKeys.members.access(member.id, domain),
     queryFn: () =>
-      answer(
+      unwrap(
         api.GET("/api/v1/org/members/{id}/access", {
           params: { path: { id: member.id }, query: domain ? { domain } : {} },
         }),
@@ -167,7 +167,7 @@ function Access({ member, onClose }: { member: Member; onClose: () => void }) {
           Close
         </Button>
       </div>
-      <Loaded query={access}>
+      <QueryContent query={access}>
         {({ permissions }) => (
           <ul className="grid gap-x-6 gap-y-1 sm:grid-cols-2">
             {permissions.map(({ permission, allowed, because }) => (
@@ -179,40 +179,40 @@ function Access({ member, onClose }: { member: Member; onClose: () => void }) {
             ))}
           </ul>
         )}
-      </Loaded>
+      </QueryContent>
     </div>
   );
 }
 
-function Invitations() {
+function InvitationsSection() {
   const client = useQueryClient();
-  const mine = useSession()?.organization?.role ?? "viewer";
-  const again = () => client.invalidateQueries({ queryKey: queryKeys.invitations });
+  const ownRole = useSession()?.organization?.role ?? "viewer";
+  const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.invitations });
   const invitations = useQuery({
     queryKey: queryKeys.invitations,
-    queryFn: () => answer(api.GET("/api/v1/org/invitations", EVERYONE)),
+    queryFn: () => unwrap(api.GET("/api/v1/org/invitations", ALL_ROWS)),
   });
   const invite = useMutation({
     mutationFn: (body: { email: string; role: Role }) =>
-      answer(api.POST("/api/v1/org/invitations", { body })),
+      unwrap(api.POST("/api/v1/org/invitations", { body })),
     onSuccess: async ({ email }) => {
-      await again();
+      await invalidate();
       showSuccess(`The invitation to ${email} is being sent.`);
     },
   });
   const resend = useMutation({
     mutationFn: (id: string) =>
-      answer(api.POST("/api/v1/org/invitations/{id}/resend", { params: { path: { id } } })),
+      unwrap(api.POST("/api/v1/org/invitations/{id}/resend", { params: { path: { id } } })),
     onSuccess: async ({ email }) => {
-      await again();
+      await invalidate();
       showSuccess(`A new link is being sent to ${email}. The old link no longer works.`);
     },
     onError: (error) => showError(error),
   });
   const withdraw = useMutation({
     mutationFn: (id: string) =>
-      answer(api.DELETE("/api/v1/org/invitations/{id}", { params: { path: { id } } })),
-    onSettled: again,
+      unwrap(api.DELETE("/api/v1/org/invitations/{id}", { params: { path: { id } } })),
+    onSettled: invalidate,
     onError: (error) => showError(error),
   });
   const messages = fieldMessages(invite.error);
@@ -244,10 +244,10 @@ function Invitations() {
             </Button>
           }
         >
-          {() => <RoleSelect label="Role of the invited person" name="role" most={mine} />}
+          {() => <RoleSelect label="Role of the invited person" name="role" highest={ownRole} />}
         </Field>
       </form>
-      <Loaded query={invitations}>
+      <QueryContent query={invitations}>
         {({ results }) =>
           results.length === 0 ? (
             <EmptyState title="No open invitations">
@@ -264,12 +264,12 @@ function Invitations() {
                     <p className="text-[0.8125rem] text-faint">
                       {row.sent_at ? (
                         <>
-                          sent <When at={row.sent_at} />
+                          sent <RelativeTime time={row.sent_at} />
                         </>
                       ) : (
                         "being sent"
                       )}
-                      , expires <When at={row.expires_at} />
+                      , expires <RelativeTime time={row.expires_at} />
                     </p>
                   </div>
                   <Button size="small" onClick={() => resend.mutate(row.id)}>
@@ -283,7 +283,7 @@ function Invitations() {
             </ul>
           )
         }
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }

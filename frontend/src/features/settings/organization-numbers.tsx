@@ -3,22 +3,22 @@ import { fieldMessages } from "@/api/problem";
 import type { Organization } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
-import { useMay } from "@/session/use-session";
+import { useHasPermission } from "@/session/use-session";
 import { useSaveOrganization } from "./organization";
-import { Section } from "./parts";
+import { Section } from "./section";
 
 type Limit = "max_running" | "max_pipelines" | "max_members" | "max_rows_month" | "max_bytes_month";
-type Kept = "keep_logs_days" | "keep_events_days" | "keep_runs_days" | "keep_audit_days";
+type RetentionDays = "keep_logs_days" | "keep_events_days" | "keep_runs_days" | "keep_audit_days";
 
-interface Numbered {
-  name: Limit | Kept;
+interface NumberField {
+  name: Limit | RetentionDays;
   label: string;
   min: number;
   max?: number;
   required?: boolean;
 }
 
-const LIMITS: Numbered[] = [
+const LIMITS: NumberField[] = [
   { name: "max_running", label: "Concurrent runs", min: 1, required: true },
   { name: "max_pipelines", label: "Pipelines", min: 0 },
   { name: "max_members", label: "Members, including invited ones", min: 0 },
@@ -26,15 +26,15 @@ const LIMITS: Numbered[] = [
   { name: "max_bytes_month", label: "Bytes per month", min: 0 },
 ];
 
-const LONGEST = 36500; // days
-const RETENTION: Numbered[] = [
-  { name: "keep_logs_days", label: "Run logs", min: 1, max: LONGEST },
-  { name: "keep_events_days", label: "Live events", min: 1, max: LONGEST },
-  { name: "keep_runs_days", label: "Runs", min: 1, max: LONGEST },
-  { name: "keep_audit_days", label: "Audit log (at least 365 days)", min: 365, max: LONGEST },
+const MAX_DAYS = 36500
+const RETENTION: NumberField[] = [
+  { name: "keep_logs_days", label: "Run logs", min: 1, max: MAX_DAYS },
+  { name: "keep_events_days", label: "Live events", min: 1, max: MAX_DAYS },
+  { name: "keep_runs_days", label: "Runs", min: 1, max: MAX_DAYS },
+  { name: "keep_audit_days", label: "Audit log (at least 365 days)", min: 365, max: MAX_DAYS },
 ];
 
-export function Limits({ org }: { org: Organization }) {
+export function LimitsSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Limits"
@@ -45,7 +45,7 @@ export function Limits({ org }: { org: Organization }) {
   );
 }
 
-export function Retention({ org }: { org: Organization }) {
+export function RetentionSection({ org }: { org: Organization }) {
   return (
     <Section
       title="Retention"
@@ -56,20 +56,20 @@ export function Retention({ org }: { org: Organization }) {
   );
 }
 
-/** Numbers of the organization that an admin may change; an empty field is sent as null. */
-function NumbersForm({ org, fields, action }: { org: Organization; fields: Numbered[]; action: string }) {
+/** A form for numbers of the organization. Only admins can change them. An empty field is sent as null. */
+function NumbersForm({ org, fields, action }: { org: Organization; fields: NumberField[]; action: string }) {
   const save = useSaveOrganization();
-  const may = useMay()("settings.edit");
+  const canEdit = useHasPermission()("settings.edit");
   const messages = fieldMessages(save.error);
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const given = fields.map(({ name }) => {
+    const values = fields.map(({ name }) => {
       const text = String(form.get(name)).trim();
       return [name, text === "" ? null : Number(text)] as const;
     });
-    save.mutate(Object.fromEntries(given));
+    save.mutate(Object.fromEntries(values));
   }
 
   return (
@@ -81,11 +81,11 @@ function NumbersForm({ org, fields, action }: { org: Organization; fields: Numbe
           name={name}
           type="number"
           defaultValue={org[name] ?? ""}
-          readOnly={!may}
+          readOnly={!canEdit}
           error={messages[name]}
         />
       ))}
-      {may && (
+      {canEdit && (
         <Button type="submit" className="justify-self-start sm:col-span-2">
           {action}
         </Button>

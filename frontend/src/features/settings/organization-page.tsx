@@ -1,48 +1,48 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { fieldMessages } from "@/api/problem";
-import { refresh, rememberOrganization } from "@/api/session";
+import { refreshSession, rememberOrganization } from "@/api/session";
 import type { Member, Organization } from "@/api/types";
 import { Button } from "@/components/button";
 import { ConfirmDialog } from "@/components/dialog";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
-import { useEntering } from "@/session/use-entering";
-import { useMay, useSession } from "@/session/use-session";
+import { useEnterOrganization } from "@/session/use-enter-organization";
+import { useHasPermission, useSession } from "@/session/use-session";
 import { absoluteTime } from "@/format/time";
 import { queryClient } from "@/query-client";
 import { membersQuery } from "./members-page";
 import { organizationQuery, useSaveOrganization } from "./organization";
-import { Limits, Retention } from "./organization-numbers";
-import { Loaded, Section } from "./parts";
+import { LimitsSection, RetentionSection } from "./organization-numbers";
+import { QueryContent, Section } from "./section";
 
 export function OrganizationPage() {
   const organization = useQuery(organizationQuery);
-  const may = useMay();
+  const hasPermission = useHasPermission();
   return (
-    <Loaded query={organization}>
+    <QueryContent query={organization}>
       {(org) => (
         <>
-          <General org={org} />
-          <Rules org={org} />
-          <Limits org={org} />
-          <Retention org={org} />
-          {may("org.transfer") && !org.deletion_at && <Transfer org={org} />}
-          <Ending org={org} />
-          <Another />
+          <GeneralSection org={org} />
+          <AccessRulesSection org={org} />
+          <LimitsSection org={org} />
+          <RetentionSection org={org} />
+          {hasPermission("org.transfer") && !org.deletion_at && <TransferSection org={org} />}
+          <LeaveOrDeleteSection org={org} />
+          <CreateOrganizationSection />
         </>
       )}
-    </Loaded>
+    </QueryContent>
   );
 }
 
-function General({ org }: { org: Organization }) {
+function GeneralSection({ org }: { org: Organization }) {
   const save = useSaveOrganization();
-  const may = useMay()("org.update");
+  const canEdit = useHasPermission()("org.update");
   return (
     <Section title="Organization" about={<>Short name for single sign-on: {org.slug}</>}>
       <form
@@ -58,29 +58,29 @@ function General({ org }: { org: Organization }) {
           defaultValue={org.name}
           maxLength={120}
           required
-          readOnly={!may}
+          readOnly={!canEdit}
           error={fieldMessages(save.error).name}
-          action={may && <Button type="submit">Save</Button>}
+          action={canEdit && <Button type="submit">Save</Button>}
         />
       </form>
     </Section>
   );
 }
 
-const lines = (text: FormDataEntryValue | null) =>
+const splitEntries = (text: FormDataEntryValue | null) =>
   String(text ?? "")
     .split(/[\s,]+/)
     .filter(Boolean);
 
-/** The message for a list or for one of its items. */
-function atList(messages: Record<string, string>, name: string): string | undefined {
-  const found = Object.entries(messages).find(([field]) => field === name || field.startsWith(`${name}.`));
-  return found?.[1];
+/** Returns the error message of a list or of one of its items. */
+function listMessage(messages: Record<string, string>, name: string): string | undefined {
+  const entry = Object.entries(messages).find(([field]) => field === name || field.startsWith(`${name}.`));
+  return entry?.[1];
 }
 
-function Rules({ org }: { org: Organization }) {
+function AccessRulesSection({ org }: { org: Organization }) {
   const save = useSaveOrganization();
-  const may = useMay()("settings.edit");
+  const canEdit = useHasPermission()("settings.edit");
   const messages = fieldMessages(save.error);
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -89,8 +89,8 @@ function Rules({ org }: { org: Organization }) {
     save.mutate({
       require_second_factor: form.has("require_second_factor"),
       require_sso: form.has("require_sso"),
-      email_domains: lines(form.get("email_domains")),
-      networks: lines(form.get("networks")),
+      email_domains: splitEntries(form.get("email_domains")),
+      networks: splitEntries(form.get("networks")),
     });
   }
 
@@ -98,25 +98,25 @@ function Rules({ org }: { org: Organization }) {
     <Section title="Access rules" about="A rule that would lock you out is rejected.">
       <form className="grid max-w-xl gap-4" onSubmit={submit}>
         {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
-        <Check
+        <CheckboxField
           name="require_second_factor"
           label="Require two-factor authentication"
-          on={org.require_second_factor}
+          checked={org.require_second_factor}
           error={messages.require_second_factor}
-          disabled={!may}
+          disabled={!canEdit}
         />
-        <Check
+        <CheckboxField
           name="require_sso"
           label="Require single sign-on (owners can still log in with their own password or passkey)"
-          on={org.require_sso}
+          checked={org.require_sso}
           error={messages.require_sso}
-          disabled={!may}
+          disabled={!canEdit}
         />
         <Field
           label="E-mail domains"
           optional
           hint="Only addresses in these domains can be invited. One per line. Blank = any address."
-          error={atList(messages, "email_domains")}
+          error={listMessage(messages, "email_domains")}
         >
           {(control) => (
             <textarea
@@ -125,7 +125,7 @@ function Rules({ org }: { org: Organization }) {
               rows={2}
               className="control h-auto! py-1.5 font-mono"
               defaultValue={org.email_domains.join("\n")}
-              readOnly={!may}
+              readOnly={!canEdit}
             />
           )}
         </Field>
@@ -133,7 +133,7 @@ function Rules({ org }: { org: Organization }) {
           label="Networks"
           optional
           hint="Only these IP addresses or CIDR blocks have access. One per line, including your own. Blank = from anywhere."
-          error={atList(messages, "networks")}
+          error={listMessage(messages, "networks")}
         >
           {(control) => (
             <textarea
@@ -142,11 +142,11 @@ function Rules({ org }: { org: Organization }) {
               rows={2}
               className="control h-auto! py-1.5 font-mono"
               defaultValue={org.networks.join("\n")}
-              readOnly={!may}
+              readOnly={!canEdit}
             />
           )}
         </Field>
-        {may && (
+        {canEdit && (
           <Button type="submit" className="justify-self-start">
             Save rules
           </Button>
@@ -156,23 +156,23 @@ function Rules({ org }: { org: Organization }) {
   );
 }
 
-function Check({
+function CheckboxField({
   name,
   label,
-  on,
+  checked,
   error,
   disabled,
 }: {
   name: string;
   label: string;
-  on: boolean;
+  checked: boolean;
   error?: string;
   disabled: boolean;
 }) {
   return (
     <div>
       <label className="flex items-start gap-2.5">
-        <input type="checkbox" name={name} defaultChecked={on} disabled={disabled} className="mt-0.5" />
+        <input type="checkbox" name={name} defaultChecked={checked} disabled={disabled} className="mt-0.5" />
         {label}
       </label>
       {error && <p className="mt-1 text-xs text-bad">{error}</p>}
@@ -180,39 +180,39 @@ function Check({
   );
 }
 
-/** An owner makes another member the owner and becomes an admin. */
-function Transfer({ org }: { org: Organization }) {
-  const mine = useSession()?.user.id;
+/** Lets an owner make another member the owner. The current owner becomes an admin. */
+function TransferSection({ org }: { org: Organization }) {
+  const ownId = useSession()?.user.id;
   const client = useQueryClient();
   const [member, setMember] = useState<Member | null>(null);
   const members = useQuery(membersQuery);
   const transfer = useMutation({
-    mutationFn: (id: string) => answer(api.POST("/api/v1/org/transfer", { body: { member_id: id } })),
+    mutationFn: (id: string) => unwrap(api.POST("/api/v1/org/transfer", { body: { member_id: id } })),
     onSuccess: async () => {
-      await Promise.all([refresh(), client.invalidateQueries({ queryKey: membersQuery.queryKey })]);
+      await Promise.all([refreshSession(), client.invalidateQueries({ queryKey: membersQuery.queryKey })]);
       showSuccess("Ownership transferred. You are now an admin.");
     },
     onError: (error) => showError(error),
   });
-  const others = (members.data?.results ?? []).filter(
-    ({ kind, user_id }) => kind === "person" && user_id !== mine,
+  const otherMembers = (members.data?.results ?? []).filter(
+    ({ kind, user_id }) => kind === "person" && user_id !== ownId,
   );
   return (
     <Section title="Transfer ownership" about="Another member becomes an owner, and you become an admin.">
-      {others.length === 0 ? (
+      {otherMembers.length === 0 ? (
         <p className="text-soft">You are the only member. Invite someone first.</p>
       ) : (
         <form
           onSubmit={(event) => {
             event.preventDefault();
             const id = new FormData(event.currentTarget).get("member");
-            setMember(others.find((each) => each.id === id) ?? null);
+            setMember(otherMembers.find((other) => other.id === id) ?? null);
           }}
         >
           <Field label="To" action={<Button type="submit">Transfer</Button>}>
             {(control) => (
               <select {...control} name="member" className="control w-auto! min-w-0">
-                {others.map(({ id, name, email }) => (
+                {otherMembers.map(({ id, name, email }) => (
                   <option key={id} value={id}>
                     {name ? `${name} (${email})` : email}
                   </option>
@@ -225,7 +225,7 @@ function Transfer({ org }: { org: Organization }) {
       <ConfirmDialog
         open={member !== null}
         title={`Transfer ${org.name} to ${member?.name || member?.email}?`}
-        confirm="Transfer ownership"
+        confirmLabel="Transfer ownership"
         danger
         onClose={() => setMember(null)}
         onConfirm={() => {
@@ -239,51 +239,51 @@ function Transfer({ org }: { org: Organization }) {
   );
 }
 
-function Ending({ org }: { org: Organization }) {
+function LeaveOrDeleteSection({ org }: { org: Organization }) {
   const router = useRouter();
   const client = useQueryClient();
-  const may = useMay();
-  const [leaving, setLeaving] = useState(false);
-  const remember = (saved: Organization) => {
+  const hasPermission = useHasPermission();
+  const [isConfirming, setIsConfirming] = useState(false);
+  const showSaved = (saved: Organization) => {
     client.setQueryData(organizationQuery.queryKey, saved);
-    return refresh();
+    return refreshSession();
   };
   const remove = useMutation({
-    mutationFn: () => answer(api.DELETE("/api/v1/org")),
-    onSuccess: remember,
+    mutationFn: () => unwrap(api.DELETE("/api/v1/org")),
+    onSuccess: showSaved,
     onError: (error) => showError(error),
   });
   const restore = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/org/restore")),
-    onSuccess: remember,
+    mutationFn: () => unwrap(api.POST("/api/v1/org/restore")),
+    onSuccess: showSaved,
     onError: (error) => showError(error),
   });
   const leave = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/org/leave")),
+    mutationFn: () => unwrap(api.POST("/api/v1/org/leave")),
     onSuccess: async () => {
       rememberOrganization(null);
-      await refresh();
+      await refreshSession();
       queryClient.clear();
       void router.navigate({ to: "/" });
     },
     onError: (error) => showError(error),
   });
-  const [typed, setTyped] = useState("");
+  const [typedName, setTypedName] = useState("");
   return (
     <Section
       title="Leave or delete"
       about="A deleted organization can be viewed, exported and restored until it is permanently erased."
     >
       <div className="flex flex-wrap gap-2">
-        {may("audit.view") && <Button onClick={() => void download(org)}>Export all data</Button>}
-        {leaving ? (
+        {hasPermission("audit.view") && <Button onClick={() => void exportData(org)}>Export all data</Button>}
+        {isConfirming ? (
           <Button look="danger" onClick={() => leave.mutate()}>
             Yes, leave {org.name}
           </Button>
         ) : (
-          <Button onClick={() => setLeaving(true)}>Leave organization</Button>
+          <Button onClick={() => setIsConfirming(true)}>Leave organization</Button>
         )}
-        {org.deletion_at && may("org.delete") && (
+        {org.deletion_at && hasPermission("org.delete") && (
           <Button look="primary" onClick={() => restore.mutate()}>
             Restore
           </Button>
@@ -294,7 +294,7 @@ function Ending({ org }: { org: Organization }) {
           It will be permanently erased on {absoluteTime(org.deletion_at)}.
         </p>
       ) : (
-        may("org.delete") && (
+        hasPermission("org.delete") && (
           <form
             className="mt-4 max-w-xl"
             onSubmit={(event) => {
@@ -305,13 +305,13 @@ function Ending({ org }: { org: Organization }) {
             <TextField
               label={`To delete the organization, type its name: ${org.name}`}
               autoComplete="off"
-              value={typed}
-              onChange={({ target }) => setTyped(target.value)}
+              value={typedName}
+              onChange={({ target }) => setTypedName(target.value)}
               action={
                 <Button
                   type="submit"
                   look="danger"
-                  blocked={typed === org.name ? null : "Type the organization's name first"}
+                  disabledReason={typedName === org.name ? null : "Type the organization's name first"}
                 >
                   Delete
                 </Button>
@@ -324,7 +324,7 @@ function Ending({ org }: { org: Organization }) {
   );
 }
 
-async function download(org: Organization) {
+async function exportData(org: Organization) {
   try {
     await downloadFile("/api/v1/org/export", `${org.slug}.jsonl`);
   } catch (error) {
@@ -332,11 +332,11 @@ async function download(org: Organization) {
   }
 }
 
-function Another() {
-  const enter = useEntering();
+function CreateOrganizationSection() {
+  const enter = useEnterOrganization();
   const limited = useSession()?.user.limited;
   const create = useMutation({
-    mutationFn: (name: string) => answer(api.POST("/api/v1/organizations", { body: { name } })),
+    mutationFn: (name: string) => unwrap(api.POST("/api/v1/organizations", { body: { name } })),
     onSuccess: enter,
   });
   if (limited) return null;

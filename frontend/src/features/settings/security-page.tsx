@@ -1,19 +1,19 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages, ProblemError } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
-import { refresh } from "@/api/session";
+import { refreshSession } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
-import { ShownOnce } from "@/components/shown-once";
+import { OneTimeSecret } from "@/components/one-time-secret";
 import { showError, showSuccess } from "@/components/toast";
-import { When } from "@/components/when";
-import { wasCancelled, makePasskey, passkeysWork } from "@/session/passkey";
+import { RelativeTime } from "@/components/relative-time";
+import { wasCancelled, createPasskey, supportsPasskeys } from "@/session/passkey";
 import { useSession } from "@/session/use-session";
 import { plural } from "@/format/number";
-import { Loaded, Section } from "./parts";
+import { QueryContent, Section } from "./section";
 
 export function SecurityPage() {
   const user = useSession()?.user;
@@ -30,69 +30,69 @@ export function SecurityPage() {
   }
   return (
     <>
-      <Factors hasPassword={user.has_password ?? false} shown={user.second_factor} />
-      <Sessions />
+      <SecondFactorsSection hasPassword={user.has_password ?? false} isVerified={user.second_factor} />
+      <SessionsSection />
     </>
   );
 }
 
-function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean }) {
+function SecondFactorsSection({ hasPassword, isVerified }: { hasPassword: boolean; isVerified: boolean }) {
   const client = useQueryClient();
   const [password, setPassword] = useState("");
   const [codes, setCodes] = useState<string[]>([]);
-  const [setUp, setSetUp] = useState<{ challenge: string; secret: string; qr_svg: string } | null>(null);
-  const factors = useQuery({
+  const [newApp, setNewApp] = useState<{ challenge: string; secret: string; qr_svg: string } | null>(null);
+  const factorsQuery = useQuery({
     queryKey: queryKeys.factors,
-    queryFn: () => answer(api.GET("/api/v1/auth/factors")),
+    queryFn: () => unwrap(api.GET("/api/v1/auth/factors")),
   });
   const body = { current_password: password };
 
-  async function changed(answered?: { recovery_codes: string[] }) {
-    setSetUp(null);
-    if (answered?.recovery_codes.length) setCodes(answered.recovery_codes);
+  async function reloadFactors(response?: { recovery_codes: string[] }) {
+    setNewApp(null);
+    if (response?.recovery_codes.length) setCodes(response.recovery_codes);
     await client.invalidateQueries({ queryKey: queryKeys.factors });
     await client.invalidateQueries({ queryKey: queryKeys.sessions });
-    await refresh();
+    await refreshSession();
   }
 
   const beginApp = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/factors/totp", { body })),
-    onSuccess: setSetUp,
+    mutationFn: () => unwrap(api.POST("/api/v1/auth/factors/totp", { body })),
+    onSuccess: setNewApp,
   });
   const confirmApp = useMutation({
     mutationFn: (code: string) =>
-      answer(api.POST("/api/v1/auth/factors/totp/confirm", { body: { challenge: setUp!.challenge, code } })),
-    onSuccess: changed,
+      unwrap(api.POST("/api/v1/auth/factors/totp/confirm", { body: { challenge: newApp!.challenge, code } })),
+    onSuccess: reloadFactors,
   });
   const removeApp = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/factors/totp/remove", { body })),
-    onSuccess: () => changed(),
+    mutationFn: () => unwrap(api.POST("/api/v1/auth/factors/totp/remove", { body })),
+    onSuccess: () => reloadFactors(),
   });
-  const renew = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/factors/recovery-codes", { body })),
-    onSuccess: changed,
+  const renewCodes = useMutation({
+    mutationFn: () => unwrap(api.POST("/api/v1/auth/factors/recovery-codes", { body })),
+    onSuccess: reloadFactors,
   });
   const addPasskey = useMutation({
     mutationFn: async () => {
-      const begun = await answer(api.POST("/api/v1/auth/factors/passkeys", { body }));
-      const made = await makePasskey(begun);
-      const name = nameOfDevice(navigator.userAgent);
-      return answer(api.POST("/api/v1/auth/factors/passkeys/confirm", { body: { ...made, name } }));
+      const challenge = await unwrap(api.POST("/api/v1/auth/factors/passkeys", { body }));
+      const created = await createPasskey(challenge);
+      const name = deviceName(navigator.userAgent);
+      return unwrap(api.POST("/api/v1/auth/factors/passkeys/confirm", { body: { ...created, name } }));
     },
-    onSuccess: changed,
+    onSuccess: reloadFactors,
   });
   const removePasskey = useMutation({
     mutationFn: (id: string) =>
-      answer(api.POST("/api/v1/auth/factors/passkeys/{id}/remove", { params: { path: { id } }, body })),
-    onSuccess: () => changed(),
+      unwrap(api.POST("/api/v1/auth/factors/passkeys/{id}/remove", { params: { path: { id } }, body })),
+    onSuccess: () => reloadFactors(),
   });
-  const show = useMutation({
-    mutationFn: (code: string) => answer(api.POST("/api/v1/auth/factors/show", { body: { code } })),
-    onSuccess: () => changed(),
+  const verifyCode = useMutation({
+    mutationFn: (code: string) => unwrap(api.POST("/api/v1/auth/factors/show", { body: { code } })),
+    onSuccess: () => reloadFactors(),
   });
-  const error = [beginApp, removeApp, renew, addPasskey, removePasskey]
+  const error = [beginApp, removeApp, renewCodes, addPasskey, removePasskey]
     .map((mutation) => mutation.error)
-    .find((each) => each && !wasCancelled(each));
+    .find((failure) => failure && !wasCancelled(failure));
   const wrongPassword = fieldMessages(error).current_password;
   const needsFactor = error instanceof ProblemError && error.code === "second_factor_needed";
 
@@ -102,21 +102,21 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
       about="Requires a code as well as your password. Changing these settings requires your password and ends your other sessions."
     >
       {codes.length > 0 && (
-        <ShownOnce label="Save these recovery codes. Each works once, and they are shown only now.">
+        <OneTimeSecret label="Save these recovery codes. Each works once, and they are shown only now.">
           {codes.join("\n")}
-        </ShownOnce>
+        </OneTimeSecret>
       )}
       {error && !wrongPassword && !needsFactor && <ErrorNotice error={error} />}
       {needsFactor && (
-        <CodeLine
+        <CodeInput
           label="Enter a code from your authenticator app, or a recovery code"
-          error={show.error}
+          error={verifyCode.error}
           button="Verify"
-          onCode={(code) => show.mutate(code, { onSuccess: () => showSuccess("Verified. Try again.") })}
+          onCode={(code) => verifyCode.mutate(code, { onSuccess: () => showSuccess("Verified. Try again.") })}
         />
       )}
-      <Loaded query={factors}>
-        {(mine) => (
+      <QueryContent query={factorsQuery}>
+        {(factors) => (
           <div className="grid gap-5">
             {hasPassword && (
               <div className="max-w-md">
@@ -131,26 +131,26 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
                 />
               </div>
             )}
-            <Line
+            <FactorRow
               title="Authenticator app"
               state={
-                mine.totp_since ? (
+                factors.totp_since ? (
                   <>
-                    set up <When at={mine.totp_since} />
+                    set up <RelativeTime time={factors.totp_since} />
                   </>
                 ) : (
                   "not set up"
                 )
               }
             >
-              <Button onClick={() => beginApp.mutate()}>{mine.totp_since ? "Replace" : "Set up"}</Button>
-              {mine.totp_since && (
+              <Button onClick={() => beginApp.mutate()}>{factors.totp_since ? "Replace" : "Set up"}</Button>
+              {factors.totp_since && (
                 <Button look="danger" onClick={() => removeApp.mutate()}>
                   Remove
                 </Button>
               )}
-            </Line>
-            {setUp && (
+            </FactorRow>
+            {newApp && (
               <div className="grid max-w-md gap-3 rounded-card border border-line p-4">
                 <p>
                   Scan this QR code with your authenticator app, or enter the secret in it. Then enter the
@@ -161,10 +161,10 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
                   width="180"
                   height="180"
                   className="rounded-control bg-white p-2"
-                  src={`data:image/svg+xml;utf8,${encodeURIComponent(setUp.qr_svg)}`}
+                  src={`data:image/svg+xml;utf8,${encodeURIComponent(newApp.qr_svg)}`}
                 />
-                <code className="break-all select-all">{setUp.secret}</code>
-                <CodeLine
+                <code className="break-all select-all">{newApp.secret}</code>
+                <CodeInput
                   label="Code"
                   error={confirmApp.error}
                   button="Confirm"
@@ -172,25 +172,25 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
                 />
               </div>
             )}
-            <Line
+            <FactorRow
               title="Passkeys"
-              state={mine.passkeys.length ? plural(mine.passkeys.length, "passkey") : "none"}
+              state={factors.passkeys.length ? plural(factors.passkeys.length, "passkey") : "none"}
             >
-              {passkeysWork() && (
+              {supportsPasskeys() && (
                 <Button onClick={() => addPasskey.mutate()}>
                   {addPasskey.isPending ? "Waiting for the browser…" : "Add a passkey"}
                 </Button>
               )}
-            </Line>
-            {mine.passkeys.length > 0 && (
+            </FactorRow>
+            {factors.passkeys.length > 0 && (
               <ul className="grid gap-2">
-                {mine.passkeys.map((passkey) => (
+                {factors.passkeys.map((passkey) => (
                   <li key={passkey.id} className="flex flex-wrap items-center gap-3">
                     <span className="flex-1">
                       {passkey.name}{" "}
                       <span className="text-faint">
-                        added <When at={passkey.created_at} />, last used{" "}
-                        <When at={passkey.last_used_at} none="never" />
+                        added <RelativeTime time={passkey.created_at} />, last used{" "}
+                        <RelativeTime time={passkey.last_used_at} fallback="never" />
                       </span>
                     </span>
                     <Button size="small" look="danger" onClick={() => removePasskey.mutate(passkey.id)}>
@@ -200,22 +200,22 @@ function Factors({ hasPassword, shown }: { hasPassword: boolean; shown: boolean 
                 ))}
               </ul>
             )}
-            {(mine.totp_since || mine.passkeys.length > 0) && (
-              <Line title="Recovery codes" state={`${mine.recovery_codes} left`}>
-                <Button onClick={() => renew.mutate()}>Create new codes</Button>
-              </Line>
+            {(factors.totp_since || factors.passkeys.length > 0) && (
+              <FactorRow title="Recovery codes" state={`${factors.recovery_codes} left`}>
+                <Button onClick={() => renewCodes.mutate()}>Create new codes</Button>
+              </FactorRow>
             )}
-            {(mine.totp_since || mine.passkeys.length > 0) && !shown && !needsFactor && (
+            {(factors.totp_since || factors.passkeys.length > 0) && !isVerified && !needsFactor && (
               <p className="text-soft">You logged in to this session without a second factor.</p>
             )}
           </div>
         )}
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }
 
-function Line({
+function FactorRow({
   title,
   state,
   children,
@@ -234,7 +234,7 @@ function Line({
   );
 }
 
-function CodeLine({
+function CodeInput({
   label,
   error,
   button,
@@ -264,22 +264,22 @@ function CodeLine({
   );
 }
 
-function Sessions() {
+function SessionsSection() {
   const client = useQueryClient();
-  const again = () => client.invalidateQueries({ queryKey: queryKeys.sessions });
+  const invalidate = () => client.invalidateQueries({ queryKey: queryKeys.sessions });
   const sessions = useQuery({
     queryKey: queryKeys.sessions,
-    queryFn: () => answer(api.GET("/api/v1/auth/sessions", { params: { query: { limit: 200 } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/auth/sessions", { params: { query: { limit: 200 } } })),
   });
   const end = useMutation({
     mutationFn: (id: string) =>
-      answer(api.DELETE("/api/v1/auth/sessions/{id}", { params: { path: { id } } })),
-    onSuccess: again,
+      unwrap(api.DELETE("/api/v1/auth/sessions/{id}", { params: { path: { id } } })),
+    onSuccess: invalidate,
     onError: (error) => showError(error),
   });
   const endOthers = useMutation({
-    mutationFn: () => answer(api.DELETE("/api/v1/auth/sessions")),
-    onSuccess: again,
+    mutationFn: () => unwrap(api.DELETE("/api/v1/auth/sessions")),
+    onSuccess: invalidate,
     onError: (error) => showError(error),
   });
   return (
@@ -288,32 +288,32 @@ function Sessions() {
       about="Where you are logged in. Ending a session logs that device out immediately."
       action={<Button onClick={() => endOthers.mutate()}>Log out everywhere else</Button>}
     >
-      <Loaded query={sessions}>
+      <QueryContent query={sessions}>
         {({ results }) => (
           <ul className="grid gap-3">
             {results.map((session) => (
               <li key={session.id} className="flex flex-wrap items-center gap-3">
                 <div className="flex-1">
                   <p>
-                    {nameOfDevice(session.user_agent)}{" "}
+                    {deviceName(session.user_agent)}{" "}
                     {session.current && <span className="text-good">this device</span>}
                   </p>
                   <p className="text-[0.8125rem] text-faint">
-                    {session.ip ?? "unknown address"}, last used <When at={session.last_used_at} />, logged in
+                    {session.ip ?? "unknown address"}, last used <RelativeTime time={session.last_used_at} />, logged in
                     with {session.method}
                     {session.second_factor && " and a second factor"}
                   </p>
                 </div>
                 {!session.current && (
                   <Button size="small" onClick={() => end.mutate(session.id)}>
-                    End<span className="sr-only"> {nameOfDevice(session.user_agent)}</span>
+                    End<span className="sr-only"> {deviceName(session.user_agent)}</span>
                   </Button>
                 )}
               </li>
             ))}
           </ul>
         )}
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }
@@ -336,8 +336,8 @@ const SYSTEMS: [RegExp, string][] = [
   [/Linux/, "Linux"],
 ];
 
-/** "Firefox on Linux": enough to recognise one's own device. */
-function nameOfDevice(agent: string): string {
+/** Returns a name from which users recognise their device, such as "Firefox on Linux". */
+function deviceName(agent: string): string {
   const find = (list: [RegExp, string][]) => list.find(([pattern]) => pattern.test(agent))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];
   if (browser && system) return `${browser} on ${system}`;

@@ -2,7 +2,7 @@ import { useEffect, useRef } from "react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { PageHeader } from "@/components/page";
 import type { Permission } from "@/api/types";
-import { useMay, useSession } from "@/session/use-session";
+import { useHasPermission, useSession } from "@/session/use-session";
 
 interface Tab {
   to:
@@ -19,11 +19,11 @@ interface Tab {
   needs?: Permission;
 }
 
-const OWN_ACCOUNT: Tab[] = [
+const ACCOUNT_TABS: Tab[] = [
   { to: "/settings/account", label: "Account" },
   { to: "/settings/security", label: "Security" },
 ];
-const ORGANIZATION: Tab[] = [
+const ORGANIZATION_TABS: Tab[] = [
   { to: "/settings/organization", label: "Organization" },
   { to: "/settings/members", label: "Members" },
   { to: "/settings/domains", label: "Domains" },
@@ -33,15 +33,15 @@ const ORGANIZATION: Tab[] = [
   { to: "/settings/audit", label: "Audit log", needs: "audit.view" },
 ];
 
-const PEEK = 40; // pixels of the tab before, so that it can be seen that there is one
+const VISIBLE_OVERLAP = 40; // pixels of the previous tab that stay visible
 
-/** A row of tabs that is wider than the screen, scrolled to the tab of the page that is open. */
+/** Scrolls a row of tabs to the tab of the open page, if the row is wider than the screen. */
 function useTabInView() {
   const row = useRef<HTMLElement>(null);
   const path = useLocation({ select: ({ pathname }) => pathname });
   useEffect(() => {
     const tab = row.current?.querySelector<HTMLElement>("[aria-current=page]");
-    if (row.current && tab) row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - PEEK;
+    if (row.current && tab) row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - VISIBLE_OVERLAP;
   }, [path]);
   return row;
 }
@@ -49,14 +49,14 @@ function useTabInView() {
 export function SettingsLayout() {
   const tabs = useTabInView();
   const session = useSession();
-  const may = useMay();
-  const open = session?.organization && !session.organization.closed;
-  const theirs = open ? ORGANIZATION.filter(({ needs }) => !needs || may(needs)) : [];
+  const hasPermission = useHasPermission();
+  const isOpen = session?.organization && !session.organization.closed;
+  const organizationTabs = isOpen ? ORGANIZATION_TABS.filter(({ needs }) => !needs || hasPermission(needs)) : [];
   return (
     <div className="mx-auto max-w-[64rem] px-4 py-5 md:px-6">
       <PageHeader title="Settings" />
       <nav ref={tabs} aria-label="Settings" className="mb-5 flex gap-1 overflow-x-auto border-b border-line">
-        {[...OWN_ACCOUNT, ...theirs].map(({ to, label }) => (
+        {[...ACCOUNT_TABS, ...organizationTabs].map(({ to, label }) => (
           <Link
             key={to}
             to={to}

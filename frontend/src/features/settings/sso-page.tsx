@@ -1,44 +1,44 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { EmptyState, ErrorNotice } from "@/components/notice";
 import { showError, showSuccess } from "@/components/toast";
-import { useMay, useSession } from "@/session/use-session";
+import { useHasPermission, useSession } from "@/session/use-session";
 import { EmailDomains } from "./email-domains";
-import { Loaded, Section } from "./parts";
+import { QueryContent, Section } from "./section";
 
-/** Null when there is none yet: a query's data may not be undefined. */
-async function ownProvider() {
-  return (await answer(api.GET("/api/v1/org/identity-provider"))) ?? null;
+/** Fetches the organization's identity provider. Returns null if there is none, because a query must not return undefined. */
+async function fetchProvider() {
+  return (await unwrap(api.GET("/api/v1/org/identity-provider"))) ?? null;
 }
 
 export function SsoPage() {
-  const may = useMay();
+  const hasPermission = useHasPermission();
   return (
     <>
-      <OwnIssuer />
-      {may("org.update") && <EmailDomains />}
-      {may("members.manage") && <Directory />}
+      <IdentityProviderSection />
+      {hasPermission("org.update") && <EmailDomains />}
+      {hasPermission("members.manage") && <DirectorySection />}
     </>
   );
 }
 
-const GIVEN = ["viewer", "member", "admin"] as const;
+const GROUP_ROLES = ["viewer", "member", "admin"] as const;
 
-/** Provisioning by SCIM: the address for the directory, and the role that each of its groups grants. */
-function Directory() {
+/** Settings for provisioning by SCIM: the URL for the directory, and the role that each group grants. */
+function DirectorySection() {
   const client = useQueryClient();
   const groups = useQuery({
     queryKey: queryKeys.scimGroups,
-    queryFn: () => answer(api.GET("/api/v1/org/scim/groups")),
+    queryFn: () => unwrap(api.GET("/api/v1/org/scim/groups")),
   });
-  const give = useMutation({
-    mutationFn: ({ id, role }: { id: string; role: (typeof GIVEN)[number] | null }) =>
-      answer(api.PUT("/api/v1/org/scim/groups/{id}", { params: { path: { id } }, body: { role } })),
+  const setRole = useMutation({
+    mutationFn: ({ id, role }: { id: string; role: (typeof GROUP_ROLES)[number] | null }) =>
+      unwrap(api.PUT("/api/v1/org/scim/groups/{id}", { params: { path: { id } }, body: { role } })),
     onSuccess: () => showSuccess("Saved. The role now applies to everyone in the group."),
     onSettled: () => client.invalidateQueries({ queryKey: queryKeys.scimGroups }),
     onError: (error) => showError(error),
@@ -61,9 +61,9 @@ function Directory() {
           </dd>
         </div>
       </dl>
-      <Loaded query={groups}>
-        {({ groups: found }) =>
-          found.length === 0 ? (
+      <QueryContent query={groups}>
+        {({ groups: rows }) =>
+          rows.length === 0 ? (
             <EmptyState title="No groups yet">
               Groups appear here when your directory sends them. Then choose the role that each one grants.
             </EmptyState>
@@ -77,7 +77,7 @@ function Directory() {
                 </tr>
               </thead>
               <tbody>
-                {found.map(({ id, display_name, people, role }) => (
+                {rows.map(({ id, display_name, people, role }) => (
                   <tr key={id}>
                     <td className="font-medium">{display_name}</td>
                     <td className="tabular-nums">{people}</td>
@@ -87,12 +87,12 @@ function Directory() {
                         className="control w-auto!"
                         value={role ?? ""}
                         onChange={({ target }) =>
-                          give.mutate({ id, role: GIVEN.find((each) => each === target.value) ?? null })
+                          setRole.mutate({ id, role: GROUP_ROLES.find((option) => option === target.value) ?? null })
                         }
                       >
                         <option value="">No role</option>
-                        {GIVEN.map((each) => (
-                          <option key={each}>{each}</option>
+                        {GROUP_ROLES.map((option) => (
+                          <option key={option}>{option}</option>
                         ))}
                       </select>
                     </td>
@@ -102,17 +102,17 @@ function Directory() {
             </table>
           )
         }
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }
 
-function OwnIssuer() {
+function IdentityProviderSection() {
   const client = useQueryClient();
   const organization = useSession()?.organization;
-  const chooses = useMay()("owners.manage");
+  const canEdit = useHasPermission()("owners.manage");
   const form = useRef<HTMLFormElement>(null);
-  const provider = useQuery({ queryKey: queryKeys.identityProvider, queryFn: ownProvider });
+  const provider = useQuery({ queryKey: queryKeys.identityProvider, queryFn: fetchProvider });
   const save = useMutation({
     mutationFn: (body: {
       issuer: string;
@@ -120,7 +120,7 @@ function OwnIssuer() {
       client_secret?: string;
       join_role: "viewer" | "member" | null;
       enabled: boolean;
-    }) => answer(api.PUT("/api/v1/org/identity-provider", { body })),
+    }) => unwrap(api.PUT("/api/v1/org/identity-provider", { body })),
     onSuccess: (saved) => {
       client.setQueryData(queryKeys.identityProvider, saved);
       showSuccess("Saved.");
@@ -128,11 +128,11 @@ function OwnIssuer() {
   });
   const check = useMutation({
     mutationFn: (issuer: string) =>
-      answer(api.POST("/api/v1/org/identity-provider/check", { body: { issuer } })),
+      unwrap(api.POST("/api/v1/org/identity-provider/check", { body: { issuer } })),
     onError: (error) => showError(error),
   });
   const remove = useMutation({
-    mutationFn: () => answer(api.DELETE("/api/v1/org/identity-provider")),
+    mutationFn: () => unwrap(api.DELETE("/api/v1/org/identity-provider")),
     onSuccess: () => client.setQueryData(queryKeys.identityProvider, null),
     onError: (error) => showError(error),
   });
@@ -157,9 +157,9 @@ function OwnIssuer() {
       title="Single sign-on"
       about="Members log in through your own OpenID Connect issuer. They then have access to this organization only, and cannot change their account."
     >
-      <Loaded query={provider}>
-        {(own) => (
-          <form ref={form} key={own?.updated_at ?? "none"} onSubmit={submit} className="grid max-w-xl gap-4">
+      <QueryContent query={provider}>
+        {(saved) => (
+          <form ref={form} key={saved?.updated_at ?? "none"} onSubmit={submit} className="grid max-w-xl gap-4">
             {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
             <TextField
               label="Issuer"
@@ -167,16 +167,16 @@ function OwnIssuer() {
               type="url"
               required
               placeholder="https://login.example.com"
-              defaultValue={own?.issuer}
-              readOnly={!chooses}
+              defaultValue={saved?.issuer}
+              readOnly={!canEdit}
               error={messages.issuer}
             />
             <TextField
               label="Client ID"
               name="client_id"
               required
-              defaultValue={own?.client_id}
-              readOnly={!chooses}
+              defaultValue={saved?.client_id}
+              readOnly={!canEdit}
               error={messages.client_id}
             />
             <TextField
@@ -184,8 +184,8 @@ function OwnIssuer() {
               name="client_secret"
               type="password"
               autoComplete="off"
-              placeholder={own ? `Set, ends in ${own.client_secret.last4 || "…"}` : undefined}
-              readOnly={!chooses}
+              placeholder={saved ? `Set, ends in ${saved.client_secret.last4 || "…"}` : undefined}
+              readOnly={!canEdit}
               error={messages.client_secret}
             />
             <Field
@@ -198,8 +198,8 @@ function OwnIssuer() {
                   {...control}
                   name="join_role"
                   className="control w-auto!"
-                  defaultValue={own?.join_role ?? ""}
-                  disabled={!chooses}
+                  defaultValue={saved?.join_role ?? ""}
+                  disabled={!canEdit}
                 >
                   <option value="">Deny</option>
                   <option value="viewer">Join as viewer</option>
@@ -211,12 +211,12 @@ function OwnIssuer() {
               <input
                 type="checkbox"
                 name="enabled"
-                defaultChecked={own?.enabled ?? true}
-                disabled={!chooses}
+                defaultChecked={saved?.enabled ?? true}
+                disabled={!canEdit}
               />
               Enabled
             </label>
-            {chooses && (
+            {canEdit && (
               <div className="flex flex-wrap gap-2">
                 <Button type="submit" look="primary">
                   Save
@@ -226,7 +226,7 @@ function OwnIssuer() {
                 >
                   {check.isPending ? "Testing…" : "Test issuer"}
                 </Button>
-                {own && (
+                {saved && (
                   <Button look="danger" onClick={() => remove.mutate()}>
                     Remove
                   </Button>
@@ -244,23 +244,23 @@ function OwnIssuer() {
                 </ul>
               </div>
             )}
-            {own && (
+            {saved && (
               <dl className="grid gap-2 text-[0.8125rem]">
                 <div>
                   <dt className="text-faint">Redirect URI to register at the issuer</dt>
-                  <dd className="font-mono break-all select-all">{own.callback_url}</dd>
+                  <dd className="font-mono break-all select-all">{saved.callback_url}</dd>
                 </div>
                 <div>
                   <dt className="text-faint">
                     Members log in at this address, or with the short name {organization?.slug}
                   </dt>
-                  <dd className="font-mono break-all select-all">{own.start_url}</dd>
+                  <dd className="font-mono break-all select-all">{saved.start_url}</dd>
                 </div>
               </dl>
             )}
           </form>
         )}
-      </Loaded>
+      </QueryContent>
     </Section>
   );
 }

@@ -1,49 +1,49 @@
 import { useQuery } from "@tanstack/react-query";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { downloadFile } from "@/api/download";
 import { queryKeys } from "@/api/query-keys";
 import { Button } from "@/components/button";
 import { showError } from "@/components/toast";
-import { useMay } from "@/session/use-session";
+import { useHasPermission } from "@/session/use-session";
 import { bytes, count, plural } from "@/format/number";
-import { Loaded, Section } from "./parts";
+import { QueryContent, Section } from "./section";
 
-const NAMES = {
+const LIMIT_LABELS = {
   rows_month: "Records this month",
   bytes_month: "Bytes this month",
   running: "Concurrent runs",
   pipelines: "Pipelines",
   members: "Members",
 };
-const KEPT = {
+const DATA_LABELS = {
   logs: "Log lines",
   outputs: "Output files",
   events: "Events",
   runs: "Runs",
   audit: "Audit log",
 };
-const TONES = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
+const STATE_COLOURS = { ok: "bg-live", warning: "bg-wait", reached: "bg-bad" };
 
 export function UsagePage() {
-  const exports = useMay()("audit.view");
+  const canExport = useHasPermission()("audit.view");
   const usage = useQuery({
     queryKey: queryKeys.usage,
-    queryFn: () => answer(api.GET("/api/v1/org/usage")),
+    queryFn: () => unwrap(api.GET("/api/v1/org/usage")),
   });
   return (
-    <Loaded query={usage}>
+    <QueryContent query={usage}>
       {({ limits, months, kept }) => (
         <>
           <Section title="Limits" about="Admins set these under Organization.">
             <ul className="grid gap-4 sm:grid-cols-2">
               {limits.map(({ name, used, limit, state }) => {
-                const shown = name === "bytes_month" ? bytes : count;
+                const format = name === "bytes_month" ? bytes : count;
                 return (
                   <li key={name}>
                     <p className="flex justify-between gap-2">
-                      <span>{NAMES[name]}</span>
+                      <span>{LIMIT_LABELS[name]}</span>
                       <span className="tabular-nums">
-                        {shown(used)} {limit === null ? "" : `of ${shown(limit)}`}
+                        {format(used)} {limit === null ? "" : `of ${format(limit)}`}
                         {state !== "ok" && (
                           <span className={state === "reached" ? "ml-2 text-bad" : "ml-2 text-wait"}>
                             {state === "reached" ? "reached" : "nearly reached"}
@@ -54,7 +54,7 @@ export function UsagePage() {
                     {limit !== null && (
                       <meter
                         className="sr-only"
-                        aria-label={NAMES[name]}
+                        aria-label={LIMIT_LABELS[name]}
                         min={0}
                         max={Math.max(limit, 1)}
                         value={used}
@@ -70,7 +70,7 @@ export function UsagePage() {
                       <rect
                         width={limit === null ? 0 : Math.min((100 * used) / Math.max(limit, 1), 100)}
                         height="1"
-                        className={TONES[state].replace("bg-", "fill-")}
+                        className={STATE_COLOURS[state].replace("bg-", "fill-")}
                       />
                     </svg>
                   </li>
@@ -95,7 +95,7 @@ export function UsagePage() {
               <tbody>
                 {kept.map((row) => (
                   <tr key={row.name}>
-                    <td>{KEPT[row.name]}</td>
+                    <td>{DATA_LABELS[row.name]}</td>
                     <td>{row.days === null ? "forever" : plural(row.days, "day")}</td>
                     <td className="text-right tabular-nums">{count(row.rows)}</td>
                     <td className="text-right tabular-nums">{row.bytes === null ? "" : bytes(row.bytes)}</td>
@@ -108,7 +108,7 @@ export function UsagePage() {
             title="By month"
             about="Counted while runs move records. Deleting a pipeline does not reduce these numbers."
             action={
-              exports && (
+              canExport && (
                 <Button
                   onClick={() => void downloadFile("/api/v1/org/usage/export", "usage.csv").catch(showError)}
                 >
@@ -151,6 +151,6 @@ export function UsagePage() {
           </Section>
         </>
       )}
-    </Loaded>
+    </QueryContent>
   );
 }

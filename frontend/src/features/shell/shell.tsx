@@ -1,8 +1,8 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, Outlet, useRouter } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
-import { answer, api } from "@/api/client";
-import { end } from "@/api/session";
+import { api, unwrap } from "@/api/client";
+import { endSession } from "@/api/session";
 import { buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import {
@@ -16,13 +16,13 @@ import {
   SunIcon,
   UserIcon,
 } from "@/components/icons";
-import { Menu, MenuChoice, MenuItem, MenuLine } from "@/components/menu";
+import { Menu, MenuChoice, MenuItem, MenuSeparator } from "@/components/menu";
 import { showError } from "@/components/toast";
 import logo from "@/logo.svg";
 import { absoluteTime } from "@/format/time";
-import { useEntering } from "@/session/use-entering";
+import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
-import { chooseTheme, chosenTheme, type Theme } from "@/theme";
+import { saveTheme, storedTheme, type Theme } from "@/theme";
 import { useShortcuts } from "./shortcuts";
 
 export function Shell() {
@@ -68,16 +68,16 @@ export function Shell() {
         </div>
       </header>
       <main id="main" tabIndex={-1} className="min-w-0 outline-none">
-        <OrganizationState />
-        {/* another organization is another set of pages: nothing of the first may stay on screen */}
+        <OrganizationNotice />
+        {/* The key renders all pages again after a switch, so that nothing of the other organization stays visible. */}
         <Outlet key={org} />
       </main>
     </div>
   );
 }
 
-/** Why nothing can be changed or run now, on every page. */
-function OrganizationState() {
+/** Shown on every page while the organization is suspended or scheduled for deletion. */
+function OrganizationNotice() {
   const organization = useSession()?.organization;
   if (!organization?.suspended_at && !organization?.deletion_at) return null;
   return (
@@ -115,9 +115,9 @@ function NavLink({
 
 function OrganizationMenu() {
   const session = useSession();
-  const change = useMutation({
-    mutationFn: (org: string) => answer(api.POST("/api/v1/auth/switch", { body: { org } })),
-    onSuccess: useEntering(),
+  const switchOrganization = useMutation({
+    mutationFn: (org: string) => unwrap(api.POST("/api/v1/auth/switch", { body: { org } })),
+    onSuccess: useEnterOrganization(),
     onError: (error) => showError(error),
   });
   if (!session?.organization) return null;
@@ -140,7 +140,7 @@ function OrganizationMenu() {
       <MenuChoice
         label="Organization"
         value={organization.id}
-        onChange={(org) => org !== organization.id && change.mutate(org)}
+        onChange={(org) => org !== organization.id && switchOrganization.mutate(org)}
         choices={organizations.map(({ id, name }) => ({
           value: id,
           label: (
@@ -158,13 +158,13 @@ function OrganizationMenu() {
 function UserMenu() {
   const session = useSession();
   const router = useRouter();
-  const [theme, setTheme] = useState(chosenTheme);
+  const [theme, setTheme] = useState(storedTheme);
   const logout = useMutation({
     mutationFn: () =>
-      answer(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
+      unwrap(api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } })),
     onSuccess: async () => {
-      await router.navigate({ to: "/login", search: {} }); // first: who logs out wants no way back
-      end();
+      await router.navigate({ to: "/login", search: {} }); // before the session ends, so that the log-in page gets no address to return to
+      endSession();
     },
     onError: (error) => showError(error),
   });
@@ -193,13 +193,13 @@ function UserMenu() {
           {organization && `${organization.name}, ${organization.role}`}
         </p>
       </div>
-      <MenuLine />
+      <MenuSeparator />
       <MenuChoice<Theme>
         label="Theme"
         value={theme}
-        onChange={(chosen) => {
-          chooseTheme(chosen);
-          setTheme(chosen);
+        onChange={(newTheme) => {
+          saveTheme(newTheme);
+          setTheme(newTheme);
         }}
         choices={[
           {
@@ -228,7 +228,7 @@ function UserMenu() {
           },
         ]}
       />
-      <MenuLine />
+      <MenuSeparator />
       <MenuItem onSelect={() => logout.mutate()}>
         <UserIcon className="text-faint" /> Log out
       </MenuItem>

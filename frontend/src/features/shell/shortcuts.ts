@@ -1,30 +1,30 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
 
-const PAUSE = 1_000; // milliseconds between the two keys of a sequence
+const SEQUENCE_TIMEOUT = 1_000; // milliseconds within which the second key must follow
 
-/** `g p` pipelines, `g r` runs, `g c` custom sources, `g s` settings, `/` the search field of the page. */
+/** Keyboard shortcuts: `g p` pipelines, `g r` runs, `g c` custom sources, `g s` settings, `/` the search field. */
 export function useShortcuts(): void {
   const navigate = useNavigate();
   useEffect(() => {
-    let goAt = 0;
-    function press(event: KeyboardEvent) {
+    let gPressedAt = 0;
+    function onKeyDown(event: KeyboardEvent) {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
-      const going = performance.now() - goAt < PAUSE;
-      goAt = 0;
+      const followsG = performance.now() - gPressedAt < SEQUENCE_TIMEOUT;
+      gPressedAt = 0;
       if (event.key === "/") return focusSearch(event);
-      if (event.key === "g") goAt = performance.now();
-      if (going && event.key === "p") void navigate({ to: "/pipelines" });
-      if (going && event.key === "r") void navigate({ to: "/runs" });
-      if (going && event.key === "c") void navigate({ to: "/sources" });
-      if (going && event.key === "s") void navigate({ to: "/settings" });
+      if (event.key === "g") gPressedAt = performance.now();
+      if (followsG && event.key === "p") void navigate({ to: "/pipelines" });
+      if (followsG && event.key === "r") void navigate({ to: "/runs" });
+      if (followsG && event.key === "c") void navigate({ to: "/sources" });
+      if (followsG && event.key === "s") void navigate({ to: "/settings" });
     }
-    document.addEventListener("keydown", press);
-    return () => document.removeEventListener("keydown", press);
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
   }, [navigate]);
 }
 
-/** The code editor lives in a shadow tree, which only the event's path sees into. */
+/** Whether the key was pressed in an input. `composedPath` also finds the code editor, which is in a shadow tree. */
 function isTyping(event: KeyboardEvent): boolean {
   const [target] = event.composedPath();
   return (

@@ -1,69 +1,69 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { queryKeys } from "@/api/query-keys";
-import { currentSession, plainFetch, resume } from "@/api/session";
+import { currentSession, plainFetch, resumeSession } from "@/api/session";
 import type { Session } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
-import { useEntering } from "@/session/use-entering";
+import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
 import { SignInLayout } from "./sign-in-layout";
 import { Providers } from "./providers";
 
-const KEPT = "drover.invitation"; // kept in this tab while its holder logs in
+const STORAGE_KEY = "drover.invitation"; // stores the secret in this tab while the user logs in
 
-/** The secret behind `#`, or the one kept while its holder logged in. */
+/** Returns the secret after `#` in the URL and stores it. Otherwise returns the stored secret. */
 function takeSecret(): string {
-  const given = globalThis.location.hash.slice(1);
-  if (given) {
-    sessionStorage.setItem(KEPT, given);
+  const hash = globalThis.location.hash.slice(1);
+  if (hash) {
+    sessionStorage.setItem(STORAGE_KEY, hash);
     history.replaceState(history.state, "", globalThis.location.pathname);
   }
-  return given || sessionStorage.getItem(KEPT) || "";
+  return hash || sessionStorage.getItem(STORAGE_KEY) || "";
 }
 
 export function InvitationPage() {
   const [token] = useState(takeSecret);
-  const enter = useEntering();
+  const enterOrganization = useEnterOrganization();
   const session = useSession();
   useEffect(() => {
-    if (currentSession().status === "unknown") void resume();
+    if (currentSession().status === "unknown") void resumeSession();
   }, []);
-  const shown = useQuery({
+  const invitation = useQuery({
     queryKey: queryKeys.openInvitation(token),
-    queryFn: () => answer(api.POST("/api/v1/invitations/show", { body: { token }, fetch: plainFetch })),
+    queryFn: () => unwrap(api.POST("/api/v1/invitations/show", { body: { token }, fetch: plainFetch })),
     retry: false,
   });
 
-  const join = (next: Session) => {
-    sessionStorage.removeItem(KEPT);
-    enter(next);
+  const enter = (session: Session) => {
+    sessionStorage.removeItem(STORAGE_KEY);
+    enterOrganization(session);
   };
 
   const accept = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/invitations/accept", { body: { token } })),
-    onSuccess: join,
+    mutationFn: () => unwrap(api.POST("/api/v1/invitations/accept", { body: { token } })),
+    onSuccess: enter,
   });
   const register = useMutation({
     mutationFn: (body: { name: string; email: string; password: string; invitation: string }) =>
-      answer(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
-    onSuccess: join,
+      unwrap(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
+    onSuccess: enter,
   });
 
-  if (!shown.data) {
+  if (!invitation.data) {
     return (
       <SignInLayout title="Invitation" footer={null}>
-        {shown.error ? <ErrorNotice error={shown.error} /> : <Skeletons rows={3} />}
+        {invitation.error ? <ErrorNotice error={invitation.error} /> : <Skeletons rows={3} />}
       </SignInLayout>
     );
   }
-  const { organization, email, role, invited_by, single_sign_on } = shown.data;
+  const { organization, email, role, invited_by, single_sign_on } = invitation.data;
   const messages = fieldMessages(register.error);
-  const general = register.error && Object.keys(messages).length === 0;
+  const showGeneralError = register.error && Object.keys(messages).length === 0;
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -99,7 +99,7 @@ export function InvitationPage() {
       ) : (
         <>
           <form onSubmit={submit} className="grid gap-4">
-            {general && <ErrorNotice error={register.error} />}
+            {showGeneralError && <ErrorNotice error={register.error} />}
             <TextField label="Your name" name="name" autoComplete="name" required error={messages.name} />
             <TextField
               label="Password"
@@ -115,7 +115,7 @@ export function InvitationPage() {
               {register.isPending ? "Creating…" : "Create account and join"}
             </Button>
           </form>
-          <Providers invitation={token} inviting={single_sign_on} />
+          <Providers invitation={token} ssoOrganization={single_sign_on} />
         </>
       )}
     </SignInLayout>

@@ -1,17 +1,17 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, useRouter, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { ProblemError } from "@/api/problem";
-import { begin, plainFetch } from "@/api/session";
+import { startSession, plainFetch } from "@/api/session";
 import type { Session } from "@/api/types";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
 import { SignInLayout } from "./sign-in-layout";
-import { takeHash } from "./link-secret";
-import { wasCancelled, passkeysWork, showPasskey } from "@/session/passkey";
-import { providerProblem } from "./problems";
+import { takeHashParameters } from "./link-secret";
+import { wasCancelled, supportsPasskeys, signWithPasskey } from "@/session/passkey";
+import { providerMessage } from "./problems";
 import { Providers } from "./providers";
 
 interface Credentials {
@@ -23,17 +23,17 @@ interface Credentials {
 export function LoginPage() {
   const { next, problem } = useSearch({ from: "/login" });
   const router = useRouter();
-  // after a log-in through a provider that still needs the second factor
-  const [challenge] = useState(() => takeHash().get("second_factor"));
+  // set after a log-in through a provider, if the second factor is still missing
+  const [challenge] = useState(() => takeHashParameters().get("second_factor"));
   const [credentials, setCredentials] = useState<Credentials | null>(null);
 
   function enter(session: Session) {
-    begin(session);
+    startSession(session);
     router.history.push(next ?? "/");
   }
 
   const login = useMutation({
-    mutationFn: (body: Credentials) => answer(api.POST("/api/v1/auth/login", { body, fetch: plainFetch })),
+    mutationFn: (body: Credentials) => unwrap(api.POST("/api/v1/auth/login", { body, fetch: plainFetch })),
     onSuccess: enter,
     onError: (error, body) => {
       if (error instanceof ProblemError && error.code === "second_factor_needed") setCredentials(body);
@@ -41,7 +41,7 @@ export function LoginPage() {
   });
   const continueLogin = useMutation({
     mutationFn: (mfa_code: string) =>
-      answer(
+      unwrap(
         api.POST("/api/v1/auth/login/continue", {
           body: { challenge: challenge ?? "", mfa_code },
           fetch: plainFetch,
@@ -51,14 +51,14 @@ export function LoginPage() {
   });
   const passkey = useMutation({
     mutationFn: async () => {
-      const begun = await answer(api.POST("/api/v1/auth/passkey/begin", { fetch: plainFetch }));
-      const body = await showPasskey(begun);
-      return answer(api.POST("/api/v1/auth/passkey/login", { body, fetch: plainFetch }));
+      const challenge = await unwrap(api.POST("/api/v1/auth/passkey/begin", { fetch: plainFetch }));
+      const body = await signWithPasskey(challenge);
+      return unwrap(api.POST("/api/v1/auth/passkey/login", { body, fetch: plainFetch }));
     },
     onSuccess: enter,
   });
 
-  const signup = (
+  const signupLink = (
     <>
       New here?{" "}
       <Link to="/signup" search={{ next }} className="link">
@@ -66,24 +66,24 @@ export function LoginPage() {
       </Link>
     </>
   );
-  const withPasskey = passkeysWork() && (
+  const passkeyButton = supportsPasskeys() && (
     <Button className="justify-center" onClick={() => passkey.mutate()}>
       {passkey.isPending ? "Waiting for your passkey…" : "Log in with a passkey"}
     </Button>
   );
 
   if (challenge || credentials) {
-    const failed = challenge ? continueLogin.error : secondTry(login.error);
+    const error = challenge ? continueLogin.error : withoutCodeRequest(login.error);
     return (
-      <SignInLayout title="Two-factor authentication" footer={signup}>
+      <SignInLayout title="Two-factor authentication" footer={signupLink}>
         <CodeForm
-          error={failed}
+          error={error}
           pending={login.isPending || continueLogin.isPending}
           onCode={(code) =>
             challenge ? continueLogin.mutate(code) : login.mutate({ ...credentials!, mfa_code: code })
           }
         />
-        {withPasskey && <div className="mt-3 grid">{withPasskey}</div>}
+        {passkeyButton && <div className="mt-3 grid">{passkeyButton}</div>}
       </SignInLayout>
     );
   }
@@ -94,13 +94,13 @@ export function LoginPage() {
     login.mutate({ email: String(form.get("email")).trim(), password: String(form.get("password")) });
   }
 
-  const problemText = providerProblem(problem);
+  const problemText = providerMessage(problem);
   return (
-    <SignInLayout title="Log in" footer={signup}>
+    <SignInLayout title="Log in" footer={signupLink}>
       <form onSubmit={submit} className="grid gap-4">
         {problemText && !login.error && <Alert>{problemText}</Alert>}
-        {login.error && <LoginProblem error={login.error} />}
-        {passkey.error && !wasCancelled(passkey.error) && <LoginProblem error={passkey.error} />}
+        {login.error && <LoginError error={login.error} />}
+        {passkey.error && !wasCancelled(passkey.error) && <LoginError error={passkey.error} />}
         <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
         <TextField
           label="Password"
@@ -113,11 +113,11 @@ export function LoginPage() {
           type="submit"
           look="primary"
           className="justify-center"
-          blocked={login.isPending ? "Logging in" : null}
+          disabledReason={login.isPending ? "Logging in" : null}
         >
           {login.isPending ? "Logging in…" : "Log in"}
         </Button>
-        {withPasskey}
+        {passkeyButton}
         <Link to="/forgot-password" className="link justify-self-center text-[0.8125rem]">
           Forgot your password?
         </Link>
@@ -140,10 +140,10 @@ export function CodeForm({
     event.preventDefault();
     onCode(String(new FormData(event.currentTarget).get("code")).trim());
   }
-  const wrong = error instanceof ProblemError && error.code === "wrong_code" ? error.message : null;
+  const wrongCode = error instanceof ProblemError && error.code === "wrong_code" ? error.message : null;
   return (
     <form onSubmit={submit} className="grid gap-4">
-      {error !== null && !wrong && <ErrorNotice error={error} />}
+      {error !== null && !wrongCode && <ErrorNotice error={error} />}
       <TextField
         label="Code"
         name="code"
@@ -152,17 +152,17 @@ export function CodeForm({
         required
         autoFocus
         hint="From your authenticator app, or one of your recovery codes."
-        error={wrong}
+        error={wrongCode}
       />
-      <Button type="submit" look="primary" className="justify-center" blocked={pending ? "Checking" : null}>
+      <Button type="submit" look="primary" className="justify-center" disabledReason={pending ? "Checking" : null}>
         {pending ? "Checking…" : "Continue"}
       </Button>
     </form>
   );
 }
 
-/** The first answer only asks for a code, so it is not shown as an error. */
-function secondTry(error: unknown): unknown {
+/** Returns the error, or null if the server only requests a code. */
+function withoutCodeRequest(error: unknown): unknown {
   return error instanceof ProblemError && error.code === "second_factor_needed" ? null : error;
 }
 
@@ -174,9 +174,9 @@ function Alert({ children }: { children: string }) {
   );
 }
 
-/** The same sentence for a wrong address and a wrong password: it must not say whether the account exists. */
-function LoginProblem({ error }: { error: unknown }) {
-  const usual = error instanceof ProblemError && [400, 401, 422].includes(error.status);
-  if (!usual) return <ErrorNotice error={error} />;
+/** Shows the same text for a wrong address and a wrong password, so that it does not reveal whether the account exists. */
+function LoginError({ error }: { error: unknown }) {
+  const isWrongLogin = error instanceof ProblemError && [400, 401, 422].includes(error.status);
+  if (!isWrongLogin) return <ErrorNotice error={error} />;
   return <Alert>The e-mail address or the password is incorrect. Check both and try again.</Alert>;
 }

@@ -1,7 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
 import { plainFetch } from "@/api/session";
 import { Button, buttonLook } from "@/components/button";
@@ -11,36 +11,36 @@ import { ErrorNotice } from "@/components/notice";
 import { SignInLayout } from "./sign-in-layout";
 import { useLinkSecret } from "./link-secret";
 
-const back = (
+const loginLink = (
   <Link to="/login" search={{}} className="link">
     Back to login
   </Link>
 );
 
 export function ForgotPasswordPage() {
-  const ask = useMutation({
+  const requestLink = useMutation({
     mutationFn: (email: string) =>
-      answer(api.POST("/api/v1/auth/password/forgot", { body: { email }, fetch: plainFetch })),
+      unwrap(api.POST("/api/v1/auth/password/forgot", { body: { email }, fetch: plainFetch })),
   });
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    ask.mutate(String(new FormData(event.currentTarget).get("email")).trim());
+    requestLink.mutate(String(new FormData(event.currentTarget).get("email")).trim());
   }
 
   return (
-    <SignInLayout title="Forgot your password?" footer={back}>
-      {ask.isSuccess ? (
+    <SignInLayout title="Forgot your password?" footer={loginLink}>
+      {requestLink.isSuccess ? (
         <p role="status">
           If an account with this address exists, we sent it an e-mail with a link. The link works for one
           hour.
         </p>
       ) : (
         <form onSubmit={submit} className="grid gap-4">
-          {ask.error && <ErrorNotice error={ask.error} />}
+          {requestLink.error && <ErrorNotice error={requestLink.error} />}
           <TextField label="E-mail" name="email" type="email" autoComplete="username" required autoFocus />
           <Button type="submit" look="primary" className="justify-center">
-            {ask.isPending ? "Sending…" : "Send reset link"}
+            {requestLink.isPending ? "Sending…" : "Send reset link"}
           </Button>
         </form>
       )}
@@ -52,9 +52,9 @@ export function ResetPasswordPage() {
   const token = useLinkSecret();
   const reset = useMutation({
     mutationFn: (password: string) =>
-      answer(api.POST("/api/v1/auth/password/reset", { body: { token, password }, fetch: plainFetch })),
+      unwrap(api.POST("/api/v1/auth/password/reset", { body: { token, password }, fetch: plainFetch })),
   });
-  const weak = fieldMessages(reset.error).password;
+  const passwordMessage = fieldMessages(reset.error).password;
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -62,12 +62,12 @@ export function ResetPasswordPage() {
   }
 
   return (
-    <SignInLayout title="Set a new password" footer={back}>
+    <SignInLayout title="Set a new password" footer={loginLink}>
       {reset.isSuccess ? (
-        <Done>Your password was changed and all your sessions were ended. Log in with the new password.</Done>
+        <DoneMessage>Your password was changed and all your sessions were ended. Log in with the new password.</DoneMessage>
       ) : (
         <form onSubmit={submit} className="grid gap-4">
-          {reset.error && !weak && <ErrorNotice error={reset.error} />}
+          {reset.error && !passwordMessage && <ErrorNotice error={reset.error} />}
           <TextField
             label="New password"
             name="password"
@@ -78,7 +78,7 @@ export function ResetPasswordPage() {
             minLength={8}
             maxLength={1024}
             hint="At least 8 characters. Longer is better: use a few words."
-            error={weak}
+            error={passwordMessage}
           />
           <Button type="submit" look="primary" className="justify-center">
             {reset.isPending ? "Saving…" : "Set password"}
@@ -92,19 +92,19 @@ export function ResetPasswordPage() {
 export function VerifyEmailPage() {
   const token = useLinkSecret();
   const { mutate, error, isSuccess } = useMutation({
-    mutationFn: () => answer(api.POST("/api/v1/auth/email/verify", { body: { token }, fetch: plainFetch })),
+    mutationFn: () => unwrap(api.POST("/api/v1/auth/email/verify", { body: { token }, fetch: plainFetch })),
   });
   useEffect(() => mutate(), [mutate]);
   return (
-    <SignInLayout title="Confirm your e-mail address" footer={back}>
+    <SignInLayout title="Confirm your e-mail address" footer={loginLink}>
       {error && <ErrorNotice error={error} />}
-      {isSuccess && <Done>Your e-mail address is confirmed.</Done>}
+      {isSuccess && <DoneMessage>Your e-mail address is confirmed.</DoneMessage>}
       {!error && !isSuccess && <p role="status">Confirming…</p>}
     </SignInLayout>
   );
 }
 
-function Done({ children }: { children: string }) {
+function DoneMessage({ children }: { children: string }) {
   return (
     <div className="grid gap-4">
       <p role="status">{children}</p>

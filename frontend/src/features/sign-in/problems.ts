@@ -1,5 +1,5 @@
-/** What a log-in through an identity provider may end with, by the code in `/login?problem=`. */
-const PROBLEMS: Record<string, string> = {
+/** The error messages of a log-in through an identity provider, by the code in `/login?problem=`. */
+const MESSAGES: Record<string, string> = {
   provider_unknown: "This identity provider does not exist. Check the organization's short name.",
   provider_failed:
     "The identity provider did not respond correctly. Try again. If the error persists, ask your admin.",
@@ -29,9 +29,9 @@ const PROBLEMS: Record<string, string> = {
   org_deleting: "This organization is scheduled for deletion. One of its owners can restore it.",
 };
 
-export function providerProblem(code: string | undefined): string | null {
+export function providerMessage(code: string | undefined): string | null {
   if (!code) return null;
   return (
-    PROBLEMS[code] ?? "The log-in through the identity provider failed. Try again, or log in another way."
+    MESSAGES[code] ?? "The log-in through the identity provider failed. Try again, or log in another way."
   );
 }

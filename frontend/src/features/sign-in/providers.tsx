@@ -5,59 +5,59 @@ import { buttonLook, Button } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 
-function startAddress(provider: string, query: Record<string, string | undefined>): string {
-  const given = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
-  return `/api/v1/auth/${provider}/start?${new URLSearchParams(given)}`;
+function startUrl(provider: string, query: Record<string, string | undefined>): string {
+  const parameters = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  return `/api/v1/auth/${provider}/start?${new URLSearchParams(parameters)}`;
 }
 
-/** Buttons for the installation's identity providers, and the way to an organization's own: to the one that invites,
- * or to any that is named. */
+/** Buttons for the identity providers of the installation and for single sign-on. In an invitation, single sign-on uses
+ * the provider of the inviting organization. Otherwise the user enters the organization's short name. */
 export function Providers({
   next,
   invitation,
-  inviting,
+  ssoOrganization,
 }: {
   next?: string;
   invitation?: string;
-  inviting?: string | null;
+  ssoOrganization?: string | null;
 }) {
   const { data } = useQuery(providersQuery);
-  const [asking, setAsking] = useState(false);
-  const found = data?.providers ?? [];
+  const [isFormOpen, setIsFormOpen] = useState(false);
+  const providers = data?.providers ?? [];
 
-  function toOrganization(event: FormEvent<HTMLFormElement>) {
+  function startSingleSignOn(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const org = String(new FormData(event.currentTarget).get("org")).trim();
-    globalThis.location.assign(startAddress("sso", { org, next }));
+    globalThis.location.assign(startUrl("sso", { org, next }));
   }
 
-  if (invitation && found.length === 0 && !inviting) return null;
+  if (invitation && providers.length === 0 && !ssoOrganization) return null;
   return (
     <div className="mt-4 grid gap-2 border-t border-line pt-4">
-      {found.map(({ id, name }) => (
+      {providers.map(({ id, name }) => (
         <a
           key={id}
-          href={startAddress(id, { next, invitation })}
+          href={startUrl(id, { next, invitation })}
           className={classNames(buttonLook("plain"), "justify-center")}
         >
           Continue with {name}
         </a>
       ))}
-      {inviting && (
+      {ssoOrganization && (
         <a
-          href={startAddress("sso", { org: inviting, invitation })}
+          href={startUrl("sso", { org: ssoOrganization, invitation })}
           className={classNames(buttonLook("plain"), "justify-center")}
         >
           Join with single sign-on
         </a>
       )}
-      {!invitation && !asking && (
-        <Button look="quiet" className="justify-center" onClick={() => setAsking(true)}>
+      {!invitation && !isFormOpen && (
+        <Button look="quiet" className="justify-center" onClick={() => setIsFormOpen(true)}>
           Log in with single sign-on
         </Button>
       )}
-      {asking && (
-        <form onSubmit={toOrganization} className="grid gap-2">
+      {isFormOpen && (
+        <form onSubmit={startSingleSignOn} className="grid gap-2">
           <TextField
             label="Organization's short name"
             name="org"

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import logo from "@/logo.svg";
 
-/** The frame of the pages before one is logged in. */
+/** The layout of the pages for users who are not logged in. */
 export function SignInLayout({
   title,
   children,
@@ -18,7 +18,7 @@ export function SignInLayout({
           <img src={logo} alt="" width="36" height="36" />
           <div>
             <p className="text-lg leading-tight font-semibold">Drover</p>
-            <p className="text-[0.8125rem] text-faint">Your data, moved and accounted for.</p>
+            <p className="text-[0.8125rem] text-faint">Copy data from sources to destinations.</p>
           </div>
         </div>
         <div className="card p-6">

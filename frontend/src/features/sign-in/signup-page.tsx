@@ -1,9 +1,9 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, useRouter, useSearch } from "@tanstack/react-router";
 import type { FormEvent } from "react";
-import { answer, api } from "@/api/client";
+import { api, unwrap } from "@/api/client";
 import { fieldMessages } from "@/api/problem";
-import { begin, plainFetch } from "@/api/session";
+import { startSession, plainFetch } from "@/api/session";
 import { Button } from "@/components/button";
 import { TextField } from "@/components/field";
 import { ErrorNotice } from "@/components/notice";
@@ -23,11 +23,11 @@ export function SignupPage() {
   const router = useRouter();
   const signup = useMutation({
     mutationFn: (body: Registration) =>
-      // 202 has no body
-      answer<Session | undefined>(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
+      // A 202 has no body.
+      unwrap<Session | undefined>(api.POST("/api/v1/auth/register", { body, fetch: plainFetch })),
     onSuccess: (session) => {
-      if (!session) return; // the address has to be confirmed first
-      begin(session);
+      if (!session) return; // the user must confirm the address first
+      startSession(session);
       router.history.push(next ?? "/pipelines");
     },
   });
@@ -45,7 +45,7 @@ export function SignupPage() {
     );
   }
   const messages = fieldMessages(signup.error);
-  const general = signup.error && Object.keys(messages).length === 0;
+  const showGeneralError = signup.error && Object.keys(messages).length === 0;
 
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -72,7 +72,7 @@ export function SignupPage() {
       }
     >
       <form onSubmit={submit} className="grid gap-4">
-        {general && <ErrorNotice error={signup.error} />}
+        {showGeneralError && <ErrorNotice error={signup.error} />}
         <TextField
           label="Your name"
           name="name"
@@ -112,7 +112,7 @@ export function SignupPage() {
           type="submit"
           look="primary"
           className="justify-center"
-          blocked={signup.isPending ? "Creating" : null}
+          disabledReason={signup.isPending ? "Creating" : null}
         >
           {signup.isPending ? "Creating…" : "Create organization"}
         </Button>

@@ -7,35 +7,35 @@ import { Hosts } from "./hosts";
 import { Messages } from "./messages";
 import { reportQuery } from "./queries";
 import { TrialPanel } from "./trial-panel";
-import { useSettled } from "./use-settled";
+import { useDebounced } from "./use-debounced";
 
-const TYPING = 400; // milliseconds without typing before the server validates the text
-const NOTHING: CodeReport["errors"] = [];
+const TYPING_DELAY = 400; // milliseconds without typing after which the server validates the code
+const NO_MESSAGES: CodeReport["errors"] = [];
 
 interface Props {
   code: string;
   onChange: (code: string) => void;
   onSave?: () => void;
   canEdit: boolean;
-  /** Whether this person may run the code. By default whoever may edit it. */
-  tries?: boolean;
-  /** More tabs beside the preview. */
+  /** Whether the user may run the code. The default is `canEdit`. */
+  canRun?: boolean;
+  /** Additional tabs beside the preview. */
   tabs?: { title: string; content: ReactNode }[];
   children?: (report: CodeReport | undefined) => ReactNode;
 }
 
-/** The code on one side; its validation and a preview of its records on the other. */
-export function Builder({ code, onChange, onSave, canEdit, tries = canEdit, tabs = [], children }: Props) {
+/** An editor for the code, with its validation and a preview of its records. */
+export function Builder({ code, onChange, onSave, canEdit, canRun = canEdit, tabs = [], children }: Props) {
   const [goTo, setGoTo] = useState<{ line: number; column: number } | null>(null);
   const [tab, setTab] = useState("Preview");
-  const settled = useSettled(code, TYPING);
+  const debouncedCode = useDebounced(code, TYPING_DELAY);
   const {
     data: report,
     error,
     refetch,
-  } = useQuery({ ...reportQuery(settled), enabled: tries && settled.trim() !== "" });
-  const all = [{ title: "Preview", content: preview(report, code, tries) }, ...tabs];
-  const shown = all.find(({ title }) => title === tab) ?? all[0]!;
+  } = useQuery({ ...reportQuery(debouncedCode), enabled: canRun && debouncedCode.trim() !== "" });
+  const allTabs = [{ title: "Preview", content: previewContent(report, code, canRun) }, ...tabs];
+  const openTab = allTabs.find(({ title }) => title === tab) ?? allTabs[0]!;
   return (
     <div className="grid gap-4 xl:grid-cols-[minmax(0,1fr)_26rem]">
       <div className="grid min-w-0 content-start gap-3">
@@ -45,11 +45,11 @@ export function Builder({ code, onChange, onSave, canEdit, tries = canEdit, tabs
           onChange={onChange}
           onSave={onSave}
           readOnly={!canEdit}
-          messages={report ? [...report.errors, ...report.warnings] : NOTHING}
+          messages={report ? [...report.errors, ...report.warnings] : NO_MESSAGES}
           goTo={goTo}
         />
         {error && <ErrorNotice error={error} retry={() => void refetch()} />}
-        {report && <Messages report={report} onGo={setGoTo} />}
+        {report && <Messages report={report} onSelect={setGoTo} />}
       </div>
       <div className="grid min-w-0 content-start gap-4">
         {children?.(report)}
@@ -61,13 +61,13 @@ export function Builder({ code, onChange, onSave, canEdit, tries = canEdit, tabs
         )}
         <section className="card p-4">
           <div role="tablist" aria-label="About the code" className="mb-4 flex gap-1">
-            {all.map(({ title }) => (
+            {allTabs.map(({ title }) => (
               <button
                 key={title}
                 type="button"
                 role="tab"
                 id={`tab-${title}`}
-                aria-selected={title === shown.title}
+                aria-selected={title === openTab.title}
                 aria-controls="tab-content"
                 onClick={() => setTab(title)}
                 className="h-8 rounded-control px-2.5 text-soft hover:bg-hover aria-selected:bg-picked aria-selected:font-medium aria-selected:text-ink"
@@ -76,8 +76,8 @@ export function Builder({ code, onChange, onSave, canEdit, tries = canEdit, tabs
               </button>
             ))}
           </div>
-          <div role="tabpanel" id="tab-content" aria-labelledby={`tab-${shown.title}`}>
-            {shown.content}
+          <div role="tabpanel" id="tab-content" aria-labelledby={`tab-${openTab.title}`}>
+            {openTab.content}
           </div>
         </section>
       </div>
@@ -85,8 +85,8 @@ export function Builder({ code, onChange, onSave, canEdit, tries = canEdit, tabs
   );
 }
 
-function preview(report: CodeReport | undefined, code: string, canEdit: boolean): ReactNode {
-  if (!canEdit)
+function previewContent(report: CodeReport | undefined, code: string, canRun: boolean): ReactNode {
+  if (!canRun)
     return <p className="text-soft">You need the permission to edit custom sources to run this code.</p>;
   if (!report) return <p className="text-soft">Write the code, then preview its first records here.</p>;
   return <TrialPanel code={code} report={report} />;

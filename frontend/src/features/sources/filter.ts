@@ -3,7 +3,7 @@ export interface SourceFilter {
   archived?: boolean;
 }
 
-/** What the address bar says; anything else in it is ignored. */
+/** Returns the filter in the URL. Other parameters are ignored. */
 export function parseSourceFilter(search: Record<string, unknown>): SourceFilter {
   const { q, archived } = search;
   return {

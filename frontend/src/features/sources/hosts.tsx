@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-/** The hosts that a version of the code may connect to, which a person approves. */
+/** The hosts that a version of the code may connect to after a user has approved it. */
 export function Hosts({ hosts, children }: { hosts: string[]; children?: ReactNode }) {
   if (hosts.length === 0) return <p className="text-soft">No network access.</p>;
   return (
@@ -14,7 +14,7 @@ export function Hosts({ hosts, children }: { hosts: string[]; children?: ReactNo
               : "rounded-control bg-hover px-1.5 font-mono text-[0.8125rem]"
           }
         >
-          {inWords(host)}
+          {hostInWords(host)}
         </li>
       ))}
       {children}
@@ -22,7 +22,7 @@ export function Hosts({ hosts, children }: { hosts: string[]; children?: ReactNo
   );
 }
 
-function inWords(host: string): string {
+function hostInWords(host: string): string {
   if (host === "*") return "any host";
   const setting = /^\{(\w+)\}$/.exec(host);
   return setting ? `the host in the setting ${setting[1]}` : host;

@@ -2,15 +2,15 @@ import type { CodeMessage, CodeReport } from "@/api/types";
 import { CheckIcon, WarningIcon } from "@/components/icons";
 import { plural } from "@/format/number";
 
-/** The result of the validation. Each message is a button that leads to its place in the code. */
+/** The result of the validation. Each message is a button that moves the cursor to its position in the code. */
 export function Messages({
   report,
-  onGo,
+  onSelect,
 }: {
   report: CodeReport;
-  onGo: (place: { line: number; column: number }) => void;
+  onSelect: (position: { line: number; column: number }) => void;
 }) {
-  const all = [...report.errors, ...report.warnings];
+  const messages = [...report.errors, ...report.warnings];
   return (
     <section aria-label="Code check" className="grid gap-2">
       <p role="status" className={report.valid ? "text-good" : "text-bad"}>
@@ -19,11 +19,11 @@ export function Messages({
           ? `Valid: ${plural(report.streams.length, "stream")}${report.warnings.length ? `, ${plural(report.warnings.length, "warning")}` : ""}`
           : plural(report.errors.length, "error")}
       </p>
-      {all.length > 0 && (
+      {messages.length > 0 && (
         <ul className="grid gap-1">
-          {all.map((message, index) => (
+          {messages.map((message, index) => (
             <li key={index}>
-              <Place message={message} onGo={onGo} />
+              <MessageButton message={message} onSelect={onSelect} />
             </li>
           ))}
         </ul>
@@ -32,17 +32,17 @@ export function Messages({
   );
 }
 
-function Place({
+function MessageButton({
   message: { line, column, message, severity },
-  onGo,
+  onSelect,
 }: {
   message: CodeMessage;
-  onGo: (place: { line: number; column: number }) => void;
+  onSelect: (position: { line: number; column: number }) => void;
 }) {
   return (
     <button
       type="button"
-      onClick={() => onGo({ line, column })}
+      onClick={() => onSelect({ line, column })}
       className="flex w-full items-baseline gap-2 rounded-control px-2 py-1 text-left hover:bg-hover"
     >
       <span className={severity === "error" ? "text-bad" : "text-wait"}>

@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { fieldMessages, nameTaken } from "@/api/problem";
+import { fieldMessages, nameTakenMessage } from "@/api/problem";
 import { Button } from "@/components/button";
 import { Field, TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { useMay } from "@/session/use-session";
+import { useHasPermission } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { cookbookQuery, useCreateSource } from "./queries";
@@ -18,7 +18,7 @@ export function NewSourcePage() {
       <PageHeader title="New custom source" />
       {error && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
-      {data && <Form recipes={data.results} packages={data.packages} />}
+      {data && <NewSourceForm recipes={data.results} packages={data.packages} />}
     </div>
   );
 }
@@ -29,14 +29,14 @@ interface Recipe {
   code: string;
 }
 
-function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) {
+function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) {
   const navigate = useNavigate();
-  const canEdit = useMay()("custom_sources.edit");
+  const canEdit = useHasPermission()("custom_sources.edit");
   const create = useCreateSource();
   const [recipe, setRecipe] = useState(recipes[0]!.name);
   const [code, setCode] = useState(recipes[0]!.code);
   const [name, setName] = useState("");
-  const untouched = recipes.some((each) => each.code === code);
+  const isUnchanged = recipes.some((recipe) => recipe.code === code);
 
   function save(approve: boolean) {
     if (create.isPending) return;
@@ -60,7 +60,7 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
     <Builder code={code} onChange={setCode} onSave={() => save(false)} canEdit>
       {(report) => (
         <section aria-label="Save" className="card grid gap-3 p-4">
-          <Field label="Template" hint={untouched ? null : "Choosing another template replaces your code."}>
+          <Field label="Template" hint={isUnchanged ? null : "Choosing another template replaces your code."}>
             {(control) => (
               <select
                 {...control}
@@ -68,12 +68,12 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
                 value={recipe}
                 onChange={({ target }) => {
                   setRecipe(target.value);
-                  setCode(recipes.find((each) => each.name === target.value)!.code);
+                  setCode(recipes.find(({ name }) => name === target.value)!.code);
                 }}
               >
-                {recipes.map((each) => (
-                  <option key={each.name} value={each.name}>
-                    {each.title}
+                {recipes.map(({ name, title }) => (
+                  <option key={name} value={name}>
+                    {title}
                   </option>
                 ))}
               </select>
@@ -85,17 +85,17 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
             maxLength={120}
             placeholder={report?.source_name}
             onChange={({ target }) => setName(target.value)}
-            error={nameTaken(create.error) ?? fieldMessages(create.error).name}
+            error={nameTakenMessage(create.error) ?? fieldMessages(create.error).name}
           />
           <div className="flex flex-wrap gap-2">
             <Button
               look="primary"
-              blocked={name.trim() ? (report?.valid ? null : "Fix the errors first.") : "Enter a name first."}
+              disabledReason={name.trim() ? (report?.valid ? null : "Fix the errors first.") : "Enter a name first."}
               onClick={() => save(true)}
             >
               Save and approve
             </Button>
-            <Button blocked={name.trim() ? null : "Enter a name first."} onClick={() => save(false)}>
+            <Button disabledReason={name.trim() ? null : "Enter a name first."} onClick={() => save(false)}>
               Save draft
             </Button>
           </div>
@@ -103,7 +103,7 @@ function Form({ recipes, packages }: { recipes: Recipe[]; packages: string[] }) 
             Pipelines run only approved versions. Approving a version allows its code to connect to the hosts
             listed below.
           </p>
-          {create.error && !nameTaken(create.error) && <ErrorNotice error={create.error} />}
+          {create.error && !nameTakenMessage(create.error) && <ErrorNotice error={create.error} />}
           <details className="text-soft">
             <summary>Packages the code can import</summary>
             <p className="mt-1 font-mono text-[0.78rem]">{packages.join(", ")}, and the standard library.</p>

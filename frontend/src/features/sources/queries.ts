@@ -5,10 +5,10 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import { answer, api, idempotencyKey } from "@/api/client";
+import { api, idempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { CustomSource } from "@/api/types";
-import { pruned, type Config } from "@/components/schema-form/schema";
+import { withoutEmptyFields, type Config } from "@/components/schema-form/schema";
 import type { SourceFilter } from "./filter";
 
 const HOUR = 3_600_000; // milliseconds
@@ -17,7 +17,7 @@ export function sourcesQuery(filter: SourceFilter) {
   return infiniteQueryOptions({
     queryKey: queryKeys.sources.list(filter),
     queryFn: ({ signal, pageParam }) =>
-      answer(
+      unwrap(
         api.GET("/api/v1/custom-sources", {
           params: { query: { ...filter, limit: 50, ...(pageParam && { cursor: pageParam }) } },
           signal,
@@ -33,7 +33,7 @@ export function sourceQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.sources.one(id),
     queryFn: ({ signal }) =>
-      answer(api.GET("/api/v1/custom-sources/{id}", { params: { path: { id } }, signal })),
+      unwrap(api.GET("/api/v1/custom-sources/{id}", { params: { path: { id } }, signal })),
   });
 }
 
@@ -41,7 +41,7 @@ export function versionsQuery(id: string) {
   return queryOptions({
     queryKey: queryKeys.sources.versions(id),
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/api/v1/custom-sources/{id}/versions", {
           params: { path: { id }, query: { limit: 100 } },
           signal,
@@ -50,12 +50,12 @@ export function versionsQuery(id: string) {
   });
 }
 
-/** What this version changed, compared with the one before it. */
+/** The changes of a version, compared with the previous version. */
 export function diffQuery(id: string, number: number) {
   return queryOptions({
     queryKey: queryKeys.sources.diff(id, number),
     queryFn: ({ signal }) =>
-      answer(
+      unwrap(
         api.GET("/api/v1/custom-sources/{id}/versions/{number}/diff", {
           params: { path: { id, number } },
           signal,
@@ -67,15 +67,15 @@ export function diffQuery(id: string, number: number) {
 
 export const cookbookQuery = queryOptions({
   queryKey: queryKeys.sources.cookbook,
-  queryFn: ({ signal }) => answer(api.GET("/api/v1/custom-sources/cookbook", { signal })),
+  queryFn: ({ signal }) => unwrap(api.GET("/api/v1/custom-sources/cookbook", { signal })),
   staleTime: HOUR,
 });
 
-/** The validation of the code. The last result stays on the page until the next one arrives. */
+/** The result of the validation of the code. The page shows the previous result until this one arrives. */
 export function reportQuery(code: string) {
   return queryOptions({
     queryKey: queryKeys.sources.report(code),
-    queryFn: ({ signal }) => answer(api.POST("/api/v1/custom-sources/validate", { body: { code }, signal })),
+    queryFn: ({ signal }) => unwrap(api.POST("/api/v1/custom-sources/validate", { body: { code }, signal })),
     enabled: code.trim() !== "",
     placeholderData: keepPreviousData,
     staleTime: HOUR,
@@ -83,18 +83,18 @@ export function reportQuery(code: string) {
   });
 }
 
-interface Attempt {
+interface PreviewRequest {
   code: string;
   stream: string;
   config: Config;
 }
 
-export function useTry() {
+export function usePreviewCode() {
   return useMutation({
-    mutationFn: ({ code, stream, config }: Attempt) =>
-      answer(
+    mutationFn: ({ code, stream, config }: PreviewRequest) =>
+      unwrap(
         api.POST("/api/v1/custom-sources/preview", {
-          body: { code, stream, config: pruned(config), max_records: 20 },
+          body: { code, stream, config: withoutEmptyFields(config), max_records: 20 },
         }),
       ),
   });
@@ -104,13 +104,13 @@ export function useCreateSource() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (source: { name: string; code: string; approve: boolean }): Promise<CustomSource> =>
-      answer(
+      unwrap(
         api.POST("/api/v1/custom-sources", {
           params: { header: { "Idempotency-Key": idempotencyKey() } },
           body: source,
         }),
       ),
-    onSuccess: () => forget(client),
+    onSuccess: () => invalidateSources(client),
   });
 }
 
@@ -127,34 +127,34 @@ export function useChangeSource(id: string) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (change: Change): Promise<CustomSource> =>
-      answer(api.PATCH("/api/v1/custom-sources/{id}", { params: { path: { id } }, body: change })),
-    onSuccess: () => forget(client),
+      unwrap(api.PATCH("/api/v1/custom-sources/{id}", { params: { path: { id } }, body: change })),
+    onSuccess: () => invalidateSources(client),
   });
 }
 
-export function useVersionVerb(id: string, verb: "approve" | "restore") {
+export function useChangeVersion(id: string, action: "approve" | "restore") {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (number: number): Promise<CustomSource> =>
-      answer(
-        api.POST(`/api/v1/custom-sources/{id}/versions/{number}/${verb}`, {
+      unwrap(
+        api.POST(`/api/v1/custom-sources/{id}/versions/{number}/${action}`, {
           params: { path: { id, number } },
         }),
       ),
-    onSuccess: () => forget(client),
+    onSuccess: () => invalidateSources(client),
   });
 }
 
 export function useDeleteSource(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: () => answer(api.DELETE("/api/v1/custom-sources/{id}", { params: { path: { id } } })),
-    onSuccess: () => forget(client),
+    mutationFn: () => unwrap(api.DELETE("/api/v1/custom-sources/{id}", { params: { path: { id } } })),
+    onSuccess: () => invalidateSources(client),
   });
 }
 
-/** Lists, the source itself, and the catalogue that pipelines choose from. */
-function forget(client: ReturnType<typeof useQueryClient>) {
+/** Fetch custom sources again, and the catalogue in which pipelines offer them. */
+function invalidateSources(client: ReturnType<typeof useQueryClient>) {
   void client.invalidateQueries({ queryKey: queryKeys.sources.all });
   return client.invalidateQueries({ queryKey: queryKeys.catalogue("source") });
 }

@@ -8,29 +8,29 @@ import { ConfirmDialog } from "@/components/dialog";
 import { TextField } from "@/components/field";
 import { EmptyState, ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { ShownOnce } from "@/components/shown-once";
+import { OneTimeSecret } from "@/components/one-time-secret";
 import { showError, showSuccess } from "@/components/toast";
-import { When } from "@/components/when";
-import { useMay } from "@/session/use-session";
+import { RelativeTime } from "@/components/relative-time";
+import { useHasPermission } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { OutcomeList } from "./outcome-list";
 import {
-  isUnderWay,
+  isSyncing,
   repositoriesQuery,
   useChangeRepository,
-  useConnect,
-  useDisconnect,
-  useRenewSecret,
-  useSync,
+  useConnectRepository,
+  useDisconnectRepository,
+  useRenewWebhookSecret,
+  useSyncRepository,
   type Connection,
 } from "./repository-queries";
 
 type Webhook = { url: string; secret: string };
 
 export function RepositoriesPage() {
-  const canEdit = useMay()("custom_sources.edit");
+  const canEdit = useHasPermission()("custom_sources.edit");
   const { data, error, refetch } = useQuery(repositoriesQuery);
-  const [connecting, setConnecting] = useState(false);
+  const [isConnecting, setIsConnecting] = useState(false);
   const [webhook, setWebhook] = useState<Webhook | null>(null);
   return (
     <div className="mx-auto max-w-[60rem] px-4 py-5 md:px-6">
@@ -40,25 +40,25 @@ export function RepositoriesPage() {
         </Link>
       </nav>
       <PageHeader title="Git repositories" count={data?.results.length}>
-        {canEdit && !connecting && (
-          <Button look="primary" onClick={() => setConnecting(true)}>
+        {canEdit && !isConnecting && (
+          <Button look="primary" onClick={() => setIsConnecting(true)}>
             Connect a repository
           </Button>
         )}
       </PageHeader>
       {webhook && <WebhookNotice webhook={webhook} onClose={() => setWebhook(null)} />}
-      {connecting && (
+      {isConnecting && (
         <ConnectForm
-          onClose={() => setConnecting(false)}
-          onConnected={(made) => {
-            setConnecting(false);
-            setWebhook(made);
+          onClose={() => setIsConnecting(false)}
+          onConnected={(newWebhook) => {
+            setIsConnecting(false);
+            setWebhook(newWebhook);
           }}
         />
       )}
       {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
-      {data?.results.length === 0 && !connecting && (
+      {data?.results.length === 0 && !isConnecting && (
         <EmptyState title="No repositories connected">
           Keep custom sources in Git with the rest of your code. Each Python file in a folder becomes a custom
           source, and each push creates a new version with its commit and author. Pipelines run a version only
@@ -68,7 +68,7 @@ export function RepositoriesPage() {
       <ul className="grid gap-4">
         {data?.results.map((repository) => (
           <li key={repository.id}>
-            <RepositoryCard repository={repository} canEdit={canEdit} onSecret={setWebhook} />
+            <RepositoryCard repository={repository} canEdit={canEdit} onNewSecret={setWebhook} />
           </li>
         ))}
       </ul>
@@ -83,8 +83,8 @@ function WebhookNotice({ webhook, onClose }: { webhook: Webhook; onClose: () => 
         To sync after every push, add this webhook to your Git server. Content type:{" "}
         <code>application/json</code>. Event: push. GitLab calls the secret &ldquo;secret token&rdquo;.
       </p>
-      <ShownOnce label="Webhook URL">{webhook.url}</ShownOnce>
-      <ShownOnce label="Webhook secret (shown only once)">{webhook.secret}</ShownOnce>
+      <OneTimeSecret label="Webhook URL">{webhook.url}</OneTimeSecret>
+      <OneTimeSecret label="Webhook secret (shown only once)">{webhook.secret}</OneTimeSecret>
       <div>
         <Button size="small" look="quiet" onClick={onClose}>
           Done
@@ -101,7 +101,7 @@ function ConnectForm({
   onClose: () => void;
   onConnected: (webhook: Webhook) => void;
 }) {
-  const connect = useConnect();
+  const connect = useConnectRepository();
   const messages = fieldMessages(connect.error);
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -112,10 +112,10 @@ function ConnectForm({
   }
   return (
     <form onSubmit={submit} aria-label="Connect a repository" className="card mb-4 grid gap-4 p-4">
-      <Fields messages={messages} />
+      <RepositoryFields messages={messages} />
       {connect.error && Object.keys(messages).length === 0 && <ErrorNotice error={connect.error} />}
       <div className="flex gap-2">
-        <Button type="submit" look="primary" blocked={connect.isPending ? "Connecting" : null}>
+        <Button type="submit" look="primary" disabledReason={connect.isPending ? "Connecting" : null}>
           Connect
         </Button>
         <Button look="quiet" onClick={onClose}>
@@ -126,7 +126,7 @@ function ConnectForm({
   );
 }
 
-function Fields({ messages, repository }: { messages: Record<string, string>; repository?: Repository }) {
+function RepositoryFields({ messages, repository }: { messages: Record<string, string>; repository?: Repository }) {
   return (
     <>
       <TextField
@@ -210,14 +210,14 @@ function readForm(form: HTMLFormElement): Connection {
 function RepositoryCard({
   repository,
   canEdit,
-  onSecret,
+  onNewSecret,
 }: {
   repository: Repository;
   canEdit: boolean;
-  onSecret: (webhook: Webhook) => void;
+  onNewSecret: (webhook: Webhook) => void;
 }) {
-  const [editing, setEditing] = useState(false);
-  const sync = useSync(repository.id);
+  const [isEditing, setIsEditing] = useState(false);
+  const sync = useSyncRepository(repository.id);
   const { url, branch, path, commit, outcomes, message } = repository;
   return (
     <article aria-label={url} className="card grid gap-3 p-4">
@@ -232,20 +232,20 @@ function RepositoryCard({
         {canEdit && (
           <Button
             size="small"
-            blocked={isUnderWay(repository) ? "A sync is in progress" : null}
+            disabledReason={isSyncing(repository) ? "A sync is in progress" : null}
             onClick={() => sync.mutate(undefined, { onError: (error) => showError(error) })}
           >
             Sync now<span className="sr-only"> {url}</span>
           </Button>
         )}
-        {canEdit && !editing && (
-          <Button size="small" onClick={() => setEditing(true)}>
+        {canEdit && !isEditing && (
+          <Button size="small" onClick={() => setIsEditing(true)}>
             Edit<span className="sr-only"> {url}</span>
           </Button>
         )}
       </div>
       <p role="status">
-        <State repository={repository} />
+        <SyncStatus repository={repository} />
       </p>
       {message && (
         <p className="rounded-card bg-bad-wash px-3 py-2 break-words text-bad first-letter:uppercase">
@@ -257,39 +257,39 @@ function RepositoryCard({
           <code className="font-mono">{commit.id.slice(0, 8)}</code> {commit.subject}
           <span className="text-faint">
             {" "}
-            by {commit.author}, <When at={commit.committed_at} />
+            by {commit.author}, <RelativeTime time={commit.committed_at} />
           </span>
         </p>
       )}
       {outcomes.length > 0 && <OutcomeList outcomes={outcomes} />}
-      {editing && <EditForm repository={repository} onSecret={onSecret} onClose={() => setEditing(false)} />}
+      {isEditing && <EditForm repository={repository} onNewSecret={onNewSecret} onClose={() => setIsEditing(false)} />}
     </article>
   );
 }
 
-function State({ repository: { status, synced_at } }: { repository: Repository }) {
-  const when = <When at={synced_at} />;
+function SyncStatus({ repository: { status, synced_at } }: { repository: Repository }) {
+  const syncTime = <RelativeTime time={synced_at} />;
   if (status === "waiting") return <span className="text-wait">Waiting for a worker</span>;
   if (status === "running") return <span className="text-live">Syncing…</span>;
-  if (status === "failed") return <span className="text-bad">Sync failed {when}</span>;
-  if (status === "partly") return <span className="text-wait">Synced {when}; some files failed</span>;
-  if (status === "succeeded") return <span className="text-good">Synced {when}</span>;
+  if (status === "failed") return <span className="text-bad">Sync failed {syncTime}</span>;
+  if (status === "partly") return <span className="text-wait">Synced {syncTime}; some files failed</span>;
+  if (status === "succeeded") return <span className="text-good">Synced {syncTime}</span>;
   return <span className="text-faint">Not synced yet</span>;
 }
 
 function EditForm({
   repository,
-  onSecret,
+  onNewSecret,
   onClose,
 }: {
   repository: Repository;
-  onSecret: (webhook: Webhook) => void;
+  onNewSecret: (webhook: Webhook) => void;
   onClose: () => void;
 }) {
   const change = useChangeRepository(repository.id);
-  const renew = useRenewSecret(repository.id);
-  const disconnect = useDisconnect(repository.id);
-  const [asking, setAsking] = useState(false);
+  const renew = useRenewWebhookSecret(repository.id);
+  const disconnect = useDisconnectRepository(repository.id);
+  const [isConfirming, setIsConfirming] = useState(false);
   const messages = fieldMessages(change.error);
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -303,13 +303,13 @@ function EditForm({
   }
   return (
     <form onSubmit={submit} aria-label="Edit repository" className="grid gap-4 border-t border-line pt-4">
-      <Fields messages={messages} repository={repository} />
+      <RepositoryFields messages={messages} repository={repository} />
       {change.error && Object.keys(messages).length === 0 && <ErrorNotice error={change.error} />}
       <p className="text-soft">
         Webhook: <code className="font-mono text-[0.8125rem] break-all">{repository.webhook_url}</code>
       </p>
       <div className="flex flex-wrap gap-2">
-        <Button type="submit" look="primary" blocked={change.isPending ? "Saving" : null}>
+        <Button type="submit" look="primary" disabledReason={change.isPending ? "Saving" : null}>
           Save
         </Button>
         <Button look="quiet" onClick={onClose}>
@@ -320,25 +320,25 @@ function EditForm({
           onClick={() =>
             renew.mutate(undefined, {
               onSuccess: ({ webhook_secret }) =>
-                onSecret({ url: repository.webhook_url, secret: webhook_secret }),
+                onNewSecret({ url: repository.webhook_url, secret: webhook_secret }),
               onError: (error) => showError(error),
             })
           }
         >
           New webhook secret
         </Button>
-        <Button look="danger" onClick={() => setAsking(true)}>
+        <Button look="danger" onClick={() => setIsConfirming(true)}>
           Disconnect
         </Button>
       </div>
       <ConfirmDialog
-        open={asking}
+        open={isConfirming}
         title="Disconnect this repository?"
-        confirm="Disconnect"
+        confirmLabel="Disconnect"
         danger
-        onClose={() => setAsking(false)}
+        onClose={() => setIsConfirming(false)}
         onConfirm={() => {
-          setAsking(false);
+          setIsConfirming(false);
           disconnect.mutate(undefined, { onError: (error) => showError(error) });
         }}
       >

@@ -1,19 +1,19 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { answer, api, idempotencyKey } from "@/api/client";
+import { api, idempotencyKey, unwrap } from "@/api/client";
 import { queryKeys } from "@/api/query-keys";
 import type { Repository } from "@/api/types";
 
-const WATCH = 2_000; // milliseconds between looks while a sync is under way
-const CALM = 30_000;
+const SYNCING_POLL = 2_000; // milliseconds between polls while a sync is in progress
+const IDLE_POLL = 30_000; // milliseconds between polls otherwise
 
 export const repositoriesQuery = queryOptions({
   queryKey: queryKeys.repositories,
   queryFn: ({ signal }) =>
-    answer(api.GET("/api/v1/repositories", { params: { query: { limit: 200 } }, signal })),
-  refetchInterval: ({ state }) => (state.data?.results.some(isUnderWay) ? WATCH : CALM),
+    unwrap(api.GET("/api/v1/repositories", { params: { query: { limit: 200 } }, signal })),
+  refetchInterval: ({ state }) => (state.data?.results.some(isSyncing) ? SYNCING_POLL : IDLE_POLL),
 });
 
-export function isUnderWay({ status }: Repository): boolean {
+export function isSyncing({ status }: Repository): boolean {
   return status === "waiting" || status === "running";
 }
 
@@ -26,9 +26,9 @@ export interface Connection {
   approves: boolean;
 }
 
-export function useConnect() {
-  return useChanging((connection: Connection) =>
-    answer(
+export function useConnectRepository() {
+  return useRepositoryMutation((connection: Connection) =>
+    unwrap(
       api.POST("/api/v1/repositories", {
         params: { header: { "Idempotency-Key": idempotencyKey() } },
         body: connection,
@@ -38,38 +38,38 @@ export function useConnect() {
 }
 
 export function useChangeRepository(id: string) {
-  return useChanging((change: Partial<Connection>) =>
-    answer(api.PATCH("/api/v1/repositories/{id}", { params: { path: { id } }, body: change })),
+  return useRepositoryMutation((change: Partial<Connection>) =>
+    unwrap(api.PATCH("/api/v1/repositories/{id}", { params: { path: { id } }, body: change })),
   );
 }
 
-export function useSync(id: string) {
-  return useChanging(() => answer(api.POST("/api/v1/repositories/{id}/sync", { params: { path: { id } } })));
+export function useSyncRepository(id: string) {
+  return useRepositoryMutation(() => unwrap(api.POST("/api/v1/repositories/{id}/sync", { params: { path: { id } } })));
 }
 
-export function useRenewSecret(id: string) {
-  return useChanging(() =>
-    answer(api.POST("/api/v1/repositories/{id}/webhook-secret", { params: { path: { id } } })),
+export function useRenewWebhookSecret(id: string) {
+  return useRepositoryMutation(() =>
+    unwrap(api.POST("/api/v1/repositories/{id}/webhook-secret", { params: { path: { id } } })),
   );
 }
 
-export function useDisconnect(id: string) {
-  return useChanging(() => answer(api.DELETE("/api/v1/repositories/{id}", { params: { path: { id } } })));
+export function useDisconnectRepository(id: string) {
+  return useRepositoryMutation(() => unwrap(api.DELETE("/api/v1/repositories/{id}", { params: { path: { id } } })));
 }
 
-export function useUpload() {
-  return useChanging(async (file: File) =>
-    answer(
+export function useUploadSources() {
+  return useRepositoryMutation(async (file: File) =>
+    unwrap(
       api.POST("/api/v1/custom-sources/upload", {
         params: { header: { "Idempotency-Key": idempotencyKey() } },
-        body: { filename: file.name, content: await base64(file), approve: false },
+        body: { filename: file.name, content: await toBase64(file), approve: false },
       }),
     ),
   );
 }
 
-/** A mutation after which repositories and sources are asked anew. */
-function useChanging<In, Out>(mutationFn: (sent: In) => Promise<Out>) {
+/** A mutation after which repositories and custom sources are fetched again. */
+function useRepositoryMutation<Input, Output>(mutationFn: (input: Input) => Promise<Output>) {
   const client = useQueryClient();
   return useMutation({
     mutationFn,
@@ -80,7 +80,7 @@ function useChanging<In, Out>(mutationFn: (sent: In) => Promise<Out>) {
   });
 }
 
-function base64(file: File): Promise<string> {
+function toBase64(file: File): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(String(reader.result).replace(/^[^,]*,/, ""));

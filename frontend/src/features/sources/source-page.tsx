@@ -8,7 +8,7 @@ import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
 import { showError, showSuccess } from "@/components/toast";
-import { useMay } from "@/session/use-session";
+import { useHasPermission } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { Builder } from "./builder";
 import { sourceQuery, useChangeSource, useDeleteSource } from "./queries";
@@ -21,18 +21,18 @@ export function SourcePage() {
     <div className="mx-auto max-w-[100rem] px-4 py-5 md:px-6">
       {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
-      {data && <Editing key={`${data.id} ${data.latest_version}`} source={data} />}
+      {data && <SourceEditor key={`${data.id} ${data.latest_version}`} source={data} />}
     </div>
   );
 }
 
-function Editing({ source }: { source: CustomSource }) {
-  const may = useMay()("custom_sources.edit");
-  const canEdit = may && source.repository_id === null; // otherwise the next sync would undo the edit
+function SourceEditor({ source }: { source: CustomSource }) {
+  const isEditor = useHasPermission()("custom_sources.edit");
+  const canEdit = isEditor && source.repository_id === null; // the next sync would replace an edit here
   const change = useChangeSource(source.id);
   const [code, setCode] = useState(source.version.code);
   const [note, setNote] = useState("");
-  const changed = code !== source.version.code;
+  const isChanged = code !== source.version.code;
 
   function save(approve: boolean) {
     if (change.isPending) return;
@@ -57,19 +57,19 @@ function Editing({ source }: { source: CustomSource }) {
             Use in a pipeline
           </Link>
         )}
-        {may && <More source={source} />}
+        {isEditor && <ArchiveAndDelete source={source} />}
       </PageHeader>
       <Builder
         code={code}
         onChange={setCode}
-        onSave={() => changed && save(false)}
+        onSave={() => isChanged && save(false)}
         canEdit={canEdit}
-        tries={may}
-        tabs={[{ title: "Versions", content: <VersionsPanel source={source} canEdit={may} /> }]}
+        canRun={isEditor}
+        tabs={[{ title: "Versions", content: <VersionsPanel source={source} canEdit={isEditor} /> }]}
       >
         {(report) => (
           <section aria-label="Save" className="card grid gap-3 p-4">
-            <p className="text-soft">{inWords(source)}</p>
+            <p className="text-soft">{versionStatus(source)}</p>
             {source.repository_id !== null && (
               <p className="text-soft">
                 The code comes from {source.repository_path} in a{" "}
@@ -79,7 +79,7 @@ function Editing({ source }: { source: CustomSource }) {
                 . Edit it there.
               </p>
             )}
-            {canEdit && changed && (
+            {canEdit && isChanged && (
               <>
                 <TextField
                   label="Change note"
@@ -91,13 +91,13 @@ function Editing({ source }: { source: CustomSource }) {
                 <div className="flex flex-wrap gap-2">
                   <Button
                     look="primary"
-                    blocked={report?.valid ? null : "Fix the errors first."}
+                    disabledReason={report?.valid ? null : "Fix the errors first."}
                     onClick={() => save(true)}
                   >
                     Save and approve
                   </Button>
                   <Button
-                    blocked={report?.valid ? null : "Fix the errors first."}
+                    disabledReason={report?.valid ? null : "Fix the errors first."}
                     onClick={() => save(false)}
                   >
                     Save draft
@@ -113,18 +113,18 @@ function Editing({ source }: { source: CustomSource }) {
   );
 }
 
-function inWords({ latest_version, approved_version, archived }: CustomSource): string {
+function versionStatus({ latest_version, approved_version, archived }: CustomSource): string {
   if (archived) return "Archived. New pipelines cannot use it; existing pipelines keep running.";
   if (approved_version === null) return "No version is approved yet, so pipelines cannot run it.";
   if (approved_version === latest_version) return `Pipelines run this version (version ${latest_version}).`;
   return `This is version ${latest_version}. Pipelines run version ${approved_version}.`;
 }
 
-function More({ source }: { source: CustomSource }) {
+function ArchiveAndDelete({ source }: { source: CustomSource }) {
   const navigate = useNavigate();
   const change = useChangeSource(source.id);
   const remove = useDeleteSource(source.id);
-  const [asking, setAsking] = useState(false);
+  const [isConfirming, setIsConfirming] = useState(false);
   return (
     <>
       <Button
@@ -134,17 +134,17 @@ function More({ source }: { source: CustomSource }) {
       >
         {source.archived ? "Unarchive" : "Archive"}
       </Button>
-      <Button look="danger" onClick={() => setAsking(true)}>
+      <Button look="danger" onClick={() => setIsConfirming(true)}>
         Delete
       </Button>
       <ConfirmDialog
-        open={asking}
+        open={isConfirming}
         title={`Delete ${source.name}?`}
-        confirm="Delete"
+        confirmLabel="Delete"
         danger
-        onClose={() => setAsking(false)}
+        onClose={() => setIsConfirming(false)}
         onConfirm={() => {
-          setAsking(false);
+          setIsConfirming(false);
           remove.mutate(undefined, {
             onSuccess: () => void navigate({ to: "/sources" }),
             onError: (error) => showError(error),

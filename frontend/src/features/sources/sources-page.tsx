@@ -5,19 +5,19 @@ import { Button, buttonLook } from "@/components/button";
 import { PlusIcon } from "@/components/icons";
 import { EmptyState, Skeletons } from "@/components/notice";
 import { PageHeader } from "@/components/page";
-import { When } from "@/components/when";
-import { useMay } from "@/session/use-session";
+import { RelativeTime } from "@/components/relative-time";
+import { useHasPermission } from "@/session/use-session";
 import { PageProblem } from "@/components/error-pages";
 import { sourcesQuery } from "./queries";
-import { useUpload } from "./repository-queries";
+import { useUploadSources } from "./repository-queries";
 import { UploadButton, UploadResult } from "./upload-button";
 
 export function SourcesPage() {
   const filter = useSearch({ from: "/app/sources" });
   const navigate = useNavigate({ from: "/sources" });
-  const canEdit = useMay()("custom_sources.edit");
+  const canEdit = useHasPermission()("custom_sources.edit");
   const { data, error, refetch, hasNextPage, fetchNextPage } = useInfiniteQuery(sourcesQuery(filter));
-  const upload = useUpload();
+  const upload = useUploadSources();
   const rows = data?.pages.flatMap(({ results }) => results) ?? [];
   return (
     <div className="mx-auto max-w-[80rem] px-4 py-5 md:px-6">
@@ -59,9 +59,9 @@ export function SourcesPage() {
       {error && !data && <PageProblem error={error} retry={() => void refetch()} />}
       {!data && !error && <Skeletons />}
       {data && rows.length === 0 && (
-        <Nothing canEdit={canEdit} filtered={Boolean(filter.q) || Boolean(filter.archived)} />
+        <NoSources canEdit={canEdit} hasFilter={Boolean(filter.q) || Boolean(filter.archived)} />
       )}
-      {rows.length > 0 && <Table rows={rows} />}
+      {rows.length > 0 && <SourcesTable rows={rows} />}
       {hasNextPage && (
         <Button className="mt-4" onClick={() => void fetchNextPage()}>
           Load more
@@ -71,8 +71,8 @@ export function SourcesPage() {
   );
 }
 
-function Nothing({ canEdit, filtered }: { canEdit: boolean; filtered: boolean }) {
-  if (filtered)
+function NoSources({ canEdit, hasFilter }: { canEdit: boolean; hasFilter: boolean }) {
+  if (hasFilter)
     return <EmptyState title="No custom sources match">Change the search or the archive filter.</EmptyState>;
   return (
     <EmptyState
@@ -91,7 +91,7 @@ function Nothing({ canEdit, filtered }: { canEdit: boolean; filtered: boolean })
   );
 }
 
-function Table({ rows }: { rows: CustomSourceRow[] }) {
+function SourcesTable({ rows }: { rows: CustomSourceRow[] }) {
   return (
     <div className="card overflow-x-auto">
       <table className="table w-full border-collapse">
@@ -129,7 +129,7 @@ function Table({ rows }: { rows: CustomSourceRow[] }) {
               </td>
               <td>version {row.latest_version}</td>
               <td className="text-soft max-sm:hidden">
-                <When at={row.updated_at} />
+                <RelativeTime time={row.updated_at} />
               </td>
             </tr>
           ))}

@@ -10,16 +10,16 @@ import { PreviewTable } from "@/components/preview-table";
 import type { Config, Schema } from "@/components/schema-form/schema";
 import { SchemaForm } from "@/components/schema-form/schema-form";
 import { plural, withUnit } from "@/format/number";
-import { useTry } from "./queries";
+import { usePreviewCode } from "./queries";
 
-/** Runs the code in the editor for a few real records. The settings typed here are sent once and not saved. */
+/** Runs the code in the editor and shows the first records. The settings are sent with the request and not saved. */
 export function TrialPanel({ code, report }: { code: string; report: CodeReport }) {
-  const attempt = useTry();
+  const preview = usePreviewCode();
   const [config, setConfig] = useState<Config>({});
-  const [chosen, setChosen] = useState("");
+  const [selectedName, setSelectedName] = useState("");
   const names = report.streams.map(({ name }) => name);
-  const stream = names.includes(chosen) ? chosen : (names[0] ?? "");
-  const errors = messagesBelow(fieldMessages(attempt.error), "config");
+  const stream = names.includes(selectedName) ? selectedName : (names[0] ?? "");
+  const errors = messagesBelow(fieldMessages(preview.error), "config");
   return (
     <div className="grid gap-4">
       <Field label="Stream">
@@ -28,7 +28,7 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
             {...control}
             className="control"
             value={stream}
-            onChange={({ target }) => setChosen(target.value)}
+            onChange={({ target }) => setSelectedName(target.value)}
           >
             {names.map((name) => (
               <option key={name}>{name}</option>
@@ -45,27 +45,27 @@ export function TrialPanel({ code, report }: { code: string; report: CodeReport 
       <div>
         <Button
           look="primary"
-          blocked={blockedBy(report, stream, attempt.isPending)}
-          onClick={() => attempt.mutate({ code, stream, config })}
+          disabledReason={disabledReasonOf(report, stream, preview.isPending)}
+          onClick={() => preview.mutate({ code, stream, config })}
         >
           <PlayIcon />
-          {attempt.isPending ? "Reading…" : "Preview 20 records"}
+          {preview.isPending ? "Reading…" : "Preview 20 records"}
         </Button>
       </div>
-      {attempt.isPending && <Skeletons rows={3} />}
-      {attempt.error && !attempt.isPending && <ErrorNotice error={attempt.error} />}
-      {attempt.data && !attempt.isPending && <Result trial={attempt.data} />}
+      {preview.isPending && <Skeletons rows={3} />}
+      {preview.error && !preview.isPending && <ErrorNotice error={preview.error} />}
+      {preview.data && !preview.isPending && <TrialResult trial={preview.data} />}
     </div>
   );
 }
 
-function blockedBy(report: CodeReport, stream: string, pending: boolean): string | null {
+function disabledReasonOf(report: CodeReport, stream: string, pending: boolean): string | null {
   if (pending) return "Reading";
   if (!report.valid) return "Fix the errors first.";
   return stream ? null : "The code defines no stream.";
 }
 
-function Result({ trial }: { trial: Trial }) {
+function TrialResult({ trial }: { trial: Trial }) {
   return (
     <div className="grid gap-4">
       {trial.failure ? (
@@ -79,7 +79,7 @@ function Result({ trial }: { trial: Trial }) {
         {trial.isolation && `; isolation: ${trial.isolation}`}
       </p>
       {trial.requests.length > 0 && (
-        <Part title="Requests" open={Boolean(trial.failure)}>
+        <FoldedSection title="Requests" open={Boolean(trial.failure)}>
           <ol className="grid gap-1 font-mono text-[0.78rem]">
             {trial.requests.map(({ method, url, status, ms }, index) => (
               <li key={index} className="flex gap-2">
@@ -91,25 +91,25 @@ function Result({ trial }: { trial: Trial }) {
               </li>
             ))}
           </ol>
-        </Part>
+        </FoldedSection>
       )}
       {trial.network.length > 0 && (
-        <Part title="Network" open={trial.network.some(({ refused }) => refused)}>
+        <FoldedSection title="Network" open={trial.network.some(({ refused }) => refused)}>
           <NetworkTable places={trial.network} />
-        </Part>
+        </FoldedSection>
       )}
       {trial.log.length > 0 && (
-        <Part title="Log" open={Boolean(trial.failure)}>
+        <FoldedSection title="Log" open={Boolean(trial.failure)}>
           <pre className="max-h-72 overflow-auto font-mono text-[0.78rem] whitespace-pre-wrap" tabIndex={0}>
             {trial.log.map(({ message }) => message).join("\n")}
           </pre>
-        </Part>
+        </FoldedSection>
       )}
     </div>
   );
 }
 
-function Part({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
+function FoldedSection({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
   return (
     <details open={open} className="rounded-card border border-line">
       <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">{title}</summary>

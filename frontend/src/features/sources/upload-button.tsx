@@ -2,11 +2,11 @@ import { useRef } from "react";
 import { Button } from "@/components/button";
 import { ErrorNotice } from "@/components/notice";
 import { OutcomeList } from "./outcome-list";
-import { useUpload } from "./repository-queries";
+import { useUploadSources } from "./repository-queries";
 
-type Upload = ReturnType<typeof useUpload>;
+type Upload = ReturnType<typeof useUploadSources>;
 
-/** Choose a .py or a .zip; the result is shown by `UploadResult`. */
+/** Uploads a .py or .zip file. Show the result with `UploadResult`. */
 export function UploadButton({ upload }: { upload: Upload }) {
   const input = useRef<HTMLInputElement>(null);
   return (
@@ -23,7 +23,7 @@ export function UploadButton({ upload }: { upload: Upload }) {
           if (file) upload.mutate(file);
         }}
       />
-      <Button blocked={upload.isPending ? "Uploading" : null} onClick={() => input.current?.click()}>
+      <Button disabledReason={upload.isPending ? "Uploading" : null} onClick={() => input.current?.click()}>
         {upload.isPending ? "Uploading…" : "Upload"}
         <span className="sr-only"> a .py file, or a .zip of .py files</span>
       </Button>

@@ -4,15 +4,15 @@ import type { CustomSource, SourceVersionRow } from "@/api/types";
 import { Button } from "@/components/button";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { showError } from "@/components/toast";
-import { When } from "@/components/when";
+import { RelativeTime } from "@/components/relative-time";
 import { DiffView } from "./diff-view";
 import { Hosts } from "./hosts";
-import { diffQuery, useVersionVerb, versionsQuery } from "./queries";
+import { diffQuery, useChangeVersion, versionsQuery } from "./queries";
 
-/** Every version: its changes, who approved it, and buttons to approve or restore it. */
+/** All versions, each with its changes, its approval, and buttons to approve or restore it. */
 export function VersionsPanel({ source, canEdit }: { source: CustomSource; canEdit: boolean }) {
   const { data, error, refetch } = useQuery(versionsQuery(source.id));
-  const [open, setOpen] = useState<number | null>(null);
+  const [openVersion, setOpenVersion] = useState<number | null>(null);
   if (error) return <ErrorNotice error={error} retry={() => void refetch()} />;
   if (!data) return <Skeletons rows={3} />;
   return (
@@ -23,8 +23,8 @@ export function VersionsPanel({ source, canEdit }: { source: CustomSource; canEd
             source={source}
             version={version}
             canEdit={canEdit}
-            open={open === version.number}
-            onOpen={() => setOpen(open === version.number ? null : version.number)}
+            open={openVersion === version.number}
+            onToggle={() => setOpenVersion(openVersion === version.number ? null : version.number)}
           />
         </li>
       ))}
@@ -37,28 +37,28 @@ function Version({
   version,
   canEdit,
   open,
-  onOpen,
+  onToggle,
 }: {
   source: CustomSource;
   version: SourceVersionRow;
   canEdit: boolean;
   open: boolean;
-  onOpen: () => void;
+  onToggle: () => void;
 }) {
-  const approve = useVersionVerb(source.id, "approve");
-  const restore = useVersionVerb(source.id, "restore");
+  const approve = useChangeVersion(source.id, "approve");
+  const restore = useChangeVersion(source.id, "restore");
   const { number } = version;
-  const current = source.approved_version === number;
+  const isUsed = source.approved_version === number;
   return (
     <>
       <div className="flex flex-wrap items-baseline gap-x-2 gap-y-1">
         <h3 className="font-medium">Version {number}</h3>
-        {current && <span className="rounded-control bg-good-wash px-1.5 text-good">used by pipelines</span>}
+        {isUsed && <span className="rounded-control bg-good-wash px-1.5 text-good">used by pipelines</span>}
         {!version.approved_at && (
           <span className="rounded-control bg-wait-wash px-1.5 text-wait">not approved</span>
         )}
         <span className="ml-auto text-faint">
-          <When at={version.created_at} />
+          <RelativeTime time={version.created_at} />
         </span>
       </div>
       <p className="text-soft">
@@ -68,18 +68,18 @@ function Version({
       </p>
       {version.approved_at && (
         <p className="text-faint">
-          Approved by {version.approved_by?.name ?? "a former member"} <When at={version.approved_at} />
+          Approved by {version.approved_by?.name ?? "a former member"} <RelativeTime time={version.approved_at} />
         </p>
       )}
       <div className="mt-2 flex flex-wrap gap-2">
-        <Button size="small" aria-expanded={open} onClick={onOpen}>
+        <Button size="small" aria-expanded={open} onClick={onToggle}>
           {number === 1 ? "Code" : "Changes"}
           <span className="sr-only"> in version {number}</span>
         </Button>
-        {canEdit && !current && (
+        {canEdit && !isUsed && (
           <Button
             size="small"
-            blocked={approve.isPending ? "Approving" : null}
+            disabledReason={approve.isPending ? "Approving" : null}
             onClick={() => approve.mutate(number, { onError: (error) => showError(error) })}
           >
             Approve<span className="sr-only"> version {number}</span>
@@ -88,7 +88,7 @@ function Version({
         {canEdit && source.repository_id === null && number !== source.latest_version && (
           <Button
             size="small"
-            blocked={restore.isPending ? "Restoring" : null}
+            disabledReason={restore.isPending ? "Restoring" : null}
             onClick={() => restore.mutate(number, { onError: (error) => showError(error) })}
           >
             Restore<span className="sr-only"> version {number}</span>

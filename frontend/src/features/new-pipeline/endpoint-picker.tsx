@@ -14,8 +14,8 @@ interface Props {
   onKind: (entry: CatalogueEntry) => void;
 }
 
-/** Choose a saved connector, or a kind of source or destination to set up. */
-export function EndPicker({ role, connectorId, kind, onConnector, onKind }: Props) {
+/** Lets the user choose a saved connector, or a kind of source or destination to set up. */
+export function EndpointPicker({ role, connectorId, kind, onConnector, onKind }: Props) {
   const catalogue = useQuery(catalogueQuery(role));
   const saved = useQuery(connectorsQuery(role));
   const [text, setText] = useState("");
@@ -26,11 +26,11 @@ export function EndPicker({ role, connectorId, kind, onConnector, onKind }: Prop
     );
   if (!catalogue.data || !saved.data) return <Skeletons rows={3} />;
 
-  const titles = new Map(catalogue.data.results.map((entry) => [entry.kind, entry.name]));
-  const fits = (...words: (string | undefined)[]) =>
+  const kindNames = new Map(catalogue.data.results.map((entry) => [entry.kind, entry.name]));
+  const matchesSearch = (...words: (string | undefined)[]) =>
     words.some((word) => word?.toLowerCase().includes(text.toLowerCase()));
-  const connectors = saved.data.results.filter(({ name, kind }) => fits(name, kind));
-  const kinds = catalogue.data.results.filter((entry) => fits(entry.name, entry.kind, entry.description));
+  const connectors = saved.data.results.filter(({ name, kind }) => matchesSearch(name, kind));
+  const kinds = catalogue.data.results.filter((entry) => matchesSearch(entry.name, entry.kind, entry.description));
   return (
     <div className="grid gap-4">
       <div className="relative sm:w-72">
@@ -52,7 +52,7 @@ export function EndPicker({ role, connectorId, kind, onConnector, onKind }: Prop
               key={connector.id}
               group={`${role}-end`}
               title={connector.name}
-              text={titles.get(connector.kind) ?? connector.kind}
+              text={kindNames.get(connector.kind) ?? connector.kind}
               checked={connectorId === connector.id}
               onChoose={() => onConnector(connector)}
             />

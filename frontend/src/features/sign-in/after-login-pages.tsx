@@ -1,29 +1,29 @@
 import { useMutation } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
 import { useEffect, type FormEvent } from "react";
-import { answer, api } from "@/api/client";
-import { end, refresh, rememberOrganization } from "@/api/session";
+import { api, unwrap } from "@/api/client";
+import { endSession, refreshSession, rememberOrganization } from "@/api/session";
 import type { Session } from "@/api/types";
 import { Button, buttonLook } from "@/components/button";
 import { classNames } from "@/components/class-names";
 import { TextField } from "@/components/field";
 import { ErrorNotice, Skeletons } from "@/components/notice";
 import { isOwnPath } from "@/session/own-path";
-import { useEntering } from "@/session/use-entering";
+import { useEnterOrganization } from "@/session/use-enter-organization";
 import { useSession } from "@/session/use-session";
 import { SignInLayout } from "./sign-in-layout";
-import { takeHash } from "./link-secret";
+import { takeHashParameters } from "./link-secret";
 import { CodeForm } from "./login-page";
 
-/** The page that an identity provider leads back to. The cookie is set; the token must still be fetched. */
+/** The page after a log-in through an identity provider. The cookie is set; this page fetches the token. */
 export function WelcomePage() {
   const router = useRouter();
   useEffect(() => {
-    const found = takeHash();
-    const given = found.get("next");
-    const next = isOwnPath(given) ? given : "/";
-    if (found.get("org")) rememberOrganization(found.get("org"));
-    void refresh().then((known) => router.history.replace(known ? next : "/login"));
+    const parameters = takeHashParameters();
+    const nextPath = parameters.get("next");
+    const next = isOwnPath(nextPath) ? nextPath : "/";
+    if (parameters.get("org")) rememberOrganization(parameters.get("org"));
+    void refreshSession().then((isLoggedIn) => router.history.replace(isLoggedIn ? next : "/login"));
   }, [router]);
   return (
     <SignInLayout title="Welcome" footer={null}>
@@ -32,22 +32,22 @@ export function WelcomePage() {
   );
 }
 
-/** For someone who is in no organization, or whom the rules of their organization keep out. */
-export function ThresholdPage() {
+/** The page for a user who has no organization, or who is excluded by the organization's access rules. */
+export function NoAccessPage() {
   const session = useSession();
   if (!session) return null;
   if (!session.organization) return <NoOrganization session={session} />;
   return <ClosedOrganization session={session} organization={session.organization} />;
 }
 
-const logout = (
+const logoutButton = (
   <button
     type="button"
     className="link"
     onClick={() =>
-      void answer(
+      void unwrap(
         api.POST("/api/v1/auth/logout", { params: { header: { "X-Requested-With": "drover" } } }),
-      ).then(end)
+      ).then(endSession)
     }
   >
     Log out
@@ -55,9 +55,9 @@ const logout = (
 );
 
 function NoOrganization({ session }: { session: Session }) {
-  const enter = useEntering();
+  const enter = useEnterOrganization();
   const create = useMutation({
-    mutationFn: (name: string) => answer(api.POST("/api/v1/organizations", { body: { name } })),
+    mutationFn: (name: string) => unwrap(api.POST("/api/v1/organizations", { body: { name } })),
     onSuccess: enter,
   });
 
@@ -67,7 +67,7 @@ function NoOrganization({ session }: { session: Session }) {
   }
 
   return (
-    <SignInLayout title="Create an organization" footer={logout}>
+    <SignInLayout title="Create an organization" footer={logoutButton}>
       <p className="mb-4 text-soft">
         {session.user.email} is not a member of any organization. Create one, or open the link in an
         invitation.
@@ -83,7 +83,7 @@ function NoOrganization({ session }: { session: Session }) {
   );
 }
 
-const REASONS = {
+const REASON_TEXTS = {
   network_not_allowed: "allows access only from certain networks. Connect from one of them, or ask an admin.",
   sso_required: "requires single sign-on. Log in through its identity provider.",
   second_factor_required: "requires two-factor authentication. Enter a code, or set it up first.",
@@ -96,26 +96,26 @@ function ClosedOrganization({
   session: Session;
   organization: NonNullable<Session["organization"]>;
 }) {
-  const enter = useEntering();
+  const enter = useEnterOrganization();
   const router = useRouter();
-  const others = session.organizations.filter(({ id }) => id !== organization.id);
-  const change = useMutation({
-    mutationFn: (org: string) => answer(api.POST("/api/v1/auth/switch", { body: { org } })),
+  const otherOrganizations = session.organizations.filter(({ id }) => id !== organization.id);
+  const switchOrganization = useMutation({
+    mutationFn: (org: string) => unwrap(api.POST("/api/v1/auth/switch", { body: { org } })),
     onSuccess: enter,
   });
-  const show = useMutation({
-    mutationFn: (code: string) => answer(api.POST("/api/v1/auth/factors/show", { body: { code } })),
+  const verifyCode = useMutation({
+    mutationFn: (code: string) => unwrap(api.POST("/api/v1/auth/factors/show", { body: { code } })),
     onSuccess: async () => {
-      await refresh();
+      await refreshSession();
       void router.navigate({ to: "/pipelines" });
     },
   });
   const reason = organization.closed;
   return (
-    <SignInLayout title={organization.name} footer={logout}>
+    <SignInLayout title={organization.name} footer={logoutButton}>
       <div className="grid gap-4">
         <p>
-          {organization.name} {reason && REASONS[reason]}
+          {organization.name} {reason && REASON_TEXTS[reason]}
         </p>
         {reason === "sso_required" && (
           <a
@@ -127,14 +127,14 @@ function ClosedOrganization({
         )}
         {reason === "second_factor_required" && (
           <>
-            <CodeForm error={show.error} pending={show.isPending} onCode={(code) => show.mutate(code)} />
+            <CodeForm error={verifyCode.error} pending={verifyCode.isPending} onCode={(code) => verifyCode.mutate(code)} />
             <Link to="/settings/security" className={classNames(buttonLook(), "justify-center")}>
               Set up two-factor authentication
             </Link>
           </>
         )}
-        {others.map(({ id, name }) => (
-          <Button key={id} className="justify-center" onClick={() => change.mutate(id)}>
+        {otherOrganizations.map(({ id, name }) => (
+          <Button key={id} className="justify-center" onClick={() => switchOrganization.mutate(id)}>
             Switch to {name}
           </Button>
         ))}

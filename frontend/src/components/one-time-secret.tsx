@@ -1,5 +1,5 @@
-/** A secret that is shown only this once. */
-export function ShownOnce({ label, children }: { label: string; children: string }) {
+/** A new secret. The server never shows it again. */
+export function OneTimeSecret({ label, children }: { label: string; children: string }) {
   return (
     <div role="status" className="mb-4 rounded-card border border-line bg-good-wash px-4 py-3">
       <p className="font-medium">{label}</p>

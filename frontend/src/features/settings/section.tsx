@@ -30,8 +30,8 @@ export function Section({
   );
 }
 
-/** A query's data, or why there is none yet. */
-export function Loaded<T>({
+/** Renders the data of a query, an error, or a placeholder while it loads. */
+export function QueryContent<T>({
   query,
   children,
 }: {
@@ -49,18 +49,18 @@ export type Role = (typeof ROLES)[number];
 export function RoleSelect({
   label,
   value,
-  most,
+  highest,
   onChange,
   name,
 }: {
   label: string;
   value?: Role;
-  /** The highest role to offer: nobody can grant a higher role than their own. */
-  most: Role;
+  /** The highest role to offer. Users cannot grant a role above their own. */
+  highest: Role;
   onChange?: (role: Role) => void;
   name?: string;
 }) {
-  const offered = ROLES.slice(0, ROLES.indexOf(most) + 1);
+  const offeredRoles = ROLES.slice(0, ROLES.indexOf(highest) + 1);
   return (
     <select
       aria-label={label}
@@ -69,7 +69,7 @@ export function RoleSelect({
       {...(onChange ? { value } : { defaultValue: value ?? "member" })}
       onChange={({ target }) => onChange?.(target.value as Role)}
     >
-      {ROLES.filter((role) => offered.includes(role) || role === value).map((role) => (
+      {ROLES.filter((role) => offeredRoles.includes(role) || role === value).map((role) => (
         <option key={role}>{role}</option>
       ))}
     </select>
