@@ -31,12 +31,12 @@ async def call(
     headers: list[tuple[bytes, bytes]],
     body: bytes | None = b"",
     *,
-    reads: bool = True,
+    reads_response: bool = True,
     waiting: WaitingPaths | None = None,
 ) -> Answer:
     """Send a request and return the status and body of its response.
 
-    If `body` is None, the client announces a body and never sends it. Without `reads` it never reads the response.
+    If `body` is None, the client announces a body and never sends it. Without `reads_response` it never reads the response.
     The request adds its path to `waiting` once the server waits for the client.
     """
     messages: list[dict[str, Any]] = []
@@ -56,7 +56,7 @@ async def call(
 
     async def send(message: Any) -> None:
         messages.append(dict(message))
-        if not reads and message["type"] == "http.response.body":
+        if not reads_response and message["type"] == "http.response.body":
             await wait_forever()
 
     scope = {
@@ -76,7 +76,7 @@ async def call(
 
 
 async def wait_until_blocked(waiting: WaitingPaths, tasks: list[asyncio.Task[Answer]]) -> None:
-    """Wait until call_ of these calls waits for its client or has its response."""
+    """Wait until each of these calls waits for its client or has its response."""
     deadline = time.monotonic() + 60
     while len(waiting) + sum(task.done() for task in tasks) < len(tasks):
         assert time.monotonic() < deadline, "some requests neither wait for their client nor end"
@@ -97,7 +97,7 @@ def test_other_requests_are_served_while_large_bodies_never_arrive() -> None:
             call("POST", "/api/v1/auth/login", headers, None, waiting=waiting)
             for _ in range(settings.WEB_THREADS)
         ]
-        tasks = [asyncio.create_task(pending) for pending in calls]
+        tasks = [asyncio.create_task(request) for request in calls]
         await wait_until_blocked(waiting, tasks)
         try:
             other = await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 60)
@@ -120,7 +120,7 @@ def test_other_requests_are_served_while_small_bodies_never_arrive(length: bytes
         calls = [
             call("POST", "/api/v1/auth/login", headers, None) for _ in range(settings.WEB_THREADS)
         ]
-        tasks = [asyncio.create_task(pending) for pending in calls]
+        tasks = [asyncio.create_task(request) for request in calls]
         await asyncio.sleep(0.2)
         try:
             return await asyncio.wait_for(call("GET", "/api/v1/runs", [HOST]), 10)
@@ -186,10 +186,10 @@ def test_other_requests_are_served_while_clients_do_not_read_their_downloads() -
     async def send_all() -> tuple[Answer, Answer]:
         waiting: WaitingPaths = []
         calls = [
-            call("GET", path, [authorization, HOST], reads=False, waiting=waiting)
+            call("GET", path, [authorization, HOST], reads_response=False, waiting=waiting)
             for _ in range(settings.WEB_THREADS)
         ]
-        tasks = [asyncio.create_task(pending) for pending in calls]
+        tasks = [asyncio.create_task(request) for request in calls]
         await wait_until_blocked(waiting, tasks)
         try:
             other = await asyncio.wait_for(call("GET", "/api/v1/runs", [authorization, HOST]), 60)

@@ -128,14 +128,14 @@ def test_error_messages_do_not_contain_a_secret(answers: list[Any]) -> None:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedRequests:
     secrets: dict[str, str]  # by name; a user entered them, or a response showed them on purpose
     responses: list[Any]  # all responses that may not contain a secret
     jobs: list[str]  # the arguments of all queued jobs
 
 
 @pytest.fixture
-def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> Recorded:
+def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> RecordedRequests:
     """Send the requests that create or show secrets, and record the secrets, responses and jobs."""
     client = new_client()
     secrets = {
@@ -173,7 +173,7 @@ def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> Recorded:
     access = add_secret("access token", registered.json()["access"])
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {access}")
     for message in deliver_mail():
-        add_secret("link that verifies", mailbox.link(message)[1])
+        add_secret("verification link", mailbox.link(message)[1])
     current_password = {"current_password": PASSWORD}
     start = call("post", "auth/factors/totp", current_password).json()
     secret = add_secret("authenticator", start["secret"])
@@ -223,7 +223,7 @@ def recorded(committed_db: None, caplog: pytest.LogCaptureFixture) -> Recorded:
         add_secret(f"directory's invitation {number}", mailbox.link(message)[1])
     for path in READ_PATHS:
         responses.append(call("get", path))
-    return Recorded(secrets, responses, jobs)
+    return RecordedRequests(secrets, responses, jobs)
 
 
 READ_PATHS = (
@@ -247,21 +247,21 @@ READ_PATHS = (
 
 
 def test_secrets_of_accounts_and_repositories_are_shown_once_and_stored_nowhere_in_the_clear(
-    recorded: Recorded, caplog: pytest.LogCaptureFixture
+    recorded: RecordedRequests, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert len([name for name in recorded.secrets if name.startswith("mailed link")]) == 2
-    shown = b"".join(
+    response_text = b"".join(
         b"".join(answer.streaming_content) if answer.streaming else answer.content
         for answer in recorded.responses
     ).decode()
     tables = dump_tables()
     assert "ada@example.com" in str(recorded.jobs)
-    assert "eve@example.com" in shown
+    assert "eve@example.com" in response_text
     assert "eve@example.com" in tables["orgs_scimuser"], (
         "the search does not find a value that is not secret"
     )
     for name, value in recorded.secrets.items():
-        assert value not in shown, name
+        assert value not in response_text, name
         assert value not in str(recorded.jobs), name
         assert value not in caplog.text, name
         assert [table for table, text in tables.items() if value in text] == [], name
