@@ -214,7 +214,7 @@ def test_an_error_after_the_slow_part_releases_the_key(world: World) -> None:
     assert send_slow_request(world).status_code == 201
 
 
-def test_a_request_that_takes_over_a_minute_loses_its_claim_on_the_key(world: World) -> None:
+def test_a_request_that_takes_more_than_a_minute_loses_its_claim_on_the_key(world: World) -> None:
     answers: list[Any] = []
 
     def send_others_after_claim_expires() -> None:

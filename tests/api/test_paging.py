@@ -163,12 +163,12 @@ def measure_list(client: APIClient, path: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("path", LIST_PATHS)
 def test_a_list_needs_no_more_queries_for_more_rows(db: None, path: str) -> None:
-    from tests.isolation.planted import fill, plant
+    from tests.isolation.planted import add_rows, plant
 
     planted = plant()
     client = planted.world.client(Role.OWNER)
     queries, rows = measure_list(client, path)
-    fill(planted, 20)
+    add_rows(planted, 20)
     queries_after, rows_after = measure_list(client, path)
     assert rows_after >= rows + 20
     assert queries_after == queries

@@ -43,7 +43,7 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass
 class Planted:
-    """An org with its objects. `planted["pipeline"]` is the id of its pipeline, or a text by its name."""
+    """An org and its objects, by name: `planted["pipeline"]` is the id of its pipeline, `planted["email"]` a text."""
 
     world: World
     removed: User
@@ -85,22 +85,22 @@ def plant() -> Planted:
         user.save(update_fields=["password"])
     with world.scope():
         texts = {"removed_id": str(removed.pk)}
-        ids = _people(world, removed) | _domain(world, canary)
-        ids |= _keys(world, canary, texts, ids["other_domain"])
-    ids |= _connectors(world, canary, ids["domain"])
-    ids |= _custom_source(world, canary)
+        ids = _create_people(world, removed) | _create_domain(world, canary)
+        ids |= _create_keys(world, canary, texts, ids["other_domain"])
+    ids |= _create_connectors(world, canary, ids["domain"])
+    ids |= _create_custom_source(world, canary)
     with world.scope():
-        ids |= _repository(world, canary, texts)
-    ids |= _pipelines(world, canary, ids["domain"])
+        ids |= _create_repository(world, canary, texts)
+    ids |= _create_pipelines(world, canary, ids["domain"])
     with world.scope():
-        ids |= _runs(world, canary, ids)
+        ids |= _create_runs(world, canary, ids)
     texts |= {"email": world.users[Role.OWNER].email, "output": f"{canary}.parquet"}
     claims = {str(role): claims_for(user, world.org) for role, user in world.users.items()}
     claims["removed"] = claims_for(removed, world.org)
     return Planted(world, removed, canary, ids, texts, claims)
 
 
-def _people(world: World, removed: User) -> dict[str, UUID]:
+def _create_people(world: World, removed: User) -> dict[str, UUID]:
     Membership.unscoped.create(org=world.org, user=removed, role=Role.OWNER).delete()
     user = make_user("spare")
     member = Membership.unscoped.create(org=world.org, user=user, role=Role.VIEWER)
@@ -116,13 +116,13 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
             "enabled": True,
         },
     )
-    invited = Invitation.unscoped.create(
+    invitation = Invitation.unscoped.create(
         org=world.org,
         email=f"invited-{uuid4().hex[:10]}@example.com",
         role=Role.MEMBER,
         expires_at=timezone.now() + timedelta(days=1),
     )
-    robot = service_accounts.create(
+    service_account = service_accounts.create(
         org=world.org,
         by=principal(world, Role.OWNER),
         name=f"{world.org.name} robot",
@@ -132,7 +132,7 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
     provisioned = ScimUser.unscoped.create(
         org=world.org, user_name=address, email=address, display_name=world.org.name
     )
-    proven = VerifiedDomain.unscoped.create(
+    verified_domain = VerifiedDomain.unscoped.create(
         org=world.org,
         domain=f"{uuid4().hex[:10]}.example",
         token=world.org.name,
@@ -144,29 +144,31 @@ def _people(world: World, removed: User) -> dict[str, UUID]:
     return {
         "scim_user": provisioned.pk,
         "scim_group": group.pk,
-        "verified_domain": proven.pk,
-        "robot": robot.pk,
+        "verified_domain": verified_domain.pk,
+        "robot": service_account.pk,
         "org": world.org.pk,
         "member": member.pk,
         "user": world.users[Role.ADMIN].pk,
         "session": session.id,
-        "invitation": invited.pk,
+        "invitation": invitation.pk,
         "passkey": uuid4(),
     }
 
 
-def _domain(world: World, canary: str) -> dict[str, UUID]:
+def _create_domain(world: World, canary: str) -> dict[str, UUID]:
     owner = principal(world, Role.OWNER)
     domain = domains.create(org=world.org, by=owner, name=f"{canary} domain")
-    raised = membership(world, world.users[Role.MEMBER])
+    member = membership(world, world.users[Role.MEMBER])
     domains.set_role(
-        org=world.org, by=owner, domain_id=domain.pk, member_id=raised.pk, role=Role.ADMIN
+        org=world.org, by=owner, domain_id=domain.pk, member_id=member.pk, role=Role.ADMIN
     )
     other_domain = domains.create(org=world.org, by=owner, name=f"{canary} other_domain")
-    return {"domain": domain.pk, "raised_member": raised.pk, "other_domain": other_domain.pk}
+    return {"domain": domain.pk, "raised_member": member.pk, "other_domain": other_domain.pk}
 
 
-def _keys(world: World, canary: str, texts: dict[str, str], other_domain: UUID) -> dict[str, UUID]:
+def _create_keys(
+    world: World, canary: str, texts: dict[str, str], other_domain: UUID
+) -> dict[str, UUID]:
     owner = principal(world, Role.OWNER)
 
     def create_key(name: str, role: Role, **limits: Any) -> api_keys.MadeKey:
@@ -174,19 +176,23 @@ def _keys(world: World, canary: str, texts: dict[str, str], other_domain: UUID) 
             org=world.org, by=owner, name=f"{canary} {name}", role=role, **limits
         )
 
-    full, reader = (
+    admin_key, reading_key = (
         create_key("full", Role.ADMIN),
         create_key("reader", Role.ADMIN, scopes=[Permission.READ]),
     )
-    limited = create_key("other_domain", Role.ADMIN, domain_id=other_domain)
-    texts |= {"key": full.text, "reading_key": reader.text, "other_domain_key": limited.text}
-    own = api_keys.create(
+    other_domain_key = create_key("other_domain", Role.ADMIN, domain_id=other_domain)
+    texts |= {
+        "key": admin_key.text,
+        "reading_key": reading_key.text,
+        "other_domain_key": other_domain_key.text,
+    }
+    member_key = api_keys.create(
         org=world.org, by=principal(world, Role.MEMBER), name=f"{canary} own", role=Role.VIEWER
     )
-    return {"api_key": own.row.pk}
+    return {"api_key": member_key.row.pk}
 
 
-def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
+def _create_connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     database = {
         "host": "db.example.com",
         "port": 5432,
@@ -198,17 +204,17 @@ def _connectors(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     with_secret = make_connector(
         world, name=f"{canary} sealed", kind="postgres", config=database, description=canary
     )
-    target = make_connector(
+    destination = make_connector(
         world, name=f"{canary} target", role="destination", kind="logger", domain_id=domain
     )
     return {
         "connector": source.pk,
         "sealed_connector": with_secret.pk,
-        "destination": target.pk,
+        "destination": destination.pk,
     }
 
 
-def _custom_source(world: World, canary: str) -> dict[str, UUID]:
+def _create_custom_source(world: World, canary: str) -> dict[str, UUID]:
     """Create a custom source with two versions, and a connector that uses it. Only the first version is approved.
 
     The code is validated here, so that the engine is not called.
@@ -236,7 +242,7 @@ def _custom_source(world: World, canary: str) -> dict[str, UUID]:
     return {"custom_source": source.pk, "custom_connector": connector.pk}
 
 
-def _repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
+def _create_repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, UUID]:
     """Create a repository that was not synced yet, and store its webhook secret in `texts`."""
     row, texts["hook_secret"] = repositories.connect(
         org=world.org,
@@ -253,7 +259,7 @@ def _repository(world: World, canary: str, texts: dict[str, str]) -> dict[str, U
     return {"repository": row.pk}
 
 
-def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
+def _create_pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     from apps.pipelines import services as pipelines
     from apps.pipelines.schedules import services as schedules
 
@@ -278,7 +284,7 @@ def _pipelines(world: World, canary: str, domain: UUID) -> dict[str, UUID]:
     return {"pipeline": pipeline.pk, "paused": paused.pk, "busy": busy.pk}
 
 
-def _runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
+def _create_runs(world: World, canary: str, ids: dict[str, UUID]) -> dict[str, UUID]:
     now = timezone.now()
     ended = Run.unscoped.create(
         org=world.org,
@@ -365,7 +371,7 @@ def issue_refresh_token(planted: Planted) -> str:
     return sessions.begin(user=owner, ip=None, user_agent="tests").refresh_token or ""
 
 
-def fill(planted: Planted, count: int) -> None:
+def add_rows(planted: Planted, count: int) -> None:
     """Create `count` more rows for every list of the API."""
     world, canary = planted.world, planted.canary
     owner_id = world.users[Role.OWNER].pk

@@ -26,7 +26,7 @@ const LIMITS: NumberField[] = [
   { name: "max_bytes_month", label: "Bytes per month", min: 0 },
 ];
 
-const MAX_DAYS = 36500
+const MAX_DAYS = 36500;
 const RETENTION: NumberField[] = [
   { name: "keep_logs_days", label: "Run logs", min: 1, max: MAX_DAYS },
   { name: "keep_events_days", label: "Live events", min: 1, max: MAX_DAYS },
