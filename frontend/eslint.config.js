@@ -42,7 +42,11 @@ export default defineConfig(
     rules: { "react-hooks/incompatible-library": "off" }, // only for the React Compiler, which is not used here
   },
   Object.entries(FORBIDDEN_IN_SHARED).map(([name, pattern]) =>
-    forbidImports([`src/${name}/**`], pattern, `${name}/ is shared by the features and must not import this module.`),
+    forbidImports(
+      [`src/${name}/**`],
+      pattern,
+      `${name}/ is shared by the features and must not import this module.`,
+    ),
   ),
   FEATURES.map((name) =>
     forbidImports(

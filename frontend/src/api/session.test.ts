@@ -62,7 +62,9 @@ describe("the session", () => {
       return json({}, request.headers.get("Authorization") === "Bearer new" ? 200 : 401);
     });
     module.startSession(makeSession("old"));
-    const responses = await Promise.all([getRequest(), getRequest(), getRequest()].map(module.authorizedFetch));
+    const responses = await Promise.all(
+      [getRequest(), getRequest(), getRequest()].map(module.authorizedFetch),
+    );
     expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(refreshes).toBe(1);
     expect(calls.filter(({ token }) => token === "Bearer old")).toHaveLength(3);

@@ -5,7 +5,8 @@ import { OfflineError, ProblemError } from "./problem";
  * The log-in state of this tab. The access token is stored only in this module's memory. The HttpOnly refresh
  * cookie survives a reload, and scripts cannot read it.
  */
-type SessionState = { status: "unknown" } | { status: "anonymous" } | { status: "logged-in"; session: Session };
+type SessionState =
+  { status: "unknown" } | { status: "anonymous" } | { status: "logged-in"; session: Session };
 
 const ORG_KEY = "drover.org"; // stores an id, so that each tab resumes in its own organization
 const HINT_KEY = "drover.remembered"; // set if there may be a refresh cookie; contains no user data

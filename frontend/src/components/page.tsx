@@ -14,7 +14,9 @@ export function PageHeader({ title, count, children }: Props) {
     <div className="mb-4 flex min-h-8.5 flex-wrap items-center justify-between gap-x-4 gap-y-2">
       <h1 className="text-xl font-semibold tracking-tight">
         {title}{" "}
-        {count != null && <span className="ml-1 font-normal text-faint tabular-nums">{formatCount(count)}</span>}
+        {count != null && (
+          <span className="ml-1 font-normal text-faint tabular-nums">{formatCount(count)}</span>
+        )}
       </h1>
       <div className="flex flex-wrap gap-2">{children}</div>
     </div>

@@ -58,7 +58,11 @@ describe("following a stream", () => {
       async () => streamResponse("id: 7\ndata: a\n\ndata: b\n\n"),
       async () => streamResponse("event: end\ndata: x\n\n"),
     ]);
-    await followStream({ ...baseOptions(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
+    await followStream({
+      ...baseOptions(),
+      fetch,
+      onEvent: ({ event }) => (event === "end" ? "stop" : undefined),
+    });
     expect(requests.map((request) => request.headers.get("Last-Event-ID"))).toEqual([null, "7"]);
   });
 
@@ -68,7 +72,11 @@ describe("following a stream", () => {
       async () => streamResponse("event: end\ndata: x\n\n"),
     ]);
     const start = performance.now();
-    await followStream({ ...baseOptions(), fetch, onEvent: ({ event }) => (event === "end" ? "stop" : undefined) });
+    await followStream({
+      ...baseOptions(),
+      fetch,
+      onEvent: ({ event }) => (event === "end" ? "stop" : undefined),
+    });
     expect(performance.now() - start).toBeGreaterThanOrEqual(39);
   });
 
@@ -136,7 +144,9 @@ describe("following a stream", () => {
     const failingHandler = () => {
       throw new TypeError("handler failed");
     };
-    await expect(followStream({ ...baseOptions(), fetch, onEvent: failingHandler })).rejects.toThrow("handler failed");
+    await expect(followStream({ ...baseOptions(), fetch, onEvent: failingHandler })).rejects.toThrow(
+      "handler failed",
+    );
   });
 
   it("doubles the wait before each reconnect, up to 15 seconds", () => {

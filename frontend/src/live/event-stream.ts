@@ -95,7 +95,11 @@ async function readConnection(options: FollowOptions, position: Position): Promi
 }
 
 /** Returns the response, or null if the network failed or the request was aborted. */
-async function openStream(options: FollowOptions, position: Position, timedOut: AbortSignal): Promise<Response | null> {
+async function openStream(
+  options: FollowOptions,
+  position: Position,
+  timedOut: AbortSignal,
+): Promise<Response | null> {
   const headers = new Headers({ Accept: "text/event-stream" });
   if (position.lastId) headers.set("Last-Event-ID", position.lastId);
   const url = new URL(options.url, globalThis.location?.href);

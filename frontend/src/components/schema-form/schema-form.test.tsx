@@ -149,7 +149,9 @@ describe("SchemaForm", () => {
     const host = screen.getByLabelText("Host");
     expect(host.getAttribute("aria-invalid")).toBe("true");
     const descriptionIds = host.getAttribute("aria-describedby")!.split(" ");
-    expect(descriptionIds.map((id) => document.getElementById(id)!.textContent)).toContain("Must not be empty.");
+    expect(descriptionIds.map((id) => document.getElementById(id)!.textContent)).toContain(
+      "Must not be empty.",
+    );
     expect(screen.getByText("More settings").closest("details")!.open).toBe(true);
   });
 });

@@ -33,7 +33,9 @@ export function SchemaForm({ schema, root = schema, value, onChange, errors, pat
   const folded = foldable.length > 2 ? foldable : [];
   const unfolded = fields.filter((field) => !folded.includes(field));
   const pathOf = (name: string) => (path ? `${path}.${name}` : name);
-  const hasError = folded.some(({ name }) => Object.keys(errors).some((key) => isAtOrBelow(key, pathOf(name))));
+  const hasError = folded.some(({ name }) =>
+    Object.keys(errors).some((key) => isAtOrBelow(key, pathOf(name))),
+  );
   const renderField = (field: FormField) => (
     <SchemaField
       key={field.name}

@@ -122,11 +122,14 @@ describe("the fields of a settings schema", () => {
       "tls.mode",
     ]);
     const streams = [{ mode: "a" }, {}];
-    expect(missingFields(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams })).toEqual([
-      "streams.1.mode",
-    ]);
     expect(
-      missingFields(REST, REST, { base_url: "x", auth: { type: "bearer", token: { set: true, last4: "1234" } } }),
+      missingFields(REST, REST, { base_url: "x", auth: { type: "bearer", token: "t" }, streams }),
+    ).toEqual(["streams.1.mode"]);
+    expect(
+      missingFields(REST, REST, {
+        base_url: "x",
+        auth: { type: "bearer", token: { set: true, last4: "1234" } },
+      }),
     ).toEqual([]);
   });
 

@@ -47,7 +47,8 @@ export interface FormField {
 function resolve(schema: Schema, root: Schema): Schema {
   const { $ref, allOf, ...otherKeywords } = schema;
   if (typeof $ref === "string") return { ...resolve(lookUpReference($ref, root), root), ...otherKeywords };
-  if (Array.isArray(allOf) && allOf.length === 1) return { ...resolve(allOf[0] as Schema, root), ...otherKeywords };
+  if (Array.isArray(allOf) && allOf.length === 1)
+    return { ...resolve(allOf[0] as Schema, root), ...otherKeywords };
   return schema;
 }
 
@@ -75,7 +76,8 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
   const node = resolve(schema, root);
   const options = alternatives(node).map((option) => resolve(option, root));
   const nonNull = options.filter((option) => option.type !== "null");
-  const nullable = options.length > nonNull.length || (Array.isArray(node.type) && node.type.includes("null"));
+  const nullable =
+    options.length > nonNull.length || (Array.isArray(node.type) && node.type.includes("null"));
   const title = titleOf(name, schema);
   const base = {
     title,
@@ -88,11 +90,16 @@ export function shapeOf(name: string, schema: Schema, root: Schema): FieldShape 
     return { ...base, kind: "union", options: [unionOption(nonNull[0]!, root)] };
   }
   if (nonNull.length === 1)
-    return { ...shapeOf(name, { ...nonNull[0], ...ownKeywords(schema) }, root), nullable, fallback: node.default };
+    return {
+      ...shapeOf(name, { ...nonNull[0], ...ownKeywords(schema) }, root),
+      nullable,
+      fallback: node.default,
+    };
   if (nonNull.length > 1 && nonNull.every((option) => isObject(option.properties))) {
     return { ...base, kind: "union", options: nonNull.map((option) => unionOption(option, root)) };
   }
-  if (nonNull.length > 1) return { ...base, kind: isSecret(node) ? "secret" : allTexts(nonNull) ? "text" : "json" };
+  if (nonNull.length > 1)
+    return { ...base, kind: isSecret(node) ? "secret" : allTexts(nonNull) ? "text" : "json" };
   return { ...base, ...plainShape(node, root) } as FieldShape;
 }
 
@@ -113,7 +120,8 @@ function ownKeywords(schema: Schema): Schema {
 function titleOf(name: string, schema: Schema): string {
   const ownTitle = nonEmptyText(schema.title);
   const isGenerated =
-    ownTitle === null || ownTitle.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
+    ownTitle === null ||
+    ownTitle.replaceAll(" ", "").toLowerCase() === name.replaceAll("_", "").toLowerCase();
   return isGenerated ? nameInWords(name) : ownTitle;
 }
 
@@ -252,7 +260,8 @@ export function missingFields(schema: Schema, root: Schema, value: Config, path 
         missingFields(shape.schema, root, isObject(item) ? item : {}, `${fieldPath}.${index}`),
       );
     }
-    const isEmptyField = fieldValue === undefined || fieldValue === "" || (fieldValue === null && !shape.nullable);
+    const isEmptyField =
+      fieldValue === undefined || fieldValue === "" || (fieldValue === null && !shape.nullable);
     return required && isEmptyField && shape.fallback === undefined ? [fieldPath] : [];
   });
 }

@@ -73,7 +73,9 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
         role="destination"
         connectorId={endpoint?.connectorId ?? null}
         kind={endpoint?.kind ?? null}
-        onConnector={({ id, kind, name }) => selectEndpoint({ connectorId: id, kind, config: {}, label: name })}
+        onConnector={({ id, kind, name }) =>
+          selectEndpoint({ connectorId: id, kind, config: {}, label: name })
+        }
         onKind={({ kind, name }) => selectEndpoint({ connectorId: null, kind, config: {}, label: name })}
       />
       {endpoint && (
@@ -120,14 +122,18 @@ export function DestinationStep({ draft, errors, onDone }: Props) {
             onNext={() =>
               runIfComplete(
                 () =>
-                  table.trim() && mode && onDone({ destination: endpoint, table: table.trim(), writeMode: mode }),
+                  table.trim() &&
+                  mode &&
+                  onDone({ destination: endpoint, table: table.trim(), writeMode: mode }),
               )
             }
           >
             <Button
               disabledReason={check.isPending ? "Testing" : null}
               onClick={() =>
-                runIfComplete(() => (endpoint.connectorId ? checkSaved.mutate(endpoint.connectorId) : checkNew.mutate(endpoint)))
+                runIfComplete(() =>
+                  endpoint.connectorId ? checkSaved.mutate(endpoint.connectorId) : checkNew.mutate(endpoint),
+                )
               }
             >
               {check.isPending ? "Testing…" : "Test connection"}

@@ -30,7 +30,9 @@ export function EndpointPicker({ role, connectorId, kind, onConnector, onKind }:
   const matchesSearch = (...words: (string | undefined)[]) =>
     words.some((word) => word?.toLowerCase().includes(text.toLowerCase()));
   const connectors = saved.data.results.filter(({ name, kind }) => matchesSearch(name, kind));
-  const kinds = catalogue.data.results.filter((entry) => matchesSearch(entry.name, entry.kind, entry.description));
+  const kinds = catalogue.data.results.filter((entry) =>
+    matchesSearch(entry.name, entry.kind, entry.description),
+  );
   return (
     <div className="grid gap-4">
       <div className="relative sm:w-72">

@@ -56,7 +56,9 @@ export function useCheckSettings(role: Role) {
   return useMutation({
     mutationFn: (endpoint: { kind: string; config: Config }) =>
       unwrap(
-        api.POST("/api/v1/connectors/check", { body: { role, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) } }),
+        api.POST("/api/v1/connectors/check", {
+          body: { role, kind: endpoint.kind, config: withoutEmptyFields(endpoint.config) },
+        }),
       ),
   });
 }
@@ -75,7 +77,12 @@ export function useSaveConnector(role: Role) {
       unwrap(
         api.POST("/api/v1/connectors", {
           params: { header: { "Idempotency-Key": idempotencyKey() } },
-          body: { role, name: connector.name, kind: connector.kind, config: withoutEmptyFields(connector.config) },
+          body: {
+            role,
+            name: connector.name,
+            kind: connector.kind,
+            config: withoutEmptyFields(connector.config),
+          },
         }),
       ),
     onSuccess: () => client.invalidateQueries({ queryKey: queryKeys.connectors.saved(role) }),

@@ -33,7 +33,9 @@ export function ReviewStep({ draft, saving, error, errors, onDone }: Props) {
           value={name}
           maxLength={120}
           required
-          error={errors.name ?? nameTakenMessage(error) ?? (name.trim() === "" ? "This field is required." : null)}
+          error={
+            errors.name ?? nameTakenMessage(error) ?? (name.trim() === "" ? "This field is required." : null)
+          }
           onChange={({ target }) => setName(target.value)}
         />
         <TextField

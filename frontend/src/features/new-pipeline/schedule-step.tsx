@@ -76,7 +76,7 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
           <TextField
             label="Cron expression"
             hint={
-              bad
+              isInvalidCron
                 ? "Enter five fields: minute, hour, day of month, month, day of week."
                 : cronInWords(cron, zone)
             }
@@ -117,7 +117,8 @@ export function ScheduleStep({ schedule, errors, onDone }: Props) {
 function NextTimes({ times }: { times: string[] }) {
   return (
     <p className="min-h-5 text-[0.8125rem] text-soft" aria-live="polite">
-      {times.length > 0 && `Next runs, in your time zone: ${times.map((time) => shortTime(time)).join(" · ")}`}
+      {times.length > 0 &&
+        `Next runs, in your time zone: ${times.map((time) => shortTime(time)).join(" · ")}`}
     </p>
   );
 }

@@ -79,7 +79,10 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
 
   const missingPaths = missingFields(schema, schema, config);
   const messages = fieldMessages(save.error ?? check.error);
-  const errors = { ...messagesBelow(messages, "config"), ...(wasSubmitted ? requiredErrors(missingPaths) : {}) };
+  const errors = {
+    ...messagesBelow(messages, "config"),
+    ...(wasSubmitted ? requiredErrors(missingPaths) : {}),
+  };
   const requestError = save.error ?? check.error;
 
   function runIfComplete(action: () => void) {
@@ -104,7 +107,8 @@ function NewSource({ entry, onDone }: { entry: CatalogueEntry; onDone: (source: 
       {requestError && !nameTakenMessage(requestError) && <ErrorNotice error={requestError} />}
       {wasSubmitted && missingPaths.length > 0 && (
         <p role="alert" className="text-bad">
-          Fill in the required fields: {missingPaths.map((path) => nameInWords(path.split(".").at(-1)!)).join(", ")}.
+          Fill in the required fields:{" "}
+          {missingPaths.map((path) => nameInWords(path.split(".").at(-1)!)).join(", ")}.
         </p>
       )}
       <StepActions

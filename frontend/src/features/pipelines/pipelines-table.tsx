@@ -41,7 +41,12 @@ export function PipelinesTable({ rows }: { rows: PipelineRow[] }) {
       </thead>
       <tbody>
         {rows.map((row) => (
-          <Row key={row.id} row={row} showActions={canRun} canRun={hasPermission("pipelines.run", row.domain?.id)} />
+          <Row
+            key={row.id}
+            row={row}
+            showActions={canRun}
+            canRun={hasPermission("pipelines.run", row.domain?.id)}
+          />
         ))}
       </tbody>
     </table>
@@ -97,7 +102,9 @@ function Row({ row, showActions, canRun }: { row: PipelineRow; showActions: bool
           <span title={count(row.last_run.records)}>{shortCount(row.last_run.records)}</span>
         )}
       </td>
-      {showActions && <td className="w-0 text-right @max-md:pl-1!">{canRun && <RunButton pipeline={row} />}</td>}
+      {showActions && (
+        <td className="w-0 text-right @max-md:pl-1!">{canRun && <RunButton pipeline={row} />}</td>
+      )}
     </tr>
   );
 }

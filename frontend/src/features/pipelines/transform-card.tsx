@@ -47,7 +47,15 @@ export function TransformCard({ pipeline, canEdit }: { pipeline: Pipeline; canEd
   );
 }
 
-function EditTransform({ pipeline, savedCode, onClose }: { pipeline: Pipeline; savedCode: string; onClose: () => void }) {
+function EditTransform({
+  pipeline,
+  savedCode,
+  onClose,
+}: {
+  pipeline: Pipeline;
+  savedCode: string;
+  onClose: () => void;
+}) {
   const [code, setCode] = useState(savedCode);
   const preview = usePreviewTransform(pipeline.id);
   const save = useSaveTransform(pipeline.id, ({ version }) => {
@@ -74,7 +82,9 @@ function EditTransform({ pipeline, savedCode, onClose }: { pipeline: Pipeline; s
         </Button>
       </div>
       {preview.isPending && <Skeletons rows={3} />}
-      {(preview.error ?? save.error) && !transformMessage && <ErrorNotice error={preview.error ?? save.error} />}
+      {(preview.error ?? save.error) && !transformMessage && (
+        <ErrorNotice error={preview.error ?? save.error} />
+      )}
       {preview.data?.failure && <FailureNotice {...preview.data.failure} />}
       {preview.data?.ok && <PreviewTable preview={preview.data} />}
     </>

@@ -78,7 +78,9 @@ export class LogBuffer {
 function matches(line: LogLine, minRank: number, searchText: string): boolean {
   if ((RANK[line.level] ?? 1) < minRank) return false;
   if (searchText === "") return true;
-  return line.message.toLowerCase().includes(searchText) || formatFields(line).toLowerCase().includes(searchText);
+  return (
+    line.message.toLowerCase().includes(searchText) || formatFields(line).toLowerCase().includes(searchText)
+  );
 }
 
 /** Formats the additional fields of a line as `key=value`. */

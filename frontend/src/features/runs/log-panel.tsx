@@ -66,7 +66,9 @@ export function LogPanel({ log, live }: { log: LiveLog; live: boolean }) {
       <div className="flex flex-wrap items-center gap-2 border-b border-line px-3 py-2">
         <h2 id="log-title" className="mr-auto font-semibold">
           Log{" "}
-          <span className="font-normal text-faint tabular-nums">{lineCountText(matches.length, lines.length)}</span>
+          <span className="font-normal text-faint tabular-nums">
+            {lineCountText(matches.length, lines.length)}
+          </span>
         </h2>
         {firstError !== null && (
           <Button size="small" look="danger" onClick={jumpToError}>
@@ -187,7 +189,9 @@ function LogRow({ line, number, numberWidth, top, marked }: RowProps) {
         {clockTime(line.at)}
       </time>
       <span className={classNames("w-[7ch] shrink-0", LEVEL_COLOURS[line.level])}>{line.level}</span>
-      <span className={line.level === "error" || line.level === "warning" ? LEVEL_COLOURS[line.level] : undefined}>
+      <span
+        className={line.level === "error" || line.level === "warning" ? LEVEL_COLOURS[line.level] : undefined}
+      >
         {line.message.trimEnd()}
         {fields && <span className="text-faint"> {fields}</span>}
       </span>

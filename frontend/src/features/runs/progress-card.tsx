@@ -50,7 +50,10 @@ function Figure({ name, isWarning, children }: { name: string; isWarning?: boole
     <div className="bg-surface px-4 py-3">
       <dt className="truncate text-xs text-faint">{name}</dt>
       <dd
-        className={classNames("truncate text-lg leading-7 font-semibold tabular-nums", isWarning && "text-wait")}
+        className={classNames(
+          "truncate text-lg leading-7 font-semibold tabular-nums",
+          isWarning && "text-wait",
+        )}
       >
         {children}
       </dd>

@@ -74,7 +74,15 @@ function NameSection({ name }: { name: string }) {
   );
 }
 
-function CurrentPasswordField({ hasPassword, error, action }: { hasPassword: boolean; error?: string; action?: ReactNode }) {
+function CurrentPasswordField({
+  hasPassword,
+  error,
+  action,
+}: {
+  hasPassword: boolean;
+  error?: string;
+  action?: ReactNode;
+}) {
   if (!hasPassword) {
     return (
       <>
@@ -96,7 +104,15 @@ function CurrentPasswordField({ hasPassword, error, action }: { hasPassword: boo
   );
 }
 
-function EmailSection({ email, verified, hasPassword }: { email: string; verified: boolean; hasPassword: boolean }) {
+function EmailSection({
+  email,
+  verified,
+  hasPassword,
+}: {
+  email: string;
+  verified: boolean;
+  hasPassword: boolean;
+}) {
   const change = useMutation({
     mutationFn: (body: { email: string; current_password: string }) =>
       unwrap(api.POST("/api/v1/auth/email/change", { body })),

@@ -118,7 +118,9 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
   const requestPath = (member_id: string) => ({ params: { path: { id: domain, member_id } } });
   const setRole = useMutation({
     mutationFn: ({ member, role }: { member: string; role: "member" | "admin" }) =>
-      unwrap(api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...requestPath(member), body: { role } })),
+      unwrap(
+        api.PUT("/api/v1/org/domains/{id}/members/{member_id}", { ...requestPath(member), body: { role } }),
+      ),
     onSettled: invalidate,
     onError: (error) => showError(error),
   });
@@ -138,7 +140,8 @@ function DomainRoles({ domain, canManage }: { domain: string; canManage: boolean
     });
   }
 
-  const membersWithLowRole = members.data?.results.filter(({ role }) => role === "viewer" || role === "member") ?? [];
+  const membersWithLowRole =
+    members.data?.results.filter(({ role }) => role === "viewer" || role === "member") ?? [];
   return (
     <div className="mt-2 ml-3 border-l-2 border-line pl-4">
       <QueryContent query={domainQuery}>

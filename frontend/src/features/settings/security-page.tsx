@@ -299,8 +299,8 @@ function SessionsSection() {
                     {session.current && <span className="text-good">this device</span>}
                   </p>
                   <p className="text-[0.8125rem] text-faint">
-                    {session.ip ?? "unknown address"}, last used <RelativeTime time={session.last_used_at} />, logged in
-                    with {session.method}
+                    {session.ip ?? "unknown address"}, last used <RelativeTime time={session.last_used_at} />,
+                    logged in with {session.method}
                     {session.second_factor && " and a second factor"}
                   </p>
                 </div>

@@ -41,7 +41,8 @@ function useTabInView() {
   const path = useLocation({ select: ({ pathname }) => pathname });
   useEffect(() => {
     const tab = row.current?.querySelector<HTMLElement>("[aria-current=page]");
-    if (row.current && tab) row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - VISIBLE_OVERLAP;
+    if (row.current && tab)
+      row.current.scrollLeft = tab.offsetLeft - row.current.offsetLeft - VISIBLE_OVERLAP;
   }, [path]);
   return row;
 }
@@ -51,7 +52,9 @@ export function SettingsLayout() {
   const session = useSession();
   const hasPermission = useHasPermission();
   const isOpen = session?.organization && !session.organization.closed;
-  const organizationTabs = isOpen ? ORGANIZATION_TABS.filter(({ needs }) => !needs || hasPermission(needs)) : [];
+  const organizationTabs = isOpen
+    ? ORGANIZATION_TABS.filter(({ needs }) => !needs || hasPermission(needs))
+    : [];
   return (
     <div className="mx-auto max-w-[64rem] px-4 py-5 md:px-6">
       <PageHeader title="Settings" />

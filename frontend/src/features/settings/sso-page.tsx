@@ -87,7 +87,10 @@ function DirectorySection() {
                         className="control w-auto!"
                         value={role ?? ""}
                         onChange={({ target }) =>
-                          setRole.mutate({ id, role: GROUP_ROLES.find((option) => option === target.value) ?? null })
+                          setRole.mutate({
+                            id,
+                            role: GROUP_ROLES.find((option) => option === target.value) ?? null,
+                          })
                         }
                       >
                         <option value="">No role</option>
@@ -159,7 +162,12 @@ function IdentityProviderSection() {
     >
       <QueryContent query={provider}>
         {(saved) => (
-          <form ref={form} key={saved?.updated_at ?? "none"} onSubmit={submit} className="grid max-w-xl gap-4">
+          <form
+            ref={form}
+            key={saved?.updated_at ?? "none"}
+            onSubmit={submit}
+            className="grid max-w-xl gap-4"
+          >
             {save.error && Object.keys(messages).length === 0 && <ErrorNotice error={save.error} />}
             <TextField
               label="Issuer"

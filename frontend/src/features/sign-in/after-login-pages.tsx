@@ -127,7 +127,11 @@ function ClosedOrganization({
         )}
         {reason === "second_factor_required" && (
           <>
-            <CodeForm error={verifyCode.error} pending={verifyCode.isPending} onCode={(code) => verifyCode.mutate(code)} />
+            <CodeForm
+              error={verifyCode.error}
+              pending={verifyCode.isPending}
+              onCode={(code) => verifyCode.mutate(code)}
+            />
             <Link to="/settings/security" className={classNames(buttonLook(), "justify-center")}>
               Set up two-factor authentication
             </Link>

@@ -154,7 +154,12 @@ export function CodeForm({
         hint="From your authenticator app, or one of your recovery codes."
         error={wrongCode}
       />
-      <Button type="submit" look="primary" className="justify-center" disabledReason={pending ? "Checking" : null}>
+      <Button
+        type="submit"
+        look="primary"
+        className="justify-center"
+        disabledReason={pending ? "Checking" : null}
+      >
         {pending ? "Checking…" : "Continue"}
       </Button>
     </form>

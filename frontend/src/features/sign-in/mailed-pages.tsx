@@ -64,7 +64,9 @@ export function ResetPasswordPage() {
   return (
     <SignInLayout title="Set a new password" footer={loginLink}>
       {reset.isSuccess ? (
-        <DoneMessage>Your password was changed and all your sessions were ended. Log in with the new password.</DoneMessage>
+        <DoneMessage>
+          Your password was changed and all your sessions were ended. Log in with the new password.
+        </DoneMessage>
       ) : (
         <form onSubmit={submit} className="grid gap-4">
           {reset.error && !passwordMessage && <ErrorNotice error={reset.error} />}

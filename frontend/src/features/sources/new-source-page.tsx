@@ -90,7 +90,9 @@ function NewSourceForm({ recipes, packages }: { recipes: Recipe[]; packages: str
           <div className="flex flex-wrap gap-2">
             <Button
               look="primary"
-              disabledReason={name.trim() ? (report?.valid ? null : "Fix the errors first.") : "Enter a name first."}
+              disabledReason={
+                name.trim() ? (report?.valid ? null : "Fix the errors first.") : "Enter a name first."
+              }
               onClick={() => save(true)}
             >
               Save and approve

@@ -126,7 +126,13 @@ function ConnectForm({
   );
 }
 
-function RepositoryFields({ messages, repository }: { messages: Record<string, string>; repository?: Repository }) {
+function RepositoryFields({
+  messages,
+  repository,
+}: {
+  messages: Record<string, string>;
+  repository?: Repository;
+}) {
   return (
     <>
       <TextField
@@ -262,7 +268,9 @@ function RepositoryCard({
         </p>
       )}
       {outcomes.length > 0 && <OutcomeList outcomes={outcomes} />}
-      {isEditing && <EditForm repository={repository} onNewSecret={onNewSecret} onClose={() => setIsEditing(false)} />}
+      {isEditing && (
+        <EditForm repository={repository} onNewSecret={onNewSecret} onClose={() => setIsEditing(false)} />
+      )}
     </article>
   );
 }

@@ -44,7 +44,9 @@ export function useChangeRepository(id: string) {
 }
 
 export function useSyncRepository(id: string) {
-  return useRepositoryMutation(() => unwrap(api.POST("/api/v1/repositories/{id}/sync", { params: { path: { id } } })));
+  return useRepositoryMutation(() =>
+    unwrap(api.POST("/api/v1/repositories/{id}/sync", { params: { path: { id } } })),
+  );
 }
 
 export function useRenewWebhookSecret(id: string) {
@@ -54,7 +56,9 @@ export function useRenewWebhookSecret(id: string) {
 }
 
 export function useDisconnectRepository(id: string) {
-  return useRepositoryMutation(() => unwrap(api.DELETE("/api/v1/repositories/{id}", { params: { path: { id } } })));
+  return useRepositoryMutation(() =>
+    unwrap(api.DELETE("/api/v1/repositories/{id}", { params: { path: { id } } })),
+  );
 }
 
 export function useUploadSources() {

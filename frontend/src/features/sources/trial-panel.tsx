@@ -109,7 +109,15 @@ function TrialResult({ trial }: { trial: Trial }) {
   );
 }
 
-function FoldedSection({ title, open, children }: { title: string; open: boolean; children: React.ReactNode }) {
+function FoldedSection({
+  title,
+  open,
+  children,
+}: {
+  title: string;
+  open: boolean;
+  children: React.ReactNode;
+}) {
   return (
     <details open={open} className="rounded-card border border-line">
       <summary className="rounded-card px-3 py-2 font-medium hover:bg-hover">{title}</summary>

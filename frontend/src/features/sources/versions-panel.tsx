@@ -68,7 +68,8 @@ function Version({
       </p>
       {version.approved_at && (
         <p className="text-faint">
-          Approved by {version.approved_by?.name ?? "a former member"} <RelativeTime time={version.approved_at} />
+          Approved by {version.approved_by?.name ?? "a former member"}{" "}
+          <RelativeTime time={version.approved_at} />
         </p>
       )}
       <div className="mt-2 flex flex-wrap gap-2">
