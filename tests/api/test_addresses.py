@@ -151,7 +151,7 @@ def _read_setting(name: str, **environment: str) -> Any:
 
 # --- Every place that starts uvicorn ---------------------------------------------------------------
 def command_of_the_image() -> list[str]:
-    (command,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_read_text(), re.MULTILINE)
+    (command,) = re.findall(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     words: list[str] = json.loads(command)
     return words
 
@@ -178,7 +178,7 @@ def test_uvicorn_is_started_with_proxy_headers_disabled_everywhere() -> None:
 
 def _read_text(file: Path) -> str:
     try:
-        return file.read_read_text()
+        return file.read_text()
     except UnicodeDecodeError:
         return ""
 
