@@ -32,7 +32,7 @@ test: install-dev ## check everything: style, types, imports, front end, tests
 	$(VENV)/python -m pytest -n 4 --dist worksteal
 
 test-long: install-dev frontend ## what `make test` leaves out: more rounds, fault storms, long fuzzing, mutants
-	$(VENV)/python -m pytest -n 2 --dist worksteal -m long
+	$(VENV)/python -m pytest -n 4 --dist worksteal -m long
 	DROVER_FUZZ_EXAMPLES=15 $(VENV)/python -m pytest -n 2 tests/api/test_fuzz.py
 	$(VENV)/python -m tests.mutants
 

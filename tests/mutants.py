@@ -7,17 +7,27 @@ removed code is not tested, and the exit code is 1. The suite does not run the m
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from apps.orgs.walls.sql_functions import digest
 
 ROOT = Path(__file__).resolve().parent.parent
+PARALLEL = 2  # mutants that are tested at the same time, each in a copy of its own
+
+# A modification time for each file that is written. Python compares whole seconds, so a file that changed twice within
+# a second could be loaded from outdated bytecode.
+modification_times = itertools.count(int(time.time()) + 1)
 
 
 @dataclass(frozen=True)
@@ -600,21 +610,40 @@ def main() -> int:
         print(*(f"{mutant.name}: {mutant.file}" for mutant in selected), sep="\n")
         return 0
     survivors = []
-    with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
-        tree = copy_to(Path(folder) / "tree")
-        # If tests run as root, PostgreSQL runs as another user, which must be able to enter this folder.
-        Path(folder).chmod(0o711)
-        (ROOT / ".tools").mkdir(exist_ok=True)
-        # All copies can share this folder, because its migrated clusters are named after a hash of their source files.
-        (tree / ".tools").symlink_to(ROOT / ".tools")
-        for mutant in selected:
-            noticed, last_line = run_tests_on(mutant, tree)
-            print(
-                f"{'noticed ' if noticed else 'SURVIVED'}  {mutant.name}: {last_line}", flush=True
-            )
-            survivors += [] if noticed else [mutant.name]
+    for mutant, noticed, last_line in run_mutants(selected):
+        print(f"{'noticed ' if noticed else 'SURVIVED'}  {mutant.name}: {last_line}", flush=True)
+        survivors += [] if noticed else [mutant.name]
     print(f"{len(selected) - len(survivors)} of {len(selected)} noticed")
     return 1 if survivors else 0
+
+
+def run_mutants(selected: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool, str]]:
+    """Yield each mutant, whether a test failed, and the first failure or pytest's last line."""
+    with tempfile.TemporaryDirectory(prefix="drover-mutants-") as folder:
+        # If tests run as root, PostgreSQL runs as another user, which must be able to enter this folder.
+        Path(folder).chmod(0o711)
+        free_trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(PARALLEL):
+            free_trees.put(_copy_with_tools(Path(folder) / f"tree-{number}"))
+
+        def run_in_free_tree(mutant: Mutant) -> tuple[bool, str]:
+            tree = free_trees.get()
+            try:
+                return run_tests_on(mutant, tree)
+            finally:
+                free_trees.put(tree)
+
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            for mutant, result in zip(selected, pool.map(run_in_free_tree, selected), strict=True):
+                yield mutant, *result
+
+
+def _copy_with_tools(tree: Path) -> Path:
+    """Copies can share `.tools`, because its migrated clusters are named after a hash of their source files."""
+    (ROOT / ".tools").mkdir(exist_ok=True)
+    copy_to(tree)
+    (tree / ".tools").symlink_to(ROOT / ".tools")
+    return tree
 
 
 def copy_to(tree: Path) -> Path:
@@ -642,11 +671,10 @@ def run_tests_on(mutant: Mutant, tree: Path) -> tuple[bool, str]:
     _write(edited)
     try:
         completed = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-n", "2", *mutant.noticed_by.split()],
+            [sys.executable, "-m", "pytest", "-x", "-n", "0", *mutant.noticed_by.split()],
             cwd=tree,
             capture_output=True,
             text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
     finally:
         _write(originals)
@@ -678,6 +706,8 @@ def _mutated_files(mutant: Mutant, tree: Path) -> dict[Path, str]:
 def _write(texts: dict[Path, str]) -> None:
     for path, text in texts.items():
         path.write_text(text)
+        modified = next(modification_times)
+        os.utime(path, (modified, modified))
 
 
 if __name__ == "__main__":
